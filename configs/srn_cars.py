@@ -1,0 +1,19 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""3DiM on SRN ShapeNet cars at 128x128: `srn_chairs.py` on the other archive.
+
+  python datasets/build.py srn --config cars --manual_dir DIR_WITH_ZIP
+  python -m threedim_jax.main --config=configs/srn_cars.py --workdir=W
+"""
+
+from ml_collections import ConfigDict
+
+from configs import srn_chairs
+
+
+def get_config(arg: str = "") -> ConfigDict:
+  c = srn_chairs.get_config()
+  c.data.config = "cars"
+  if arg == "debug":
+    srn_chairs.shrink(c)
+  return c

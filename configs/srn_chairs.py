@@ -1,0 +1,101 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""3DiM on SRN ShapeNet chairs at 128x128: the paper's recipe, 461.7 M weights.
+
+  python datasets/build.py srn --config chairs --manual_dir DIR_WITH_ZIP
+  python -m threedim_jax.main --config=configs/srn_chairs.py --workdir=W
+
+Add `:debug` to the file name for a run of seconds on made-up data. Nobody has
+trained this configuration here yet: there is no number to expect so far.
+"""
+
+from ml_collections import ConfigDict, config_dict
+
+
+def get_config(arg: str = "") -> ConfigDict:
+  """Every key that the program reads; `arg` is "" or "debug"."""
+  c = ConfigDict()
+  c.seed = 0  # parameters, noise, order of the data
+
+  c.mesh = ConfigDict()
+  c.mesh.data = -1  # devices that split the batch only; -1: all that are left
+  c.mesh.fsdp = 1  # devices that also split parameters and optimizer state
+
+  c.data = ConfigDict()
+  c.data.name = "srn"  # folder of datasets/
+  c.data.config = "chairs"
+  c.data.data_dir = config_dict.placeholder(str)  # None: TFDS's own default
+  c.data.resolution = 128  # pixels; must be what the data set holds
+  c.data.num_threads = 4  # decode this many records at a time
+
+  c.model = ConfigDict()  # fields of models.xunet.XUNet
+  c.model.ch = 256
+  c.model.ch_mult = (1, 2, 2, 4)
+  c.model.emb_ch = 1024
+  c.model.num_res_blocks = 3
+  c.model.attn_resolutions = (8, 16, 32)
+  c.model.cross_attn_resolutions = config_dict.placeholder(tuple)  # None: same
+  c.model.attn_heads = 4
+  c.model.dropout = 0.1
+  c.model.use_pos_emb = True
+  c.model.use_ref_pose_emb = True
+  c.model.dtype = "bfloat16"  # of the blocks; the rest is float32
+
+  c.diffusion = ConfigDict()
+  c.diffusion.prediction = "eps"  # or "v"
+  c.diffusion.uncond_fraction = 0.1  # examples trained without conditioning
+
+  c.optim = ConfigDict()
+  c.optim.learning_rate = 1e-4  # peak
+  c.optim.warmup_examples = 10_000_000
+  c.optim.b1 = 0.9
+  c.optim.b2 = 0.99
+  c.optim.ema_half_life_examples = 500_000
+
+  c.train = ConfigDict()
+  c.train.batch_size = 128  # global
+  c.train.per_device_batch_size = config_dict.placeholder(int)  # None: at once
+  c.train.num_examples = 128_000_000
+  c.train.log_every_steps = 100
+  c.train.eval_every_steps = 5_000
+  c.train.checkpoint_every_steps = 5_000
+  c.train.eval_batches = 8
+
+  c.sampler = ConfigDict()
+  c.sampler.num_sample_steps = 256
+  c.sampler.guidance_weight = 3.0  # believed to be the paper's, unconfirmed
+  c.sampler.conditioning = "stochastic"  # or "first": the naive sampler
+
+  c.sample = ConfigDict()  # --mode=sample
+  c.sample.objects = ()  # ids; empty: the first num_objects of the test split
+  c.sample.num_objects = 8
+  c.sample.num_views = 24  # generated per object, spread over its poses
+  c.sample.num_input_views = 1
+  c.sample.batch_size = 8  # objects at a time
+
+  c.evaluate = ConfigDict()  # --mode=evaluate
+  c.evaluate.num_objects = config_dict.placeholder(int)  # None: all
+  c.evaluate.num_views = 24  # seeded subset of the targets; 0: all of them
+  c.evaluate.batch_size = 8
+
+  if arg == "debug":
+    shrink(c)
+  elif arg:
+    raise ValueError(f"unknown argument {arg!r} after ':'; only 'debug' is known")
+  return c
+
+
+def shrink(c: ConfigDict) -> None:
+  """Makes any configuration a run of seconds, on the data set shapes/debug."""
+  c.data.update(name="shapes", config="debug", resolution=16, num_threads=1)
+  c.model.update(
+      ch=32, ch_mult=(1, 2), emb_ch=32, num_res_blocks=1, dropout=0.0,
+      attn_resolutions=(8,), dtype="float32",
+  )
+  c.train.update(
+      batch_size=4, num_examples=16, log_every_steps=1, eval_every_steps=2,
+      checkpoint_every_steps=2, eval_batches=1,
+  )
+  c.sampler.num_sample_steps = 2
+  c.sample.update(num_objects=1, num_views=2, batch_size=1)
+  c.evaluate.update(num_objects=1, num_views=2, batch_size=1)

@@ -1,0 +1,119 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Takes a data set folder from missing or half-built to complete.
+
+  built = prepare(builder, overwrite=False)    # False: was complete already
+
+A folder is complete when it has `objects.json`, which is written last.
+"""
+
+import contextlib
+import errno
+import fcntl
+import io
+import json
+import os
+import pathlib
+import shutil
+
+import tensorflow_datasets as tfds
+from view_builder import OBJECTS_FILE, ViewBuilder
+
+from threedim_jax.errors import UserError
+
+
+def prepare(builder: ViewBuilder, overwrite: bool = False) -> bool:
+  """Builds unless it is built; returns whether there was anything to do."""
+  folder = pathlib.Path(builder.data_dir)
+  with _lock(folder):
+    if is_complete(folder) and not overwrite:
+      _check_settings(folder, builder)
+      return False
+    _remove(folder)
+    _check_free_space(folder, builder.expected_bytes())
+    try:
+      _build(builder)
+    except Exception as e:
+      if not _is_disk_full(e):
+        raise
+      raise UserError(
+          f"the disk of {folder} is full: free some space or choose another"
+          " --data_dir. Nothing is left of the unfinished data set."
+      ) from e
+  return True
+
+
+def is_complete(folder: pathlib.Path) -> bool:
+  return (folder / OBJECTS_FILE).is_file()
+
+
+def _build(builder: ViewBuilder) -> None:
+  # TFDS prints to stdout and has bars of its own; ours say more.
+  tfds.disable_progress_bar()
+  with contextlib.redirect_stdout(io.StringIO()):
+    builder.download_and_prepare(
+        # Without this it looks for a copy of the data set in the cloud.
+        download_config=tfds.download.DownloadConfig(try_download_gcs=False)
+    )
+
+
+@contextlib.contextmanager
+def _lock(folder: pathlib.Path):
+  """Lets one process at a time build a data set; ends with the process."""
+  try:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    lock = open(folder.parent / f".{folder.name}.lock", "w")
+  except OSError as e:
+    raise UserError(
+        f"cannot write to {folder.parent} ({e.strerror}): choose another"
+        " --data_dir."
+    ) from e
+  with lock:
+    try:
+      fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as e:
+      raise UserError(
+          f"another process is building {folder}: wait for it, or choose"
+          " another --data_dir."
+      ) from e
+    yield
+
+
+def _check_settings(folder: pathlib.Path, builder: ViewBuilder) -> None:
+  """Refuses to pass off a data set with other settings as the one asked."""
+  metadata = folder / "metadata.json"
+  stored = json.loads(metadata.read_text()) if metadata.is_file() else {}
+  differ = [
+      f"{k} is {stored.get(k)!r} there and {v!r} here"
+      for k, v in builder.settings.items()
+      if stored.get(k) != v
+  ]
+  if differ:
+    raise UserError(
+        f"{folder} holds a data set with other settings ({'; '.join(differ)}):"
+        " replace it with --overwrite, or choose another --data_dir."
+    )
+
+
+def _remove(folder: pathlib.Path) -> None:
+  """Removes a data set and what killed builds have left beside it."""
+  for path in folder.parent.glob(f"{folder.name}.incomplete*"):
+    shutil.rmtree(path)
+  if folder.exists():
+    shutil.rmtree(folder)
+
+
+def _check_free_space(folder: pathlib.Path, expected_bytes: int) -> None:
+  free = shutil.disk_usage(folder.parent).free
+  if free < expected_bytes:
+    raise UserError(
+        f"the data set needs about {expected_bytes / 1e6:.0f} MB but the disk"
+        f" of {folder.parent} has {free / 1e6:.0f} MB free: free some space or"
+        " choose another --data_dir."
+    )
+
+
+def _is_disk_full(e: BaseException) -> bool:
+  """array_record reports a full disk in words only."""
+  full = os.strerror(errno.ENOSPC)
+  return getattr(e, "errno", None) == errno.ENOSPC or full in str(e)

@@ -1,0 +1,83 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""From (seed, split, index) to the records of one object of `shapes`.
+
+  records = render_object(task)    # in a worker: no jax, no TFDS here
+
+Every object has random streams of its own, spawned from (class, split, index):
+object 3 of the test split is the same whatever the other counts are.
+"""
+
+import dataclasses
+
+import numpy as np
+from pngs import encode_png
+import trimesh
+
+from rendering import Renderer
+from shapes import cars, chairs
+from shapes.dof import draw
+from threedim_jax import camera_paths
+
+CLASSES = {"chair": chairs, "car": cars}
+SPLITS = ("train", "validation", "test")
+_SHAPE_STREAM, _CAMERA_STREAM = 0, 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+  """What a worker needs to know to make one object."""
+
+  kind: str
+  split: str
+  index: int
+  num_views: int
+  resolution: int
+  seed: int
+
+  @property
+  def object_id(self) -> str:
+    return f"{self.kind}_{self.split}_{self.index:05d}"
+
+
+def build_mesh(
+    kind: str, seed: int, split: str, index: int
+) -> trimesh.Trimesh:
+  rng = _rng(kind, seed, split, index, _SHAPE_STREAM)
+  module = CLASSES[kind]
+  return module.build(draw(rng, module.CONTINUOUS, module.DISCRETE))
+
+
+def cameras(task: Task) -> np.ndarray:
+  """world_from_cam [N, 4, 4]: random for training, else the spiral."""
+  radius = camera_paths.RADIUS[task.kind]
+  if task.split != "train":
+    return camera_paths.srn_spiral(task.num_views, radius)
+  rng = _rng(task.kind, task.seed, task.split, task.index, _CAMERA_STREAM)
+  return camera_paths.random_views(rng, task.num_views, radius)
+
+
+def render_object(task: Task) -> list[dict]:
+  """The records of one object, in the order of its views."""
+  render = Renderer(
+      build_mesh(task.kind, task.seed, task.split, task.index)
+  )
+  K = camera_paths.default_K(task.resolution)
+  records = []
+  for view, world_from_cam in enumerate(cameras(task)):
+    # Render with the pose as it is stored, not with its float64 original.
+    world_from_cam = world_from_cam.astype(np.float32)
+    pixels = render(world_from_cam.astype(np.float64), K, task.resolution)
+    records.append({
+        "image": encode_png(pixels),
+        "world_from_cam": world_from_cam,
+        "K": K.astype(np.float32),
+        "object_id": task.object_id,
+        "view": view,
+    })
+  return records
+
+
+def _rng(kind, seed, split, index, stream) -> np.random.Generator:
+  key = (list(CLASSES).index(kind), SPLITS.index(split), index, stream)
+  return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=key))

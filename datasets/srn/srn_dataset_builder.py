@@ -1,0 +1,96 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""TFDS builder of SRN ShapeNet cars and chairs, from the benchmarks' archives.
+
+  python datasets/build.py srn --config cars --manual_dir DIR_OF_SRN_CARS_ZIP
+"""
+
+from collections.abc import Iterable
+import dataclasses
+import functools
+import pathlib
+import sys
+
+from pngs import bytes_per_view
+from srn.archive import Entry, open_archive, RawObject
+from srn.objects import read_object
+import tensorflow_datasets as tfds
+from view_builder import BadObject, ViewBuilder
+
+from threedim_jax import progress
+from threedim_jax.errors import UserError
+
+# Of the complete archives.
+NUM_OBJECTS = {
+    "cars": {"train": 2458, "validation": 352, "test": 704},
+    "chairs": {"train": 4612, "validation": 662, "test": 1317},
+}
+NUM_VIEWS = {"train": 50, "validation": 251, "test": 251}
+
+
+@dataclasses.dataclass
+class SrnConfig(tfds.core.BuilderConfig):
+  kind: str = "cars"
+  resolution: int = 128
+
+
+class Builder(ViewBuilder):
+  """SRN ShapeNet, as the archives have it or resized."""
+
+  name = "srn"
+  VERSION = tfds.core.Version("1.0.0")
+  BUILDER_CONFIGS = [
+      SrnConfig(
+          name=kind if resolution == 128 else f"{kind}_{resolution}",
+          kind=kind,
+          resolution=resolution,
+      )
+      for kind in NUM_OBJECTS
+      for resolution in (128, 64, 32, 16)
+  ]
+
+  def __init__(self, *, manual_dir, **kwargs):
+    self._manual_dir = pathlib.Path(manual_dir)
+    super().__init__(**kwargs)
+
+  @functools.cached_property
+  def _archive(self):
+    with progress.waiting(f"{self.name}: list {self._manual_dir}"):
+      return open_archive(self.builder_config.kind, self._manual_dir)
+
+  def expected_bytes(self) -> int:
+    files = sum(len(e.files) for o in self._archive.objects.values() for e in o)
+    return files // 2 * bytes_per_view(self.builder_config.resolution)
+
+  def _split_generators(self, dl_manager):
+    for split, full in NUM_OBJECTS[self.builder_config.kind].items():
+      _warn_of_subset(split, full, self._archive.objects.get(split, ()))
+    return {
+        split: self._generate_examples(split, entries)
+        for split, entries in self._archive.objects.items()
+    }
+
+  def _generate_examples(self, split: str, entries: list[Entry]):
+    # This process reads the archive, workers decode and check.
+    raw_objects = map(self._archive.read, entries)
+    resolution = self.builder_config.resolution
+    make = functools.partial(make_records, resolution=resolution)
+    return self.stream(split, make, raw_objects, len(entries))
+
+
+def make_records(raw: RawObject, resolution: int) -> list[dict] | BadObject:
+  try:
+    return read_object(raw, resolution)
+  except UserError as e:
+    return BadObject(raw.object_id, str(e))
+
+
+def _warn_of_subset(split: str, full: int, entries: Iterable[Entry]) -> None:
+  views = {sum(f.startswith("rgb/") for f in e.files) for e in entries}
+  if len(entries) != full or views != {NUM_VIEWS[split]}:
+    print(
+        f"warning: {split} has {len(entries)} objects with"
+        f" {' or '.join(map(str, sorted(views))) or 'no'} views; the complete"
+        f" archive has {full} with {NUM_VIEWS[split]}.",
+        file=sys.stderr,
+    )

@@ -1,0 +1,72 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Writes a built data set as folders in the layout of the SRN archives.
+
+  export_srn(data_set_folder, target)
+
+Objects are sorted into classes by the word before `_` in their id: the `cars`
+and `chairs` of `shapes`. Building `srn` from the result gives back the same
+records: PNG bytes are copied and poses written with all their digits.
+"""
+
+import json
+import pathlib
+import shutil
+
+from srn.archive import SPLITS
+from srn.text_files import format_intrinsics, format_pose
+import tensorflow_datasets as tfds
+from view_builder import OBJECTS_FILE
+
+from threedim_jax import progress
+from threedim_jax.errors import UserError
+
+
+def export_srn(folder: pathlib.Path, target: pathlib.Path) -> None:
+  """Exports all splits of the data set in `folder` to a new folder."""
+  if target.exists() and any(target.iterdir()):
+    raise UserError(f"{target} is not empty: name a new folder for the export.")
+  partial = target.with_name(target.name + ".partial")
+  shutil.rmtree(partial, ignore_errors=True)
+  index = json.loads((folder / OBJECTS_FILE).read_text())
+  builder = tfds.builder_from_directory(folder)
+  decoders = {"image": tfds.decode.SkipDecoding()}
+  total = sum(map(len, index.values()))
+  with progress.bar(f"export to {target}", total) as bar:
+    for short, split in SPLITS.items():
+      if not index.get(split):
+        continue
+      views = builder.as_data_source(split, decoders=decoders)
+      for object_id, start, count in index[split]:
+        place = partial / _parent_folder(object_id, short) / object_id
+        _write_object(place, [views[start + i] for i in range(count)])
+        bar.advance()
+  if target.exists():
+    target.rmdir()
+  partial.rename(target)
+
+
+def _parent_folder(object_id: str, short_split: str) -> str:
+  kind = object_id.split("_")[0] + "s"
+  parent = f"{kind}_{short_split}"
+  # The archive of the chairs has this extra level.
+  return f"{parent}/chairs_2.0_train" if parent == "chairs_train" else parent
+
+
+def _write_object(place: pathlib.Path, views: list[dict]) -> None:
+  for name in ("rgb", "pose"):
+    (place / name).mkdir(parents=True)
+  h, w = _image_hw(views[0]["image"])
+  text = format_intrinsics(views[0]["K"], (h, w))
+  (place / "intrinsics.txt").write_text(text)
+  for view in views:
+    stem = f"{view['view']:06d}"
+    (place / "rgb" / f"{stem}.png").write_bytes(view["image"])
+    pose = format_pose(view["world_from_cam"])
+    (place / "pose" / f"{stem}.txt").write_text(pose)
+
+
+def _image_hw(png: bytes) -> tuple[int, int]:
+  """Height and width from the header of a PNG file."""
+  w, h = (int.from_bytes(png[i : i + 4], "big") for i in (16, 20))
+  return h, w

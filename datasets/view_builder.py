@@ -1,0 +1,130 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""The record that all our data sets share, and the builder that writes it.
+
+  class Builder(ViewBuilder):
+    def _split_generators(self, dl_manager):
+      return {"train": self._generate_examples(tasks)}
+    def _generate_examples(self, tasks):
+      return self.stream("train", make_records, tasks, len(tasks))
+
+An ordinary TFDS builder but for the writing: TFDS's own keeps a whole split in
+memory and writes it twice, this one streams, object after object, and leaves
+an index of the objects beside the records.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+import dataclasses
+import io
+import json
+import os
+import sys
+
+import numpy as np
+import parallel
+from record_writer import FILE_FORMAT, RecordWriter
+import tensorflow_datasets as tfds
+
+from threedim_jax import progress
+from threedim_jax.errors import UserError
+
+OBJECTS_FILE = "objects.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class BadObject:
+  """What a worker returns in place of the records of a faulty object."""
+
+  object_id: str
+  reason: str
+
+
+class ViewBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+  """Base of our builders; configs have a `resolution`."""
+
+  def __init__(self, *, num_workers: int = 1, skip_bad: bool = False, **kwargs):
+    self.num_workers = num_workers
+    self.skip_bad = skip_bad
+    self.skipped: list[BadObject] = []
+    self._ordered_map = map
+    super().__init__(file_format=FILE_FORMAT, **kwargs)
+
+  @property
+  def settings(self) -> dict:
+    """What besides the config decides the content; goes into the metadata."""
+    return {}
+
+  def expected_bytes(self) -> int:
+    """A guess, on the high side, at the size of the finished data set."""
+    raise NotImplementedError
+
+  def _info(self):
+    r = self.builder_config.resolution
+    image = tfds.features.Image(shape=(r, r, 3), encoding_format="png")
+    return self.dataset_info_from_configs(
+        features=tfds.features.FeaturesDict({
+            "image": image,
+            "world_from_cam": tfds.features.Tensor(shape=(4, 4), dtype=np.float32),
+            "K": tfds.features.Tensor(shape=(3, 3), dtype=np.float32),
+            "object_id": tfds.features.Text(),
+            "view": np.int32,
+        }),
+        disable_shuffling=True,
+        metadata=tfds.core.MetadataDict(self.settings),
+    )
+
+  def stream(
+      self, split: str, make_records: Callable, items: Iterable, total: int
+  ) -> Iterator[tuple[int, dict]]:
+    """Yields (key, example) of every view of every item, in order.
+
+    `make_records(item)` runs in a worker and returns the records of one
+    object, or a `BadObject`.
+    """
+    key = 0
+    with progress.bar(f"{self.name}: {split} objects", total) as bar:
+      for records in self._ordered_map(make_records, items):
+        bar.advance()
+        if isinstance(records, BadObject):
+          self._skip_or_stop(records)
+          continue
+        for record in records:
+          # TFDS keeps the bytes of an image that it gets as a file.
+          yield key, {**record, "image": io.BytesIO(record["image"])}
+          key += 1
+
+  def _skip_or_stop(self, bad: BadObject) -> None:
+    if not self.skip_bad:
+      raise UserError(
+          f"{bad.reason} To build without such objects, add --skip_bad."
+      )
+    self.skipped.append(bad)
+    print(f"skipped: {bad.reason}", file=sys.stderr, flush=True)
+
+  def _download_and_prepare(self, dl_manager, download_config=None):
+    index, infos = {}, []
+    with parallel.ordered_map(self.num_workers) as self._ordered_map:
+      for split, examples in self._split_generators(dl_manager).items():
+        writer = RecordWriter(self.name, self.data_path, split)
+        index[split] = []
+        for key, example in examples:
+          _add_view(index[split], example["object_id"], key)
+          writer.write(self.info.features.serialize_example(example))
+        infos.append(writer.close())
+    self.info.set_splits(tfds.core.SplitDict(infos))
+    self.info.metadata["skipped"] = [bad.object_id for bad in self.skipped]
+    write_json(os.path.join(self.data_dir, OBJECTS_FILE), index)
+
+
+def _add_view(index: list, object_id: str, key: int) -> None:
+  """Counts a view in the index of its split: [object_id, start, count]."""
+  if not index or index[-1][0] != object_id:
+    index.append([object_id, key, 0])
+  index[-1][2] += 1
+
+
+def write_json(path: str, value) -> None:
+  """Writes a JSON file under a temporary name first: all of it or nothing."""
+  with open(path + ".tmp", "w") as f:
+    json.dump(value, f)
+  os.replace(path + ".tmp", path)

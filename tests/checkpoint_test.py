@@ -1,0 +1,398 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""What is saved comes back bit by bit, or an error says why it does not."""
+
+import errno
+import os
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+from checkpoint_worker import (
+  CONFIG,
+  assert_same,
+  flip_byte,
+  make_state,
+)
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from threedim_jax import checkpoint_files
+from threedim_jax.checkpoint import Checkpointer
+from threedim_jax.errors import UserError
+
+
+def save_steps(directory, steps, losses=None, **kwargs):
+  with Checkpointer(directory, **kwargs) as checkpointer:
+    for i, step in enumerate(steps):
+      metrics = {"loss": losses[i]} if losses else None
+      checkpointer.save(step, make_state(step), config=CONFIG, metrics=metrics)
+
+
+@pytest.fixture(scope="module")
+def two_steps(tmp_path_factory):
+  directory = tmp_path_factory.mktemp("two_steps") / "checkpoints"
+  save_steps(directory, [1, 2])
+  return directory
+
+
+@pytest.fixture
+def saved(two_steps, tmp_path):
+  """A copy, to damage, of a folder with the steps 1 and 2."""
+  return shutil.copytree(two_steps, tmp_path / "checkpoints")
+
+
+def test_round_trip(two_steps):
+  with Checkpointer(two_steps, read_only=True) as checkpointer:
+    state, step, config = checkpointer.restore(make_state(0))
+    assert_same(state, make_state(2))
+    assert step == checkpointer.latest_step() == 2
+    assert config == {"optim": {"b1": 0.9}, "model": {"ch_mult": [1, 2]}}
+    state, step, _ = checkpointer.restore(make_state(0), step=1)
+    assert_same(state, make_state(1))
+    assert step == 1
+
+
+def test_saving_does_not_wait_and_the_state_may_be_donated(
+  tmp_path, monkeypatch
+):
+  """Holds the commit back while the donated buffers are overwritten."""
+  seal = checkpoint_files.seal
+  committed = []
+
+  def slow_seal(*args):
+    time.sleep(0.3)
+    committed.append(True)
+    seal(*args)
+
+  monkeypatch.setattr(checkpoint_files, "seal", slow_seal)
+  spoil = jax.jit(
+    lambda s: jax.tree.map(lambda x: x * 0 + 7, s), donate_argnums=0
+  )
+  state = make_state(1)
+  state = spoil.lower(state).compile()(state)  # compile before the race
+  state = jax.block_until_ready(make_state(3))
+  with Checkpointer(tmp_path) as checkpointer:
+    checkpointer.save(3, state, config=CONFIG)
+    spoiled = jax.block_until_ready(spoil(state))
+    assert not committed
+    with pytest.raises(RuntimeError, match="deleted"):
+      state.params["half"] + 1
+    del spoiled
+    restored, _, _ = checkpointer.restore(make_state(0))
+  assert_same(restored, make_state(3))
+
+
+def test_steps_that_are_saved(tmp_path):
+  with Checkpointer(
+    tmp_path, save_every_steps=3, keep_latest=9
+  ) as checkpointer:
+    save = lambda step, **kwargs: checkpointer.save(
+      step, make_state(step), config=CONFIG, **kwargs
+    )
+    started = [step for step in range(1, 8) if save(step)]
+    assert started == [3, 6]
+    assert save(7, force=True)
+    assert not save(7, force=True)
+    checkpointer.wait()
+    assert checkpointer.all_steps() == [3, 6, 7]
+
+
+def test_keeps_the_latest_and_the_best(tmp_path):
+  """Also after a restart; NaN and an unknown loss are never the best."""
+  save_steps(tmp_path, range(1, 6), [5.0, 1.0, np.nan, 3.0, 4.0])
+  with Checkpointer(tmp_path) as checkpointer:
+    assert checkpointer.all_steps() == [2, 4, 5]
+    assert checkpointer.best_step() == 2
+  save_steps(tmp_path, [6, 7])
+  with Checkpointer(tmp_path) as checkpointer:
+    assert checkpointer.all_steps() == [2, 6, 7]
+  save_steps(tmp_path, [8, 9], [0.5, 0.6], keep_latest=1)
+  with Checkpointer(tmp_path) as checkpointer:
+    assert checkpointer.all_steps() == [8, 9]
+
+
+def test_without_metrics_only_the_latest_are_kept(tmp_path):
+  save_steps(tmp_path, range(1, 5))
+  with Checkpointer(tmp_path) as checkpointer:
+    assert checkpointer.all_steps() == [3, 4]
+    assert checkpointer.best_step() == 4
+
+
+def test_restores_on_another_number_of_devices(tmp_path):
+  if jax.device_count() < 4:
+    pytest.skip("needs 4 devices")
+
+  def sharded(num_devices):
+    mesh = jax.sharding.Mesh(np.array(jax.devices()[:num_devices]), "fsdp")
+    spec = lambda x: jax.sharding.NamedSharding(
+      mesh, jax.P("fsdp") if x.ndim == 2 else jax.P()
+    )
+    return jax.tree.map(spec, make_state(0))
+
+  on = lambda state, shardings: jax.tree.map(
+    lambda x, s: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=s),
+    state,
+    shardings,
+  )
+  with Checkpointer(tmp_path) as checkpointer:
+    state = jax.device_put(make_state(1), sharded(4))
+    checkpointer.save(1, state, config=CONFIG)
+    for num_devices in (1, 2, 4):
+      target = on(make_state(0), sharded(num_devices))
+      state, _, _ = checkpointer.restore(target)
+      assert_same(state, make_state(1))
+      assert jax.tree.map(lambda x: x.sharding, state) == sharded(num_devices)
+
+
+def first_data_file(directory, item):
+  return sorted(directory.glob(f"2/{item}/d/*"))[0]
+
+
+def truncate(path):
+  path.write_bytes(path.read_bytes()[:-1])
+
+
+def cut_in_half(path):
+  data = path.read_bytes()
+  path.write_bytes(data[: len(data) // 2])
+
+
+def drop_last_line(path):
+  path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
+
+
+DAMAGES = {
+  "flipped byte": lambda d: flip_byte(first_data_file(d, "train")),
+  "truncated": lambda d: truncate(first_data_file(d, "ema_params")),
+  "missing": lambda d: first_data_file(d, "train").unlink(),
+  "meta": lambda d: (d / "2/meta.json").write_bytes(b"\xff{"),
+  "item gone": lambda d: shutil.rmtree(d / "2/train"),
+  "cut sums": lambda d: cut_in_half(d / "2/SHA256SUMS"),
+  "short sums": lambda d: drop_last_line(d / "2/SHA256SUMS"),
+  "no sums": lambda d: (d / "2/SHA256SUMS").unlink(),
+  "empty": lambda d: (shutil.rmtree(d / "2"), (d / "2").mkdir()),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGES)
+def test_damage_is_told_and_the_step_before_is_used(saved, name, capfd, caplog):
+  DAMAGES[name](saved)
+  with Checkpointer(saved) as checkpointer:
+    state, step, _ = checkpointer.restore(make_state(0))
+    assert step == 1
+    assert_same(state, make_state(1))
+    # The bad step is out of the way: training comes to it again.
+    assert checkpointer.all_steps() == [1]
+    assert checkpointer.save(2, make_state(2), config=CONFIG)
+    state, step, _ = checkpointer.restore(make_state(0))
+    assert step == 2
+    assert_same(state, make_state(2))
+  assert (saved / "damaged" / "2").is_dir()
+  told = "".join(capfd.readouterr().err.split())
+  assert "checkpoint2isdamaged" in told and str(saved / "2") in told
+  assert any("checkpoint 2 is damaged" in r.message for r in caplog.records)
+
+
+def test_reading_only_moves_nothing(saved):
+  (saved / "3.orbax-checkpoint-tmp").mkdir()
+  flip_byte(first_data_file(saved, "ema_params"))
+  before = sorted(os.listdir(saved))
+  with Checkpointer(saved, read_only=True) as checkpointer:
+    params, step, _ = checkpointer.restore_params(make_state(0).ema_params)
+    assert_same(params, make_state(1).ema_params)
+    assert step == 1
+    with pytest.raises(UserError, match=r"ema_params.*does not match"):
+      checkpointer.restore(make_state(0), step=2)
+  assert sorted(os.listdir(saved)) == before
+
+
+def test_half_written_folders_are_ignored_and_cleaned(saved):
+  shutil.copytree(saved / "2", saved / "3.orbax-checkpoint-tmp")
+  with Checkpointer(saved) as checkpointer:
+    assert checkpointer.all_steps() == [1, 2]
+    assert checkpointer.save(3, make_state(3), config=CONFIG)
+  assert sorted(os.listdir(saved)) == ["2", "3"]
+
+
+def test_no_good_step_is_an_error(saved, tmp_path):
+  for step in "12":
+    (saved / step / "meta.json").unlink()
+  with Checkpointer(saved) as checkpointer:
+    with pytest.raises(
+      UserError, match=r"no complete .*1/meta.json is missing"
+    ):
+      checkpointer.restore(make_state(0))
+  with Checkpointer(tmp_path / "none", read_only=True) as checkpointer:
+    assert checkpointer.latest_step() is None
+    with pytest.raises(UserError, match="Train first"):
+      checkpointer.restore_params(make_state(0).ema_params)
+  assert not (tmp_path / "none").exists()
+
+
+def test_a_step_that_is_not_there(two_steps):
+  with Checkpointer(two_steps, read_only=True) as checkpointer:
+    with pytest.raises(UserError, match=r"step 7 in .*; there are: 1, 2\."):
+      checkpointer.restore(make_state(0), step=7)
+
+
+def test_sampling_does_not_need_the_optimizer(saved):
+  shutil.rmtree(saved / "2" / "train")
+  with Checkpointer(saved, read_only=True) as checkpointer:
+    params, step, config = checkpointer.restore_params(make_state(0).ema_params)
+  assert step == 2 and config["optim"] == {"b1": 0.9}
+  assert_same(params, make_state(2).ema_params)
+
+
+def test_the_sums_are_those_of_sha256sum(two_steps):
+  if not shutil.which("sha256sum"):
+    pytest.skip("no sha256sum")
+  subprocess.run(
+    ["sha256sum", "--quiet", "--strict", "-c", "SHA256SUMS"],
+    cwd=two_steps / "2",
+    check=True,
+  )
+
+
+def wider(state):
+  return make_state(0, rows=9)
+
+
+def other_dtype(state):
+  return make_state(0, dtype=jnp.bfloat16)
+
+
+def renamed(state):
+  params = dict(state.params, full=state.params["half"])
+  del params["half"]
+  return state.replace(params=params)
+
+
+@pytest.mark.parametrize(
+  "change, words",
+  [
+    (
+      wider,
+      [
+        "params/block/kernel (checkpoint: float32[8, 16], model: "
+        "float32[9, 16])"
+      ],
+    ),
+    (other_dtype, ["checkpoint: float32[8, 16], model: bfloat16[8, 16]"]),
+    (
+      renamed,
+      [
+        "params/full (checkpoint: absent, model: bfloat16[4, 4])",
+        "params/half (checkpoint: bfloat16[4, 4], model: absent)",
+      ],
+    ),
+  ],
+)
+def test_another_architecture_is_an_error(two_steps, change, words):
+  with Checkpointer(two_steps, read_only=True) as checkpointer:
+    with pytest.raises(UserError) as error:
+      checkpointer.restore(change(make_state(0)))
+  message = str(error.value)
+  assert all(word in message for word in words), message
+  assert "the config it was trained with, or a new --workdir" in message
+  assert "\n" not in message and len(message) < 1000
+
+
+def test_a_full_disk_is_told_at_the_next_step(tmp_path, monkeypatch):
+  def seal(folder, items, meta):
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+  with pytest.raises(UserError, match=r"no space left .* \(step 1\)"):
+    with Checkpointer(tmp_path, save_every_steps=5) as checkpointer:
+      checkpointer.save(1, make_state(1), config=CONFIG, force=True)
+      checkpointer.wait()
+      monkeypatch.setattr(checkpoint_files, "seal", seal)
+      checkpointer.save(5, make_state(5), config=CONFIG)
+      for step in range(6, 10):  # none of these would be saved
+        time.sleep(0.1)
+        checkpointer.save(step, make_state(step), config=CONFIG)
+      raise AssertionError("the error came too late")
+  assert os.listdir(tmp_path) == ["1"]  # nothing half-written is left
+  with Checkpointer(tmp_path) as checkpointer:
+    assert_same(checkpointer.restore(make_state(0))[0], make_state(1))
+
+
+def test_a_really_full_disk(tmp_path):
+  mount = ["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", str(tmp_path)]
+  if os.getuid() != 0 or subprocess.run(mount, capture_output=True).returncode:
+    pytest.skip("may not mount a small disk")
+  try:
+    with pytest.raises(UserError, match="no space left on the disk of"):
+      save_steps(tmp_path / "checkpoints", range(1, 9), keep_latest=9)
+    with Checkpointer(tmp_path / "checkpoints") as checkpointer:
+      state, step, _ = checkpointer.restore(make_state(0))
+    assert_same(state, make_state(step))
+  finally:
+    subprocess.run(["umount", str(tmp_path)], check=True)
+
+
+def test_other_errors_are_not_hidden(tmp_path, monkeypatch):
+  def seal(folder, items, meta):
+    raise PermissionError("not yours")
+
+  monkeypatch.setattr(checkpoint_files, "seal", seal)
+  with pytest.raises(PermissionError, match="not yours"):
+    save_steps(tmp_path, [1])
+  assert not (tmp_path / "1").exists()
+
+
+def start_worker(*args):
+  worker = os.path.join(os.path.dirname(__file__), "checkpoint_worker.py")
+  env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+  env.update(JAX_PLATFORMS="cpu", XLA_FLAGS="")
+  return subprocess.Popen(
+    [sys.executable, worker, *map(str, args)],
+    env=env,
+    text=True,
+    stdout=subprocess.PIPE,
+    stderr=subprocess.STDOUT,
+  )
+
+
+def test_kill_9_while_saving(tmp_path):
+  """Each worker checks that what it resumes from is one whole step."""
+  delays = random.Random(0)
+  previous = 0
+  for _ in range(3):
+    worker = start_worker("loop", tmp_path)
+    try:
+      lines = []
+      for line in worker.stdout:
+        lines.append(line)
+        if line.startswith("resumed from"):
+          break
+      assert lines and lines[-1].startswith("resumed from"), "".join(lines)
+      assert int(lines[-1].split()[-1]) >= previous
+      time.sleep(delays.uniform(0.3, 0.8))
+    finally:
+      worker.send_signal(signal.SIGKILL)
+      worker.communicate()
+    with Checkpointer(tmp_path, read_only=True) as checkpointer:
+      state, step, _ = checkpointer.restore(make_state(0))
+    assert step >= max(previous, 1)
+    assert_same(state, make_state(step))
+    previous = step
+
+
+def test_two_processes(tmp_path):
+  with socket.socket() as s:
+    s.bind(("127.0.0.1", 0))
+    port = s.getsockname()[1]
+  workers = [start_worker("pair", tmp_path, rank, port) for rank in (0, 1)]
+  try:
+    outputs = [worker.communicate(timeout=60)[0] for worker in workers]
+  finally:
+    for worker in workers:
+      worker.kill()
+  assert all("restored 1 [1]" in output for output in outputs), outputs

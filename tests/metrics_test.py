@@ -1,0 +1,162 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Metrics against scikit-image, stored and live, and against hand results.
+
+`python tests/metrics_test.py` writes tests/data/metrics_reference.npz again:
+pairs of 8-bit pictures and what scikit-image 0.26 says of them.
+"""
+
+import pathlib
+
+import jax
+import numpy as np
+import pytest
+
+from threedim_jax import metrics
+from threedim_jax.errors import UserError
+
+REFERENCE = pathlib.Path(__file__).parent / "data" / "metrics_reference.npz"
+METRICS = {
+  f.__name__: jax.jit(f)
+  for f in (
+    metrics.psnr,
+    metrics.psnr_u8,
+    metrics.ssim_skimage7,
+    metrics.ssim_gauss11,
+  )
+}
+SKIMAGE_OPTIONS = {
+  "ssim_skimage7": {},
+  "ssim_gauss11": {
+    "gaussian_weights": True,
+    "sigma": 1.5,
+    "use_sample_covariance": False,
+  },
+}
+
+
+def ask_skimage(name, image, truth):
+  """What scikit-image says of one pair in [0, 1], in double precision."""
+  skimage = pytest.importorskip("skimage.metrics")
+  image, truth = image.astype(np.float64), truth.astype(np.float64)
+  if name == "psnr":
+    return skimage.peak_signal_noise_ratio(truth, image, data_range=1)
+  return skimage.structural_similarity(
+    truth, image, data_range=1, channel_axis=-1, **SKIMAGE_OPTIONS[name]
+  )
+
+
+def pair_of_pictures(kind, height, width, seed):
+  """uint8 [2, H, W, 3]: two pictures, more or less alike."""
+  rng = np.random.default_rng(seed)
+  shape = (height, width, 3)
+  if kind == "noise":
+    return rng.integers(0, 256, (2, *shape), dtype=np.uint8)
+  pair = np.full((2, *shape), {"white": 255, "grey": 128, "black": 0}[kind])
+  # A blob in the middle, as in renderings: alike, but a pixel aside.
+  blob = rng.integers(0, 256, (height // 2, width // 2, 3))
+  for k in range(2):
+    rows, columns = slice(3 + k, 3 + k + height // 2), slice(4, 4 + width // 2)
+    pair[k, rows, columns] = blob + rng.integers(-9, 10, blob.shape)
+  return pair.clip(0, 255).astype(np.uint8)
+
+
+# How close we must be. Where a large flat part is not white, float32 loses a
+# digit of its variance; white is what our pictures have.
+TOLERANCES = {"noise": 1e-6, "white": 1e-6, "grey": 1e-5, "black": 1e-5}
+
+
+def pairs_of_every_kind(seed):
+  """uint8 [2, kinds, H, W, 3]."""
+  return np.stack([pair_of_pictures(k, 20, 18, seed) for k in TOLERANCES], 1)
+
+
+def in_01(pictures):
+  return np.float32(pictures) / np.float32(255)
+
+
+def ask_skimage_of_all(name, pairs):
+  return [ask_skimage(name, *pair) for pair in np.swapaxes(in_01(pairs), 0, 1)]
+
+
+def write_reference():
+  pairs = pairs_of_every_kind(seed=7)
+  values = {n: ask_skimage_of_all(n, pairs) for n in ("psnr", *SKIMAGE_OPTIONS)}
+  REFERENCE.parent.mkdir(exist_ok=True)
+  np.savez_compressed(REFERENCE, pairs=pairs, **values)
+
+
+def assert_near(name, pairs, expected):
+  ours = METRICS[name](*in_01(pairs))
+  for kind, value, right in zip(TOLERANCES, ours, expected, strict=True):
+    assert value == pytest.approx(right, TOLERANCES[kind], TOLERANCES[kind])
+
+
+@pytest.mark.parametrize("name", ["psnr", *SKIMAGE_OPTIONS])
+def test_equals_stored_values_of_scikit_image(name):
+  with np.load(REFERENCE) as stored:
+    assert_near(name, stored["pairs"], stored[name])
+
+
+@pytest.mark.parametrize("name", ["psnr", *SKIMAGE_OPTIONS])
+def test_equals_scikit_image(name):
+  for seed in range(5):
+    pairs = pairs_of_every_kind(seed)
+    assert_near(name, pairs, ask_skimage_of_all(name, pairs))
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_leading_axes_are_a_batch(name):
+  rng = np.random.default_rng(0)
+  image, truth = rng.random((2, 2, 3, 16, 12, 3), dtype=np.float32)
+  batched = METRICS[name](image, truth)
+  assert batched.shape == (2, 3)
+  alone = METRICS[name](image[1, 2], truth[1, 2])
+  assert alone.shape == ()
+  np.testing.assert_allclose(batched[1, 2], alone, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", SKIMAGE_OPTIONS)
+def test_ssim_of_equal_pictures_is_one_and_order_does_not_matter(name):
+  image, truth = in_01(pair_of_pictures("white", 16, 16, 0))
+  ssim = METRICS[name]
+  assert float(ssim(image, image)) == pytest.approx(1, abs=1e-6)
+  swapped = float(ssim(truth, image))
+  assert float(ssim(image, truth)) == pytest.approx(swapped, abs=1e-6)
+  assert swapped < 0.95
+
+
+def test_psnr_by_hand():
+  truth = np.full((8, 8, 3), 0.5, np.float32)
+  off_by = lambda x: truth + np.float32(x)
+  assert float(metrics.psnr(off_by(0.1), truth)) == pytest.approx(20, abs=1e-5)
+  assert float(metrics.psnr(off_by(-0.01), truth)) == pytest.approx(
+    40, abs=1e-4
+  )
+  assert float(metrics.psnr(truth, truth)) == np.inf
+
+
+def test_psnr_u8_rounds_and_clips_both():
+  truth = np.full((8, 8, 3), 100 / 255, np.float32)
+  levels = lambda x: truth + np.float32(x / 255)
+  assert float(metrics.psnr_u8(levels(0.4), levels(-0.4))) == np.inf
+  one_level = 20 * np.log10(255)
+  for image, other in ((levels(0.6), truth), (truth, levels(0.6))):
+    assert float(metrics.psnr_u8(image, other)) == pytest.approx(one_level)
+  beyond = np.full((8, 8, 3), 1.7, np.float32)
+  assert float(metrics.psnr_u8(beyond, np.ones_like(beyond))) == np.inf
+
+
+@pytest.mark.parametrize(
+  "name, size", [("ssim_skimage7", 7), ("ssim_gauss11", 11)]
+)
+def test_picture_smaller_than_the_window_is_refused(name, size):
+  fits = np.zeros((size, size, 3), np.float32)
+  assert float(METRICS[name](fits, fits)) == 1
+  for small in (fits[1:], fits[:, 1:]):
+    with pytest.raises(UserError, match=f"at least {size}x{size}"):
+      METRICS[name](small, small)
+
+
+if __name__ == "__main__":
+  write_reference()

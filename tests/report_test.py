@@ -1,0 +1,481 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""The page of a run: complete, partial, hostile, and used in a browser."""
+
+import html
+import html.parser
+import io
+import json
+import re
+import warnings
+
+import numpy as np
+import pytest
+import rich.console
+
+from tests import chromium
+from tests.fake_run import fake_metrics, fake_run, fake_sample, orbit_camera
+from threedim_jax import report, run_files, viewer
+from threedim_jax.errors import UserError
+from threedim_jax.sample_io import read_sample, write_sample
+
+VOID = {"meta", "img", "input", "br"}
+
+
+class Checker(html.parser.HTMLParser):
+  """Fails on an unbalanced tag; keeps the text and what is loaded."""
+
+  def __init__(self, page: str):
+    super().__init__()
+    self.open, self.text, self.loads, self.tags = [], [], [], []
+    self.feed(page)
+    assert not self.open, self.open
+
+  def handle_starttag(self, tag, attrs):
+    self.tags.append(tag)
+    self.loads += [v for k, v in attrs if k in ("src", "href", "srcset")]
+    if tag not in VOID:
+      self.open.append(tag)
+
+  def handle_startendtag(self, tag, attrs):
+    self.tags.append(tag)
+
+  def handle_endtag(self, tag):
+    assert self.open.pop() == tag
+
+  def handle_data(self, data):
+    if not {"script", "style"} & set(self.open):
+      self.text.append(data)
+
+  def words(self) -> str:
+    return re.sub(r"\s+", " ", " ".join(self.text))
+
+
+def check(path) -> Checker:
+  """Reads a page that must ask the network for nothing."""
+  page = path.read_text()
+  checker = Checker(page)
+  assert all(load.startswith(("data:", "#")) for load in checker.loads)
+  assert not re.search(r"https?:|url\((?!#)|@import|fetch\(", page)
+  return checker
+
+
+@pytest.fixture(scope="module")
+def full(tmp_path_factory):
+  workdir = tmp_path_factory.mktemp("full")
+  fake_run(workdir, num_views=4)
+  return workdir
+
+
+def test_a_full_report_has_every_part(full):
+  page = check(report.write_report(full))
+  words = page.words()
+  assert "Not run yet" not in words and "Not measured" not in words
+  for text in (
+    "Trained for 400 steps (25,600 examples) on shapes/chairs_32 at 32x32",
+    "PSNR is 21.50 dB; copying the input gives 15.25 dB",
+    *("chair_0", "chair_1", "training loss", "-20 to -15", "15 to 20"),
+    *("step 400", "model", "copy input", "mean image", "13.75 dB"),
+    *("skimage 7x7 uniform", "5 min 41 s", "model.ch_mult", "[1, 2, 2]"),
+    *("git_revision", "0123abc", "versions.jax", "0.10.2"),
+  ):
+    assert text in words, text
+  # 2 objects of 3 given or shown views, a strip of 1 + 2 * 3; 4 grids
+  assert page.tags.count("img") == 2 * (3 + 1 + 2 * 3) + 4
+  assert page.tags.count("script") == 1
+
+
+def test_pictures_in_the_report_are_those_of_the_folders(full):
+  loads = check(report.write_report(full)).loads
+  for folder in (full / "samples").iterdir():
+    for path in folder.glob("*.png"):
+      assert viewer.data_uri(path.read_bytes()) in loads, path
+
+
+def test_the_best_row_is_marked_up_or_down(tmp_path):
+  rows = {
+    "model": {"psnr": 20.0, "lpips": 0.1},
+    "copy": {"psnr": 21.0, "lpips": 0.2},
+    "other": {"psnr": float("inf")},
+  }
+  (tmp_path / "evaluation.json").write_text(json.dumps({"rows": rows}))
+  page = report.write_report(tmp_path).read_text()
+  assert re.findall(r'class="best">([^<]*)<', page) == ["0.1", "inf dB"]
+  assert "psnr ↑" in page and "lpips ↓" in page
+
+
+def test_an_empty_folder_says_what_to_run(tmp_path):
+  words = check(report.write_report(tmp_path)).words()
+  assert "Nothing has been run in this folder yet." in words
+  command = "threedim_jax.main --config=CONFIG.py"
+  for mode in ("train", "sample", "evaluate"):
+    assert f"{command} --workdir={tmp_path} --mode={mode}" in words
+  assert "quickstart.sh writes timings.json" in words
+
+
+@pytest.mark.parametrize(
+  ("missing", "sentence"),
+  [
+    ("samples", "Not run yet: .*--mode=sample"),
+    ("evaluation.json", "Not run yet: .*--mode=evaluate"),
+    ("metrics.jsonl", "Not run yet: .*--mode=train"),
+    ("config.json", "Not run yet: .*--mode=train"),
+    ("images", "No sample grids yet"),
+    ("timings.json", "Not measured yet"),
+  ],
+)
+def test_any_part_may_be_missing(tmp_path, missing, sentence):
+  fake_run(tmp_path, num_objects=1, num_views=2)
+  (tmp_path / missing).rename(tmp_path / "elsewhere")
+  words = check(report.write_report(tmp_path)).words()
+  found = re.findall("Not run yet|Not measured yet|No sample grids yet", words)
+  assert len(found) == 1 and re.search(sentence, words)
+
+
+def test_views_of_the_evaluation_are_shown_if_there_are_no_others(full):
+  (full / "samples").rename(full / "evaluate")
+  try:
+    assert "chair_1" in check(report.write_report(full)).words()
+  finally:
+    (full / "evaluate").rename(full / "samples")
+
+
+def test_a_damaged_object_is_explained_in_its_place(tmp_path):
+  fake_run(tmp_path, num_views=2)
+  (tmp_path / "samples" / "chair_0" / "000.png").unlink()
+  words = check(report.write_report(tmp_path)).words()
+  assert "chair_0/000.png is missing" in words and "chair_1" in words
+
+
+def test_of_many_objects_some_are_shown(tmp_path):
+  for i in range(report.MAX_OBJECTS + 2):
+    write_sample(
+      tmp_path / "samples", fake_sample(f"o{i}", num_views=2, resolution=8)
+    )
+  page = check(report.write_report(tmp_path))
+  assert "8 of 10 objects are shown" in page.words()
+  assert page.tags.count("article") == 8
+
+
+HOSTILE = '"><script>planted=1<script><img src=x onerror=planted=1>'
+
+
+def test_what_comes_from_files_is_escaped(tmp_path):
+  sampled = fake_sample(HOSTILE, num_views=2)
+  sampled.info["conditioning"] = HOSTILE
+  folder = write_sample(tmp_path / "samples", sampled)
+  hostile = HOSTILE + "</script></style>"
+  tree = {hostile: {hostile: [hostile]}}
+  for name in ("config.json", "timings.json", "evaluation.json"):
+    (tmp_path / name).write_text(json.dumps(tree))
+  (tmp_path / "timings.json").write_text(json.dumps({hostile: 1.5}))
+  evaluation = {
+    "provenance": tree,
+    "rows": {hostile: {hostile: 1.0}},
+    "variants": {hostile: hostile},
+  }
+  (tmp_path / "evaluation.json").write_text(json.dumps(evaluation))
+  (tmp_path / "images").mkdir()
+  name = hostile.replace("/", "") + ".png"
+  (tmp_path / "images" / name).write_bytes((folder / "000.png").read_bytes())
+  for path in (report.write_report(tmp_path), viewer.write_viewer(folder)):
+    page = path.read_text()
+    assert "planted" in page and html.escape(HOSTILE) in page
+    assert "<script>planted" not in page and "<img src=x" not in page
+    assert check(path).tags.count("script") == 1
+
+
+# ------------------------------------------------------------------ files
+
+
+def test_metrics_may_be_cut_short_repeated_and_not_finite(tmp_path):
+  lines = [
+    '{"step": 1, "train/loss": 4.0}',
+    '{"step": 2, "train/loss": 3.0}',
+    '{"step": 3, "train/loss": "nan"}',
+    '{"step": 2, "train/loss": 2.0, "eval/loss": 2.5}',
+    '{"step": 4, "train/lo',
+  ]
+  (tmp_path / "metrics.jsonl").write_text("\n".join(lines))
+  run = run_files.read_run(tmp_path)
+  assert run.metrics == {
+    "train/loss": [(1, 4.0), (2, 2.0)],
+    "eval/loss": [(2, 2.5)],
+  }
+  assert (run.last_step, run.last_loss, run.examples) == (2, 2.0, None)
+
+
+@pytest.mark.parametrize(
+  "line", ["{", "[]", '{"a": 1}', '{"step": 1, "a": []}']
+)
+def test_a_broken_line_of_metrics_is_named(tmp_path, line):
+  (tmp_path / "metrics.jsonl").write_text(f'{line}\n{{"step": 1, "a": 2}}\n')
+  with pytest.raises(UserError, match="metrics.jsonl, line 1"):
+    report.write_report(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["config", "timings", "evaluation"])
+@pytest.mark.parametrize("text", ["{", "[1]"])
+def test_a_broken_file_is_named(tmp_path, name, text):
+  (tmp_path / f"{name}.json").write_text(text)
+  with pytest.raises(UserError, match=f"{name}.json"):
+    report.write_report(tmp_path)
+  assert not (tmp_path / "report.html").exists()
+
+
+@pytest.mark.parametrize(
+  ("seconds", "text"),
+  [(0.04, "0.0 s"), (59.9, "59.9 s"), (61, "1 min 01 s"), (7380, "2 h 03 min")],
+)
+def test_durations(seconds, text):
+  assert report.duration(seconds) == text
+
+
+def test_summary_table(full):
+  out = io.StringIO()
+  console = rich.console.Console(file=out, width=120)
+  console.print(report.summary_table(full))
+  rows = {
+    tuple(cell.strip() for cell in line.split("│")[1:3])
+    for line in out.getvalue().splitlines()
+    if "│" in line
+  }
+  last = fake_metrics()[-1]["train/loss"]
+  assert rows >= {
+    ("train", "5 min 41 s"),
+    ("all stages", "7 min 10 s"),
+    ("examples trained", "25,600"),
+    ("last loss", f"{last:.4g}"),
+    ("PSNR, model", "21.50 dB"),
+    ("PSNR, copy input", "15.25 dB"),
+    ("SSIM (7x7), mean image", "0.4583"),
+    ("objects / views generated", "2 / 6"),
+    ("written", str(full / "samples")),
+  }
+
+
+def test_summary_table_of_nothing(tmp_path):
+  table = report.summary_table(tmp_path)
+  assert table.row_count == 1  # no objects, no views
+
+
+def test_command_line(full, tmp_path, monkeypatch, capsys):
+  monkeypatch.setattr("sys.argv", ["report", f"--workdir={full}"])
+  report.main()
+  assert capsys.readouterr().out.strip() == str(full / "report.html")
+  nowhere = tmp_path / "nowhere"
+  monkeypatch.setattr("sys.argv", ["report", f"--workdir={nowhere}"])
+  with pytest.raises(SystemExit) as error:
+    report.main()
+  assert error.value.code == 2 and str(nowhere) in capsys.readouterr().err
+
+
+# ----------------------------------------------------------------- angles
+
+
+@pytest.mark.parametrize("centre", [(0, 0, 0), (5, -3, 1)])
+def test_view_angles_are_those_of_the_orbit(centre):
+  azimuth = np.array([-150.0, -90, 0, 45, 120])
+  elevation = np.array([10.0, 60, -5, 30, 85])
+  cameras = np.array(
+    [orbit_camera(*np.radians(a)) for a in zip(azimuth, elevation, strict=True)]
+  )
+  cameras[:, :3, 3] += centre
+  got = viewer.view_angles(cameras)
+  np.testing.assert_allclose(got, [azimuth, elevation], atol=1e-6)
+
+
+def test_view_angles_of_a_single_camera_are_finite():
+  assert np.isfinite(viewer.view_angles(np.eye(4)[None])).all()
+
+
+def test_frames_go_by_pose_or_as_generated(tmp_path):
+  sampled = fake_sample(num_views=4)
+  order = lambda s: [f["label"] for f in viewer.object_context(s)["frames"]]
+  assert order(sampled) == ["view 0", "view 1", "view 2", "view 3"]
+  sampled.view[:] = [7, -1, 2]
+  assert order(sampled) == ["view 0", "view 7", "#1", "view 2"]
+  sampled.view[:] = [3, 1, 2]
+  sampled.input_view[:] = 2
+  assert order(sampled) == ["view 1", "view 2", "view 2", "view 3"]
+
+
+# ---------------------------------------------------------------- browser
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+  if chromium.PROGRAM is None:
+    reason = "CHROMIUM IS MISSING: the viewer's behaviour was NOT tested"
+    warnings.warn(reason, stacklevel=1)
+    pytest.skip(reason)
+  with chromium.Chromium(tmp_path_factory.mktemp("profile")) as page:
+    yield page
+
+
+class Viewer:
+  """The one viewer on the page, used as a person would."""
+
+  def __init__(self, page, path):
+    self.page = page
+    page.open(path)
+    script = (
+      "(r => [r.left, r.top, r.width, r.height])(document.querySelector("
+      "'[data-part=screen]').getBoundingClientRect())"
+    )
+    left, top, self.width, self.height = page.evaluate(script)
+    self.x, self.y = left + self.width / 2, top + self.height / 2
+
+  @property
+  def shown(self) -> int:
+    return int(self.of("document.querySelector('[data-viewer]').dataset.shown"))
+
+  def of(self, script: str):
+    return self.page.evaluate(script)
+
+  def press(self):
+    self.page.mouse("mousePressed", self.x, self.y)
+
+  def move(self, dx: float, dy: float):
+    """By fractions of the picture, from its middle."""
+    x, y = self.x + dx * self.width, self.y + dy * self.height
+    self.page.mouse("mouseMoved", x, y)
+
+  def release(self):
+    self.page.mouse("mouseReleased", self.x, self.y)
+
+  def click(self, selector: str):
+    self.of(f"document.querySelector('{selector}').click()")
+
+
+RING = 12  # views on each of two rings; frame 0 is the given one
+
+
+@pytest.fixture
+def orbit(browser, tmp_path):
+  sampled = fake_sample(num_views=RING, elevations=(0.2, 0.7), resolution=16)
+  folder = write_sample(tmp_path, sampled)
+  return Viewer(browser, viewer.write_viewer(folder))
+
+
+def test_the_first_generated_view_is_shown_first(orbit):
+  assert orbit.shown == 1
+  assert orbit.of("document.querySelector('[data-part=badge]').hidden")
+  assert not orbit.of("document.querySelector('[data-part=controls]').hidden")
+
+
+def test_drag_picks_the_nearest_camera(orbit):
+  """The width of the picture is 180 degrees, and the object follows."""
+  orbit.press()
+  orbit.move(-1 / 6, 0)
+  assert orbit.shown == 2  # to the left: camera moves on by 30 degrees
+  orbit.move(-1 / 3 - 0.05, 0.01)
+  assert orbit.shown == 3
+  orbit.move(1 / 3, 0)
+  assert orbit.shown == RING - 1  # past the given view, round the back
+  orbit.move(0, 0.3)
+  assert orbit.shown == RING + 1  # up one ring
+  orbit.move(0, 5)
+  assert orbit.shown == RING + 1  # no camera is higher
+  orbit.release()
+  orbit.move(0.5, 0)
+  assert orbit.shown == RING + 1
+
+
+def test_what_is_shown_is_the_frame_and_its_truth(orbit):
+  frames = "[...document.querySelectorAll('[data-frame]')]"
+  for index in (RING + 2, 0, 4):
+    orbit.of(f"{frames}[{index}].click()")
+    assert orbit.shown == index
+    image, truth = orbit.of(
+      "['image', 'truth'].map(n => document.querySelector("
+      "`[data-part=${n}]`).src)"
+    )
+    strip = orbit.of(
+      f"[...{frames}[{index}].querySelectorAll('img')].map(i => i.src)"
+    )
+    assert [image, truth] == [strip[0], strip[-1]]
+    current = f"{frames}.map(b => b.getAttribute('aria-current'))"
+    assert orbit.of(current).index("true") == index
+    given = not orbit.of("document.querySelector('[data-part=badge]').hidden")
+    assert given == (index == 0)
+  text = orbit.of("document.querySelector('[data-part=readout]').textContent")
+  assert text.startswith("view 4 · azimuth 120°, elevation 11° · ")
+
+
+def test_keys(orbit):
+  keys = ("ArrowRight", "ArrowRight", "ArrowUp", "ArrowDown", "ArrowLeft")
+  shown = []
+  for key in (*keys, "Home", "ArrowLeft"):
+    orbit.page.key(key)
+    shown.append(orbit.shown)
+  assert shown == [2, 3, RING + 3, 3, 2, 0, 0]  # two rings: the path is open
+
+
+def test_play_goes_on_and_stops(orbit):
+  orbit.page.key(" ")
+  seen = {orbit.shown}
+  while len(seen) < 3:  # a stuck one would run into the browser's time limit
+    seen.add(orbit.shown)
+  assert orbit.of("document.querySelector('[data-part=play]').ariaPressed")
+  orbit.click("[data-part=play]")
+  stopped = orbit.shown
+  orbit.of("new Promise(done => setTimeout(done, 300))")
+  assert orbit.shown == stopped
+
+
+def test_wheel_turns_only_what_was_chosen(orbit):
+  orbit.of("document.activeElement.blur()")
+  wheel = lambda: orbit.page.mouse("mouseWheel", orbit.x, orbit.y, deltaY=100)
+  wheel()
+  assert orbit.shown == 1
+  orbit.press()
+  orbit.release()
+  wheel()
+  assert orbit.shown == 2
+
+
+def test_scrub_and_touch(orbit):
+  orbit.of(
+    "(s => { s.value = 5; s.dispatchEvent(new Event('input')); })"
+    "(document.querySelector('[data-part=scrub]'))"
+  )
+  assert orbit.shown == 5
+  for kind, dx in (("Start", 0), ("Move", -0.02), ("Move", -1 / 6)):
+    point = {"x": orbit.x + dx * orbit.width, "y": orbit.y}
+    orbit.page.send(
+      "Input.dispatchTouchEvent", type=f"touch{kind}", touchPoints=[point]
+    )
+  orbit.page.send("Input.dispatchTouchEvent", type="touchEnd", touchPoints=[])
+  assert orbit.shown == 6
+
+
+def test_a_closed_orbit_goes_round(browser, tmp_path):
+  folder = write_sample(tmp_path, fake_sample(num_views=8, resolution=16))
+  orbit = Viewer(browser, viewer.write_viewer(folder))
+  shown = []
+  for key in ("Home", "ArrowLeft", "ArrowRight", "ArrowUp"):
+    orbit.page.key(key)
+    shown.append(orbit.shown)
+  assert shown == [0, 7, 0, 0]
+
+
+def test_the_report_in_a_browser(browser, full):
+  browser.open(report.write_report(full))
+  shown = (
+    "[...document.querySelectorAll('[data-viewer]')].map(v => v.dataset.shown)"
+  )
+  assert browser.evaluate(shown) == ["1", "1"]
+  # No picture is broken, and nothing is wider than a phone's screen.
+  assert browser.evaluate(
+    "[...document.images].every(i => i.complete && i.naturalWidth)"
+  )
+  browser.screenshot(full / "phone.png", width=390)
+  assert browser.evaluate("document.documentElement.scrollWidth") == 390
+
+
+def test_hostile_names_run_nothing_in_a_browser(browser, tmp_path):
+  folder = write_sample(tmp_path, fake_sample(HOSTILE, num_views=2))
+  browser.open(viewer.write_viewer(folder).rename(tmp_path / "viewer.html"))
+  assert browser.evaluate("typeof planted") == "undefined"
+  assert browser.evaluate("document.querySelector('h1').textContent") == HOSTILE

@@ -1,0 +1,373 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""The folder contract: round trip, unfinished folders, damaged folders."""
+
+import dataclasses
+import errno
+import io
+import json
+import pathlib
+import pickle
+import subprocess
+import sys
+
+from etils import epath
+from hypothesis import given, settings
+from hypothesis import strategies as st
+import numpy as np
+from PIL import Image
+import pytest
+
+from tests.fake_run import fake_sample
+from threedim_jax import sample_io
+from threedim_jax.errors import UserError
+from threedim_jax.png import decode_png, encode_png
+
+
+@pytest.fixture
+def sampled():
+  return fake_sample(num_views=4, resolution=8)
+
+
+@pytest.fixture
+def folder(tmp_path, sampled):
+  return sample_io.write_sample(tmp_path, sampled)
+
+
+def assert_same(a: sample_io.Sampled, b: sample_io.Sampled) -> None:
+  for field in dataclasses.fields(a):
+    x, y = getattr(a, field.name), getattr(b, field.name)
+    if isinstance(x, np.ndarray):
+      assert x.dtype == y.dtype
+      np.testing.assert_array_equal(x, y)
+    else:
+      assert x == y
+
+
+@pytest.mark.parametrize("truth", [True, False])
+def test_reads_back_what_was_written(tmp_path, truth):
+  sampled = fake_sample(num_views=4, resolution=8, truth=truth)
+  folder = sample_io.write_sample(tmp_path, sampled)
+  assert_same(sample_io.read_sample(folder), sampled)
+
+
+def test_the_files_are_those_of_the_contract(folder, sampled):
+  assert {p.name for p in folder.iterdir()} == {
+    *("000.png", "001.png", "002.png"),
+    *("truth_000.png", "truth_001.png", "truth_002.png"),
+    *("input_000.png", "input.json", "cameras.npz", "input_cameras.npz"),
+  }
+  info = json.loads((folder / "input.json").read_text())
+  assert info["complete"] is True
+  assert info["input_views"] == [0]
+  assert info["input_files"] == ["input_000.png"]
+  assert info["truth_files"] == [f"truth_00{i}.png" for i in range(3)]
+  with np.load(folder / "cameras.npz", allow_pickle=False) as npz:
+    assert {k: npz[k].dtype.name for k in npz} == {
+      "world_from_cam": "float32",
+      "K": "float32",
+      "hw": "int32",
+      "view": "int32",
+    }
+    assert npz["hw"].tolist() == [8, 8]
+  with Image.open(folder / "001.png") as image:
+    np.testing.assert_array_equal(np.array(image), sampled.images_u8[1])
+
+
+def test_writing_again_gives_the_same_bytes(folder, sampled):
+  first = {p.name: p.read_bytes() for p in folder.iterdir()}
+  sample_io.write_sample(folder.parent, sampled)
+  assert {p.name: p.read_bytes() for p in folder.iterdir()} == first
+
+
+def test_a_shorter_orbit_leaves_nothing_of_the_longer_one(folder):
+  shorter = fake_sample(num_views=3, resolution=8, truth=False)
+  sample_io.write_sample(folder.parent, shorter)
+  assert_same(sample_io.read_sample(folder), shorter)
+  assert not list(folder.glob("truth_*"))
+
+
+def test_numpy_scalars_in_info_become_numbers(tmp_path, sampled):
+  info = {"seed": np.int64(3), "guidance_weight": np.float32(0.5)}
+  folder = sample_io.write_sample(
+    tmp_path, dataclasses.replace(sampled, info=info)
+  )
+  info = sample_io.read_sample(folder).info
+  assert info == {"seed": 3, "guidance_weight": 0.5}
+
+
+@pytest.mark.parametrize("before", ["nothing", "a finished folder"])
+def test_a_killed_writer_leaves_no_finished_folder(
+  tmp_path, sampled, monkeypatch, before
+):
+  """Whatever the moment of death, until the very last step."""
+  real = epath.Path
+  path_type = type(real(tmp_path))
+  moments = 0
+  while True:
+    if before != "nothing":
+      sample_io.write_sample(tmp_path, sampled)
+    left = moments
+
+    def die_in_time(method):
+      def wrapped(self, *args, **kwargs):
+        nonlocal left
+        if left == 0:
+          raise KeyboardInterrupt
+        left -= 1
+        return method(self, *args, **kwargs)
+
+      return wrapped
+
+    with monkeypatch.context() as patch:
+      for name in ("write_bytes", "write_text", "replace"):
+        patch.setattr(path_type, name, die_in_time(getattr(path_type, name)))
+      try:
+        sample_io.write_sample(tmp_path, sampled)
+        break
+      except KeyboardInterrupt:
+        assert sample_io.list_complete(tmp_path) == []
+    moments += 1
+  assert moments == 7 + 2 + 2  # images, cameras, input.json and its rename
+  assert len(sample_io.list_complete(tmp_path)) == 1
+
+
+def test_a_full_disk_is_an_error_to_act_on(tmp_path, sampled, monkeypatch):
+  def full(*_):
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+  monkeypatch.setattr(sample_io, "_write_cameras", full)
+  with pytest.raises(UserError, match="No space is left.*chair_0"):
+    sample_io.write_sample(tmp_path, sampled)
+  assert sample_io.list_complete(tmp_path) == []
+
+
+def test_list_complete_is_sorted_and_skips_the_rest(tmp_path):
+  assert sample_io.list_complete(tmp_path / "nowhere") == []
+  for name in ("b", "a", "c"):
+    sample_io.write_sample(
+      tmp_path, fake_sample(name, num_views=2, resolution=8)
+    )
+  (tmp_path / "c" / "input.json").write_text('{"complete": tr')
+  (tmp_path / "d").mkdir()
+  (tmp_path / "e.txt").write_text("")
+  assert [p.name for p in sample_io.list_complete(tmp_path)] == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+  "object_id",
+  ["", ".", "..", "../x", "/", "/etc", "a/b", "a\\b", "a\0b", ".hidden"]
+  + ["a\nb", "x" * 201, "\ud800"],
+)
+def test_unsafe_object_ids_are_refused(tmp_path, sampled, object_id):
+  with pytest.raises(UserError, match="cannot name a folder"):
+    sample_io.write_sample(
+      tmp_path / "samples", dataclasses.replace(sampled, object_id=object_id)
+    )
+  assert not list(tmp_path.iterdir())
+
+
+@settings(max_examples=50)
+@given(st.text(max_size=12))
+def test_an_accepted_id_stays_inside(object_id):
+  root = pathlib.Path("/somewhere/samples")
+  try:
+    name = sample_io.folder_name(object_id)
+  except UserError:
+    return
+  assert (root / name).resolve().parent == root
+  assert (root / name).name == object_id
+
+
+# ------------------------------------------------------- damaged folders
+
+
+def edit_info(folder, **changes):
+  path = folder / "input.json"
+  path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def edit_cameras(folder, **changes):
+  path = folder / "cameras.npz"
+  with np.load(path, allow_pickle=False) as npz:
+    arrays = dict(npz) | changes
+  np.savez(path, **{k: v for k, v in arrays.items() if v is not None})
+
+
+def as_png(image: Image.Image) -> bytes:
+  data = io.BytesIO()
+  image.save(data, format="PNG")
+  return data.getvalue()
+
+
+SHEARED = np.tile(np.eye(4, dtype=np.float32), (3, 1, 1))
+SHEARED[1, 0, 1] = 0.5
+MIRRORED = np.tile(np.diag(np.float32([1, 1, -1, 1])), (3, 1, 1))
+PNG = encode_png(np.full((8, 8, 3), 7, np.uint8))
+SMALL_PNG = encode_png(np.zeros((4, 8, 3), np.uint8))
+
+DAMAGES = {
+  "no input.json": (
+    lambda f: (f / "input.json").unlink(),
+    "no input.json",
+  ),
+  "broken input.json": (
+    lambda f: (f / "input.json").write_text("{"),
+    "input.json is not valid JSON",
+  ),
+  "not complete": (
+    lambda f: edit_info(f, complete=False),
+    'does not say "complete"',
+  ),
+  "another object": (
+    lambda f: edit_info(f, object_id="chair_1"),
+    "chair_1.*chair_0",
+  ),
+  "a path instead of a file": (
+    lambda f: edit_info(f, input_files=["../secret.png"]),
+    "secret.png",
+  ),
+  "files that are no list": (
+    lambda f: edit_info(f, input_files=None),
+    "input_files",
+  ),
+  "missing view": (lambda f: (f / "001.png").unlink(), "001.png is missing"),
+  "missing input": (
+    lambda f: (f / "input_000.png").unlink(),
+    "input_000.png is missing",
+  ),
+  "missing truth": (
+    lambda f: (f / "truth_002.png").unlink(),
+    "truth_002.png is missing",
+  ),
+  "one view too many": (
+    lambda f: (f / "003.png").write_bytes(PNG),
+    "4 pictures.* for 3 cameras",
+  ),
+  "too few truths": (
+    lambda f: edit_info(f, truth_files=["truth_000.png"]),
+    "1 pictures.*truth_000.* for 3 cameras",
+  ),
+  "no truths at all": (lambda f: edit_info(f, truth_files=[]), "0 pictures"),
+  "not a PNG": (
+    lambda f: (f / "000.png").write_bytes(b"\xff\xd8\xff\xe0 a JPEG"),
+    "000.png is not a PNG",
+  ),
+  "empty PNG": (
+    lambda f: (f / "000.png").write_bytes(b""),
+    "000.png is not a PNG",
+  ),
+  "another size": (
+    lambda f: (f / "002.png").write_bytes(SMALL_PNG),
+    "002.png is 8x4 pixels.*8x8",
+  ),
+  "no cameras": (
+    lambda f: (f / "cameras.npz").unlink(),
+    "cameras.npz is missing",
+  ),
+  "broken cameras": (
+    lambda f: (f / "cameras.npz").write_bytes(b"PK\3\4 broken"),
+    "cameras.npz is not a readable",
+  ),
+  "one array of cameras": (
+    lambda f: np.save((f / "cameras.npz").open("wb"), np.eye(4)),
+    "cameras.npz is not a readable",
+  ),
+  "cameras without K": (lambda f: edit_cameras(f, K=None), "lacks an array"),
+  "no views": (
+    lambda f: edit_cameras(f, view=np.zeros(0, int)),
+    "at least one",
+  ),
+  "fewer poses than views": (
+    lambda f: edit_cameras(f, world_from_cam=np.eye(4)[None]),
+    r'"world_from_cam" must be .*\(3, 4, 4\)',
+  ),
+  "a pose that is not finite": (
+    lambda f: edit_cameras(f, world_from_cam=np.full((3, 4, 4), np.nan)),
+    '"world_from_cam" must be finite',
+  ),
+  "a sheared pose": (
+    lambda f: edit_cameras(f, world_from_cam=SHEARED),
+    "rigid",
+  ),
+  "a mirrored pose": (
+    lambda f: edit_cameras(f, world_from_cam=MIRRORED),
+    "rigid",
+  ),
+  "text for numbers": (
+    lambda f: edit_cameras(f, hw=np.array(["8", "8"])),
+    '"hw" must be finite numbers',
+  ),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGES)
+def test_a_damaged_folder_names_the_file(folder, name):
+  damage, message = DAMAGES[name]
+  damage(folder)
+  with pytest.raises(UserError, match=message) as error:
+    sample_io.read_sample(folder)
+  assert str(folder) in str(error.value) or "secret.png" in message
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "L", "P", "I;16"])
+def test_only_8_bit_rgb_pngs_are_read(mode):
+  with pytest.raises(UserError, match="a.png is a PNG.* not an 8-bit RGB"):
+    decode_png(as_png(Image.new(mode, (8, 8))), "a.png")
+
+
+def test_no_damage_to_a_png_goes_unseen():
+  """Every truncation, and every flipped bit: an error or the same picture."""
+  image_u8 = np.arange(4 * 4 * 3, dtype=np.uint8).reshape(4, 4, 3)
+  data = encode_png(image_u8)
+  for end in range(len(data)):
+    with pytest.raises(UserError, match="a.png"):
+      decode_png(data[:end], "a.png")
+  num_refused = 0
+  for i in range(8 * len(data)):
+    flipped = bytearray(data)
+    flipped[i // 8] ^= 1 << i % 8
+    try:
+      np.testing.assert_array_equal(
+        decode_png(bytes(flipped), "a.png"), image_u8
+      )
+    except UserError:
+      num_refused += 1
+  assert num_refused > 0.9 * 8 * len(data)
+
+
+def test_png_round_trip():
+  image_u8 = np.arange(5 * 7 * 3, dtype=np.uint8).reshape(5, 7, 3)
+  np.testing.assert_array_equal(
+    decode_png(encode_png(image_u8), "a.png"), image_u8
+  )
+
+
+class _Touch:
+  """Creates a file when it is unpickled."""
+
+  def __init__(self, path):
+    self.path = path
+
+  def __reduce__(self):
+    return (open, (self.path, "w"))
+
+
+@pytest.mark.parametrize("wrapped", [True, False])
+def test_nothing_is_unpickled(folder, tmp_path, wrapped):
+  planted = _Touch(str(tmp_path / "planted"))
+  if wrapped:
+    edit_cameras(folder, view=np.array([planted, 1, 2], object))
+  else:
+    (folder / "cameras.npz").write_bytes(pickle.dumps(planted))
+  with pytest.raises(UserError, match="cameras.npz is not a readable"):
+    sample_io.read_sample(folder)
+  assert not (tmp_path / "planted").exists()
+
+
+def test_reading_and_showing_need_no_jax():
+  script = (
+    "import sys, threedim_jax.report, threedim_jax.viz;"
+    "assert not {'jax', 'flax', 'tensorflow', 'clu'} & set(sys.modules)"
+  )
+  subprocess.run([sys.executable, "-c", script], check=True)

@@ -1,0 +1,97 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Pinhole cameras and the rays through their pixels.
+
+Axes are OpenCV's (x right, y down, z forward), poses are `world_from_cam`,
+K is in pixels and pixel centres lie at +0.5. Other conventions are converted
+once, in the data set builders.
+
+  rays = rays_from_camera(camera, hw=(64, 64))   # rays.pos, rays.dir
+"""
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+
+@flax.struct.dataclass
+class Camera:
+  """A batch of pinhole cameras.
+
+  Attributes:
+    world_from_cam: rigid transforms, world units.
+    K: intrinsic matrices [[f, 0, cx], [0, f, cy], [0, 0, 1]], pixels.
+  """
+
+  world_from_cam: Float[Array, "*b 4 4"]
+  K: Float[Array, "*b 3 3"]
+
+
+@flax.struct.dataclass
+class Rays:
+  """Rays through pixel centres: origin (world units), unit direction."""
+
+  pos: Float[Array, "*b H W 3"]
+  dir: Float[Array, "*b H W 3"]
+
+
+def px_centers(hw: tuple[int, int]) -> Float[Array, "H W 2"]:
+  """(x, y) of every pixel centre; the first one is (0.5, 0.5)."""
+  h, w = hw
+  x, y = jnp.meshgrid(jnp.arange(w) + 0.5, jnp.arange(h) + 0.5)
+  return jnp.stack([x, y], axis=-1)
+
+
+def cam_from_px(
+    px: Float[Array, "*b 2"], K: Float[Array, "3 3"]
+) -> Float[Array, "*b 3"]:
+  """Directions with z = 1, in camera axes, through pixel positions."""
+  x = (px[..., 0] - K[0, 2] - K[0, 1] * (px[..., 1] - K[1, 2]) / K[1, 1]) / (
+      K[0, 0]
+  )
+  y = (px[..., 1] - K[1, 2]) / K[1, 1]
+  return jnp.stack([x, y, jnp.ones_like(x)], axis=-1)
+
+
+def px_from_cam(
+    points: Float[Array, "*b 3"], K: Float[Array, "3 3"]
+) -> Float[Array, "*b 2"]:
+  """Projects points given in camera axes (z > 0) to pixel positions."""
+  px = jnp.einsum("ij,...j->...i", K, points)
+  return px[..., :2] / px[..., 2:]
+
+
+def cam_from_world(
+    points: Float[Array, "*b 3"], world_from_cam: Float[Array, "4 4"]
+) -> Float[Array, "*b 3"]:
+  """Moves world points into camera axes."""
+  rotation, position = world_from_cam[:3, :3], world_from_cam[:3, 3]
+  return jnp.einsum("ji,...j->...i", rotation, points - position)
+
+
+def _rays_of_one(camera: Camera, hw: tuple[int, int]) -> Rays:
+  rotation = camera.world_from_cam[:3, :3]
+  direction = jnp.einsum(
+      "ij,hwj->hwi",
+      rotation,
+      cam_from_px(px_centers(hw), camera.K),
+      precision=jax.lax.Precision.HIGHEST,
+  )
+  direction /= jnp.linalg.norm(direction, axis=-1, keepdims=True)
+  position = jnp.broadcast_to(camera.world_from_cam[:3, 3], direction.shape)
+  return Rays(pos=position, dir=direction)
+
+
+def rays_from_camera(camera: Camera, hw: tuple[int, int]) -> Rays:
+  """Rays of a batch of cameras (any leading dimensions), in world axes."""
+  fn = lambda c: _rays_of_one(c, hw)
+  for _ in range(camera.K.ndim - 2):
+    fn = jax.vmap(fn)
+  return fn(camera)
+
+
+def resize_camera(camera: Camera, scale: float) -> Camera:
+  """The camera of the same picture resized by `scale`: K moves with it."""
+  factor = jnp.array([[scale], [scale], [1.0]])
+  return camera.replace(K=camera.K * factor)

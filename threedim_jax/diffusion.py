@@ -1,0 +1,108 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Gaussian diffusion in log-SNR form: every line an equation.
+
+z_t = alpha x0 + sigma eps with alpha^2 = sigmoid(logsnr) and
+sigma^2 = sigmoid(-logsnr) (3DiM sec. 2; VDM, arXiv 2107.00630, sec. 3). Time
+runs from t = 0 (data, logsnr = +20) to t = 1 (noise, logsnr = -20); `s` is
+the time after `t` when sampling, so s < t and logsnr_s > logsnr_t.
+
+Everything is pure and elementwise; `logsnr` broadcasts against images, see
+`expand`.
+"""
+
+import math
+
+from jax.nn import sigmoid
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from threedim_jax import LOGSNR_MAX, LOGSNR_MIN
+
+
+def expand(logsnr: Float[Array, " B"], like: Array) -> Array:
+  """Appends axes so that a value per example broadcasts over its image."""
+  return jnp.expand_dims(logsnr, tuple(range(logsnr.ndim, like.ndim)))
+
+
+# Angle of tan at t = 0; by symmetry it is pi / 2 - _THETA_MIN at t = 1.
+_THETA_MIN = math.atan(math.exp(-0.5 * LOGSNR_MAX))
+
+
+def logsnr_schedule_cosine(t: Float[Array, "*b"]) -> Float[Array, "*b"]:
+  """-2 log tan(theta(t)), theta linear: decreasing, +20 at 0, -20 at 1."""
+  # Odd about t = 1/2. The mirrored half is computed from 1 - t because float32
+  # cannot resolve tan near pi / 2.
+  mirrored = t > 0.5
+  u = jnp.where(mirrored, 1.0 - t, t)
+  theta = (0.5 * math.pi - 2.0 * _THETA_MIN) * u + _THETA_MIN
+  logsnr = -2.0 * jnp.log(jnp.tan(theta))
+  return jnp.where(mirrored, -logsnr, logsnr)
+
+
+def t_from_logsnr(logsnr: Float[Array, "*b"]) -> Float[Array, "*b"]:
+  """Inverse of `logsnr_schedule_cosine`."""
+  theta = jnp.arctan(jnp.exp(-0.5 * jnp.abs(logsnr)))
+  u = (theta - _THETA_MIN) / (0.5 * math.pi - 2.0 * _THETA_MIN)
+  return jnp.where(logsnr < 0.0, 1.0 - u, u)
+
+
+def alpha_sigma(logsnr: Array) -> tuple[Array, Array]:
+  """(sqrt sigmoid(logsnr), sqrt sigmoid(-logsnr)); squares sum to one."""
+  return jnp.sqrt(sigmoid(logsnr)), jnp.sqrt(sigmoid(-logsnr))
+
+
+def q_sample(x0: Array, eps: Array, logsnr: Array) -> Array:
+  """z_t = alpha x0 + sigma eps."""
+  alpha, sigma = alpha_sigma(logsnr)
+  return alpha * x0 + sigma * eps
+
+
+def x0_from_eps(z_t: Array, eps: Array, logsnr: Array) -> Array:
+  """x0 = (z_t - sigma eps) / alpha."""
+  alpha, sigma = alpha_sigma(logsnr)
+  return (z_t - sigma * eps) / alpha
+
+
+def eps_from_x0(z_t: Array, x0: Array, logsnr: Array) -> Array:
+  """eps = (z_t - alpha x0) / sigma."""
+  alpha, sigma = alpha_sigma(logsnr)
+  return (z_t - alpha * x0) / sigma
+
+
+def v_from_eps(x0: Array, eps: Array, logsnr: Array) -> Array:
+  """v = alpha eps - sigma x0 (arXiv 2202.00512, sec. 4)."""
+  alpha, sigma = alpha_sigma(logsnr)
+  return alpha * eps - sigma * x0
+
+
+def eps_from_v(z_t: Array, v: Array, logsnr: Array) -> Array:
+  """eps = sigma z_t + alpha v."""
+  alpha, sigma = alpha_sigma(logsnr)
+  return sigma * z_t + alpha * v
+
+
+def q_posterior(
+    z_t: Array, x0_hat: Array, logsnr_t: Array, logsnr_s: Array
+) -> tuple[Array, Array]:
+  """Mean and variance of q(z_s | z_t, x0 = x0_hat), s < t (VDM eq. 25-32).
+
+  With c = 1 - exp(logsnr_t - logsnr_s):
+    mean = alpha_s ((1 - c) z_t / alpha_t + c x0_hat),  var = sigma_s^2 c.
+  """
+  c = -jnp.expm1(logsnr_t - logsnr_s)
+  alpha_t, _ = alpha_sigma(logsnr_t)
+  alpha_s, sigma_s = alpha_sigma(logsnr_s)
+  mean = alpha_s * ((1.0 - c) * z_t / alpha_t + c * x0_hat)
+  return mean, sigma_s**2 * c
+
+
+def guide(eps_cond: Array, eps_uncond: Array, guidance_weight: Array) -> Array:
+  """(1 + w) eps_cond - w eps_uncond; w = 0 is the plain conditional model."""
+  return (1.0 + guidance_weight) * eps_cond - guidance_weight * eps_uncond
+
+
+def logsnr_bin(logsnr: Float[Array, " B"], num_bins: int) -> Array:
+  """Index of the equal-width log-SNR bin, 0 the noisiest, for loss plots."""
+  unit = (logsnr - LOGSNR_MIN) / (LOGSNR_MAX - LOGSNR_MIN)
+  return jnp.clip((unit * num_bins).astype(jnp.int32), 0, num_bins - 1)

@@ -1,0 +1,27 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Errors that a user can act on, and the exit codes of the command line.
+
+Raise `UserError` with one paragraph that names the file or key at fault and
+the fix; `exit_with_message` turns it into that paragraph and exit code 2.
+"""
+
+import contextlib
+import sys
+
+EXIT_BAD_INPUT = 2  # a wrong configuration, data set or file: do not restart
+EXIT_PREEMPTED = 75  # stopped by SIGTERM after saving: start again to resume
+
+
+class UserError(Exception):
+  """Bad input: the message says what is wrong and how to mend it."""
+
+
+@contextlib.contextmanager
+def exit_with_message():
+  """Prints a `UserError` as a sentence, not a trace, and exits with 2."""
+  try:
+    yield
+  except UserError as e:
+    print(f"error: {e}", file=sys.stderr, flush=True)
+    sys.exit(EXIT_BAD_INPUT)

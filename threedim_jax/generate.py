@@ -1,0 +1,225 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Generates views of data set objects into folders, batch after batch.
+
+`--mode=sample` and `--mode=evaluate` differ only in which views they ask for;
+both go through here. An object whose folder is complete is left alone, so
+running again resumes.
+"""
+
+from collections.abc import Iterator, Sequence
+import dataclasses
+import itertools
+import time
+import zlib
+
+from etils import epath
+import jax
+import jax.numpy as jnp
+from ml_collections import ConfigDict
+import numpy as np
+
+from threedim_jax import progress, sample_io
+from threedim_jax.cameras import Camera
+from threedim_jax.checkpoint import Checkpointer
+from threedim_jax.from_config import make_denoiser, make_init_fn
+from threedim_jax.pixels import from_u8, to_u8
+from threedim_jax.sampler import make_bank, sample_next
+from threedim_jax.sharding import (
+    batch_sharding,
+    make_mesh,
+    replicated,
+    state_sharding,
+)
+from threedim_jax.view_source import Views
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+  """Which views of an object are given, and which to generate, in order."""
+
+  object_id: str
+  input_views: tuple[int, ...]
+  target_views: tuple[int, ...]
+
+
+class Generator:
+  """The averaged parameters of a workdir's checkpoint, ready to sample."""
+
+  def __init__(self, config: ConfigDict, workdir: epath.PathLike):
+    """Restores; UserError if there is no checkpoint or it does not fit."""
+    self.config = config
+    self.mesh = make_mesh(config.mesh.data, config.mesh.fsdp)
+    shapes = jax.eval_shape(make_init_fn(config), jax.random.key(0))
+    self._params_sh = state_sharding(self.mesh, shapes)
+    target = jax.tree.map(
+        lambda x, s: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=s),
+        shapes, self._params_sh,
+    )
+    with (
+        progress.waiting("restore the checkpoint"),
+        Checkpointer(
+            epath.Path(workdir) / "checkpoints", read_only=True
+        ) as checkpointer,
+    ):
+      self.params, self.step, _ = checkpointer.restore_params(target)
+
+  def _compile(self, bank, rngs, target_cam):
+    """The program of one view; all views and all batches share it."""
+    denoiser = make_denoiser(self.config)
+    sampler = self.config.sampler
+
+    def next_view(params, rngs, bank, target_cam, index, guidance_weight):
+      return sample_next(
+          denoiser(params), rngs, bank, target_cam, index,
+          num_sample_steps=sampler.num_sample_steps,
+          guidance_weight=guidance_weight,
+          conditioning=sampler.conditioning,
+      )
+
+    # A batch that does not split evenly runs whole on every device.
+    even = rngs.shape[0] % self.mesh.size == 0
+    rep = replicated(self.mesh)
+    by_object = batch_sharding(self.mesh) if even else rep
+    bank_sh = jax.tree.map(lambda x: by_object if x.ndim else rep, bank)
+    fn = jax.jit(
+        next_view,
+        in_shardings=(self._params_sh, by_object, bank_sh, by_object, rep, rep),
+        out_shardings=bank_sh,
+    )
+    args = self._args(rngs, bank, target_cam, 0)
+    with progress.waiting("compile the sampler"):
+      return fn.lower(*args).compile()
+
+  def _args(self, rngs, bank, target_cam, index):
+    weight = jnp.float32(self.config.sampler.guidance_weight)
+    return self.params, rngs, bank, target_cam, jnp.int32(index), weight
+
+  def run(
+      self,
+      views: Views,
+      requests: Sequence[Request],
+      samples_dir: epath.PathLike,
+      *,
+      batch_size: int,
+  ) -> list[epath.Path]:
+    """Generates what is missing; returns the folders of all requests.
+
+    Args:
+      views: the split that the requests speak of.
+      requests: all with the same numbers of given and of wanted views.
+      samples_dir: one folder per object is made in it.
+      batch_size: objects at a time.
+    """
+    folders = [
+        epath.Path(samples_dir) / sample_io.folder_name(r.object_id)
+        for r in requests
+    ]
+    todo = [
+        r for r, folder in zip(requests, folders, strict=True)
+        if not self._is_done(r, folder)
+    ]
+    if not todo:
+      return folders
+    batch_size = min(batch_size, len(todo))
+    num_targets = len(todo[0].target_views)
+    compiled = None
+    with progress.bar("sample views", total=len(todo) * num_targets) as bar:
+      for first in range(0, len(todo), batch_size):
+        batch = todo[first : first + batch_size]
+        # The last batch is filled up, so that one program serves them all.
+        full = batch + [batch[-1]] * (batch_size - len(batch))
+        rngs, bank, target_cams = self._inputs(views, full)
+        start = time.monotonic()
+        for i in range(num_targets):
+          target_cam = jax.tree.map(lambda a, i=i: a[:, i], target_cams)
+          if compiled is None:
+            compiled = self._compile(bank, rngs, target_cam)
+            start = time.monotonic()
+          bank = compiled(*self._args(rngs, bank, target_cam, i))
+          jax.block_until_ready(bank)
+          bar.advance(len(batch))
+        seconds = (time.monotonic() - start) / (num_targets * len(batch))
+        for row, request in enumerate(batch):
+          generated = np.asarray(bank.views[row, len(request.input_views):])
+          self._write(
+              views, request, to_u8(generated), seconds, samples_dir
+          )
+    return folders
+
+  def _inputs(self, views: Views, requests: Sequence[Request]):
+    """Keys, bank and target cameras of a batch of objects."""
+    stack = lambda choose: jax.tree.map(
+        lambda *x: np.stack(x),
+        *[views.object(r.object_id, choose(r)) for r in requests],
+    )
+    given = stack(lambda r: r.input_views)
+    wanted = stack(lambda r: r.target_views)
+    capacity = given["image"].shape[1] + wanted["image"].shape[1]
+    # An object's pictures depend on the seed and its id alone.
+    rngs = jax.vmap(
+        lambda i: jax.random.fold_in(jax.random.key(self.config.seed), i)
+    )(np.array([zlib.crc32(r.object_id.encode()) for r in requests], np.uint32))
+    bank = make_bank(
+        from_u8(jnp.asarray(given["image"])), _camera(given), capacity
+    )
+    return rngs, bank, _camera(wanted)
+
+  def _facts(self) -> dict:
+    sampler = self.config.sampler
+    return {
+        "seed": self.config.seed,
+        "num_sample_steps": sampler.num_sample_steps,
+        "guidance_weight": sampler.guidance_weight,
+        "conditioning": sampler.conditioning,
+        "checkpoint_step": self.step,
+    }
+
+  def _is_done(self, request: Request, folder: epath.Path) -> bool:
+    """Complete, and of this very request, checkpoint and sampler."""
+    if not sample_io.is_complete(folder):
+      return False
+    sampled = sample_io.read_sample(folder)
+    return (
+        tuple(sampled.view) == request.target_views
+        and tuple(sampled.input_view) == request.input_views
+        and self._facts().items() <= sampled.info.items()
+    )
+
+  def _write(self, views, request, images_u8, seconds, samples_dir):
+    given = views.object(request.object_id, request.input_views)
+    truth = views.object(request.object_id, request.target_views)
+    sample_io.write_sample(
+        samples_dir,
+        sample_io.Sampled(
+            object_id=request.object_id,
+            images_u8=images_u8,
+            world_from_cam=truth["world_from_cam"],
+            K=truth["K"],
+            view=np.array(request.target_views, np.int32),
+            input_images_u8=given["image"],
+            input_world_from_cam=given["world_from_cam"],
+            input_K=given["K"],
+            input_view=np.array(request.input_views, np.int32),
+            truth_u8=truth["image"],
+            info={**self._facts(), "seconds_per_view": seconds},
+        ),
+    )
+
+
+def _camera(view: dict) -> Camera:
+  return Camera(jnp.asarray(view["world_from_cam"]), jnp.asarray(view["K"]))
+
+
+def spread(count: int, num: int, exclude: Sequence[int] = ()) -> tuple:
+  """`num` of the indices 0 ... count - 1, evenly spaced, without `exclude`."""
+  left = [i for i in range(count) if i not in set(exclude)]
+  num = min(num, len(left))
+  return tuple(left[i] for i in np.linspace(0, len(left) - 1, num).astype(int))
+
+
+def by_shape(requests: Sequence[Request]) -> Iterator[list[Request]]:
+  """Groups requests whose numbers of given and wanted views agree."""
+  key = lambda r: (len(r.input_views), len(r.target_views))
+  for _, group in itertools.groupby(sorted(requests, key=key), key):
+    yield list(group)

@@ -1,0 +1,82 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""The command line. It is kept short; the parts can be imported in Colab.
+
+  python -m threedim_jax.main --config=configs/srn_chairs.py --workdir=W
+      [--mode=train|sample|evaluate] [--dry_run] [--config.KEY=VALUE ...]
+
+Exit codes: 0 done, 2 bad input, 75 stopped by SIGTERM after saving.
+"""
+
+import os
+import sys
+
+from absl import flags
+from etils import epath
+import jax
+
+from threedim_jax import config_check
+from threedim_jax.errors import UserError, exit_with_message
+
+_CONFIG = config_check.define_config_flag()
+_WORKDIR = flags.DEFINE_string("workdir", None, "Folder of this run.")
+_MODE = flags.DEFINE_enum(
+    "mode", "train", ["train", "sample", "evaluate"], "What to do."
+)
+_DRY_RUN = flags.DEFINE_bool(
+    "dry_run", False, "Print configuration, parameters and cost, then exit."
+)
+
+
+def use_compilation_cache() -> None:
+  """Keeps compiled programs between runs, in a folder of the user alone.
+
+  The folder is trusted code, so it is never one that others can write to.
+  """
+  if os.environ.get("JAX_COMPILATION_CACHE_DIR"):
+    return
+  cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+  path = os.path.join(cache, "threedim_jax", "xla")
+  os.makedirs(path, mode=0o700, exist_ok=True)
+  jax.config.update("jax_compilation_cache_dir", path)
+
+
+def run(config, workdir: epath.Path, mode: str) -> None:
+  """Dispatches to the mode; each imports only what it needs."""
+  if mode == "train":
+    from threedim_jax.train import train_and_evaluate
+
+    train_and_evaluate(config, workdir)
+  elif mode == "sample":
+    from threedim_jax.sample import sample
+
+    sample(config, workdir)
+  else:
+    from threedim_jax.evaluate import evaluate
+
+    evaluate(config, workdir)
+  from threedim_jax.report import write_report
+
+  print(f"report: {write_report(workdir)}")
+
+
+def main(argv: list[str]) -> None:
+  with exit_with_message():
+    config_check.parse_or_explain(argv)
+    config = _CONFIG.value
+    config_check.check_model_size(config.data.resolution, config.model.ch_mult)
+    use_compilation_cache()
+    if _DRY_RUN.value:
+      from threedim_jax.dry_run import dry_run
+
+      dry_run(config)
+      return
+    if not _WORKDIR.value:
+      raise UserError("--workdir is missing: the folder this run writes to")
+    workdir = epath.Path(_WORKDIR.value).absolute()
+    config_check.check_workdir(workdir, config.to_dict())
+    run(config, workdir, _MODE.value)
+
+
+if __name__ == "__main__":
+  main(sys.argv)

@@ -1,0 +1,18 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""The networks. `get_model(config.model)` is the only factory."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax.numpy as jnp
+
+from threedim_jax.models.xunet import XUNet
+
+_DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
+
+
+def get_model(model_config: Mapping[str, Any]) -> XUNet:
+  """Builds the network from `config.model`; an unknown key is a TypeError."""
+  fields = dict(model_config)
+  return XUNet(**fields | {"dtype": _DTYPES[fields["dtype"]]})

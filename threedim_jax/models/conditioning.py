@@ -1,0 +1,129 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Embeddings of log-SNR and camera rays (3DiM, appendix listing)."""
+
+import math
+
+from einops import rearrange
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+from threedim_jax import LOGSNR_MAX, LOGSNR_MIN
+from threedim_jax.cameras import Camera, rays_from_camera
+
+
+def posenc_ddpm(
+    t: Float[Array, "*b"], emb_ch: int, max_time: float
+) -> Float[Array, "*b E"]:
+  """Sinusoidal embedding of a time in [0, max_time] (DDPM)."""
+  half = emb_ch // 2
+  freq = jnp.exp(-math.log(10000.0) / (half - 1) * jnp.arange(half))
+  angle = (t * (1000.0 / max_time))[..., None] * freq
+  return jnp.concatenate([jnp.sin(angle), jnp.cos(angle)], axis=-1)
+
+
+def posenc_nerf(
+    x: Float[Array, "*b C"], min_deg: int, max_deg: int
+) -> Float[Array, "*b E"]:
+  """[x, sin(2^i x), cos(2^i x)], i = min_deg ... max_deg - 1 (NeRF)."""
+  scales = jnp.array([2.0**i for i in range(min_deg, max_deg)])
+  angle = rearrange(x[..., None, :] * scales[:, None], "... s c -> ... (s c)")
+  # The cosine is the sine of a shifted angle, as in the listing: at 2^14 the
+  # float32 rounding of the shift is visible, and parity with it wants it.
+  emb = jnp.sin(jnp.concatenate([angle, angle + 0.5 * math.pi], axis=-1))
+  return jnp.concatenate([x, emb], axis=-1)
+
+
+class _SplitConv(nn.Module):
+  """3x3 convolution of `rays + learned`, as the sum of two convolutions.
+
+  The convolution is linear, so the learned part, which no example changes,
+  is convolved once rather than once an example: its gradient is then a small
+  one, and no gradient flows into the rays.
+  """
+
+  features: int
+  stride: int
+
+  @nn.compact
+  def __call__(
+      self,
+      rays: Float[Array, "B F H W D"],
+      learned: Float[Array, "1 F H W D"] | None,
+  ) -> Float[Array, "B F h w E"]:
+    D = rays.shape[-1]
+    kernel = self.param(
+        "kernel", nn.initializers.lecun_normal(), (3, 3, D, self.features)
+    )
+    bias = self.param("bias", nn.initializers.zeros, (self.features,))
+    out = self._conv(rays, kernel) + bias
+    return out if learned is None else out + self._conv(learned, kernel)
+
+  def _conv(self, x, kernel):
+    out = jax.lax.conv_general_dilated(
+        rearrange(x, "b f h w d -> (b f) h w d"),
+        kernel,
+        (self.stride, self.stride),
+        "SAME",
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+    )
+    return rearrange(out, "(b f) h w d -> b f h w d", b=x.shape[0])
+
+
+class ConditioningProcessor(nn.Module):
+  """Embeds log-SNR per frame and the camera rays per pixel and level.
+
+  An example with `cond_mask` False is unconditional: the ray encodings of
+  both frames are zeroed before the learned embeddings are added. Float32
+  throughout.
+  """
+
+  emb_ch: int
+  num_resolutions: int
+  use_pos_emb: bool = True
+  use_ref_pose_emb: bool = True
+
+  @nn.compact
+  def __call__(
+      self,
+      logsnr: Float[Array, "B F"],
+      cameras: Camera,
+      cond_mask: Bool[Array, " B"],
+      hw: tuple[int, int],
+  ) -> tuple[Float[Array, "B F E"], list[Float[Array, "B F h w E"]]]:
+    logsnr = jnp.clip(logsnr, LOGSNR_MIN, LOGSNR_MAX)
+    t = 2.0 * jnp.arctan(jnp.exp(-logsnr / 2.0)) / math.pi
+    logsnr_emb = nn.Dense(self.emb_ch)(posenc_ddpm(t, self.emb_ch, 1.0))
+    logsnr_emb = nn.Dense(self.emb_ch)(nn.swish(logsnr_emb))
+
+    rays = rays_from_camera(cameras, hw)
+    pose_emb = jnp.concatenate(
+        [posenc_nerf(rays.pos, 0, 15), posenc_nerf(rays.dir, 0, 8)], axis=-1
+    )
+    D = pose_emb.shape[-1]
+    cond_mask = rearrange(cond_mask, "b -> b 1 1 1 1")
+    pose_emb = jnp.where(cond_mask, pose_emb, 0.0)
+    learned = self._learned(hw, D)
+    pose_embs = [
+        _SplitConv(self.emb_ch, 2**i, name=f"Conv_{i}")(pose_emb, learned)
+        for i in range(self.num_resolutions)
+    ]
+    return logsnr_emb, pose_embs
+
+  def _learned(self, hw, D) -> Float[Array, "1 F H W D"] | None:
+    """Sum of the position and the frame embeddings that are switched on."""
+    init = nn.initializers.normal(1.0 / math.sqrt(D))
+    learned = None
+    if self.use_pos_emb:
+      pos_emb = self.param("pos_emb", init, (*hw, D))
+      learned = jnp.stack([pos_emb, pos_emb])[None]
+    if self.use_ref_pose_emb:
+      first = self.param("ref_pose_emb_first", init, (D,))
+      other = self.param("ref_pose_emb_other", init, (D,))
+      ref = rearrange(jnp.stack([first, other]), "f d -> 1 f 1 1 d")
+      if learned is None:
+        learned = jnp.zeros((1, 2, *hw, D))
+      learned = learned + ref
+    return learned

@@ -1,0 +1,144 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""X-UNet: one U-Net over two frames with shared weights (3DiM sec. 2.3).
+
+The clean conditioning view and the noisy target view go through the same
+weights; they see each other in cross-attention only. The defaults are the
+paper's 128x128 model: 461,661,731 parameters.
+"""
+
+from collections.abc import Sequence
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+from threedim_jax import TARGET
+from threedim_jax.cameras import Camera
+from threedim_jax.models.conditioning import ConditioningProcessor
+from threedim_jax.models.layers import AttnBlock, Dtype, GroupNorm, ResnetBlock
+
+
+class XUNetBlock(nn.Module):
+  """Residual block, then self- and cross-attention where switched on."""
+
+  features: int
+  dropout: float
+  attn_heads: int
+  self_attn: bool
+  cross_attn: bool
+  dtype: Dtype = jnp.float32
+
+  @nn.compact
+  def __call__(
+      self,
+      h: Float[Array, "B F H W C"],
+      emb: Float[Array, "B F H W E"],
+      *,
+      train: bool,
+  ) -> Float[Array, "B F H W C2"]:
+    h = ResnetBlock(self.features, self.dropout, dtype=self.dtype)(
+        h, emb, train=train
+    )
+    if self.self_attn:
+      h = AttnBlock("self", self.attn_heads, self.dtype)(h)
+    if self.cross_attn:
+      h = AttnBlock("cross", self.attn_heads, self.dtype)(h)
+    return h
+
+
+class XUNet(nn.Module):
+  """Predicts the noise (or v) of the target frame.
+
+  Attributes:
+    ch: channels of the first level.
+    ch_mult: channel multiplier of every level; each level halves the size.
+    emb_ch: width of the log-SNR and ray embeddings.
+    num_res_blocks: residual blocks per level (one more on the way up).
+    attn_resolutions: image sizes in pixels at which the frames self-attend.
+    cross_attn_resolutions: sizes at which they cross-attend; None = the same.
+    attn_heads: heads of every attention layer.
+    dropout: rate inside the residual blocks.
+    use_pos_emb: learned embedding of every pixel, added to the rays.
+    use_ref_pose_emb: learned embedding of every frame, added to the rays.
+    dtype: compute type of the blocks; parameters, norm statistics, the
+      embeddings and the last convolution are float32.
+  """
+
+  ch: int = 256
+  ch_mult: Sequence[int] = (1, 2, 2, 4)
+  emb_ch: int = 1024
+  num_res_blocks: int = 3
+  attn_resolutions: Sequence[int] = (8, 16, 32)
+  cross_attn_resolutions: Sequence[int] | None = None
+  attn_heads: int = 4
+  dropout: float = 0.1
+  use_pos_emb: bool = True
+  use_ref_pose_emb: bool = True
+  dtype: Dtype = jnp.float32
+
+  @nn.compact
+  def __call__(
+      self,
+      views: Float[Array, "B F H W 3"],
+      logsnr: Float[Array, "B F"],
+      cameras: Camera,
+      cond_mask: Bool[Array, " B"],
+      *,
+      train: bool,
+  ) -> Float[Array, "B H W 3"]:
+    """Runs both frames, COND and TARGET, and returns the target's output."""
+    num_resolutions = len(self.ch_mult)
+    logsnr_emb, pose_embs = ConditioningProcessor(
+        self.emb_ch,
+        num_resolutions,
+        self.use_pos_emb,
+        self.use_ref_pose_emb,
+    )(logsnr, cameras, cond_mask, views.shape[2:4])
+    embs = [
+        (logsnr_emb[:, :, None, None, :] + pose_emb).astype(self.dtype)
+        for pose_emb in pose_embs
+    ]
+
+    def block(h, level):
+      size = h.shape[2]
+      cross = self.cross_attn_resolutions
+      return XUNetBlock(
+          features=self.ch * self.ch_mult[level],
+          dropout=self.dropout,
+          attn_heads=self.attn_heads,
+          self_attn=size in self.attn_resolutions,
+          cross_attn=size
+          in (self.attn_resolutions if cross is None else cross),
+          dtype=self.dtype,
+      )(h, embs[level], train=train)
+
+    def resample(h, level, direction):
+      # The block takes the embedding of the level that it produces.
+      return ResnetBlock(
+          dropout=self.dropout, resample=direction, dtype=self.dtype
+      )(h, embs[level], train=train)
+
+    h = nn.Conv(self.ch, (3, 3), dtype=self.dtype)(views)
+    skips = [h]
+    for level in range(num_resolutions):
+      for _ in range(self.num_res_blocks):
+        h = block(h, level)
+        skips.append(h)
+      if level != num_resolutions - 1:
+        h = resample(h, level + 1, "down")
+        skips.append(h)
+
+    h = block(h, num_resolutions - 1)
+
+    for level in reversed(range(num_resolutions)):
+      for _ in range(self.num_res_blocks + 1):
+        h = block(jnp.concatenate([h, skips.pop()], axis=-1), level)
+      if level != 0:
+        h = resample(h, level - 1, "up")
+    assert not skips
+
+    # Only the target frame is asked for, so the other one stops here.
+    h = nn.swish(GroupNorm()(h[:, TARGET : TARGET + 1])).astype(jnp.float32)
+    h = nn.Conv(3, (3, 3), kernel_init=nn.initializers.zeros)(h)
+    return h[:, 0]

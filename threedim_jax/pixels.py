@@ -1,0 +1,26 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""The one place where pixel values change range.
+
+Inside the package an image is float32 in [-1, 1]; at its edges (files,
+pictures, metrics on 8 bits, the host-to-device copy) it is uint8. Both
+functions use array methods only, so NumPy and JAX arrays (also traced ones)
+come back as what they were:
+
+  x0 = from_u8(batch["image"])  # inside jit: uint8 crosses to the device
+  write_png(path, to_u8(np.asarray(x0_hat)))
+"""
+
+from typing import TypeVar
+
+Array = TypeVar("Array")  # np.ndarray or jax.Array, any shape
+
+
+def from_u8(image_u8: Array) -> Array:
+  """uint8 0 .. 255 -> float32 -1 .. 1."""
+  return image_u8.astype("float32") / 127.5 - 1.0
+
+
+def to_u8(image: Array) -> Array:
+  """float -1 .. 1 -> uint8 0 .. 255; clips, then rounds to the nearest."""
+  return ((image.clip(-1.0, 1.0) + 1.0) * 127.5).round().astype("uint8")

@@ -1,0 +1,271 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""One self-contained page about a run, made from the files in its workdir.
+
+  python -m threedim_jax.report --workdir=W  # writes W/report.html
+
+Every part of a run may be missing: its section then says how to get it. No
+model is loaded, so a page can be made of another method's samples, too.
+"""
+
+import argparse
+from collections.abc import Mapping
+from typing import Any
+
+from etils import epath
+import rich.table
+
+from threedim_jax import LOGSNR_MAX, LOGSNR_MIN, progress, sample_io
+from threedim_jax.curves import loss_curve
+from threedim_jax.errors import UserError, exit_with_message
+from threedim_jax.run_files import EVAL_LOSS, TRAIN_LOSS, Run, read_run
+from threedim_jax.viewer import (
+  data_uri,
+  object_context,
+  render_page,
+  write_viewer,
+)
+
+__all__ = ["summary_table", "write_report", "write_viewer"]
+
+MAX_OBJECTS = 8  # with all their frames; a page of hundreds would not open
+MAX_GRIDS = 4
+NUM_LOGSNR_BINS = 8
+PIXELATE_BELOW = 400  # pixels: narrower grids are shown with square pixels
+HEADLINES = {"psnr": "PSNR", "ssim_skimage7": "SSIM (7x7)"}
+LOWER_IS_BETTER = ("lpips", "fid", "fd", "kid", "kd")
+
+
+def write_report(workdir: epath.PathLike) -> epath.Path:
+  """Writes `report.html` into `workdir` and returns its path."""
+  run = read_run(workdir)
+  with progress.waiting("write the report"):
+    page = render_page(
+      "report.html",
+      title=run.workdir.name,
+      summary=_summary(run),
+      figures=_figures(run),
+      objects=[_object(f) for f in run.folders[:MAX_OBJECTS]],
+      num_objects=len(run.folders),
+      scores=_scores(run),
+      curve=_curve(run),
+      grids=[_grid(path) for path in run.grids[-MAX_GRIDS:]],
+      timings=_timings(run.timings),
+      config=list(flat(run.config or {})),
+      provenance=_provenance(run),
+      command=f"python -m threedim_jax.main --config=CONFIG.py"
+      f" --workdir={run.workdir}",
+    )
+  path = run.workdir / "report.html"
+  temporary = run.workdir / ".report.html.tmp"
+  temporary.write_text(page)
+  temporary.replace(path)
+  return path
+
+
+def flat(tree: Mapping[str, Any], prefix: str = ""):
+  """Yields ("a.b", value) of nested dicts, the way --config.a.b names them."""
+  for key, value in tree.items():
+    if isinstance(value, Mapping):
+      yield from flat(value, f"{prefix}{key}.")
+    else:
+      yield f"{prefix}{key}", value
+
+
+def duration(seconds: float) -> str:
+  """21.4 s, 5 min 41 s, 2 h 03 min."""
+  if seconds < 60:
+    return f"{seconds:.1f} s"
+  minutes, rest = divmod(round(seconds), 60)
+  if minutes < 60:
+    return f"{minutes} min {rest:02d} s"
+  return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def score_text(metric: str, value: float) -> str:
+  """PSNR in dB with two decimals, the rest with four digits."""
+  return f"{value:.2f} dB" if metric.startswith("psnr") else f"{value:.4g}"
+
+
+# --------------------------------------------------------------- sections
+
+
+def _summary(run: Run) -> str:
+  """The run in a few plain sentences."""
+  sentences = []
+  if run.last_step is not None:
+    name = "/".join(
+      str(part)
+      for key in ("name", "config")
+      if (part := run.setting("data", key)) is not None
+    )
+    text = f"Trained for {run.last_step:,} steps"
+    if run.examples is not None:
+      text += f" ({run.examples:,} examples)"
+    text += f" on {name}" if name else ""
+    if resolution := run.setting("data", "resolution"):
+      text += f" at {resolution}x{resolution} pixels"
+    if run.last_loss is not None:
+      text += f"; the loss was last {run.last_loss:.4g}"
+    sentences.append(text + ".")
+  if run.folders:
+    count = len(run.folders)
+    sentences.append(
+      f"New views of {count} object{'s' * (count > 1)} lie in"
+      f" {run.folders[0].parent.name}/."
+    )
+  rows = _score_rows(run)
+  if "psnr" in rows.get("model", {}):
+    text = f"On held-out objects PSNR is {rows['model']['psnr']:.2f} dB"
+    if "psnr" in rows.get("copy input", {}):
+      text += f"; copying the input gives {rows['copy input']['psnr']:.2f} dB"
+    sentences.append(text + ".")
+  return " ".join(sentences) or "Nothing has been run in this folder yet."
+
+
+def _figures(run: Run) -> list[tuple[str, str]]:
+  """The few numbers that stand out at the top: (label, value)."""
+  figures = []
+  model = _score_rows(run).get("model", {})
+  for metric, label in HEADLINES.items():
+    if metric in model:
+      figures.append((label, score_text(metric, model[metric])))
+  if run.last_loss is not None:
+    figures.append(("last loss", f"{run.last_loss:.4g}"))
+  if run.examples is not None:
+    figures.append(("examples", f"{run.examples:,}"))
+  if run.timings:
+    figures.append(("wall time", duration(sum(run.timings.values()))))
+  return figures
+
+
+def _object(folder: epath.Path) -> dict[str, Any]:
+  """One object for `object.html`, or why it cannot be shown."""
+  try:
+    return object_context(sample_io.read_sample(folder))
+  except UserError as e:
+    return {"object_id": folder.name, "error": str(e)}
+
+
+def _score_rows(run: Run) -> dict[str, dict[str, float]]:
+  return (run.evaluation or {}).get("rows", {})
+
+
+def _scores(run: Run) -> dict[str, Any] | None:
+  """The metrics table: columns with their variant, rows with the best bold."""
+  rows = _score_rows(run)
+  if not rows:
+    return None
+  variants = run.evaluation.get("variants", {})
+  columns, best = [], {}
+  for metric in dict.fromkeys(m for row in rows.values() for m in row):
+    family = metric.split("_")[0]
+    values = [row[metric] for row in rows.values() if metric in row]
+    lower = family in LOWER_IS_BETTER
+    best[metric] = min(values) if lower else max(values)
+    variant = variants.get(metric, variants.get(family, ""))
+    columns.append((metric, "lower" if lower else "higher", variant))
+  table = {
+    name: [
+      (score_text(m, row[m]), row[m] == best[m]) if m in row else ("-", False)
+      for m, *_ in columns
+    ]
+    for name, row in rows.items()
+  }
+  return {
+    "columns": columns,
+    "rows": table,
+    "num_objects": len(run.evaluation.get("objects", {})),
+  }
+
+
+def _curve(run: Run) -> str | None:
+  """The loss curves as SVG for the page."""
+  if TRAIN_LOSS not in run.metrics:
+    return None
+  width = (LOGSNR_MAX - LOGSNR_MIN) / NUM_LOGSNR_BINS
+  bins = {}
+  for i in range(NUM_LOGSNR_BINS):
+    low = LOGSNR_MIN + i * width
+    name = f"{TRAIN_LOSS}_logsnr_bin_{i}"
+    if name in run.metrics:
+      bins[f"{low:.0f} to {low + width:.0f}"] = run.metrics[name]
+  evaluated = run.metrics.get(EVAL_LOSS, [])
+  svg = loss_curve(run.metrics[TRAIN_LOSS], evaluated=evaluated, bins=bins)
+  return svg.decode()
+
+
+def _grid(path: epath.Path) -> dict[str, Any]:
+  """A training picture; its name is <step>_<tag>.png."""
+  data = path.read_bytes()
+  step, _, tag = path.stem.partition("_")
+  width = int.from_bytes(data[16:20], "big")  # in the header of a PNG
+  return {
+    "src": data_uri(data),
+    "caption": f"step {int(step):,}" if step.isdigit() else step,
+    "tag": tag,
+    "pixelated": width < PIXELATE_BELOW,
+  }
+
+
+def _timings(timings: Mapping[str, float] | None) -> list[dict[str, Any]]:
+  total = sum((timings or {}).values()) or 1.0
+  return [
+    {
+      "stage": stage,
+      "time": duration(seconds),
+      "percent": 100 * seconds / total,
+    }
+    for stage, seconds in (timings or {}).items()
+  ]
+
+
+def _provenance(run: Run) -> list[tuple[str, Any]]:
+  """Where the numbers come from; the configuration has its own section."""
+  facts = dict((run.evaluation or {}).get("provenance", {}))
+  facts.pop("config", None)
+  return [("workdir", str(run.workdir)), *flat(facts)]
+
+
+# ------------------------------------------------------------------ table
+
+
+def summary_table(workdir: epath.PathLike) -> rich.table.Table:
+  """What a run did, for the end of a terminal session."""
+  run = read_run(workdir)
+  table = rich.table.Table(title=f"Summary of {run.workdir}", show_header=False)
+  table.add_column("what", style="bold")
+  table.add_column("value", justify="right")
+  for row in _timings(run.timings):
+    table.add_row(row["stage"], row["time"])
+  if run.timings:
+    table.add_row("all stages", duration(sum(run.timings.values())))
+    table.add_section()
+  if run.examples is not None:
+    table.add_row("examples trained", f"{run.examples:,}")
+  if run.last_loss is not None:
+    table.add_row("last loss", f"{run.last_loss:.4g}")
+  for metric, label in HEADLINES.items():
+    for name, row in _score_rows(run).items():
+      if metric in row:
+        table.add_row(f"{label}, {name}", score_text(metric, row[metric]))
+  table.add_section()
+  pictures = sum(
+    1 for f in run.folders for p in f.glob("*.png") if p.stem.isdigit()
+  )
+  table.add_row("objects / views generated", f"{len(run.folders)} / {pictures}")
+  for name in ("report.html", run.folders and run.folders[0].parent.name):
+    if name and (run.workdir / name).exists():
+      table.add_row("written", str(run.workdir / name))
+  return table
+
+
+def main() -> None:
+  parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+  parser.add_argument("--workdir", required=True, help="folder of the run")
+  with exit_with_message():
+    print(write_report(parser.parse_args().workdir))
+
+
+if __name__ == "__main__":
+  main()

@@ -1,0 +1,70 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""`--mode=sample`: views of test objects as folders, grids, GIF, MP4, viewer.
+
+Everything lands in `<workdir>/samples/<object>/`, see `sample_io`.
+"""
+
+from etils import epath
+from ml_collections import ConfigDict
+
+from threedim_jax import progress, sample_io, viz
+from threedim_jax.errors import UserError
+from threedim_jax.evaluate import input_view_of
+from threedim_jax.generate import Generator, Request, by_shape, spread
+from threedim_jax.report import write_viewer
+from threedim_jax.view_source import Views, open_views
+
+
+def requests_of(config: ConfigDict, views: Views) -> list[Request]:
+  """The chosen objects, seen from evenly spread poses of theirs."""
+  object_ids = config.sample.objects or views.object_ids[
+      : config.sample.num_objects
+  ]
+  if config.sample.num_input_views < 1:
+    raise UserError(
+        "sample.num_input_views must be at least 1, not"
+        f" {config.sample.num_input_views}"
+    )
+  requests = []
+  for object_id in object_ids:
+    count = views.num_views(object_id)
+    first = input_view_of(count)
+    more = spread(count, config.sample.num_input_views - 1, exclude=[first])
+    given = (first, *more)
+    wanted = spread(count, config.sample.num_views, exclude=given)
+    if not wanted:
+      raise UserError(
+          f"object '{object_id}' has {count} views, and sample.num_input_views"
+          f" = {config.sample.num_input_views} leaves none to generate"
+      )
+    requests.append(Request(object_id, given, wanted))
+  return requests
+
+
+def sample(config: ConfigDict, workdir: epath.PathLike) -> list[epath.Path]:
+  """Samples and shows; returns the folders of the objects."""
+  workdir = epath.Path(workdir)
+  views = open_views(
+      config.data.data_dir, config.data.name, config.data.config, "test",
+      resolution=config.data.resolution,
+  )
+  requests = requests_of(config, views)
+  generator = Generator(config, workdir)
+  folders = []
+  for group in by_shape(requests):
+    folders += generator.run(
+        views, group, workdir / "samples", batch_size=config.sample.batch_size
+    )
+  with progress.bar("write pictures", total=len(folders)) as bar:
+    for folder in folders:
+      show(folder)
+      bar.advance()
+  return folders
+
+
+def show(folder: epath.Path) -> None:
+  """Grid, GIF, MP4 and viewer of a complete folder of samples, in it."""
+  sampled = sample_io.read_sample(folder)
+  viz.write_sample_pictures(folder, sampled)
+  write_viewer(folder)

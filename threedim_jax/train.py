@@ -1,0 +1,264 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""The training loop: `train_and_evaluate` reads top to bottom.
+
+  train_and_evaluate(config, workdir)   # run it again to resume
+"""
+
+import signal
+import threading
+
+from absl import logging
+from clu import parameter_overview
+from etils import epath
+import jax
+from ml_collections import ConfigDict
+import numpy as np
+
+from threedim_jax import progress, viz
+from threedim_jax.cameras import Camera
+from threedim_jax.checkpoint import Checkpointer
+from threedim_jax.errors import EXIT_PREEMPTED, UserError
+from threedim_jax.from_config import (
+    make_eval_step,
+    make_init_fn,
+    make_loss_fn,
+    make_tx,
+)
+from threedim_jax.input_pipeline import eval_batches, train_iterator
+from threedim_jax.losses import PairBatch
+from threedim_jax.optim import ema_decay
+from threedim_jax.pixels import to_u8
+from threedim_jax.sharding import (
+    batch_sharding,
+    make_mesh,
+    put_batch,
+    replicated,
+    state_sharding,
+)
+from threedim_jax.train_state import TrainState, create_train_state
+from threedim_jax.train_step import make_train_step, num_microbatches
+from threedim_jax.view_source import open_views
+from threedim_jax.writers import (
+    create_writer,
+    metric_writers,
+    periodic_actions,
+    truncate_metrics,
+)
+
+# Pairs shown in a sample grid.
+GRID_ROWS = 4
+
+
+def to_pair_batch(batch: dict) -> PairBatch:
+  """A batch of the input pipeline as the losses take it."""
+  return PairBatch(
+      cond_view=batch["cond_view"],
+      target_view=batch["target_view"],
+      cond_cam=Camera(**batch["cond_cam"]),
+      target_cam=Camera(**batch["target_cam"]),
+  )
+
+
+def summarize(prefix: str, metrics: list[dict[str, np.ndarray]]) -> dict:
+  """Means over steps, and the loss of every log-SNR bin that was hit."""
+  mean = lambda k: float(np.mean([m[k] for m in metrics]))
+  scalars = {
+      f"{prefix}/{k}": mean(k) for k in ("loss", "grad_norm") if k in metrics[0]
+  }
+  sums = np.sum([m["bin_sum"] for m in metrics], axis=0)
+  counts = np.sum([m["bin_count"] for m in metrics], axis=0)
+  for i, (total, count) in enumerate(zip(sums, counts, strict=True)):
+    if count:
+      scalars[f"{prefix}/loss_logsnr_bin_{i}"] = float(total / count)
+  return scalars
+
+
+def evaluate_loss(eval_step, params, batches, rng) -> tuple[dict, np.ndarray]:
+  """Held-out denoising loss over fixed batches, and a grid to look at."""
+  results = []
+  for i, batch in enumerate(batches):
+    metrics, grid = eval_step(params, batch, jax.random.fold_in(rng, i))
+    results.append(jax.device_get(metrics))
+    if i == 0:
+      first_grid = viz.denoise_grid(to_u8(jax.device_get(grid[:GRID_ROWS])))
+  return summarize("eval", results), first_grid
+
+
+class _StopSignal:
+  """SIGTERM asks the loop to save and leave, rather than killing it."""
+
+  def __init__(self):
+    self.received = False
+
+  def __enter__(self):
+    # Signals reach the main thread only; elsewhere SIGTERM keeps its default.
+    self._main = threading.current_thread() is threading.main_thread()
+    if self._main:
+      self._previous = signal.signal(signal.SIGTERM, self._on_signal)
+    return self
+
+  def _on_signal(self, *_):
+    self.received = True
+
+  def __exit__(self, *_):
+    if self._main:
+      signal.signal(signal.SIGTERM, self._previous)
+
+
+def _check_finite(metrics: dict, step: int, workdir) -> dict:
+  """Fetches the metrics of a finished step; a NaN ends the run."""
+  metrics = jax.device_get(metrics)
+  for name in ("loss", "grad_norm"):
+    if not np.isfinite(metrics[name]):
+      raise UserError(
+          f"{name} is {metrics[name]} at step {step}; the last checkpoint in"
+          f" {workdir} is from before and good. Lower optim.learning_rate, or"
+          " lengthen optim.warmup_examples, in a new workdir."
+      )
+  return metrics
+
+
+def train_and_evaluate(
+    config: ConfigDict, workdir: epath.PathLike
+) -> TrainState:
+  """Trains to `config.train.num_examples`, resuming what `workdir` holds.
+
+  Raises:
+    UserError: bad data, a checkpoint of another architecture, or a loss that
+      is not finite.
+    SystemExit: with code 75 after SIGTERM, once a checkpoint is saved.
+  """
+  workdir = epath.Path(workdir)
+  batch_size = config.train.batch_size
+  num_steps = max(1, config.train.num_examples // batch_size)
+
+  # --- Data -----------------------------------------------------------------
+  source = lambda split: open_views(
+      config.data.data_dir, config.data.name, config.data.config, split,
+      resolution=config.data.resolution,
+  )
+  train_views, eval_views = source("train"), source("validation")
+
+  # --- Mesh, state shapes, shardings ----------------------------------------
+  mesh = make_mesh(config.mesh.data, config.mesh.fsdp)
+  tx = make_tx(config)
+  rng_init, rng_train, rng_eval = jax.random.split(
+      jax.random.key(config.seed), 3
+  )
+  init_fn = make_init_fn(config)
+  create = lambda rng: create_train_state(init_fn, tx, rng)
+  shapes = jax.eval_shape(create, rng_init)
+  shardings = state_sharding(mesh, shapes)
+  batch_sh, rep = batch_sharding(mesh), replicated(mesh)
+
+  # --- State: the last checkpoint, else a fresh one --------------------------
+  stop = _StopSignal()
+  with (
+      jax.set_mesh(mesh),
+      stop,
+      Checkpointer(
+          workdir / "checkpoints",
+          save_every_steps=config.train.checkpoint_every_steps,
+      ) as checkpointer,
+  ):
+    if checkpointer.latest_step() is not None:
+      target = jax.tree.map(
+          lambda x, s: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=s),
+          shapes, shardings,
+      )
+      with progress.waiting("restore the last checkpoint"):
+        state, start_step, _ = checkpointer.restore(target)
+    else:
+      with progress.waiting("initialise the parameters"):
+        state = jax.jit(create, out_shardings=shardings)(rng_init)
+        jax.block_until_ready(state)
+      start_step = 0
+    parameter_overview.log_parameter_overview(
+        state.params, msg="Parameters:", jax_logging_process=0
+    )
+
+    # --- Programs -------------------------------------------------------------
+    parts = num_microbatches(
+        batch_size, config.train.per_device_batch_size, mesh.size
+    )
+    train_step = jax.jit(
+        make_train_step(
+            make_loss_fn(config), tx,
+            ema_decay(config.optim.ema_half_life_examples, batch_size), parts,
+        ),
+        in_shardings=(shardings, batch_sh, rep),
+        out_shardings=(shardings, rep),
+        donate_argnums=0,
+    )
+    eval_step = jax.jit(
+        make_eval_step(config),
+        in_shardings=(shardings.ema_params, batch_sh, rep),
+        out_shardings=(rep, rep),
+    )
+    put = lambda batch: put_batch(to_pair_batch(batch), mesh)
+    held_out = [
+        put(batch)
+        for batch in eval_batches(
+            eval_views, batch_size=batch_size,
+            num_batches=config.train.eval_batches, seed=config.seed,
+        )
+    ]
+    with progress.waiting("compile the train step"):
+      train_step = train_step.lower(state, held_out[0], rng_train).compile()
+    with progress.waiting("compile the evaluation step"):
+      eval_step = eval_step.lower(
+          state.ema_params, held_out[0], rng_eval
+      ).compile()
+
+    # --- Loop: dispatch k, then look at the metrics of k - 1 ------------------
+    truncate_metrics(workdir, start_step)
+    writer = create_writer(workdir)
+    report = periodic_actions.ReportProgress(
+        num_train_steps=num_steps, writer=writer
+    )
+    batches = train_iterator(
+        train_views, global_batch_size=batch_size, seed=config.seed,
+        process_index=jax.process_index(), process_count=jax.process_count(),
+        start_step=start_step, num_threads=config.data.num_threads,
+    )
+    pending, window = None, []
+    with (
+        metric_writers.ensure_flushes(writer),
+        progress.bar("train", total=num_steps) as bar,
+    ):
+      bar.advance(start_step)
+      for step in range(start_step + 1, num_steps + 1):
+        state, metrics = train_step(state, put(next(batches)), rng_train)
+        is_last = step == num_steps or stop.received
+        due = lambda every, s=step, end=is_last: s % every == 0 or end
+        if pending is not None:
+          window.append(_check_finite(pending, step - 1, workdir))
+        pending = metrics
+        if due(config.train.log_every_steps):
+          window.append(_check_finite(pending, step, workdir))
+          scalars, pending, window = summarize("train", window), None, []
+          writer.write_scalars(step, scalars)
+          bar.advance(0, note=f"loss {scalars['train/loss']:.4f}")
+        report(step)
+        if due(config.train.eval_every_steps):
+          scalars, grid = evaluate_loss(
+              eval_step, state.ema_params, held_out, rng_eval
+          )
+          writer.write_scalars(step, scalars)
+          writer.write_images(step, {"eval/cond_noisy_x0hat_target": grid})
+        if due(config.train.checkpoint_every_steps):
+          if pending is not None:  # never save what a bad step left behind
+            window.append(_check_finite(pending, step, workdir))
+            pending = None
+          checkpointer.save(
+              step, state, config=config.to_dict(), force=is_last
+          )
+        bar.advance()
+        if stop.received:
+          checkpointer.wait()
+          logging.warning("SIGTERM: saved step %d, run again to resume.", step)
+          raise SystemExit(EXIT_PREEMPTED)
+      with progress.waiting("finish writing the checkpoint"):
+        checkpointer.wait()
+  return state
