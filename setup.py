@@ -28,6 +28,7 @@ setuptools.setup(
         "importlib_resources>=6",  # tensorflow-datasets needs it, undeclared
         "jax>=0.10.2,<0.12",
         "jaxtyping>=0.3,<0.4",
+        "jinja2>=3.1,<4",
         "matplotlib>=3.9,<4",
         "ml-collections>=1.1,<2",
         "numpy>=2.0,<3",
@@ -36,6 +37,7 @@ setuptools.setup(
         "orbax-checkpoint>=0.11.30,<0.13",
         "pillow>=11,<14",
         "rich>=14.1,<16",
+        "scipy>=1.14,<2",
         "tensorboard>=2.19,<3",
         "tensorflow-datasets>=4.9.9,<5",
         "trimesh>=4.6,<6",

@@ -10,6 +10,7 @@ Ctrl-C it starts afresh. See datasets/README.md for the configs.
 """
 
 import argparse
+import dataclasses
 import difflib
 import importlib
 import json
@@ -18,19 +19,14 @@ import pathlib
 import sys
 import time
 
-from threedim_jax.errors import exit_with_message, UserError
+from shapes.counts import Counts
+
+from threedim_jax.errors import UserError, exit_with_message
 
 # Spawned workers import this file too: what is slow to import (TFDS) is
 # imported in functions.
 NAMES = ("shapes", "srn")
-COUNTS = (
-    "num_train_objects",
-    "num_train_views",
-    "num_validation_objects",
-    "num_test_objects",
-    "num_test_views",
-    "seed",
-)
+COUNTS = tuple(field.name for field in dataclasses.fields(Counts))
 
 
 def main(argv: list[str] | None = None) -> pathlib.Path:
@@ -54,55 +50,61 @@ def main(argv: list[str] | None = None) -> pathlib.Path:
 
 
 def _parser() -> argparse.ArgumentParser:
-  from_env = os.environ.get("TFDS_DATA_DIR", "~/tensorflow_datasets")
-  path = lambda s: pathlib.Path(s).expanduser()
+  from_env = os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
   parser = argparse.ArgumentParser(
-      description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    description=__doc__, formatter_class=argparse.RawTextHelpFormatter
   )
   add = parser.add_argument
   add("name", help=" or ".join(NAMES))
   add("--config", help="default: the first; a wrong one lists them all")
-  add("--data_dir", type=path, default=from_env, help="where data sets live")
-  add("--manual_dir", type=path, help="where srn_cars.zip lies (srn)")
+  add("--data_dir", type=_folder, default=from_env, help="of all data sets")
+  add("--manual_dir", type=_folder, help="where srn_cars.zip lies (srn)")
   add("--overwrite", action="store_true", help="build again")
   add("--skip_bad", action="store_true", help="leave out faulty objects (srn)")
-  add("--export_srn", type=path, metavar="DIR", help="write SRN folders too")
+  add("--export_srn", type=_folder, metavar="DIR", help="write SRN folders too")
   add("--num_workers", type=int, help="processes; default: all cores")
   for name in COUNTS:
     add(f"--{name}", type=int, help="instead of the config's (shapes)")
   return parser
 
 
+def _folder(name: str) -> pathlib.Path:
+  if "://" in name:
+    raise UserError(
+      f"{name} is not a local folder: build in one and copy the result."
+    )
+  return pathlib.Path(name).expanduser()
+
+
 def _make_builder(args: argparse.Namespace):
   _choose("data set", args.name, NAMES)
-  if "://" in str(args.data_dir):
-    raise UserError(
-        f"--data_dir {args.data_dir} is not a local folder: build in one and"
-        " copy the result."
-    )
-  import parallel
-
   module = importlib.import_module(f"{args.name}.{args.name}_dataset_builder")
   configs = list(module.Builder.builder_configs)
   config = args.config or configs[0]
   _choose(f"config of {args.name}", config, configs)
-  num_workers = args.num_workers
-  kwargs = {
-      "num_workers": num_workers or parallel.default_num_workers(),
-      "skip_bad": args.skip_bad,
-      "config": config,
-      "data_dir": str(args.data_dir),
-  }
-  overrides = {k: getattr(args, k) for k in COUNTS}
-  overrides = {k: v for k, v in overrides.items() if v is not None}
+  overrides = {k: v for k in COUNTS if (v := getattr(args, k)) is not None}
   if args.name == "shapes":
-    kwargs["overrides"] = _checked(overrides)
+    of_its_own = {"overrides": overrides}
   elif overrides:
     raise UserError(f"--{next(iter(overrides))} is for shapes, not for srn.")
   else:
     manual_dir = args.manual_dir or args.data_dir / "downloads" / "manual"
-    kwargs["manual_dir"] = manual_dir
-  return module.Builder(**kwargs)
+    of_its_own = {"manual_dir": manual_dir}
+  return module.Builder(
+    config=config,
+    data_dir=str(args.data_dir),
+    num_workers=_num_workers(args.num_workers),
+    skip_bad=args.skip_bad,
+    **of_its_own,
+  )
+
+
+def _num_workers(asked: int | None) -> int:
+  if asked is None:
+    return len(os.sched_getaffinity(0))
+  if asked < 1:
+    raise UserError(f"--num_workers is {asked}, it must be at least 1.")
+  return asked
 
 
 def _choose(what: str, name: str, known) -> None:
@@ -113,28 +115,21 @@ def _choose(what: str, name: str, known) -> None:
   raise UserError(f"no {what} {name!r}; there are {', '.join(known)}.{hint}")
 
 
-def _checked(overrides: dict[str, int]) -> dict[str, int]:
-  for name, value in overrides.items():
-    least = 2 if name.endswith("_views") else 1
-    if name != "seed" and value < least:
-      raise UserError(f"--{name} is {value}, it must be at least {least}.")
-  if overrides.get("seed", 0) < 0:
-    raise UserError("--seed must not be negative.")
-  return overrides
-
-
 def _summary(folder: pathlib.Path, seconds: float) -> str:
   from view_builder import OBJECTS_FILE
 
   index = json.loads((folder / OBJECTS_FILE).read_text())
   splits = ", ".join(
-      f"{split} {len(objects)} objects ({sum(o[2] for o in objects)} views)"
-      for split, objects in index.items()
+    f"{split} {len(objects)} objects ({sum(o[2] for o in objects)} views)"
+    for split, objects in index.items()
   )
   size = sum(p.stat().st_size for p in folder.iterdir()) / 1e6
   return f"built {folder}\n{splits}, {size:.1f} MB, {seconds:.0f} s"
 
 
 if __name__ == "__main__":
-  with exit_with_message():
-    main(sys.argv[1:])
+  try:
+    with exit_with_message():
+      main(sys.argv[1:])
+  except KeyboardInterrupt:
+    sys.exit("interrupted: nothing is left of the unfinished data set")

@@ -26,11 +26,6 @@ from threedim_jax.errors import UserError
 _ITEMS_PER_WORKER = 4  # under way at a time: bounds memory, hides latency
 
 
-def default_num_workers() -> int:
-  """The cores that this process may use."""
-  return len(os.sched_getaffinity(0))
-
-
 @contextlib.contextmanager
 def ordered_map(num_workers: int):
   """A function like `map` that shares out its work while the context is open.
@@ -41,26 +36,26 @@ def ordered_map(num_workers: int):
     yield map
     return
   pool = concurrent.futures.ProcessPoolExecutor(
-      num_workers,
-      mp_context=multiprocessing.get_context("spawn"),
-      initializer=_start_worker,
+    num_workers,
+    mp_context=multiprocessing.get_context("spawn"),
+    initializer=_start_worker,
   )
   try:
     yield functools.partial(_map_in_pool, pool, num_workers)
   except BrokenProcessPool as e:
     raise UserError(
-        "a worker process was killed, most likely for lack of memory: run"
-        f" again with --num_workers below {num_workers}."
+      "a worker process was killed, most likely for lack of memory: run"
+      f" again with --num_workers below {num_workers}."
     ) from e
   finally:
     pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _map_in_pool(
-    pool: concurrent.futures.Executor,
-    num_workers: int,
-    fn: Callable,
-    items: Iterable,
+  pool: concurrent.futures.Executor,
+  num_workers: int,
+  fn: Callable,
+  items: Iterable,
 ) -> Iterator:
   pending = collections.deque()
   for item in items:

@@ -37,8 +37,8 @@ def prepare(builder: ViewBuilder, overwrite: bool = False) -> bool:
       if not _is_disk_full(e):
         raise
       raise UserError(
-          f"the disk of {folder} is full: free some space or choose another"
-          " --data_dir. Nothing is left of the unfinished data set."
+        f"the disk of {folder} is full: free some space or choose another"
+        " --data_dir. Nothing is left of the unfinished data set."
       ) from e
   return True
 
@@ -52,8 +52,8 @@ def _build(builder: ViewBuilder) -> None:
   tfds.disable_progress_bar()
   with contextlib.redirect_stdout(io.StringIO()):
     builder.download_and_prepare(
-        # Without this it looks for a copy of the data set in the cloud.
-        download_config=tfds.download.DownloadConfig(try_download_gcs=False)
+      # Without this it looks for a copy of the data set in the cloud.
+      download_config=tfds.download.DownloadConfig(try_download_gcs=False)
     )
 
 
@@ -65,16 +65,16 @@ def _lock(folder: pathlib.Path):
     lock = open(folder.parent / f".{folder.name}.lock", "w")
   except OSError as e:
     raise UserError(
-        f"cannot write to {folder.parent} ({e.strerror}): choose another"
-        " --data_dir."
+      f"cannot write to {folder.parent} ({e.strerror}): choose another"
+      " --data_dir."
     ) from e
   with lock:
     try:
       fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as e:
       raise UserError(
-          f"another process is building {folder}: wait for it, or choose"
-          " another --data_dir."
+        f"another process is building {folder}: wait for it, or choose"
+        " another --data_dir."
       ) from e
     yield
 
@@ -84,21 +84,21 @@ def _check_settings(folder: pathlib.Path, builder: ViewBuilder) -> None:
   metadata = folder / "metadata.json"
   stored = json.loads(metadata.read_text()) if metadata.is_file() else {}
   differ = [
-      f"{k} is {stored.get(k)!r} there and {v!r} here"
-      for k, v in builder.settings.items()
-      if stored.get(k) != v
+    f"{k} is {stored.get(k)!r} there and {v!r} here"
+    for k, v in builder.settings.items()
+    if stored.get(k) != v
   ]
   if differ:
     raise UserError(
-        f"{folder} holds a data set with other settings ({'; '.join(differ)}):"
-        " replace it with --overwrite, or choose another --data_dir."
+      f"{folder} holds a data set with other settings ({'; '.join(differ)}):"
+      " replace it with --overwrite, or choose another --data_dir."
     )
 
 
 def _remove(folder: pathlib.Path) -> None:
   """Removes a data set and what killed builds have left beside it."""
-  for path in folder.parent.glob(f"{folder.name}.incomplete*"):
-    shutil.rmtree(path)
+  for path in folder.parent.glob(f"incomplete.*_{folder.name}"):
+    shutil.rmtree(path)  # so TFDS calls the folder that it works in
   if folder.exists():
     shutil.rmtree(folder)
 
@@ -107,9 +107,9 @@ def _check_free_space(folder: pathlib.Path, expected_bytes: int) -> None:
   free = shutil.disk_usage(folder.parent).free
   if free < expected_bytes:
     raise UserError(
-        f"the data set needs about {expected_bytes / 1e6:.0f} MB but the disk"
-        f" of {folder.parent} has {free / 1e6:.0f} MB free: free some space or"
-        " choose another --data_dir."
+      f"the data set needs about {expected_bytes / 1e6:.0f} MB but the disk"
+      f" of {folder.parent} has {free / 1e6:.0f} MB free: free some space or"
+      " choose another --data_dir."
     )
 
 

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writes the records of one split into array_record files of bounded size.
 
-  writer = RecordWriter("shapes", folder, "train")
-  writer.write(features.serialize_example(example))
-  split_info = writer.close()
+writer = RecordWriter("shapes", folder, "train")
+writer.write(features.serialize_example(example))
+split_info = writer.close()
 """
 
 from array_record.python import array_record_module
@@ -22,12 +22,12 @@ class RecordWriter:
 
   def __init__(self, name: str, folder, split: str):
     self._template = tfds.core.ShardedFileTemplate(
-        dataset_name=name,
-        data_dir=folder,
-        split=split,
-        filetype_suffix=FILE_FORMAT,
-        # How many shards there will be is not known while they are written.
-        template="{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_INDEX}",
+      dataset_name=name,
+      data_dir=folder,
+      split=split,
+      filetype_suffix=FILE_FORMAT,
+      # How many shards there will be is not known while they are written.
+      template="{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_INDEX}",
     )
     self._file = None
     self._shard_lengths: list[int] = []
@@ -48,17 +48,17 @@ class RecordWriter:
     if self._file:
       self._file.close()
     return tfds.core.SplitInfo(
-        name=self._template.split,
-        shard_lengths=self._shard_lengths,
-        num_bytes=self._num_bytes,
-        filename_template=self._template,
+      name=self._template.split,
+      shard_lengths=self._shard_lengths,
+      num_bytes=self._num_bytes,
+      filename_template=self._template,
     )
 
   def _next_file(self) -> None:
     if self._file:
       self._file.close()
     path = self._template.sharded_filepath(
-        shard_index=len(self._shard_lengths), num_shards=None
+      shard_index=len(self._shard_lengths), num_shards=None
     )
     self._file = array_record_module.ArrayRecordWriter(str(path), _OPTIONS)
     self._shard_lengths.append(0)

@@ -62,19 +62,23 @@ class ViewBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     r = self.builder_config.resolution
     image = tfds.features.Image(shape=(r, r, 3), encoding_format="png")
     return self.dataset_info_from_configs(
-        features=tfds.features.FeaturesDict({
-            "image": image,
-            "world_from_cam": tfds.features.Tensor(shape=(4, 4), dtype=np.float32),
-            "K": tfds.features.Tensor(shape=(3, 3), dtype=np.float32),
-            "object_id": tfds.features.Text(),
-            "view": np.int32,
-        }),
-        disable_shuffling=True,
-        metadata=tfds.core.MetadataDict(self.settings),
+      features=tfds.features.FeaturesDict(
+        {
+          "image": image,
+          "world_from_cam": tfds.features.Tensor(
+            shape=(4, 4), dtype=np.float32
+          ),
+          "K": tfds.features.Tensor(shape=(3, 3), dtype=np.float32),
+          "object_id": tfds.features.Text(),
+          "view": np.int32,
+        }
+      ),
+      disable_shuffling=True,
+      metadata=tfds.core.MetadataDict(self.settings),
     )
 
   def stream(
-      self, split: str, make_records: Callable, items: Iterable, total: int
+    self, split: str, make_records: Callable, items: Iterable, total: int
   ) -> Iterator[tuple[int, dict]]:
     """Yields (key, example) of every view of every item, in order.
 
@@ -96,7 +100,7 @@ class ViewBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
   def _skip_or_stop(self, bad: BadObject) -> None:
     if not self.skip_bad:
       raise UserError(
-          f"{bad.reason} To build without such objects, add --skip_bad."
+        f"{bad.reason} To build without such objects, add --skip_bad."
       )
     self.skipped.append(bad)
     print(f"skipped: {bad.reason}", file=sys.stderr, flush=True)
@@ -114,6 +118,11 @@ class ViewBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     self.info.set_splits(tfds.core.SplitDict(infos))
     self.info.metadata["skipped"] = [bad.object_id for bad in self.skipped]
     write_json(os.path.join(self.data_dir, OBJECTS_FILE), index)
+
+
+def bytes_per_view(resolution: int) -> int:
+  """A guess, on the high side, at the size of the record of one view."""
+  return 500 + int(0.75 * resolution**2)
 
 
 def _add_view(index: list, object_id: str, key: int) -> None:

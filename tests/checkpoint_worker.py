@@ -6,6 +6,7 @@ python checkpoint_worker.py loop DIRECTORY      saves until it is killed
 python checkpoint_worker.py pair DIRECTORY RANK PORT   one of two processes
 """
 
+import functools
 import itertools
 import sys
 
@@ -23,19 +24,24 @@ CONFIG = {"optim": {"b1": 0.9}, "model": {"ch_mult": (1, 2)}}
 TX = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(1e-2))
 
 
+@functools.cache
 def _shapes(rows, dtype) -> TrainState:
   params = {
-    "block": {"kernel": jnp.zeros((rows, 16), dtype), "bias": jnp.zeros(16)},
-    "half": jnp.zeros((4, 4), jnp.bfloat16),
+    "block": {
+      "kernel": jax.ShapeDtypeStruct((rows, 16), dtype),
+      "bias": jax.ShapeDtypeStruct((16,), jnp.float32),
+    },
+    "half": jax.ShapeDtypeStruct((4, 4), jnp.bfloat16),
   }
-  return TrainState(jnp.int32(0), params, params, TX.init(params))
+  opt_state = jax.eval_shape(TX.init, params)
+  return TrainState(jnp.int32(0), params, params, opt_state)
 
 
 def make_state(step, rows=8, dtype=jnp.float32) -> TrainState:
   """All arrays follow from `step`, so that a mixture of two steps is seen."""
   rng = np.random.default_rng(step)
   draw = lambda x: jnp.asarray(rng.normal(size=x.shape) * 100, x.dtype)
-  state = jax.tree.map(draw, jax.eval_shape(_shapes, rows, dtype))
+  state = jax.tree.map(draw, _shapes(rows, dtype))
   return state.replace(step=jnp.int32(step))
 
 

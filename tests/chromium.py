@@ -19,6 +19,9 @@ import shutil
 import signal
 import subprocess
 import time
+import warnings
+
+import pytest
 
 PROGRAM = next(
   filter(None, map(shutil.which, ("chromium", "chromium-browser", "chrome"))),
@@ -139,3 +142,14 @@ class Chromium:
     data = self.send("Page.captureScreenshot")["data"]
     with open(path, "wb") as f:
       f.write(base64.b64decode(data))
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory):
+  """One browser for all tests; name this module in `pytest_plugins`."""
+  if PROGRAM is None:
+    reason = "CHROMIUM IS MISSING: how pages behave was NOT tested"
+    warnings.warn(reason, stacklevel=1)
+    pytest.skip(reason)
+  with Chromium(tmp_path_factory.mktemp("profile")) as page:
+    yield page

@@ -13,6 +13,10 @@ import pytest
 from threedim_jax import config_check
 from threedim_jax.errors import UserError
 
+pytestmark = pytest.mark.filterwarnings(
+  "ignore:the load_module:DeprecationWarning"  # of ml_collections
+)
+
 CONFIG_FILE = """
 from ml_collections import ConfigDict, config_dict
 
@@ -74,11 +78,18 @@ CHAIRS = "--config=configs/srn_chairs.py"
   "args, words",
   [
     ([CHAIRS, "--config.optim.b11=1"], ["optim.b11", "'optim.b1'"]),
+    ([CHAIRS, "--config.b1=1"], ["unknown key --config.b1", "'optim.b1'"]),
     ([CHAIRS, "--config.optm.b1=1"], ["optm.b1", "'optim.b1'"]),
     (
       [CHAIRS, "--config.learning_rat=1"],
-      ["learning_rat", "'optim.learning_rate'"],
+      ["learning_rat;", "'optim.learning_rate'"],
     ),
+    (
+      [CHAIRS, "--config.optim.lrr=1"],
+      ["optim has: optim.b1, optim.learning_rate."],
+    ),
+    ([CHAIRS, "--config.optim.batch_size=1"], ["'train.batch_size'"]),
+    ([CHAIRS, "--config.trian.batchsize=1"], ["'train.batch_size'"]),
     ([CHAIRS, "--config.zzz=1"], ["zzz", "choose from: model.ch, "]),
     (
       [CHAIRS, "--config.train.batch_size=abc"],

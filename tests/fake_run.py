@@ -18,6 +18,9 @@ from threedim_jax.png import encode_png
 from threedim_jax.sample_io import Sampled, write_sample
 
 RESOLUTION = 32
+# What a file must not get into a page as code.
+HOSTILE = '"><script>planted=1<script><img src=x onerror=planted=1>'
+
 LIGHT = np.array([0.4, -0.5, 0.77])
 
 

@@ -123,6 +123,8 @@ def test_default_data_dir(monkeypatch, tmp_path):
 
 def test_missing_data_set_prints_the_build_command(tmp_path):
   folder = tmp_path / "my data"
+  (folder / "shapes" / "32").mkdir(parents=True)
+  (folder / "shapes" / "32" / ".1.0.0.lock").touch()  # not yet a build
   with pytest.raises(UserError) as error:
     view_source.open_views(folder, "shapes", "32", "train")
   assert str(error.value).endswith(
@@ -174,6 +176,7 @@ def test_partly_built_data_set_is_refused(tmp_path, damage):
     open_split(tmp_path)
   assert str(error.value).endswith(
     f"python datasets/build.py tiny --config 8 --data_dir {tmp_path}"
+    " --overwrite"
   )
   if damage is newer_version_without_index:
     assert "1.10.0 is" in str(error.value)

@@ -26,9 +26,9 @@ SPIRAL_TURNS = 3.2
 
 
 def look_at(
-    position: Float[np.ndarray, "*N 3"],
-    target=(0.0, 0.0, 0.0),
-    up=(0.0, 0.0, 1.0),
+  position: Float[np.ndarray, "*N 3"],
+  target=(0.0, 0.0, 0.0),
+  up=(0.0, 0.0, 1.0),
 ) -> Float[np.ndarray, "*N 4 4"]:
   """world_from_cam of cameras at `position` that look at `target`."""
   position = np.asarray(position, np.float64)
@@ -44,16 +44,16 @@ def look_at(
 def sphere_points(azimuth_deg, elevation_deg, radius: float) -> np.ndarray:
   """Points [N, 3] on a sphere; azimuth 0 is +x and 90 is +y."""
   azimuth, elevation = np.broadcast_arrays(
-      np.radians(azimuth_deg), np.radians(elevation_deg)
+    np.radians(azimuth_deg), np.radians(elevation_deg)
   )
   flat = np.cos(elevation)
   return radius * np.stack(
-      [flat * np.cos(azimuth), flat * np.sin(azimuth), np.sin(elevation)], -1
+    [flat * np.cos(azimuth), flat * np.sin(azimuth), np.sin(elevation)], -1
   )
 
 
 def orbit(
-    num_views: int, elevation_deg: float, radius: float
+  num_views: int, elevation_deg: float, radius: float
 ) -> Float[np.ndarray, "N 4 4"]:
   """A full turn at constant elevation, evenly spaced, from azimuth 0."""
   azimuth_deg = np.arange(num_views) * 360.0 / num_views
@@ -61,7 +61,7 @@ def orbit(
 
 
 def srn_spiral(
-    num_views: int = 251, radius: float = 2.0
+  num_views: int = 251, radius: float = 2.0
 ) -> Float[np.ndarray, "N 4 4"]:
   """An Archimedean spiral up the hemisphere, like the SRN test cameras.
 
@@ -70,13 +70,13 @@ def srn_spiral(
   """
   u = np.linspace(0.0, 1.0, num_views)
   elevation_deg = MIN_ELEVATION_DEG + u * (
-      MAX_ELEVATION_DEG - MIN_ELEVATION_DEG
+    MAX_ELEVATION_DEG - MIN_ELEVATION_DEG
   )
   return look_at(sphere_points(360.0 * SPIRAL_TURNS * u, elevation_deg, radius))
 
 
 def random_views(
-    rng: np.random.Generator, num_views: int, radius: float
+  rng: np.random.Generator, num_views: int, radius: float
 ) -> Float[np.ndarray, "N 4 4"]:
   """Cameras uniform by area over the elevations of the spiral."""
   low, high = np.sin(np.radians([MIN_ELEVATION_DEG, MAX_ELEVATION_DEG]))
@@ -96,8 +96,8 @@ def _unit(v: np.ndarray) -> np.ndarray:
   norm = np.linalg.norm(v, axis=-1, keepdims=True)
   if np.any(norm < 1e-6):
     raise UserError(
-        "a camera sits on its target or looks straight along `up`, which"
-        " leaves its orientation open: move it (an elevation of 85 degrees is"
-        " fine, 90 is not) or choose another `up`."
+      "a camera sits on its target or looks straight along `up`, which"
+      " leaves its orientation open: move it (an elevation of 85 degrees is"
+      " fine, 90 is not) or choose another `up`."
     )
   return v / norm

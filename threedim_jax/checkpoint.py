@@ -82,8 +82,6 @@ class Checkpointer:
     self._policy = _LatestAndBest(keep_latest)
     options = ocp.CheckpointManagerOptions(
       preservation_policy=self._policy,
-      read_only=read_only,
-      save_interval_steps=0 if read_only else 1,
       create=not read_only,
       cleanup_tmp_directories=not read_only,
       async_options=ocp.AsyncOptions(
@@ -152,6 +150,7 @@ class Checkpointer:
     Returns whether a save was started: not between two multiples of
     `save_every_steps`, unless forced, and not over a step that is there.
     """
+    assert not self._read_only, "opened to read only"
     self.check()
     if not (force or self.should_save(step)):
       return False

@@ -44,19 +44,24 @@ _ABSENT = "absent"
 
 
 def nearest(name: str, choices: Iterable[str]) -> str:
-  """ "; did you mean 'x'?", or all choices where none is near.
-
-  A dotted key may also be near by its last part alone: `lr` for `optim.lr`.
-  """
+  """The end of a sentence: the choice that is near, or else all of them."""
   choices = sorted(choices)
-  matches = difflib.get_close_matches(name, choices, n=1)
-  if not matches:
-    by_tail = {choice.rpartition(".")[2]: choice for choice in choices}
-    tails = difflib.get_close_matches(name.rpartition(".")[2], by_tail, n=1)
-    matches = [by_tail[tail] for tail in tails]
-  if matches:
-    return f"; did you mean {matches[0]!r}?"
+  for match in difflib.get_close_matches(name, choices, n=1):
+    return f"; did you mean {match!r}?"
   return f"; choose from: {', '.join(choices)}." if choices else "."
+
+
+def _nearest_key(key: str, keys: Iterable[str]) -> str:
+  """`nearest` by the last part, in its own group and then in the others."""
+  group, _, tail = key.rpartition(".")
+  siblings = [k for k in keys if k.rpartition(".")[0] == group]
+  for candidates in (siblings, keys):
+    by_tail = {k.rpartition(".")[2]: k for k in candidates}
+    for match in difflib.get_close_matches(tail, by_tail, n=1):
+      return f"; did you mean {by_tail[match]!r}?"
+  if group and siblings:
+    return f"; {group} has: {', '.join(siblings)}."
+  return nearest(key, keys)
 
 
 def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -149,7 +154,7 @@ def parse_or_explain(argv: Sequence[str], name: str = "config") -> None:
       raise UserError(f"--{name}.{key} needs --{name}=FILE.py before it.")
     groups = {k[: m.start()] for k in keys for m in re.finditer(r"\.", k)}
     if key not in keys and key not in groups:
-      raise UserError(f"unknown key --{name}.{key}{nearest(key, keys)}")
+      raise UserError(f"unknown key --{name}.{key}{_nearest_key(key, keys)}")
   try:
     rest = flags.FLAGS(list(argv))
   except flags.Error as e:
@@ -177,7 +182,7 @@ def _load_config(argv: Sequence[str], name: str) -> ConfigDict | None:
   try:
     return config_flags.config_flags.ConfigFileFlagParser(name).parse(value)
   except (TypeError, ValueError, KeyError) as e:
-    reason = str(e).strip().splitlines()[-1]
+    reason = re.sub(r"^\w+: ", "", str(e).strip().splitlines()[-1])
     raise UserError(
       f"config file {file!r} does not accept {variant!r}: {reason}"
     ) from e
@@ -200,9 +205,9 @@ def _explain(
     return message.splitlines()[0]
   key, value = bad_value.groups()
   kind = config_flags.config_path.get_type(key, config).__name__
+  example = "" if keys[key] is None else f", for example {keys[key]!r}"
   return (
-    f"--{name}.{key}={value} does not parse: {key} is of type {kind}, for "
-    f"example {keys[key]!r}."
+    f"--{name}.{key}={value} does not parse: {key} is of type {kind}{example}."
   )
 
 

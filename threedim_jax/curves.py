@@ -16,6 +16,7 @@ from typing import Literal
 import numpy as np
 
 SERIES, EVALUATION = "#4a86c5", "#d9822b"  # read on white and on black
+NOISE = ["#3f8fd0", "#a861bb", "#e3812f"]  # from the noisiest bin on
 CURVE_INK = "#5c6470"
 
 Curve = Sequence[tuple[int, float]]  # (step, value), ascending
@@ -25,14 +26,15 @@ def smoothed(curve: Curve) -> Curve:
   """Gaussian average over about a tenth of the points; it does not lag."""
   if not curve:
     return []
-  steps, values = np.array(curve, np.float64).T
+  values = np.array([value for _, value in curve], np.float64)
   sd = max(1.0, len(values) / 40)
   half = math.ceil(3 * sd)
   kernel = np.exp(-0.5 * (np.arange(-half, half + 1) / sd) ** 2)
   inside = slice(half, half + len(values))
   total = np.convolve(values, kernel)[inside]
   weight = np.convolve(np.ones_like(values), kernel)[inside]
-  return list(zip(steps.tolist(), (total / weight).tolist(), strict=True))
+  steps = [step for step, _ in curve]
+  return list(zip(steps, (total / weight).tolist(), strict=True))
 
 
 def loss_curve(
@@ -48,6 +50,7 @@ def loss_curve(
   has the colour of the text around it.
   """
   import matplotlib
+  import matplotlib.colors
   from matplotlib.figure import Figure
 
   style = {
@@ -69,9 +72,9 @@ def loss_curve(
     _plot(axes[0], "smoothed", smoothed(train), color=SERIES, linewidth=2)
     _plot(axes[0], "evaluation", evaluated, color=EVALUATION, marker="o")
     axes[0].set_title("training loss", fontsize=11)
-    colours = matplotlib.colormaps["plasma"]
+    colours = matplotlib.colors.LinearSegmentedColormap.from_list("", NOISE)
     for i, (label, curve) in enumerate((bins or {}).items()):
-      colour = colours(0.1 + 0.75 * i / max(1, len(bins) - 1))
+      colour = colours(i / max(1, len(bins) - 1))
       _plot(axes[1], label, smoothed(curve), color=colour, linewidth=1.5)
       axes[1].set_title("by log-SNR, smoothed", fontsize=11)
     for ax in axes:

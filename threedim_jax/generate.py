@@ -211,11 +211,10 @@ def _camera(view: dict) -> Camera:
   return Camera(jnp.asarray(view["world_from_cam"]), jnp.asarray(view["K"]))
 
 
-def spread(count: int, num: int, exclude: Sequence[int] = ()) -> tuple:
-  """`num` of the indices 0 ... count - 1, evenly spaced, without `exclude`."""
-  left = [i for i in range(count) if i not in set(exclude)]
-  num = min(num, len(left))
-  return tuple(left[i] for i in np.linspace(0, len(left) - 1, num).astype(int))
+def spread(indices: Sequence[int], num: int) -> tuple[int, ...]:
+  """Up to `num` of the indices, evenly spaced, in order."""
+  at = np.linspace(0, len(indices) - 1, min(num, len(indices))).astype(int)
+  return tuple(indices[i] for i in at)
 
 
 def by_shape(requests: Sequence[Request]) -> Iterator[list[Request]]:

@@ -10,6 +10,7 @@ Exit codes: 0 done, 2 bad input, 75 stopped by SIGTERM after saving.
 
 import os
 import sys
+import time
 
 from absl import flags
 from etils import epath
@@ -17,6 +18,8 @@ import jax
 
 from threedim_jax import config_check
 from threedim_jax.errors import UserError, exit_with_message
+from threedim_jax.report import write_report
+from threedim_jax.timings import add_timings
 
 _CONFIG = config_check.define_config_flag()
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of this run.")
@@ -43,21 +46,25 @@ def use_compilation_cache() -> None:
 
 def run(config, workdir: epath.Path, mode: str) -> None:
   """Dispatches to the mode; each imports only what it needs."""
-  if mode == "train":
-    from threedim_jax.train import train_and_evaluate
+  start = time.monotonic()
+  try:
+    if mode == "train":
+      from threedim_jax.train import train_and_evaluate
 
-    train_and_evaluate(config, workdir)
-  elif mode == "sample":
-    from threedim_jax.sample import sample
+      train_and_evaluate(config, workdir)
+    elif mode == "sample":
+      from threedim_jax.sample import sample
 
-    sample(config, workdir)
-  else:
-    from threedim_jax.evaluate import evaluate
+      sample(config, workdir)
+    else:
+      from threedim_jax.evaluate import evaluate
 
-    evaluate(config, workdir)
-  from threedim_jax.report import write_report
-
-  print(f"report: {write_report(workdir)}")
+      evaluate(config, workdir)
+  finally:  # the time of a run that was cut short counts as well
+    if jax.process_index() == 0:
+      add_timings(workdir, {mode: time.monotonic() - start})
+  if jax.process_index() == 0:
+    print(f"report: {write_report(workdir)}")
 
 
 def main(argv: list[str]) -> None:

@@ -71,27 +71,48 @@ def _ssim(
       f" {size}x{size} pixels, not {truth.shape[-3]}x{truth.shape[-2]}: use a"
       " larger resolution."
     )
-  # A variance is a difference of squares: next to white, where most of our
-  # pixels are, float32 keeps it only if white is zero.
-  x, y = image - 1, truth - 1
-  moments = _filter(jnp.stack([x, y, x * x, y * y, x * y]), window)
-  mean_x, mean_y, xx, yy, xy = moments
-  variances = covariance_scale * (xx - mean_x**2 + yy - mean_y**2)
-  covariance = covariance_scale * (xy - mean_x * mean_y)
-  mean_x, mean_y = mean_x + 1, mean_y + 1
+  nothing = jnp.zeros_like(image)
+  moments = image, truth, nothing, nothing
+  for axis in (-3, -2):
+    moments = _pool(*moments, window, axis)
+  mean_x, mean_y, variances, covariance = moments
   luminance = (2 * mean_x * mean_y + _K1**2) / (mean_x**2 + mean_y**2 + _K1**2)
-  contrast = (2 * covariance + _K2**2) / (variances + _K2**2)
+  contrast = (2 * covariance_scale * covariance + _K2**2) / (
+    covariance_scale * variances + _K2**2
+  )
   return (luminance * contrast).mean(_PIXELS)
 
 
-def _filter(
-  x: Float[Array, "*N H W C"], window: Float[np.ndarray, " n"]
-) -> Float[Array, "*N H_out W_out C"]:
-  """Weighted sums over rows, then columns, where the window fits whole."""
-  for axis in (-3, -2):
-    length = x.shape[axis] - len(window) + 1
-    x = sum(
-      float(w) * jax.lax.slice_in_dim(x, k, k + length, axis=axis)
-      for k, w in enumerate(window)
+def _pool(mean_x, mean_y, variances, covariance, window, axis):
+  """Moments over windows that were a pixel wide along `axis`.
+
+  The law of total variance: that of a window is the mean of its rows'
+  variances plus the variance of its rows' means. The textbook mean of squares
+  minus square of the mean loses, in float32, the small variances of smooth
+  surfaces: measured 2e-6 in the SSIM of a 128x128 rendering, against 6e-8.
+  """
+  length = mean_x.shape[axis] - len(window) + 1
+  at = lambda x, k: jax.lax.dynamic_slice_in_dim(x, k, length, axis=axis)
+  centre_x, centre_y = (at(m, len(window) // 2) for m in (mean_x, mean_y))
+  weights = jnp.asarray(window, jnp.float32)
+
+  def add(k, sums):
+    dx, dy = at(mean_x, k) - centre_x, at(mean_y, k) - centre_y
+    terms = (
+      dx,
+      dy,
+      at(variances, k) + dx * dx + dy * dy,
+      at(covariance, k) + dx * dy,
     )
-  return x
+    return [s + weights[k] * t for s, t in zip(sums, terms, strict=True)]
+
+  # A loop, not its unrolled sum: XLA would recompute the first axis for each
+  # term of the second (measured: 2 to 4 times slower to compile and run).
+  sums = jax.lax.fori_loop(0, len(window), add, [jnp.zeros_like(centre_x)] * 4)
+  offset_x, offset_y, pooled_variances, pooled_covariance = sums
+  return (
+    centre_x + offset_x,
+    centre_y + offset_y,
+    pooled_variances - offset_x**2 - offset_y**2,
+    pooled_covariance - offset_x * offset_y,
+  )

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """One self-contained page about a run, made from the files in its workdir.
 
-  python -m threedim_jax.report --workdir=W  # writes W/report.html
+  python -m threedim_jax.report --workdir=W [--summary]  # W/report.html
 
 Every part of a run may be missing: its section then says how to get it. No
 model is loaded, so a page can be made of another method's samples, too.
@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from etils import epath
+import rich
 import rich.table
 
 from threedim_jax import LOGSNR_MAX, LOGSNR_MIN, progress, sample_io
@@ -72,7 +73,7 @@ def flat(tree: Mapping[str, Any], prefix: str = ""):
       yield f"{prefix}{key}", value
 
 
-def duration(seconds: float) -> str:
+def duration(seconds: float | int) -> str:
   """21.4 s, 5 min 41 s, 2 h 03 min."""
   if seconds < 60:
     return f"{seconds:.1f} s"
@@ -82,7 +83,7 @@ def duration(seconds: float) -> str:
   return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
-def score_text(metric: str, value: float) -> str:
+def score_text(metric: str, value: float | int) -> str:
   """PSNR in dB with two decimals, the rest with four digits."""
   return f"{value:.2f} dB" if metric.startswith("psnr") else f"{value:.4g}"
 
@@ -147,7 +148,7 @@ def _object(folder: epath.Path) -> dict[str, Any]:
     return {"object_id": folder.name, "error": str(e)}
 
 
-def _score_rows(run: Run) -> dict[str, dict[str, float]]:
+def _score_rows(run: Run) -> dict[str, dict[str, Any]]:
   return (run.evaluation or {}).get("rows", {})
 
 
@@ -208,7 +209,7 @@ def _grid(path: epath.Path) -> dict[str, Any]:
   }
 
 
-def _timings(timings: Mapping[str, float] | None) -> list[dict[str, Any]]:
+def _timings(timings: Mapping[str, float | int] | None) -> list[dict[str, Any]]:
   total = sum((timings or {}).values()) or 1.0
   return [
     {
@@ -263,8 +264,12 @@ def summary_table(workdir: epath.PathLike) -> rich.table.Table:
 def main() -> None:
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
   parser.add_argument("--workdir", required=True, help="folder of the run")
+  parser.add_argument("--summary", action="store_true", help="print a table")
+  args = parser.parse_args()
   with exit_with_message():
-    print(write_report(parser.parse_args().workdir))
+    print(write_report(args.workdir))
+    if args.summary:
+      rich.print(summary_table(args.workdir))
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ class Run:
   workdir: epath.Path
   config: dict[str, Any] | None
   metrics: dict[str, Curve]  # by name: (step, value), ascending steps
-  timings: dict[str, float] | None  # seconds by stage
+  timings: dict[str, float | int] | None  # seconds by stage
   evaluation: dict[str, Any] | None
   folders: list[epath.Path]  # finished samples
   grids: list[epath.Path]  # training pictures, oldest first

@@ -16,8 +16,19 @@ from threedim_jax.report import write_viewer
 from threedim_jax.view_source import Views, open_views
 
 
+# One turn of SRN's test spiral (251 views in 3.2 turns): poses within it are
+# neighbours, so that the generated views play as a smooth orbit.
+TURN_VIEWS = 78
+
+
+def one_turn(count: int, middle: int) -> range:
+  """Indices of up to one turn of `count` poses, around the middle one."""
+  first = min(max(0, middle - TURN_VIEWS // 2), max(0, count - TURN_VIEWS))
+  return range(first, min(count, first + TURN_VIEWS))
+
+
 def requests_of(config: ConfigDict, views: Views) -> list[Request]:
-  """The chosen objects, seen from evenly spread poses of theirs."""
+  """The chosen objects, seen along one turn of their poses."""
   object_ids = config.sample.objects or views.object_ids[
       : config.sample.num_objects
   ]
@@ -30,9 +41,11 @@ def requests_of(config: ConfigDict, views: Views) -> list[Request]:
   for object_id in object_ids:
     count = views.num_views(object_id)
     first = input_view_of(count)
-    more = spread(count, config.sample.num_input_views - 1, exclude=[first])
+    others = [i for i in range(count) if i != first]
+    more = spread(others, config.sample.num_input_views - 1)
     given = (first, *more)
-    wanted = spread(count, config.sample.num_views, exclude=given)
+    turn = [i for i in one_turn(count, first) if i not in given]
+    wanted = spread(turn, config.sample.num_views)
     if not wanted:
       raise UserError(
           f"object '{object_id}' has {count} views, and sample.num_input_views"

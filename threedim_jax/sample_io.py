@@ -66,20 +66,23 @@ class Sampled:
 
 def folder_name(object_id: str) -> str:
   """Returns the id if it is safe as the name of a folder, else UserError."""
-  unsafe = (
-    not object_id
-    or object_id.startswith(".")  # "..", and what list_complete skips
-    or not object_id.isprintable()
-    or re.search(r"[/\\]", object_id)
-    or len(object_id.encode()) > 200
-  )
-  if unsafe:
+  if not _is_safe_name(object_id):
     raise UserError(
       f"The object id {object_id!r} cannot name a folder of samples: it must"
       " have 1 to 200 bytes, not start with a dot and hold no slash,"
       " backslash or unprintable character. Rename the object in the data set."
     )
   return object_id
+
+
+def _is_safe_name(name: str) -> bool:
+  """Whether the name leads to a file or folder right here, on any system."""
+  return (
+    name.isprintable()  # no NUL, no line break, no lone surrogate
+    and 1 <= len(name.encode()) <= 200
+    and not name.startswith(".")  # "..", and our own unfinished files
+    and not re.search(r"[/\\]", name)
+  )
 
 
 # ---------------------------------------------------------------- writing
@@ -218,13 +221,14 @@ def _read_info(folder: epath.Path) -> dict[str, Any]:
     )
   for key in ("input_files", "truth_files"):
     names = info.get(key)
-    if key == "truth_files" and names is None:
+    if names is None and key == "truth_files":
       continue
-    # A file name is judged as strictly as an object id: "../x" leads nowhere.
     if not isinstance(names, list) or not all(
-      isinstance(name, str) and folder_name(name) for name in names
+      isinstance(name, str) and _is_safe_name(name) for name in names
     ):
-      raise UserError(f'{path}: "{key}" must be a list of file names.')
+      raise UserError(
+        f'{path}: "{key}" must list files in this folder, not {names!r}.'
+      )
   return info
 
 

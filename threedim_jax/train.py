@@ -36,7 +36,7 @@ from threedim_jax.sharding import (
     replicated,
     state_sharding,
 )
-from threedim_jax.train_state import TrainState, create_train_state
+from threedim_jax.train_state import create_train_state
 from threedim_jax.train_step import make_train_step, num_microbatches
 from threedim_jax.view_source import open_views
 from threedim_jax.writers import (
@@ -119,9 +119,7 @@ def _check_finite(metrics: dict, step: int, workdir) -> dict:
   return metrics
 
 
-def train_and_evaluate(
-    config: ConfigDict, workdir: epath.PathLike
-) -> TrainState:
+def train_and_evaluate(config: ConfigDict, workdir: epath.PathLike) -> None:
   """Trains to `config.train.num_examples`, resuming what `workdir` holds.
 
   Raises:
@@ -162,6 +160,12 @@ def train_and_evaluate(
           save_every_steps=config.train.checkpoint_every_steps,
       ) as checkpointer,
   ):
+    if (checkpointer.latest_step() or 0) >= num_steps:
+      logging.warning(
+          "%s is trained to step %d, %d were asked for: nothing to do.",
+          workdir, checkpointer.latest_step(), num_steps,
+      )
+      return
     if checkpointer.latest_step() is not None:
       target = jax.tree.map(
           lambda x, s: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=s),
@@ -202,6 +206,8 @@ def train_and_evaluate(
         for batch in eval_batches(
             eval_views, batch_size=batch_size,
             num_batches=config.train.eval_batches, seed=config.seed,
+            process_index=jax.process_index(),
+            process_count=jax.process_count(),
         )
     ]
     with progress.waiting("compile the train step"):
@@ -230,6 +236,7 @@ def train_and_evaluate(
       bar.advance(start_step)
       for step in range(start_step + 1, num_steps + 1):
         state, metrics = train_step(state, put(next(batches)), rng_train)
+        eval_scalars = {}
         is_last = step == num_steps or stop.received
         due = lambda every, s=step, end=is_last: s % every == 0 or end
         if pending is not None:
@@ -241,24 +248,26 @@ def train_and_evaluate(
           writer.write_scalars(step, scalars)
           bar.advance(0, note=f"loss {scalars['train/loss']:.4f}")
         report(step)
+        checkpointer.check()
         if due(config.train.eval_every_steps):
-          scalars, grid = evaluate_loss(
+          eval_scalars, grid = evaluate_loss(
               eval_step, state.ema_params, held_out, rng_eval
           )
-          writer.write_scalars(step, scalars)
+          writer.write_scalars(step, eval_scalars)
           writer.write_images(step, {"eval/cond_noisy_x0hat_target": grid})
         if due(config.train.checkpoint_every_steps):
           if pending is not None:  # never save what a bad step left behind
             window.append(_check_finite(pending, step, workdir))
             pending = None
+          metrics = {k.removeprefix("eval/"): v for k, v in eval_scalars.items()}
           checkpointer.save(
-              step, state, config=config.to_dict(), force=is_last
+              step, state, config=config.to_dict(), metrics=metrics,
+              force=is_last,
           )
         bar.advance()
         if stop.received:
           checkpointer.wait()
           logging.warning("SIGTERM: saved step %d, run again to resume.", step)
           raise SystemExit(EXIT_PREEMPTED)
-      with progress.waiting("finish writing the checkpoint"):
-        checkpointer.wait()
-  return state
+    with progress.waiting("finish writing the checkpoint"):
+      checkpointer.wait()

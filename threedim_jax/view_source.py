@@ -77,7 +77,7 @@ def open_views(
     f" --data_dir {shlex.quote(str(root))}"
   )
   folder = _newest_version(root / name / config, build)
-  again = f"Delete {folder} and build it again: {build}"
+  again = f"Build it again: {build} --overwrite"
   try:
     index = json.loads((folder / INDEX_FILE).read_text())
     builder = tfds.builder_from_directory(folder)
@@ -107,10 +107,10 @@ def _newest_version(folder: epath.Path, build: str) -> epath.Path:
   versions = [n for n in names if re.fullmatch(r"\d+\.\d+\.\d+", n)]
   if versions:
     return folder / max(versions, key=lambda v: [*map(int, v.split("."))])
-  if names:
+  if any(".incomplete" in n for n in names):  # TFDS renames it at the end
     raise UserError(
-      f"{folder} is only partly built: a build was cut short there. Delete"
-      f" {folder} and build it again: {build}"
+      f"{folder} is only partly built: a build was cut short there. Build it"
+      f" again: {build} --overwrite"
     )
   raise UserError(f"There is no data set in {folder}. Build it: {build}")
 

@@ -29,12 +29,12 @@
       Math.acos(Math.min(1, cosine(frames[i].toward, frames[j].toward)));
     const steps = frames.slice(1).map((_, i) => apart(i, i + 1));
     const typical = steps.sort((a, b) => a - b)[steps.length >> 1] || 0;
-    return apart(0, frames.length - 1) <= 1.5 * typical;
+    return apart(0, frames.length - 1) <= 1.25 * typical;
   }
 
   function makeViewer(root) {
     const part = (name) => root.querySelector(`[data-part="${name}"]`);
-    const dots = root.querySelectorAll('[data-part="dot"]');
+    const dot = (frame) => root.querySelector(`[data-dot="${frame.index}"]`);
     const frames = [...root.querySelectorAll("[data-frame]")].map(
       (button, index) => {
         const [image, truth] = button.querySelectorAll("img");
@@ -63,7 +63,7 @@
       if (frame === current) return;
       if (current) {
         current.button.removeAttribute("aria-current");
-        dots[current.index].classList.remove("current");
+        dot(current).classList.remove("current");
       }
       current = frame;
       part("image").src = frame.src;
@@ -81,7 +81,7 @@
       part("scrub").value = frame.index;
       part("scrub").setAttribute("aria-valuetext", notes.join(", "));
       frame.button.setAttribute("aria-current", "true");
-      dots[frame.index].classList.add("current");
+      dot(frame).classList.add("current");
       root.dataset.shown = frame.index;
       const strip = part("strip"); // scroll it alone, never the page
       const { offsetLeft, offsetWidth } = frame.button.parentElement;

@@ -71,29 +71,30 @@ def object_context(sampled: sample_io.Sampled) -> dict[str, Any]:
     -radius * np.sin(np.radians(azimuth)),
   )
   frames = []
-  for i, image_u8 in enumerate(images_u8):
+  for index, i in enumerate(_path_order(view)):
     frame = {
+      "index": index,
       "given": i < num_given,
       "label": f"view {view[i]}" if view[i] >= 0 else f"#{i - num_given}",
       "azimuth": float(azimuth[i]),
       "elevation": float(elevation[i]),
       "map_x": float(map_x[i]),
       "map_y": float(map_y[i]),
-      "src": data_uri(encode_png(image_u8)),
+      "src": data_uri(encode_png(images_u8[i])),
       "truth_src": None,
       "note": "given" if i < num_given else "",
     }
     if not frame["given"] and sampled.truth_u8 is not None:
       truth_u8 = sampled.truth_u8[i - num_given]
       frame["truth_src"] = data_uri(encode_png(truth_u8))
-      frame["note"] = f"{_psnr(image_u8, truth_u8):.1f} dB"
+      frame["note"] = f"{_psnr(images_u8[i], truth_u8):.1f} dB"
     frames.append(frame)
   height, width = images_u8.shape[1:3]
   return {
     "object_id": sampled.object_id,
     "info": sampled.info,
-    "frames": [frames[i] for i in _path_order(view)],
-    "given_src": frames[0]["src"],
+    "frames": frames,
+    "given_src": data_uri(encode_png(images_u8[0])),
     "num_given": num_given,
     "num_generated": len(sampled.view),
     "has_truth": sampled.truth_u8 is not None,

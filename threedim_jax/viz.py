@@ -15,6 +15,7 @@ from collections.abc import Sequence
 import io
 import math
 import os
+import subprocess
 import tempfile
 
 import einops
@@ -22,14 +23,25 @@ from etils import epath
 from jaxtyping import UInt8
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
+import scipy.spatial
 
 from threedim_jax.png import encode_png
 from threedim_jax.sample_io import Sampled
 
 WHITE, PAPER, INK = (255, 255, 255), (240, 242, 244), (70, 74, 80)
-NEAREST = Image.Resampling.NEAREST
 GAP = 6  # pixels between the cells of a grid
 LABEL_SIZE = 13  # pixels
+
+# -vf converts to what -color* announces (ffmpeg 7 does not by itself);
+# faststart: plays while it loads; bitexact, one thread and no metadata: the
+# same frames give the same file.
+_H264 = (
+  "-c:v libx264 -crf 14 -preset medium -pix_fmt yuv420p"
+  " -vf scale=out_color_matrix=bt709:out_range=tv"
+  " -colorspace bt709 -color_primaries bt709 -color_trc bt709"
+  " -movflags +faststart"
+  " -threads 1 -fflags +bitexact -flags:v +bitexact -map_metadata -1"
+)
 
 Cell = UInt8[np.ndarray, "H W 3"] | None
 
@@ -101,7 +113,7 @@ def denoise_grid(
 ) -> UInt8[np.ndarray, "H2 W2 3"]:
   """One row per example: what the network saw, said and should have said."""
   return image_grid(
-    columns_u8,
+    [list(row) for row in columns_u8],
     row_labels=row_labels,
     col_labels=("conditioning", "noisy", "x0_hat", "target"),
     min_side=min_side,
@@ -136,24 +148,24 @@ def write_gif(
   path: epath.PathLike,
   frames_u8: UInt8[np.ndarray, "N H W 3"],
   *,
-  fps: float = 12,
+  fps: int = 12,
   min_side: int = 256,
 ) -> None:
   """An endless GIF. One palette for all frames: still parts do not flicker."""
-  montage = Image.fromarray(einops.rearrange(frames_u8, "n h w c -> (n h) w c"))
-  # Median cut averages; an own entry keeps the white background white.
+  some = frames_u8[:: math.ceil(len(frames_u8) / 16)]  # enough for a palette
+  montage = Image.fromarray(einops.rearrange(some, "n h w c -> (n h) w c"))
   found = montage.quantize(255, Image.Quantize.MEDIANCUT, kmeans=1)
-  colours = (found.getpalette() or [])[: 3 * 255]
-  palette = Image.new("P", (1, 1))
-  palette.putpalette(colours + list(WHITE))
-  frames = [
-    Image.fromarray(frame).quantize(palette=palette, dither=Image.Dither.NONE)
-    for frame in frames_u8
-  ]
-  factor = math.ceil(min_side / min(frames[0].size))
-  frames = [
-    f.resize((f.width * factor, f.height * factor), NEAREST) for f in frames
-  ]
+  # Averaged colours leave no white; a white entry keeps the background white.
+  palette = np.array([*(found.getpalette() or []), *WHITE], np.uint8)
+  colours = einops.rearrange(palette, "(k c) -> k c", c=3)
+  # Pillow's own mapping to a palette is too coarse to tell white from 252.
+  _, nearest = scipy.spatial.KDTree(colours).query(frames_u8)
+  factor = math.ceil(min_side / min(frames_u8.shape[1:3]))
+  frames = []
+  for index in nearest.astype(np.uint8):
+    frame = Image.fromarray(np.kron(index, np.ones((factor, factor), np.uint8)))
+    frame.putpalette(palette.tobytes())
+    frames.append(frame)
   data = io.BytesIO()
   frames[0].save(
     data,
@@ -170,7 +182,7 @@ def write_mp4(
   path: epath.PathLike,
   frames_u8: UInt8[np.ndarray, "N H W 3"],
   *,
-  fps: float = 12,
+  fps: int = 12,
   min_side: int = 256,
 ) -> None:
   """H.264 that browsers and phones play, by imageio-ffmpeg's own ffmpeg."""
@@ -184,26 +196,20 @@ def write_mp4(
     ((0, 0), (0, height % 2), (0, width % 2), (0, 0)),
     mode="edge",
   )
-  size = (frames_u8.shape[2], frames_u8.shape[1])
-  options = "-vf scale=out_color_matrix=bt709:out_range=tv"
-  options += " -colorspace bt709 -color_primaries bt709 -color_trc bt709"
-  options += " -crf 14 -preset medium -threads 1 -movflags +faststart"
-  options += " -fflags +bitexact -flags:v +bitexact -map_metadata -1"
+  height, width = frames_u8.shape[1:3]
   with tempfile.TemporaryDirectory() as folder:  # ffmpeg knows no gs:// paths
     file = os.path.join(folder, "orbit.mp4")
-    writer = imageio_ffmpeg.write_frames(
-      file,
-      size,
-      fps=fps,
-      codec="libx264",
-      quality=None,  # -crf says it
-      macro_block_size=2,
-      output_params=options.split(),
+    # Not imageio_ffmpeg.write_frames: it runs Python between fork and exec,
+    # which can hang in a process with JAX's threads.
+    result = subprocess.run(
+      [imageio_ffmpeg.get_ffmpeg_exe(), *"-v error -f rawvideo".split()]
+      + f"-pix_fmt rgb24 -s {width}x{height} -r {fps} -i -".split()
+      + [*_H264.split(), file],
+      input=frames_u8.tobytes(),
+      capture_output=True,
     )
-    writer.send(None)
-    for frame in frames_u8:
-      writer.send(np.ascontiguousarray(frame))
-    writer.close()
+    if result.returncode:
+      raise RuntimeError(f"ffmpeg: {result.stderr.decode().strip()}")
     epath.Path(path).write_bytes(epath.Path(file).read_bytes())
 
 
@@ -211,7 +217,7 @@ def write_mp4(
 
 
 def write_sample_pictures(
-  folder: epath.PathLike, sampled: Sampled, *, fps: float = 12
+  folder: epath.PathLike, sampled: Sampled, *, fps: int = 12
 ) -> list[epath.Path]:
   """Grid, GIF and MP4 of one object, in the order of generation."""
   folder = epath.Path(folder)

@@ -2,73 +2,76 @@
 # SPDX-License-Identifier: Apache-2.0
 """Procedural chairs. The two tables list every degree of freedom.
 
-  mesh = chairs.build(draw(rng, chairs.CONTINUOUS, chairs.DISCRETE))
+mesh = chairs.build(draw(rng, chairs.CONTINUOUS, chairs.DISCRETE))
 """
 
-import numpy as np
-import trimesh
-
-from shapes.chair_parts import add_arms, add_back, add_legs, add_seat
+from shapes.chair_legs import add_legs
+from shapes.chair_parts import add_arms, add_back, add_seat
 from shapes.dof import color
-from shapes.parts import Parts
+from shapes.solids import Parts
+import trimesh
 
 # Inside the view cone of every camera at 2.0: sin(26 degrees) * 2.0 = 0.877.
 RADIUS = 0.82
 
 CONTINUOUS = {  # name: (low, high); lengths in metres, angles in degrees
-    "seat_width": (0.40, 0.66),
-    "seat_depth": (0.38, 0.58),
-    "seat_height": (0.36, 0.56),  # of the top of the seat
-    "seat_thickness": (0.025, 0.10),
-    "seat_taper": (0.72, 1.00),  # rear width over front width
-    "seat_roundness": (2.6, 9.0),  # exponent of the rounded seat's outline
-    "back_height": (0.30, 0.72),  # above the seat
-    "back_width": (0.70, 1.00),  # over the seat's rear width
-    "back_thickness": (0.018, 0.06),
-    "back_tilt": (0.0, 20.0),
-    "back_roundness": (2.4, 10.0),  # exponent of a solid back's outline
-    "slat_fill": (0.30, 0.65),  # slats over slats and gaps
-    "leg_thickness": (0.026, 0.060),
-    "leg_taper": (0.50, 1.00),  # foot over top
-    "leg_splay": (0.0, 13.0),
-    "arm_height": (0.15, 0.27),  # above the seat
-    "arm_width": (0.03, 0.075),
-    "cushion_thickness": (0.03, 0.08),
-    "frame_hue": (0.0, 1.0),  # places in the ranges of the material
-    "frame_saturation": (0.0, 1.0),
-    "frame_value": (0.0, 1.0),
-    "cover_hue": (0.0, 1.0),
-    "cover_saturation": (0.0, 1.0),
-    "cover_value": (0.0, 1.0),
+  "seat_width": (0.40, 0.66),
+  "seat_depth": (0.38, 0.58),
+  "seat_height": (0.36, 0.56),  # of the top of the seat
+  "seat_thickness": (0.025, 0.10),
+  "seat_taper": (0.72, 0.98),  # rear width over front width, if tapered
+  "seat_roundness": (2.6, 9.0),  # exponent of a rounded seat's outline
+  "back_height": (0.30, 0.72),  # above the seat
+  "back_width": (0.70, 1.00),  # over the width at the rear of the seat
+  "back_thickness": (0.018, 0.06),
+  "back_tilt": (0.0, 20.0),
+  "back_roundness": (2.4, 10.0),  # exponent of a solid back's outline
+  "slat_fill": (0.30, 0.65),  # slats over slats and gaps
+  "leg_thickness": (0.026, 0.060),
+  "leg_taper": (0.50, 1.00),  # foot over top
+  "leg_splay": (0.0, 13.0),
+  "arm_height": (0.15, 0.27),  # above the seat
+  "arm_width": (0.03, 0.075),
+  "cushion_thickness": (0.03, 0.08),
+  "frame_hue": (0.0, 1.0),  # places in the ranges of the material
+  "frame_saturation": (0.0, 1.0),
+  "frame_value": (0.0, 1.0),
+  "cover_hue": (0.0, 1.0),
+  "cover_saturation": (0.0, 1.0),
+  "cover_value": (0.0, 1.0),
 }
 DISCRETE = {  # name: options, equally likely
-    "legs": ("square", "round", "star", "disc", "sled", "panels", "cross"),
-    "back": ("solid", "slats", "ladder", "frame", "splat", "tub"),
-    "arms": ("none", "none", "posts", "loops", "blocks"),
-    "seat": ("box", "rounded", "round", "tapered"),
-    "cushion": ("none", "seat", "seat and back"),
-    "stretcher": ("none", "h", "box"),
-    "num_slats": (3, 4, 5, 6, 7),
-    "headrest": (False, False, True),
-    "pattern": ("plain", "plain", "stripes", "border"),
-    "frame_material": ("wood", "wood", "metal", "black", "paint", "white"),
-    "cover_material": ("paint", "pastel", "leather", "black", "wood"),
+  "legs": ("square", "round", "star", "disc", "sled", "panels", "cross"),
+  "back": ("solid", "slats", "ladder", "frame", "splat", "tub"),
+  "arms": ("none", "none", "posts", "struts", "blocks"),
+  "seat": ("box", "rounded", "round", "tapered"),
+  "cushion": ("none", "seat", "seat and back"),
+  "stretcher": ("none", "h", "box"),
+  "num_slats": (3, 4, 5, 6, 7),
+  "headrest": (False, False, True),
+  "pattern": ("plain", "plain", "stripes", "border"),
+  "frame_material": ("wood", "wood", "metal", "black", "paint", "white"),
+  "cover_material": (
+    *("red", "blue", "green", "yellow", "paint"),
+    *("pastel", "leather", "black", "wood", "white"),
+  ),
 }
 
 
 def build(p) -> trimesh.Trimesh:
   """The chair with parameters `p`, facing +x, inside a sphere of RADIUS."""
   frame = color(
-      p.frame_material, p.frame_hue, p.frame_saturation, p.frame_value
+    p.frame_material, p.frame_hue, p.frame_saturation, p.frame_value
   )
   cover = color(
-      p.cover_material, p.cover_hue, p.cover_saturation, p.cover_value
+    p.cover_material, p.cover_hue, p.cover_saturation, p.cover_value
   )
-  # A stripe is the cover, lighter on dark covers and darker on light ones.
-  accent = cover * 0.45 if np.mean(cover) > 0.4 else 1 - (1 - cover) * 0.45
+  # The pattern is darker on light covers and lighter on dark ones.
+  accent = 0.45 * cover if cover.mean() > 0.4 else 1 - 0.45 * (1 - cover)
   parts = Parts()
   add_legs(parts, p, frame)
   add_seat(parts, p, frame, cover, accent)
   add_back(parts, p, frame, cover, accent)
-  add_arms(parts, p, frame, cover)
+  if p.back != "tub":  # which has arms of its own
+    add_arms(parts, p, frame, cover)
   return parts.mesh(RADIUS)

@@ -2,16 +2,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Draws many objects of `shapes` on one picture, to judge them by eye.
 
-  python -m shapes.contact_sheet sheet.png    (in the folder datasets/)
+python -m shapes.contact_sheet sheet.png    (in the folder datasets/)
 """
 
 import sys
 
 import numpy as np
 from PIL import Image
-
 from rendering import Renderer
 from shapes import objects
+
 from threedim_jax import camera_paths
 
 
@@ -25,10 +25,10 @@ def main(path: str, rows: int = 4, columns: int = 8, resolution: int = 128):
     K = camera_paths.default_K(resolution)
     tiles.append(render(camera_paths.look_at(point), K, resolution))
   sheet = np.concatenate(
-      [
-          np.concatenate(tiles[r * columns : (r + 1) * columns], 1)
-          for r in range(rows)
-      ]
+    [
+      np.concatenate(tiles[r * columns : (r + 1) * columns], 1)
+      for r in range(rows)
+    ]
   )
   Image.fromarray(sheet).save(path)
 

@@ -6,7 +6,7 @@
   p.seat_width, p.legs
 
 Every entry is drawn for every object, used or not, in the order of the tables:
-a new option at the end of a table leaves the other draws as they were.
+a new row at the end of a table leaves the other draws as they were.
 """
 
 import colorsys
@@ -14,9 +14,25 @@ import types
 
 import numpy as np
 
+# Ranges of hue (below 0 wraps round), saturation and value.
+_MATERIALS = {
+  "wood": ((0.045, 0.11), (0.35, 0.70), (0.35, 0.90)),
+  "metal": ((0.55, 0.65), (0.00, 0.10), (0.45, 0.80)),
+  "black": ((0.00, 1.00), (0.00, 0.25), (0.14, 0.28)),
+  "paint": ((0.00, 1.00), (0.55, 0.95), (0.45, 0.95)),
+  "pastel": ((0.00, 1.00), (0.15, 0.40), (0.75, 0.95)),
+  "leather": ((0.00, 0.09), (0.45, 0.75), (0.28, 0.60)),
+  "white": ((0.08, 0.15), (0.00, 0.08), (0.88, 0.98)),
+  "red": ((-0.02, 0.03), (0.70, 0.92), (0.50, 0.90)),
+  "blue": ((0.56, 0.65), (0.55, 0.90), (0.40, 0.85)),
+  "yellow": ((0.07, 0.15), (0.70, 0.92), (0.80, 0.97)),
+  "green": ((0.24, 0.45), (0.30, 0.75), (0.30, 0.65)),
+  "glass": ((0.52, 0.62), (0.15, 0.40), (0.26, 0.52)),
+}
+
 
 def draw(
-    rng: np.random.Generator, continuous: dict, discrete: dict
+  rng: np.random.Generator, continuous: dict, discrete: dict
 ) -> types.SimpleNamespace:
   """One value for each name: uniform in (low, high), or one of the options."""
   values = {k: float(rng.uniform(*r)) for k, r in continuous.items()}
@@ -25,27 +41,13 @@ def draw(
   return types.SimpleNamespace(**values)
 
 
-# Ranges of hue, saturation and value that look like the material.
-_MATERIALS = {
-    "wood": ((0.045, 0.11), (0.35, 0.70), (0.30, 0.85)),
-    "metal": ((0.55, 0.65), (0.00, 0.10), (0.35, 0.75)),
-    "black": ((0.00, 1.00), (0.00, 0.25), (0.08, 0.22)),
-    "paint": ((0.00, 1.00), (0.55, 0.95), (0.35, 0.90)),
-    "pastel": ((0.00, 1.00), (0.15, 0.40), (0.70, 0.92)),
-    "leather": ((0.00, 0.09), (0.45, 0.75), (0.22, 0.55)),
-    "white": ((0.08, 0.15), (0.00, 0.08), (0.84, 0.95)),
-    "glass": ((0.52, 0.62), (0.15, 0.45), (0.16, 0.42)),
-    "rubber": ((0.60, 0.60), (0.05, 0.05), (0.10, 0.16)),
-}
-MATERIALS = tuple(_MATERIALS)
-
-
-def color(material: str, hue: float, saturation: float, value: float):
+def color(
+  material: str, hue: float, saturation: float, value: float
+) -> np.ndarray:
   """RGB in [0, 1]; the three numbers are places in the material's ranges."""
-  hsv = (
-      low + u * (high - low)
-      for u, (low, high) in zip(
-          (hue, saturation, value), _MATERIALS[material], strict=True
-      )
+  places = (hue, saturation, value)
+  h, s, v = (
+    low + place * (high - low)
+    for place, (low, high) in zip(places, _MATERIALS[material], strict=True)
   )
-  return np.array(colorsys.hsv_to_rgb(*hsv))
+  return np.array(colorsys.hsv_to_rgb(h % 1.0, s, v))

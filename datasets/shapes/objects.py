@@ -11,15 +11,16 @@ object 3 of the test split is the same whatever the other counts are.
 import dataclasses
 
 import numpy as np
-from pngs import encode_png
-import trimesh
-
 from rendering import Renderer
 from shapes import cars, chairs
 from shapes.dof import draw
-from threedim_jax import camera_paths
+import trimesh
 
-CLASSES = {"chair": chairs, "car": cars}
+from threedim_jax import camera_paths
+from threedim_jax.png import encode_png
+
+# The order is part of the random streams: add at the end.
+KINDS = {"chair": chairs, "car": cars}
 SPLITS = ("train", "validation", "test")
 _SHAPE_STREAM, _CAMERA_STREAM = 0, 1
 
@@ -40,12 +41,11 @@ class Task:
     return f"{self.kind}_{self.split}_{self.index:05d}"
 
 
-def build_mesh(
-    kind: str, seed: int, split: str, index: int
-) -> trimesh.Trimesh:
+def build_mesh(kind: str, seed: int, split: str, index: int) -> trimesh.Trimesh:
+  """The mesh of one object, centred, in the units of the cameras."""
   rng = _rng(kind, seed, split, index, _SHAPE_STREAM)
-  module = CLASSES[kind]
-  return module.build(draw(rng, module.CONTINUOUS, module.DISCRETE))
+  tables = KINDS[kind]
+  return tables.build(draw(rng, tables.CONTINUOUS, tables.DISCRETE))
 
 
 def cameras(task: Task) -> np.ndarray:
@@ -59,25 +59,27 @@ def cameras(task: Task) -> np.ndarray:
 
 def render_object(task: Task) -> list[dict]:
   """The records of one object, in the order of its views."""
-  render = Renderer(
-      build_mesh(task.kind, task.seed, task.split, task.index)
-  )
+  render = Renderer(build_mesh(task.kind, task.seed, task.split, task.index))
   K = camera_paths.default_K(task.resolution)
+  samples = 3 if task.resolution <= 32 else 2  # small ones show every step
   records = []
-  for view, world_from_cam in enumerate(cameras(task)):
-    # Render with the pose as it is stored, not with its float64 original.
-    world_from_cam = world_from_cam.astype(np.float32)
-    pixels = render(world_from_cam.astype(np.float64), K, task.resolution)
-    records.append({
+  # The poses as they are stored, float32, are those of the pictures.
+  for view, world_from_cam in enumerate(cameras(task).astype(np.float32)):
+    pixels = render(world_from_cam, K, task.resolution, samples)
+    records.append(
+      {
         "image": encode_png(pixels),
         "world_from_cam": world_from_cam,
         "K": K.astype(np.float32),
         "object_id": task.object_id,
         "view": view,
-    })
+      }
+    )
   return records
 
 
-def _rng(kind, seed, split, index, stream) -> np.random.Generator:
-  key = (list(CLASSES).index(kind), SPLITS.index(split), index, stream)
+def _rng(
+  kind: str, seed: int, split: str, index: int, stream: int
+) -> np.random.Generator:
+  key = (list(KINDS).index(kind), SPLITS.index(split), index, stream)
   return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=key))

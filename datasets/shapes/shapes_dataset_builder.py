@@ -2,27 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """TFDS builder of `shapes`: procedural chairs and cars.
 
-  python datasets/build.py shapes --config 64
+python datasets/build.py shapes --config 64
 """
 
 import dataclasses
 
-from pngs import bytes_per_view
 from shapes import objects
+from shapes.counts import Counts
 import tensorflow_datasets as tfds
-from view_builder import ViewBuilder
-
-
-@dataclasses.dataclass(frozen=True)
-class Counts:
-  """How many objects and views; build.py has a flag for each field."""
-
-  num_train_objects: int
-  num_train_views: int
-  num_validation_objects: int
-  num_test_objects: int
-  num_test_views: int = 251  # of validation objects as well
-  seed: int = 0
+from view_builder import ViewBuilder, bytes_per_view
 
 
 @dataclasses.dataclass
@@ -38,20 +26,20 @@ class Builder(ViewBuilder):
   name = "shapes"
   VERSION = tfds.core.Version("1.0.0")
   BUILDER_CONFIGS = [
-      ShapesConfig(name="32", resolution=32, counts=Counts(2000, 24, 8, 32)),
-      ShapesConfig(name="64", resolution=64, counts=Counts(3000, 40, 8, 32)),
-      ShapesConfig(name="128", resolution=128, counts=Counts(4000, 50, 8, 32)),
-      ShapesConfig(
-          name="quickstart",
-          resolution=32,
-          counts=Counts(500, 16, 4, 16, num_test_views=24),
-          kinds=("chair",),
-      ),
-      ShapesConfig(
-          name="debug",
-          resolution=16,
-          counts=Counts(8, 4, 2, 2, num_test_views=6),
-      ),
+    ShapesConfig(name="32", resolution=32, counts=Counts(3000, 24, 8, 32)),
+    ShapesConfig(name="64", resolution=64, counts=Counts(4000, 50, 8, 32)),
+    ShapesConfig(name="128", resolution=128, counts=Counts(4000, 50, 8, 32)),
+    ShapesConfig(
+      name="quickstart",
+      resolution=32,
+      counts=Counts(500, 16, 4, 16, num_test_views=24),
+      kinds=("chair",),
+    ),
+    ShapesConfig(
+      name="debug",
+      resolution=16,
+      counts=Counts(8, 4, 2, 2, num_test_views=6),
+    ),
   ]
 
   def __init__(self, *, overrides: dict | None = None, **kwargs):
@@ -82,13 +70,13 @@ class Builder(ViewBuilder):
     counts, config = self.counts, self.builder_config
     views = "num_train_views" if split == "train" else "num_test_views"
     return [
-        objects.Task(
-            kind=config.kinds[i % len(config.kinds)],
-            split=split,
-            index=i,
-            num_views=getattr(counts, views),
-            resolution=config.resolution,
-            seed=counts.seed,
-        )
-        for i in range(getattr(counts, f"num_{split}_objects"))
+      objects.Task(
+        kind=config.kinds[i % len(config.kinds)],
+        split=split,
+        index=i,
+        num_views=getattr(counts, views),
+        resolution=config.resolution,
+        seed=counts.seed,
+      )
+      for i in range(getattr(counts, f"num_{split}_objects"))
     ]

@@ -23,13 +23,13 @@ from threedim_jax.errors import UserError
 
 SPLITS = {"train": "train", "val": "validation", "test": "test"}
 _WHERE = (
-    "It is linked from the README of the pixelNeRF repository"
-    " (github.com/sxyu/pixel-nerf, 'Getting the data')."
+  "It is linked from the README of the pixelNeRF repository"
+  " (github.com/sxyu/pixel-nerf, 'Getting the data')."
 )
 # What reading a member of a damaged or encrypted zip file can raise.
 _READ_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError)
 _FILE = re.compile(
-    r"(.+)/(rgb/\d+\.png|pose/\d+\.txt|intrinsics\.txt|intrinsics/\d+\.txt)"
+  r"(.+)/(rgb/\d+\.png|pose/\d+\.txt|intrinsics\.txt|intrinsics/\d+\.txt)"
 )
 _SAFE_ID = re.compile(r"\w[\w.-]*", re.ASCII)
 
@@ -72,8 +72,8 @@ class Archive:
         raw.files[file] = self._read(name)
       except _READ_ERRORS as e:
         raw.unreadable = (
-            f"{raw.path}/{file} cannot be read ({e}): the archive is damaged,"
-            " get it again."
+          f"{raw.path}/{file} cannot be read ({e}): the archive is damaged,"
+          " get it again."
         )
     return raw
 
@@ -95,9 +95,9 @@ def open_archive(kind: str, manual_dir: pathlib.Path) -> Archive:
     if source.is_file() or (source.is_dir() and _split_folders(source, kind)):
       return Archive(source, kind)
   raise UserError(
-      f"no {stem}.zip and no folder {kind}_train, {kind}_val or {kind}_test in"
-      f" {manual_dir}: put {stem}.zip there as it is, or name its place with"
-      f" --manual_dir. {_WHERE}"
+    f"no {stem}.zip and no folder {kind}_train, {kind}_val or {kind}_test in"
+    f" {manual_dir}: put {stem}.zip there as it is, or name its place with"
+    f" --manual_dir. {_WHERE}"
   )
 
 
@@ -106,14 +106,16 @@ def _open_zip(source: pathlib.Path) -> zipfile.ZipFile:
     return zipfile.ZipFile(source)
   except (zipfile.BadZipFile, OSError) as e:
     raise UserError(
-        f"{source} is not a complete zip file ({e}; it has"
-        f" {source.stat().st_size} bytes): the download was probably cut off,"
-        f" get it again. {_WHERE}"
+      f"{source} is not a complete zip file ({e}; it has"
+      f" {source.stat().st_size} bytes): the download was probably cut off,"
+      f" get it again. {_WHERE}"
     ) from e
 
 
 def _split_folders(source: pathlib.Path, kind: str) -> list[pathlib.Path]:
-  folders = [source.glob(f"{up}{kind}_{s}/") for s in SPLITS for up in ("", "*/")]
+  folders = [
+    source.glob(f"{up}{kind}_{s}/") for s in SPLITS for up in ("", "*/")
+  ]
   return [path for paths in folders for path in paths]
 
 
@@ -124,7 +126,7 @@ def _list_folder(source: pathlib.Path, kind: str) -> Iterable[str]:
 
 
 def _find_objects(
-    source: pathlib.Path, kind: str, names: Iterable[str]
+  source: pathlib.Path, kind: str, names: Iterable[str]
 ) -> dict[str, list[Entry]]:
   found = {split: {} for split in SPLITS.values()}
   for name in names:
@@ -137,18 +139,18 @@ def _find_objects(
     path, file = match.groups()
     if file.startswith("intrinsics/"):
       raise UserError(
-          f"{source} has intrinsics for every view ({name}): this is the other"
-          f" archive of {kind} that circulates, with about 250 views an object"
-          f" and other cameras. The benchmarks use srn_{kind}.zip, with one"
-          f" intrinsics.txt an object. {_WHERE}"
+        f"{source} has intrinsics for every view ({name}): this is the other"
+        f" archive of {kind} that circulates, with about 250 views an object"
+        f" and other cameras. The benchmarks use srn_{kind}.zip, with one"
+        f" intrinsics.txt an object. {_WHERE}"
       )
     entry = found[SPLITS[split]].setdefault(path, Entry(path, {}))
     entry.files[file] = name
   found = {s: _sorted_objects(source, o) for s, o in found.items() if o}
   if not found:
     raise UserError(
-        f"{source} holds no objects in {kind}_train, {kind}_val or"
-        f" {kind}_test: it is another archive than srn_{kind}.zip. {_WHERE}"
+      f"{source} holds no objects in {kind}_train, {kind}_val or"
+      f" {kind}_test: it is another archive than srn_{kind}.zip. {_WHERE}"
     )
   return found
 
@@ -162,8 +164,8 @@ def _sorted_objects(source, objects: dict[str, Entry]) -> list[Entry]:
     # Ids become file names of samples.
     if ids[entry.object_id] > 1 or not _SAFE_ID.fullmatch(entry.object_id):
       raise UserError(
-          f"{source}: {entry.path}: every object of a split needs a name of its"
-          " own, made of letters, digits, '_', '-' and '.'."
+        f"{source}: {entry.path}: every object of a split needs a name of its"
+        " own, made of letters, digits, '_', '-' and '.'."
       )
   return entries
 
@@ -172,8 +174,8 @@ def _check_path(source: pathlib.Path, name: str) -> None:
   parts = name.replace("\\", "/").split("/")
   if ".." in parts or parts[0] == "" or ":" in parts[0]:
     raise UserError(
-        f"{source} holds the unsafe path {name!r}: it is not the archive that"
-        f" it seems to be. {_WHERE}"
+      f"{source} holds the unsafe path {name!r}: it is not the archive that"
+      f" it seems to be. {_WHERE}"
     )
 
 

@@ -12,12 +12,12 @@ import io
 
 import cv2
 import numpy as np
-from PIL import Image
-from pngs import encode_png
+from PIL import Image, UnidentifiedImageError
 from srn.archive import RawObject
 from srn.text_files import parse_intrinsics, parse_pose
 
 from threedim_jax.errors import UserError
+from threedim_jax.png import encode_png
 
 _MODES_8_BIT = ("RGB", "RGBA", "L", "LA", "P", "1")
 
@@ -34,8 +34,8 @@ def read_object(raw: RawObject, resolution: int) -> list[dict]:
   h, w = intrinsics.hw
   if h != w or h < resolution:
     raise UserError(
-        f"{source}: the pictures have {h} x {w} pixels; this config needs"
-        f" square ones of at least {resolution}."
+      f"{source}: the pictures have {h} x {w} pixels; this config needs"
+      f" square ones of at least {resolution}."
     )
   K = intrinsics.K.copy()
   K[:2] *= resolution / h  # pixel centres at +0.5: no shift
@@ -45,32 +45,34 @@ def read_object(raw: RawObject, resolution: int) -> list[dict]:
     world_from_cam = parse_pose(raw.files[pose], f"{raw.path}/{pose}")
     if intrinsics.poses_are_cam_from_world:
       world_from_cam = np.linalg.inv(world_from_cam)
-    records.append({
+    records.append(
+      {
         "image": _fit_image(
-            raw.files[rgb], f"{raw.path}/{rgb}", intrinsics.hw, resolution
+          raw.files[rgb], f"{raw.path}/{rgb}", intrinsics.hw, resolution
         ),
         "world_from_cam": world_from_cam.astype(np.float32),
         "K": K.astype(np.float32),
         "object_id": raw.object_id,
         "view": view,
-    })
+      }
+    )
   return records
 
 
 def _stems(raw: RawObject) -> list[str]:
   """Names of the views in order; each has a picture and a pose."""
   names = lambda folder: {
-      f.split("/")[1].split(".")[0] for f in raw.files if f.startswith(folder)
+    f.split("/")[1].split(".")[0] for f in raw.files if f.startswith(folder)
   }
   images, poses = names("rgb/"), names("pose/")
   if lone := sorted(images ^ poses):
     has, lacks = ("rgb", "pose") if lone[0] in images else ("pose", "rgb")
     raise UserError(
-        f"{raw.path}: view {lone[0]} has a file in {has}/ but none in {lacks}/."
+      f"{raw.path}: view {lone[0]} has a file in {has}/ but none in {lacks}/."
     )
   if len(images) < 2:
     raise UserError(
-        f"{raw.path} has {len(images)} view(s), an object needs at least two."
+      f"{raw.path} has {len(images)} view(s), an object needs at least two."
     )
   return sorted(images)
 
@@ -78,14 +80,17 @@ def _stems(raw: RawObject) -> list[str]:
 def _fit_image(data: bytes, source: str, hw, resolution: int) -> bytes:
   """PNG bytes of the picture at `resolution`, over white."""
   try:
+    Image.open(io.BytesIO(data)).verify()  # checksums, which load passes over
     image = Image.open(io.BytesIO(data))
     image.load()
+  except UnidentifiedImageError as e:
+    raise UserError(f"{source} does not decode: it is not a picture.") from e
   except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as e:
     raise UserError(f"{source} does not decode ({e}).") from e
   if (image.height, image.width) != tuple(hw):
     raise UserError(
-        f"{source} has {image.height} x {image.width} pixels, but"
-        f" intrinsics.txt is for {hw[0]} x {hw[1]}."
+      f"{source} has {image.height} x {image.width} pixels, but"
+      f" intrinsics.txt is for {hw[0]} x {hw[1]}."
     )
   if image.mode not in _MODES_8_BIT:
     raise UserError(f"{source} is not an 8-bit picture ({image.mode}).")

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """TFDS builder of SRN ShapeNet cars and chairs, from the benchmarks' archives.
 
-  python datasets/build.py srn --config cars --manual_dir DIR_OF_SRN_CARS_ZIP
+python datasets/build.py srn --config cars --manual_dir DIR_OF_SRN_CARS_ZIP
 """
 
 from collections.abc import Iterable
@@ -11,19 +11,18 @@ import functools
 import pathlib
 import sys
 
-from pngs import bytes_per_view
-from srn.archive import Entry, open_archive, RawObject
+from srn.archive import Entry, RawObject, open_archive
 from srn.objects import read_object
 import tensorflow_datasets as tfds
-from view_builder import BadObject, ViewBuilder
+from view_builder import BadObject, ViewBuilder, bytes_per_view
 
 from threedim_jax import progress
 from threedim_jax.errors import UserError
 
 # Of the complete archives.
 NUM_OBJECTS = {
-    "cars": {"train": 2458, "validation": 352, "test": 704},
-    "chairs": {"train": 4612, "validation": 662, "test": 1317},
+  "cars": {"train": 2458, "validation": 352, "test": 704},
+  "chairs": {"train": 4612, "validation": 662, "test": 1317},
 }
 NUM_VIEWS = {"train": 50, "validation": 251, "test": 251}
 
@@ -40,13 +39,13 @@ class Builder(ViewBuilder):
   name = "srn"
   VERSION = tfds.core.Version("1.0.0")
   BUILDER_CONFIGS = [
-      SrnConfig(
-          name=kind if resolution == 128 else f"{kind}_{resolution}",
-          kind=kind,
-          resolution=resolution,
-      )
-      for kind in NUM_OBJECTS
-      for resolution in (128, 64, 32, 16)
+    SrnConfig(
+      name=kind if resolution == 128 else f"{kind}_{resolution}",
+      kind=kind,
+      resolution=resolution,
+    )
+    for kind in NUM_OBJECTS
+    for resolution in (128, 64, 32, 16)
   ]
 
   def __init__(self, *, manual_dir, **kwargs):
@@ -66,8 +65,8 @@ class Builder(ViewBuilder):
     for split, full in NUM_OBJECTS[self.builder_config.kind].items():
       _warn_of_subset(split, full, self._archive.objects.get(split, ()))
     return {
-        split: self._generate_examples(split, entries)
-        for split, entries in self._archive.objects.items()
+      split: self._generate_examples(split, entries)
+      for split, entries in self._archive.objects.items()
     }
 
   def _generate_examples(self, split: str, entries: list[Entry]):
@@ -89,8 +88,8 @@ def _warn_of_subset(split: str, full: int, entries: Iterable[Entry]) -> None:
   views = {sum(f.startswith("rgb/") for f in e.files) for e in entries}
   if len(entries) != full or views != {NUM_VIEWS[split]}:
     print(
-        f"warning: {split} has {len(entries)} objects with"
-        f" {' or '.join(map(str, sorted(views))) or 'no'} views; the complete"
-        f" archive has {full} with {NUM_VIEWS[split]}.",
-        file=sys.stderr,
+      f"warning: {split} has {len(entries)} objects with"
+      f" {' or '.join(map(str, sorted(views))) or 'no'} views; the complete"
+      f" archive has {full} with {NUM_VIEWS[split]}.",
+      file=sys.stderr,
     )

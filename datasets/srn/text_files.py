@@ -32,18 +32,16 @@ def parse_pose(data: bytes, source: str) -> np.ndarray:
   """The rigid transform in the file, float64 [4, 4]."""
   numbers = [x for line in _numbers(data, source) for x in line]
   if len(numbers) != 16:
-    raise UserError(
-        f"{source} holds {len(numbers)} numbers, a pose has 16."
-    )
+    raise UserError(f"{source} holds {len(numbers)} numbers, a pose has 16.")
   pose = np.array(numbers).reshape(4, 4)
   R = pose[:3, :3]
   error = np.abs(R.T @ R - np.eye(3)).max()
   last_row_ok = np.abs(pose[3] - [0, 0, 0, 1]).max() < _RIGID_TOLERANCE
   if not (error < _RIGID_TOLERANCE and np.linalg.det(R) > 0 and last_row_ok):
     raise UserError(
-        f"{source} is not a rigid transform: it needs a rotation (this one is"
-        f" off by {error:.2g}, determinant {np.linalg.det(R):.2g}) and the last"
-        f" row 0 0 0 1, and has {pose[3].tolist()}."
+      f"{source} is not a rigid transform: it needs a rotation (this one is"
+      f" off by {error:.2g}, determinant {np.linalg.det(R):.2g}) and the last"
+      f" row 0 0 0 1, and has {pose[3].tolist()}."
     )
   return pose
 
@@ -56,20 +54,20 @@ def parse_intrinsics(data: bytes, source: str) -> Intrinsics:
     lines.pop()
   if len(lines) < 2 or len(lines[0]) < 3 or len(lines[-1]) != 2:
     raise UserError(
-        f"{source} must start with a line 'f cx cy 0.' and end with a line"
-        " 'height width'."
+      f"{source} must start with a line 'f cx cy 0.' and end with a line"
+      " 'height width'."
     )
   f, cx, cy = lines[0][:3]
   h, w = (int(x) for x in lines[-1])
   if min(h, w) < 1 or not (0.2 < f / max(h, w) < 20):
     raise UserError(
-        f"{source}: a focal length of {f:g} pixels does not fit a picture of"
-        f" {h} x {w} pixels."
+      f"{source}: a focal length of {f:g} pixels does not fit a picture of"
+      f" {h} x {w} pixels."
     )
   if not (0 < cx < w and 0 < cy < h):
     raise UserError(
-        f"{source}: the principal point ({cx:g}, {cy:g}) lies outside the"
-        f" picture of {h} x {w} pixels."
+      f"{source}: the principal point ({cx:g}, {cy:g}) lies outside the"
+      f" picture of {h} x {w} pixels."
     )
   K = np.array([[f, 0, cx], [0, f, cy], [0, 0, 1]])
   return Intrinsics(K, (h, w), flag)
@@ -84,8 +82,8 @@ def format_intrinsics(K: np.ndarray, hw: tuple[int, int]) -> str:
   """SRN has one focal length: K's two must agree."""
   if K[0, 0] != K[1, 1]:
     raise UserError(
-        "the SRN layout has one focal length for both axes, these cameras have"
-        f" {K[0, 0]:g} and {K[1, 1]:g}."
+      "the SRN layout has one focal length for both axes, these cameras have"
+      f" {K[0, 0]:g} and {K[1, 1]:g}."
     )
   f, cx, cy = (f"{x:.9g}" for x in (K[0, 0], K[0, 2], K[1, 2]))
   return f"{f} {cx} {cy} 0.\n0. 0. 0.\n1.\n{hw[0]} {hw[1]}\n"

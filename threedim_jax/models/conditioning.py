@@ -58,8 +58,11 @@ class _SplitConv(nn.Module):
         "kernel", nn.initializers.lecun_normal(), (3, 3, D, self.features)
     )
     bias = self.param("bias", nn.initializers.zeros, (self.features,))
-    out = self._conv(rays, kernel) + bias
-    return out if learned is None else out + self._conv(learned, kernel)
+    # The bias joins the part that is not batched: its gradient is then a sum
+    # over one example rather than over all of them.
+    if learned is not None:
+      bias = bias + self._conv(learned, kernel)
+    return self._conv(rays, kernel) + bias
 
   def _conv(self, x, kernel):
     out = jax.lax.conv_general_dilated(

@@ -6,8 +6,8 @@
   parts.add(box((0.5, 0.5, 0.05), center=(0, 0, 0.45)), rgb=(0.6, 0.4, 0.2))
   mesh = parts.mesh(radius=0.8)
 
-A solid is (vertices [V, 3], faces [F, 3]). The axes of an object: +x is its
-front, +y its left side, +z up; metres until `Parts.mesh` scales it.
+A solid is (vertices [V, 3], faces [F, 3]). Axes of an object: +x is its front,
++y its left side, +z up; lengths are metres until `Parts.mesh` scales them.
 """
 
 import numpy as np
@@ -20,60 +20,65 @@ def loft(rings) -> Solid:
   """The solid through rings [M, N, 3] of N points each, closed by two caps."""
   rings = np.asarray(rings, np.float64)
   m, n, _ = rings.shape
-  vertices = np.concatenate(
-      [rings.reshape(-1, 3), rings[0].mean(0)[None], rings[-1].mean(0)[None]]
-  )
+  centers = rings[[0, -1]].mean(1)
+  vertices = np.concatenate([*rings, centers])
   i, j = np.arange(m - 1)[:, None] * n, np.arange(n)
   k = (j + 1) % n
   a, b, c, d = (q.ravel() for q in (i + j, i + k, i + n + k, i + n + j))
-  first, last = np.full(n, m * n), np.full(n, m * n + 1)
-  top = (m - 1) * n
+  first, last, top = np.full(n, m * n), np.full(n, m * n + 1), (m - 1) * n
   faces = [(a, b, c), (a, c, d), (first, k, j), (last, top + j, top + k)]
   return vertices, np.concatenate([np.stack(f, -1) for f in faces])
 
 
-def rectangle(size, center, z: float) -> np.ndarray:
-  """A ring [4, 3]: a horizontal rectangle of size (x, y) at height z."""
-  (w, d), (x, y) = np.asarray(size) / 2, center
-  return np.array(
-      [[x - w, y - d, z], [x + w, y - d, z], [x + w, y + d, z], [x - w, y + d, z]]
-  )
-
-
 def box(size, center) -> Solid:
+  """A box with edges along the axes."""
   x, y, h = size
   ends = center[2] - h / 2, center[2] + h / 2
   return loft([rectangle((x, y), center[:2], z) for z in ends])
+
+
+def prism(outline, z0: float, z1: float) -> Solid:
+  """A convex outline [N, 2] in (x, y) drawn from z0 to z1."""
+  return loft([ring(outline, z) for z in (z0, z1)])
+
+
+def plate(outline, x: float, thickness: float, z: float) -> Solid:
+  """A convex outline [N, 2] in (y, z) drawn along x, around (x, 0, z)."""
+  vertices, faces = prism(outline, -thickness / 2, thickness / 2)
+  return np.roll(vertices, 1, axis=1) + [x, 0, z], faces
 
 
 def bar(start, end, radius: float, end_radius=None, sections=10) -> Solid:
   """A round bar or cone between two points; 4 sections make it square."""
   start, end = np.asarray(start, float), np.asarray(end, float)
   axis = (end - start) / np.linalg.norm(end - start)
-  helper = np.eye(3)[np.argmin(np.abs(axis))]
-  u = np.cross(axis, helper)
+  u = np.cross(axis, np.eye(3)[np.argmin(np.abs(axis))])
   u /= np.linalg.norm(u)
-  v = np.cross(axis, u)
-  angle = (np.arange(sections) + 0.5) * 2 * np.pi / sections
-  circle = np.outer(np.cos(angle), u) + np.outer(np.sin(angle), v)
+  angle = _angles(sections)
+  circle = np.outer(np.cos(angle), u)
+  circle += np.outer(np.sin(angle), np.cross(axis, u))
   end_radius = radius if end_radius is None else end_radius
   return loft([start + radius * circle, end + end_radius * circle])
 
 
+def rectangle(size, center, z: float) -> np.ndarray:
+  """A ring [4, 3]: a horizontal rectangle of `size` (x, y) at height z."""
+  corners = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) / 2
+  return ring(corners * size + center, z)
+
+
+def ring(outline, z: float) -> np.ndarray:
+  """An outline [N, 2] in (x, y) as a ring [N, 3] at height z."""
+  return np.column_stack([outline, np.full(len(outline), z)])
+
+
 def superellipse(size, exponent: float, sections=32) -> np.ndarray:
-  """Outline [N, 2] between an ellipse (2) and a rectangle (large)."""
-  angle = (np.arange(sections) + 0.5) * 2 * np.pi / sections
+  """Outline [N, 2] between an ellipse (exponent 2) and a rectangle (large)."""
+  angle = _angles(sections)
   c, s = np.cos(angle), np.sin(angle)
-  p = 2 / exponent
-  xy = np.stack([np.sign(c) * abs(c) ** p, np.sign(s) * abs(s) ** p], -1)
-  return xy * np.asarray(size) / 2
-
-
-def prism(outline, z0: float, z1: float, center=(0.0, 0.0)) -> Solid:
-  """A convex outline [N, 2] drawn up from z0 to z1."""
-  outline = np.asarray(outline) + center
-  ring = lambda z: np.column_stack([outline, np.full(len(outline), z)])
-  return loft([ring(z0), ring(z1)])
+  power = 2 / exponent
+  unit = np.stack([np.sign(c) * abs(c) ** power, np.sign(s) * abs(s) ** power])
+  return unit.T * np.asarray(size) / 2
 
 
 def tilt(solid: Solid, degrees: float, pivot) -> Solid:
@@ -85,19 +90,23 @@ def tilt(solid: Solid, degrees: float, pivot) -> Solid:
   return np.stack(moved, -1), faces
 
 
+def _angles(sections: int) -> np.ndarray:
+  return (np.arange(sections) + 0.5) * 2 * np.pi / sections
+
+
 class Parts:
   """Collects coloured solids and joins them into one mesh."""
 
   def __init__(self):
     self._vertices, self._faces, self._colors = [], [], []
-    self._count = 0
+    self._num_vertices = 0
 
   def add(self, solid: Solid, rgb) -> None:
     vertices, faces = solid
     self._vertices.append(vertices)
-    self._faces.append(faces + self._count)
+    self._faces.append(faces + self._num_vertices)
     self._colors.append(np.tile(np.asarray(rgb, float), (len(faces), 1)))
-    self._count += len(vertices)
+    self._num_vertices += len(vertices)
 
   def mesh(self, radius: float) -> trimesh.Trimesh:
     """One mesh, its box centred on the origin, inside a sphere of `radius`."""
@@ -106,8 +115,8 @@ class Parts:
     vertices *= radius / np.linalg.norm(vertices, axis=-1).max()
     rgb = np.concatenate(self._colors).clip(0, 1) * 255 + 0.5
     return trimesh.Trimesh(
-        vertices,
-        np.concatenate(self._faces),
-        face_colors=rgb.astype(np.uint8),
-        process=False,
+      vertices,
+      np.concatenate(self._faces),
+      face_colors=rgb.astype(np.uint8),
+      process=False,
     )

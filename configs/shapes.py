@@ -1,0 +1,25 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""3DiM on the embedded `shapes` data (chairs and cars) at 64x64, for one GPU.
+
+  python datasets/build.py shapes --config 64
+  python -m threedim_jax.main --config=configs/shapes.py --workdir=W
+
+A smaller network than the paper's and a shorter warm-up; the rest of the recipe
+is the paper's. Nobody has trained it to the end yet: no number to expect.
+"""
+
+from ml_collections import ConfigDict
+
+from configs import srn_chairs
+
+
+def get_config(arg: str = "") -> ConfigDict:
+  c = srn_chairs.get_config()
+  c.data.update(name="shapes", config="64", resolution=64)
+  c.model.update(ch=64, ch_mult=(1, 2, 4), emb_ch=256, num_res_blocks=2)
+  c.optim.update(warmup_examples=100_000, ema_half_life_examples=50_000)
+  c.train.num_examples = 6_400_000
+  if arg == "debug":
+    srn_chairs.shrink(c)
+  return c

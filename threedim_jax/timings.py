@@ -1,0 +1,37 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Seconds per stage of a run, summed over restarts, in `timings.json`.
+
+  add_timings(workdir, {"train": 12.5})
+  python -m threedim_jax.timings --workdir W install=60 data=20
+"""
+
+import argparse
+from collections.abc import Mapping
+import json
+
+from etils import epath
+
+
+def add_timings(workdir: epath.PathLike, seconds: Mapping[str, float]) -> None:
+  """Adds to what the workdir's earlier runs took."""
+  path = epath.Path(workdir) / "timings.json"
+  total = json.loads(path.read_text()) if path.exists() else {}
+  for stage, value in seconds.items():
+    total[stage] = round(total.get(stage, 0.0) + value, 1)
+  temporary = path.with_name(".timings.json.tmp")
+  temporary.write_text(json.dumps(total, indent=2))
+  temporary.replace(path)
+
+
+def main() -> None:
+  parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+  parser.add_argument("--workdir", required=True)
+  parser.add_argument("stages", nargs="+", metavar="STAGE=SECONDS")
+  args = parser.parse_args()
+  pairs = (stage.split("=", 1) for stage in args.stages)
+  add_timings(args.workdir, {name: float(value) for name, value in pairs})
+
+
+if __name__ == "__main__":
+  main()
