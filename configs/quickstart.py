@@ -35,6 +35,4 @@ def get_config(arg: str = "") -> ConfigDict:
   c.sampler.update(num_sample_steps=64, guidance_weight=1.0)
   c.sample.update(num_objects=2, num_views=12, batch_size=2)
   c.evaluate.update(num_objects=8, num_views=2, batch_size=8)
-  if arg == "debug":
-    srn_chairs.shrink(c)
-  return c
+  return srn_chairs.variant(c, arg)

@@ -20,6 +20,4 @@ def get_config(arg: str = "") -> ConfigDict:
   c.model.update(ch=64, ch_mult=(1, 2, 4), emb_ch=256, num_res_blocks=2)
   c.optim.update(warmup_examples=100_000, ema_half_life_examples=50_000)
   c.train.num_examples = 6_400_000
-  if arg == "debug":
-    srn_chairs.shrink(c)
-  return c
+  return srn_chairs.variant(c, arg)

@@ -14,6 +14,4 @@ from configs import srn_chairs
 def get_config(arg: str = "") -> ConfigDict:
   c = srn_chairs.get_config()
   c.data.config = "cars"
-  if arg == "debug":
-    srn_chairs.shrink(c)
-  return c
+  return srn_chairs.variant(c, arg)

@@ -78,10 +78,15 @@ def get_config(arg: str = "") -> ConfigDict:
   c.evaluate.num_views = 24  # seeded subset of the targets; 0: all of them
   c.evaluate.batch_size = 8
 
+  return variant(c, arg)
+
+
+def variant(c: ConfigDict, arg: str) -> ConfigDict:
+  """What the word after ':' asks for: "" is the configuration itself."""
   if arg == "debug":
     shrink(c)
   elif arg:
-    raise ValueError(f"unknown argument {arg!r} after ':'; only 'debug' is known")
+    raise ValueError(f"unknown variant {arg!r}; the only one is 'debug'")
   return c
 
 

@@ -33,11 +33,12 @@ def main(argv: list[str] | None = None) -> pathlib.Path:
   """Builds, perhaps exports, prints a summary; returns the folder."""
   start = time.monotonic()
   args = _parser().parse_args(argv)
-  builder = _make_builder(args)
+  Builder, kwargs = _builder_and_arguments(args)
   from prepare import prepare
 
-  folder = pathlib.Path(builder.data_dir)
-  if prepare(builder, args.overwrite):
+  version = str(Builder.VERSION)
+  folder = args.data_dir / args.name / kwargs["config"] / version
+  if prepare(folder, lambda: Builder(**kwargs), args.overwrite):
     print(_summary(folder, time.monotonic() - start))
   else:
     print(f"already built at {folder}, nothing to do (--overwrite rebuilds)")
@@ -76,27 +77,27 @@ def _folder(name: str) -> pathlib.Path:
   return pathlib.Path(name).expanduser()
 
 
-def _make_builder(args: argparse.Namespace):
+def _builder_and_arguments(args: argparse.Namespace) -> tuple[type, dict]:
+  """The builder class of the data set, and what to construct it with."""
   _choose("data set", args.name, NAMES)
   module = importlib.import_module(f"{args.name}.{args.name}_dataset_builder")
   configs = list(module.Builder.builder_configs)
-  config = args.config or configs[0]
-  _choose(f"config of {args.name}", config, configs)
+  kwargs = {
+    "config": args.config or configs[0],
+    "data_dir": str(args.data_dir),
+    "num_workers": _num_workers(args.num_workers),
+    "skip_bad": args.skip_bad,
+  }
+  _choose(f"config of {args.name}", kwargs["config"], configs)
   overrides = {k: v for k in COUNTS if (v := getattr(args, k)) is not None}
   if args.name == "shapes":
-    of_its_own = {"overrides": overrides}
+    kwargs["overrides"] = overrides
   elif overrides:
     raise UserError(f"--{next(iter(overrides))} is for shapes, not for srn.")
   else:
-    manual_dir = args.manual_dir or args.data_dir / "downloads" / "manual"
-    of_its_own = {"manual_dir": manual_dir}
-  return module.Builder(
-    config=config,
-    data_dir=str(args.data_dir),
-    num_workers=_num_workers(args.num_workers),
-    skip_bad=args.skip_bad,
-    **of_its_own,
-  )
+    default = args.data_dir / "downloads" / "manual"
+    kwargs["manual_dir"] = args.manual_dir or default
+  return module.Builder, kwargs
 
 
 def _num_workers(asked: int | None) -> int:

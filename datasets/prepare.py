@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Takes a data set folder from missing or half-built to complete.
 
-  built = prepare(builder, overwrite=False)    # False: was complete already
+  built = prepare(folder, make_builder)    # False: it was complete already
 
 A folder is complete when it has `objects.json`, which is written last.
 """
 
+from collections.abc import Callable
 import contextlib
 import errno
 import fcntl
@@ -22,15 +23,21 @@ from view_builder import OBJECTS_FILE, ViewBuilder
 from threedim_jax.errors import UserError
 
 
-def prepare(builder: ViewBuilder, overwrite: bool = False) -> bool:
+def prepare(
+  folder: pathlib.Path,
+  make_builder: Callable[[], ViewBuilder],
+  overwrite: bool = False,
+) -> bool:
   """Builds unless it is built; returns whether there was anything to do."""
-  folder = pathlib.Path(builder.data_dir)
   with _lock(folder):
+    if not is_complete(folder):
+      _remove(folder)  # TFDS would trip over what a killed build has left
+    builder = make_builder()
     if is_complete(folder) and not overwrite:
       _check_settings(folder, builder)
       return False
-    _remove(folder)
     _check_free_space(folder, builder.expected_bytes())
+    _remove(folder)
     try:
       _build(builder)
     except Exception as e:

@@ -17,7 +17,6 @@ from collections.abc import Callable, Iterable, Iterator
 import dataclasses
 import io
 import json
-import os
 import sys
 
 import numpy as np
@@ -115,9 +114,12 @@ class ViewBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
           _add_view(index[split], example["object_id"], key)
           writer.write(self.info.features.serialize_example(example))
         infos.append(writer.close())
+        if not index[split]:
+          raise UserError(f"no object of the {split} split is usable.")
     self.info.set_splits(tfds.core.SplitDict(infos))
     self.info.metadata["skipped"] = [bad.object_id for bad in self.skipped]
-    write_json(os.path.join(self.data_dir, OBJECTS_FILE), index)
+    # TFDS renames the folder when it is complete: never half of this file.
+    (self.data_path / OBJECTS_FILE).write_text(json.dumps(index))
 
 
 def bytes_per_view(resolution: int) -> int:
@@ -130,10 +132,3 @@ def _add_view(index: list, object_id: str, key: int) -> None:
   if not index or index[-1][0] != object_id:
     index.append([object_id, key, 0])
   index[-1][2] += 1
-
-
-def write_json(path: str, value) -> None:
-  """Writes a JSON file under a temporary name first: all of it or nothing."""
-  with open(path + ".tmp", "w") as f:
-    json.dump(value, f)
-  os.replace(path + ".tmp", path)

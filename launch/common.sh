@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
 # Shared by the scripts of this folder; source it. It defines functions only.

@@ -9,13 +9,14 @@ installs jaxtyping's hook go unchecked.
 """
 
 from collections.abc import Callable
-import functools
 from importlib import metadata
 import os
 import shutil
 import tempfile
 from typing import Any, NamedTuple
 
+from absl import flags
+import hypothesis
 import pytest
 
 # Compiling is most of the work of this suite, and its programs are too small
@@ -50,11 +51,84 @@ _set_environment()
 
 
 def pytest_configure() -> None:
-  from absl import flags
-
   flags.FLAGS.mark_as_parsed()
+  # The same examples every time; the first one of a test may compile.
+  hypothesis.settings.register_profile(
+    "suite", max_examples=50, deadline=None, derandomize=True
+  )
+  hypothesis.settings.load_profile("suite")
 
 
 def pytest_unconfigure() -> None:
   if _owned_cache_dir is not None:
     shutil.rmtree(_owned_cache_dir, ignore_errors=True)
+
+
+@pytest.fixture
+def debug_config():
+  """A fresh `configs/srn_chairs.py:debug`."""
+  from configs import srn_chairs
+
+  return srn_chairs.get_config("debug")
+
+
+def _orbit_cameras(num_views: int, resolution: int):
+  import jax.numpy as jnp
+
+  from threedim_jax import camera_paths
+  from threedim_jax.cameras import Camera
+
+  poses = camera_paths.orbit(num_views, elevation_deg=20.0, radius=2.0)
+  K = jnp.tile(
+    jnp.float32(camera_paths.default_K(resolution)), (num_views, 1, 1)
+  )
+  return Camera(jnp.float32(poses), K)
+
+
+@pytest.fixture(scope="session")
+def toy_cameras():
+  """Six cameras around the origin, of 8x8 pictures: [6, 4, 4], [6, 3, 3]."""
+  return _orbit_cameras(6, resolution=8)
+
+
+class TinyXUNet(NamedTuple):
+  """An X-UNet of two levels on 8x8 pictures, whose every weight matters."""
+
+  model: Any
+  params: dict
+  # views [3, 2, 8, 8, 3], logsnr, cameras and cond_mask; the second of the
+  # three examples is unconditional.
+  inputs: tuple
+  # (params, *inputs) -> [3, 8, 8, 3]: jitted once for the whole session.
+  apply: Callable
+
+
+@pytest.fixture(scope="session")
+def tiny_xunet(toy_cameras) -> TinyXUNet:
+  import jax
+  import jax.numpy as jnp
+  import numpy as np
+  from random_params import random_params
+
+  from threedim_jax.models.xunet import XUNet
+
+  model = XUNet(
+    ch=32,
+    ch_mult=(1, 2),
+    emb_ch=32,
+    num_res_blocks=1,
+    attn_resolutions=(4,),
+    dropout=0.5,
+  )
+  rng = np.random.default_rng(0)
+  inputs = (
+    jnp.float32(rng.standard_normal((3, 2, 8, 8, 3))),
+    jnp.array([[20.0, -3.0], [-20.0, 1.0], [20.0, 5.0]]),
+    jax.tree.map(lambda x: x.reshape(3, 2, *x.shape[1:]), toy_cameras),
+    jnp.array([True, False, True]),
+  )
+  params = random_params(model, 0, *inputs, train=False)
+  apply = jax.jit(
+    lambda params, *args: model.apply({"params": params}, *args, train=False)
+  )
+  return TinyXUNet(model, params, inputs, apply)

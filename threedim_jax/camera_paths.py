@@ -24,6 +24,8 @@ RADIUS = {"car": 1.3, "chair": 2.0}
 MIN_ELEVATION_DEG, MAX_ELEVATION_DEG = 2.0, 85.0
 SPIRAL_TURNS = 3.2
 
+Number = float | int
+
 
 def look_at(
   position: Float[np.ndarray, "*N 3"],
@@ -41,8 +43,10 @@ def look_at(
   return world_from_cam
 
 
-def sphere_points(azimuth_deg, elevation_deg, radius: float) -> np.ndarray:
-  """Points [N, 3] on a sphere; azimuth 0 is +x and 90 is +y."""
+def sphere_points(
+  azimuth_deg, elevation_deg, radius: Number
+) -> Float[np.ndarray, "*N 3"]:
+  """Points on a sphere around the origin; azimuth 0 is +x and 90 is +y."""
   azimuth, elevation = np.broadcast_arrays(
     np.radians(azimuth_deg), np.radians(elevation_deg)
   )
@@ -53,7 +57,7 @@ def sphere_points(azimuth_deg, elevation_deg, radius: float) -> np.ndarray:
 
 
 def orbit(
-  num_views: int, elevation_deg: float, radius: float
+  num_views: int, elevation_deg: Number, radius: Number
 ) -> Float[np.ndarray, "N 4 4"]:
   """A full turn at constant elevation, evenly spaced, from azimuth 0."""
   azimuth_deg = np.arange(num_views) * 360.0 / num_views
@@ -61,7 +65,7 @@ def orbit(
 
 
 def srn_spiral(
-  num_views: int = 251, radius: float = 2.0
+  num_views: int = 251, radius: Number = 2.0
 ) -> Float[np.ndarray, "N 4 4"]:
   """An Archimedean spiral up the hemisphere, like the SRN test cameras.
 
@@ -76,7 +80,7 @@ def srn_spiral(
 
 
 def random_views(
-  rng: np.random.Generator, num_views: int, radius: float
+  rng: np.random.Generator, num_views: int, radius: Number
 ) -> Float[np.ndarray, "N 4 4"]:
   """Cameras uniform by area over the elevations of the spiral."""
   low, high = np.sin(np.radians([MIN_ELEVATION_DEG, MAX_ELEVATION_DEG]))

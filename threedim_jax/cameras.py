@@ -9,12 +9,21 @@ once, in the data set builders.
   rays = rays_from_camera(camera, hw=(64, 64))   # rays.pos, rays.dir
 """
 
+from typing import no_type_check
+
 import flax.struct
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+# Accelerators round the factors of a matrix product to 8 or 11 bits by
+# default: a pixel's ray would point elsewhere.
+_PRECISION = jax.lax.Precision.HIGHEST
 
+
+# As a pytree it also holds NumPy arrays, shapes or shardings, which the type
+# checks under pytest would refuse: `jax.tree.map` calls the constructor.
+@no_type_check
 @flax.struct.dataclass
 class Camera:
   """A batch of pinhole cameras.
@@ -58,7 +67,7 @@ def px_from_cam(
     points: Float[Array, "*b 3"], K: Float[Array, "3 3"]
 ) -> Float[Array, "*b 2"]:
   """Projects points given in camera axes (z > 0) to pixel positions."""
-  px = jnp.einsum("ij,...j->...i", K, points)
+  px = jnp.einsum("ij,...j->...i", K, points, precision=_PRECISION)
   return px[..., :2] / px[..., 2:]
 
 
@@ -67,7 +76,10 @@ def cam_from_world(
 ) -> Float[Array, "*b 3"]:
   """Moves world points into camera axes."""
   rotation, position = world_from_cam[:3, :3], world_from_cam[:3, 3]
-  return jnp.einsum("ji,...j->...i", rotation, points - position)
+  offset = points - jnp.broadcast_to(position, points.shape)
+  return jnp.einsum(
+      "ji,...j->...i", rotation, offset, precision=_PRECISION
+  )
 
 
 def _rays_of_one(camera: Camera, hw: tuple[int, int]) -> Rays:
@@ -76,7 +88,7 @@ def _rays_of_one(camera: Camera, hw: tuple[int, int]) -> Rays:
       "ij,hwj->hwi",
       rotation,
       cam_from_px(px_centers(hw), camera.K),
-      precision=jax.lax.Precision.HIGHEST,
+      precision=_PRECISION,
   )
   direction /= jnp.linalg.norm(direction, axis=-1, keepdims=True)
   position = jnp.broadcast_to(camera.world_from_cam[:3, 3], direction.shape)
@@ -93,5 +105,4 @@ def rays_from_camera(camera: Camera, hw: tuple[int, int]) -> Rays:
 
 def resize_camera(camera: Camera, scale: float) -> Camera:
   """The camera of the same picture resized by `scale`: K moves with it."""
-  factor = jnp.array([[scale], [scale], [1.0]])
-  return camera.replace(K=camera.K * factor)
+  return camera.replace(K=camera.K.at[..., :2, :].multiply(scale))

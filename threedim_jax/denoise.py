@@ -11,7 +11,7 @@ of diffusion.
 """
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -22,6 +22,7 @@ from threedim_jax.cameras import Camera
 from threedim_jax.diffusion import eps_from_v, expand
 
 
+@runtime_checkable  # for the type checks under pytest
 class DenoiseFn(Protocol):
   """Estimates the noise in z_t, given one view and both cameras."""
 

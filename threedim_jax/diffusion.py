@@ -15,14 +15,14 @@ import math
 
 from jax.nn import sigmoid
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Shaped
 
 from threedim_jax import LOGSNR_MAX, LOGSNR_MIN
 
 
-def expand(logsnr: Float[Array, " B"], like: Array) -> Array:
+def expand(per_example: Shaped[Array, " B"], like: Array) -> Array:
   """Appends axes so that a value per example broadcasts over its image."""
-  return jnp.expand_dims(logsnr, tuple(range(logsnr.ndim, like.ndim)))
+  return jnp.expand_dims(per_example, tuple(range(1, like.ndim)))
 
 
 # Angle of tan at t = 0; by symmetry it is pi / 2 - _THETA_MIN at t = 1.
@@ -87,17 +87,20 @@ def q_posterior(
 ) -> tuple[Array, Array]:
   """Mean and variance of q(z_s | z_t, x0 = x0_hat), s < t (VDM eq. 25-32).
 
-  With c = 1 - exp(logsnr_t - logsnr_s):
-    mean = alpha_s ((1 - c) z_t / alpha_t + c x0_hat),  var = sigma_s^2 c.
+  With r = exp(logsnr_t - logsnr_s) and c = 1 - r:
+    mean = alpha_s (r z_t / alpha_t + c x0_hat),  var = sigma_s^2 c.
   """
-  c = -jnp.expm1(logsnr_t - logsnr_s)
+  # Each on its own: either may be too close to 1 to be subtracted from it.
+  r, c = jnp.exp(logsnr_t - logsnr_s), -jnp.expm1(logsnr_t - logsnr_s)
   alpha_t, _ = alpha_sigma(logsnr_t)
   alpha_s, sigma_s = alpha_sigma(logsnr_s)
-  mean = alpha_s * ((1.0 - c) * z_t / alpha_t + c * x0_hat)
+  mean = alpha_s * (r * z_t / alpha_t + c * x0_hat)
   return mean, sigma_s**2 * c
 
 
-def guide(eps_cond: Array, eps_uncond: Array, guidance_weight: Array) -> Array:
+def guide(
+    eps_cond: Array, eps_uncond: Array, guidance_weight: Array | float
+) -> Array:
   """(1 + w) eps_cond - w eps_uncond; w = 0 is the plain conditional model."""
   return (1.0 + guidance_weight) * eps_cond - guidance_weight * eps_uncond
 

@@ -9,6 +9,8 @@ most telling plot of a diffusion run, as sums and counts so that accumulated
 micro-batches stay exact.
 """
 
+from typing import no_type_check
+
 import flax.struct
 import jax
 import jax.numpy as jnp
@@ -29,6 +31,7 @@ from threedim_jax.pixels import from_u8
 NUM_LOGSNR_BINS = 8
 
 
+@no_type_check  # see Camera
 @flax.struct.dataclass
 class PairBatch:
   """Pairs of views of one object each, pixels as stored."""

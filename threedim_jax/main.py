@@ -45,7 +45,19 @@ def use_compilation_cache() -> None:
 
 
 def run(config, workdir: epath.Path, mode: str) -> None:
-  """Dispatches to the mode; each imports only what it needs."""
+  """Dispatches to the mode; each imports only what it needs.
+
+  Raises:
+    UserError: bad input; where it can be seen beforehand, nothing is written.
+  """
+  if mode != "train" and not (workdir / "checkpoints").exists():
+    raise UserError(
+        f"{workdir} holds no trained model to {mode} with; train it first:"
+        " the same command with --mode=train"
+    )
+  config_check.check_workdir(
+      workdir, config.to_dict(), is_primary=jax.process_index() == 0
+  )
   start = time.monotonic()
   try:
     if mode == "train":
@@ -80,9 +92,7 @@ def main(argv: list[str]) -> None:
       return
     if not _WORKDIR.value:
       raise UserError("--workdir is missing: the folder this run writes to")
-    workdir = epath.Path(_WORKDIR.value).absolute()
-    config_check.check_workdir(workdir, config.to_dict())
-    run(config, workdir, _MODE.value)
+    run(config, epath.Path(_WORKDIR.value).absolute(), _MODE.value)
 
 
 if __name__ == "__main__":

@@ -15,10 +15,12 @@ batch element has its own key, so that an object's views do not depend on which
 other objects share its batch.
 """
 
+from typing import no_type_check
+
 import flax.struct
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array, Bool, Float, Int, Key
 
 from threedim_jax.cameras import Camera
 from threedim_jax.denoise import DenoiseFn
@@ -35,6 +37,7 @@ from threedim_jax.diffusion import (
 CONDITIONINGS = ("stochastic", "first")
 
 
+@no_type_check  # see Camera
 @flax.struct.dataclass
 class Bank:
   """Views known so far; slots from `num_valid` on are empty."""
@@ -70,13 +73,13 @@ def make_bank(
 
 @flax.struct.dataclass
 class _StepInputs:
-  """What one denoising step takes from outside: leading axis T in the scan."""
+  """What denoising takes from outside: of all T steps, or of one."""
 
-  logsnr_t: Float[Array, ""]
-  logsnr_s: Float[Array, ""]
-  is_last: Array
-  cond_index: Int[Array, " B"]
-  rngs: Key[Array, " B"]
+  logsnr_t: Float[Array, "*T"]
+  logsnr_s: Float[Array, "*T"]
+  is_last: Bool[Array, "*T"]
+  cond_index: Int[Array, "*T B"]
+  rngs: Key[Array, "*T B"]
 
 
 def draw_cond_index(
@@ -219,18 +222,21 @@ def sample_orbit(
     The generated views in [-1, 1], in order. A host loop over `sample_next`
     gives the same pictures for the same keys.
   """
-  num_targets = target_cams.K.shape[1]
-  if bank.views.shape[1] < num_targets + 1:
+  num_targets, capacity = target_cams.K.shape[1], bank.views.shape[1]
+  # Inside a jit the count is not known, except that one view is given.
+  traced = isinstance(bank.num_valid, jax.core.Tracer)
+  num_given = 1 if traced else int(bank.num_valid)
+  if capacity < num_given + num_targets:
     raise ValueError(
-        f"a bank of {bank.views.shape[1]} slots has no room for"
-        f" {num_targets} more views"
+        f"a bank of {capacity} slots, {num_given} of them filled, has no room"
+        f" for {num_targets} more views"
     )
-  first = bank.num_valid
 
   def step(bank, x):
     cam, index = x
-    return sample_next(denoise_fn, rngs, bank, cam, index, **options), None
+    bank = sample_next(denoise_fn, rngs, bank, cam, index, **options)
+    return bank, bank.views[:, bank.num_valid - 1]
 
   by_view = jax.tree.map(lambda a: jnp.moveaxis(a, 1, 0), target_cams)
-  bank, _ = jax.lax.scan(step, bank, (by_view, jnp.arange(num_targets)))
-  return jax.lax.dynamic_slice_in_dim(bank.views, first, num_targets, axis=1)
+  _, views = jax.lax.scan(step, bank, (by_view, jnp.arange(num_targets)))
+  return jnp.moveaxis(views, 0, 1)

@@ -26,7 +26,7 @@ def make_mesh(data: int, fsdp: int) -> Mesh:
   num_devices = jax.device_count()
   if data == -1:
     data = num_devices // fsdp
-  if data * fsdp != num_devices:
+  if fsdp < 1 or data * fsdp != num_devices:
     raise UserError(
         f"mesh.data x mesh.fsdp = {data} x {fsdp} does not cover the"
         f" {num_devices} devices; set mesh.data=-1 and mesh.fsdp to a divisor"

@@ -140,6 +140,9 @@ def train_and_evaluate(config: ConfigDict, workdir: epath.PathLike) -> None:
 
   # --- Mesh, state shapes, shardings ----------------------------------------
   mesh = make_mesh(config.mesh.data, config.mesh.fsdp)
+  parts = num_microbatches(
+      batch_size, config.train.per_device_batch_size, mesh.size
+  )
   tx = make_tx(config)
   rng_init, rng_train, rng_eval = jax.random.split(
       jax.random.key(config.seed), 3
@@ -183,9 +186,6 @@ def train_and_evaluate(config: ConfigDict, workdir: epath.PathLike) -> None:
     )
 
     # --- Programs -------------------------------------------------------------
-    parts = num_microbatches(
-        batch_size, config.train.per_device_batch_size, mesh.size
-    )
     train_step = jax.jit(
         make_train_step(
             make_loss_fn(config), tx,

@@ -3,6 +3,7 @@
 """What training carries from step to step, and what a checkpoint holds."""
 
 from collections.abc import Callable
+from typing import no_type_check
 
 import flax.struct
 import jax
@@ -11,6 +12,7 @@ from jaxtyping import Array, Int, Key, PyTree
 import optax
 
 
+@no_type_check  # its leaves may be shapes or shardings, see Camera
 @flax.struct.dataclass
 class TrainState:
   """Steps done, parameters, their running average, and Adam's moments."""

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Key, PyTree
 import optax
 
+from threedim_jax.errors import UserError
 from threedim_jax.losses import PairBatch
 from threedim_jax.optim import ema_update
 from threedim_jax.train_state import TrainState
@@ -23,17 +24,15 @@ LossFn = Callable[
 def num_microbatches(
     batch_size: int, per_device_batch_size: int | None, num_devices: int
 ) -> int:
-  """How many parts a global batch is computed in; ValueError if uneven."""
-  if per_device_batch_size is None:
-    return 1
-  at_once = per_device_batch_size * num_devices
+  """How many parts a global batch is computed in; UserError if uneven."""
+  at_once = (per_device_batch_size or 1) * num_devices
   if batch_size % at_once:
-    raise ValueError(
-        f"train.batch_size={batch_size} is no multiple of"
-        f" train.per_device_batch_size={per_device_batch_size} x"
-        f" {num_devices} devices"
+    raise UserError(
+        f"train.batch_size={batch_size} is not a multiple of {at_once}:"
+        f" {num_devices} devices x train.per_device_batch_size"
+        f"={per_device_batch_size}; change one of them"
     )
-  return batch_size // at_once
+  return 1 if per_device_batch_size is None else batch_size // at_once
 
 
 def _accumulated_grads(

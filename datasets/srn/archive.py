@@ -134,8 +134,8 @@ def _find_objects(
     _check_path(source, name)
     split = next((s for s in SPLITS if f"{kind}_{s}" in parts), None)
     match = _FILE.fullmatch(name)
-    if split is None or match is None or _is_leftover(parts):
-      continue
+    if split is None or match is None:
+      continue  # also the ._000000.png and .DS_Store of macOS
     path, file = match.groups()
     if file.startswith("intrinsics/"):
       raise UserError(
@@ -177,8 +177,3 @@ def _check_path(source: pathlib.Path, name: str) -> None:
       f"{source} holds the unsafe path {name!r}: it is not the archive that"
       f" it seems to be. {_WHERE}"
     )
-
-
-def _is_leftover(parts: list[str]) -> bool:
-  """What macOS leaves in zip files: __MACOSX, .DS_Store, ._000000.png."""
-  return "__MACOSX" in parts or any(p.startswith(".") for p in parts)

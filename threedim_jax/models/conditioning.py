@@ -20,7 +20,7 @@ def posenc_ddpm(
   """Sinusoidal embedding of a time in [0, max_time] (DDPM)."""
   half = emb_ch // 2
   freq = jnp.exp(-math.log(10000.0) / (half - 1) * jnp.arange(half))
-  angle = (t * (1000.0 / max_time))[..., None] * freq
+  angle = jnp.multiply.outer(t * (1000.0 / max_time), freq)
   return jnp.concatenate([jnp.sin(angle), jnp.cos(angle)], axis=-1)
 
 
@@ -29,7 +29,7 @@ def posenc_nerf(
 ) -> Float[Array, "*b E"]:
   """[x, sin(2^i x), cos(2^i x)], i = min_deg ... max_deg - 1 (NeRF)."""
   scales = jnp.array([2.0**i for i in range(min_deg, max_deg)])
-  angle = rearrange(x[..., None, :] * scales[:, None], "... s c -> ... (s c)")
+  angle = rearrange(jnp.multiply.outer(x, scales), "... c s -> ... (s c)")
   # The cosine is the sine of a shifted angle, as in the listing: at 2^14 the
   # float32 rounding of the shift is visible, and parity with it wants it.
   emb = jnp.sin(jnp.concatenate([angle, angle + 0.5 * math.pi], axis=-1))
@@ -58,6 +58,7 @@ class _SplitConv(nn.Module):
         "kernel", nn.initializers.lecun_normal(), (3, 3, D, self.features)
     )
     bias = self.param("bias", nn.initializers.zeros, (self.features,))
+    bias = rearrange(bias, "e -> 1 1 1 1 e")
     # The bias joins the part that is not batched: its gradient is then a sum
     # over one example rather than over all of them.
     if learned is not None:

@@ -1,0 +1,324 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""The whole path on the smallest real data: build, train, sample, evaluate.
+
+One run of 20 steps is made once, under a recorder of the configuration keys
+that the program reads; most tests look at what it left behind.
+"""
+
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+from etils import epath
+import jax
+from ml_collections import ConfigDict
+import numpy as np
+import orbax.checkpoint as ocp
+import pytest
+
+REPO = pathlib.Path(__file__).parents[1]
+NUM_STEPS = 20
+
+
+def build_debug_data(data_dir: pathlib.Path) -> None:
+  """shapes/debug through the command that users run."""
+  subprocess.run(
+    [
+      sys.executable, REPO / "datasets/build.py", "shapes",
+      "--config", "debug", "--data_dir", data_dir,
+    ],
+    check=True,
+    env={**os.environ, "PYTHONPATH": str(REPO)},
+  )  # fmt: skip
+
+
+def debug_config(data_dir, num_steps: int, **train) -> ConfigDict:
+  from configs import srn_chairs
+
+  config = srn_chairs.get_config("debug")
+  config.data.data_dir = str(data_dir)
+  config.train.num_examples = num_steps * config.train.batch_size
+  config.train.update(train)
+  return config.lock()
+
+
+class KeyRecorder:
+  """Notes the leaves that are read through `config.a.b` or `config["a"]`."""
+
+  def __init__(self, monkeypatch):
+    self.read: set[tuple[int, str]] = set()
+    original = ConfigDict.__getitem__
+    recorder = self
+
+    def getitem(config, key):
+      recorder.read.add((id(config), key))
+      return original(config, key)
+
+    monkeypatch.setattr(ConfigDict, "__getitem__", getitem)
+
+  def unread(self, config: ConfigDict) -> list[str]:
+    names = []
+    for group, section in config._fields.items():
+      if not isinstance(section, ConfigDict):
+        if (id(config), group) not in self.read:
+          names.append(group)
+        continue
+      for key in section._fields:
+        if (id(section), key) not in self.read:
+          names.append(f"{group}.{key}")
+    return names
+
+
+def saved_state(workdir, step: int) -> list[np.ndarray]:
+  """All arrays of a checkpoint, straight from its files."""
+  folder = epath.Path(workdir).absolute() / "checkpoints" / str(step)
+  arrays = []
+  for item in ("train", "ema_params"):
+    tree = ocp.PyTreeCheckpointer().restore(folder / item)
+    arrays += [np.asarray(x) for x in jax.tree.leaves(tree)]
+  return arrays
+
+
+@pytest.fixture(scope="module")
+def data_dir(tmp_path_factory):
+  path = tmp_path_factory.mktemp("data")
+  build_debug_data(path)
+  return path
+
+
+@pytest.fixture(scope="module")
+def finished(data_dir, tmp_path_factory):
+  """(workdir, config, unread keys) of a run of everything."""
+  from threedim_jax import main
+
+  workdir = tmp_path_factory.mktemp("finished")
+  config = debug_config(
+    data_dir, NUM_STEPS, eval_every_steps=10, checkpoint_every_steps=10
+  )
+  with pytest.MonkeyPatch.context() as monkeypatch:
+    recorder = KeyRecorder(monkeypatch)
+    for mode in ("train", "sample", "evaluate"):
+      main.run(config, epath.Path(workdir), mode)
+    unread = recorder.unread(config)
+  return workdir, config, unread
+
+
+def test_every_config_key_is_read(finished):
+  _, _, unread = finished
+  assert unread == []
+
+
+def test_the_recorder_sees_a_dead_key(monkeypatch):
+  config = ConfigDict({"optim": {"lr": 1.0, "dead": 2.0}, "alive": 3})
+  recorder = KeyRecorder(monkeypatch)
+  assert config.optim.lr + config.alive
+  assert recorder.unread(config) == ["optim.dead"]
+
+
+def test_training_logs_every_step_and_saves(finished):
+  workdir, _, _ = finished
+  rows = [json.loads(s) for s in (workdir / "metrics.jsonl").open()]
+  losses = {r["step"]: r["train/loss"] for r in rows if "train/loss" in r}
+  assert sorted(losses) == list(range(1, NUM_STEPS + 1))
+  # The output starts at zero, so the first loss is the noise's variance.
+  assert abs(losses[1] - 1.0) < 0.2
+  assert any("train/loss_logsnr_bin_3" in r for r in rows)
+  assert any("eval/loss" in r for r in rows)
+  steps = {int(p.name) for p in (workdir / "checkpoints").iterdir()}
+  assert steps == {10, 20}
+  assert list((workdir / "images").glob("*.png"))
+  assert list(workdir.glob("events.out.tfevents.*"))
+
+
+def test_samples_follow_the_folder_contract(finished):
+  from threedim_jax import sample_io
+
+  workdir, config, _ = finished
+  (folder,) = sample_io.list_complete(workdir / "samples")
+  sampled = sample_io.read_sample(folder)
+  assert len(sampled.images_u8) == config.sample.num_views
+  assert sampled.info["checkpoint_step"] == NUM_STEPS
+  assert set(sampled.view.tolist()).isdisjoint(sampled.input_view.tolist())
+  # The poses are those of the true views, in order.
+  with np.load(folder / "cameras.npz", allow_pickle=False) as cameras:
+    np.testing.assert_array_equal(cameras["view"], sampled.view)
+  for name in ("views.png", "orbit.gif", "orbit.mp4", "viewer.html"):
+    assert (folder / name).read_bytes(), name
+
+
+def test_evaluation_is_what_the_pictures_say(finished):
+  """Recomputes the numbers from the PNG files with scikit-image."""
+  skimage_metrics = pytest.importorskip("skimage.metrics")
+  from threedim_jax import sample_io
+
+  workdir, config, _ = finished
+  result = json.loads((workdir / "evaluation.json").read_text())
+  ((object_id, scores),) = result["objects"].items()
+  sampled = sample_io.read_sample(workdir / "evaluate" / object_id)
+  assert len(scores["views"]) == config.evaluate.num_views
+  for row, image, truth in zip(
+    scores["views"], sampled.images_u8, sampled.truth_u8, strict=True
+  ):
+    psnr = skimage_metrics.peak_signal_noise_ratio(truth, image)
+    ssim = skimage_metrics.structural_similarity(truth, image, channel_axis=-1)
+    assert abs(row["psnr_u8"] - psnr) < 1e-3
+    assert abs(row["ssim_skimage7"] - ssim) < 1e-4
+  assert scores["input_view"] == 3  # the middle one of six
+  mean = np.mean([row["psnr"] for row in scores["views"]])
+  assert abs(result["mean"]["psnr"] - mean) < 1e-4
+  assert set(result["rows"]) == {"model", "copy input", "mean image"}
+  assert result["provenance"]["checkpoint_step"] == NUM_STEPS
+  assert result["provenance"]["config"]["seed"] == config.seed
+
+
+def test_the_report_is_self_contained(finished):
+  workdir, _, _ = finished
+  page = (workdir / "report.html").read_text()
+  assert "data:image/png;base64," in page
+  assert 'src="http' not in page and 'href="http' not in page
+  timings = json.loads((workdir / "timings.json").read_text())
+  assert set(timings) == {"train", "sample", "evaluate"}
+
+
+def test_running_again_changes_nothing(finished):
+  from threedim_jax import main
+
+  workdir, config, _ = finished
+  before = {
+    p: p.stat().st_mtime_ns
+    for folder in ("checkpoints", "evaluate")
+    for p in (workdir / folder).rglob("*")
+  }
+  main.run(config, epath.Path(workdir), "train")
+  main.run(config, epath.Path(workdir), "evaluate")
+  assert before == {p: p.stat().st_mtime_ns for p in before}
+
+
+def test_sampling_with_another_setting_replaces_the_views(finished):
+  """A complete folder of other facts is not taken for this run's."""
+  from threedim_jax.generate import Generator, Request
+  from threedim_jax.view_source import open_views
+
+  workdir, config, _ = finished
+  views = open_views(config.data.data_dir, "shapes", "debug", "test")
+  generator = Generator(config, workdir)
+  folder = workdir / "evaluate" / views.object_ids[0]
+  info = json.loads((folder / "input.json").read_text())
+  with np.load(folder / "cameras.npz", allow_pickle=False) as cameras:
+    wanted = tuple(int(v) for v in cameras["view"])
+  request = Request(info["object_id"], tuple(info["input_views"]), wanted)
+  assert generator._is_done(request, epath.Path(folder))
+  generator.config = config.copy_and_resolve_references()
+  generator.config.sampler.guidance_weight = 7.0
+  assert not generator._is_done(request, epath.Path(folder))
+
+
+def test_sigterm_saves_and_resuming_is_bitwise(
+  finished, data_dir, tmp_path, monkeypatch
+):
+  """Stopped in step 7, then on to 10: the parameters of 10 at a stretch."""
+  from threedim_jax import train
+
+  workdir, _, _ = finished
+  config = debug_config(
+    data_dir, 10, eval_every_steps=10, checkpoint_every_steps=10
+  )
+  check_finite = train._check_finite
+
+  def stop_in_step_7(metrics, step, workdir):
+    if step == 6:  # looked at while step 7 is on its way
+      os.kill(os.getpid(), signal.SIGTERM)
+    return check_finite(metrics, step, workdir)
+
+  with monkeypatch.context() as patch:
+    patch.setattr(train, "_check_finite", stop_in_step_7)
+    with pytest.raises(SystemExit) as stopped:
+      train.train_and_evaluate(config, tmp_path)
+  assert stopped.value.code == 75
+  assert (tmp_path / "checkpoints" / "7").exists()
+  train.train_and_evaluate(config, tmp_path)
+  for a, b in zip(
+    saved_state(workdir, 10), saved_state(tmp_path, 10), strict=True
+  ):
+    np.testing.assert_array_equal(a, b)
+  # The curve has every step once, those before and after the break.
+  rows = [json.loads(s) for s in (tmp_path / "metrics.jsonl").open()]
+  assert [r["step"] for r in rows if "train/loss" in r] == list(range(1, 11))
+
+
+def _start_training(workdir, data_dir, **popen) -> subprocess.Popen:
+  return subprocess.Popen(
+    [
+      sys.executable, "-m", "threedim_jax.main",
+      "--config=configs/srn_chairs.py:debug", f"--workdir={workdir}",
+      f"--config.data.data_dir={data_dir}",
+      f"--config.train.num_examples={4 * NUM_STEPS}",
+      "--config.train.eval_every_steps=10",
+    ],
+    cwd=REPO,
+    env={**os.environ, "PYTHONPATH": str(REPO)},
+    **popen,
+  )  # fmt: skip
+
+
+def _wait_for_step(workdir, step: int, process) -> None:
+  deadline = time.monotonic() + 120
+  while not (workdir / "checkpoints" / str(step)).exists():
+    assert process.poll() is None, "training ended before it was killed"
+    assert time.monotonic() < deadline
+    time.sleep(0.02)
+
+
+def test_kill_9_loses_nothing(finished, data_dir, tmp_path):
+  """Killed after some save, started again: bitwise the undisturbed run."""
+  reference, _, _ = finished
+  killed = _start_training(tmp_path, data_dir)
+  _wait_for_step(tmp_path, 4, killed)
+  killed.kill()
+  assert killed.wait() == -signal.SIGKILL
+  assert not (tmp_path / "checkpoints" / str(NUM_STEPS)).exists()
+
+  finishing = _start_training(tmp_path, data_dir)
+  assert finishing.wait(timeout=120) == 0
+  for a, b in zip(
+    saved_state(reference, NUM_STEPS),
+    saved_state(tmp_path, NUM_STEPS),
+    strict=True,
+  ):
+    np.testing.assert_array_equal(a, b)
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(
+  data_dir, tmp_path, monkeypatch
+):
+  """With the step in the message, and no checkpoint of the bad state."""
+  from threedim_jax import train
+  from threedim_jax.errors import UserError
+
+  def make_step_that_breaks(loss_fn, tx, ema_decay, parts):
+    def train_step(state, batch, rng):
+      bad = jax.numpy.where(state.step >= 4, jax.numpy.nan, 1.0)
+      params = jax.tree.map(lambda x: x * bad, state.params)
+      bins = jax.numpy.ones(8)
+      metrics = {"loss": bad, "grad_norm": 1.0 * bad}
+      metrics |= {"bin_sum": bins, "bin_count": bins}
+      return state.replace(step=state.step + 1, params=params), metrics
+
+    return train_step
+
+  monkeypatch.setattr(train, "make_train_step", make_step_that_breaks)
+  config = debug_config(
+    data_dir, 10, checkpoint_every_steps=1, log_every_steps=10
+  )
+  with pytest.raises(UserError, match="loss is nan at step 5"):
+    train.train_and_evaluate(config, tmp_path)
+  steps = [
+    int(p.name) for p in (tmp_path / "checkpoints").iterdir() if p.name.isdigit()
+  ]
+  assert max(steps) == 4
+  assert all(np.isfinite(x).all() for x in saved_state(tmp_path, 4))

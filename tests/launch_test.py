@@ -1,0 +1,92 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""The scripts of launch/: sound shell, help, settings that XLA knows."""
+
+import os
+import pathlib
+import shutil
+import subprocess
+
+import pytest
+
+REPO = pathlib.Path(__file__).parents[1]
+SCRIPTS = sorted((REPO / "launch").glob("*.sh")) + [REPO / ".ci/run"]
+COMMANDS = ["quickstart.sh", "test.sh"]
+
+
+def bash(*args, **kwargs) -> subprocess.CompletedProcess:
+  return subprocess.run(
+    ["bash", *map(str, args)], capture_output=True, text=True, **kwargs
+  )
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda p: p.name)
+def test_shellcheck(script):
+  if shutil.which("shellcheck") is None:
+    pytest.skip("SHELLCHECK IS MISSING: the scripts were NOT checked")
+  result = subprocess.run(
+    ["shellcheck", "-x", "-P", REPO, script], capture_output=True, text=True
+  )
+  assert result.returncode == 0, result.stdout
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_says_how_to_call_it(name):
+  result = bash(REPO / "launch" / name, "--help")
+  assert result.returncode == 0
+  assert f"bash launch/{name}" in result.stdout
+
+
+def test_unknown_option_is_refused():
+  assert bash(REPO / "launch/quickstart.sh", "--fast").returncode == 2
+
+
+def test_say_alive_reports_and_keeps_the_exit_code():
+  source = f"source {REPO / 'launch/common.sh'}; say_alive 'wait'"
+  good = bash("-c", f"{source} true")
+  assert good.returncode == 0
+  assert "wait, done in" in good.stdout
+  bad = bash("-c", f"{source} sh -c 'echo the reason; exit 3'")
+  assert bad.returncode == 3
+  assert "the reason" in bad.stderr
+
+
+def test_no_old_python_is_taken(tmp_path):
+  """An interpreter that says it is too old, and no other in PATH."""
+  for name in ("python3", "python3.11", "python3.12", "python3.13"):
+    (tmp_path / name).write_text("#!/bin/sh\nexit 1\n")
+    (tmp_path / name).chmod(0o755)
+  source = f"source {REPO / 'launch/common.sh'}; find_python"
+  bash_path = shutil.which("bash")
+  result = subprocess.run(
+    [bash_path, "-c", source],
+    capture_output=True, text=True,
+    env={"PATH": str(tmp_path)},
+  )  # fmt: skip
+  assert result.returncode == 2
+  assert "Python 3.11 or later" in result.stderr
+
+
+def test_flags_of_cpu_env_are_known_or_dropped():
+  source = f"source {REPO / 'launch/common.sh'}"
+  env = {**os.environ, "XLA_FLAGS": ""}
+  import sys
+
+  good = f"{source}; use_env {sys.executable} {REPO / 'launch/env/cpu.env'}"
+  result = bash("-c", f'{good}; echo "flags: $XLA_FLAGS"', env=env)
+  assert result.returncode == 0
+  assert "ynn_fusion" in result.stdout or "does not know" in result.stderr
+
+
+def test_unknown_flags_are_dropped_not_fatal(tmp_path):
+  import sys
+
+  (tmp_path / "x.env").write_text("XLA_FLAGS=--xla_no_such_flag=1\n")
+  source = f"source {REPO / 'launch/common.sh'}"
+  result = bash(
+    "-c", f"{source}; use_env {sys.executable} {tmp_path / 'x.env'}; env",
+    env={**os.environ, "XLA_FLAGS": "--xla_backend_optimization_level=0"},
+  )  # fmt: skip
+  assert result.returncode == 0
+  assert "does not know" in result.stderr
+  assert "no_such_flag" not in result.stdout

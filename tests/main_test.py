@@ -1,0 +1,164 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""The command line: bad input ends in one sentence and exit code 2."""
+
+import pathlib
+import sys
+
+from absl import flags
+from absl.testing import flagsaver
+from etils import epath
+import pytest
+import tiny_dataset
+
+REPO = pathlib.Path(__file__).parents[1]
+CONFIG = REPO / "configs/srn_chairs.py"
+
+
+@pytest.fixture
+def run_main(tmp_path, monkeypatch, capsys):
+  """Runs `main` with these arguments; returns (exit code, stdout, stderr)."""
+  import grain  # noqa: F401, defines flags that flagsaver would take away
+
+  from threedim_jax import main
+
+  monkeypatch.chdir(REPO)
+  monkeypatch.setattr(main, "use_compilation_cache", lambda: None)
+
+  def run(*args: str, config: str = f"{CONFIG}:debug"):
+    code = 0
+    with flagsaver.flagsaver():
+      flags.FLAGS.unparse_flags()
+      try:
+        argv = ["main", f"--config={config}", *args]
+        monkeypatch.setattr(sys, "argv", argv)  # ml_collections looks there
+        main.main(argv)
+      except SystemExit as e:
+        code = e.code
+      finally:
+        flags.FLAGS.mark_as_parsed()
+    out, err = capsys.readouterr()
+    return code, out, err
+
+  return run
+
+
+@pytest.fixture
+def tiny_data(tmp_path):
+  """Arguments that name a data set of 16x16 pictures."""
+  root = tmp_path / "data"
+  folder = tiny_dataset.write_tiny_dataset(root, 3, 4, 16)
+  args = (
+    f"--config.data.data_dir={root}",
+    "--config.data.name=tiny",
+    f"--config.data.config={folder.parent.name}",
+  )
+  return args, folder
+
+
+def assert_one_paragraph(result, *fragments: str) -> None:
+  code, _, err = result
+  assert code == 2, err
+  assert "Traceback" not in err
+  (line,) = [s for s in err.splitlines() if s.startswith("error: ")]
+  for fragment in fragments:
+    assert fragment in line
+
+
+@pytest.mark.parametrize(
+  ("args", "fragments"),
+  [
+    (["--config.optim.learning_rat=1"], ["learning_rat", "learning_rate"]),
+    (["--config.train.batch_size=abc"], ["batch_size", "abc"]),
+    (["--mode=trian"], ["trian", "train"]),
+    ([], ["--workdir is missing"]),
+    (["--config.data.resolution=17"], ["resolution", "16", "18"]),
+    (["--wrokdir=x"], ["wrokdir"]),
+  ],
+)
+def test_wrong_flags(run_main, args, fragments):
+  assert_one_paragraph(run_main(*args), *fragments)
+
+
+def test_wrong_config_file_and_variant(run_main):
+  result = run_main(config=str(CONFIG).replace("chairs", "chair"))
+  assert_one_paragraph(result, "srn_chair.py", "srn_chairs.py")
+  assert_one_paragraph(run_main(config=f"{CONFIG}:debg"), "debg", "debug")
+
+
+def test_missing_data_prints_the_build_command(run_main, tmp_path):
+  result = run_main(
+    f"--workdir={tmp_path / 'w'}", f"--config.data.data_dir={tmp_path}"
+  )
+  command = "python datasets/build.py shapes --config debug --data_dir"
+  assert_one_paragraph(result, command)
+
+
+def test_partly_built_data(run_main, tmp_path, tiny_data):
+  args, folder = tiny_data
+  (folder / "objects.json").unlink()
+  result = run_main(f"--workdir={tmp_path / 'w'}", *args)
+  assert_one_paragraph(result, "partly built", "python datasets/build.py")
+
+
+def test_data_of_another_resolution(run_main, tmp_path, tiny_data):
+  args, _ = tiny_data
+  result = run_main(
+    f"--workdir={tmp_path / 'w'}", *args, "--config.data.resolution=32"
+  )
+  assert_one_paragraph(result, "16", "32")
+
+
+def test_workdir_of_another_configuration(run_main, tmp_path, tiny_data):
+  from threedim_jax import config_check
+  from configs import srn_chairs
+
+  args, _ = tiny_data
+  config = srn_chairs.get_config("debug")
+  config.model.ch = 64
+  workdir = tmp_path / "w"
+  config_check.check_workdir(epath.Path(workdir), config.to_dict())
+  before = (workdir / "config.json").read_text()
+  result = run_main(f"--workdir={workdir}", *args)
+  assert_one_paragraph(result, "model.ch", "64", "32")
+  assert (workdir / "config.json").read_text() == before
+
+
+@pytest.mark.parametrize("mode", ["sample", "evaluate"])
+def test_no_trained_model(run_main, tmp_path, tiny_data, mode):
+  args, _ = tiny_data
+  workdir = tmp_path / "w"
+  result = run_main(f"--workdir={workdir}", f"--mode={mode}", *args)
+  assert_one_paragraph(result, "no trained model", "--mode=train")
+  assert not workdir.exists()
+
+
+def test_mesh_that_does_not_cover_the_devices(run_main, tmp_path, tiny_data):
+  args, _ = tiny_data
+  result = run_main(
+    f"--workdir={tmp_path / 'w'}", *args, "--config.mesh.fsdp=3"
+  )
+  assert_one_paragraph(result, "mesh.fsdp", "4 devices")
+
+
+def test_batch_that_does_not_split(run_main, tmp_path, tiny_data):
+  args, _ = tiny_data
+  workdir = f"--workdir={tmp_path / 'w'}"
+  result = run_main(workdir, *args, "--config.train.batch_size=6")
+  assert_one_paragraph(result, "train.batch_size", "4 devices")
+
+
+def test_dry_run_tells_the_cost_and_writes_nothing(run_main, tmp_path):
+  code, out, _ = run_main("--dry_run", f"--workdir={tmp_path / 'w'}")
+  assert code == 0
+  assert not (tmp_path / "w").exists()
+  assert "learning_rate" in out  # the resolved configuration
+  assert "ConditioningProcessor_0/Conv_0/kernel" in out  # the table
+  flops = float(out.split("FLOPs per training step: ")[1].split()[0])
+  assert 1e8 < flops < 1e10
+  assert "activations" in out
+
+
+def test_dry_run_counts_the_paper_model(run_main):
+  _, out, _ = run_main("--dry_run", config=str(CONFIG))
+  assert "461,661,731" in out
