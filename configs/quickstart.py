@@ -4,7 +4,7 @@
 
   bash launch/quickstart.sh
 
-Deviates from the paper where a CPU needs it: a 3.4 M network, v-prediction, a
+Deviates from the paper where a CPU needs it: a 1.7 M network, v-prediction, a
 ten times higher learning rate after a short warm-up, no dropout, 64 sampling
 steps.
 """

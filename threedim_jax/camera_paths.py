@@ -70,13 +70,15 @@ def srn_spiral(
   """An Archimedean spiral up the hemisphere, like the SRN test cameras.
 
   The angle from the pole shrinks in proportion to the azimuth: elevation goes
-  from `MIN_ELEVATION_DEG` to `MAX_ELEVATION_DEG` in `SPIRAL_TURNS` turns.
+  from `MIN_ELEVATION_DEG` to `MAX_ELEVATION_DEG` in `SPIRAL_TURNS` turns, in
+  fewer (but one) for less than SRN's 251 views, so that neighbours stay near.
   """
+  turns = SPIRAL_TURNS * min(1.0, max(1 / SPIRAL_TURNS, num_views / 251))
   u = np.linspace(0.0, 1.0, num_views)
   elevation_deg = MIN_ELEVATION_DEG + u * (
     MAX_ELEVATION_DEG - MIN_ELEVATION_DEG
   )
-  return look_at(sphere_points(360.0 * SPIRAL_TURNS * u, elevation_deg, radius))
+  return look_at(sphere_points(360.0 * turns * u, elevation_deg, radius))
 
 
 def random_views(

@@ -21,8 +21,8 @@ from jaxtyping import Array, Float
 _PRECISION = jax.lax.Precision.HIGHEST
 
 
-# As a pytree it also holds NumPy arrays, shapes or shardings, which the type
-# checks under pytest would refuse: `jax.tree.map` calls the constructor.
+# A pytree also holds NumPy arrays, shapes or shardings, which the type checks
+# under pytest would refuse: `jax.tree.map` calls the constructor.
 @no_type_check
 @flax.struct.dataclass
 class Camera:
@@ -37,6 +37,7 @@ class Camera:
   K: Float[Array, "*b 3 3"]
 
 
+@no_type_check
 @flax.struct.dataclass
 class Rays:
   """Rays through pixel centres: origin (world units), unit direction."""

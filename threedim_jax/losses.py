@@ -14,7 +14,7 @@ from typing import no_type_check
 import flax.struct
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Key, UInt8
+from jaxtyping import Array, Bool, Float, Key, UInt8
 
 from threedim_jax.cameras import Camera
 from threedim_jax.denoise import DenoiseFn, mask_view
@@ -42,6 +42,7 @@ class PairBatch:
   target_cam: Camera
 
 
+@no_type_check  # see Camera
 @flax.struct.dataclass
 class Noised:
   """One random draw of everything that the loss needs."""
@@ -50,7 +51,7 @@ class Noised:
   eps: Float[Array, "B H W 3"]
   logsnr: Float[Array, " B"]
   cond_view: Float[Array, "B H W 3"]
-  cond_mask: Array
+  cond_mask: Bool[Array, " B"]
 
 
 def draw_noise(

@@ -71,6 +71,7 @@ def make_bank(
   return Bank(pad(views), jax.tree.map(pad, cams), jnp.int32(k))
 
 
+@no_type_check  # see Camera
 @flax.struct.dataclass
 class _StepInputs:
   """What denoising takes from outside: of all T steps, or of one."""

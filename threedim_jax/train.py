@@ -181,9 +181,6 @@ def train_and_evaluate(config: ConfigDict, workdir: epath.PathLike) -> None:
         state = jax.jit(create, out_shardings=shardings)(rng_init)
         jax.block_until_ready(state)
       start_step = 0
-    parameter_overview.log_parameter_overview(
-        state.params, msg="Parameters:", jax_logging_process=0
-    )
 
     # --- Programs -------------------------------------------------------------
     train_step = jax.jit(
@@ -220,6 +217,11 @@ def train_and_evaluate(config: ConfigDict, workdir: epath.PathLike) -> None:
     # --- Loop: dispatch k, then look at the metrics of k - 1 ------------------
     truncate_metrics(workdir, start_step)
     writer = create_writer(workdir)
+    # Without statistics: they would compile a program for every shape.
+    overview = parameter_overview.get_parameter_overview(
+        state.params, include_stats=False
+    )
+    writer.write_texts(start_step, {"parameters": f"<pre>{overview}</pre>"})
     report = periodic_actions.ReportProgress(
         num_train_steps=num_steps, writer=writer
     )

@@ -1,0 +1,267 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""The blocks against float64 NumPy, written from their definitions."""
+
+import math
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from random_params import random_params
+
+from threedim_jax.models.layers import (
+  AttnBlock,
+  FiLM,
+  GroupNorm,
+  ResnetBlock,
+  downsample,
+  upsample,
+)
+
+B, F, H, W, C, E = 2, 2, 4, 4, 32, 8
+
+
+def features(*shape, seed=0) -> jax.Array:
+  """Frames of different brightness and contrast."""
+  rng = np.random.default_rng(seed)
+  h = rng.standard_normal(shape) * rng.uniform(0.5, 3.0, (*shape[:2], 1, 1, 1))
+  return jnp.float32(h + rng.uniform(-2.0, 2.0, (*shape[:2], 1, 1, 1)))
+
+
+def apply(module, params, *args, **kwargs):
+  """Jitted: op by op takes longer to compile."""
+  fn = jax.jit(lambda p, *a: module.apply({"params": p}, *a, **kwargs))
+  return fn(params, *args)
+
+
+# --- The same in NumPy ---------------------------------------------------------
+
+
+def np_swish(x):
+  return x / (1.0 + np.exp(-x))
+
+
+def np_group_norm(h, params, num_groups=32):
+  """Statistics of one frame: over H, W and the channels of a group."""
+  grouped = h.reshape(*h.shape[:-1], num_groups, -1)
+  axes = (2, 3, 5)
+  mean = grouped.mean(axes, keepdims=True)
+  var = grouped.var(axes, keepdims=True)
+  normed = ((grouped - mean) / np.sqrt(var + 1e-6)).reshape(h.shape)
+  return normed * params["scale"] + params["bias"]
+
+
+def np_conv3x3(h, params):
+  """'Same' padding with zeros, stride 1."""
+  padded = np.pad(h, ((0, 0), (0, 0), (1, 1), (1, 1), (0, 0)))
+  height, width = h.shape[2:4]
+  return params["bias"] + sum(
+    padded[:, :, y : y + height, x : x + width] @ params["kernel"][y, x]
+    for y in range(3)
+    for x in range(3)
+  )
+
+
+def np_film(h, emb, params):
+  dense = params["Dense_0"]
+  emb = np_swish(emb) @ dense["kernel"] + dense["bias"]
+  scale, shift = np.split(emb, 2, axis=-1)
+  return h * (1.0 + scale) + shift
+
+
+def np_resample(h, direction):
+  if direction == "down":
+    rows = (h[:, :, ::2] + h[:, :, 1::2]) / 2
+    return (rows[:, :, :, ::2] + rows[:, :, :, 1::2]) / 2
+  if direction == "up":
+    return h.repeat(2, axis=2).repeat(2, axis=3)
+  return h
+
+
+def np_resnet_block(h_in, emb, params, direction):
+  """BigGAN: both paths are resampled, after norm and swish, before the conv."""
+  h = np_swish(np_group_norm(h_in, params["GroupNorm_0"]))
+  h = np_conv3x3(np_resample(h, direction), params["Conv_0"])
+  h = np_film(
+    np_group_norm(h, params["GroupNorm_1"]), emb, params["FiLM_0"]
+  )
+  h = np_conv3x3(np_swish(h), params["Conv_1"])
+  skip = np_resample(h_in, direction)
+  if "Dense_0" in params:
+    skip = skip @ params["Dense_0"]["kernel"] + params["Dense_0"]["bias"]
+  return (h + skip) / math.sqrt(2.0)
+
+
+def np_attn_block(h_in, params, num_heads, swap_frames):
+  """Per example, frame and head; keys and values perhaps of the other frame."""
+  h = np_group_norm(h_in, params["GroupNorm_0"])
+  other = h[:, ::-1] if swap_frames else h
+  projections = params["AttnLayer_0"]
+  out = np.zeros((*h_in.shape[:4], num_heads, C // num_heads))
+  for b in range(h.shape[0]):
+    for f in range(2):
+      tokens = [x[b, f].reshape(-1, C) for x in (h, other, other)]
+      for n in range(num_heads):
+        q, k, v = (
+          x @ projections[name]["kernel"][:, n] + projections[name]["bias"][n]
+          for x, name in zip(
+            tokens,
+            ["DenseGeneral_0", "DenseGeneral_1", "DenseGeneral_2"],
+            strict=True,
+          )
+        )
+        weights = np.exp(q @ k.T / math.sqrt(C // num_heads))
+        weights /= weights.sum(axis=1, keepdims=True)
+        out[b, f, :, :, n] = (weights @ v).reshape(H, W, -1)
+  proj = params["DenseGeneral_0"]
+  out = out.reshape(h_in.shape) @ proj["kernel"] + proj["bias"]
+  return (out + h_in) / math.sqrt(2.0)
+
+
+# --- Tests ---------------------------------------------------------------------
+
+
+def test_group_norm_is_flax_group_norm_on_each_frame():
+  h = features(B, F, H, W, 2 * C)  # two channels a group
+  params = random_params(GroupNorm(), 1, h)
+  flax_norm = nn.GroupNorm(num_groups=32, epsilon=1e-6)
+  by_frame = h.reshape(B * F, H, W, 2 * C)
+  expected = apply(flax_norm, params, by_frame).reshape(h.shape)
+  got = apply(GroupNorm(), params, h)
+  np.testing.assert_allclose(got, expected, atol=2e-5)
+  np.testing.assert_allclose(
+    got, np_group_norm(np.float64(h), params), atol=2e-5
+  )
+
+
+def test_group_norm_of_a_flat_frame_is_its_bias():
+  """No variance: epsilon keeps it finite, rounding keeps it non-negative."""
+  h = jnp.full((1, 2, H, W, C), 3.3)
+  params = random_params(GroupNorm(), 1, h)
+  got = apply(GroupNorm(), params, h)
+  bias = np.broadcast_to(params["bias"], h.shape)
+  np.testing.assert_allclose(got, bias, atol=5e-3)
+
+
+def test_group_norm_computes_in_float32():
+  h = features(B, F, H, W, C).astype(jnp.bfloat16)
+  params = random_params(GroupNorm(), 1, h)
+  got = apply(GroupNorm(), params, h)
+  assert got.dtype == jnp.bfloat16
+  expected = np_group_norm(np.float64(h), params)
+  # One rounding to 8 bits, of the result.
+  np.testing.assert_allclose(np.float64(got), expected, rtol=2**-8, atol=1e-4)
+
+
+def test_film_by_hand():
+  h, emb = features(B, F, H, W, C), features(B, F, H, W, E, seed=1)
+  params = random_params(FiLM(C), 2, h, emb)
+  expected = np_film(np.float64(h), np.float64(emb), params)
+  np.testing.assert_allclose(
+    apply(FiLM(C), params, h, emb), expected, atol=1e-4
+  )
+
+
+def test_resampling_by_hand():
+  h = jnp.arange(4.0).reshape(1, 1, 2, 2, 1)
+  assert downsample(h).tolist() == [[[[[1.5]]]]]
+  expected = [[0, 0, 1, 1], [0, 0, 1, 1], [2, 2, 3, 3], [2, 2, 3, 3]]
+  assert upsample(h)[0, 0, :, :, 0].tolist() == expected
+
+
+@pytest.mark.parametrize(
+  "direction, num_features, size",
+  [(None, None, 4), (None, 64, 4), ("down", None, 2), ("up", None, 8)],
+)
+def test_resnet_block(direction, num_features, size):
+  h, emb = features(B, F, H, W, C), features(B, F, size, size, E, seed=1)
+  block = ResnetBlock(num_features, resample=direction)
+  params = random_params(block, 3, h, emb, train=False)
+  got = apply(block, params, h, emb, train=False)
+  assert got.shape == (B, F, size, size, num_features or C)
+  assert ("Dense_0" in params) == (num_features == 64)
+  expected = np_resnet_block(np.float64(h), np.float64(emb), params, direction)
+  np.testing.assert_allclose(got, expected, atol=2e-4)
+
+
+def test_dropout_drops_in_training_only():
+  h, emb = features(B, F, H, W, C), features(B, F, H, W, E, seed=1)
+  block = ResnetBlock(dropout=0.5)
+  params = random_params(block, 3, h, emb, train=False)
+  drop = jax.jit(
+    lambda rng: block.apply(
+      {"params": params}, h, emb, train=True, rngs={"dropout": rng}
+    )
+  )
+  first, second = drop(jax.random.key(0)), drop(jax.random.key(1))
+  np.testing.assert_array_equal(first, drop(jax.random.key(0)))
+  assert np.mean(first != second) > 0.9
+  # Features are kept or doubled, so that the mean over draws is the value
+  # without dropout: what follows is linear.
+  draws = jax.vmap(drop)(jax.random.split(jax.random.key(2), 400))
+  plain = apply(block, params, h, emb, train=False)
+  error = np.abs(np.mean(draws, axis=0) - plain)
+  assert np.all(error < 6.0 * np.std(draws, axis=0) / math.sqrt(400) + 1e-5)
+  without = apply(ResnetBlock(dropout=0.0), params, h, emb, train=False)
+  np.testing.assert_array_equal(plain, without)
+
+
+@pytest.mark.parametrize("attn_type", ["self", "cross"])
+def test_attention_block(attn_type):
+  h = features(B, F, H, W, C)
+  block = AttnBlock(attn_type, attn_heads=4)
+  params = random_params(block, 4, h)
+  got = apply(block, params, h)
+  expected = np_attn_block(np.float64(h), params, 4, attn_type == "cross")
+  np.testing.assert_allclose(got, expected, atol=2e-4)
+  # Both frames are read before either is updated: swapping them swaps the
+  # result. The literal order of the paper's listing fails this.
+  swapped = apply(block, params, h[:, ::-1])
+  np.testing.assert_allclose(swapped, got[:, ::-1], atol=1e-5)
+
+
+def frame_gradients(module, params, *args, **kwargs):
+  """Largest |d out[:, i] / d h[:, j]| over each pair of frames, [2, 2]."""
+
+  def probe(h, i):
+    out = module.apply({"params": params}, h, *args[1:], **kwargs)
+    return jnp.sum(jnp.sin(3.0 * out[:, i]))  # no symmetry cancels this
+
+  grad = jax.jit(jax.grad(probe), static_argnums=1)
+  return np.stack(
+    [np.max(np.abs(grad(args[0], i)), axis=(0, 2, 3, 4)) for i in range(2)]
+  )
+
+
+def test_only_cross_attention_couples_the_frames():
+  h, emb = features(B, F, H, W, C), features(B, F, H, W, E, seed=1)
+  gradients = {}
+  for attn_type in ("self", "cross"):
+    block = AttnBlock(attn_type, attn_heads=4)
+    params = random_params(block, 4, h)
+    gradients[attn_type] = frame_gradients(block, params, h)
+  block = ResnetBlock()
+  params = random_params(block, 3, h, emb, train=False)
+  gradients["resnet"] = frame_gradients(block, params, h, emb, train=False)
+  for name, pairs in gradients.items():
+    assert np.all(np.diag(pairs) > 1e-3), name
+    others = pairs[[0, 1], [1, 0]]
+    assert np.all(others > 1e-3) if name == "cross" else np.all(others == 0.0)
+
+
+def test_new_blocks_pass_their_input_on():
+  """Residual branches start at zero: out = in / sqrt(2)."""
+  h, emb = features(B, F, H, W, C), features(B, F, H, W, E, seed=1)
+  for block, args, kwargs in (
+    (ResnetBlock(), (h, emb), {"train": False}),
+    (AttnBlock("self", 4), (h,), {}),
+    (AttnBlock("cross", 4), (h,), {}),
+  ):
+    out, _ = jax.jit(
+      lambda rng, block=block, args=args, kwargs=kwargs: block.init_with_output(
+        rng, *args, **kwargs
+      )
+    )(jax.random.key(0))
+    np.testing.assert_allclose(out, h / math.sqrt(2.0), rtol=1e-6)
