@@ -15,7 +15,9 @@ setuptools.setup(
     packages=setuptools.find_packages(
         include=["threedim_jax", "threedim_jax.*"]
     ),
-    package_data={"threedim_jax": ["*.html", "*.css", "*.js"]},
+    package_data={
+        "threedim_jax": ["*.html", "*.css", "*.js", "weights/*"]
+    },
     install_requires=[
         "absl-py>=2.1,<3",
         "array_record>=0.8,<0.9",

@@ -34,14 +34,14 @@ def console() -> rich.console.Console:
 class _LogBar:
   """The same two methods as a rich bar, printed as plain lines."""
 
-  def __init__(self, description: str, total: float | None):
+  def __init__(self, description: str, total: float | int | None):
     self.description, self.total, self.completed = description, total, 0.0
     self._note = ""
     self._start = time.monotonic()
     self._stop = threading.Event()
     self._thread = threading.Thread(target=self._run, daemon=True)
 
-  def advance(self, amount: float = 1, note: str = "") -> None:
+  def advance(self, amount: float | int = 1, note: str = "") -> None:
     self.completed += amount
     self._note = note or self._note
 
@@ -75,7 +75,7 @@ class _LogBar:
 
 class _RichBar:
 
-  def __init__(self, description: str, total: float | None):
+  def __init__(self, description: str, total: float | int | None):
     self._progress = rich.progress.Progress(
         rich.progress.SpinnerColumn(),
         rich.progress.TextColumn("{task.description}"),
@@ -88,7 +88,7 @@ class _RichBar:
     )
     self._task = self._progress.add_task(description, total=total, note="")
 
-  def advance(self, amount: float = 1, note: str = "") -> None:
+  def advance(self, amount: float | int = 1, note: str = "") -> None:
     fields = {"note": note} if note else {}
     self._progress.update(self._task, advance=amount, **fields)
 
@@ -100,7 +100,7 @@ class _RichBar:
     self._progress.stop()
 
 
-def bar(description: str, total: float | None = None):
+def bar(description: str, total: float | int | None = None):
   """A context manager whose value has `advance(amount=1, note="")`."""
   kind = _RichBar if console().is_terminal else _LogBar
   return kind(description, total)

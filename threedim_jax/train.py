@@ -5,9 +5,6 @@
   train_and_evaluate(config, workdir)   # run it again to resume
 """
 
-import signal
-import threading
-
 from absl import logging
 from clu import parameter_overview
 from etils import epath
@@ -29,6 +26,7 @@ from threedim_jax.input_pipeline import eval_batches, train_iterator
 from threedim_jax.losses import PairBatch
 from threedim_jax.optim import ema_decay
 from threedim_jax.pixels import to_u8
+from threedim_jax.pretrained import load_pretrained
 from threedim_jax.sharding import (
     batch_sharding,
     make_mesh,
@@ -36,7 +34,8 @@ from threedim_jax.sharding import (
     replicated,
     state_sharding,
 )
-from threedim_jax.train_state import create_train_state
+from threedim_jax.stop_signal import StopSignal
+from threedim_jax.train_state import TrainState, create_train_state
 from threedim_jax.train_step import make_train_step, num_microbatches
 from threedim_jax.view_source import open_views
 from threedim_jax.writers import (
@@ -85,27 +84,6 @@ def evaluate_loss(eval_step, params, batches, rng) -> tuple[dict, np.ndarray]:
   return summarize("eval", results), first_grid
 
 
-class _StopSignal:
-  """SIGTERM asks the loop to save and leave, rather than killing it."""
-
-  def __init__(self):
-    self.received = False
-
-  def __enter__(self):
-    # Signals reach the main thread only; elsewhere SIGTERM keeps its default.
-    self._main = threading.current_thread() is threading.main_thread()
-    if self._main:
-      self._previous = signal.signal(signal.SIGTERM, self._on_signal)
-    return self
-
-  def _on_signal(self, *_):
-    self.received = True
-
-  def __exit__(self, *_):
-    if self._main:
-      signal.signal(signal.SIGTERM, self._previous)
-
-
 def _check_finite(metrics: dict, step: int, workdir) -> dict:
   """Fetches the metrics of a finished step; a NaN ends the run."""
   metrics = jax.device_get(metrics)
@@ -117,6 +95,22 @@ def _check_finite(metrics: dict, step: int, workdir) -> dict:
           " lengthen optim.warmup_examples, in a new workdir."
       )
   return metrics
+
+
+def fresh_state(config, shapes, shardings, create, rng) -> TrainState:
+  """Step zero: random parameters, or those of `train.init_from`."""
+  if config.train.init_from is None:
+    return jax.block_until_ready(
+        jax.jit(create, out_shardings=shardings)(rng)
+    )
+  params = jax.device_put(
+      load_pretrained(config.train.init_from, shapes.params), shardings.params
+  )
+  tx = make_tx(config)
+  return jax.jit(
+      lambda params: create_train_state(lambda _: params, tx, rng),
+      out_shardings=shardings,
+  )(params)
 
 
 def train_and_evaluate(config: ConfigDict, workdir: epath.PathLike) -> None:
@@ -154,7 +148,7 @@ def train_and_evaluate(config: ConfigDict, workdir: epath.PathLike) -> None:
   batch_sh, rep = batch_sharding(mesh), replicated(mesh)
 
   # --- State: the last checkpoint, else a fresh one --------------------------
-  stop = _StopSignal()
+  stop = StopSignal()
   with (
       jax.set_mesh(mesh),
       stop,
@@ -178,8 +172,7 @@ def train_and_evaluate(config: ConfigDict, workdir: epath.PathLike) -> None:
         state, start_step, _ = checkpointer.restore(target)
     else:
       with progress.waiting("initialise the parameters"):
-        state = jax.jit(create, out_shardings=shardings)(rng_init)
-        jax.block_until_ready(state)
+        state = fresh_state(config, shapes, shardings, create, rng_init)
       start_step = 0
 
     # --- Programs -------------------------------------------------------------

@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The networks. `get_model(config.model)` is the only factory."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import jax.numpy as jnp
@@ -12,7 +11,11 @@ from threedim_jax.models.xunet import XUNet
 _DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 
 
-def get_model(model_config: Mapping[str, Any]) -> XUNet:
-  """Builds the network from `config.model`; an unknown key is a TypeError."""
+def get_model(model_config: Any) -> XUNet:
+  """Builds the network from `config.model`; an unknown key is a TypeError.
+
+  Args:
+    model_config: the fields of `XUNet`: a ConfigDict or a dictionary.
+  """
   fields = dict(model_config)
   return XUNet(**fields | {"dtype": _DTYPES[fields["dtype"]]})

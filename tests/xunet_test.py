@@ -1,0 +1,200 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""The whole network: parity with a reference, size, and who sees whom."""
+
+import math
+import pathlib
+import re
+
+import check_reference
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from random_params import random_params
+
+from threedim_jax.from_config import dummy_inputs
+from threedim_jax.models import get_model
+from threedim_jax.models.xunet import XUNet
+
+# Of an independent implementation: its README would call it the listing of the
+# paper, corrected, all parameters random.
+REFERENCE = pathlib.Path(__file__).parent / "data" / "xunet_parity.npz"
+
+
+def perturbed_reference(folder, name: str, amount: float) -> pathlib.Path:
+  """A copy of which one number differs."""
+  with np.load(REFERENCE) as f:
+    arrays = dict(f)
+  arrays[name] = arrays[name].copy()
+  arrays[name].flat[100] += amount
+  path = folder / "perturbed.npz"
+  np.savez(path, **arrays)
+  return path
+
+
+def test_parity_with_the_reference():
+  assert check_reference.max_abs_difference(REFERENCE) < 1e-4
+
+
+def test_check_reference_exits_with_one_when_it_differs(tmp_path, capsys):
+  assert check_reference.main(["check_reference.py"]) == 2
+  path = perturbed_reference(tmp_path, "output", 2e-4)
+  assert check_reference.main(["check_reference.py", str(path)]) == 1
+  assert re.search(r"(1.9|2.0)\d*e-04: TOO LARGE", capsys.readouterr().out)
+  path = perturbed_reference(tmp_path, "output", math.nan)
+  assert check_reference.main(["check_reference.py", str(path)]) == 1
+
+
+@pytest.mark.parametrize(
+  "cross_attn_resolutions, expected",
+  [
+    (None, 461_661_731),
+    # The only placement we know that gives the paper's "471 M".
+    ((8, 16, 32, 64, 128), 470_869_027),
+    # Without: its Concat-UNet ablation, "421 M".
+    ((), 420_696_611),
+  ],
+)
+def test_number_of_parameters_of_the_paper(cross_attn_resolutions, expected):
+  model = XUNet(cross_attn_resolutions=cross_attn_resolutions)
+  args = dummy_inputs(resolution=128)
+  shapes = jax.eval_shape(
+    lambda rng: model.init(rng, *args, train=False), jax.random.key(0)
+  )
+  leaves = jax.tree.leaves(shapes)
+  assert sum(math.prod(x.shape) for x in leaves) == expected
+  assert {x.dtype for x in leaves} == {jnp.dtype("float32")}
+
+
+def initializers(model, inputs, monkeypatch) -> dict:
+  """Initializer of every kernel, by path; running them all takes seconds."""
+  found, param = {}, nn.Module.param
+
+  def spy(self, name, init_fn, *args, **kwargs):
+    if name == "kernel":
+      found["/".join(self.path)] = init_fn
+    return param(self, name, init_fn, *args, **kwargs)
+
+  monkeypatch.setattr(nn.Module, "param", spy)
+  jax.eval_shape(
+    lambda rng: model.init(rng, *inputs, train=False), jax.random.key(0)
+  )
+  return found
+
+
+def test_new_network_answers_zero(tiny_xunet, monkeypatch):
+  """The layers that start at zero, and no other one."""
+  found = initializers(tiny_xunet.model, tiny_xunet.inputs, monkeypatch)
+  is_zero = {
+    init_fn: not np.any(init_fn(jax.random.key(0), (4, 4), jnp.float32))
+    for init_fn in set(found.values())
+  }
+  zero = {name for name, init_fn in found.items() if is_zero[init_fn]}
+  pattern = r"(.*ResnetBlock_\d+/)?Conv_1|.*AttnBlock_\d+/DenseGeneral_0"
+  assert zero == {name for name in found if re.fullmatch(pattern, name)}
+  assert len(zero) == 9 + 8 + 1  # residual and attention blocks, the last one
+  params = dict(tiny_xunet.params)
+  params["Conv_1"] = jax.tree.map(np.zeros_like, params["Conv_1"])
+  out = tiny_xunet.apply(params, *tiny_xunet.inputs)
+  assert out.shape == (3, 8, 8, 3) and np.all(out == 0.0)
+
+
+def outputs_differ(tiny_xunet, change, params=None) -> np.ndarray:
+  """For each of the three examples: does changing the inputs change it?"""
+  params = tiny_xunet.params if params is None else params
+  before = tiny_xunet.apply(params, *tiny_xunet.inputs)
+  assert np.all(np.isfinite(before)) and np.std(before) > 0.1
+  after = tiny_xunet.apply(params, *change(*tiny_xunet.inputs))
+  return np.any(np.abs(after - before) > 1e-6, axis=(1, 2, 3))
+
+
+def test_cameras_do_not_reach_unconditional_examples(tiny_xunet):
+  """Of either frame; the second example is the unconditional one."""
+  for frame in (0, 1):
+
+    def move(views, logsnr, cameras, mask, frame=frame):
+      pose = cameras.world_from_cam.at[:, frame, :3, 3].add(0.3)
+      return views, logsnr, cameras.replace(world_from_cam=pose), mask
+
+    assert outputs_differ(tiny_xunet, move).tolist() == [True, False, True]
+
+
+def test_every_input_reaches_the_output(tiny_xunet):
+  """The other frame through cross-attention; each example on its own."""
+
+  def change_view(frame):
+    return lambda views, *rest: (views.at[2, frame].add(0.3), *rest)
+
+  def change_logsnr(frame):
+    return lambda views, logsnr, *rest: (
+      views, logsnr.at[2, frame].add(-2.0), *rest
+    )
+
+  for frame in (0, 1):
+    for change in (change_view(frame), change_logsnr(frame)):
+      assert outputs_differ(tiny_xunet, change).tolist() == [
+        False, False, True,
+      ]
+
+
+def test_without_cross_attention_the_conditioning_frame_is_not_seen(
+  tiny_xunet,
+):
+  model = tiny_xunet.model.clone(cross_attn_resolutions=())
+  params = random_params(model, 0, *tiny_xunet.inputs, train=False)
+  alone = tiny_xunet._replace(
+    params=params,
+    apply=jax.jit(
+      lambda p, *args: model.apply({"params": p}, *args, train=False)
+    ),
+  )
+  change = lambda views, *rest: (views.at[:, 0].add(1.0), *rest)
+  assert not np.any(outputs_differ(alone, change))
+  change = lambda views, *rest: (views.at[:, 1].add(1.0), *rest)
+  assert np.all(outputs_differ(alone, change))
+
+
+def test_dropout_reaches_every_residual_block(tiny_xunet):
+  calls = []
+
+  def spy(next_fn, args, kwargs, context):
+    if isinstance(context.module, nn.Dropout):
+      calls.append((context.module.rate, kwargs["deterministic"]))
+    return next_fn(*args, **kwargs)
+
+  for train in (True, False):
+    calls.clear()
+    with nn.intercept_methods(spy):
+      jax.eval_shape(
+        lambda rng, train=train: tiny_xunet.model.apply(
+          {"params": tiny_xunet.params},
+          *tiny_xunet.inputs,
+          train=train,
+          rngs={"dropout": rng},
+        ),
+        jax.random.key(0),
+      )
+    assert calls == 9 * [(0.5, not train)]
+
+
+def test_bfloat16_stays_near_float32(tiny_xunet):
+  """Blocks in 8 bits of mantissa; the answer and the last layer in float32."""
+  model = tiny_xunet.model.clone(dtype=jnp.bfloat16)
+  out = jax.jit(
+    lambda p, *args: model.apply({"params": p}, *args, train=False)
+  )(tiny_xunet.params, *tiny_xunet.inputs)
+  expected = tiny_xunet.apply(tiny_xunet.params, *tiny_xunet.inputs)
+  assert out.dtype == jnp.float32
+  error = np.sqrt(np.mean((out - expected) ** 2)) / np.std(expected)
+  assert 1e-4 < error < 0.05
+
+
+def test_get_model_reads_the_config(debug_config):
+  model = get_model(debug_config.model)
+  assert model.ch == 32 and model.dtype == jnp.float32
+  with debug_config.unlocked():
+    debug_config.model.chanels = 3
+  with pytest.raises(TypeError, match="chanels"):
+    get_model(debug_config.model)

@@ -1,0 +1,82 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Weights that ship with the package: float16, msgpack, checked by SHA-256.
+
+  params = load_pretrained("chairs32")
+  python -m threedim_jax.pretrained --workdir W --out FILE   # makes such a file
+
+`weights/README.md` is their model card.
+"""
+
+import argparse
+import hashlib
+
+from etils import epath
+from flax import serialization
+import jax
+from jaxtyping import PyTree
+import numpy as np
+
+from threedim_jax.array_specs import array_specs, check_same_arrays
+from threedim_jax.errors import UserError, exit_with_message
+
+WEIGHTS_DIR = epath.resource_path("threedim_jax") / "weights"
+
+# name -> SHA-256 of weights/<name>.msgpack
+SHA256 = {"chairs32": ""}
+
+
+def load_pretrained(name: str, target: PyTree) -> PyTree:
+  """Parameters in float32, as host arrays.
+
+  Args:
+    name: one of `SHA256`.
+    target: arrays or shapes that the parameters must agree with.
+
+  Raises:
+    UserError: unknown name, damaged file, or a network of another shape.
+  """
+  if name not in SHA256:
+    raise UserError(
+        f"train.init_from={name!r} names no weights that ship with"
+        f" threedim_jax; there are: {', '.join(SHA256)}"
+    )
+  path = WEIGHTS_DIR / f"{name}.msgpack"
+  data = path.read_bytes()
+  if hashlib.sha256(data).hexdigest() != SHA256[name]:
+    raise UserError(f"{path} is damaged; install threedim_jax again")
+  params = serialization.msgpack_restore(data)
+  params = jax.tree.map(lambda x: x.astype(np.float32), params)
+  check_same_arrays(path, {"params": array_specs(params)}, {"params": target})
+  return params
+
+
+def export(workdir: epath.PathLike, out: epath.PathLike) -> str:
+  """Writes the averaged parameters of a workdir; returns their SHA-256."""
+  import orbax.checkpoint as ocp
+
+  from threedim_jax.checkpoint import Checkpointer
+
+  folder = epath.Path(workdir).absolute() / "checkpoints"
+  with Checkpointer(folder, read_only=True) as checkpointer:
+    step = checkpointer.latest_step()
+  if step is None:
+    raise UserError(f"no checkpoint in {folder}")
+  params = ocp.PyTreeCheckpointer().restore(folder / str(step) / "ema_params")
+  half = jax.tree.map(lambda x: np.asarray(x, np.float16), params)
+  data = serialization.msgpack_serialize(half)
+  epath.Path(out).write_bytes(data)
+  return hashlib.sha256(data).hexdigest()
+
+
+def main() -> None:
+  parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+  parser.add_argument("--workdir", required=True)
+  parser.add_argument("--out", required=True)
+  args = parser.parse_args()
+  with exit_with_message():
+    print(export(args.workdir, args.out))
+
+
+if __name__ == "__main__":
+  main()
