@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The command line: bad input ends in one sentence and exit code 2."""
 
+import errno
 import pathlib
 import sys
 
@@ -74,6 +75,14 @@ def assert_one_paragraph(result, *fragments: str) -> None:
     ([], ["--workdir is missing"]),
     (["--config.data.resolution=17"], ["resolution", "16", "18"]),
     (["--wrokdir=x"], ["wrokdir"]),
+    (["--config.sampler.conditioning=last"], ["conditioning", "stochastic"]),
+    (["--config.diffusion.prediction=x0"], ["prediction", "'eps', 'v'"]),
+    (["--config.model.dtype=float16"], ["model.dtype", "bfloat16"]),
+    (["--config.train.batch_size=0"], ["train.batch_size=0"]),
+    (["--config.sample.num_views=0"], ["sample.num_views=0"]),
+    (["--config.diffusion.uncond_fraction=1.0"], ["uncond_fraction"]),
+    (["--config.model.ch=48"], ["model.ch=48", "32"]),
+    (["--config.model.attn_heads=5"], ["attn_heads=5"]),
   ],
 )
 def test_wrong_flags(run_main, args, fragments):
@@ -146,6 +155,28 @@ def test_batch_that_does_not_split(run_main, tmp_path, tiny_data):
   workdir = f"--workdir={tmp_path / 'w'}"
   result = run_main(workdir, *args, "--config.train.batch_size=6")
   assert_one_paragraph(result, "train.batch_size", "4 devices")
+
+
+def test_full_disk_is_a_sentence(run_main, tmp_path, tiny_data, monkeypatch):
+  """Before training starts, and when a write fails in the middle of it."""
+  import shutil
+
+  from threedim_jax import train
+
+  args, _ = tiny_data
+  workdir = tmp_path / "w"
+  with monkeypatch.context() as patch:
+    usage = shutil.disk_usage(tmp_path)._replace(free=1000)
+    patch.setattr(shutil, "disk_usage", lambda path: usage)
+    result = run_main(f"--workdir={workdir}", *args)
+    assert_one_paragraph(result, "not enough disk space for checkpoints")
+
+  def full(config, workdir):
+    raise RuntimeError("writer failed") from OSError(errno.ENOSPC, "full")
+
+  monkeypatch.setattr(train, "train_and_evaluate", full)
+  result = run_main(f"--workdir={workdir}", *args)
+  assert_one_paragraph(result, str(workdir), "is full")
 
 
 def test_dry_run_tells_the_cost_and_writes_nothing(run_main, tmp_path):

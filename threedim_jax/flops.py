@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Counts the multiply-add work of a function from its jaxpr.
 
-XLA's own cost analysis counts the body of a scan once and rematerialised work
-as useful; this walks the program and counts matrix products and convolutions,
-times the length of the scans around them.
+XLA's own cost analysis counts the body of a scan once; this walks the program
+and counts matrix products and convolutions, times the length of the scans
+around them. What `jax.checkpoint` computes again is counted again; of the
+branches of a `cond` the dearest counts.
 """
 
 from collections.abc import Callable
@@ -31,7 +32,8 @@ def _count(jaxpr) -> int:
       total += _conv_flops(eqn)
     else:
       times = eqn.params["length"] if name == "scan" else 1
-      total += times * sum(_count(j) for j in _inner_jaxprs(eqn.params))
+      inner = [_count(j) for j in _inner_jaxprs(eqn.params)]
+      total += times * (max(inner) if name == "cond" else sum(inner))
   return total
 
 

@@ -17,6 +17,8 @@ from etils import epath
 import jax
 
 from threedim_jax import config_check
+from threedim_jax.checkpoint_files import is_full_disk
+from threedim_jax.config_values import check_values
 from threedim_jax.errors import UserError, exit_with_message
 from threedim_jax.report import write_report
 from threedim_jax.timings import add_timings
@@ -72,6 +74,13 @@ def run(config, workdir: epath.Path, mode: str) -> None:
       from threedim_jax.evaluate import evaluate
 
       evaluate(config, workdir)
+  except Exception as e:
+    if not is_full_disk(e):
+      raise
+    raise UserError(
+        f"the disk of {workdir} is full; free some space and run the same"
+        " command again: it goes on from the last complete checkpoint or view"
+    ) from e
   finally:  # the time of a run that was cut short counts as well
     if jax.process_index() == 0:
       add_timings(workdir, {mode: time.monotonic() - start})
@@ -83,7 +92,7 @@ def main(argv: list[str]) -> None:
   with exit_with_message():
     config_check.parse_or_explain(argv)
     config = _CONFIG.value
-    config_check.check_model_size(config.data.resolution, config.model.ch_mult)
+    check_values(config)
     use_compilation_cache()
     if _DRY_RUN.value:
       from threedim_jax.dry_run import dry_run

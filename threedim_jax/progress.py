@@ -34,8 +34,11 @@ def console() -> rich.console.Console:
 class _LogBar:
   """The same two methods as a rich bar, printed as plain lines."""
 
-  def __init__(self, description: str, total: float | int | None):
-    self.description, self.total, self.completed = description, total, 0.0
+  def __init__(
+      self, description: str, total: float | int | None, done: float | int
+  ):
+    self.description, self.total = description, total
+    self.completed, self._done_before = done, done
     self._note = ""
     self._start = time.monotonic()
     self._stop = threading.Event()
@@ -51,8 +54,9 @@ class _LogBar:
     if self.total:
       fraction = self.completed / self.total
       parts.append(f"{self.completed:g}/{self.total:g} ({fraction:.0%})")
-      if 0 < fraction < 1:
-        parts.append(f"{elapsed / fraction - elapsed:.0f}s left")
+      now, left = self.completed - self._done_before, self.total - self.completed
+      if now > 0 and left > 0:
+        parts.append(f"{elapsed / now * left:.0f}s left")
     parts.append(f"{elapsed:.0f}s elapsed")
     if self._note:
       parts.append(self._note)
@@ -75,7 +79,9 @@ class _LogBar:
 
 class _RichBar:
 
-  def __init__(self, description: str, total: float | int | None):
+  def __init__(
+      self, description: str, total: float | int | None, done: float | int
+  ):
     self._progress = rich.progress.Progress(
         rich.progress.SpinnerColumn(),
         rich.progress.TextColumn("{task.description}"),
@@ -86,7 +92,9 @@ class _RichBar:
         rich.progress.TextColumn("{task.fields[note]}"),
         console=console(),
     )
-    self._task = self._progress.add_task(description, total=total, note="")
+    self._task = self._progress.add_task(
+        description, total=total, completed=done, note=""
+    )
 
   def advance(self, amount: float | int = 1, note: str = "") -> None:
     fields = {"note": note} if note else {}
@@ -100,10 +108,18 @@ class _RichBar:
     self._progress.stop()
 
 
-def bar(description: str, total: float | int | None = None):
-  """A context manager whose value has `advance(amount=1, note="")`."""
+def bar(
+    description: str, total: float | int | None = None, done: float | int = 0
+):
+  """A context manager whose value has `advance(amount=1, note="")`.
+
+  Args:
+    description: what is going on.
+    total: amount of work; None if unknown.
+    done: part of it that an earlier run did.
+  """
   kind = _RichBar if console().is_terminal else _LogBar
-  return kind(description, total)
+  return kind(description, total, done)
 
 
 @contextlib.contextmanager

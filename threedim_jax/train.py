@@ -15,6 +15,7 @@ import numpy as np
 from threedim_jax import progress, viz
 from threedim_jax.cameras import Camera
 from threedim_jax.checkpoint import Checkpointer
+from threedim_jax.config_check import free_space
 from threedim_jax.errors import EXIT_PREEMPTED, UserError
 from threedim_jax.from_config import (
     make_eval_step,
@@ -146,6 +147,9 @@ def train_and_evaluate(config: ConfigDict, workdir: epath.PathLike) -> None:
   shapes = jax.eval_shape(create, rng_init)
   shardings = state_sharding(mesh, shapes)
   batch_sh, rep = batch_sharding(mesh), replicated(mesh)
+  # The one being written beside those that are kept.
+  state_bytes = sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(shapes))
+  free_space(workdir, 2 * state_bytes, "checkpoints")
 
   # --- State: the last checkpoint, else a fresh one --------------------------
   stop = StopSignal()
@@ -155,6 +159,7 @@ def train_and_evaluate(config: ConfigDict, workdir: epath.PathLike) -> None:
       Checkpointer(
           workdir / "checkpoints",
           save_every_steps=config.train.checkpoint_every_steps,
+          best_metric="eval/loss",
       ) as checkpointer,
   ):
     if (checkpointer.latest_step() or 0) >= num_steps:
@@ -226,13 +231,15 @@ def train_and_evaluate(config: ConfigDict, workdir: epath.PathLike) -> None:
     pending, window = None, []
     with (
         metric_writers.ensure_flushes(writer),
-        progress.bar("train", total=num_steps) as bar,
+        progress.bar("train", total=num_steps, done=start_step) as bar,
     ):
-      bar.advance(start_step)
       for step in range(start_step + 1, num_steps + 1):
         state, metrics = train_step(state, put(next(batches)), rng_train)
         eval_scalars = {}
-        is_last = step == num_steps or stop.received
+        # Read once: a signal from here on is for the next step, so that the
+        # step that the loop leaves after is one that it saves.
+        stopping = stop.received
+        is_last = step == num_steps or stopping
         due = lambda every, s=step, end=is_last: s % every == 0 or end
         if pending is not None:
           window.append(_check_finite(pending, step - 1, workdir))
@@ -254,13 +261,12 @@ def train_and_evaluate(config: ConfigDict, workdir: epath.PathLike) -> None:
           if pending is not None:  # never save what a bad step left behind
             window.append(_check_finite(pending, step, workdir))
             pending = None
-          metrics = {k.removeprefix("eval/"): v for k, v in eval_scalars.items()}
           checkpointer.save(
-              step, state, config=config.to_dict(), metrics=metrics,
+              step, state, config=config.to_dict(), metrics=eval_scalars,
               force=is_last,
           )
         bar.advance()
-        if stop.received:
+        if stopping:
           checkpointer.wait()
           logging.warning("SIGTERM: saved step %d, run again to resume.", step)
           raise SystemExit(EXIT_PREEMPTED)

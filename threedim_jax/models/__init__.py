@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from threedim_jax.models.xunet import XUNet
 
-_DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
+DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 
 
 def get_model(model_config: Any) -> XUNet:
@@ -18,4 +18,4 @@ def get_model(model_config: Any) -> XUNet:
     model_config: the fields of `XUNet`: a ConfigDict or a dictionary.
   """
   fields = dict(model_config)
-  return XUNet(**fields | {"dtype": _DTYPES[fields["dtype"]]})
+  return XUNet(**fields | {"dtype": DTYPES[fields["dtype"]]})

@@ -19,10 +19,13 @@ from jaxtyping import Array, Float
 Dtype = jnp.dtype | type
 
 
+NUM_GROUPS = 32  # of every group norm; channels must be a multiple
+
+
 class GroupNorm(nn.Module):
   """Group norm with statistics per frame, not over the pair of frames."""
 
-  num_groups: int = 32
+  num_groups: int = NUM_GROUPS
   epsilon: float = 1e-6
 
   @nn.compact

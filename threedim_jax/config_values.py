@@ -1,0 +1,67 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Values of a configuration that no run could use, found before it starts."""
+
+import fnmatch
+
+from ml_collections import ConfigDict
+
+from threedim_jax.config_check import check_model_size, flatten
+from threedim_jax.denoise import PREDICTIONS
+from threedim_jax.errors import UserError
+from threedim_jax.models import DTYPES
+from threedim_jax.models.layers import NUM_GROUPS
+from threedim_jax.sampler import CONDITIONINGS
+
+CHOICES = {
+  "diffusion.prediction": PREDICTIONS,
+  "sampler.conditioning": CONDITIONINGS,
+  "model.dtype": tuple(DTYPES),
+}
+
+# Keys, as fnmatch patterns, whose value must be above zero.
+POSITIVE = (
+  "*.batch_size",
+  "train.*_every_steps",
+  "train.num_examples",
+  "train.eval_batches",
+  "optim.learning_rate",
+  "optim.ema_half_life_examples",
+  "sampler.num_sample_steps",
+  "sample.num_*",
+  "model.num_res_blocks",
+)
+
+
+def check_values(config: ConfigDict) -> None:
+  """Refuses values out of range.
+
+  Raises:
+    UserError: names the key, its value and what it may be.
+  """
+  values = flatten(config.to_dict())
+  for key, choices in CHOICES.items():
+    if values[key] not in choices:
+      raise UserError(
+        f"{key}={values[key]!r} is none of {', '.join(map(repr, choices))}"
+      )
+  for key, value in values.items():
+    if any(fnmatch.fnmatch(key, p) for p in POSITIVE) and value <= 0:
+      raise UserError(f"{key}={value} must be above zero")
+  if not 0.0 <= config.diffusion.uncond_fraction < 1.0:
+    raise UserError(
+      f"diffusion.uncond_fraction={config.diffusion.uncond_fraction} must be"
+      " at least 0 and below 1"
+    )
+  check_model_size(config.data.resolution, config.model.ch_mult)
+  ch, heads = config.model.ch, config.model.attn_heads
+  if ch <= 0 or ch % NUM_GROUPS:
+    raise UserError(
+      f"model.ch={ch} must be a multiple of {NUM_GROUPS}, the groups of every"
+      " group norm"
+    )
+  if heads <= 0 or any(ch * m % heads for m in config.model.ch_mult):
+    raise UserError(
+      f"model.attn_heads={heads} must divide the channels of every level,"
+      f" {[ch * m for m in config.model.ch_mult]}"
+    )
