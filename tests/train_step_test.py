@@ -57,11 +57,9 @@ def setup(toy_cameras) -> Setup:
 
   config = srn_chairs.get_config("debug")
   config.data.resolution = 8
-  config.model.update(attn_resolutions=(4,))
+  config.model.update(ch_mult=(1,))
   args = dummy_inputs(8)
   params = random_params(get_model(config.model), 0, *args, train=False)
-  # Start where training does: at an answer of zero.
-  params["Conv_1"] = jax.tree.map(np.zeros_like, params["Conv_1"])
   tx = make_optimizer(
     learning_rate=2e-3,
     warmup_examples=16,
@@ -80,17 +78,17 @@ def setup(toy_cameras) -> Setup:
 # Of the first step below. They change when the network, the loss, the random
 # draws or the initial values of this test do: if that is meant, and the parity
 # test passes, copy the new numbers from the failure.
-GOLDEN = {"loss": 0.98010, "grad_norm": 0.89035}
+GOLDEN = {"loss": 1.25110, "grad_norm": 2.86154}
 
 
 def test_metrics_of_the_first_step(setup):
-  state, metrics = setup.step(setup.state(), setup.batch, RNG)
+  start = jax.device_get(setup.state().params)
+  state, metrics = jax.device_get(setup.step(setup.state(), setup.batch, RNG))
   assert metrics.keys() == {"loss", "grad_norm", "bin_sum", "bin_count"}
   got = {k: float(metrics[k]) for k in GOLDEN}
   assert got == pytest.approx(GOLDEN, rel=1e-3)
   assert state.step == 1
   # The average has moved half of the way that the parameters have.
-  start = setup.state().params
   jax.tree.map(
     lambda p, q, e: np.testing.assert_allclose(e, (p + q) / 2, atol=1e-6),
     start,
@@ -120,8 +118,7 @@ def test_one_pair_is_learned(setup):
   for _ in range(40):
     state, metrics = setup.step(state, batch, RNG)
     losses.append(float(metrics["loss"]))
-  assert np.mean(losses[:3]) > 0.8
-  assert np.mean(losses[-10:]) < 0.4
+  assert np.mean(losses[:3]) > 1.0 and np.mean(losses[-10:]) < 0.4
 
 
 # --- With toy losses -----------------------------------------------------------
@@ -214,12 +211,12 @@ def test_number_of_micro_batches():
 
 @pytest.fixture(scope="module")
 def sharded(toy_cameras):
-  """(step, state, batch) of a one-level network with momentum SGD."""
+  """(step, state, batch) of a network of convolutions, with momentum SGD."""
   from configs import srn_chairs
 
   config = srn_chairs.get_config("debug")
   config.data.resolution = 8
-  config.model.update(ch_mult=(1,), attn_resolutions=(8,))
+  config.model.update(ch_mult=(1,), attn_resolutions=())
   args = dummy_inputs(8)
   params = random_params(get_model(config.model), 0, *args, train=False)
   # Not Adam: it divides by the gradient's size, which turns the rounding of a

@@ -64,7 +64,7 @@ class Generator:
     ):
       self.params, self.step, _ = checkpointer.restore_params(target)
 
-  def _compile(self, bank, rngs, target_cam):
+  def _compile(self, rngs, bank, target_cams):
     """The program of one view; all views and all batches share it."""
     denoiser = make_denoiser(self.config)
     sampler = self.config.sampler
@@ -87,11 +87,13 @@ class Generator:
         in_shardings=(self._params_sh, by_object, bank_sh, by_object, rep, rep),
         out_shardings=bank_sh,
     )
-    args = self._args(rngs, bank, target_cam, 0)
+    args = self._args(rngs, bank, target_cams, 0)
     with progress.waiting("compile the sampler"):
       return fn.lower(*args).compile()
 
-  def _args(self, rngs, bank, target_cam, index):
+  def _args(self, rngs, bank, target_cams, index):
+    """Arguments of the program for the index-th view."""
+    target_cam = jax.tree.map(lambda a: a[:, index], target_cams)
     weight = jnp.float32(self.config.sampler.guidance_weight)
     return self.params, rngs, bank, target_cam, jnp.int32(index), weight
 
@@ -123,20 +125,18 @@ class Generator:
       return folders
     batch_size = min(batch_size, len(todo))
     num_targets = len(todo[0].target_views)
-    compiled = None
+    batches = [
+        todo[i : i + batch_size] for i in range(0, len(todo), batch_size)
+    ]
+    # The last batch is filled up, so that one program serves them all.
+    fill = lambda batch: batch + [batch[-1]] * (batch_size - len(batch))
+    compiled = self._compile(*self._inputs(views, fill(batches[0])))
     with progress.bar("sample views", total=len(todo) * num_targets) as bar:
-      for first in range(0, len(todo), batch_size):
-        batch = todo[first : first + batch_size]
-        # The last batch is filled up, so that one program serves them all.
-        full = batch + [batch[-1]] * (batch_size - len(batch))
-        rngs, bank, target_cams = self._inputs(views, full)
+      for batch in batches:
+        rngs, bank, target_cams = self._inputs(views, fill(batch))
         start = time.monotonic()
         for i in range(num_targets):
-          target_cam = jax.tree.map(lambda a, i=i: a[:, i], target_cams)
-          if compiled is None:
-            compiled = self._compile(bank, rngs, target_cam)
-            start = time.monotonic()
-          bank = compiled(*self._args(rngs, bank, target_cam, i))
+          bank = compiled(*self._args(rngs, bank, target_cams, i))
           jax.block_until_ready(bank)
           bar.advance(len(batch))
         seconds = (time.monotonic() - start) / (num_targets * len(batch))
