@@ -5,53 +5,49 @@
 import setuptools
 
 setuptools.setup(
-    name="threedim_jax",
-    version="0.1.0",
-    description="3DiM (Novel View Synthesis with Diffusion Models) in JAX.",
-    license="Apache-2.0",
-    python_requires=">=3.11",
-    # `datasets`, `configs` and `tests` stay out: an installed top-level
-    # `datasets` would overwrite Hugging Face's package of that name.
-    packages=setuptools.find_packages(
-        include=["threedim_jax", "threedim_jax.*"]
-    ),
-    package_data={
-        "threedim_jax": ["*.html", "*.css", "*.js", "weights/*"]
-    },
-    install_requires=[
-        "absl-py>=2.1,<3",
-        "array_record>=0.8,<0.9",
-        "clu>=0.0.12,<0.1",
-        "einops>=0.8,<0.9",
-        "embreex>=4.4,<5",
-        "flax>=0.12,<0.13",
-        "grain>=0.2.16,<0.3",
-        "imageio-ffmpeg>=0.6,<0.9",
-        "importlib_resources>=6",  # tensorflow-datasets needs it, undeclared
-        "jax>=0.10.2,<0.12",
-        "jaxtyping>=0.3,<0.4",
-        "jinja2>=3.1,<4",
-        "matplotlib>=3.9,<4",
-        "ml-collections>=1.1,<2",
-        "numpy>=2.0,<3",
-        "opencv-python-headless>=4.10,<6",
-        "optax>=0.2.5,<0.3",
-        "orbax-checkpoint>=0.11.30,<0.13",
-        "pillow>=11,<14",
-        "rich>=14.1,<16",
-        "scipy>=1.14,<2",
-        "tensorboard>=2.19,<3",
-        "tensorflow-datasets>=4.9.9,<5",
-        "trimesh>=4.6,<6",
+  name="threedim_jax",
+  version="0.1.0",
+  description="3DiM (Novel View Synthesis with Diffusion Models) in JAX.",
+  license="Apache-2.0",
+  python_requires=">=3.11",
+  # `datasets`, `configs` and `tests` stay out: an installed top-level
+  # `datasets` would overwrite Hugging Face's package of that name.
+  packages=setuptools.find_packages(include=["threedim_jax", "threedim_jax.*"]),
+  package_data={"threedim_jax": ["*.html", "*.css", "*.js", "weights/*"]},
+  install_requires=[
+    "absl-py>=2.1,<3",
+    "array_record>=0.8,<0.9",
+    "clu>=0.0.12,<0.1",
+    "einops>=0.8,<0.9",
+    "embreex>=4.4,<5",
+    "flax>=0.12,<0.13",
+    "grain>=0.2.16,<0.3",
+    "imageio-ffmpeg>=0.6,<0.9",
+    "importlib_resources>=6",  # tensorflow-datasets needs it, undeclared
+    "jax>=0.10.2,<0.12",
+    "jaxtyping>=0.3,<0.4",
+    "jinja2>=3.1,<4",
+    "matplotlib>=3.9,<4",
+    "ml-collections>=1.1,<2",
+    "numpy>=2.0,<3",
+    "opencv-python-headless>=4.10,<6",
+    "optax>=0.2.5,<0.3",
+    "orbax-checkpoint>=0.11.30,<0.13",
+    "pillow>=11,<14",
+    "rich>=14.1,<16",
+    "scipy>=1.14,<2",
+    "tensorboard>=2.19,<3",
+    "tensorflow-datasets>=4.9.9,<5",
+    "trimesh>=4.6,<6",
+  ],
+  extras_require={
+    "test": [
+      "beartype>=0.22,<0.24",
+      "hypothesis>=6.130,<7",
+      "pytest>=8,<10",
+      "pytest-xdist>=3.6,<4",
+      "ruff>=0.17,<0.18",
+      "scikit-image>=0.25,<0.27",
     ],
-    extras_require={
-        "test": [
-            "beartype>=0.22,<0.24",
-            "hypothesis>=6.130,<7",
-            "pytest>=8,<10",
-            "pytest-xdist>=3.6,<4",
-            "ruff>=0.17,<0.18",
-            "scikit-image>=0.25,<0.27",
-        ],
-    },
+  },
 )

@@ -17,20 +17,29 @@ from configs import srn_chairs
 def get_config(arg: str = "") -> ConfigDict:
   c = srn_chairs.get_config()
   c.data.update(
-      name="shapes", config="quickstart", resolution=32, num_threads=1
+    name="shapes", config="quickstart", resolution=32, num_threads=1
   )
   c.model.update(
-      ch=32, ch_mult=(1, 2, 2), emb_ch=64, num_res_blocks=1,
-      attn_resolutions=(8,), cross_attn_resolutions=(8, 16), dropout=0.0,
-      dtype="float32",
+    ch=32,
+    ch_mult=(1, 2, 2),
+    emb_ch=64,
+    num_res_blocks=1,
+    attn_resolutions=(8,),
+    cross_attn_resolutions=(8, 16),
+    dropout=0.0,
+    dtype="float32",
   )
   c.diffusion.prediction = "v"
   c.optim.update(
-      learning_rate=1e-3, warmup_examples=3_200, ema_half_life_examples=4_000
+    learning_rate=1e-3, warmup_examples=3_200, ema_half_life_examples=4_000
   )
   c.train.update(
-      batch_size=16, num_examples=1_600, log_every_steps=10,
-      eval_every_steps=50, checkpoint_every_steps=50, eval_batches=4,
+    batch_size=16,
+    num_examples=1_600,
+    log_every_steps=10,
+    eval_every_steps=50,
+    checkpoint_every_steps=50,
+    eval_batches=4,
   )
   c.sampler.update(num_sample_steps=32, guidance_weight=1.0)
   c.sample.update(num_objects=2, num_views=12, batch_size=2)

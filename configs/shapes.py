@@ -19,5 +19,5 @@ def get_config(arg: str = "") -> ConfigDict:
   c.data.update(name="shapes", config="64", resolution=64)
   c.model.update(ch=64, ch_mult=(1, 2, 4), emb_ch=256, num_res_blocks=2)
   c.optim.update(warmup_examples=100_000, ema_half_life_examples=50_000)
-  c.train.num_examples = 6_400_000
+  c.train.update(num_examples=6_400_000, per_device_batch_size=32)
   return srn_chairs.variant(c, arg)

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """3DiM on SRN ShapeNet cars at 128x128: `srn_chairs.py` on the other archive.
 
-  python datasets/build.py srn --config cars --manual_dir DIR_WITH_ZIP
-  python -m threedim_jax.main --config=configs/srn_cars.py --workdir=W
+python datasets/build.py srn --config cars --manual_dir DIR_WITH_ZIP
+python -m threedim_jax.main --config=configs/srn_cars.py --workdir=W
 """
 
 from ml_collections import ConfigDict

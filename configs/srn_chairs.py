@@ -65,12 +65,13 @@ def get_config(arg: str = "") -> ConfigDict:
   c.sampler = ConfigDict()
   c.sampler.num_sample_steps = 256
   c.sampler.guidance_weight = 3.0  # believed to be the paper's, unconfirmed
+  c.sampler.seed = 0  # another seed, other samples
   c.sampler.conditioning = "stochastic"  # or "first": the naive sampler
 
   c.sample = ConfigDict()  # --mode=sample
   c.sample.objects = ()  # ids; empty: the first num_objects of the test split
   c.sample.num_objects = 8
-  c.sample.num_views = 24  # generated per object, spread over its poses
+  c.sample.num_views = 24  # per object, over one turn of its poses
   c.sample.num_input_views = 1
   c.sample.batch_size = 8  # objects at a time
 
@@ -95,12 +96,25 @@ def shrink(c: ConfigDict) -> None:
   """Makes any configuration a run of seconds, on the data set shapes/debug."""
   c.data.update(name="shapes", config="debug", resolution=16, num_threads=1)
   c.model.update(
-      ch=32, ch_mult=(1, 2), emb_ch=32, num_res_blocks=1, dropout=0.0,
-      attn_resolutions=(8,), dtype="float32",
+    ch=32,
+    ch_mult=(1, 2),
+    emb_ch=32,
+    num_res_blocks=1,
+    dropout=0.0,
+    attn_resolutions=(8,),
+    dtype="float32",
   )
   c.train.update(
-      batch_size=4, num_examples=16, log_every_steps=1, eval_every_steps=2,
-      checkpoint_every_steps=2, eval_batches=1,
+    batch_size=4,
+    per_device_batch_size=None,
+    num_examples=16,
+    log_every_steps=1,
+    eval_every_steps=2,
+    checkpoint_every_steps=2,
+    eval_batches=1,
+  )
+  c.optim.update(
+    learning_rate=1e-3, warmup_examples=16, ema_half_life_examples=16
   )
   c.sampler.num_sample_steps = 2
   c.sample.update(num_objects=1, num_views=2, batch_size=1)

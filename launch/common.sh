@@ -50,8 +50,11 @@ install() {
   stamp="$venv/.installed$extras-$(cksum <"$repo/setup.py" | tr ' ' -)"
   [[ -e "$stamp" ]] && return
   python=$(find_python)
-  [[ -x "$venv/bin/python" ]] ||
-    say_alive "make the virtual environment $venv" "$python" -m venv "$venv"
+  # A half-made one, as Debian leaves without python3-venv, is made again.
+  "$venv/bin/python" -m pip --version >/dev/null 2>&1 ||
+    say_alive "make the virtual environment $venv" \
+      "$python" -m venv --clear "$venv" ||
+    die "no virtual environment; on Debian: apt install python3-venv"
   say_alive "install threedim_jax$extras" \
     "$venv/bin/python" -m pip install --disable-pip-version-check \
     -e "$repo$extras" || die "pip failed, see above; is there a network?"

@@ -22,5 +22,6 @@ venv=${VENV:-$repo/.venv}
 cd "$repo"
 install "$repo" "$venv" "[test]"
 "$venv/bin/ruff" check .
+"$venv/bin/ruff" format --check .
 exec "$venv/bin/python" -m pytest -n 2 tests \
   --jaxtyping-packages=threedim_jax,beartype.beartype "$@"

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Cameras and rays: what is projected comes back, and one case by hand."""
 
-from hypothesis import given, strategies as st
+from hypothesis import given
+from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 import jax
 import jax.numpy as jnp
@@ -61,15 +62,14 @@ rays_of_8x4 = jax.jit(lambda camera: rays_from_camera(camera, (4, 8)))
 @given(cameras(), st.floats(0.125, 10.0, width=32))
 def test_points_on_a_ray_project_to_its_pixel(camera, depth):
   rays = rays_of_8x4(camera)
-  np.testing.assert_allclose(
-    np.linalg.norm(rays.dir, axis=-1), 1.0, atol=1e-6
-  )
+  np.testing.assert_allclose(np.linalg.norm(rays.dir, axis=-1), 1.0, atol=1e-6)
   # World points in float64 through the textbook projection.
   points = np.float64(rays.pos) + depth * np.float64(rays.dir)
   world_from_cam = np.float64(camera.world_from_cam)
-  seen = np.linalg.inv(world_from_cam)[:3] @ np.concatenate(
-    [points, np.ones((4, 8, 1))], axis=-1
-  ).reshape(-1, 4).T
+  seen = (
+    np.linalg.inv(world_from_cam)[:3]
+    @ np.concatenate([points, np.ones((4, 8, 1))], axis=-1).reshape(-1, 4).T
+  )
   assert np.all(seen[2] > 0.0), "a ray starts into the picture, not behind it"
   px = np.float64(camera.K) @ seen
   px = (px[:2] / px[2]).T.reshape(4, 8, 2)

@@ -53,16 +53,16 @@ def max_abs_difference(path) -> float:
   world_from_cam[..., :3, 3] = arrays["inputs/t"]
   world_from_cam[..., 3, 3] = 1.0
   K = np.broadcast_to(
-      arrays["inputs/K"][:, None], (*world_from_cam.shape[:2], 3, 3)
+    arrays["inputs/K"][:, None], (*world_from_cam.shape[:2], 3, 3)
   )
   views = np.stack([arrays["inputs/x"], arrays["inputs/z"]], axis=1)
   with jax.default_matmul_precision("highest"):
     output = jax.jit(lambda p, *args: model.apply(p, *args, train=False))(
-        {"params": params_from_reference(arrays)},
-        views.astype(np.float32),
-        arrays["inputs/logsnr"].astype(np.float32),
-        Camera(world_from_cam, K.astype(np.float32)),
-        arrays["inputs/cond_mask"].astype(bool),
+      {"params": params_from_reference(arrays)},
+      views.astype(np.float32),
+      arrays["inputs/logsnr"].astype(np.float32),
+      Camera(world_from_cam, K.astype(np.float32)),
+      arrays["inputs/cond_mask"].astype(bool),
     )
   if output.shape != arrays["output"].shape:
     return float("inf")

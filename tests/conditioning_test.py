@@ -89,9 +89,7 @@ def test_split_conv_is_the_convolution_of_the_sum(stride, with_learned):
 def inputs(toy_cameras):
   """Three examples of two frames; the second one is unconditional."""
   logsnr = jnp.array([[20.0, -3.0], [-20.0, 1.0], [20.0, 5.0]])
-  cameras = jax.tree.map(
-    lambda x: x.reshape(3, 2, *x.shape[1:]), toy_cameras
-  )
+  cameras = jax.tree.map(lambda x: x.reshape(3, 2, *x.shape[1:]), toy_cameras)
   return logsnr, cameras, jnp.array([True, False, True])
 
 

@@ -152,16 +152,18 @@ def read(workdir):
 
 def test_workdir_remembers_the_first_config(tmp_path, config):
   workdir = tmp_path / "run"
-  config_check.check_workdir(workdir, config)
+  config_check.check_workdir(workdir, config, write=True)
   assert read(workdir) == json.loads(json.dumps(config))
   before = (workdir / "config.json").stat().st_mtime_ns
-  config_check.check_workdir(workdir, config)  # tuples are lists in the file
+  config_check.check_workdir(
+    workdir, config, write=True
+  )  # tuples are lists in the file
   assert (workdir / "config.json").stat().st_mtime_ns == before
   assert [p.name for p in workdir.iterdir()] == ["config.json"]
 
 
 def test_workdir_of_another_config_is_refused_and_kept(tmp_path, config):
-  config_check.check_workdir(tmp_path, config)
+  config_check.check_workdir(tmp_path, config, write=True)
   saved = read(tmp_path)
   config["model"]["ch"] = 64
   config["model"]["ch_mult"] = (1, 2, 2)
@@ -169,7 +171,7 @@ def test_workdir_of_another_config_is_refused_and_kept(tmp_path, config):
   config["optim"] = {"b1": 0.9}
   del config["train"]["batch_size"]
   with pytest.raises(UserError) as error:
-    config_check.check_workdir(tmp_path, config)
+    config_check.check_workdir(tmp_path, config, write=True)
   message = str(error.value)
   assert str(tmp_path / "config.json") in message
   assert "model.ch (saved: 32, now: 64)" in message
@@ -182,27 +184,27 @@ def test_workdir_of_another_config_is_refused_and_kept(tmp_path, config):
 
 
 def test_changeable_keys_are_updated(tmp_path, config):
-  config_check.check_workdir(tmp_path, config)
+  config_check.check_workdir(tmp_path, config, write=True)
   config["train"]["num_examples"] = 200
   config["train"]["log_every_steps"] = 1
   config["sample"]["num_views"] = 9
-  config_check.check_workdir(tmp_path, config, is_primary=False)
+  config_check.check_workdir(tmp_path, config, write=False)
   assert read(tmp_path)["sample"]["num_views"] == 4
-  config_check.check_workdir(tmp_path, config)
+  config_check.check_workdir(tmp_path, config, write=True)
   assert read(tmp_path) == json.loads(json.dumps(config))
 
 
 def test_true_is_not_one(tmp_path, config):
-  config_check.check_workdir(tmp_path, config)
+  config_check.check_workdir(tmp_path, config, write=True)
   config["model"]["ch"] = 32.0
   with pytest.raises(UserError, match="saved: 32, now: 32.0"):
-    config_check.check_workdir(tmp_path, config)
+    config_check.check_workdir(tmp_path, config, write=True)
 
 
 def test_broken_config_json_is_named(tmp_path, config):
   (tmp_path / "config.json").write_text('{"model": {')
   with pytest.raises(UserError, match=r"config\.json is not valid JSON"):
-    config_check.check_workdir(tmp_path, config)
+    config_check.check_workdir(tmp_path, config, write=True)
   assert (tmp_path / "config.json").read_text() == '{"model": {'
 
 

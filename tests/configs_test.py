@@ -92,7 +92,13 @@ def test_unknown_argument_is_named(name):
 
 @pytest.mark.parametrize("name", CONFIGS)
 def test_goes_through_json(name):
-  assert json.loads(json.dumps(load(name).to_dict()))
+  config = load(name).to_dict()
+  as_lists = jax.tree.map(
+    lambda x: list(x) if isinstance(x, tuple) else x,
+    config,
+    is_leaf=lambda x: isinstance(x, tuple) or x is None,
+  )
+  assert json.loads(json.dumps(config)) == as_lists
 
 
 def test_the_paper_recipe():

@@ -9,6 +9,8 @@ that the program reads; most tests look at what it left behind.
 import json
 import os
 import pathlib
+import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -59,7 +61,21 @@ class KeyRecorder:
       recorder.read.add((id(config), key))
       return original(config, key)
 
+    def unrecorded(name):
+      """A dump of everything is no use of anything."""
+      original = getattr(ConfigDict, name)
+
+      def dump(config, *args, **kwargs):
+        before = set(recorder.read)
+        result = original(config, *args, **kwargs)
+        recorder.read = before
+        return result
+
+      return dump
+
     monkeypatch.setattr(ConfigDict, "__getitem__", getitem)
+    for name in ("to_dict", "__str__", "__repr__"):
+      monkeypatch.setattr(ConfigDict, name, unrecorded(name))
 
   def unread(self, config: ConfigDict) -> list[str]:
     names = []
@@ -117,6 +133,7 @@ def test_the_recorder_sees_a_dead_key(monkeypatch):
   config = ConfigDict({"optim": {"lr": 1.0, "dead": 2.0}, "alive": 3})
   recorder = KeyRecorder(monkeypatch)
   assert config.optim.lr + config.alive
+  assert "dead" in str(config) and config.to_dict()
   assert recorder.unread(config) == ["optim.dead"]
 
 
@@ -169,8 +186,8 @@ def test_evaluation_is_what_the_pictures_say(finished):
     assert abs(row["psnr_u8"] - psnr) < 1e-3
     assert abs(row["ssim_skimage7"] - ssim) < 1e-4
   assert scores["input_view"] == 3  # the middle one of six
-  mean = np.mean([row["psnr"] for row in scores["views"]])
-  assert abs(result["mean"]["psnr"] - mean) < 1e-4
+  mean = np.mean([row["psnr_u8"] for row in scores["views"]])
+  assert abs(result["mean"]["psnr_u8"] - mean) < 1e-4
   assert set(result["rows"]) == {"model", "copy input", "mean image"}
   assert result["provenance"]["checkpoint_step"] == NUM_STEPS
   assert result["provenance"]["config"]["seed"] == config.seed
@@ -207,15 +224,26 @@ def test_sampling_with_another_setting_replaces_the_views(finished):
   workdir, config, _ = finished
   views = open_views(config.data.data_dir, "shapes", "debug", "test")
   generator = Generator(config, workdir)
+  is_done = lambda: generator._is_done(views, request, epath.Path(folder))
   folder = workdir / "evaluate" / views.object_ids[0]
   info = json.loads((folder / "input.json").read_text())
   with np.load(folder / "cameras.npz", allow_pickle=False) as cameras:
     wanted = tuple(int(v) for v in cameras["view"])
   request = Request(info["object_id"], tuple(info["input_views"]), wanted)
-  assert generator._is_done(request, epath.Path(folder))
+  assert is_done()
   generator.config = config.copy_and_resolve_references()
   generator.config.sampler.guidance_weight = 7.0
-  assert not generator._is_done(request, epath.Path(folder))
+  assert not is_done()
+  generator.config = config
+  assert is_done()
+  # Truth of another data set under the same name, and a damaged picture.
+  truth = (folder / "truth_000.png").read_bytes()
+  (folder / "truth_000.png").write_bytes((folder / "000.png").read_bytes())
+  assert not is_done()
+  (folder / "truth_000.png").write_bytes(truth[:40])
+  assert not is_done()
+  (folder / "truth_000.png").write_bytes(truth)
+  assert is_done()
 
 
 def test_sigterm_saves_and_resuming_is_bitwise(
@@ -278,7 +306,7 @@ def test_kill_9_loses_nothing(finished, data_dir, tmp_path):
   """Killed after some save, started again: bitwise the undisturbed run."""
   reference, _, _ = finished
   killed = _start_training(tmp_path, data_dir)
-  _wait_for_step(tmp_path, 4, killed)
+  _wait_for_step(tmp_path, 2, killed)
   killed.kill()
   assert killed.wait() == -signal.SIGKILL
   assert not (tmp_path / "checkpoints" / str(NUM_STEPS)).exists()
@@ -318,7 +346,42 @@ def test_a_loss_that_is_not_finite_stops_the_run(
   with pytest.raises(UserError, match="loss is nan at step 5"):
     train.train_and_evaluate(config, tmp_path)
   steps = [
-    int(p.name) for p in (tmp_path / "checkpoints").iterdir() if p.name.isdigit()
+    int(p.name)
+    for p in (tmp_path / "checkpoints").iterdir()
+    if p.name.isdigit()
   ]
   assert max(steps) == 4
   assert all(np.isfinite(x).all() for x in saved_state(tmp_path, 4))
+
+
+def test_readme_commands_run_in_debug_form(data_dir, tmp_path, monkeypatch):
+  """All calls of main and build.py, in order, with ':debug' and this data."""
+  from absl import flags
+  from absl.testing import flagsaver
+  import grain  # noqa: F401, defines flags that flagsaver would take away
+  import readme_test
+
+  from threedim_jax import main
+
+  monkeypatch.chdir(REPO)
+  monkeypatch.setattr(main, "use_compilation_cache", lambda: None)
+  monkeypatch.setenv("TFDS_DATA_DIR", str(data_dir))
+  ran = 0
+  for command in readme_test.COMMANDS:
+    if command.startswith("python datasets/build.py shapes"):
+      build_debug_data(data_dir)  # there already: says so and does nothing
+    if not command.startswith(readme_test.MAIN):
+      continue
+    command = re.sub(r"(configs/\w+)\.py", r"\1.py:debug", command)
+    name = re.search(r"configs/(\w+)", command)[1]
+    command = command.replace("--workdir=W", f"--workdir={tmp_path / name}")
+    argv = ["main", *shlex.split(command)[3:]]
+    monkeypatch.setattr(sys, "argv", argv)
+    with flagsaver.flagsaver():
+      flags.FLAGS.unparse_flags()
+      main.main(argv)  # bad input would raise SystemExit
+    flags.FLAGS.mark_as_parsed()
+    ran += 1
+  assert ran >= 5
+  assert (tmp_path / "shapes" / "evaluation.json").exists()
+  assert (tmp_path / "shapes" / "orbits.mp4").exists()

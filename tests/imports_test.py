@@ -48,9 +48,7 @@ LEAVES = ("diffusion", "cameras", "pixels", "optim", "errors", "camera_paths")
 
 @pytest.mark.parametrize("importer", FORBIDDEN)
 def test_arrows_point_down(importer):
-  starts = [
-    m for m in IMPORTS if m == importer or m.startswith(importer + ".")
-  ]
+  starts = [m for m in IMPORTS if m == importer or m.startswith(importer + ".")]
   assert starts
   seen, queue = set(), list(starts)
   while queue:
@@ -61,9 +59,9 @@ def test_arrows_point_down(importer):
     queue += IMPORTS[module]
   for name in FORBIDDEN[importer]:
     target = f"threedim_jax.{name}"
-    assert not {
-      m for m in seen if m == target or m.startswith(target + ".")
-    }, f"{importer} reaches {target}"
+    assert not {m for m in seen if m == target or m.startswith(target + ".")}, (
+      f"{importer} reaches {target}"
+    )
 
 
 @pytest.mark.parametrize("leaf", LEAVES)
@@ -92,7 +90,9 @@ def test_imports(path):
   importlib.import_module(module_name(path))
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(REPO)))
+@pytest.mark.parametrize(
+  "path", SOURCES, ids=lambda p: str(p.relative_to(REPO))
+)
 def test_files_stay_small_and_licensed(path):
   text = path.read_text()
   assert len(text.splitlines()) <= 300

@@ -2,10 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The scripts of launch/: sound shell, help, settings that XLA knows."""
 
+from importlib import metadata
 import os
 import pathlib
 import shutil
 import subprocess
+import sys
 
 import pytest
 
@@ -70,17 +72,15 @@ def test_no_old_python_is_taken(tmp_path):
 def test_flags_of_cpu_env_are_known_or_dropped():
   source = f"source {REPO / 'launch/common.sh'}"
   env = {**os.environ, "XLA_FLAGS": ""}
-  import sys
-
   good = f"{source}; use_env {sys.executable} {REPO / 'launch/env/cpu.env'}"
   result = bash("-c", f'{good}; echo "flags: $XLA_FLAGS"', env=env)
   assert result.returncode == 0
-  assert "ynn_fusion" in result.stdout or "does not know" in result.stderr
+  # The release that the flags were chosen on must know them.
+  tried = metadata.version("jaxlib").startswith("0.10.")
+  assert ("ynn_fusion" in result.stdout) or not tried
 
 
 def test_unknown_flags_are_dropped_not_fatal(tmp_path):
-  import sys
-
   (tmp_path / "x.env").write_text("XLA_FLAGS=--xla_no_such_flag=1\n")
   source = f"source {REPO / 'launch/common.sh'}"
   result = bash(

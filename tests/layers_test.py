@@ -36,7 +36,7 @@ def apply(module, params, *args, **kwargs):
   return fn(params, *args)
 
 
-# --- The same in NumPy ---------------------------------------------------------
+# --- The same in NumPy -------------------------------------------------------
 
 
 def np_swish(x):
@@ -84,9 +84,7 @@ def np_resnet_block(h_in, emb, params, direction):
   """BigGAN: both paths are resampled, after norm and swish, before the conv."""
   h = np_swish(np_group_norm(h_in, params["GroupNorm_0"]))
   h = np_conv3x3(np_resample(h, direction), params["Conv_0"])
-  h = np_film(
-    np_group_norm(h, params["GroupNorm_1"]), emb, params["FiLM_0"]
-  )
+  h = np_film(np_group_norm(h, params["GroupNorm_1"]), emb, params["FiLM_0"])
   h = np_conv3x3(np_swish(h), params["Conv_1"])
   skip = np_resample(h_in, direction)
   if "Dense_0" in params:
@@ -120,7 +118,7 @@ def np_attn_block(h_in, params, num_heads, swap_frames):
   return (out + h_in) / math.sqrt(2.0)
 
 
-# --- Tests ---------------------------------------------------------------------
+# --- Tests -------------------------------------------------------------------
 
 
 def test_group_norm_is_flax_group_norm_on_each_frame():

@@ -8,7 +8,6 @@ import sys
 
 from absl import flags
 from absl.testing import flagsaver
-from etils import epath
 import pytest
 import tiny_dataset
 
@@ -83,6 +82,12 @@ def assert_one_paragraph(result, *fragments: str) -> None:
     (["--config.diffusion.uncond_fraction=1.0"], ["uncond_fraction"]),
     (["--config.model.ch=48"], ["model.ch=48", "32"]),
     (["--config.model.attn_heads=5"], ["attn_heads=5"]),
+    (["--config.model.ch_mult=()"], ["model.ch_mult"]),
+    (["--config.sample.objects=(1,)"], ["sample.objects"]),
+    (["--config.evaluate.num_objects=0"], ["evaluate.num_objects=0"]),
+    (["--config.evaluate.num_views=-1"], ["evaluate.num_views=-1"]),
+    (["--config.data.num_threads=-1"], ["data.num_threads=-1"]),
+    (["--workdir=/dev/null"], ["/dev/null is a file"]),
   ],
 )
 def test_wrong_flags(run_main, args, fragments):
@@ -101,6 +106,8 @@ def test_missing_data_prints_the_build_command(run_main, tmp_path):
   )
   command = "python datasets/build.py shapes --config debug --data_dir"
   assert_one_paragraph(result, command)
+  # The failed start has not tied the folder to its mistake.
+  assert not (tmp_path / "w").exists()
 
 
 def test_partly_built_data(run_main, tmp_path, tiny_data):
@@ -119,14 +126,14 @@ def test_data_of_another_resolution(run_main, tmp_path, tiny_data):
 
 
 def test_workdir_of_another_configuration(run_main, tmp_path, tiny_data):
-  from threedim_jax import config_check
   from configs import srn_chairs
+  from threedim_jax import config_check
 
   args, _ = tiny_data
   config = srn_chairs.get_config("debug")
   config.model.ch = 64
   workdir = tmp_path / "w"
-  config_check.check_workdir(epath.Path(workdir), config.to_dict())
+  config_check.check_workdir(workdir, config.to_dict(), write=True)
   before = (workdir / "config.json").read_text()
   result = run_main(f"--workdir={workdir}", *args)
   assert_one_paragraph(result, "model.ch", "64", "32")
@@ -144,10 +151,11 @@ def test_no_trained_model(run_main, tmp_path, tiny_data, mode):
 
 def test_mesh_that_does_not_cover_the_devices(run_main, tmp_path, tiny_data):
   args, _ = tiny_data
-  result = run_main(
-    f"--workdir={tmp_path / 'w'}", *args, "--config.mesh.fsdp=3"
-  )
-  assert_one_paragraph(result, "mesh.fsdp", "4 devices")
+  for fsdp in (3, 0):
+    result = run_main(
+      f"--workdir={tmp_path / 'w'}", *args, f"--config.mesh.fsdp={fsdp}"
+    )
+    assert_one_paragraph(result, "mesh.fsdp", "4 devices")
 
 
 def test_batch_that_does_not_split(run_main, tmp_path, tiny_data):

@@ -1,6 +1,10 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""What the documents tell people to run does run, in debug form."""
+"""The README's commands name what exists.
+
+That they run, in debug form, is tested in end_to_end_test.py, which has the
+data and the compiled programs at hand.
+"""
 
 import pathlib
 import re
@@ -57,31 +61,3 @@ def test_every_command_names_what_exists(command):
     pass
   else:
     assert command.startswith((MAIN, "python -m threedim_jax.report "))
-
-
-@pytest.mark.parametrize(
-  "command", [c for c in COMMANDS if c.startswith(MAIN)]
-)
-def test_every_main_command_parses_in_debug_form(command, monkeypatch):
-  """The flags are right and the run gets as far as looking for its data."""
-  import sys
-
-  from absl import flags
-  from absl.testing import flagsaver
-  import grain  # noqa: F401, defines flags that flagsaver would take away
-
-  from threedim_jax import dry_run, main
-
-  monkeypatch.chdir(REPO)
-  monkeypatch.setattr(main, "use_compilation_cache", lambda: None)
-  reached = []
-  monkeypatch.setattr(main, "run", lambda *args: reached.append(args))
-  monkeypatch.setattr(dry_run, "dry_run", lambda config: reached.append(config))
-  command = re.sub(r"(configs/\w+\.py)", r"\1:debug", command)
-  argv = ["main", *shlex.split(command)[3:]]
-  monkeypatch.setattr(sys, "argv", argv)
-  with flagsaver.flagsaver():
-    flags.FLAGS.unparse_flags()
-    main.main(argv)
-  flags.FLAGS.mark_as_parsed()
-  assert len(reached) == 1

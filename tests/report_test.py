@@ -99,14 +99,14 @@ def test_pictures_in_the_report_are_those_of_the_folders(full, no_curve):
 
 def test_the_best_row_is_marked_up_or_down(tmp_path):
   rows = {
-    "model": {"psnr": 20.0, "lpips": 0.1},
-    "copy": {"psnr": 21.0, "lpips": 0.2},
-    "other": {"psnr": float("inf")},
+    "model": {"psnr_u8": 20.0, "lpips": 0.1},
+    "copy": {"psnr_u8": 21.0, "lpips": 0.2},
+    "other": {"psnr_u8": float("inf")},
   }
   (tmp_path / "evaluation.json").write_text(json.dumps({"rows": rows}))
   page = report.write_report(tmp_path).read_text()
   assert re.findall(r'class="best">([^<]*)<', page) == ["0.1", "inf dB"]
-  assert "psnr ↑" in page and "lpips ↓" in page
+  assert "psnr_u8 ↑" in page and "lpips ↓" in page
 
 
 def test_an_empty_folder_says_what_to_run(tmp_path):

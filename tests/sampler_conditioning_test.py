@@ -57,9 +57,7 @@ class Diary:
   def __init__(self):
     self.pages = []
 
-  def __call__(
-    self, z_t, logsnr, cond_view, cond_cam, target_cam, cond_mask
-  ):
+  def __call__(self, z_t, logsnr, cond_view, cond_cam, target_cam, cond_mask):
     jax.debug.callback(
       lambda *args: self.pages.append([np.asarray(a) for a in args]),
       z_t,
@@ -198,6 +196,8 @@ def test_an_orbit_looks_at_given_and_generated_views(conditioning):
       conditioning=conditioning,
     )
   )(rngs, bank, numbered_cameras(batch_size, [2.0, 3.0, 4.0]))
+  # The diary's answer is always the same: only the noise tells views apart.
+  assert np.max(np.abs(views[:, 0] - views[:, 1])) > 0.1
   positions = diary.column(3)[:, :batch_size]
   frames = diary.column(2)[:, :batch_size]
   for n in range(num_targets):

@@ -32,7 +32,9 @@ def test_mesh():
   assert dict(make_mesh(-1, 4).shape) == {"data": 1, "fsdp": 4}
 
 
-@pytest.mark.parametrize("data, fsdp", [(1, 1), (2, 4), (-1, 3), (-1, 8)])
+@pytest.mark.parametrize(
+  "data, fsdp", [(1, 1), (2, 4), (-1, 3), (-1, 8), (-1, 0)]
+)
 def test_mesh_that_does_not_cover_the_devices(data, fsdp):
   with pytest.raises(UserError, match="mesh.fsdp .* 4 devices"):
     make_mesh(data, fsdp)

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The training step: learns, resumes, accumulates, and shards the same."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -11,6 +12,7 @@ import optax
 import pytest
 from random_params import random_params
 
+from configs import srn_chairs
 from threedim_jax.errors import UserError
 from threedim_jax.from_config import dummy_inputs, make_loss_fn
 from threedim_jax.losses import PairBatch, draw_noise
@@ -40,26 +42,37 @@ def pair_batch(cameras, batch_size: int, resolution: int, seed=0) -> PairBatch:
   return PairBatch(view(), view(), pick(0), pick(1))
 
 
-# --- With the network ----------------------------------------------------------
+# --- With the network --------------------------------------------------------
+
+
+def small_network(cameras, batch_size: int, attn_resolutions=(8,)):
+  """(loss_fn, parameters, batch) of a network of two blocks."""
+  config = srn_chairs.get_config("debug")
+  config.data.resolution = 8
+  config.model.update(
+    ch_mult=(1,), num_res_blocks=0, attn_resolutions=attn_resolutions
+  )
+  params = random_params(
+    get_model(config.model), 0, *dummy_inputs(8), train=False
+  )
+  return make_loss_fn(config), params, pair_batch(cameras, batch_size, 8)
+
+
+def new_state(params, tx) -> TrainState:
+  return create_train_state(lambda _: jax.tree.map(jnp.array, params), tx, RNG)
 
 
 class Setup(NamedTuple):
-  """A small network's step; `state()` makes a fresh state each time."""
+  """A jitted step that donates; `state()` makes the same state each time."""
 
-  step: object
-  state: object
+  step: Callable
+  state: Callable
   batch: PairBatch
 
 
 @pytest.fixture(scope="module")
 def setup(toy_cameras) -> Setup:
-  from configs import srn_chairs
-
-  config = srn_chairs.get_config("debug")
-  config.data.resolution = 8
-  config.model.update(ch_mult=(1,))
-  args = dummy_inputs(8)
-  params = random_params(get_model(config.model), 0, *args, train=False)
+  loss_fn, params, batch = small_network(toy_cameras, 4)
   tx = make_optimizer(
     learning_rate=2e-3,
     warmup_examples=16,
@@ -67,18 +80,14 @@ def setup(toy_cameras) -> Setup:
     b2=0.99,
     global_batch_size=4,
   )
-  step = make_train_step(make_loss_fn(config), tx, ema_decay=0.5)
-  state = lambda: create_train_state(
-    lambda _: jax.tree.map(jnp.asarray, params), tx, RNG
-  )
-  batch = pair_batch(toy_cameras, 4, 8)
-  return Setup(jax.jit(step, donate_argnums=0), state, batch)
+  step = jax.jit(make_train_step(loss_fn, tx, ema_decay=0.5), donate_argnums=0)
+  return Setup(step, lambda: new_state(params, tx), batch)
 
 
 # Of the first step below. They change when the network, the loss, the random
 # draws or the initial values of this test do: if that is meant, and the parity
 # test passes, copy the new numbers from the failure.
-GOLDEN = {"loss": 1.25110, "grad_norm": 2.86154}
+GOLDEN = {"loss": 1.38281, "grad_norm": 2.67287}
 
 
 def test_metrics_of_the_first_step(setup):
@@ -121,7 +130,7 @@ def test_one_pair_is_learned(setup):
   assert np.mean(losses[:3]) > 1.0 and np.mean(losses[-10:]) < 0.4
 
 
-# --- With toy losses -----------------------------------------------------------
+# --- With toy losses ---------------------------------------------------------
 
 
 def toy_state(params) -> TrainState:
@@ -206,27 +215,20 @@ def test_number_of_micro_batches():
     num_microbatches(128, 24, 4)
 
 
-# --- On four devices -----------------------------------------------------------
+# --- On four devices ---------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
 def sharded(toy_cameras):
-  """(step, state, batch) of a network of convolutions, with momentum SGD."""
-  from configs import srn_chairs
+  """(step, state, batch) with momentum SGD.
 
-  config = srn_chairs.get_config("debug")
-  config.data.resolution = 8
-  config.model.update(ch_mult=(1,), attn_resolutions=())
-  args = dummy_inputs(8)
-  params = random_params(get_model(config.model), 0, *args, train=False)
-  # Not Adam: it divides by the gradient's size, which turns the rounding of a
-  # tiny gradient into a full step.
+  Not Adam: it divides a gradient by its size, which turns the rounding of a
+  tiny one into a full step.
+  """
+  loss_fn, params, batch = small_network(toy_cameras, 8, attn_resolutions=())
   tx = optax.sgd(0.1, momentum=0.9)
-  step = make_train_step(make_loss_fn(config), tx, ema_decay=0.9)
-  state = create_train_state(
-    lambda _: jax.tree.map(jnp.asarray, params), tx, RNG
-  )
-  return step, state, pair_batch(toy_cameras, 8, 8)
+  step = make_train_step(loss_fn, tx, ema_decay=0.9)
+  return step, new_state(params, tx), batch
 
 
 @pytest.fixture(scope="module")
@@ -248,7 +250,7 @@ def test_four_devices_compute_what_one_does(sharded, on_one_device, data, fsdp):
       in_shardings=(shardings, batch_sharding(mesh), rep),
       out_shardings=(shardings, rep),
     )(jax.device_put(state, shardings), put_batch(batch, mesh), RNG)
-  kernel = got.params["XUNetBlock_2"]["ResnetBlock_0"]["Conv_0"]["kernel"]
+  kernel = got.params["XUNetBlock_1"]["ResnetBlock_0"]["Conv_0"]["kernel"]
   shards = [s.data.shape for s in kernel.addressable_shards]
   assert kernel.shape == (3, 3, 64, 32) and shards == 4 * [
     (3, 3, 64 // fsdp, 32)

@@ -17,3 +17,6 @@ COND, TARGET = 0, 1
 # Range of the log-SNR schedule; a clean frame has the maximum, pure noise the
 # minimum (3DiM, appendix).
 LOGSNR_MIN, LOGSNR_MAX = -20.0, 20.0
+
+# The loss is logged in this many equal bins of log-SNR.
+NUM_LOGSNR_BINS = 8

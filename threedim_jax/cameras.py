@@ -54,18 +54,18 @@ def px_centers(hw: tuple[int, int]) -> Float[Array, "H W 2"]:
 
 
 def cam_from_px(
-    px: Float[Array, "*b 2"], K: Float[Array, "3 3"]
+  px: Float[Array, "*b 2"], K: Float[Array, "3 3"]
 ) -> Float[Array, "*b 3"]:
   """Directions with z = 1, in camera axes, through pixel positions."""
   x = (px[..., 0] - K[0, 2] - K[0, 1] * (px[..., 1] - K[1, 2]) / K[1, 1]) / (
-      K[0, 0]
+    K[0, 0]
   )
   y = (px[..., 1] - K[1, 2]) / K[1, 1]
   return jnp.stack([x, y, jnp.ones_like(x)], axis=-1)
 
 
 def px_from_cam(
-    points: Float[Array, "*b 3"], K: Float[Array, "3 3"]
+  points: Float[Array, "*b 3"], K: Float[Array, "3 3"]
 ) -> Float[Array, "*b 2"]:
   """Projects points given in camera axes (z > 0) to pixel positions."""
   px = jnp.einsum("ij,...j->...i", K, points, precision=_PRECISION)
@@ -73,23 +73,21 @@ def px_from_cam(
 
 
 def cam_from_world(
-    points: Float[Array, "*b 3"], world_from_cam: Float[Array, "4 4"]
+  points: Float[Array, "*b 3"], world_from_cam: Float[Array, "4 4"]
 ) -> Float[Array, "*b 3"]:
   """Moves world points into camera axes."""
   rotation, position = world_from_cam[:3, :3], world_from_cam[:3, 3]
   offset = points - jnp.broadcast_to(position, points.shape)
-  return jnp.einsum(
-      "ji,...j->...i", rotation, offset, precision=_PRECISION
-  )
+  return jnp.einsum("ji,...j->...i", rotation, offset, precision=_PRECISION)
 
 
 def _rays_of_one(camera: Camera, hw: tuple[int, int]) -> Rays:
   rotation = camera.world_from_cam[:3, :3]
   direction = jnp.einsum(
-      "ij,hwj->hwi",
-      rotation,
-      cam_from_px(px_centers(hw), camera.K),
-      precision=_PRECISION,
+    "ij,hwj->hwi",
+    rotation,
+    cam_from_px(px_centers(hw), camera.K),
+    precision=_PRECISION,
   )
   direction /= jnp.linalg.norm(direction, axis=-1, keepdims=True)
   position = jnp.broadcast_to(camera.world_from_cam[:3, 3], direction.shape)

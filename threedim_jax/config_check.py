@@ -79,16 +79,19 @@ def check_workdir(
   workdir: epath.PathLike,
   config: Mapping[str, Any],
   *,
-  is_primary: bool = True,
+  write: bool,
 ) -> None:
   """Keeps a workdir to one configuration, that of its config.json.
 
-  Writes the file where there is none; later only the keys of CHANGEABLE may
-  change in it. All processes call this, only the primary one writes.
+  Only the keys of CHANGEABLE may differ from it. With `write` the file is made,
+  or those keys updated: done by a training run, once all else is in order, so
+  that a start that failed does not tie the folder to its mistake.
 
   Raises:
     UserError: other keys differ (they are listed), or config.json is broken.
   """
+  if epath.Path(workdir).exists() and not epath.Path(workdir).is_dir():
+    raise UserError(f"--workdir={workdir} is a file; name a folder")
   path = epath.Path(workdir) / CONFIG_FILE
   now = json.loads(json.dumps(config))  # tuples become lists, as in the file
   if path.exists():
@@ -102,7 +105,7 @@ def check_workdir(
     _check_same_run(path, flatten(saved), flatten(now))
     if saved == now:
       return
-  if is_primary:
+  if write:
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f"{CONFIG_FILE}.tmp")
     unfinished.write_text(json.dumps(now, indent=2) + "\n")
@@ -181,7 +184,7 @@ def _load_config(argv: Sequence[str], name: str) -> ConfigDict | None:
     raise UserError(f"no config file {file!r}{nearest(file, others)}")
   try:
     return config_flags.config_flags.ConfigFileFlagParser(name).parse(value)
-  except (TypeError, ValueError, KeyError) as e:
+  except Exception as e:  # the file is the user's code: it may raise anything
     reason = re.sub(r"^\w+: ", "", str(e).strip().splitlines()[-1])
     raise UserError(
       f"config file {file!r} does not accept {variant!r}: {reason}"

@@ -22,6 +22,7 @@ CHOICES = {
 # Keys, as fnmatch patterns, whose value must be above zero.
 POSITIVE = (
   "*.batch_size",
+  "train.per_device_batch_size",
   "train.*_every_steps",
   "train.num_examples",
   "train.eval_batches",
@@ -29,7 +30,13 @@ POSITIVE = (
   "optim.ema_half_life_examples",
   "sampler.num_sample_steps",
   "sample.num_*",
+  "evaluate.num_objects",
   "model.num_res_blocks",
+)
+NOT_NEGATIVE = (
+  "data.num_threads",
+  "evaluate.num_views",
+  "optim.warmup_examples",
 )
 
 
@@ -46,8 +53,19 @@ def check_values(config: ConfigDict) -> None:
         f"{key}={values[key]!r} is none of {', '.join(map(repr, choices))}"
       )
   for key, value in values.items():
-    if any(fnmatch.fnmatch(key, p) for p in POSITIVE) and value <= 0:
+    positive = any(fnmatch.fnmatch(key, p) for p in POSITIVE)
+    if positive and value is not None and value <= 0:
       raise UserError(f"{key}={value} must be above zero")
+  for key in NOT_NEGATIVE:
+    if values[key] < 0:
+      raise UserError(f"{key}={values[key]} must not be negative")
+  if not all(isinstance(i, str) for i in config.sample.objects):
+    raise UserError(
+      f"sample.objects={config.sample.objects} must be names of objects, as in"
+      " --config.sample.objects=\"('chair_test_00000',)\""
+    )
+  if not config.model.ch_mult:
+    raise UserError("model.ch_mult is empty: it needs a number per level")
   if not 0.0 <= config.diffusion.uncond_fraction < 1.0:
     raise UserError(
       f"diffusion.uncond_fraction={config.diffusion.uncond_fraction} must be"

@@ -27,22 +27,21 @@ class DenoiseFn(Protocol):
   """Estimates the noise in z_t, given one view and both cameras."""
 
   def __call__(
-      self,
-      z_t: Float[Array, "B H W 3"],
-      logsnr: Float[Array, " B"],
-      cond_view: Float[Array, "B H W 3"],
-      cond_cam: Camera,
-      target_cam: Camera,
-      cond_mask: Bool[Array, " B"],
-  ) -> Float[Array, "B H W 3"]:
-    ...
+    self,
+    z_t: Float[Array, "B H W 3"],
+    logsnr: Float[Array, " B"],
+    cond_view: Float[Array, "B H W 3"],
+    cond_cam: Camera,
+    target_cam: Camera,
+    cond_mask: Bool[Array, " B"],
+  ) -> Float[Array, "B H W 3"]: ...
 
 
 PREDICTIONS = ("eps", "v")
 
 
 def make_denoise_fn(
-    apply_fn: Callable[..., Array], prediction: str
+  apply_fn: Callable[..., Array], prediction: str
 ) -> DenoiseFn:
   """Wraps a two-frame network as a `DenoiseFn`.
 
@@ -63,10 +62,10 @@ def make_denoise_fn(
   def denoise_fn(z_t, logsnr, cond_view, cond_cam, target_cam, cond_mask):
     cond_logsnr = jnp.where(cond_mask, LOGSNR_MAX, LOGSNR_MIN)
     out = apply_fn(
-        jnp.stack([cond_view, z_t], axis=1),
-        jnp.stack([cond_logsnr, logsnr], axis=1),
-        jax.tree.map(lambda a, b: jnp.stack([a, b], 1), cond_cam, target_cam),
-        cond_mask,
+      jnp.stack([cond_view, z_t], axis=1),
+      jnp.stack([cond_logsnr, logsnr], axis=1),
+      jax.tree.map(lambda a, b: jnp.stack([a, b], 1), cond_cam, target_cam),
+      cond_mask,
     )
     if prediction == "v":
       out = eps_from_v(z_t, out, expand(logsnr, z_t))
@@ -76,9 +75,9 @@ def make_denoise_fn(
 
 
 def mask_view(
-    cond_view: Float[Array, "B H W 3"],
-    cond_mask: Bool[Array, " B"],
-    noise: Float[Array, "B H W 3"],
+  cond_view: Float[Array, "B H W 3"],
+  cond_mask: Bool[Array, " B"],
+  noise: Float[Array, "B H W 3"],
 ) -> Float[Array, "B H W 3"]:
   """Replaces the conditioning frame of unconditional examples by noise."""
   return jnp.where(expand(cond_mask, cond_view), cond_view, noise)

@@ -83,7 +83,7 @@ def eps_from_v(z_t: Array, v: Array, logsnr: Array) -> Array:
 
 
 def q_posterior(
-    z_t: Array, x0_hat: Array, logsnr_t: Array, logsnr_s: Array
+  z_t: Array, x0_hat: Array, logsnr_t: Array, logsnr_s: Array
 ) -> tuple[Array, Array]:
   """Mean and variance of q(z_s | z_t, x0 = x0_hat), s < t (VDM eq. 25-32).
 
@@ -99,7 +99,7 @@ def q_posterior(
 
 
 def guide(
-    eps_cond: Array, eps_uncond: Array, guidance_weight: Array | float
+  eps_cond: Array, eps_uncond: Array, guidance_weight: Array | float
 ) -> Array:
   """(1 + w) eps_cond - w eps_uncond; w = 0 is the plain conditional model."""
   return (1.0 + guidance_weight) * eps_cond - guidance_weight * eps_uncond

@@ -6,38 +6,26 @@ import math
 
 from clu import parameter_overview
 import jax
-import jax.numpy as jnp
 from jaxtyping import PyTree
 from ml_collections import ConfigDict
 
-from threedim_jax.cameras import Camera
+from threedim_jax import progress
 from threedim_jax.flops import count_flops
 from threedim_jax.from_config import make_init_fn, make_loss_fn
-from threedim_jax.losses import PairBatch
+from threedim_jax.losses import PairBatch, batch_shapes
 from threedim_jax.sharding import make_mesh, state_sharding
 from threedim_jax.train_step import num_microbatches
 
 
 def _bytes(tree: PyTree) -> int:
   return sum(
-      math.prod(x.shape) * x.dtype.itemsize for x in jax.tree.leaves(tree)
+    math.prod(x.shape) * x.dtype.itemsize for x in jax.tree.leaves(tree)
   )
 
 
 def _bytes_per_device(shapes: PyTree, shardings: PyTree) -> int:
   shard = lambda x, s: math.prod(s.shard_shape(x.shape)) * x.dtype.itemsize
   return sum(jax.tree.leaves(jax.tree.map(shard, shapes, shardings)))
-
-
-def batch_shapes(resolution: int, batch_size: int) -> PairBatch:
-  """A batch as shapes only."""
-  shape = jax.ShapeDtypeStruct
-  view = shape((batch_size, resolution, resolution, 3), jnp.uint8)
-  camera = Camera(
-      shape((batch_size, 4, 4), jnp.float32),
-      shape((batch_size, 3, 3), jnp.float32),
-  )
-  return PairBatch(view, view, camera, camera)
 
 
 def residual_bytes(loss_fn, params: PyTree, batch: PairBatch, rng) -> int:
@@ -61,24 +49,24 @@ def dry_run(config: ConfigDict) -> None:
   mesh = make_mesh(config.mesh.data, config.mesh.fsdp)
   batch_size = config.train.batch_size
   parts = num_microbatches(
-      batch_size, config.train.per_device_batch_size, mesh.size
+    batch_size, config.train.per_device_batch_size, mesh.size
   )
   loss_fn = make_loss_fn(config)
   per_device = max(1, batch_size // parts // mesh.size)
   batch = batch_shapes(config.data.resolution, per_device)
   grad_fn = jax.value_and_grad(loss_fn, has_aux=True)
-  # Linear in the batch, up to the learned embeddings' once-a-batch share.
-  flops = count_flops(grad_fn, params, batch, rng) * parts * mesh.size
+  with progress.waiting("trace the training step"):
+    # Linear in the batch, up to the learned embeddings' once-a-batch share.
+    flops = count_flops(grad_fn, params, batch, rng) * parts * mesh.size
+    activations = residual_bytes(loss_fn, params, batch, rng)
 
   sharded = _bytes_per_device(params, state_sharding(mesh, params))
   rows = {
-      "parameters": sharded,
-      "average of parameters": sharded,
-      "Adam moments": 2 * sharded,
-      "gradients": sharded,
-      "activations (upper bound)": residual_bytes(
-          loss_fn, params, batch, rng
-      ),
+    "parameters": sharded,
+    "average of parameters": sharded,
+    "Adam moments": 2 * sharded,
+    "gradients": sharded,
+    "activations (upper bound)": activations,
   }
   print(f"devices: {mesh.size}, mesh data x fsdp: {tuple(mesh.shape.values())}")
   print(f"batch: {batch_size} = {parts} x {mesh.size} devices x {per_device}")

@@ -29,17 +29,15 @@ SRN_INPUT_VIEW = 64  # what single-view SRN benchmarks give to the model
 MEAN_IMAGE_VIEWS = 1000
 
 METRICS: dict[str, Callable] = {
-    "psnr": metrics.psnr,
-    "psnr_u8": metrics.psnr_u8,
-    "ssim_skimage7": metrics.ssim_skimage7,
-    "ssim_gauss11": metrics.ssim_gauss11,
+  "psnr_u8": metrics.psnr_u8,
+  "ssim_skimage7": metrics.ssim_skimage7,
+  "ssim_gauss11": metrics.ssim_gauss11,
 }
 
 VARIANTS = {
-    "psnr": "float, images in [0, 1], mean of per-view dB",
-    "psnr_u8": "both images rounded to 8 bit",
-    "ssim_skimage7": "7x7 uniform window, sample covariance",
-    "ssim_gauss11": "11x11 Gaussian, sd 1.5, population covariance",
+  "psnr_u8": "8-bit PNG files, mean of per-view dB",
+  "ssim_skimage7": "7x7 uniform window, sample covariance",
+  "ssim_gauss11": "11x11 Gaussian, sd 1.5, population covariance",
 }
 
 
@@ -57,9 +55,7 @@ def requests_of(config: ConfigDict, views: Views) -> list[Request]:
     targets = [i for i in range(count) if i != given]
     if config.evaluate.num_views:
       # Seeded by the object, so that its targets do not depend on the others.
-      rng = np.random.default_rng(
-          [config.seed, zlib.crc32(object_id.encode())]
-      )
+      rng = np.random.default_rng(zlib.crc32(object_id.encode()))
       num = min(config.evaluate.num_views, len(targets))
       targets = sorted(rng.choice(targets, num, replace=False).tolist())
     requests.append(Request(object_id, (given,), tuple(targets)))
@@ -69,11 +65,9 @@ def requests_of(config: ConfigDict, views: Views) -> list[Request]:
 def mean_image(views: Views) -> np.ndarray:
   """Mean of train views spread over the split, uint8 [H, W, 3]."""
   records = np.linspace(0, len(views) - 1, MEAN_IMAGE_VIEWS).astype(int)
-  total = 0.0
-  unique = np.unique(records)
-  for record in unique:
-    total = total + views.read(int(record))["image"].astype(np.float64)
-  return np.round(total / len(unique)).astype(np.uint8)
+  with progress.waiting("average the training views"):
+    images = views.gather(np.unique(records))["image"]
+  return np.round(images.mean(axis=0)).astype(np.uint8)
 
 
 @jax.jit
@@ -96,24 +90,27 @@ def score_folder(folder: epath.Path, mean_u8: np.ndarray) -> dict:
   sampled = sample_io.read_sample(folder)
   truth = sampled.truth_u8
   rows = {
-      "model": sampled.images_u8,
-      "copy input": np.broadcast_to(sampled.input_images_u8[:1], truth.shape),
-      "mean image": np.broadcast_to(mean_u8, truth.shape),
+    "model": sampled.images_u8,
+    "copy input": np.broadcast_to(sampled.input_images_u8[:1], truth.shape),
+    "mean image": np.broadcast_to(mean_u8, truth.shape),
   }
   scores = {name: score_views(images, truth) for name, images in rows.items()}
   means = {
-      name: {k: float(np.mean(v)) for k, v in score.items()}
-      for name, score in scores.items()
+    name: {k: float(np.mean(v)) for k, v in score.items()}
+    for name, score in scores.items()
   }
   per_view = [
-      {"view": int(view), **_rounded({k: v[i] for k, v in scores["model"].items()})}
-      for i, view in enumerate(sampled.view)
+    {
+      "view": int(view),
+      **_rounded({k: v[i] for k, v in scores["model"].items()}),
+    }
+    for i, view in enumerate(sampled.view)
   ]
   return {
-      "input_view": int(sampled.input_view[0]),
-      "mean": _rounded(means["model"]),
-      "rows": {name: _rounded(mean) for name, mean in means.items()},
-      "views": per_view,
+    "input_view": int(sampled.input_view[0]),
+    "mean": _rounded(means["model"]),
+    "rows": {name: _rounded(mean) for name, mean in means.items()},
+    "views": per_view,
   }
 
 
@@ -121,27 +118,35 @@ def git_revision() -> str | None:
   """Revision of the source tree, with "+" if it was changed; None outside."""
   source = epath.resource_path("threedim_jax").parent
   run = lambda *args: subprocess.run(
-      ["git", "-C", str(source), *args],
-      capture_output=True, text=True, check=True,
+    ["git", "-C", str(source), *args],
+    capture_output=True,
+    text=True,
+    check=True,
   ).stdout.strip()
   try:
+    # Installed inside somebody's repository is not the same as part of it.
+    run("ls-files", "--error-unmatch", __file__)
     revision = run("rev-parse", "HEAD")
     return revision + ("+" if run("status", "--porcelain") else "")
   except (OSError, subprocess.CalledProcessError):
     return None
 
 
-def _provenance(config: ConfigDict, step: int) -> dict:
+def _provenance(generator: Generator) -> dict:
+  """What made the numbers: the configuration that the weights were trained
+  with, and of this run only what it decides, how to sample and evaluate."""
+  now = generator.config.to_dict()
+  of_this_run = {k: now[k] for k in ("data", "sampler", "evaluate")}
   return {
-      "config": config.to_dict(),
-      "checkpoint_step": step,
-      "git_revision": git_revision(),
-      "jax": jax.__version__,
-      "device": jax.devices()[0].device_kind,
-      "protocol": (
-          f"input view {SRN_INPUT_VIEW} or the middle one; mean over views,"
-          " then over objects; single sample"
-      ),
+    "config": generator.trained_config | of_this_run,
+    "checkpoint_step": generator.step,
+    "git_revision": git_revision(),
+    "jax": jax.__version__,
+    "device": jax.devices()[0].device_kind,
+    "protocol": (
+      f"input view {SRN_INPUT_VIEW} or the middle one; mean over views,"
+      " then over objects; single sample"
+    ),
   }
 
 
@@ -149,16 +154,21 @@ def evaluate(config: ConfigDict, workdir: epath.PathLike) -> dict:
   """Generates what is missing, scores it, writes evaluation.json."""
   workdir = epath.Path(workdir)
   source = lambda split: open_views(
-      config.data.data_dir, config.data.name, config.data.config, split,
-      resolution=config.data.resolution,
+    config.data.data_dir,
+    config.data.name,
+    config.data.config,
+    split,
+    resolution=config.data.resolution,
   )
   views, train_views = source("test"), source("train")
   generator = Generator(config, workdir)
   folders = []
   for group in by_shape(requests_of(config, views)):
     folders += generator.run(
-        views, group, workdir / "evaluate",
-        batch_size=config.evaluate.batch_size,
+      views,
+      group,
+      workdir / "evaluate",
+      batch_size=config.evaluate.batch_size,
     )
   mean_u8 = mean_image(train_views)
   objects = {}
@@ -168,20 +178,20 @@ def evaluate(config: ConfigDict, workdir: epath.PathLike) -> dict:
       bar.advance()
 
   mean_over = lambda pick: _rounded(
-      {k: np.mean([pick(o)[k] for o in objects.values()]) for k in METRICS}
+    {k: np.mean([pick(o)[k] for o in objects.values()]) for k in METRICS}
   )
   rows = {
-      name: mean_over(lambda o, name=name: o["rows"][name])
-      for name in next(iter(objects.values()))["rows"]
+    name: mean_over(lambda o, name=name: o["rows"][name])
+    for name in next(iter(objects.values()))["rows"]
   }
   result = {
-      "provenance": _provenance(config, generator.step),
-      "variants": VARIANTS,
-      "num_objects": len(objects),
-      "num_views": sum(len(o["views"]) for o in objects.values()),
-      "mean": rows["model"],
-      "rows": rows,
-      "objects": objects,
+    "provenance": _provenance(generator),
+    "variants": VARIANTS,
+    "num_objects": len(objects),
+    "num_views": sum(len(o["views"]) for o in objects.values()),
+    "mean": rows["model"],
+    "rows": rows,
+    "objects": objects,
   }
   temporary = workdir / ".evaluation.json.tmp"
   temporary.write_text(json.dumps(result, indent=1))

@@ -19,6 +19,9 @@ from threedim_jax.losses import denoised_grid, diffusion_loss
 from threedim_jax.models import get_model
 from threedim_jax.optim import make_optimizer
 
+# Pairs shown in a sample grid.
+GRID_ROWS = 4
+
 
 def dummy_inputs(resolution: int, batch_size: int = 1) -> tuple:
   """Arguments of the network, for shapes only."""
@@ -44,15 +47,20 @@ def make_loss_fn(config: ConfigDict):
   def loss_fn(params, batch, rng):
     rng_noise, rng_dropout = jax.random.split(rng)
     denoise_fn = make_denoise_fn(
-        lambda *args: model.apply(
-            {"params": params}, *args, train=True,
-            rngs={"dropout": rng_dropout},
-        ),
-        prediction,
+      lambda *args: model.apply(
+        {"params": params},
+        *args,
+        train=True,
+        rngs={"dropout": rng_dropout},
+      ),
+      prediction,
     )
     return diffusion_loss(
-        denoise_fn, batch, rng_noise,
-        prediction=prediction, uncond_fraction=uncond_fraction,
+      denoise_fn,
+      batch,
+      rng_noise,
+      prediction=prediction,
+      uncond_fraction=uncond_fraction,
     )
 
   return loss_fn
@@ -62,8 +70,8 @@ def make_denoiser(config: ConfigDict) -> Callable[..., DenoiseFn]:
   """parameters -> `DenoiseFn` without dropout."""
   model = get_model(config.model)
   return lambda params: make_denoise_fn(
-      lambda *args: model.apply({"params": params}, *args, train=False),
-      config.diffusion.prediction,
+    lambda *args: model.apply({"params": params}, *args, train=False),
+    config.diffusion.prediction,
   )
 
 
@@ -75,9 +83,10 @@ def make_eval_step(config: ConfigDict):
   def eval_step(params, batch, rng):
     denoise_fn = denoiser(params)
     loss, aux = diffusion_loss(
-        denoise_fn, batch, rng, prediction=prediction, uncond_fraction=0.0
+      denoise_fn, batch, rng, prediction=prediction, uncond_fraction=0.0
     )
-    return {"loss": loss, **aux}, denoised_grid(denoise_fn, batch, rng)
+    shown = jax.tree.map(lambda x: x[:GRID_ROWS], batch)
+    return {"loss": loss, **aux}, denoised_grid(denoise_fn, shown, rng)
 
   return eval_step
 
@@ -85,9 +94,9 @@ def make_eval_step(config: ConfigDict):
 def make_tx(config: ConfigDict) -> optax.GradientTransformation:
   """The optimizer."""
   return make_optimizer(
-      learning_rate=config.optim.learning_rate,
-      warmup_examples=config.optim.warmup_examples,
-      b1=config.optim.b1,
-      b2=config.optim.b2,
-      global_batch_size=config.train.batch_size,
+    learning_rate=config.optim.learning_rate,
+    warmup_examples=config.optim.warmup_examples,
+    b1=config.optim.b1,
+    b2=config.optim.b2,
+    global_batch_size=config.train.batch_size,
   )

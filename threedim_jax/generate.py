@@ -13,6 +13,7 @@ import itertools
 import time
 import zlib
 
+from absl import logging
 from etils import epath
 import jax
 import jax.numpy as jnp
@@ -22,14 +23,15 @@ import numpy as np
 from threedim_jax import progress, sample_io
 from threedim_jax.cameras import Camera
 from threedim_jax.checkpoint import Checkpointer
+from threedim_jax.errors import UserError
 from threedim_jax.from_config import make_denoiser, make_init_fn
 from threedim_jax.pixels import from_u8, to_u8
 from threedim_jax.sampler import make_bank, sample_next
 from threedim_jax.sharding import (
-    batch_sharding,
-    make_mesh,
-    replicated,
-    state_sharding,
+  batch_sharding,
+  make_mesh,
+  replicated,
+  state_sharding,
 )
 from threedim_jax.view_source import Views
 
@@ -53,28 +55,39 @@ class Generator:
     shapes = jax.eval_shape(make_init_fn(config), jax.random.key(0))
     self._params_sh = state_sharding(self.mesh, shapes)
     target = jax.tree.map(
-        lambda x, s: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=s),
-        shapes, self._params_sh,
+      lambda x, s: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=s),
+      shapes,
+      self._params_sh,
     )
     with (
-        progress.waiting("restore the checkpoint"),
-        Checkpointer(
-            epath.Path(workdir) / "checkpoints", read_only=True
-        ) as checkpointer,
+      progress.waiting("restore the checkpoint"),
+      Checkpointer(
+        epath.Path(workdir) / "checkpoints", read_only=True
+      ) as checkpointer,
     ):
-      self.params, self.step, _ = checkpointer.restore_params(target)
+      self.params, self.step, self.trained_config = checkpointer.restore_params(
+        target
+      )
 
   def _compile(self, rngs, bank, target_cams):
     """The program of one view; all views and all batches share it."""
     denoiser = make_denoiser(self.config)
     sampler = self.config.sampler
 
+    options = {
+      "num_sample_steps": sampler.num_sample_steps,
+      "conditioning": sampler.conditioning,
+    }
+
     def next_view(params, rngs, bank, target_cam, index, guidance_weight):
       return sample_next(
-          denoiser(params), rngs, bank, target_cam, index,
-          num_sample_steps=sampler.num_sample_steps,
-          guidance_weight=guidance_weight,
-          conditioning=sampler.conditioning,
+        denoiser(params),
+        rngs,
+        bank,
+        target_cam,
+        index,
+        guidance_weight=guidance_weight,
+        **options,
       )
 
     # A batch that does not split evenly runs whole on every device.
@@ -83,9 +96,9 @@ class Generator:
     by_object = batch_sharding(self.mesh) if even else rep
     bank_sh = jax.tree.map(lambda x: by_object if x.ndim else rep, bank)
     fn = jax.jit(
-        next_view,
-        in_shardings=(self._params_sh, by_object, bank_sh, by_object, rep, rep),
-        out_shardings=bank_sh,
+      next_view,
+      in_shardings=(self._params_sh, by_object, bank_sh, by_object, rep, rep),
+      out_shardings=bank_sh,
     )
     args = self._args(rngs, bank, target_cams, 0)
     with progress.waiting("compile the sampler"):
@@ -98,14 +111,17 @@ class Generator:
     return self.params, rngs, bank, target_cam, jnp.int32(index), weight
 
   def run(
-      self,
-      views: Views,
-      requests: Sequence[Request],
-      samples_dir: epath.PathLike,
-      *,
-      batch_size: int,
+    self,
+    views: Views,
+    requests: Sequence[Request],
+    samples_dir: epath.PathLike,
+    *,
+    batch_size: int,
   ) -> list[epath.Path]:
     """Generates what is missing; returns the folders of all requests.
+
+    Folders are written as their batch ends: a run that is cut short loses no
+    more than the batch it was at.
 
     Args:
       views: the split that the requests speak of.
@@ -114,19 +130,20 @@ class Generator:
       batch_size: objects at a time.
     """
     folders = [
-        epath.Path(samples_dir) / sample_io.folder_name(r.object_id)
-        for r in requests
+      epath.Path(samples_dir) / sample_io.folder_name(r.object_id)
+      for r in requests
     ]
     todo = [
-        r for r, folder in zip(requests, folders, strict=True)
-        if not self._is_done(r, folder)
+      r
+      for r, folder in zip(requests, folders, strict=True)
+      if not self._is_done(views, r, folder)
     ]
     if not todo:
       return folders
     batch_size = min(batch_size, len(todo))
     num_targets = len(todo[0].target_views)
     batches = [
-        todo[i : i + batch_size] for i in range(0, len(todo), batch_size)
+      todo[i : i + batch_size] for i in range(0, len(todo), batch_size)
     ]
     # The last batch is filled up, so that one program serves them all.
     fill = lambda batch: batch + [batch[-1]] * (batch_size - len(batch))
@@ -141,69 +158,77 @@ class Generator:
           bar.advance(len(batch))
         seconds = (time.monotonic() - start) / (num_targets * len(batch))
         for row, request in enumerate(batch):
-          generated = np.asarray(bank.views[row, len(request.input_views):])
-          self._write(
-              views, request, to_u8(generated), seconds, samples_dir
-          )
+          generated = np.asarray(bank.views[row, len(request.input_views) :])
+          self._write(views, request, to_u8(generated), seconds, samples_dir)
     return folders
 
   def _inputs(self, views: Views, requests: Sequence[Request]):
     """Keys, bank and target cameras of a batch of objects."""
     stack = lambda choose: jax.tree.map(
-        lambda *x: np.stack(x),
-        *[views.object(r.object_id, choose(r)) for r in requests],
+      lambda *x: np.stack(x),
+      *[views.object(r.object_id, choose(r)) for r in requests],
     )
     given = stack(lambda r: r.input_views)
     wanted = stack(lambda r: r.target_views)
     capacity = given["image"].shape[1] + wanted["image"].shape[1]
     # An object's pictures depend on the seed and its id alone.
     rngs = jax.vmap(
-        lambda i: jax.random.fold_in(jax.random.key(self.config.seed), i)
+      lambda i: jax.random.fold_in(jax.random.key(self.config.sampler.seed), i)
     )(np.array([zlib.crc32(r.object_id.encode()) for r in requests], np.uint32))
     bank = make_bank(
-        from_u8(jnp.asarray(given["image"])), _camera(given), capacity
+      from_u8(jnp.asarray(given["image"])), _camera(given), capacity
     )
     return rngs, bank, _camera(wanted)
 
   def _facts(self) -> dict:
     sampler = self.config.sampler
     return {
-        "seed": self.config.seed,
-        "num_sample_steps": sampler.num_sample_steps,
-        "guidance_weight": sampler.guidance_weight,
-        "conditioning": sampler.conditioning,
-        "checkpoint_step": self.step,
+      "seed": sampler.seed,
+      "num_sample_steps": sampler.num_sample_steps,
+      "guidance_weight": sampler.guidance_weight,
+      "conditioning": sampler.conditioning,
+      "checkpoint_step": self.step,
     }
 
-  def _is_done(self, request: Request, folder: epath.Path) -> bool:
-    """Complete, and of this very request, checkpoint and sampler."""
+  def _is_done(
+    self, views: Views, request: Request, folder: epath.Path
+  ) -> bool:
+    """Complete, and of this very request, checkpoint, sampler and data."""
     if not sample_io.is_complete(folder):
       return False
-    sampled = sample_io.read_sample(folder)
+    try:
+      sampled = sample_io.read_sample(folder)
+    except UserError as e:
+      logging.warning("%s is made again: %s", folder, e)
+      return False
     return (
-        tuple(sampled.view) == request.target_views
-        and tuple(sampled.input_view) == request.input_views
-        and self._facts().items() <= sampled.info.items()
+      tuple(sampled.view) == request.target_views
+      and tuple(sampled.input_view) == request.input_views
+      and self._facts().items() <= sampled.info.items()
+      and np.array_equal(
+        sampled.truth_u8,
+        views.object(request.object_id, request.target_views)["image"],
+      )
     )
 
   def _write(self, views, request, images_u8, seconds, samples_dir):
     given = views.object(request.object_id, request.input_views)
     truth = views.object(request.object_id, request.target_views)
     sample_io.write_sample(
-        samples_dir,
-        sample_io.Sampled(
-            object_id=request.object_id,
-            images_u8=images_u8,
-            world_from_cam=truth["world_from_cam"],
-            K=truth["K"],
-            view=np.array(request.target_views, np.int32),
-            input_images_u8=given["image"],
-            input_world_from_cam=given["world_from_cam"],
-            input_K=given["K"],
-            input_view=np.array(request.input_views, np.int32),
-            truth_u8=truth["image"],
-            info={**self._facts(), "seconds_per_view": seconds},
-        ),
+      samples_dir,
+      sample_io.Sampled(
+        object_id=request.object_id,
+        images_u8=images_u8,
+        world_from_cam=truth["world_from_cam"],
+        K=truth["K"],
+        view=np.array(request.target_views, np.int32),
+        input_images_u8=given["image"],
+        input_world_from_cam=given["world_from_cam"],
+        input_K=given["K"],
+        input_view=np.array(request.input_views, np.int32),
+        truth_u8=truth["image"],
+        info={**self._facts(), "seconds_per_view": seconds},
+      ),
     )
 
 

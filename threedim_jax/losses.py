@@ -16,19 +16,18 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Key, UInt8
 
+from threedim_jax import NUM_LOGSNR_BINS
 from threedim_jax.cameras import Camera
 from threedim_jax.denoise import DenoiseFn, mask_view
 from threedim_jax.diffusion import (
-    alpha_sigma,
-    expand,
-    logsnr_bin,
-    logsnr_schedule_cosine,
-    q_sample,
-    x0_from_eps,
+  alpha_sigma,
+  expand,
+  logsnr_bin,
+  logsnr_schedule_cosine,
+  q_sample,
+  x0_from_eps,
 )
 from threedim_jax.pixels import from_u8
-
-NUM_LOGSNR_BINS = 8
 
 
 @no_type_check  # see Camera
@@ -40,6 +39,17 @@ class PairBatch:
   target_view: UInt8[Array, "B H W 3"]
   cond_cam: Camera
   target_cam: Camera
+
+
+def batch_shapes(resolution: int, batch_size: int) -> PairBatch:
+  """A batch as shapes only, to trace and compile with."""
+  shape = jax.ShapeDtypeStruct
+  view = shape((batch_size, resolution, resolution, 3), jnp.uint8)
+  camera = Camera(
+    shape((batch_size, 4, 4), jnp.float32),
+    shape((batch_size, 3, 3), jnp.float32),
+  )
+  return PairBatch(view, view, camera, camera)
 
 
 @no_type_check  # see Camera
@@ -55,7 +65,7 @@ class Noised:
 
 
 def draw_noise(
-    batch: PairBatch, rng: Key[Array, ""], uncond_fraction: float
+  batch: PairBatch, rng: Key[Array, ""], uncond_fraction: float
 ) -> Noised:
   """Draws t, eps and the unconditional mask, each per example."""
   rng_t, rng_eps, rng_mask, rng_cond = jax.random.split(rng, 4)
@@ -65,37 +75,37 @@ def draw_noise(
   eps = jax.random.normal(rng_eps, x0.shape)
   cond_mask = jax.random.uniform(rng_mask, (B,)) >= uncond_fraction
   return Noised(
-      z_t=q_sample(x0, eps, expand(logsnr, x0)),
-      eps=eps,
-      logsnr=logsnr,
-      cond_view=mask_view(
-          cond_view, cond_mask, jax.random.normal(rng_cond, x0.shape)
-      ),
-      cond_mask=cond_mask,
+    z_t=q_sample(x0, eps, expand(logsnr, x0)),
+    eps=eps,
+    logsnr=logsnr,
+    cond_view=mask_view(
+      cond_view, cond_mask, jax.random.normal(rng_cond, x0.shape)
+    ),
+    cond_mask=cond_mask,
   )
 
 
 def predict(
-    denoise_fn: DenoiseFn, batch: PairBatch, noised: Noised
+  denoise_fn: DenoiseFn, batch: PairBatch, noised: Noised
 ) -> Float[Array, "B H W 3"]:
   """eps_hat for a draw of `draw_noise`."""
   return denoise_fn(
-      noised.z_t,
-      noised.logsnr,
-      noised.cond_view,
-      batch.cond_cam,
-      batch.target_cam,
-      noised.cond_mask,
+    noised.z_t,
+    noised.logsnr,
+    noised.cond_view,
+    batch.cond_cam,
+    batch.target_cam,
+    noised.cond_mask,
   )
 
 
 def diffusion_loss(
-    denoise_fn: DenoiseFn,
-    batch: PairBatch,
-    rng: Key[Array, ""],
-    *,
-    prediction: str,
-    uncond_fraction: float,
+  denoise_fn: DenoiseFn,
+  batch: PairBatch,
+  rng: Key[Array, ""],
+  *,
+  prediction: str,
+  uncond_fraction: float,
 ) -> tuple[Float[Array, ""], dict[str, Array]]:
   """Mean squared error of the prediction over pixels and examples.
 
@@ -117,16 +127,16 @@ def diffusion_loss(
     # eps_hat - eps = alpha (v_hat - v) for one and the same z_t.
     error = error / jnp.square(alpha_sigma(noised.logsnr)[0])
   bins = jax.nn.one_hot(
-      logsnr_bin(noised.logsnr, NUM_LOGSNR_BINS), NUM_LOGSNR_BINS
+    logsnr_bin(noised.logsnr, NUM_LOGSNR_BINS), NUM_LOGSNR_BINS
   )
   aux = {"bin_sum": error @ bins, "bin_count": jnp.sum(bins, axis=0)}
   return jnp.mean(error), aux
 
 
 def denoised_grid(
-    denoise_fn: DenoiseFn,
-    batch: PairBatch,
-    rng: Key[Array, ""],
+  denoise_fn: DenoiseFn,
+  batch: PairBatch,
+  rng: Key[Array, ""],
 ) -> Float[Array, "B 4 H W 3"]:
   """Columns conditioning | noisy | x0_hat | target, in [-1, 1], to look at."""
   noised = draw_noise(batch, rng, uncond_fraction=0.0)

@@ -26,10 +26,10 @@ from threedim_jax.timings import add_timings
 _CONFIG = config_check.define_config_flag()
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of this run.")
 _MODE = flags.DEFINE_enum(
-    "mode", "train", ["train", "sample", "evaluate"], "What to do."
+  "mode", "train", ["train", "sample", "evaluate"], "What to do."
 )
 _DRY_RUN = flags.DEFINE_bool(
-    "dry_run", False, "Print configuration, parameters and cost, then exit."
+  "dry_run", False, "Print configuration, parameters and cost, then exit."
 )
 
 
@@ -47,45 +47,49 @@ def use_compilation_cache() -> None:
 
 
 def run(config, workdir: epath.Path, mode: str) -> None:
-  """Dispatches to the mode; each imports only what it needs.
+  """Runs a mode, notes how long it took, and renews the report.
 
   Raises:
     UserError: bad input; where it can be seen beforehand, nothing is written.
   """
   if mode != "train" and not (workdir / "checkpoints").exists():
     raise UserError(
-        f"{workdir} holds no trained model to {mode} with; train it first:"
-        " the same command with --mode=train"
+      f"{workdir} holds no trained model to {mode} with; train it first:"
+      " the same command with --mode=train"
     )
-  config_check.check_workdir(
-      workdir, config.to_dict(), is_primary=jax.process_index() == 0
-  )
+  config_check.check_workdir(workdir, config.to_dict(), write=False)
   start = time.monotonic()
   try:
-    if mode == "train":
-      from threedim_jax.train import train_and_evaluate
-
-      train_and_evaluate(config, workdir)
-    elif mode == "sample":
-      from threedim_jax.sample import sample
-
-      sample(config, workdir)
-    else:
-      from threedim_jax.evaluate import evaluate
-
-      evaluate(config, workdir)
+    try:
+      dispatch(config, workdir, mode)
+    except SystemExit:  # stopped by a signal: its time counts as well
+      add_timings(workdir, {mode: time.monotonic() - start})
+      raise
+    add_timings(workdir, {mode: time.monotonic() - start})
+    print(f"report: {write_report(workdir)}")
   except Exception as e:
     if not is_full_disk(e):
       raise
     raise UserError(
-        f"the disk of {workdir} is full; free some space and run the same"
-        " command again: it goes on from the last complete checkpoint or view"
+      f"the disk of {workdir} is full; free some space and run the same"
+      " command again: it goes on from the last complete checkpoint or view"
     ) from e
-  finally:  # the time of a run that was cut short counts as well
-    if jax.process_index() == 0:
-      add_timings(workdir, {mode: time.monotonic() - start})
-  if jax.process_index() == 0:
-    print(f"report: {write_report(workdir)}")
+
+
+def dispatch(config, workdir: epath.Path, mode: str) -> None:
+  """Each mode imports only what it needs."""
+  if mode == "train":
+    from threedim_jax.train import train_and_evaluate
+
+    train_and_evaluate(config, workdir)
+  elif mode == "sample":
+    from threedim_jax.sample import sample
+
+    sample(config, workdir)
+  else:
+    from threedim_jax.evaluate import evaluate
+
+    evaluate(config, workdir)
 
 
 def main(argv: list[str]) -> None:

@@ -38,8 +38,8 @@ def load_pretrained(name: str, target: PyTree) -> PyTree:
   """
   if name not in SHA256:
     raise UserError(
-        f"train.init_from={name!r} names no weights that ship with"
-        f" threedim_jax; there are: {', '.join(SHA256)}"
+      f"train.init_from={name!r} names no weights that ship with"
+      f" threedim_jax; there are: {', '.join(SHA256)}"
     )
   path = WEIGHTS_DIR / f"{name}.msgpack"
   data = path.read_bytes()

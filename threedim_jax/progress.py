@@ -35,7 +35,7 @@ class _LogBar:
   """The same two methods as a rich bar, printed as plain lines."""
 
   def __init__(
-      self, description: str, total: float | int | None, done: float | int
+    self, description: str, total: float | int | None, done: float | int
   ):
     self.description, self.total = description, total
     self.completed, self._done_before = done, done
@@ -54,7 +54,10 @@ class _LogBar:
     if self.total:
       fraction = self.completed / self.total
       parts.append(f"{self.completed:g}/{self.total:g} ({fraction:.0%})")
-      now, left = self.completed - self._done_before, self.total - self.completed
+      now, left = (
+        self.completed - self._done_before,
+        self.total - self.completed,
+      )
       if now > 0 and left > 0:
         parts.append(f"{elapsed / now * left:.0f}s left")
     parts.append(f"{elapsed:.0f}s elapsed")
@@ -78,22 +81,21 @@ class _LogBar:
 
 
 class _RichBar:
-
   def __init__(
-      self, description: str, total: float | int | None, done: float | int
+    self, description: str, total: float | int | None, done: float | int
   ):
     self._progress = rich.progress.Progress(
-        rich.progress.SpinnerColumn(),
-        rich.progress.TextColumn("{task.description}"),
-        rich.progress.BarColumn(),
-        rich.progress.MofNCompleteColumn(),
-        rich.progress.TimeElapsedColumn(),
-        rich.progress.TimeRemainingColumn(),
-        rich.progress.TextColumn("{task.fields[note]}"),
-        console=console(),
+      rich.progress.SpinnerColumn(),
+      rich.progress.TextColumn("{task.description}"),
+      rich.progress.BarColumn(),
+      rich.progress.MofNCompleteColumn(),
+      rich.progress.TimeElapsedColumn(),
+      rich.progress.TimeRemainingColumn(),
+      rich.progress.TextColumn("{task.fields[note]}"),
+      console=console(),
     )
     self._task = self._progress.add_task(
-        description, total=total, completed=done, note=""
+      description, total=total, completed=done, note=""
     )
 
   def advance(self, amount: float | int = 1, note: str = "") -> None:
@@ -109,7 +111,7 @@ class _RichBar:
 
 
 def bar(
-    description: str, total: float | int | None = None, done: float | int = 0
+  description: str, total: float | int | None = None, done: float | int = 0
 ):
   """A context manager whose value has `advance(amount=1, note="")`.
 

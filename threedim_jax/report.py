@@ -16,7 +16,13 @@ from etils import epath
 import rich
 import rich.table
 
-from threedim_jax import LOGSNR_MAX, LOGSNR_MIN, progress, sample_io
+from threedim_jax import (
+  LOGSNR_MAX,
+  LOGSNR_MIN,
+  NUM_LOGSNR_BINS,
+  progress,
+  sample_io,
+)
 from threedim_jax.curves import loss_curve
 from threedim_jax.errors import UserError, exit_with_message
 from threedim_jax.run_files import EVAL_LOSS, TRAIN_LOSS, Run, read_run
@@ -31,9 +37,8 @@ __all__ = ["summary_table", "write_report", "write_viewer"]
 
 MAX_OBJECTS = 8  # with all their frames; a page of hundreds would not open
 MAX_GRIDS = 4
-NUM_LOGSNR_BINS = 8
 PIXELATE_BELOW = 400  # pixels: narrower grids are shown with square pixels
-HEADLINES = {"psnr": "PSNR", "ssim_skimage7": "SSIM (7x7)"}
+HEADLINES = {"psnr_u8": "PSNR", "ssim_skimage7": "SSIM (7x7)"}
 LOWER_IS_BETTER = ("lpips", "fid", "fd", "kid", "kd")
 
 
@@ -116,10 +121,12 @@ def _summary(run: Run) -> str:
       f" {run.folders[0].parent.name}/."
     )
   rows = _score_rows(run)
-  if "psnr" in rows.get("model", {}):
-    text = f"On held-out objects PSNR is {rows['model']['psnr']:.2f} dB"
-    if "psnr" in rows.get("copy input", {}):
-      text += f"; copying the input gives {rows['copy input']['psnr']:.2f} dB"
+  if "psnr_u8" in rows.get("model", {}):
+    text = f"On held-out objects PSNR is {rows['model']['psnr_u8']:.2f} dB"
+    if "psnr_u8" in rows.get("copy input", {}):
+      text += (
+        f"; copying the input gives {rows['copy input']['psnr_u8']:.2f} dB"
+      )
     sentences.append(text + ".")
   return " ".join(sentences) or "Nothing has been run in this folder yet."
 

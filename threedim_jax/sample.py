@@ -7,6 +7,7 @@ Everything lands in `<workdir>/samples/<object>/`, see `sample_io`.
 
 from etils import epath
 from ml_collections import ConfigDict
+import numpy as np
 
 from threedim_jax import progress, sample_io, viz
 from threedim_jax.errors import UserError
@@ -15,10 +16,12 @@ from threedim_jax.generate import Generator, Request, by_shape, spread
 from threedim_jax.report import write_viewer
 from threedim_jax.view_source import Views, open_views
 
-
 # One turn of SRN's test spiral (251 views in 3.2 turns): poses within it are
 # neighbours, so that the generated views play as a smooth orbit.
 TURN_VIEWS = 78
+
+NUM_TOGETHER = 4  # objects in the pictures beside the report
+SHOW_FPS = 6
 
 
 def one_turn(count: int, middle: int) -> range:
@@ -29,13 +32,13 @@ def one_turn(count: int, middle: int) -> range:
 
 def requests_of(config: ConfigDict, views: Views) -> list[Request]:
   """The chosen objects, seen along one turn of their poses."""
-  object_ids = config.sample.objects or views.object_ids[
-      : config.sample.num_objects
-  ]
+  object_ids = (
+    config.sample.objects or views.object_ids[: config.sample.num_objects]
+  )
   if config.sample.num_input_views < 1:
     raise UserError(
-        "sample.num_input_views must be at least 1, not"
-        f" {config.sample.num_input_views}"
+      "sample.num_input_views must be at least 1, not"
+      f" {config.sample.num_input_views}"
     )
   requests = []
   for object_id in object_ids:
@@ -48,8 +51,8 @@ def requests_of(config: ConfigDict, views: Views) -> list[Request]:
     wanted = spread(turn, config.sample.num_views)
     if not wanted:
       raise UserError(
-          f"object '{object_id}' has {count} views, and sample.num_input_views"
-          f" = {config.sample.num_input_views} leaves none to generate"
+        f"object '{object_id}' has {count} views, and sample.num_input_views"
+        f" = {config.sample.num_input_views} leaves none to generate"
       )
     requests.append(Request(object_id, given, wanted))
   return requests
@@ -59,21 +62,36 @@ def sample(config: ConfigDict, workdir: epath.PathLike) -> list[epath.Path]:
   """Samples and shows; returns the folders of the objects."""
   workdir = epath.Path(workdir)
   views = open_views(
-      config.data.data_dir, config.data.name, config.data.config, "test",
-      resolution=config.data.resolution,
+    config.data.data_dir,
+    config.data.name,
+    config.data.config,
+    "test",
+    resolution=config.data.resolution,
   )
   requests = requests_of(config, views)
   generator = Generator(config, workdir)
   folders = []
   for group in by_shape(requests):
     folders += generator.run(
-        views, group, workdir / "samples", batch_size=config.sample.batch_size
+      views, group, workdir / "samples", batch_size=config.sample.batch_size
     )
   with progress.bar("write pictures", total=len(folders)) as bar:
     for folder in folders:
       show(folder)
       bar.advance()
+  show_together(workdir, folders[:NUM_TOGETHER])
   return folders
+
+
+def show_together(workdir: epath.Path, folders: list[epath.Path]) -> None:
+  """A few objects side by side, turning, as GIF, MP4 and a grid."""
+  samples = [sample_io.read_sample(folder) for folder in folders]
+  length = min(len(s.images_u8) for s in samples)
+  side_by_side = np.concatenate([s.images_u8[:length] for s in samples], axis=2)
+  viz.write_gif(workdir / "orbits.gif", side_by_side, fps=SHOW_FPS)
+  viz.write_mp4(workdir / "orbits.mp4", side_by_side, fps=SHOW_FPS)
+  grid = [[s.input_images_u8[0], *s.images_u8[:length]] for s in samples]
+  viz.write_png(workdir / "views.png", viz.image_grid(grid, min_side=96))
 
 
 def show(folder: epath.Path) -> None:

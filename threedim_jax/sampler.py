@@ -25,11 +25,11 @@ from jaxtyping import Array, Bool, Float, Int, Key
 from threedim_jax.cameras import Camera
 from threedim_jax.denoise import DenoiseFn
 from threedim_jax.diffusion import (
-    expand,
-    guide,
-    logsnr_schedule_cosine,
-    q_posterior,
-    x0_from_eps,
+  expand,
+  guide,
+  logsnr_schedule_cosine,
+  q_posterior,
+  x0_from_eps,
 )
 
 # "stochastic" is 3DiM; "first" always looks at the first given view, the naive
@@ -50,14 +50,14 @@ class Bank:
     """Fills the next slot."""
     put = lambda a, x: a.at[:, self.num_valid].set(x)
     return Bank(
-        views=put(self.views, view),
-        cams=jax.tree.map(put, self.cams, cam),
-        num_valid=self.num_valid + 1,
+      views=put(self.views, view),
+      cams=jax.tree.map(put, self.cams, cam),
+      num_valid=self.num_valid + 1,
     )
 
 
 def make_bank(
-    views: Float[Array, "B k H W 3"], cams: Camera, capacity: int
+  views: Float[Array, "B k H W 3"], cams: Camera, capacity: int
 ) -> Bank:
   """A bank of `capacity` slots holding the k >= 1 given views."""
   k = views.shape[1]
@@ -65,9 +65,7 @@ def make_bank(
     raise ValueError(f"{k} given views do not fit a bank of {capacity}")
   # Empty slots repeat the last given view: they are never drawn, and a
   # singular camera would only confuse whoever looks at the array.
-  pad = lambda a: jnp.concatenate(
-      [a] + [a[:, -1:]] * (capacity - k), axis=1
-  )
+  pad = lambda a: jnp.concatenate([a] + [a[:, -1:]] * (capacity - k), axis=1)
   return Bank(pad(views), jax.tree.map(pad, cams), jnp.int32(k))
 
 
@@ -84,10 +82,10 @@ class _StepInputs:
 
 
 def draw_cond_index(
-    rngs: Key[Array, " B"],
-    num_sample_steps: int,
-    num_valid: Int[Array, ""],
-    conditioning: str,
+  rngs: Key[Array, " B"],
+  num_sample_steps: int,
+  num_valid: Int[Array, ""],
+  conditioning: str,
 ) -> Int[Array, "T B"]:
   """The bank slot that each step of each element looks at."""
   if conditioning not in CONDITIONINGS:
@@ -102,31 +100,39 @@ def _normal(rngs: Key[Array, " B"], shape) -> Array:
   return jax.vmap(lambda rng: jax.random.normal(rng, shape))(rngs)
 
 
-def _guided_eps(denoise_fn, z_t, logsnr, cond_view, cond_cam, target_cam,
-                noise, guidance_weight):
+def _guided_eps(
+  denoise_fn,
+  z_t,
+  logsnr,
+  cond_view,
+  cond_cam,
+  target_cam,
+  noise,
+  guidance_weight,
+):
   """Conditional and unconditional noise estimates in one batch, combined."""
   B = z_t.shape[0]
   twice = lambda a: jnp.concatenate([a, a])
   eps = denoise_fn(
-      twice(z_t),
-      twice(logsnr),
-      jnp.concatenate([cond_view, noise]),
-      jax.tree.map(twice, cond_cam),
-      jax.tree.map(twice, target_cam),
-      jnp.arange(2 * B) < B,
+    twice(z_t),
+    twice(logsnr),
+    jnp.concatenate([cond_view, noise]),
+    jax.tree.map(twice, cond_cam),
+    jax.tree.map(twice, target_cam),
+    jnp.arange(2 * B) < B,
   )
   return guide(eps[:B], eps[B:], guidance_weight)
 
 
 def sample_view(
-    denoise_fn: DenoiseFn,
-    rngs: Key[Array, " B"],
-    bank: Bank,
-    target_cam: Camera,
-    *,
-    num_sample_steps: int,
-    guidance_weight: Float[Array, ""] | float,
-    conditioning: str = "stochastic",
+  denoise_fn: DenoiseFn,
+  rngs: Key[Array, " B"],
+  bank: Bank,
+  target_cam: Camera,
+  *,
+  num_sample_steps: int,
+  guidance_weight: Float[Array, ""] | float,
+  conditioning: str = "stochastic",
 ) -> Float[Array, "B H W 3"]:
   """Generates one view for every batch element by ancestral sampling.
 
@@ -147,15 +153,15 @@ def sample_view(
   rngs_init, rngs_index, rngs_steps = split
   logsnr = logsnr_schedule_cosine(jnp.linspace(1.0, 0.0, num_sample_steps + 1))
   xs = _StepInputs(
-      logsnr_t=logsnr[:-1],
-      logsnr_s=logsnr[1:],
-      is_last=jnp.arange(num_sample_steps) == num_sample_steps - 1,
-      cond_index=draw_cond_index(
-          rngs_index, num_sample_steps, bank.num_valid, conditioning
-      ),
-      rngs=jax.vmap(
-          lambda rng: jax.random.split(rng, num_sample_steps), out_axes=1
-      )(rngs_steps),
+    logsnr_t=logsnr[:-1],
+    logsnr_s=logsnr[1:],
+    is_last=jnp.arange(num_sample_steps) == num_sample_steps - 1,
+    cond_index=draw_cond_index(
+      rngs_index, num_sample_steps, bank.num_valid, conditioning
+    ),
+    rngs=jax.vmap(
+      lambda rng: jax.random.split(rng, num_sample_steps), out_axes=1
+    )(rngs_steps),
   )
   rows = jnp.arange(B)
 
@@ -163,14 +169,14 @@ def sample_view(
     rngs_noise = jax.vmap(jax.random.split, out_axes=1)(x.rngs)
     logsnr_t = jnp.full((B,), x.logsnr_t)
     eps_hat = _guided_eps(
-        denoise_fn,
-        z_t,
-        logsnr_t,
-        bank.views[rows, x.cond_index],
-        jax.tree.map(lambda a: a[rows, x.cond_index], bank.cams),
-        target_cam,
-        _normal(rngs_noise[0], image_shape),
-        guidance_weight,
+      denoise_fn,
+      z_t,
+      logsnr_t,
+      bank.views[rows, x.cond_index],
+      jax.tree.map(lambda a: a[rows, x.cond_index], bank.cams),
+      target_cam,
+      _normal(rngs_noise[0], image_shape),
+      guidance_weight,
     )
     x0_hat = x0_from_eps(z_t, eps_hat, expand(logsnr_t, z_t))
     x0_hat = jnp.clip(x0_hat, -1.0, 1.0)
@@ -183,32 +189,34 @@ def sample_view(
   return jnp.clip(z_0, -1.0, 1.0)
 
 
-def view_keys(rngs: Key[Array, " B"], index: Int[Array, ""]) -> Key[Array, " B"]:
+def view_keys(
+  rngs: Key[Array, " B"], index: Int[Array, ""]
+) -> Key[Array, " B"]:
   """Keys of the index-th generated view: the same fused or one by one."""
   return jax.vmap(lambda rng: jax.random.fold_in(rng, index))(rngs)
 
 
 def sample_next(
-    denoise_fn: DenoiseFn,
-    rngs: Key[Array, " B"],
-    bank: Bank,
-    target_cam: Camera,
-    index: Int[Array, ""],
-    **options,
+  denoise_fn: DenoiseFn,
+  rngs: Key[Array, " B"],
+  bank: Bank,
+  target_cam: Camera,
+  index: Int[Array, ""],
+  **options,
 ) -> Bank:
   """Generates the index-th view and adds it to the bank."""
   view = sample_view(
-      denoise_fn, view_keys(rngs, index), bank, target_cam, **options
+    denoise_fn, view_keys(rngs, index), bank, target_cam, **options
   )
   return bank.append(view, target_cam)
 
 
 def sample_orbit(
-    denoise_fn: DenoiseFn,
-    rngs: Key[Array, " B"],
-    bank: Bank,
-    target_cams: Camera,
-    **options,
+  denoise_fn: DenoiseFn,
+  rngs: Key[Array, " B"],
+  bank: Bank,
+  target_cams: Camera,
+  **options,
 ) -> Float[Array, "B N H W 3"]:
   """Generates N views one after another, all in one program.
 
@@ -229,8 +237,8 @@ def sample_orbit(
   num_given = 1 if traced else int(bank.num_valid)
   if capacity < num_given + num_targets:
     raise ValueError(
-        f"a bank of {capacity} slots, {num_given} of them filled, has no room"
-        f" for {num_targets} more views"
+      f"a bank of {capacity} slots, {num_given} of them filled, has no room"
+      f" for {num_targets} more views"
     )
 
   def step(bank, x):

@@ -24,13 +24,13 @@ MIN_SIZE_TO_SHARD = 2**14
 def make_mesh(data: int, fsdp: int) -> Mesh:
   """A mesh over all devices; data = -1 takes what fsdp leaves."""
   num_devices = jax.device_count()
-  if data == -1:
+  if data == -1 and fsdp > 0:
     data = num_devices // fsdp
   if fsdp < 1 or data * fsdp != num_devices:
     raise UserError(
-        f"mesh.data x mesh.fsdp = {data} x {fsdp} does not cover the"
-        f" {num_devices} devices; set mesh.data=-1 and mesh.fsdp to a divisor"
-        f" of {num_devices}"
+      f"mesh.data x mesh.fsdp = {data} x {fsdp} does not cover the"
+      f" {num_devices} devices; set mesh.data=-1 and mesh.fsdp to a divisor"
+      f" of {num_devices}"
     )
   return jax.make_mesh((data, fsdp), AXES, axis_types=(AxisType.Auto,) * 2)
 
@@ -56,7 +56,7 @@ def _spec(shape: tuple[int, ...], num_shards: int) -> PartitionSpec:
 def state_sharding(mesh: Mesh, shapes: PyTree) -> PyTree:
   """Shardings of a train state, or any tree, from its `eval_shape`."""
   return jax.tree.map(
-      lambda x: NamedSharding(mesh, _spec(x.shape, mesh.shape["fsdp"])), shapes
+    lambda x: NamedSharding(mesh, _spec(x.shape, mesh.shape["fsdp"])), shapes
   )
 
 
@@ -64,6 +64,6 @@ def put_batch(batch: PyTree, mesh: Mesh) -> PyTree:
   """This process's slice of the batch -> one global array per leaf."""
   sharding = batch_sharding(mesh)
   return jax.tree.map(
-      lambda x: jax.make_array_from_process_local_data(sharding, np.asarray(x)),
-      batch,
+    lambda x: jax.make_array_from_process_local_data(sharding, np.asarray(x)),
+    batch,
   )

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """SIGTERM as a request: finish the step, save, leave with exit code 75.
 
-  with StopSignal() as stop:
-    while not stop.received:
-      ...
+with StopSignal() as stop:
+  while not stop.received:
+    ...
 """
 
 import signal

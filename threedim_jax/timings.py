@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Seconds per stage of a run, summed over restarts, in `timings.json`.
 
-  add_timings(workdir, {"train": 12.5})
-  python -m threedim_jax.timings --workdir W install=60 data=20
+add_timings(workdir, {"train": 12.5})
+python -m threedim_jax.timings --workdir W install=60 data=20
 """
 
 import argparse
@@ -16,12 +16,20 @@ from etils import epath
 def add_timings(workdir: epath.PathLike, seconds: Mapping[str, float]) -> None:
   """Adds to what the workdir's earlier runs took."""
   path = epath.Path(workdir) / "timings.json"
-  total = json.loads(path.read_text()) if path.exists() else {}
+  total = _read(path)
   for stage, value in seconds.items():
     total[stage] = round(total.get(stage, 0.0) + value, 1)
   temporary = path.with_name(".timings.json.tmp")
   temporary.write_text(json.dumps(total, indent=2))
   temporary.replace(path)
+
+
+def _read(path: epath.Path) -> dict[str, float]:
+  """{} where there is no file, or one that is damaged: these are only times."""
+  try:
+    return json.loads(path.read_text()) if path.exists() else {}
+  except ValueError:
+    return {}
 
 
 def main() -> None:

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The training loop: `train_and_evaluate` reads top to bottom.
 
-  train_and_evaluate(config, workdir)   # run it again to resume
+train_and_evaluate(config, workdir)   # run it again to resume
 """
 
 from absl import logging
@@ -15,48 +15,45 @@ import numpy as np
 from threedim_jax import progress, viz
 from threedim_jax.cameras import Camera
 from threedim_jax.checkpoint import Checkpointer
-from threedim_jax.config_check import free_space
+from threedim_jax.config_check import check_workdir, free_space
 from threedim_jax.errors import EXIT_PREEMPTED, UserError
 from threedim_jax.from_config import (
-    make_eval_step,
-    make_init_fn,
-    make_loss_fn,
-    make_tx,
+  make_eval_step,
+  make_init_fn,
+  make_loss_fn,
+  make_tx,
 )
 from threedim_jax.input_pipeline import eval_batches, train_iterator
-from threedim_jax.losses import PairBatch
+from threedim_jax.losses import PairBatch, batch_shapes
 from threedim_jax.optim import ema_decay
 from threedim_jax.pixels import to_u8
 from threedim_jax.pretrained import load_pretrained
 from threedim_jax.sharding import (
-    batch_sharding,
-    make_mesh,
-    put_batch,
-    replicated,
-    state_sharding,
+  batch_sharding,
+  make_mesh,
+  put_batch,
+  replicated,
+  state_sharding,
 )
 from threedim_jax.stop_signal import StopSignal
 from threedim_jax.train_state import TrainState, create_train_state
 from threedim_jax.train_step import make_train_step, num_microbatches
 from threedim_jax.view_source import open_views
 from threedim_jax.writers import (
-    create_writer,
-    metric_writers,
-    periodic_actions,
-    truncate_metrics,
+  create_writer,
+  metric_writers,
+  periodic_actions,
+  truncate_metrics,
 )
-
-# Pairs shown in a sample grid.
-GRID_ROWS = 4
 
 
 def to_pair_batch(batch: dict) -> PairBatch:
   """A batch of the input pipeline as the losses take it."""
   return PairBatch(
-      cond_view=batch["cond_view"],
-      target_view=batch["target_view"],
-      cond_cam=Camera(**batch["cond_cam"]),
-      target_cam=Camera(**batch["target_cam"]),
+    cond_view=batch["cond_view"],
+    target_view=batch["target_view"],
+    cond_cam=Camera(**batch["cond_cam"]),
+    target_cam=Camera(**batch["target_cam"]),
   )
 
 
@@ -64,7 +61,7 @@ def summarize(prefix: str, metrics: list[dict[str, np.ndarray]]) -> dict:
   """Means over steps, and the loss of every log-SNR bin that was hit."""
   mean = lambda k: float(np.mean([m[k] for m in metrics]))
   scalars = {
-      f"{prefix}/{k}": mean(k) for k in ("loss", "grad_norm") if k in metrics[0]
+    f"{prefix}/{k}": mean(k) for k in ("loss", "grad_norm") if k in metrics[0]
   }
   sums = np.sum([m["bin_sum"] for m in metrics], axis=0)
   counts = np.sum([m["bin_count"] for m in metrics], axis=0)
@@ -81,7 +78,7 @@ def evaluate_loss(eval_step, params, batches, rng) -> tuple[dict, np.ndarray]:
     metrics, grid = eval_step(params, batch, jax.random.fold_in(rng, i))
     results.append(jax.device_get(metrics))
     if i == 0:
-      first_grid = viz.denoise_grid(to_u8(jax.device_get(grid[:GRID_ROWS])))
+      first_grid = viz.denoise_grid(to_u8(jax.device_get(grid)))
   return summarize("eval", results), first_grid
 
 
@@ -91,9 +88,9 @@ def _check_finite(metrics: dict, step: int, workdir) -> dict:
   for name in ("loss", "grad_norm"):
     if not np.isfinite(metrics[name]):
       raise UserError(
-          f"{name} is {metrics[name]} at step {step}; the last checkpoint in"
-          f" {workdir} is from before and good. Lower optim.learning_rate, or"
-          " lengthen optim.warmup_examples, in a new workdir."
+        f"{name} is {metrics[name]} at step {step}; the last checkpoint in"
+        f" {workdir} is from before and good. Lower optim.learning_rate, or"
+        " lengthen optim.warmup_examples, in a new workdir."
       )
   return metrics
 
@@ -101,16 +98,14 @@ def _check_finite(metrics: dict, step: int, workdir) -> dict:
 def fresh_state(config, shapes, shardings, create, rng) -> TrainState:
   """Step zero: random parameters, or those of `train.init_from`."""
   if config.train.init_from is None:
-    return jax.block_until_ready(
-        jax.jit(create, out_shardings=shardings)(rng)
-    )
+    return jax.block_until_ready(jax.jit(create, out_shardings=shardings)(rng))
   params = jax.device_put(
-      load_pretrained(config.train.init_from, shapes.params), shardings.params
+    load_pretrained(config.train.init_from, shapes.params), shardings.params
   )
   tx = make_tx(config)
   return jax.jit(
-      lambda params: create_train_state(lambda _: params, tx, rng),
-      out_shardings=shardings,
+    lambda params: create_train_state(lambda _: params, tx, rng),
+    out_shardings=shardings,
   )(params)
 
 
@@ -128,19 +123,22 @@ def train_and_evaluate(config: ConfigDict, workdir: epath.PathLike) -> None:
 
   # --- Data -----------------------------------------------------------------
   source = lambda split: open_views(
-      config.data.data_dir, config.data.name, config.data.config, split,
-      resolution=config.data.resolution,
+    config.data.data_dir,
+    config.data.name,
+    config.data.config,
+    split,
+    resolution=config.data.resolution,
   )
   train_views, eval_views = source("train"), source("validation")
 
   # --- Mesh, state shapes, shardings ----------------------------------------
   mesh = make_mesh(config.mesh.data, config.mesh.fsdp)
   parts = num_microbatches(
-      batch_size, config.train.per_device_batch_size, mesh.size
+    batch_size, config.train.per_device_batch_size, mesh.size
   )
   tx = make_tx(config)
   rng_init, rng_train, rng_eval = jax.random.split(
-      jax.random.key(config.seed), 3
+    jax.random.key(config.seed), 3
   )
   init_fn = make_init_fn(config)
   create = lambda rng: create_train_state(init_fn, tx, rng)
@@ -150,31 +148,36 @@ def train_and_evaluate(config: ConfigDict, workdir: epath.PathLike) -> None:
   # The one being written beside those that are kept.
   state_bytes = sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(shapes))
   free_space(workdir, 2 * state_bytes, "checkpoints")
+  if jax.process_index() == 0:
+    check_workdir(workdir, config.to_dict(), write=True)
 
   # --- State: the last checkpoint, else a fresh one --------------------------
   stop = StopSignal()
   with (
-      jax.set_mesh(mesh),
-      stop,
-      Checkpointer(
-          workdir / "checkpoints",
-          save_every_steps=config.train.checkpoint_every_steps,
-          best_metric="eval/loss",
-      ) as checkpointer,
+    jax.set_mesh(mesh),
+    stop,
+    Checkpointer(
+      workdir / "checkpoints",
+      save_every_steps=config.train.checkpoint_every_steps,
+      best_metric="eval/loss",
+    ) as checkpointer,
   ):
-    if (checkpointer.latest_step() or 0) >= num_steps:
-      logging.warning(
-          "%s is trained to step %d, %d were asked for: nothing to do.",
-          workdir, checkpointer.latest_step(), num_steps,
-      )
-      return
     if checkpointer.latest_step() is not None:
       target = jax.tree.map(
-          lambda x, s: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=s),
-          shapes, shardings,
+        lambda x, s: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=s),
+        shapes,
+        shardings,
       )
       with progress.waiting("restore the last checkpoint"):
         state, start_step, _ = checkpointer.restore(target)
+      if start_step >= num_steps:
+        logging.warning(
+          "%s is trained to step %d, %d were asked for: nothing to do.",
+          workdir,
+          start_step,
+          num_steps,
+        )
+        return
     else:
       with progress.waiting("initialise the parameters"):
         state = fresh_state(config, shapes, shardings, create, rng_init)
@@ -182,34 +185,41 @@ def train_and_evaluate(config: ConfigDict, workdir: epath.PathLike) -> None:
 
     # --- Programs -------------------------------------------------------------
     train_step = jax.jit(
-        make_train_step(
-            make_loss_fn(config), tx,
-            ema_decay(config.optim.ema_half_life_examples, batch_size), parts,
-        ),
-        in_shardings=(shardings, batch_sh, rep),
-        out_shardings=(shardings, rep),
-        donate_argnums=0,
+      make_train_step(
+        make_loss_fn(config),
+        tx,
+        ema_decay(config.optim.ema_half_life_examples, batch_size),
+        parts,
+      ),
+      in_shardings=(shardings, batch_sh, rep),
+      out_shardings=(shardings, rep),
+      donate_argnums=0,
     )
     eval_step = jax.jit(
-        make_eval_step(config),
-        in_shardings=(shardings.ema_params, batch_sh, rep),
-        out_shardings=(rep, rep),
+      make_eval_step(config),
+      in_shardings=(shardings.ema_params, batch_sh, rep),
+      out_shardings=(rep, rep),
     )
     put = lambda batch: put_batch(to_pair_batch(batch), mesh)
-    held_out = [
+    with progress.waiting("read the held-out views"):
+      held_out = [
         put(batch)
         for batch in eval_batches(
-            eval_views, batch_size=batch_size,
-            num_batches=config.train.eval_batches, seed=config.seed,
-            process_index=jax.process_index(),
-            process_count=jax.process_count(),
+          eval_views,
+          batch_size=batch_size // parts,
+          num_batches=config.train.eval_batches,
+          seed=config.seed,
+          process_index=jax.process_index(),
+          process_count=jax.process_count(),
         )
-    ]
+      ]
     with progress.waiting("compile the train step"):
-      train_step = train_step.lower(state, held_out[0], rng_train).compile()
+      train_step = train_step.lower(
+        state, batch_shapes(config.data.resolution, batch_size), rng_train
+      ).compile()
     with progress.waiting("compile the evaluation step"):
       eval_step = eval_step.lower(
-          state.ema_params, held_out[0], rng_eval
+        state.ema_params, held_out[0], rng_eval
       ).compile()
 
     # --- Loop: dispatch k, then look at the metrics of k - 1 ------------------
@@ -217,21 +227,25 @@ def train_and_evaluate(config: ConfigDict, workdir: epath.PathLike) -> None:
     writer = create_writer(workdir)
     # Without statistics: they would compile a program for every shape.
     overview = parameter_overview.get_parameter_overview(
-        state.params, include_stats=False
+      state.params, include_stats=False
     )
     writer.write_texts(start_step, {"parameters": f"<pre>{overview}</pre>"})
     report = periodic_actions.ReportProgress(
-        num_train_steps=num_steps, writer=writer
+      num_train_steps=num_steps, writer=writer
     )
     batches = train_iterator(
-        train_views, global_batch_size=batch_size, seed=config.seed,
-        process_index=jax.process_index(), process_count=jax.process_count(),
-        start_step=start_step, num_threads=config.data.num_threads,
+      train_views,
+      global_batch_size=batch_size,
+      seed=config.seed,
+      process_index=jax.process_index(),
+      process_count=jax.process_count(),
+      start_step=start_step,
+      num_threads=config.data.num_threads,
     )
     pending, window = None, []
     with (
-        metric_writers.ensure_flushes(writer),
-        progress.bar("train", total=num_steps, done=start_step) as bar,
+      metric_writers.ensure_flushes(writer),
+      progress.bar("train", total=num_steps, done=start_step) as bar,
     ):
       for step in range(start_step + 1, num_steps + 1):
         state, metrics = train_step(state, put(next(batches)), rng_train)
@@ -253,7 +267,7 @@ def train_and_evaluate(config: ConfigDict, workdir: epath.PathLike) -> None:
         checkpointer.check()
         if due(config.train.eval_every_steps):
           eval_scalars, grid = evaluate_loss(
-              eval_step, state.ema_params, held_out, rng_eval
+            eval_step, state.ema_params, held_out, rng_eval
           )
           writer.write_scalars(step, eval_scalars)
           writer.write_images(step, {"eval/cond_noisy_x0hat_target": grid})
@@ -262,8 +276,11 @@ def train_and_evaluate(config: ConfigDict, workdir: epath.PathLike) -> None:
             window.append(_check_finite(pending, step, workdir))
             pending = None
           checkpointer.save(
-              step, state, config=config.to_dict(), metrics=eval_scalars,
-              force=is_last,
+            step,
+            state,
+            config=config.to_dict(),
+            metrics=eval_scalars,
+            force=is_last,
           )
         bar.advance()
         if stopping:

@@ -24,9 +24,9 @@ class TrainState:
 
 
 def create_train_state(
-    init_fn: Callable[[Key[Array, ""]], PyTree],
-    tx: optax.GradientTransformation,
-    rng: Key[Array, ""],
+  init_fn: Callable[[Key[Array, ""]], PyTree],
+  tx: optax.GradientTransformation,
+  rng: Key[Array, ""],
 ) -> TrainState:
   """Step zero. Run it under `jax.eval_shape` or a jit with shardings."""
   params = init_fn(rng)

@@ -17,26 +17,26 @@ from threedim_jax.train_state import TrainState
 
 # (params, batch, rng) -> (loss, aux)
 LossFn = Callable[
-    [PyTree, PairBatch, Key[Array, ""]], tuple[Array, dict[str, Array]]
+  [PyTree, PairBatch, Key[Array, ""]], tuple[Array, dict[str, Array]]
 ]
 
 
 def num_microbatches(
-    batch_size: int, per_device_batch_size: int | None, num_devices: int
+  batch_size: int, per_device_batch_size: int | None, num_devices: int
 ) -> int:
   """How many parts a global batch is computed in; UserError if uneven."""
   at_once = (per_device_batch_size or 1) * num_devices
   if batch_size % at_once:
     raise UserError(
-        f"train.batch_size={batch_size} is not a multiple of {at_once}:"
-        f" {num_devices} devices x train.per_device_batch_size"
-        f"={per_device_batch_size}; change one of them"
+      f"train.batch_size={batch_size} is not a multiple of {at_once}:"
+      f" {num_devices} devices x train.per_device_batch_size"
+      f"={per_device_batch_size}; change one of them"
     )
   return 1 if per_device_batch_size is None else batch_size // at_once
 
 
 def _accumulated_grads(
-    loss_fn: LossFn, params: PyTree, batch: PairBatch, rng, parts: int
+  loss_fn: LossFn, params: PyTree, batch: PairBatch, rng, parts: int
 ):
   """Mean loss and gradients, summed `aux`, over `parts` micro-batches."""
   grad_fn = jax.value_and_grad(loss_fn, has_aux=True)
@@ -51,7 +51,7 @@ def _accumulated_grads(
     return jax.tree.map(jnp.add, total, result), None
 
   shapes = jax.eval_shape(
-      grad_fn, params, jax.tree.map(lambda x: split(x)[0], batch), rng
+    grad_fn, params, jax.tree.map(lambda x: split(x)[0], batch), rng
   )
   zeros = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
   xs = (jax.tree.map(split, batch), jnp.arange(parts))
@@ -61,10 +61,10 @@ def _accumulated_grads(
 
 
 def make_train_step(
-    loss_fn: LossFn,
-    tx: optax.GradientTransformation,
-    ema_decay: float,
-    parts: int = 1,
+  loss_fn: LossFn,
+  tx: optax.GradientTransformation,
+  ema_decay: float,
+  parts: int = 1,
 ) -> Callable[..., tuple[TrainState, dict[str, Array]]]:
   """Builds `train_step(state, batch, rng) -> (state, metrics)`.
 
@@ -82,18 +82,20 @@ def make_train_step(
   def train_step(state: TrainState, batch: PairBatch, rng):
     rng = jax.random.fold_in(rng, state.step)
     (loss, aux), grads = _accumulated_grads(
-        loss_fn, state.params, batch, rng, parts
+      loss_fn, state.params, batch, rng, parts
     )
     updates, opt_state = tx.update(grads, state.opt_state, state.params)
     params = optax.apply_updates(state.params, updates)
     new_state = TrainState(
-        step=state.step + 1,
-        params=params,
-        ema_params=ema_update(state.ema_params, params, ema_decay),
-        opt_state=opt_state,
+      step=state.step + 1,
+      params=params,
+      ema_params=ema_update(state.ema_params, params, ema_decay),
+      opt_state=opt_state,
     )
     return new_state, {
-        "loss": loss, "grad_norm": optax.tree.norm(grads), **aux,
+      "loss": loss,
+      "grad_norm": optax.tree.norm(grads),
+      **aux,
     }
 
   return train_step

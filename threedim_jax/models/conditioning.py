@@ -15,7 +15,7 @@ from threedim_jax.cameras import Camera, rays_from_camera
 
 
 def posenc_ddpm(
-    t: Float[Array, "*b"], emb_ch: int, max_time: float
+  t: Float[Array, "*b"], emb_ch: int, max_time: float
 ) -> Float[Array, "*b E"]:
   """Sinusoidal embedding of a time in [0, max_time] (DDPM)."""
   half = emb_ch // 2
@@ -25,7 +25,7 @@ def posenc_ddpm(
 
 
 def posenc_nerf(
-    x: Float[Array, "*b C"], min_deg: int, max_deg: int
+  x: Float[Array, "*b C"], min_deg: int, max_deg: int
 ) -> Float[Array, "*b E"]:
   """[x, sin(2^i x), cos(2^i x)], i = min_deg ... max_deg - 1 (NeRF)."""
   scales = jnp.array([2.0**i for i in range(min_deg, max_deg)])
@@ -49,13 +49,13 @@ class _SplitConv(nn.Module):
 
   @nn.compact
   def __call__(
-      self,
-      rays: Float[Array, "B F H W D"],
-      learned: Float[Array, "1 F H W D"] | None,
+    self,
+    rays: Float[Array, "B F H W D"],
+    learned: Float[Array, "1 F H W D"] | None,
   ) -> Float[Array, "B F h w E"]:
     D = rays.shape[-1]
     kernel = self.param(
-        "kernel", nn.initializers.lecun_normal(), (3, 3, D, self.features)
+      "kernel", nn.initializers.lecun_normal(), (3, 3, D, self.features)
     )
     bias = self.param("bias", nn.initializers.zeros, (self.features,))
     bias = rearrange(bias, "e -> 1 1 1 1 e")
@@ -67,11 +67,11 @@ class _SplitConv(nn.Module):
 
   def _conv(self, x, kernel):
     out = jax.lax.conv_general_dilated(
-        rearrange(x, "b f h w d -> (b f) h w d"),
-        kernel,
-        (self.stride, self.stride),
-        "SAME",
-        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+      rearrange(x, "b f h w d -> (b f) h w d"),
+      kernel,
+      (self.stride, self.stride),
+      "SAME",
+      dimension_numbers=("NHWC", "HWIO", "NHWC"),
     )
     return rearrange(out, "(b f) h w d -> b f h w d", b=x.shape[0])
 
@@ -91,11 +91,11 @@ class ConditioningProcessor(nn.Module):
 
   @nn.compact
   def __call__(
-      self,
-      logsnr: Float[Array, "B F"],
-      cameras: Camera,
-      cond_mask: Bool[Array, " B"],
-      hw: tuple[int, int],
+    self,
+    logsnr: Float[Array, "B F"],
+    cameras: Camera,
+    cond_mask: Bool[Array, " B"],
+    hw: tuple[int, int],
   ) -> tuple[Float[Array, "B F E"], list[Float[Array, "B F h w E"]]]:
     logsnr = jnp.clip(logsnr, LOGSNR_MIN, LOGSNR_MAX)
     t = 2.0 * jnp.arctan(jnp.exp(-logsnr / 2.0)) / math.pi
@@ -104,15 +104,15 @@ class ConditioningProcessor(nn.Module):
 
     rays = rays_from_camera(cameras, hw)
     pose_emb = jnp.concatenate(
-        [posenc_nerf(rays.pos, 0, 15), posenc_nerf(rays.dir, 0, 8)], axis=-1
+      [posenc_nerf(rays.pos, 0, 15), posenc_nerf(rays.dir, 0, 8)], axis=-1
     )
     D = pose_emb.shape[-1]
     cond_mask = rearrange(cond_mask, "b -> b 1 1 1 1")
     pose_emb = jnp.where(cond_mask, pose_emb, 0.0)
     learned = self._learned(hw, D)
     pose_embs = [
-        _SplitConv(self.emb_ch, 2**i, name=f"Conv_{i}")(pose_emb, learned)
-        for i in range(self.num_resolutions)
+      _SplitConv(self.emb_ch, 2**i, name=f"Conv_{i}")(pose_emb, learned)
+      for i in range(self.num_resolutions)
     ]
     return logsnr_emb, pose_embs
 

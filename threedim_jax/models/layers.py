@@ -29,9 +29,7 @@ class GroupNorm(nn.Module):
   epsilon: float = 1e-6
 
   @nn.compact
-  def __call__(
-      self, h: Float[Array, "B F H W C"]
-  ) -> Float[Array, "B F H W C"]:
+  def __call__(self, h: Float[Array, "B F H W C"]) -> Float[Array, "B F H W C"]:
     num_channels = h.shape[-1]
     scale = self.param("scale", nn.initializers.ones, (num_channels,))
     bias = self.param("bias", nn.initializers.zeros, (num_channels,))
@@ -39,11 +37,9 @@ class GroupNorm(nn.Module):
     # Summing over H W per channel before grouping keeps the channel axis
     # whole, which XLA:CPU vectorises; nn.GroupNorm is several times slower.
     x = h.astype(jnp.float32)
-    group = lambda m: reduce(
-        m, "b f (g c) -> b f g", "mean", g=self.num_groups
-    )
+    group = lambda m: reduce(m, "b f (g c) -> b f g", "mean", g=self.num_groups)
     ungroup = lambda m: repeat(
-        m, "b f g -> b f (g c)", c=num_channels // self.num_groups
+      m, "b f g -> b f (g c)", c=num_channels // self.num_groups
     )
     mean = group(jnp.mean(x, axis=(2, 3)))
     mean_sq = group(jnp.mean(jnp.square(x), axis=(2, 3)))
@@ -62,7 +58,7 @@ class FiLM(nn.Module):
 
   @nn.compact
   def __call__(
-      self, h: Float[Array, "B F H W C"], emb: Float[Array, "B F H W E"]
+    self, h: Float[Array, "B F H W C"], emb: Float[Array, "B F H W E"]
   ) -> Float[Array, "B F H W C"]:
     emb = nn.Dense(2 * self.features, dtype=self.dtype)(nn.swish(emb))
     scale, shift = jnp.split(emb, 2, axis=-1)
@@ -71,9 +67,7 @@ class FiLM(nn.Module):
 
 def downsample(h: Float[Array, "B F H W C"]) -> Array:
   """2x2 mean."""
-  return reduce(
-      h, "b f (h y) (w x) c -> b f h w c", "mean", y=2, x=2
-  )
+  return reduce(h, "b f (h y) (w x) c -> b f h w c", "mean", y=2, x=2)
 
 
 def upsample(h: Float[Array, "B F H W C"]) -> Array:
@@ -99,11 +93,11 @@ class ResnetBlock(nn.Module):
 
   @nn.compact
   def __call__(
-      self,
-      h_in: Float[Array, "B F H W C"],
-      emb: Float[Array, "B F h w E"],
-      *,
-      train: bool,
+    self,
+    h_in: Float[Array, "B F H W C"],
+    emb: Float[Array, "B F h w E"],
+    *,
+    train: bool,
   ) -> Float[Array, "B F h w C2"]:
     features = self.features or h_in.shape[-1]
     resample = _RESAMPLE[self.resample]
@@ -113,7 +107,7 @@ class ResnetBlock(nn.Module):
     h = nn.swish(FiLM(features, self.dtype)(GroupNorm()(h), emb))
     h = nn.Dropout(self.dropout)(h, deterministic=not train)
     h = nn.Conv(
-        features, (3, 3), dtype=self.dtype, kernel_init=nn.initializers.zeros
+      features, (3, 3), dtype=self.dtype, kernel_init=nn.initializers.zeros
     )(h)
     if h_in.shape[-1] != features:
       h_in = nn.Dense(features, dtype=self.dtype)(h_in)
@@ -128,21 +122,21 @@ class AttnLayer(nn.Module):
 
   @nn.compact
   def __call__(
-      self, q: Float[Array, "B L C"], kv: Float[Array, "B M C"]
+    self, q: Float[Array, "B L C"], kv: Float[Array, "B M C"]
   ) -> Float[Array, "B L C"]:
     head_dim = q.shape[-1] // self.attn_heads
     project = lambda: nn.DenseGeneral(
-        (self.attn_heads, head_dim), dtype=self.dtype
+      (self.attn_heads, head_dim), dtype=self.dtype
     )
     q, k, v = project()(q), project()(kv), project()(kv)
     # Heads go to the batch axis: XLA:CPU runs (batch * heads) plain matmuls
     # 3.6x faster than nn.dot_product_attention's contraction.
     q, k, v = (rearrange(x, "b l n d -> b n l d") for x in (q, k, v))
     logits = jnp.einsum(
-        "bnqd,bnkd->bnqk",
-        q / math.sqrt(head_dim),
-        k,
-        preferred_element_type=jnp.float32,
+      "bnqd,bnkd->bnqk",
+      q / math.sqrt(head_dim),
+      k,
+      preferred_element_type=jnp.float32,
     )
     weights = jax.nn.softmax(logits, axis=-1).astype(v.dtype)
     out = jnp.einsum("bnqk,bnkd->bnqd", weights, v)
@@ -163,15 +157,15 @@ class AttnBlock(nn.Module):
 
   @nn.compact
   def __call__(
-      self, h_in: Float[Array, "B F H W C"]
+    self, h_in: Float[Array, "B F H W C"]
   ) -> Float[Array, "B F H W C"]:
     B, F, H, W, C = h_in.shape
     h = GroupNorm()(h_in)
     kv = {"self": h, "cross": h[:, ::-1]}[self.attn_type]
     tokens = lambda x: rearrange(x, "b f h w c -> (b f) (h w) c")
     h = AttnLayer(self.attn_heads, self.dtype)(tokens(h), tokens(kv))
-    h = nn.DenseGeneral(
-        C, dtype=self.dtype, kernel_init=nn.initializers.zeros
-    )(h)
+    h = nn.DenseGeneral(C, dtype=self.dtype, kernel_init=nn.initializers.zeros)(
+      h
+    )
     h = rearrange(h, "(b f) (h w) c -> b f h w c", f=F, h=H)
     return (h + h_in) / math.sqrt(2.0)

@@ -31,14 +31,14 @@ class XUNetBlock(nn.Module):
 
   @nn.compact
   def __call__(
-      self,
-      h: Float[Array, "B F H W C"],
-      emb: Float[Array, "B F H W E"],
-      *,
-      train: bool,
+    self,
+    h: Float[Array, "B F H W C"],
+    emb: Float[Array, "B F H W E"],
+    *,
+    train: bool,
   ) -> Float[Array, "B F H W C2"]:
     h = ResnetBlock(self.features, self.dropout, dtype=self.dtype)(
-        h, emb, train=train
+      h, emb, train=train
     )
     if self.self_attn:
       h = AttnBlock("self", self.attn_heads, self.dtype)(h)
@@ -79,44 +79,43 @@ class XUNet(nn.Module):
 
   @nn.compact
   def __call__(
-      self,
-      views: Float[Array, "B F H W 3"],
-      logsnr: Float[Array, "B F"],
-      cameras: Camera,
-      cond_mask: Bool[Array, " B"],
-      *,
-      train: bool,
+    self,
+    views: Float[Array, "B F H W 3"],
+    logsnr: Float[Array, "B F"],
+    cameras: Camera,
+    cond_mask: Bool[Array, " B"],
+    *,
+    train: bool,
   ) -> Float[Array, "B H W 3"]:
     """Runs both frames, COND and TARGET, and returns the target's output."""
     num_resolutions = len(self.ch_mult)
     logsnr_emb, pose_embs = ConditioningProcessor(
-        self.emb_ch,
-        num_resolutions,
-        self.use_pos_emb,
-        self.use_ref_pose_emb,
+      self.emb_ch,
+      num_resolutions,
+      self.use_pos_emb,
+      self.use_ref_pose_emb,
     )(logsnr, cameras, cond_mask, views.shape[2:4])
     embs = [
-        (logsnr_emb[:, :, None, None, :] + pose_emb).astype(self.dtype)
-        for pose_emb in pose_embs
+      (logsnr_emb[:, :, None, None, :] + pose_emb).astype(self.dtype)
+      for pose_emb in pose_embs
     ]
 
     def block(h, level):
       size = h.shape[2]
       cross = self.cross_attn_resolutions
       return XUNetBlock(
-          features=self.ch * self.ch_mult[level],
-          dropout=self.dropout,
-          attn_heads=self.attn_heads,
-          self_attn=size in self.attn_resolutions,
-          cross_attn=size
-          in (self.attn_resolutions if cross is None else cross),
-          dtype=self.dtype,
+        features=self.ch * self.ch_mult[level],
+        dropout=self.dropout,
+        attn_heads=self.attn_heads,
+        self_attn=size in self.attn_resolutions,
+        cross_attn=size in (self.attn_resolutions if cross is None else cross),
+        dtype=self.dtype,
       )(h, embs[level], train=train)
 
     def resample(h, level, direction):
       # The block takes the embedding of the level that it produces.
       return ResnetBlock(
-          dropout=self.dropout, resample=direction, dtype=self.dtype
+        dropout=self.dropout, resample=direction, dtype=self.dtype
       )(h, embs[level], train=train)
 
     h = nn.Conv(self.ch, (3, 3), dtype=self.dtype)(views)
