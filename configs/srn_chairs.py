@@ -56,7 +56,9 @@ def get_config(arg: str = "") -> ConfigDict:
   c.train.batch_size = 128  # global
   c.train.per_device_batch_size = config_dict.placeholder(int)  # None: at once
   c.train.num_examples = 128_000_000
-  c.train.init_from = config_dict.placeholder(str)  # weights that ship, or None
+  c.train.init_from = config_dict.placeholder(
+    str
+  )  # weights that ship; None: random
   c.train.log_every_steps = 100
   c.train.eval_every_steps = 5_000
   c.train.checkpoint_every_steps = 5_000
@@ -107,6 +109,7 @@ def shrink(c: ConfigDict) -> None:
   c.train.update(
     batch_size=4,
     per_device_batch_size=None,
+    init_from=None,
     num_examples=16,
     log_every_steps=1,
     eval_every_steps=2,

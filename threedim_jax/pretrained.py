@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Weights that ship with the package: float16, msgpack, checked by SHA-256.
 
-  params = load_pretrained("chairs32")
+  params = load_pretrained("chairs32", shapes_of_the_network)
   python -m threedim_jax.pretrained --workdir W --out FILE   # makes such a file
 
 `weights/README.md` is their model card.
@@ -23,7 +23,11 @@ from threedim_jax.errors import UserError, exit_with_message
 WEIGHTS_DIR = epath.resource_path("threedim_jax") / "weights"
 
 # name -> SHA-256 of weights/<name>.msgpack
-SHA256 = {"chairs32": ""}
+SHA256 = {
+  "chairs32": (
+    "a9305c0feb70eab2220614c8ff4c8c82d7d57929b74f68d1cc4b911a4aaa3dd6"
+  )
+}
 
 
 def load_pretrained(name: str, target: PyTree) -> PyTree:

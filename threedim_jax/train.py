@@ -97,7 +97,7 @@ def _check_finite(metrics: dict, step: int, workdir) -> dict:
 
 def fresh_state(config, shapes, shardings, create, rng) -> TrainState:
   """Step zero: random parameters, or those of `train.init_from`."""
-  if config.train.init_from is None:
+  if not config.train.init_from:
     return jax.block_until_ready(jax.jit(create, out_shardings=shardings)(rng))
   params = jax.device_put(
     load_pretrained(config.train.init_from, shapes.params), shardings.params

@@ -1,0 +1,65 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Weights that ship: intact, of the right network, and better than chance."""
+
+import jax
+import numpy as np
+import pytest
+
+
+@pytest.fixture(scope="module")
+def quickstart_shapes():
+  from configs import quickstart
+  from threedim_jax import from_config
+
+  config = quickstart.get_config()
+  init = from_config.make_init_fn(config)
+  return config, jax.eval_shape(init, jax.random.key(0))
+
+
+def test_they_fit_the_quickstart(quickstart_shapes):
+  from threedim_jax.pretrained import load_pretrained
+
+  config, shapes = quickstart_shapes
+  params = load_pretrained(config.train.init_from, shapes)
+  for x, s in zip(
+    jax.tree.leaves(params), jax.tree.leaves(shapes), strict=True
+  ):
+    assert (x.shape, x.dtype) == (s.shape, np.float32)
+    assert np.isfinite(x).all()
+  # Trained: what starts at zero no longer is.
+  assert np.abs(params["Conv_1"]["kernel"]).max() > 1e-3
+
+
+def test_unknown_name_lists_the_known(quickstart_shapes):
+  from threedim_jax.errors import UserError
+  from threedim_jax.pretrained import load_pretrained
+
+  with pytest.raises(UserError, match="chairs32"):
+    load_pretrained("chairs33", quickstart_shapes[1])
+
+
+def test_a_flipped_byte_is_noticed(quickstart_shapes, tmp_path, monkeypatch):
+  from etils import epath
+
+  from threedim_jax import pretrained
+  from threedim_jax.errors import UserError
+
+  data = bytearray((pretrained.WEIGHTS_DIR / "chairs32.msgpack").read_bytes())
+  data[len(data) // 2] ^= 1
+  (tmp_path / "chairs32.msgpack").write_bytes(data)
+  monkeypatch.setattr(pretrained, "WEIGHTS_DIR", epath.Path(tmp_path))
+  with pytest.raises(UserError, match="damaged"):
+    pretrained.load_pretrained("chairs32", quickstart_shapes[1])
+
+
+def test_another_network_is_refused():
+  from configs import srn_chairs
+  from threedim_jax import from_config
+  from threedim_jax.errors import UserError
+  from threedim_jax.pretrained import load_pretrained
+
+  init = from_config.make_init_fn(srn_chairs.get_config("debug"))
+  shapes = jax.eval_shape(init, jax.random.key(0))
+  with pytest.raises(UserError, match="another architecture"):
+    load_pretrained("chairs32", shapes)
