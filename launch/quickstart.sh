@@ -51,16 +51,18 @@ done
 cat <<END
 
 Open $workdir/report.html in a browser: the views, an orbit viewer to drag,
-the loss, the scores. Pictures, GIF and MP4 lie in $workdir/samples.
+the loss, the scores. Beside it: views.png, orbits.gif, orbits.mp4; each object's
+own are in $workdir/samples.
 
 Next:
   source $venv/bin/activate; export TFDS_DATA_DIR=$workdir/data
   # train longer, then sample again
   python -m threedim_jax.main --config=configs/quickstart.py \\
     --workdir=$workdir --config.train.num_examples=20000
-  # another look: more steps, stronger guidance, another seed
+  # another look: more steps, another seed
   python -m threedim_jax.main --config=configs/quickstart.py \\
-    --workdir=$workdir --mode=sample --config.sampler.num_sample_steps=256
+    --workdir=$workdir --mode=sample \\
+    --config.sampler.num_sample_steps=256 --config.sampler.seed=1
   # what the paper's model would cost
   python -m threedim_jax.main --config=configs/srn_chairs.py --dry_run
   # the curves

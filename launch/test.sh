@@ -23,5 +23,5 @@ cd "$repo"
 install "$repo" "$venv" "[test]"
 "$venv/bin/ruff" check .
 "$venv/bin/ruff" format --check .
-exec "$venv/bin/python" -m pytest -n 2 tests \
+exec "$venv/bin/python" -m pytest -n 2 --dist loadfile tests \
   --jaxtyping-packages=threedim_jax,beartype.beartype "$@"

@@ -74,8 +74,7 @@ def point_mass(x0):
   return denoise_fn
 
 
-@pytest.mark.parametrize("num_sample_steps", [2, 16])
-def test_point_mass_data_is_returned(num_sample_steps):
+def test_point_mass_data_is_returned():
   """To the last float32 digits: the last step may add no noise either."""
   rng = np.random.default_rng(1)
   x0 = jnp.float32(rng.uniform(-1.0, 1.0, (2, HW, HW, 3)))
@@ -83,7 +82,7 @@ def test_point_mass_data_is_returned(num_sample_steps):
     point_mass(x0),
     random_bank(2, 1, 1),
     cameras(2),
-    num_sample_steps=num_sample_steps,
+    num_sample_steps=8,
     guidance_weight=1.0,
   )
   # With noise the error would be sigma at t = 0: 4.5e-5.

@@ -9,9 +9,10 @@ are averaged over the views of an object, then over objects. The views lie in
 resumes, and the numbers can be recomputed from the folders alone.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 import json
 import subprocess
+from typing import SupportsFloat
 import zlib
 
 from etils import epath
@@ -20,8 +21,9 @@ from ml_collections import ConfigDict
 import numpy as np
 
 from threedim_jax import metrics, progress, sample_io
+from threedim_jax.from_config import open_split
 from threedim_jax.generate import Generator, Request, by_shape
-from threedim_jax.view_source import Views, open_views
+from threedim_jax.view_source import Views
 
 SRN_INPUT_VIEW = 64  # what single-view SRN benchmarks give to the model
 
@@ -81,7 +83,7 @@ def score_views(images_u8, truth_u8) -> dict[str, np.ndarray]:
   return jax.device_get(_all_metrics(images_u8, truth_u8))
 
 
-def _rounded(values: dict[str, float]) -> dict[str, float]:
+def _rounded(values: Mapping[str, SupportsFloat]) -> dict[str, float]:
   return {k: round(float(v), 5) for k, v in values.items()}
 
 
@@ -153,14 +155,7 @@ def _provenance(generator: Generator) -> dict:
 def evaluate(config: ConfigDict, workdir: epath.PathLike) -> dict:
   """Generates what is missing, scores it, writes evaluation.json."""
   workdir = epath.Path(workdir)
-  source = lambda split: open_views(
-    config.data.data_dir,
-    config.data.name,
-    config.data.config,
-    split,
-    resolution=config.data.resolution,
-  )
-  views, train_views = source("test"), source("train")
+  views, train_views = open_split(config, "test"), open_split(config, "train")
   generator = Generator(config, workdir)
   folders = []
   for group in by_shape(requests_of(config, views)):

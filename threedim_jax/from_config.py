@@ -18,6 +18,7 @@ from threedim_jax.denoise import DenoiseFn, make_denoise_fn
 from threedim_jax.losses import denoised_grid, diffusion_loss
 from threedim_jax.models import get_model
 from threedim_jax.optim import make_optimizer
+from threedim_jax.view_source import Views, open_views
 
 # Pairs shown in a sample grid.
 GRID_ROWS = 4
@@ -29,6 +30,17 @@ def dummy_inputs(resolution: int, batch_size: int = 1) -> tuple:
   cameras = Camera(jnp.zeros((B, F, 4, 4)), jnp.zeros((B, F, 3, 3)))
   views = jnp.zeros((B, F, R, R, 3))
   return views, jnp.zeros((B, F)), cameras, jnp.ones((B,), bool)
+
+
+def open_split(config: ConfigDict, split: str) -> Views:
+  """The views of a split, train, validation or test; UserError if missing."""
+  return open_views(
+    config.data.data_dir,
+    config.data.name,
+    config.data.config,
+    split,
+    resolution=config.data.resolution,
+  )
 
 
 def make_init_fn(config: ConfigDict):

@@ -109,6 +109,8 @@ def _summary(run: Run) -> str:
     if run.examples is not None:
       text += f" ({run.examples:,} examples)"
     text += f" on {name}" if name else ""
+    if weights := run.setting("train", "init_from"):
+      text += f" from the shipped weights {weights}"
     if resolution := run.setting("data", "resolution"):
       text += f" at {resolution}x{resolution} pixels"
     if run.last_loss is not None:

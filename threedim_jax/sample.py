@@ -12,9 +12,10 @@ import numpy as np
 from threedim_jax import progress, sample_io, viz
 from threedim_jax.errors import UserError
 from threedim_jax.evaluate import input_view_of
+from threedim_jax.from_config import open_split
 from threedim_jax.generate import Generator, Request, by_shape, spread
 from threedim_jax.report import write_viewer
-from threedim_jax.view_source import Views, open_views
+from threedim_jax.view_source import Views
 
 # One turn of SRN's test spiral (251 views in 3.2 turns): poses within it are
 # neighbours, so that the generated views play as a smooth orbit.
@@ -61,13 +62,7 @@ def requests_of(config: ConfigDict, views: Views) -> list[Request]:
 def sample(config: ConfigDict, workdir: epath.PathLike) -> list[epath.Path]:
   """Samples and shows; returns the folders of the objects."""
   workdir = epath.Path(workdir)
-  views = open_views(
-    config.data.data_dir,
-    config.data.name,
-    config.data.config,
-    "test",
-    resolution=config.data.resolution,
-  )
+  views = open_split(config, "test")
   requests = requests_of(config, views)
   generator = Generator(config, workdir)
   folders = []

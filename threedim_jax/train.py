@@ -22,6 +22,7 @@ from threedim_jax.from_config import (
   make_init_fn,
   make_loss_fn,
   make_tx,
+  open_split,
 )
 from threedim_jax.input_pipeline import eval_batches, train_iterator
 from threedim_jax.losses import PairBatch, batch_shapes
@@ -38,7 +39,6 @@ from threedim_jax.sharding import (
 from threedim_jax.stop_signal import StopSignal
 from threedim_jax.train_state import TrainState, create_train_state
 from threedim_jax.train_step import make_train_step, num_microbatches
-from threedim_jax.view_source import open_views
 from threedim_jax.writers import (
   create_writer,
   metric_writers,
@@ -122,14 +122,8 @@ def train_and_evaluate(config: ConfigDict, workdir: epath.PathLike) -> None:
   num_steps = max(1, config.train.num_examples // batch_size)
 
   # --- Data -----------------------------------------------------------------
-  source = lambda split: open_views(
-    config.data.data_dir,
-    config.data.name,
-    config.data.config,
-    split,
-    resolution=config.data.resolution,
-  )
-  train_views, eval_views = source("train"), source("validation")
+  train_views = open_split(config, "train")
+  eval_views = open_split(config, "validation")
 
   # --- Mesh, state shapes, shardings ----------------------------------------
   mesh = make_mesh(config.mesh.data, config.mesh.fsdp)
