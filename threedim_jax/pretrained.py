@@ -25,7 +25,8 @@ WEIGHTS_DIR = epath.resource_path("threedim_jax") / "weights"
 # name -> SHA-256 of weights/<name>.msgpack
 SHA256 = {
   "chairs32": (
-    "a9305c0feb70eab2220614c8ff4c8c82d7d57929b74f68d1cc4b911a4aaa3dd6"
+    "822d158e18b2f01aaf652b2cc47e90a7"
+    "f439525621ba044c8dd5d2c238163e29"
   )
 }
 
