@@ -25,8 +25,7 @@ WEIGHTS_DIR = epath.resource_path("threedim_jax") / "weights"
 # name -> SHA-256 of weights/<name>.msgpack
 SHA256 = {
   "chairs32": (
-    "822d158e18b2f01aaf652b2cc47e90a7"
-    "f439525621ba044c8dd5d2c238163e29"
+    "822d158e18b2f01aaf652b2cc47e90a7f439525621ba044c8dd5d2c238163e29"
   )
 }
 
