@@ -44,7 +44,7 @@ def get_config(arg: str = "") -> ConfigDict:
     checkpoint_every_steps=60,
     eval_batches=4,
   )
-  c.sampler.update(num_sample_steps=32, guidance_weight=1.0)
+  c.sampler.update(num_sample_steps=32, guidance_weight=0.5)
   c.sample.update(num_objects=2, num_views=12, batch_size=2)
   c.evaluate.update(num_objects=8, num_views=2, batch_size=8)
   return srn_chairs.variant(c, arg)

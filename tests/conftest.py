@@ -8,6 +8,7 @@ may be imported at the top: the annotations of what is imported before pytest
 installs jaxtyping's hook go unchecked.
 """
 
+import atexit
 from collections.abc import Callable
 from importlib import metadata
 import os
@@ -29,20 +30,19 @@ _XLA_FLAGS = [
 if metadata.version("jaxlib").startswith("0.10."):
   _XLA_FLAGS.append("--xla_cpu_use_fusion_emitters=false")
 _CACHE_DIR = "JAX_COMPILATION_CACHE_DIR"
-_owned_cache_dir = None
 
 
 def _set_environment() -> None:
   """Before jax is imported: it reads all of this once."""
-  global _owned_cache_dir
   os.environ.setdefault("JAX_PLATFORMS", "cpu")
   old = os.environ.get("XLA_FLAGS", "").split()
   new = [flag for flag in _XLA_FLAGS if flag not in old]
   os.environ["XLA_FLAGS"] = " ".join(old + new)
   if _CACHE_DIR not in os.environ:
     # Of this run alone, so that no test passes thanks to an earlier one.
-    _owned_cache_dir = tempfile.mkdtemp(prefix="threedim_jax_tests_")
-    os.environ[_CACHE_DIR] = _owned_cache_dir
+    folder = tempfile.mkdtemp(prefix="threedim_jax_tests_")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    os.environ[_CACHE_DIR] = folder
   os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
   os.environ.setdefault("JAX_NUMPY_RANK_PROMOTION", "raise")
 
@@ -57,11 +57,6 @@ def pytest_configure() -> None:
     "suite", max_examples=50, deadline=None, derandomize=True
   )
   hypothesis.settings.load_profile("suite")
-
-
-def pytest_unconfigure() -> None:
-  if _owned_cache_dir is not None:
-    shutil.rmtree(_owned_cache_dir, ignore_errors=True)
 
 
 @pytest.fixture

@@ -11,39 +11,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from toy_sampling import HW, cameras, keys, random_bank, toy_denoiser
 
 from threedim_jax import diffusion
-from threedim_jax.cameras import Camera
-from threedim_jax.sampler import (
-  make_bank,
-  sample_next,
-  sample_orbit,
-  sample_view,
-)
-
-HW = 4
-
-
-def cameras(*leading) -> Camera:
-  """Cameras that differ in their x position."""
-  num = int(np.prod(leading))
-  pose = np.tile(np.eye(4, dtype=np.float32), (num, 1, 1))
-  pose[:, 0, 3] = np.linspace(-1.0, 1.0, num)
-  K = np.tile(np.diag([HW, HW, 1.0]).astype(np.float32), (num, 1, 1))
-  return Camera(
-    jnp.asarray(pose.reshape(*leading, 4, 4)),
-    jnp.asarray(K.reshape(*leading, 3, 3)),
-  )
-
-
-def random_bank(batch_size: int, num_given: int, capacity: int, seed=0):
-  rng = np.random.default_rng(seed)
-  views = rng.uniform(-1.0, 1.0, (batch_size, num_given, HW, HW, 3))
-  return make_bank(jnp.float32(views), cameras(batch_size, num_given), capacity)
-
-
-def keys(batch_size: int, seed=0):
-  return jax.random.split(jax.random.key(seed), batch_size)
+from threedim_jax.sampler import sample_next, sample_orbit, sample_view
 
 
 def sample(denoise_fn, bank, target_cam, rngs=None, **options):
@@ -51,17 +22,6 @@ def sample(denoise_fn, bank, target_cam, rngs=None, **options):
   rngs = keys(bank.views.shape[0]) if rngs is None else rngs
   fn = jax.jit(functools.partial(sample_view, denoise_fn, **options))
   return fn(rngs, bank, target_cam)
-
-
-def toy_denoiser(z_t, logsnr, cond_view, cond_cam, target_cam, cond_mask):
-  """Depends on all its arguments, and not linearly."""
-  per_example = (
-    0.1 * logsnr
-    + cond_cam.world_from_cam[:, 0, 3]
-    - 2.0 * target_cam.world_from_cam[:, 0, 3]
-    + jnp.where(cond_mask, 0.3, -0.4)
-  )
-  return jnp.sin(z_t + 0.7 * cond_view + diffusion.expand(per_example, z_t))
 
 
 def point_mass(x0):
@@ -112,15 +72,20 @@ def gaussian(sd: float):
   return denoise_fn
 
 
+def schedule(num_sample_steps: int) -> np.ndarray:
+  """Log-SNR before the first step, between them, and after the last one."""
+  t = np.linspace(1.0, 0.0, num_sample_steps + 1)
+  low, high = np.arctan(np.exp(-10.0)), np.arctan(np.exp(10.0))
+  return -2.0 * np.log(np.tan(low + t * (high - low)))
+
+
 def sampled_std(sd: float, num_sample_steps: int) -> float:
   """What T ancestral steps make of N(0, sd^2) data: less than sd.
 
   Every step is linear in z_t: with the exact E[x0 | z_t] = k z_t,
   z_s = alpha_s ((1 - c) / alpha_t + c k) z_t + sigma_s sqrt(c) noise.
   """
-  t = np.linspace(1.0, 0.0, num_sample_steps + 1)
-  low, high = np.arctan(np.exp(-10.0)), np.arctan(np.exp(10.0))
-  logsnr = -2.0 * np.log(np.tan(low + t * (high - low)))
+  logsnr = schedule(num_sample_steps)
   alpha_sq, sigma_sq = 1 / (1 + np.exp(-logsnr)), 1 / (1 + np.exp(logsnr))
   var = 1.0
   for i in range(num_sample_steps):
@@ -170,12 +135,9 @@ def python_sampler(rng, bank, element, target_cam, num_sample_steps, weight):
   z, slots, noises = draws(rng, bank.num_valid, num_sample_steps)
   bank, target_cam = jax.tree.map(np.asarray, (bank, target_cam))
   z, noises = np.float64(z), np.asarray(noises)
-  low, high = np.arctan(np.exp(-10.0)), np.arctan(np.exp(10.0))
+  logsnr = schedule(num_sample_steps)
   for i, slot in enumerate(slots.tolist()):
-    t, s = 1 - i / num_sample_steps, 1 - (i + 1) / num_sample_steps
-    logsnr_t, logsnr_s = (
-      -2.0 * np.log(np.tan(low + u * (high - low))) for u in (t, s)
-    )
+    logsnr_t, logsnr_s = logsnr[i : i + 2]
     clean = bank.views[element, slot][None]
     cond, uncond = (
       np.float64(

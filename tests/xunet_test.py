@@ -98,9 +98,9 @@ def test_new_network_answers_zero(tiny_xunet, monkeypatch):
   assert out.shape == (3, 8, 8, 3) and np.all(out == 0.0)
 
 
-def outputs_differ(tiny_xunet, change, params=None) -> np.ndarray:
+def outputs_differ(tiny_xunet, change) -> np.ndarray:
   """For each of the three examples: does changing the inputs change it?"""
-  params = tiny_xunet.params if params is None else params
+  params = tiny_xunet.params
   before = tiny_xunet.apply(params, *tiny_xunet.inputs)
   assert np.all(np.isfinite(before)) and np.std(before) > 0.1
   after = tiny_xunet.apply(params, *change(*tiny_xunet.inputs))
