@@ -12,7 +12,10 @@ import atexit
 from collections.abc import Callable
 from importlib import metadata
 import os
+import pathlib
 import shutil
+import subprocess
+import sys
 import tempfile
 from typing import Any, NamedTuple
 
@@ -30,6 +33,9 @@ _XLA_FLAGS = [
 if metadata.version("jaxlib").startswith("0.10."):
   _XLA_FLAGS.append("--xla_cpu_use_fusion_emitters=false")
 _CACHE_DIR = "JAX_COMPILATION_CACHE_DIR"
+
+
+REPO = pathlib.Path(__file__).parents[1]
 
 
 def _set_environment() -> None:
@@ -127,3 +133,23 @@ def tiny_xunet(toy_cameras) -> TinyXUNet:
     lambda params, *args: model.apply({"params": params}, *args, train=False)
   )
   return TinyXUNet(model, params, inputs, apply)
+
+
+def build_debug_data(data_dir: pathlib.Path) -> None:
+  """shapes/debug through the command that users run."""
+  subprocess.run(
+    [
+      sys.executable, REPO / "datasets/build.py", "shapes",
+      "--config", "debug", "--data_dir", data_dir,
+    ],
+    check=True,
+    env={**os.environ, "PYTHONPATH": str(REPO)},
+  )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def data_dir(tmp_path_factory):
+  """A data directory that holds shapes/debug."""
+  path = tmp_path_factory.mktemp("data")
+  build_debug_data(path)
+  return path

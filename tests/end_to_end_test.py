@@ -9,8 +9,6 @@ that the program reads; most tests look at what it left behind.
 import json
 import os
 import pathlib
-import re
-import shlex
 import signal
 import subprocess
 import sys
@@ -25,18 +23,6 @@ import pytest
 
 REPO = pathlib.Path(__file__).parents[1]
 NUM_STEPS = 20
-
-
-def build_debug_data(data_dir: pathlib.Path) -> None:
-  """shapes/debug through the command that users run."""
-  subprocess.run(
-    [
-      sys.executable, REPO / "datasets/build.py", "shapes",
-      "--config", "debug", "--data_dir", data_dir,
-    ],
-    check=True,
-    env={**os.environ, "PYTHONPATH": str(REPO)},
-  )  # fmt: skip
 
 
 def debug_config(data_dir, num_steps: int, **train) -> ConfigDict:
@@ -98,13 +84,6 @@ def saved_state(workdir, step: int) -> list[np.ndarray]:
     tree = ocp.PyTreeCheckpointer().restore(folder / item)
     arrays += [np.asarray(x) for x in jax.tree.leaves(tree)]
   return arrays
-
-
-@pytest.fixture(scope="module")
-def data_dir(tmp_path_factory):
-  path = tmp_path_factory.mktemp("data")
-  build_debug_data(path)
-  return path
 
 
 @pytest.fixture(scope="module")
@@ -352,36 +331,3 @@ def test_a_loss_that_is_not_finite_stops_the_run(
   ]
   assert max(steps) == 4
   assert all(np.isfinite(x).all() for x in saved_state(tmp_path, 4))
-
-
-def test_readme_commands_run_in_debug_form(data_dir, tmp_path, monkeypatch):
-  """All calls of main and build.py, in order, with ':debug' and this data."""
-  from absl import flags
-  from absl.testing import flagsaver
-  import grain  # noqa: F401, defines flags that flagsaver would take away
-  import readme_test
-
-  from threedim_jax import main
-
-  monkeypatch.chdir(REPO)
-  monkeypatch.setattr(main, "use_compilation_cache", lambda: None)
-  monkeypatch.setenv("TFDS_DATA_DIR", str(data_dir))
-  ran = 0
-  for command in readme_test.COMMANDS:
-    if command.startswith("python datasets/build.py shapes"):
-      build_debug_data(data_dir)  # there already: says so and does nothing
-    if not command.startswith(readme_test.MAIN):
-      continue
-    command = re.sub(r"(configs/\w+)\.py", r"\1.py:debug", command)
-    name = re.search(r"configs/(\w+)", command)[1]
-    command = command.replace("--workdir=W", f"--workdir={tmp_path / name}")
-    argv = ["main", *shlex.split(command)[3:]]
-    monkeypatch.setattr(sys, "argv", argv)
-    with flagsaver.flagsaver():
-      flags.FLAGS.unparse_flags()
-      main.main(argv)  # bad input would raise SystemExit
-    flags.FLAGS.mark_as_parsed()
-    ran += 1
-  assert ran >= 5
-  assert (tmp_path / "shapes" / "evaluation.json").exists()
-  assert (tmp_path / "shapes" / "orbits.mp4").exists()

@@ -198,6 +198,6 @@ def test_dry_run_tells_the_cost_and_writes_nothing(run_main, tmp_path):
   assert "activations" in out
 
 
-def test_dry_run_counts_the_paper_model(run_main):
-  _, out, _ = run_main("--dry_run", config=str(CONFIG))
-  assert "461,661,731" in out
+def test_dry_run_counts_the_quickstart_model(run_main):
+  _, out, _ = run_main("--dry_run", config=str(REPO / "configs/quickstart.py"))
+  assert "1,683,907" in out
