@@ -15,9 +15,9 @@ def test_a_long_call_is_heard_of(monkeypatch, capsys):
   monkeypatch.setattr(progress, "LOG_SECONDS", 0.02)
   with progress.waiting("compile"):
     time.sleep(0.2)
+  # Bars that other tests abandoned may still speak; ours must be heard.
   lines = capsys.readouterr().err.splitlines()
-  assert len(lines) >= 4
-  assert all(line.startswith("compile, ") for line in lines)
+  assert sum(line.startswith("compile, ") for line in lines) >= 4
 
 
 def test_silence_is_never_longer_than_five_seconds():
