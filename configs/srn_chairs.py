@@ -80,6 +80,9 @@ def get_config(arg: str = "") -> ConfigDict:
   c.evaluate = ConfigDict()  # --mode=evaluate
   c.evaluate.num_objects = config_dict.placeholder(int)  # None: all
   c.evaluate.num_views = 24  # seeded subset of the targets; 0: all of them
+  c.evaluate.num_samples = 1  # of each view; more: best and mean of them, too
+  c.evaluate.num_shards = 1  # processes that share the objects
+  c.evaluate.shard_index = 0  # which of them this one is
   c.evaluate.batch_size = 8
 
   return variant(c, arg)

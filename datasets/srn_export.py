@@ -14,12 +14,12 @@ import pathlib
 import shutil
 
 from srn.archive import SPLITS
-from srn.text_files import format_intrinsics, format_pose
 import tensorflow_datasets as tfds
 from view_builder import OBJECTS_FILE
 
 from threedim_jax import progress
 from threedim_jax.errors import UserError
+from threedim_jax.posed_images.text_files import format_intrinsics, format_pose
 
 
 def export_srn(folder: pathlib.Path, target: pathlib.Path) -> None:

@@ -47,7 +47,6 @@ def parse(tmp_path, monkeypatch):
     holder = ml_collections.config_flags.DEFINE_config_file(
       "config", None, flag_values=flags.FLAGS
     )
-    flags.mark_flag_as_required("config", flag_values=flags.FLAGS)
     flags.DEFINE_string("workdir", None, "", flag_values=flags.FLAGS)
     config_check.parse_or_explain(argv)
     return holder.value
@@ -118,7 +117,6 @@ CHAIRS = "--config=configs/srn_chairs.py"
     ),
     (["--config.seed=1"], ["--config.seed", "--config=FILE.py"]),
     (["--config.seed=1", CHAIRS], ["--config.seed", "before"]),
-    ([], ["config"]),
     ([CHAIRS, "--workdi=w"], ["workdi", "workdir"]),
     ([CHAIRS, "w"], ["unexpected argument 'w'"]),
   ],

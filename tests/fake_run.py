@@ -3,7 +3,7 @@
 """A finished run without a model: chairs of boxes, seen from an orbit.
 
   sampled = fake_sample("chair_0", seed=0)  # a Sampled, 32x32
-  fake_run(tmp_path)  # a workdir with every file that a real run leaves
+  fake_run(tmp_path)  # a workdir of a real run; fake_scores.py has its scores
 
 The "generated" views are the true ones, blurred, so that a person who looks at
 a page can tell the two apart.
@@ -150,45 +150,8 @@ def fake_metrics(num_steps: int = 400, every: int = 5) -> list[dict]:
   return rows
 
 
-def _score(psnr: float) -> dict[str, float]:
-  return {
-    "psnr_u8": psnr,
-    "ssim_skimage7": psnr / 30,
-    "ssim_gauss11": psnr / 31,
-  }
-
-
-def fake_evaluation(samples: list[Sampled]) -> dict:
-  return {
-    "provenance": {
-      "command": "python -m threedim_jax.main --mode=evaluate",
-      "git_revision": "0123abc",
-      "checkpoint_step": 400,
-      "versions": {"jax": "0.10.2", "threedim_jax": "0.1.0"},
-    },
-    "variants": {
-      "psnr_u8": "float, mean over views, then objects",
-      "ssim": "skimage 7x7 uniform; Gaussian 11x11",
-    },
-    "mean": _score(21.5),
-    "rows": {
-      "model": _score(21.5),
-      "copy input": _score(15.25),
-      "mean image": _score(13.75),
-    },
-    "objects": {
-      s.object_id: {
-        "input_view": int(s.input_view[0]),
-        "mean": _score(21.5),
-        "views": [{"view": int(v), **_score(20 + v / 10)} for v in s.view],
-      }
-      for s in samples
-    },
-  }
-
-
 def fake_run(workdir, *, num_objects: int = 2, **kwargs) -> list[Sampled]:
-  """Fills `workdir` with all that training, sampling and scoring leave."""
+  """Fills `workdir` with all that training and sampling leave."""
   samples = [
     fake_sample(f"chair_{i}", seed=i, **kwargs) for i in range(num_objects)
   ]
@@ -205,7 +168,6 @@ def fake_run(workdir, *, num_objects: int = 2, **kwargs) -> list[Sampled]:
   )
   timings = {"build data": 21.4, "train": 341.0, "sample": 63.2, "score": 4.9}
   (workdir / "timings.json").write_text(json.dumps(timings))
-  (workdir / "evaluation.json").write_text(json.dumps(fake_evaluation(samples)))
   (workdir / "images").mkdir()
   for step in (100, 200, 300, 400):
     grid = np.hstack(samples[0].images_u8[:4])

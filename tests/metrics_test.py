@@ -21,6 +21,7 @@ METRICS = {
   for f in (
     metrics.psnr,
     metrics.psnr_u8,
+    metrics.psnr_fg_u8,
     metrics.ssim_skimage7,
     metrics.ssim_gauss11,
   )
@@ -148,6 +149,43 @@ def test_psnr_u8_rounds_and_clips_both():
     assert float(metrics.psnr_u8(image, other)) == pytest.approx(one_level)
   beyond = np.full((8, 8, 3), 1.7, np.float32)
   assert float(metrics.psnr_u8(beyond, np.ones_like(beyond))) == np.inf
+
+
+def test_foreground_is_what_is_not_white_in_all_channels():
+  levels = np.array([[[255, 255, 255], [250, 250, 250], [255, 249, 255]]])
+  found = metrics.is_foreground(in_01(levels))
+  np.testing.assert_array_equal(found, [[False, False, True]])
+  # As the 8-bit picture would say.
+  found = metrics.is_foreground(in_01(np.array([[[249.6] * 3, [249.4] * 3]])))
+  np.testing.assert_array_equal(found, [[False, True]])
+
+
+def test_psnr_fg_u8_by_hand():
+  white = np.full((3, 8, 8, 3), 255, np.uint8)
+  image, truth = white.copy(), white.copy()
+  # One pixel in which both are grey and differ by 10 levels in one channel,
+  image[0, 2, 3] = 100, 100, 100
+  truth[0, 2, 3] = 100, 100, 110
+  # one that only one of them has, whichever it is,
+  image[1, 2, 3] = truth[2, 2, 3] = 105, 255, 255
+  # and whites that differ, which is no matter.
+  image[:, 0, 0] = 251
+  psnr = METRICS["psnr_fg_u8"](in_01(image), in_01(truth))
+  expected = [-10 * np.log10((d / 255) ** 2 / 3) for d in (10, 150, 150)]
+  np.testing.assert_allclose(psnr, expected, rtol=1e-5)
+
+
+def test_psnr_fg_u8_of_two_white_pictures_is_no_number():
+  white, truth = np.ones((2, 2, 8, 8, 3), np.float32)
+  truth[1, 4, 4] = 0
+  psnr = METRICS["psnr_fg_u8"](white, truth)
+  assert np.isnan(psnr[0]) and psnr[1] == 0
+
+
+def test_psnr_fg_u8_of_a_picture_without_white_is_psnr_u8():
+  image, truth = in_01(pair_of_pictures("smooth", 16, 16, 0))
+  both = [METRICS[name](image, truth) for name in ("psnr_fg_u8", "psnr_u8")]
+  assert float(both[0]) == pytest.approx(float(both[1]), rel=TOLERANCE)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The page of a run: complete, partial, damaged and hostile."""
 
-import html.parser
 import io
 import json
 import re
@@ -12,51 +11,13 @@ import pytest
 import rich.console
 
 from tests.fake_run import HOSTILE, fake_metrics, fake_run, fake_sample
+from tests.fake_scores import fake_scored_run
+from tests.page_checker import check
 from threedim_jax import report, run_files, viewer
 from threedim_jax.errors import UserError
 from threedim_jax.sample_io import write_sample
 
 pytest_plugins = "tests.chromium"  # the fixture `browser`
-
-VOID = {"meta", "img", "input", "br"}
-
-
-class Checker(html.parser.HTMLParser):
-  """Fails on an unbalanced tag; keeps the text and what is loaded."""
-
-  def __init__(self, page: str):
-    super().__init__()
-    self.open, self.text, self.loads, self.tags = [], [], [], []
-    self.feed(page)
-    assert not self.open, self.open
-
-  def handle_starttag(self, tag, attrs):
-    self.tags.append(tag)
-    self.loads += [v for k, v in attrs if k in ("src", "href", "srcset")]
-    if tag not in VOID:
-      self.open.append(tag)
-
-  def handle_startendtag(self, tag, attrs):
-    self.tags.append(tag)
-
-  def handle_endtag(self, tag):
-    assert self.open.pop() == tag
-
-  def handle_data(self, data):
-    if not {"script", "style"} & set(self.open):
-      self.text.append(data)
-
-  def words(self) -> str:
-    return re.sub(r"\s+", " ", " ".join(self.text))
-
-
-def check(path) -> Checker:
-  """Reads a page that must ask the network for nothing."""
-  page = path.read_text()
-  checker = Checker(page)
-  assert all(load.startswith(("data:", "#")) for load in checker.loads)
-  assert not re.search(r"https?:|url\((?!#)|@import|fetch\(", page)
-  return checker
 
 
 @pytest.fixture
@@ -68,7 +29,7 @@ def no_curve(monkeypatch):
 @pytest.fixture(scope="module")
 def full(tmp_path_factory):
   workdir = tmp_path_factory.mktemp("full")
-  fake_run(workdir, num_views=4)
+  fake_scored_run(workdir, num_views=4)
   return workdir
 
 
@@ -80,13 +41,14 @@ def test_a_full_report_has_every_part(full):
     "Trained for 400 steps (25,600 examples) on shapes/chairs_32 at 32x32",
     "PSNR is 21.50 dB; copying the input gives 15.25 dB",
     *("chair_0", "chair_1", "training loss", "-20 to -15", "15 to 20"),
-    *("step 400", "model", "copy input", "mean image", "13.75 dB"),
+    *("step 400", "model", "copy input", "mean image", "13.75 ± 0.31 dB"),
     *("skimage 7x7 uniform", "5 min 41 s", "model.ch_mult", "[1, 2, 2]"),
     *("git_revision", "0123abc", "versions.jax", "0.10.2"),
   ):
     assert text in words, text
-  # 2 objects of 3 given or shown views, a strip of 1 + 2 * 3; 4 grids
-  assert page.tags.count("img") == 2 * (3 + 1 + 2 * 3) + 4
+  # 2 objects of 3 given or shown views, a strip of 1 + 2 * 3; 4 grids;
+  # the same 2 objects, without strip, beside their scores
+  assert page.tags.count("img") == 2 * (3 + 1 + 2 * 3) + 4 + 2 * (1 + 2 * 3)
   assert page.tags.count("script") == 1
 
 
@@ -95,18 +57,6 @@ def test_pictures_in_the_report_are_those_of_the_folders(full, no_curve):
   for folder in (full / "samples").iterdir():
     for path in folder.glob("*.png"):
       assert viewer.data_uri(path.read_bytes()) in loads, path
-
-
-def test_the_best_row_is_marked_up_or_down(tmp_path):
-  rows = {
-    "model": {"psnr_u8": 20.0, "lpips": 0.1},
-    "copy": {"psnr_u8": 21.0, "lpips": 0.2},
-    "other": {"psnr_u8": float("inf")},
-  }
-  (tmp_path / "evaluation.json").write_text(json.dumps({"rows": rows}))
-  page = report.write_report(tmp_path).read_text()
-  assert re.findall(r'class="best">([^<]*)<', page) == ["0.1", "inf dB"]
-  assert "psnr_u8 ↑" in page and "lpips ↓" in page
 
 
 def test_an_empty_folder_says_what_to_run(tmp_path):
@@ -130,7 +80,8 @@ def test_an_empty_folder_says_what_to_run(tmp_path):
   ],
 )
 def test_any_part_may_be_missing(tmp_path, missing, sentence, no_curve):
-  fake_run(tmp_path, num_objects=1, num_views=2)
+  fake_scored_run(tmp_path, num_objects=1, num_views=2)
+  (tmp_path / "evaluate").rename(tmp_path / "aside")  # else shown as samples
   (tmp_path / missing).rename(tmp_path / "elsewhere")
   words = check(report.write_report(tmp_path)).words()
   found = re.findall("Not run yet|Not measured yet|No sample grids yet", words)
@@ -140,11 +91,12 @@ def test_any_part_may_be_missing(tmp_path, missing, sentence, no_curve):
 def test_views_of_the_evaluation_are_shown_if_there_are_no_others(
   full, no_curve
 ):
-  (full / "samples").rename(full / "evaluate")
+  (full / "samples").rename(full / "aside")
   try:
-    assert "chair_1" in check(report.write_report(full)).words()
+    words = check(report.write_report(full)).words()
+    assert "lie in evaluate/" in words
   finally:
-    (full / "evaluate").rename(full / "samples")
+    (full / "aside").rename(full / "samples")
 
 
 def test_a_damaged_object_is_explained_in_its_place(tmp_path, no_curve):
@@ -173,10 +125,13 @@ def test_what_comes_from_files_is_escaped(tmp_path):
   for name in ("config.json", "timings.json", "evaluation.json"):
     (tmp_path / name).write_text(json.dumps(tree))
   (tmp_path / "timings.json").write_text(json.dumps({hostile: 1.5}))
+  rows = {hostile: {hostile: 1.0}}
   evaluation = {
+    "protocol": {"name": hostile, "subset": hostile, hostile: hostile},
     "provenance": tree,
-    "rows": {hostile: {hostile: 1.0}},
+    "rows": rows,
     "variants": {hostile: hostile},
+    "objects": {HOSTILE: {"rows": rows}, f"../{hostile}": {"rows": rows}},
   }
   (tmp_path / "evaluation.json").write_text(json.dumps(evaluation))
   (tmp_path / "images").mkdir()
@@ -252,6 +207,10 @@ def test_summary_table(full):
     ("last loss", f"{last:.4g}"),
     ("PSNR, model", "21.50 dB"),
     ("PSNR, copy input", "15.25 dB"),
+    ("PSNR, best of 4", "23.25 dB"),
+    ("PSNR, mean of 4 samples", "22.75 dB"),
+    ("consistency of samples, generated", "29.50 dB"),
+    ("consistency of samples, ground truth", "34.25 dB"),
     ("SSIM (7x7), mean image", "0.4583"),
     ("objects / views generated", "2 / 6"),
     ("written", str(full / "samples")),

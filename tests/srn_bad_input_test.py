@@ -12,10 +12,10 @@ import build
 import numpy as np
 import pytest
 from srn.archive import open_archive
-from srn.text_files import format_pose
 from tiny_srn import car_files, picture, read_all, stored_png, write_zip
 
 from threedim_jax.errors import UserError
+from threedim_jax.posed_images.text_files import format_pose
 
 ROTTEN = format_pose(np.diag([1, 1, 1.1, 1])).encode()
 MIRROR = format_pose(np.diag([1, 1, -1, 1])).encode()

@@ -10,12 +10,16 @@ import numpy as np
 from PIL import Image
 import pytest
 from srn.archive import open_archive
-from srn.text_files import format_pose, parse_intrinsics, parse_pose
 import tensorflow_datasets as tfds
 from tiny_srn import car_files, picture, read_all, stored_png, write_zip
 
 from threedim_jax import camera_paths
 from threedim_jax.errors import UserError
+from threedim_jax.posed_images.text_files import (
+  format_pose,
+  parse_intrinsics,
+  parse_pose,
+)
 
 INTRINSICS = "131.250000 64.000000 64.000000 0.\n0. 0. 0.\n1.\n128 128\n"
 

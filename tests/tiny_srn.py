@@ -14,9 +14,9 @@ import numpy as np
 from PIL import Image
 from srn.archive import open_archive
 from srn.objects import read_object
-from srn.text_files import format_pose
 
 from threedim_jax import camera_paths
+from threedim_jax.posed_images.text_files import format_pose
 
 
 def picture(seed: int, resolution=16) -> np.ndarray:

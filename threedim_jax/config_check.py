@@ -132,11 +132,9 @@ def _check_same_run(
 
 def define_config_flag(name: str = "config") -> flags.FlagHolder:
   """--config=FILE.py[:VARIANT], with --config.KEY=VALUE overrides, locked."""
-  holder = config_flags.DEFINE_config_file(
+  return config_flags.DEFINE_config_file(
     name, None, "Config file, for example configs/srn_chairs.py:debug."
   )
-  flags.mark_flag_as_required(name)
-  return holder
 
 
 def parse_or_explain(argv: Sequence[str], name: str = "config") -> None:
@@ -166,7 +164,8 @@ def parse_or_explain(argv: Sequence[str], name: str = "config") -> None:
     raise UserError(
       f"unexpected argument {rest[1]!r}: every option starts with --."
     )
-  _check_tuples(flags.FLAGS[name], name, keys)
+  if config is not None:
+    _check_tuples(flags.FLAGS[name], name, keys)
 
 
 def _load_config(argv: Sequence[str], name: str) -> ConfigDict | None:

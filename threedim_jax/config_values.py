@@ -31,6 +31,8 @@ POSITIVE = (
   "sampler.num_sample_steps",
   "sample.num_*",
   "evaluate.num_objects",
+  "evaluate.num_samples",
+  "evaluate.num_shards",
   "model.num_res_blocks",
 )
 NOT_NEGATIVE = (
@@ -63,6 +65,12 @@ def check_values(config: ConfigDict) -> None:
     raise UserError(
       f"sample.objects={config.sample.objects} must be names of objects, as in"
       " --config.sample.objects=\"('chair_test_00000',)\""
+    )
+  shard, shards = config.evaluate.shard_index, config.evaluate.num_shards
+  if not 0 <= shard < shards:
+    raise UserError(
+      f"evaluate.shard_index={shard} must be one of 0 to {shards - 1}, since"
+      f" evaluate.num_shards={shards}"
     )
   if not config.model.ch_mult:
     raise UserError("model.ch_mult is empty: it needs a number per level")

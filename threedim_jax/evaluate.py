@@ -2,66 +2,58 @@
 # SPDX-License-Identifier: Apache-2.0
 """`--mode=evaluate`: generated test views against the true ones.
 
-Protocol (SRN's, as in pixelNeRF): one input view, number 64 or the middle one
-of objects with fewer; targets are all other views or a seeded subset; metrics
-are averaged over the views of an object, then over objects. The views lie in
-`<workdir>/evaluate/<object>/` like any samples, so a run that was cut short
-resumes, and the numbers can be recomputed from the folders alone.
+Follows `protocol.SRN_V1`: one input view, all other views are targets, or a
+seeded subset; metrics are averaged over the views of an object, then over
+objects. The views lie in `<workdir>/evaluate/<object>/` like any samples
+(further samples of the same views in `evaluate_1`, and so on), so a run that
+was cut short resumes, and the numbers can be recomputed from the folders.
+
+`evaluate.num_shards` processes can share the work, each with its own
+`evaluate.shard_index`: the one that finishes last writes evaluation.json.
 """
 
-from collections.abc import Callable, Mapping
-import json
-import subprocess
-from typing import SupportsFloat
-import zlib
+from collections.abc import Callable, Sequence
+import dataclasses
+import itertools
 
 from etils import epath
 import jax
 from ml_collections import ConfigDict
 import numpy as np
 
-from threedim_jax import metrics, progress, sample_io
+from threedim_jax import metrics, progress, results, sample_io
+from threedim_jax.distances.features import open_networks
+from threedim_jax.distances.pool import Pool
 from threedim_jax.from_config import open_split
-from threedim_jax.generate import Generator, Request, by_shape
+from threedim_jax.generate import Generator
+from threedim_jax.protocol import (
+  SRN_V1,
+  Request,
+  by_shape,
+  list_sha256,
+  requests_of,
+  subset_text,
+)
+from threedim_jax.sample_io import Sampled
 from threedim_jax.view_source import Views
-
-SRN_INPUT_VIEW = 64  # what single-view SRN benchmarks give to the model
 
 # Train views that the mean image is taken over, spread over the split.
 MEAN_IMAGE_VIEWS = 1000
 
 METRICS: dict[str, Callable] = {
+  "psnr": metrics.psnr,
   "psnr_u8": metrics.psnr_u8,
   "ssim_skimage7": metrics.ssim_skimage7,
   "ssim_gauss11": metrics.ssim_gauss11,
 }
 
 VARIANTS = {
+  "psnr": "floats before rounding, mean of per-view dB",
   "psnr_u8": "8-bit PNG files, mean of per-view dB",
   "ssim_skimage7": "7x7 uniform window, sample covariance",
   "ssim_gauss11": "11x11 Gaussian, sd 1.5, population covariance",
+  "diversity_rmse": "distance of two samples of the same views, 0 to 1",
 }
-
-
-def input_view_of(num_views: int) -> int:
-  """64, or the middle view of an object with fewer."""
-  return SRN_INPUT_VIEW if num_views > SRN_INPUT_VIEW else num_views // 2
-
-
-def requests_of(config: ConfigDict, views: Views) -> list[Request]:
-  """All test objects, or the first evaluate.num_objects, and their targets."""
-  requests = []
-  for object_id in views.object_ids[: config.evaluate.num_objects]:
-    count = views.num_views(object_id)
-    given = input_view_of(count)
-    targets = [i for i in range(count) if i != given]
-    if config.evaluate.num_views:
-      # Seeded by the object, so that its targets do not depend on the others.
-      rng = np.random.default_rng(zlib.crc32(object_id.encode()))
-      num = min(config.evaluate.num_views, len(targets))
-      targets = sorted(rng.choice(targets, num, replace=False).tolist())
-    requests.append(Request(object_id, (given,), tuple(targets)))
-  return requests
 
 
 def mean_image(views: Views) -> np.ndarray:
@@ -73,65 +65,185 @@ def mean_image(views: Views) -> np.ndarray:
 
 
 @jax.jit
-def _all_metrics(images_u8, truth_u8):
-  images, truth = images_u8 / 255.0, truth_u8 / 255.0
+def _all_metrics(images, truth):
   return {name: fn(images, truth) for name, fn in METRICS.items()}
 
 
 def score_views(images_u8, truth_u8) -> dict[str, np.ndarray]:
-  """Every metric of every view: {name: [N]}."""
-  return jax.device_get(_all_metrics(images_u8, truth_u8))
+  """Every metric of every view, {name: [N]}; the pictures may be floats."""
+  scale = np.float32(255)
+  scores = jax.device_get(_all_metrics(images_u8 / scale, truth_u8 / scale))
+  return {name: scores[name] for name in METRICS}  # jit sorts the names
 
 
-def _rounded(values: Mapping[str, SupportsFloat]) -> dict[str, float]:
-  return {k: round(float(v), 5) for k, v in values.items()}
+def score_sample(sampled: Sampled) -> dict[str, np.ndarray]:
+  """Those of a folder; `psnr` is the one noted when the views were floats."""
+  scores = score_views(sampled.images_u8, sampled.truth_u8)
+  return {**scores, "psnr": np.array(sampled.info["psnr"])}
 
 
-def score_folder(folder: epath.Path, mean_u8: np.ndarray) -> dict:
-  """Scores of one object: the model's views, and two floors."""
-  sampled = sample_io.read_sample(folder)
-  truth = sampled.truth_u8
+def rows_of_pictures(
+  samples: Sequence[Sampled], mean_u8: np.ndarray
+) -> dict[str, np.ndarray]:
+  """The rows that are pictures, [N, H, W, 3] of 0 to 255, and no choice."""
+  first, count = samples[0], len(samples)
+  rows = {"model": first.images_u8}
+  if count > 1:
+    images = np.stack([s.images_u8 for s in samples])
+    rows[f"mean of {count} samples"] = images.mean(axis=0, dtype=np.float32)
+  shape = first.truth_u8.shape
+  rows["copy input"] = np.broadcast_to(first.input_images_u8[:1], shape)
+  rows["mean image"] = np.broadcast_to(mean_u8, shape)
+  return rows
+
+
+def diversity_rmse(samples: Sequence[Sampled]) -> float:
+  """Mean over pairs of samples of the RMS pixel distance, in [0, 1]."""
+  images = [s.images_u8 / np.float32(255) for s in samples]
+  pairs = itertools.combinations(images, 2)
+  return float(np.mean([np.sqrt(np.mean((a - b) ** 2)) for a, b in pairs]))
+
+
+def score_object(samples: Sequence[Sampled], mean_u8: np.ndarray) -> dict:
+  """Scores of one object: single sample, best and mean of N, and floors.
+
+  Args:
+    samples: the same views, sampled with one seed each; the first is "model".
+    mean_u8: [H, W, 3].
+  """
+  mean = lambda scores: {k: np.mean(v) for k, v in scores.items()}
+  first = samples[0]
+  each = [score_sample(s) for s in samples]
   rows = {
-    "model": sampled.images_u8,
-    "copy input": np.broadcast_to(sampled.input_images_u8[:1], truth.shape),
-    "mean image": np.broadcast_to(mean_u8, truth.shape),
+    name: mean(score_views(images, first.truth_u8))
+    for name, images in rows_of_pictures(samples, mean_u8).items()
   }
-  scores = {name: score_views(images, truth) for name, images in rows.items()}
-  means = {
-    name: {k: float(np.mean(v)) for k, v in score.items()}
-    for name, score in scores.items()
-  }
-  per_view = [
-    {
-      "view": int(view),
-      **_rounded({k: v[i] for k, v in scores["model"].items()}),
-    }
-    for i, view in enumerate(sampled.view)
-  ]
+  model = {"model": mean(each[0])}
+  if len(samples) > 1:
+    model["model"]["diversity_rmse"] = diversity_rmse(samples)
+    best = max(map(mean, each), key=lambda m: m["psnr_u8"])
+    model[f"best of {len(samples)}"] = best
+  rows = model | {k: v for k, v in rows.items() if k != "model"}
   return {
-    "input_view": int(sampled.input_view[0]),
-    "mean": _rounded(means["model"]),
-    "rows": {name: _rounded(mean) for name, mean in means.items()},
-    "views": per_view,
+    "input_view": int(first.input_view[0]),
+    "rows": {name: results.finite(row) for name, row in rows.items()},
+    "mean": results.finite(rows["model"]),
+    "views": [
+      {
+        "view": int(view),
+        **results.finite({k: v[i] for k, v in each[0].items()}),
+      }
+      for i, view in enumerate(first.view)
+    ],
   }
 
 
-def git_revision() -> str | None:
-  """Revision of the source tree, with "+" if it was changed; None outside."""
-  source = epath.resource_path("threedim_jax").parent
-  run = lambda *args: subprocess.run(
-    ["git", "-C", str(source), *args],
-    capture_output=True,
-    text=True,
-    check=True,
-  ).stdout.strip()
-  try:
-    # Installed inside somebody's repository is not the same as part of it.
-    run("ls-files", "--error-unmatch", __file__)
-    revision = run("rev-parse", "HEAD")
-    return revision + ("+" if run("status", "--porcelain") else "")
-  except (OSError, subprocess.CalledProcessError):
+def samples_dir(workdir: epath.Path, sample: int) -> epath.Path:
+  """Where the sample-th sample of every object lies."""
+  return workdir / (f"evaluate_{sample}" if sample else "evaluate")
+
+
+def generate(
+  generator: Generator, views: Views, requests: Sequence[Request], workdir
+) -> bool:
+  """Generates this shard's views; returns whether all shards' are there."""
+  config = generator.config.evaluate
+  seed = generator.config.sampler.seed
+  mine = requests[config.shard_index :: config.num_shards]
+  for sample in range(config.num_samples):
+    for group in by_shape(mine):
+      generator.run(
+        views,
+        group,
+        samples_dir(workdir, sample),
+        batch_size=config.batch_size,
+        seed=seed + sample,
+      )
+  if config.num_shards == 1:
+    return True
+  missing = [
+    request.object_id
+    for sample in range(config.num_samples)
+    for request in requests
+    if not generator.is_done(
+      views,
+      request,
+      samples_dir(workdir, sample) / request.object_id,
+      seed + sample,
+    )
+  ]
+  if missing:
+    print(
+      f"shard {config.shard_index} of {config.num_shards} is done; other"
+      f" shards still have {len(missing)} object(s) to sample: the last one to"
+      " finish writes evaluation.json"
+    )
+  return not missing
+
+
+def evaluate(
+  config: ConfigDict,
+  workdir: epath.PathLike,
+  *,
+  inception_weights: str | None = None,
+) -> dict | None:
+  """Generates what is missing, scores it, writes evaluation.json.
+
+  Args:
+    config: configuration.
+    workdir: holds the checkpoint.
+    inception_weights: pytorch-fid's file, for FID and KID.
+
+  Returns:
+    The result; None if other shards have not finished.
+  """
+  networks = open_networks(inception_weights)  # a wrong file: say so at once
+  workdir = epath.Path(workdir)
+  views, train_views = open_split(config, "test"), open_split(config, "train")
+  counts = {i: views.num_views(i) for i in views.object_ids}
+  requests = requests_of(
+    counts,
+    num_objects=config.evaluate.num_objects,
+    num_views=config.evaluate.num_views,
+  )
+  generator = Generator(config, workdir)
+  if not generate(generator, views, requests, workdir):
     return None
+  mean_u8 = mean_image(train_views)
+  objects, pool = {}, Pool(networks)
+  with progress.bar("score objects", total=len(requests)) as bar:
+    for request in requests:
+      samples = [
+        sample_io.read_sample(samples_dir(workdir, i) / request.object_id)
+        for i in range(config.evaluate.num_samples)
+      ]
+      objects[request.object_id] = score_object(samples, mean_u8)
+      pool.add("truth", samples[0].truth_u8)
+      for row, images in rows_of_pictures(samples, mean_u8).items():
+        pool.add(row, np.round(images).astype(np.uint8))
+      bar.advance()
+  rows = rows_of_pictures(samples, mean_u8)
+  summary = results.summarize(objects)
+  distances = pool.distances(dict.fromkeys(rows, "truth"))
+  for row, values in distances.rows.items():
+    summary["rows"][row] |= results.finite(values)
+  result = {
+    "protocol": {
+      **dataclasses.asdict(SRN_V1),
+      "subset": subset_text(counts, requests),
+      "list_sha256": list_sha256(requests),
+      "num_samples": config.evaluate.num_samples,
+    },
+    "provenance": _provenance(generator),
+    "variants": VARIANTS | distances.variants,
+    "remarks": distances.remarks,
+    "num_views": sum(len(r.target_views) for r in requests),
+    **summary,
+    "mean": summary["rows"]["model"],
+    "objects": objects,
+  }
+  results.write_result(workdir / "evaluation.json", result)
+  return result
 
 
 def _provenance(generator: Generator) -> dict:
@@ -142,53 +254,5 @@ def _provenance(generator: Generator) -> dict:
   return {
     "config": generator.trained_config | of_this_run,
     "checkpoint_step": generator.step,
-    "git_revision": git_revision(),
-    "jax": jax.__version__,
-    "device": jax.devices()[0].device_kind,
-    "protocol": (
-      f"input view {SRN_INPUT_VIEW} or the middle one; mean over views,"
-      " then over objects; single sample"
-    ),
+    **results.provenance(),
   }
-
-
-def evaluate(config: ConfigDict, workdir: epath.PathLike) -> dict:
-  """Generates what is missing, scores it, writes evaluation.json."""
-  workdir = epath.Path(workdir)
-  views, train_views = open_split(config, "test"), open_split(config, "train")
-  generator = Generator(config, workdir)
-  folders = []
-  for group in by_shape(requests_of(config, views)):
-    folders += generator.run(
-      views,
-      group,
-      workdir / "evaluate",
-      batch_size=config.evaluate.batch_size,
-    )
-  mean_u8 = mean_image(train_views)
-  objects = {}
-  with progress.bar("score objects", total=len(folders)) as bar:
-    for folder in folders:
-      objects[folder.name] = score_folder(folder, mean_u8)
-      bar.advance()
-
-  mean_over = lambda pick: _rounded(
-    {k: np.mean([pick(o)[k] for o in objects.values()]) for k in METRICS}
-  )
-  rows = {
-    name: mean_over(lambda o, name=name: o["rows"][name])
-    for name in next(iter(objects.values()))["rows"]
-  }
-  result = {
-    "provenance": _provenance(generator),
-    "variants": VARIANTS,
-    "num_objects": len(objects),
-    "num_views": sum(len(o["views"]) for o in objects.values()),
-    "mean": rows["model"],
-    "rows": rows,
-    "objects": objects,
-  }
-  temporary = workdir / ".evaluation.json.tmp"
-  temporary.write_text(json.dumps(result, indent=1))
-  temporary.replace(workdir / "evaluation.json")
-  return result

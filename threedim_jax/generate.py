@@ -7,9 +7,7 @@ both go through here. An object whose folder is complete is left alone, so
 running again resumes.
 """
 
-from collections.abc import Iterator, Sequence
-import dataclasses
-import itertools
+from collections.abc import Sequence
 import time
 import zlib
 
@@ -20,12 +18,13 @@ import jax.numpy as jnp
 from ml_collections import ConfigDict
 import numpy as np
 
-from threedim_jax import progress, sample_io
+from threedim_jax import metrics, progress, sample_io
 from threedim_jax.cameras import Camera
 from threedim_jax.checkpoint import Checkpointer
 from threedim_jax.errors import UserError
 from threedim_jax.from_config import make_denoiser, make_init_fn
 from threedim_jax.pixels import from_u8, to_u8
+from threedim_jax.protocol import Request
 from threedim_jax.sampler import make_bank, sample_next
 from threedim_jax.sharding import (
   batch_sharding,
@@ -34,15 +33,6 @@ from threedim_jax.sharding import (
   state_sharding,
 )
 from threedim_jax.view_source import Views
-
-
-@dataclasses.dataclass(frozen=True)
-class Request:
-  """Which views of an object are given, and which to generate, in order."""
-
-  object_id: str
-  input_views: tuple[int, ...]
-  target_views: tuple[int, ...]
 
 
 class Generator:
@@ -117,6 +107,7 @@ class Generator:
     samples_dir: epath.PathLike,
     *,
     batch_size: int,
+    seed: int,
   ) -> list[epath.Path]:
     """Generates what is missing; returns the folders of all requests.
 
@@ -128,6 +119,7 @@ class Generator:
       requests: all with the same numbers of given and of wanted views.
       samples_dir: one folder per object is made in it.
       batch_size: objects at a time.
+      seed: another one gives other samples of the same views.
     """
     folders = [
       epath.Path(samples_dir) / sample_io.folder_name(r.object_id)
@@ -136,7 +128,7 @@ class Generator:
     todo = [
       r
       for r, folder in zip(requests, folders, strict=True)
-      if not self._is_done(views, r, folder)
+      if not self.is_done(views, r, folder, seed)
     ]
     if not todo:
       return folders
@@ -147,10 +139,10 @@ class Generator:
     ]
     # The last batch is filled up, so that one program serves them all.
     fill = lambda batch: batch + [batch[-1]] * (batch_size - len(batch))
-    compiled = self._compile(*self._inputs(views, fill(batches[0])))
+    compiled = self._compile(*self._inputs(views, fill(batches[0]), seed))
     with progress.bar("sample views", total=len(todo) * num_targets) as bar:
       for batch in batches:
-        rngs, bank, target_cams = self._inputs(views, fill(batch))
+        rngs, bank, target_cams = self._inputs(views, fill(batch), seed)
         start = time.monotonic()
         for i in range(num_targets):
           bank = compiled(*self._args(rngs, bank, target_cams, i))
@@ -159,10 +151,11 @@ class Generator:
         seconds = (time.monotonic() - start) / (num_targets * len(batch))
         for row, request in enumerate(batch):
           generated = np.asarray(bank.views[row, len(request.input_views) :])
-          self._write(views, request, to_u8(generated), seconds, samples_dir)
+          facts = {**self._facts(seed), "seconds_per_view": seconds}
+          _write(views, request, generated, facts, samples_dir)
     return folders
 
-  def _inputs(self, views: Views, requests: Sequence[Request]):
+  def _inputs(self, views: Views, requests: Sequence[Request], seed: int):
     """Keys, bank and target cameras of a batch of objects."""
     stack = lambda choose: jax.tree.map(
       lambda *x: np.stack(x),
@@ -172,26 +165,26 @@ class Generator:
     wanted = stack(lambda r: r.target_views)
     capacity = given["image"].shape[1] + wanted["image"].shape[1]
     # An object's pictures depend on the seed and its id alone.
-    rngs = jax.vmap(
-      lambda i: jax.random.fold_in(jax.random.key(self.config.sampler.seed), i)
-    )(np.array([zlib.crc32(r.object_id.encode()) for r in requests], np.uint32))
+    rngs = jax.vmap(lambda i: jax.random.fold_in(jax.random.key(seed), i))(
+      np.array([zlib.crc32(r.object_id.encode()) for r in requests], np.uint32)
+    )
     bank = make_bank(
       from_u8(jnp.asarray(given["image"])), _camera(given), capacity
     )
     return rngs, bank, _camera(wanted)
 
-  def _facts(self) -> dict:
+  def _facts(self, seed: int) -> dict:
     sampler = self.config.sampler
     return {
-      "seed": sampler.seed,
+      "seed": seed,
       "num_sample_steps": sampler.num_sample_steps,
       "guidance_weight": sampler.guidance_weight,
       "conditioning": sampler.conditioning,
       "checkpoint_step": self.step,
     }
 
-  def _is_done(
-    self, views: Views, request: Request, folder: epath.Path
+  def is_done(
+    self, views: Views, request: Request, folder: epath.Path, seed: int
   ) -> bool:
     """Complete, and of this very request, checkpoint, sampler and data."""
     if not sample_io.is_complete(folder):
@@ -204,46 +197,45 @@ class Generator:
     return (
       tuple(sampled.view) == request.target_views
       and tuple(sampled.input_view) == request.input_views
-      and self._facts().items() <= sampled.info.items()
+      and self._facts(seed).items() <= sampled.info.items()
       and np.array_equal(
         sampled.truth_u8,
         views.object(request.object_id, request.target_views)["image"],
       )
     )
 
-  def _write(self, views, request, images_u8, seconds, samples_dir):
-    given = views.object(request.object_id, request.input_views)
-    truth = views.object(request.object_id, request.target_views)
-    sample_io.write_sample(
-      samples_dir,
-      sample_io.Sampled(
-        object_id=request.object_id,
-        images_u8=images_u8,
-        world_from_cam=truth["world_from_cam"],
-        K=truth["K"],
-        view=np.array(request.target_views, np.int32),
-        input_images_u8=given["image"],
-        input_world_from_cam=given["world_from_cam"],
-        input_K=given["K"],
-        input_view=np.array(request.input_views, np.int32),
-        truth_u8=truth["image"],
-        info={**self._facts(), "seconds_per_view": seconds},
-      ),
-    )
+
+def _write(
+  views: Views,
+  request: Request,
+  generated: np.ndarray,
+  facts: dict,
+  samples_dir: epath.PathLike,
+) -> None:
+  """One object's folder; `generated` in [-1, 1], before it is rounded."""
+  given = views.object(request.object_id, request.input_views)
+  truth = views.object(request.object_id, request.target_views)
+  # Only here are the floats at hand that the PNG files round.
+  psnr = metrics.psnr(
+    np.clip((generated + 1) / 2, 0, 1), np.float32(truth["image"] / 255)
+  )
+  sample_io.write_sample(
+    samples_dir,
+    sample_io.Sampled(
+      object_id=request.object_id,
+      images_u8=to_u8(generated),
+      world_from_cam=truth["world_from_cam"],
+      K=truth["K"],
+      view=np.array(request.target_views, np.int32),
+      input_images_u8=given["image"],
+      input_world_from_cam=given["world_from_cam"],
+      input_K=given["K"],
+      input_view=np.array(request.input_views, np.int32),
+      truth_u8=truth["image"],
+      info={**facts, "psnr": [round(float(x), 5) for x in psnr]},
+    ),
+  )
 
 
 def _camera(view: dict) -> Camera:
   return Camera(jnp.asarray(view["world_from_cam"]), jnp.asarray(view["K"]))
-
-
-def spread(indices: Sequence[int], num: int) -> tuple[int, ...]:
-  """Up to `num` of the indices, evenly spaced, in order."""
-  at = np.linspace(0, len(indices) - 1, min(num, len(indices))).astype(int)
-  return tuple(indices[i] for i in at)
-
-
-def by_shape(requests: Sequence[Request]) -> Iterator[list[Request]]:
-  """Groups requests whose numbers of given and wanted views agree."""
-  key = lambda r: (len(r.input_views), len(r.target_views))
-  for _, group in itertools.groupby(sorted(requests, key=key), key):
-    yield list(group)

@@ -3,7 +3,10 @@
 """The command line. It is kept short; the parts can be imported in Colab.
 
   python -m threedim_jax.main --config=configs/srn_chairs.py --workdir=W
-      [--mode=train|sample|evaluate] [--dry_run] [--config.KEY=VALUE ...]
+      [--mode=train|sample|evaluate|check_data] [--dry_run]
+      [--config.KEY=VALUE ...]
+  python -m threedim_jax.main --mode=score|check_data
+      --samples=DIR | --views=DIR [--size=64] [--workdir=OUT]
 
 Exit codes: 0 done, 2 bad input, 75 stopped by SIGTERM after saving.
 """
@@ -23,13 +26,36 @@ from threedim_jax.errors import UserError, exit_with_message
 from threedim_jax.report import write_report
 from threedim_jax.timings import add_timings
 
+RUN_MODES = ("train", "sample", "evaluate")  # of a configuration, in a workdir
+FOLDER_MODES = ("score", "check_data")  # of pictures, whatever made them
+
 _CONFIG = config_check.define_config_flag()
-_WORKDIR = flags.DEFINE_string("workdir", None, "Folder of this run.")
+_WORKDIR = flags.DEFINE_string(
+  "workdir", None, "Folder of this run, or for the results of score, check_data"
+)
 _MODE = flags.DEFINE_enum(
-  "mode", "train", ["train", "sample", "evaluate"], "What to do."
+  "mode", "train", [*RUN_MODES, *FOLDER_MODES], "What to do."
 )
 _DRY_RUN = flags.DEFINE_bool(
   "dry_run", False, "Print configuration, parameters and cost, then exit."
+)
+_SAMPLES = flags.DEFINE_string(
+  "samples", None, "score: folder of samples, as in W/samples."
+)
+_VIEWS = flags.DEFINE_string(
+  "views", None, "score, check_data: folder of posed pictures of one object."
+)
+_SIZE = flags.DEFINE_integer(
+  "size", None, "Resize the pictures of --views to SIZE x SIZE.", lower_bound=8
+)
+_NUM_VIEWS = flags.DEFINE_integer(
+  "num_views", 100, "score: views of an object at most.", lower_bound=1
+)
+_NUM_STEPS = flags.DEFINE_integer(
+  "num_steps", 1000, "score: steps that a field is fitted.", lower_bound=1
+)
+_INCEPTION_WEIGHTS = flags.DEFINE_string(
+  "inception_weights", None, "score, evaluate: pytorch-fid's file, for FID."
 )
 
 
@@ -89,23 +115,87 @@ def dispatch(config, workdir: epath.Path, mode: str) -> None:
   else:
     from threedim_jax.evaluate import evaluate
 
-    evaluate(config, workdir)
+    evaluate(config, workdir, inception_weights=_INCEPTION_WEIGHTS.value)
+
+
+def score() -> None:
+  """`--mode=score`; results beside the pictures, in a folder of their own."""
+  from threedim_jax.consistency import run
+  from threedim_jax.consistency.score import ConsistencyProtocol
+  from threedim_jax.consistency.view_sets import posed_source, samples_source
+
+  folder = _SAMPLES.value or _VIEWS.value
+  if not folder or (_SAMPLES.value and _VIEWS.value):
+    raise UserError(
+      "--mode=score needs --samples=DIR, a folder of samples such as W/samples,"
+      " or --views=DIR, a folder of posed pictures of one object"
+    )
+  protocol = ConsistencyProtocol(
+    num_views=_NUM_VIEWS.value, num_steps=_NUM_STEPS.value
+  )
+  if _SAMPLES.value:
+    source = samples_source(folder, protocol.num_views)
+  else:
+    source = posed_source(
+      folder, size=_SIZE.value, num_views=protocol.num_views
+    )
+  page = run.run_score(
+    source,
+    results_folder(folder, "consistency"),
+    protocol,
+    inception_weights=_INCEPTION_WEIGHTS.value,
+  )
+  print(f"report: {page}")
+
+
+def check_data() -> None:
+  """`--mode=check_data`: of a data set, or of a folder of posed pictures."""
+  from threedim_jax.check_data import check_dataset, check_folder
+
+  if _VIEWS.value:
+    out = results_folder(_VIEWS.value, "check")
+    check_folder(_VIEWS.value, _SIZE.value, out)
+  elif _CONFIG.value is not None:
+    check_dataset(_CONFIG.value, workdir_or_explain())
+  else:
+    raise UserError(
+      "--mode=check_data needs --config=FILE.py, whose data set it checks, or"
+      " --views=DIR, a folder of posed pictures of one object"
+    )
+
+
+def results_folder(folder: str, suffix: str) -> epath.Path:
+  """--workdir, or <folder>_<suffix>."""
+  path = epath.Path(folder).absolute()
+  default = path.parent / f"{path.name}_{suffix}"
+  return epath.Path(_WORKDIR.value or default).absolute()
+
+
+def workdir_or_explain() -> epath.Path:
+  if not _WORKDIR.value:
+    raise UserError("--workdir is missing: the folder this run writes to")
+  return epath.Path(_WORKDIR.value).absolute()
 
 
 def main(argv: list[str]) -> None:
   with exit_with_message():
     config_check.parse_or_explain(argv)
-    config = _CONFIG.value
-    check_values(config)
+    config, mode = _CONFIG.value, _MODE.value
     use_compilation_cache()
+    if config is not None:
+      check_values(config)
+    elif mode in RUN_MODES or _DRY_RUN.value:
+      raise UserError(
+        "--config is missing: a file such as --config=configs/srn_chairs.py"
+      )
     if _DRY_RUN.value:
       from threedim_jax.dry_run import dry_run
 
       dry_run(config)
-      return
-    if not _WORKDIR.value:
-      raise UserError("--workdir is missing: the folder this run writes to")
-    run(config, epath.Path(_WORKDIR.value).absolute(), _MODE.value)
+    elif mode in RUN_MODES:
+      run(config, workdir_or_explain(), mode)
+    else:
+      {"score": score, "check_data": check_data}[mode]()
 
 
 if __name__ == "__main__":

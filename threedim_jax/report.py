@@ -25,7 +25,10 @@ from threedim_jax import (
 )
 from threedim_jax.curves import loss_curve
 from threedim_jax.errors import UserError, exit_with_message
+from threedim_jax.report_scores import flat, score_sections
 from threedim_jax.run_files import EVAL_LOSS, TRAIN_LOSS, Run, read_run
+from threedim_jax.score_files import Rows
+from threedim_jax.score_table import score_text
 from threedim_jax.viewer import (
   data_uri,
   object_context,
@@ -39,7 +42,6 @@ MAX_OBJECTS = 8  # with all their frames; a page of hundreds would not open
 MAX_GRIDS = 4
 PIXELATE_BELOW = 400  # pixels: narrower grids are shown with square pixels
 HEADLINES = {"psnr_u8": "PSNR", "ssim_skimage7": "SSIM (7x7)"}
-LOWER_IS_BETTER = ("lpips", "fid", "fd", "kid", "kd")
 
 
 def write_report(workdir: epath.PathLike) -> epath.Path:
@@ -53,7 +55,7 @@ def write_report(workdir: epath.PathLike) -> epath.Path:
       figures=_figures(run),
       objects=[_object(f) for f in run.folders[:MAX_OBJECTS]],
       num_objects=len(run.folders),
-      scores=_scores(run),
+      **score_sections(run),
       curve=_curve(run),
       grids=[_grid(path) for path in run.grids[-MAX_GRIDS:]],
       timings=_timings(run.timings),
@@ -69,15 +71,6 @@ def write_report(workdir: epath.PathLike) -> epath.Path:
   return path
 
 
-def flat(tree: Mapping[str, Any], prefix: str = ""):
-  """Yields ("a.b", value) of nested dicts, the way --config.a.b names them."""
-  for key, value in tree.items():
-    if isinstance(value, Mapping):
-      yield from flat(value, f"{prefix}{key}.")
-    else:
-      yield f"{prefix}{key}", value
-
-
 def duration(seconds: float | int) -> str:
   """21.4 s, 5 min 41 s, 2 h 03 min."""
   if seconds < 60:
@@ -88,11 +81,6 @@ def duration(seconds: float | int) -> str:
   return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
-def score_text(metric: str, value: float | int) -> str:
-  """PSNR in dB with two decimals, the rest with four digits."""
-  return f"{value:.2f} dB" if metric.startswith("psnr") else f"{value:.4g}"
-
-
 # --------------------------------------------------------------- sections
 
 
@@ -100,15 +88,10 @@ def _summary(run: Run) -> str:
   """The run in a few plain sentences."""
   sentences = []
   if run.last_step is not None:
-    name = "/".join(
-      str(part)
-      for key in ("name", "config")
-      if (part := run.setting("data", key)) is not None
-    )
     text = f"Trained for {run.last_step:,} steps"
     if run.examples is not None:
       text += f" ({run.examples:,} examples)"
-    text += f" on {name}" if name else ""
+    text += f" on {run.data_set}" if run.data_set else ""
     if weights := run.setting("train", "init_from"):
       text += f" from the shipped weights {weights}"
     if resolution := run.setting("data", "resolution"):
@@ -140,6 +123,11 @@ def _figures(run: Run) -> list[tuple[str, str]]:
   for metric, label in HEADLINES.items():
     if metric in model:
       figures.append((label, score_text(metric, model[metric])))
+  for folder, scores in run.consistency.items():
+    numbers = scores.rows.get(scores.subject, {})
+    if "psnr_u8" in numbers:
+      value = score_text("psnr_u8", numbers["psnr_u8"])
+      figures.append((f"consistency, {folder}", value))
   if run.last_loss is not None:
     figures.append(("last loss", f"{run.last_loss:.4g}"))
   if run.examples is not None:
@@ -157,36 +145,8 @@ def _object(folder: epath.Path) -> dict[str, Any]:
     return {"object_id": folder.name, "error": str(e)}
 
 
-def _score_rows(run: Run) -> dict[str, dict[str, Any]]:
-  return (run.evaluation or {}).get("rows", {})
-
-
-def _scores(run: Run) -> dict[str, Any] | None:
-  """The metrics table: columns with their variant, rows with the best bold."""
-  rows = _score_rows(run)
-  if not rows:
-    return None
-  variants = run.evaluation.get("variants", {})
-  columns, best = [], {}
-  for metric in dict.fromkeys(m for row in rows.values() for m in row):
-    family = metric.split("_")[0]
-    values = [row[metric] for row in rows.values() if metric in row]
-    lower = family in LOWER_IS_BETTER
-    best[metric] = min(values) if lower else max(values)
-    variant = variants.get(metric, variants.get(family, ""))
-    columns.append((metric, "lower" if lower else "higher", variant))
-  table = {
-    name: [
-      (score_text(m, row[m]), row[m] == best[m]) if m in row else ("-", False)
-      for m, *_ in columns
-    ]
-    for name, row in rows.items()
-  }
-  return {
-    "columns": columns,
-    "rows": table,
-    "num_objects": len(run.evaluation.get("objects", {})),
-  }
+def _score_rows(run: Run) -> Rows:
+  return run.evaluation.rows if run.evaluation else {}
 
 
 def _curve(run: Run) -> str | None:
@@ -232,7 +192,7 @@ def _timings(timings: Mapping[str, float | int] | None) -> list[dict[str, Any]]:
 
 def _provenance(run: Run) -> list[tuple[str, Any]]:
   """Where the numbers come from; the configuration has its own section."""
-  facts = dict((run.evaluation or {}).get("provenance", {}))
+  facts = dict(run.evaluation.provenance) if run.evaluation else {}
   facts.pop("config", None)
   return [("workdir", str(run.workdir)), *flat(facts)]
 
@@ -259,6 +219,11 @@ def summary_table(workdir: epath.PathLike) -> rich.table.Table:
     for name, row in _score_rows(run).items():
       if metric in row:
         table.add_row(f"{label}, {name}", score_text(metric, row[metric]))
+  for folder, scores in run.consistency.items():
+    for name, row in scores.rows.items():
+      if "psnr_u8" in row:
+        value = score_text("psnr_u8", row["psnr_u8"])
+        table.add_row(f"consistency of {folder}, {name}", value)
   table.add_section()
   pictures = sum(
     1 for f in run.folders for p in f.glob("*.png") if p.stem.isdigit()

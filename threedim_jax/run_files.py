@@ -3,7 +3,7 @@
 """What a run left in its workdir, read without the code that wrote it.
 
 run = read_run("runs/x")
-run.config, run.metrics["train/loss"], run.evaluation, run.folders
+run.config, run.metrics["train/loss"], run.evaluation, run.consistency
 """
 
 import dataclasses
@@ -16,6 +16,7 @@ from etils import epath
 from threedim_jax import sample_io
 from threedim_jax.curves import Curve
 from threedim_jax.errors import UserError
+from threedim_jax.score_files import Scores, read_json, read_scores
 
 TRAIN_LOSS, EVAL_LOSS = "train/loss", "eval/loss"
 
@@ -28,7 +29,8 @@ class Run:
   config: dict[str, Any] | None
   metrics: dict[str, Curve]  # by name: (step, value), ascending steps
   timings: dict[str, float | int] | None  # seconds by stage
-  evaluation: dict[str, Any] | None
+  evaluation: Scores | None
+  consistency: dict[str, Scores]  # by the folder whose views were scored
   folders: list[epath.Path]  # finished samples
   grids: list[epath.Path]  # training pictures, oldest first
 
@@ -40,6 +42,12 @@ class Run:
         return None
       value = value[key]
     return value
+
+  @property
+  def data_set(self) -> str:
+    """As in shapes/chairs_32; empty if it is not known."""
+    parts = [self.setting("data", key) for key in ("name", "config")]
+    return "/".join(str(part) for part in parts if part is not None)
 
   @property
   def last_step(self) -> int | None:
@@ -73,27 +81,23 @@ def read_run(workdir: epath.PathLike) -> Run:
   folders = folders or sample_io.list_complete(workdir / "evaluate")
   return Run(
     workdir=workdir,
-    config=_read_json(workdir / "config.json"),
+    config=read_json(workdir / "config.json"),
     metrics=_read_metrics(workdir / "metrics.jsonl"),
-    timings=_read_json(workdir / "timings.json"),
-    evaluation=_read_json(workdir / "evaluation.json"),
+    timings=read_json(workdir / "timings.json"),
+    evaluation=read_scores(workdir / "evaluation.json"),
+    consistency={
+      name: scores
+      for name in ("samples", "evaluate")
+      if (scores := read_scores(_consistency_file(workdir, name)))
+    },
     folders=folders,
     grids=sorted(images.glob("*.png")) if images.is_dir() else [],
   )
 
 
-def _read_json(path: epath.Path) -> dict[str, Any] | None:
-  if not path.exists():
-    return None
-  try:
-    value = json.loads(path.read_text())
-  except ValueError as e:
-    raise UserError(
-      f"{path} is not valid JSON ({e}): delete it and run that mode again."
-    ) from e
-  if not isinstance(value, dict):
-    raise UserError(f"{path} must hold a JSON object: delete it, run again.")
-  return value
+def _consistency_file(workdir: epath.Path, name: str) -> epath.Path:
+  """Where --mode=score puts its numbers on the views in `workdir`/`name`."""
+  return workdir / f"{name}_consistency" / "consistency.json"
 
 
 def _read_metrics(path: epath.Path) -> dict[str, Curve]:

@@ -11,9 +11,9 @@ import numpy as np
 
 from threedim_jax import progress, sample_io, viz
 from threedim_jax.errors import UserError
-from threedim_jax.evaluate import input_view_of
 from threedim_jax.from_config import open_split
-from threedim_jax.generate import Generator, Request, by_shape, spread
+from threedim_jax.generate import Generator
+from threedim_jax.protocol import Request, by_shape, input_view_of, spread
 from threedim_jax.report import write_viewer
 from threedim_jax.view_source import Views
 
@@ -68,7 +68,11 @@ def sample(config: ConfigDict, workdir: epath.PathLike) -> list[epath.Path]:
   folders = []
   for group in by_shape(requests):
     folders += generator.run(
-      views, group, workdir / "samples", batch_size=config.sample.batch_size
+      views,
+      group,
+      workdir / "samples",
+      batch_size=config.sample.batch_size,
+      seed=config.sampler.seed,
     )
   with progress.bar("write pictures", total=len(folders)) as bar:
     for folder in folders:

@@ -8,18 +8,15 @@ Pictures with alpha are laid over white. A picture that is plain RGB of the
 right size keeps its bytes; any other is resized by area, and K with it.
 """
 
-import io
-
 import cv2
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from srn.archive import RawObject
-from srn.text_files import parse_intrinsics, parse_pose
 
 from threedim_jax.errors import UserError
 from threedim_jax.png import encode_png
-
-_MODES_8_BIT = ("RGB", "RGBA", "L", "LA", "P", "1")
+from threedim_jax.posed_images.pictures import open_picture
+from threedim_jax.posed_images.text_files import parse_intrinsics, parse_pose
 
 
 def read_object(raw: RawObject, resolution: int) -> list[dict]:
@@ -31,6 +28,8 @@ def read_object(raw: RawObject, resolution: int) -> list[dict]:
   if "intrinsics.txt" not in raw.files:
     raise UserError(f"{source} is missing.")
   intrinsics = parse_intrinsics(raw.files["intrinsics.txt"], source)
+  if intrinsics.hw is None:
+    raise UserError(f"{source} must end with a line 'height width'.")
   h, w = intrinsics.hw
   if h != w or h < resolution:
     raise UserError(
@@ -79,20 +78,12 @@ def _stems(raw: RawObject) -> list[str]:
 
 def _fit_image(data: bytes, source: str, hw, resolution: int) -> bytes:
   """PNG bytes of the picture at `resolution`, over white."""
-  try:
-    image = Image.open(io.BytesIO(data))
-    image.load()
-  except UnidentifiedImageError as e:
-    raise UserError(f"{source} does not decode: it is not a picture.") from e
-  except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as e:
-    raise UserError(f"{source} does not decode ({e}).") from e
+  image = open_picture(data, source)
   if (image.height, image.width) != tuple(hw):
     raise UserError(
       f"{source} has {image.height} x {image.width} pixels, but"
       f" intrinsics.txt is for {hw[0]} x {hw[1]}."
     )
-  if image.mode not in _MODES_8_BIT:
-    raise UserError(f"{source} is not an 8-bit picture ({image.mode}).")
   plain = image.mode == "RGB" and "transparency" not in image.info
   if plain and image.format == "PNG" and image.height == resolution:
     return data

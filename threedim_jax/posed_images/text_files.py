@@ -1,14 +1,15 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Reads and writes SRN's two kinds of text file: poses and intrinsics.
+"""Reads and writes the text files of SRN and NSVF: poses and intrinsics.
 
   world_from_cam = parse_pose(data, "cars_test/abc/pose/000000.txt")
   intrinsics = parse_intrinsics(data, "cars_test/abc/intrinsics.txt")
 
 A pose is a 4x4 camera-to-world matrix in OpenCV axes, row by row, on one line
-or four. Intrinsics are lines of numbers: `f cx cy 0.` first, then the centre
-of the scene and a scale, which we do not use, then `height width`; a last line
-of one number, where there is one, says whether poses are world-to-camera.
+or four. Intrinsics are a 3x3 or 4x4 matrix (NSVF), or lines of numbers:
+`f cx cy 0.` first, then the centre of the scene and a scale, which we do not
+use, then `height width`, which NSVF may leave out; a last line of one number,
+where there is one after it, says whether poses are world-to-camera.
 """
 
 import dataclasses
@@ -24,7 +25,7 @@ _RIGID_TOLERANCE = 1e-3
 @dataclasses.dataclass
 class Intrinsics:
   K: np.ndarray  # float64 [3, 3], pixels
-  hw: tuple[int, int]
+  hw: tuple[int, int] | None  # of the pictures it is for; None: not said
   poses_are_cam_from_world: bool = False
 
 
@@ -33,7 +34,13 @@ def parse_pose(data: bytes, source: str) -> np.ndarray:
   numbers = [x for line in _numbers(data, source) for x in line]
   if len(numbers) != 16:
     raise UserError(f"{source} holds {len(numbers)} numbers, a pose has 16.")
-  pose = np.array(numbers).reshape(4, 4)
+  return check_pose(np.array(numbers).reshape(4, 4), source)
+
+
+def check_pose(pose: np.ndarray, source: str) -> np.ndarray:
+  """`pose` [4, 4] itself, if it is a finite rigid transform."""
+  if not np.isfinite(pose).all():
+    raise UserError(f"{source} holds a number that is not finite.")
   R = pose[:3, :3]
   error = np.abs(R.T @ R - np.eye(3)).max()
   last_row_ok = np.abs(pose[3] - [0, 0, 0, 1]).max() < _RIGID_TOLERANCE
@@ -49,19 +56,45 @@ def parse_pose(data: bytes, source: str) -> np.ndarray:
 def parse_intrinsics(data: bytes, source: str) -> Intrinsics:
   """K, image size and direction of the poses; K must fit the size."""
   lines = _numbers(data, source)
-  flag = bool(lines[-1][0]) if lines and len(lines[-1]) == 1 else False
-  if lines and len(lines[-1]) == 1:
-    lines.pop()
-  if len(lines) < 2 or len(lines[0]) < 3 or len(lines[-1]) != 2:
+  numbers = [x for line in lines for x in line]
+  is_square = len(lines) == 1 or {len(line) for line in lines} <= {3, 4}
+  if len(numbers) in (9, 16) and is_square:
+    side = 3 if len(numbers) == 9 else 4
+    K = np.array(numbers).reshape(side, side)[:3, :3]
+    return Intrinsics(check_K(K, None, source), None)
+  if not lines or len(lines[0]) not in (3, 4):
     raise UserError(
       f"{source} must start with a line 'f cx cy 0.' and end with a line"
-      " 'height width'."
+      " 'height width', or hold a 3x3 or 4x4 matrix."
     )
   f, cx, cy = lines[0][:3]
-  h, w = (int(x) for x in lines[-1])
-  if min(h, w) < 1 or not (0.2 < f / max(h, w) < 20):
+  K = np.array([[f, 0, cx], [0, f, cy], [0, 0, 1]])
+  hw, flag = None, False
+  for i, line in enumerate(lines[1:], 1):
+    if len(line) == 2:
+      hw = int(line[0]), int(line[1])
+      flag = any(x for rest in lines[i + 1 :] for x in rest)
+  return Intrinsics(check_K(K, hw, source), hw, flag)
+
+
+def check_K(
+  K: np.ndarray, hw: tuple[int, int] | None, source: str
+) -> np.ndarray:
+  """`K` [3, 3] itself, if a camera of pictures of `hw` pixels can have it."""
+  if not np.isfinite(K).all():
+    raise UserError(f"{source} holds a number that is not finite.")
+  fx, fy, cx, cy = K[0, 0], K[1, 1], K[0, 2], K[1, 2]
+  if min(fx, fy) <= 0 or K[1, 0] != 0 or K[2].tolist() != [0, 0, 1]:
     raise UserError(
-      f"{source}: a focal length of {f:g} pixels does not fit a picture of"
+      f"{source} holds no intrinsic matrix f 0 cx, 0 f cy, 0 0 1 with f > 0,"
+      f" but {K.tolist()}."
+    )
+  if hw is None:
+    return K
+  h, w = hw
+  if min(h, w) < 1 or not all(0.2 < f / max(h, w) < 20 for f in (fx, fy)):
+    raise UserError(
+      f"{source}: a focal length of {fx:g} pixels does not fit a picture of"
       f" {h} x {w} pixels."
     )
   if not (0 < cx < w and 0 < cy < h):
@@ -69,8 +102,7 @@ def parse_intrinsics(data: bytes, source: str) -> Intrinsics:
       f"{source}: the principal point ({cx:g}, {cy:g}) lies outside the"
       f" picture of {h} x {w} pixels."
     )
-  K = np.array([[f, 0, cx], [0, f, cy], [0, 0, 1]])
-  return Intrinsics(K, (h, w), flag)
+  return K
 
 
 def format_pose(world_from_cam: np.ndarray) -> str:

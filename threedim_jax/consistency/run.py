@@ -1,0 +1,195 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""`--mode=score`: objects -> fitted fields -> pictures, JSON and a page.
+
+OUT/<object>/score.json and its pictures are written as an object is done, so
+that a run that was cut short resumes; OUT/consistency.json sums up.
+
+  run_score(samples_source("W/samples", 100), "W/samples_consistency")
+"""
+
+from collections.abc import Iterator, Sequence
+import dataclasses
+import hashlib
+import itertools
+import json
+from typing import Any
+
+from etils import epath
+import jax
+from jaxtyping import UInt8
+import numpy as np
+
+from threedim_jax import metrics, progress, results
+from threedim_jax.consistency.score import (
+  VARIANTS,
+  ConsistencyProtocol,
+  Fitted,
+  fit_sets,
+)
+from threedim_jax.consistency.view_sets import Source, ViewSet
+from threedim_jax.distances.features import Network, open_networks
+from threedim_jax.distances.pool import Distances, Pool
+from threedim_jax.png import decode_png, encode_png
+from threedim_jax.score_page import write_score_page
+
+SCORE_FILE = "score.json"  # of one object, written last
+WHITE_ROW = "white image"
+TRUTH_ROW = "ground truth"
+PICTURES = {  # names of a row's held-out views and renders, by: is it the truth
+  False: ("view", "render"),
+  True: ("truth", "truth_render"),
+}
+
+# A processor gains nothing from more fields than an object has; an accelerator
+# is idle with so few.
+OBJECTS_AT_ONCE = {"cpu": 1}
+OBJECTS_AT_ONCE_ELSEWHERE = 8
+
+
+def run_score(
+  source: Source,
+  out: epath.PathLike,
+  protocol: ConsistencyProtocol = ConsistencyProtocol(),
+  *,
+  inception_weights: str | None = None,
+) -> epath.Path:
+  """Scores every object that was not yet scored with these views and protocol.
+
+  Args:
+    source: the views.
+    out: where pictures, consistency.json and the page go.
+    protocol: settings.
+    inception_weights: pytorch-fid's file, for FID and KID.
+
+  Returns:
+    The page.
+
+  Raises:
+    UserError: an object's folder is damaged, or has too few views.
+  """
+  networks = open_networks(inception_weights)  # a wrong file: say so at once
+  out = epath.Path(out)
+  todo = {}
+  with progress.bar("read views", total=len(source)) as bar:
+    for object_id, load in source.items():
+      sets = load()
+      protocol.held_out(len(sets[0].images_u8))
+      key = _key(sets, protocol)
+      if _saved(out / object_id).get("key") != key:
+        todo[object_id] = key
+      bar.advance()
+  with progress.bar("fit fields", total=len(todo) * protocol.num_steps) as bar:
+    for batch in _batches(source, list(todo)):
+      fitted = fit_sets(
+        list(itertools.chain(*batch.values())),
+        protocol,
+        on_steps=lambda steps, count=len(batch): bar.advance(steps * count),
+      )
+      for object_id, sets in batch.items():
+        mine, fitted = fitted[: len(sets)], fitted[len(sets) :]
+        _write_object(out / object_id, mine, todo[object_id])
+  objects = {object_id: _saved(out / object_id) for object_id in source}
+  summary = results.summarize(objects)
+  distances = _distances(objects, out, networks)
+  for row, values in distances.rows.items():
+    summary["rows"][row] |= results.finite(values)
+  result = {
+    "protocol": dataclasses.asdict(protocol),
+    "provenance": results.provenance(),
+    "variants": VARIANTS | distances.variants,
+    "remarks": distances.remarks,
+    "num_held_out": sum(len(o["held_out"]) for o in objects.values()),
+    **summary,
+    "objects": objects,
+  }
+  results.write_result(out / "consistency.json", result)
+  return write_score_page(out)
+
+
+def _distances(
+  objects: dict[str, Any], out: epath.Path, networks: Sequence[Network]
+) -> Distances:
+  """Between held-out views and renders, pooled over objects, by row."""
+  pool, pairs = Pool(networks), {}
+  for object_id, scores in objects.items():
+    for row in scores["rows"]:
+      if row == WHITE_ROW:
+        continue
+      views, renders = (
+        _read_pictures(out / object_id, name, scores["held_out"])
+        for name in PICTURES[row == TRUTH_ROW]
+      )
+      pairs[row] = f"{row}, held out"
+      pool.add(pairs[row], views)
+      pool.add(row, renders)
+      if row != TRUTH_ROW:  # white is set against what was to be scored
+        pairs[WHITE_ROW] = pairs[row]
+        pool.add(WHITE_ROW, np.full_like(views, 255))
+  return pool.distances(pairs)
+
+
+def _read_pictures(
+  folder: epath.Path, name: str, views: Sequence[int]
+) -> UInt8[np.ndarray, "M H W 3"]:
+  paths = [folder / f"{name}_{view:03d}.png" for view in views]
+  return np.stack([decode_png(path.read_bytes(), path) for path in paths])
+
+
+def _key(sets: Sequence[ViewSet], protocol: ConsistencyProtocol) -> str:
+  """Of all that an object's score depends on, but for the code."""
+  parts = [s.sha256() for s in sets], dataclasses.asdict(protocol)
+  return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def _saved(folder: epath.Path) -> dict[str, Any]:
+  """The object's scores; {} if it has none that can be read."""
+  try:
+    return json.loads((folder / SCORE_FILE).read_text())
+  except (FileNotFoundError, ValueError):
+    return {}
+
+
+def _batches(
+  source: Source, object_ids: Sequence[str]
+) -> Iterator[dict[str, list[ViewSet]]]:
+  """Neighbours whose sets have the same shapes, so many as fit together."""
+  at_once = OBJECTS_AT_ONCE.get(
+    jax.default_backend(), OBJECTS_AT_ONCE_ELSEWHERE
+  )
+  shapes = lambda item: [s.images_u8.shape for s in item[1]]
+  loaded = ((object_id, source[object_id]()) for object_id in object_ids)
+  for _, group in itertools.groupby(loaded, shapes):
+    while batch := dict(itertools.islice(group, at_once)):
+      yield batch
+
+
+def _write_object(folder: epath.Path, fitted: list[Fitted], key: str) -> None:
+  """Pictures of the held-out views and their renders, then the scores."""
+  folder.mkdir(parents=True, exist_ok=True)
+  (folder / SCORE_FILE).unlink(missing_ok=True)  # now unfinished
+  for old in folder.glob("*.png"):
+    old.unlink()
+  write = lambda name, image: (folder / name).write_bytes(encode_png(image))
+  for each in fitted:
+    names = PICTURES[each.view_set.row == TRUTH_ROW]
+    pictures = zip(
+      each.held_out, each.held_out_u8, each.renders_u8, strict=True
+    )
+    for view, *pair in pictures:
+      for name, image_u8 in zip(names, pair, strict=True):
+        write(f"{name}_{view:03d}.png", image_u8)
+  first = fitted[0]
+  if first.input_render_u8 is not None:
+    write("input_000.png", first.view_set.given.images_u8[0])
+    write("input_render_000.png", first.input_render_u8)
+  rows = {f.view_set.row: f.row() for f in fitted}
+  rows[WHITE_ROW] = first.as_white().row()
+  foreground = np.mean(metrics.is_foreground(first.held_out_u8 / 255))
+  scores = {
+    "key": key,
+    "held_out": first.held_out.tolist(),
+    "foreground": round(float(foreground), 5),
+    "rows": {name: results.finite(row) for name, row in rows.items()},
+  }
+  results.write_result(folder / SCORE_FILE, scores)
