@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the launchers do after each exit code: local, SLURM and MPI."""
 
+import os
 import pathlib
 import signal
-import subprocess
 import sys
 import time
 
@@ -13,10 +13,15 @@ import pytest
 REPO = pathlib.Path(__file__).parents[1]
 sys.path.insert(0, str(REPO / "tests/launch"))
 
-from stubs import stubs  # noqa: E402, F401
+from stubs import Stubs  # noqa: E402
 
 MAIN = "threedim_jax.main"
 CONFIG = "configs/shapes.py:debug"
+
+
+@pytest.fixture
+def stubs(tmp_path):
+  return Stubs(tmp_path)
 
 
 def local(stubs, *options, **kwargs):
@@ -192,7 +197,7 @@ def test_slurm_does_not_requeue_a_job_that_was_cancelled(stubs):
     env=SLURM, start_new_session=True,
   )  # fmt: skip
   wait_until((stubs.folder / "up").exists)
-  subprocess.run(["kill", "-TERM", f"-{process.pid}"], check=True)
+  os.killpg(process.pid, signal.SIGTERM)
   process.communicate(timeout=20)
   assert process.returncode == 75
   assert not stubs.calls("scontrol")
@@ -205,6 +210,8 @@ def test_slurm_submit_once(stubs):
     "launch/slurm_submit.sh", CONFIG, "W", "--nodes=2", "--time=1:00:00",
     f"--logs={stubs.folder}/logs",
   ]  # fmt: skip
+  assert stubs.run("bash", *words, "--dry-run").returncode == 0
+  assert not (stubs.folder / "logs").exists() and not stubs.calls()
   first = stubs.run("bash", *words)
   assert first.returncode == 0, first.stdout
   assert "submitted job 4711\n" in first.stdout
@@ -280,7 +287,7 @@ def test_rank_turns_usr1_into_term_and_notes_the_code(stubs):
   )  # fmt: skip
   wait_until((stubs.folder / "up").exists)
   # To the whole group, as mpirun does.
-  subprocess.run(["kill", "-USR1", f"-{process.pid}"], check=True)
+  os.killpg(process.pid, signal.SIGUSR1)
   process.communicate(timeout=20)
   assert process.returncode == 75
   assert (stubs.folder / "codes/5").read_text() == "75\n"

@@ -95,16 +95,19 @@ class Report:
 def check_cameras(objects: Sequence[ObjectViews]) -> Report:
   """Runs all checks on views of one or more objects."""
   poses, background = check_poses(objects), check_background(objects)
-  checks = [poses, background, check_objects_seen(objects)]
-  seen = [o for o in map(_seen, objects) if len(o.images_u8) > 1]
+  found = [silhouettes.small_masks(o.images_u8) for o in objects]
+  masks = [m for m, _ in found]
+  checks = [poses, background, check_objects_seen(objects, masks)]
+  seen = [_Seen.of(o, *f) for o, f in zip(objects, found, strict=True)]
+  seen = [s for s in seen if len(s.masks) > 1]
   unusable = (poses, background, check_K(objects, trusted=True))
   if any(c.verdict == "fault" for c in unusable) or not seen:
     checks.append(check_K(objects, trusted=False))
     return Report(checks, {}, STORED, {}, {})
-  num_views = min(len(o.images_u8) for o in seen)
-  all_K = np.concatenate([o.K for o in seen])
-  tried = usual_mistakes(all_K, seen[0].hw, num_views >= MANY_VIEWS)
-  explained = {h.name: [explain(o, h) for o in seen] for h in tried}
+  num_views = min(len(s.masks) for s in seen)
+  all_K = np.concatenate([s.K for s in seen])
+  tried = usual_mistakes(all_K, objects[0].hw, num_views >= MANY_VIEWS)
+  explained = {h.name: [s.explain(h) for s in seen] for h in tried}
   iou = {
     name: {o.object_id: r[0] for o, r in zip(seen, results, strict=True)}
     for name, results in explained.items()
@@ -123,19 +126,25 @@ def check_cameras(objects: Sequence[ObjectViews]) -> Report:
   return Report(checks, iou, best, spheres[STORED.name], spheres[best.name])
 
 
-def explain(views: ObjectViews, hypothesis: Hypothesis) -> tuple[float, Sphere]:
-  """Mean IoU of the silhouettes and their hull's; the hull's sphere.
+@dataclasses.dataclass(frozen=True)
+class _Seen:
+  """An object's cameras and silhouettes, of views that show something."""
 
-  The sphere is a rough one from the silhouettes where the hull is empty.
-  """
-  poses, K = hypothesis.undo(views.world_from_cam, views.K)
-  masks, K = silhouettes.small_masks(views.images_u8, K)
-  sphere = silhouettes.bounding_sphere(masks, poses, K)
-  hull = silhouettes.carve(masks, poses, K, sphere)
-  iou = silhouettes.agreement(hull, masks, poses, K).mean()
-  if len(hull.points):
-    sphere = silhouettes.hull_sphere(hull)
-  return float(iou), sphere
+  object_id: str
+  world_from_cam: Float[np.ndarray, "V 4 4"]
+  K: Float[np.ndarray, "V 3 3"]  # of the pictures
+  masks: silhouettes.Masks
+  scale: Float[np.ndarray, "3 1"]  # K * scale is that of the masks
+
+  @classmethod
+  def of(cls, views: ObjectViews, masks, scale) -> "_Seen":
+    keep = _not_blank(masks)
+    poses, K = views.world_from_cam[keep], views.K[keep]
+    return cls(views.object_id, poses, K, masks[keep], scale)
+
+  def explain(self, hypothesis: Hypothesis) -> tuple[float, Sphere]:
+    poses, K = hypothesis.undo(self.world_from_cam, self.K)
+    return silhouettes.explain(self.masks, poses, K * self.scale)
 
 
 def judge(
@@ -194,7 +203,7 @@ def check_poses(objects: Sequence[ObjectViews]) -> Check:
       elif np.linalg.det(R) < 0:
         problem = "is mirrored (determinant -1): negate one axis of the camera"
       if problem:
-        where = f"view {i} of those looked at of {views.object_id}"
+        where = f"{views.object_id} (view {i} of those looked at)"
         return Check(name, "fault", f"the pose of {where} {problem}")
   count = sum(len(o.world_from_cam) for o in objects)
   return Check(name, "ok", f"{count} poses are rotations and positions")
@@ -214,17 +223,20 @@ def check_background(objects: Sequence[ObjectViews]) -> Check:
   return Check("background", "ok" if white > 0.97 else "note", text)
 
 
-def check_objects_seen(objects: Sequence[ObjectViews]) -> Check:
+def check_objects_seen(
+  objects: Sequence[ObjectViews], masks: Sequence[np.ndarray]
+) -> Check:
   """Every picture shows something."""
-  blank = [
-    f"{o.object_id} ({(~_not_blank(o)).sum()} of {len(o.images_u8)})"
-    for o in objects
-    if not _not_blank(o).all()
-  ]
+  blank = {
+    o.object_id: f"{(~_not_blank(m)).sum()} of {len(m)}"
+    for o, m in zip(objects, masks, strict=True)
+    if not _not_blank(m).all()
+  }
   if blank:
-    text = f"all-white pictures of {', '.join(blank)}: leave these views out"
+    told = ", ".join(f"{key} ({count})" for key, count in blank.items())
+    text = f"all-white pictures of {told}: leave these views out"
     return Check("object seen", "fault", text)
-  share = np.mean([silhouettes.foreground(o.images_u8).mean() for o in objects])
+  share = np.mean([m.mean() for m in masks])
   text = f"the objects fill {share:.0%} of their pictures"
   return Check("object seen", "ok", text)
 
@@ -243,7 +255,7 @@ def check_K(objects: Sequence[ObjectViews], trusted: bool) -> Check:
     f" {hw[0]} x {hw[1]} pixels"
   )
   if not np.isfinite(K).all() or f.min() < 0.2 or f.max() > 20:
-    text += ": a focal length like this has no camera; is K in pixels?"
+    text += ": no camera has such a focal length (is K in pixels?)"
     return Check("K", "fault", text)
   if off > FAR_OFF_CENTRE and not trusted:
     text += (
@@ -257,7 +269,7 @@ def check_K(objects: Sequence[ObjectViews], trusted: bool) -> Check:
 
 
 def check_distances(
-  objects: Sequence[ObjectViews], spheres: dict[str, Sphere]
+  objects: Sequence[_Seen], spheres: dict[str, Sphere]
 ) -> Check:
   """Cameras of all objects are about equally far from them."""
   distance = {}
@@ -280,16 +292,5 @@ def check_distances(
   return Check("distances", "ok", text)
 
 
-def _not_blank(views: ObjectViews) -> np.ndarray:
-  return silhouettes.foreground(views.images_u8).mean((1, 2)) > _BLANK
-
-
-def _seen(views: ObjectViews) -> ObjectViews:
-  """Without the views that show nothing."""
-  keep = _not_blank(views)
-  return ObjectViews(
-    views.object_id,
-    views.images_u8[keep],
-    views.world_from_cam[keep],
-    views.K[keep],
-  )
+def _not_blank(masks: silhouettes.Masks) -> np.ndarray:
+  return masks.mean((1, 2)) > _BLANK

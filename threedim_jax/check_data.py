@@ -21,6 +21,7 @@ from threedim_jax import check_pictures, posed_images, progress, viz
 from threedim_jax.camera_check import Check, ObjectViews, Report, check_cameras
 from threedim_jax.errors import UserError
 from threedim_jax.from_config import open_split
+from threedim_jax.protocol import spread
 
 # Looked at: more tell no more, and take longer.
 OBJECTS_OF_SPLIT = {"train": 4, "test": 2}
@@ -40,8 +41,8 @@ def check_dataset(config: ConfigDict, workdir: epath.Path) -> None:
   with progress.waiting(f"read some of {data.name}/{data.config}"):
     for split, count in OBJECTS_OF_SPLIT.items():
       views = open_split(config, split)
-      for index in _spread(len(views.object_ids), count):
-        chosen = _spread(views.num_views(index), VIEWS_OF_OBJECT)
+      for index in spread(range(len(views.object_ids)), count):
+        chosen = spread(range(views.num_views(index)), VIEWS_OF_OBJECT)
         arrays = views.object(index, chosen)
         object_id = f"{split}: {views.object_ids[index]}"
         objects.append(_object_views(object_id, arrays))
@@ -58,7 +59,7 @@ def check_folder(
       pictures for people are written before.
   """
   frames = posed_images.list_frames(folder)
-  chosen = posed_images.spread(frames, VIEWS_OF_FOLDER)
+  chosen = spread(frames, VIEWS_OF_FOLDER)
   posed = posed_images.read_frames(chosen, size)
   arrays = {
     "image": posed.images_u8,
@@ -125,11 +126,4 @@ def _object_views(object_id: str, arrays) -> ObjectViews:
     arrays["image"],
     arrays["world_from_cam"].astype(np.float64),
     arrays["K"].astype(np.float64),
-  )
-
-
-def _spread(total: int, count: int) -> list[int]:
-  """At most `count` of `total` places, with the first and the last."""
-  return (
-    np.linspace(0, total - 1, min(total, count)).round().astype(int).tolist()
   )

@@ -21,6 +21,7 @@ from PIL import Image, ImageDraw, ImageFont
 from threedim_jax import viz
 from threedim_jax.camera_check import ObjectViews, Report
 from threedim_jax.camera_hypotheses import STORED, Hypothesis
+from threedim_jax.protocol import spread
 from threedim_jax.silhouettes import Sphere, project
 
 STORED_COLOUR, BEST_COLOUR = "#d1495b", "#2a9d6f"
@@ -40,7 +41,7 @@ def contact_sheet(
   rows, labels = [], []
   num_rows = 3 if len(objects) == 1 else 1
   for views in objects:
-    chosen = _spread(len(views.images_u8), num_rows * _COLUMNS)
+    chosen = list(spread(range(len(views.images_u8)), num_rows * _COLUMNS))
     cells = [_cell(image_u8) for image_u8 in views.images_u8[chosen]]
     for hypothesis, spheres, colour in drawn:
       if views.object_id not in spheres:
@@ -186,13 +187,9 @@ def _with_sphere(
 
 
 def _undone(
-  views: ObjectViews, hypothesis: Hypothesis, chosen: np.ndarray
+  views: ObjectViews, hypothesis: Hypothesis, chosen: list[int]
 ) -> tuple[np.ndarray, np.ndarray]:
   return hypothesis.undo(views.world_from_cam[chosen], views.K[chosen])
-
-
-def _spread(total: int, count: int) -> np.ndarray:
-  return np.linspace(0, total - 1, min(total, count)).round().astype(int)
 
 
 def _draw_axes(ax, length: float) -> None:
@@ -211,7 +208,7 @@ def _draw_cameras(ax, views: ObjectViews, size: float, colour: str) -> None:
   px = [(0, 0, 1), (w, 0, 1), (w, h, 1), (0, h, 1), (w / 2, -h / 3, 1)]
   edges, pictures, roofs, aims = [], [], [], []
   for pose, K in zip(views.world_from_cam, views.K, strict=True):
-    if not (np.isfinite(pose).all() and np.abs(np.linalg.det(K)) > 0):
+    if not np.isfinite([*pose.flat, *K.flat]).all() or not np.linalg.det(K):
       continue
     cam = np.linalg.solve(K, np.transpose(px)).T
     cam *= size / np.abs(cam[:2] - cam[3]).max()
@@ -221,6 +218,10 @@ def _draw_cameras(ax, views: ObjectViews, size: float, colour: str) -> None:
     pictures.append([a, b, c, d])
     roofs.append([a, roof, b])
     aims.append([eye, eye + pose[:3, 2] * np.linalg.norm(eye)])
+  label = f"{views.object_id} ({len(views.images_u8)} views)"
+  ax.plot([], [], [], color=colour, linewidth=4, label=label)
+  if not edges:
+    return
   line = {"colors": colour}
   ax.add_collection3d(Line3DCollection(edges, linewidths=0.8, **line))
   ax.add_collection3d(
@@ -228,8 +229,6 @@ def _draw_cameras(ax, views: ObjectViews, size: float, colour: str) -> None:
   )
   for faces, alpha in ((pictures, 0.3), (roofs, 0.8)):
     ax.add_collection3d(Poly3DCollection(faces, color=colour, alpha=alpha))
-  label = f"{views.object_id} ({len(views.images_u8)} views)"
-  ax.plot([], [], [], color=colour, linewidth=4, label=label)
 
 
 def _is_outside(views: ObjectViews, sphere: Sphere) -> bool:

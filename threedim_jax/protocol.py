@@ -64,9 +64,9 @@ def input_view_of(num_views: int) -> int:
 
 
 def spread(indices: Sequence, num: int) -> tuple:
-  """Up to `num` of the items, evenly spaced, in order."""
-  at = np.linspace(0, len(indices) - 1, min(num, len(indices))).astype(int)
-  return tuple(indices[i] for i in at)
+  """Up to `num` of the items, evenly spaced from the first to the last."""
+  at = np.linspace(0, len(indices) - 1, min(num, len(indices)))
+  return tuple(indices[i] for i in at.round().astype(int))
 
 
 def requests_of(

@@ -2,10 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Do pictures of one object and their cameras fit? Numpy only.
 
-  masks, K = small_masks(images_u8, K)
-  sphere = bounding_sphere(masks, world_from_cam, K)
-  hull = carve(masks, world_from_cam, K, sphere)
-  agreement(hull, masks, world_from_cam, K)   # IoU of every view
+  masks, scale = small_masks(images_u8)
+  iou, sphere = explain(masks, world_from_cam, K * scale)
 
 The object is what is not white. Its visual hull (the largest solid that lies
 inside the silhouettes of all views; Laurentini, "The visual hull concept for
@@ -62,9 +60,9 @@ def foreground(images_u8: UInt8[np.ndarray, "V H W 3"]) -> Masks:
 
 
 def small_masks(
-  images_u8: UInt8[np.ndarray, "V H W 3"], K: Ks
-) -> tuple[Masks, Ks]:
-  """Silhouettes of at most `MASK_SIDE` pixels a side, and their K.
+  images_u8: UInt8[np.ndarray, "V H W 3"],
+) -> tuple[Masks, Float[np.ndarray, "3 1"]]:
+  """Silhouettes of at most `MASK_SIDE` pixels a side; what K is multiplied by.
 
   A small pixel is part of the object if any pixel in it is: a hull of such
   silhouettes always contains the object.
@@ -73,14 +71,13 @@ def small_masks(
   h, w = masks.shape[1:]
   scale = MASK_SIDE / max(h, w)
   if scale >= 1:
-    return masks, K
+    return masks, np.ones((3, 1))
   size = (max(1, round(w * scale)), max(1, round(h * scale)))
   small = [
     cv2.resize(m.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0
     for m in masks
   ]
-  K = K * np.array([size[0] / w, size[1] / h, 1.0])[:, None]
-  return np.stack(small), K
+  return np.stack(small), np.array([[size[0] / w], [size[1] / h], [1.0]])
 
 
 def project(
@@ -169,6 +166,17 @@ def agreement(
     drawn[px[:, 1], px[:, 0]] = True
     iou[v] = (drawn & mask).sum() / max(1, (drawn | mask).sum())
   return iou
+
+
+def explain(masks: Masks, world_from_cam: Poses, K: Ks) -> tuple[float, Sphere]:
+  """Mean IoU of the silhouettes and their hull's own; the hull's sphere.
+
+  The sphere is the rough one where the hull is empty.
+  """
+  sphere = bounding_sphere(masks, world_from_cam, K)
+  hull = carve(masks, world_from_cam, K, sphere)
+  iou = agreement(hull, masks, world_from_cam, K).mean()
+  return float(iou), hull_sphere(hull) if len(hull.points) else sphere
 
 
 def hull_sphere(hull: Hull) -> Sphere:

@@ -139,13 +139,22 @@ def _run_steps(state, views, key, start, stop, num_steps, *, config):
 
     def one_object(pyramid, adam, cells, images_u8, cams):
       color = images_u8.reshape(-1, 3)[pixels] / 255.0
-      pos, dir = _rays(cams, pixels, (height, width))
+      S=int(os.environ.get('SUB','1')); JIT=float(os.environ.get('JIT','0'))
+      color=color[:config.num_rays//S]
+      off=(np.stack(np.meshgrid(*[(np.arange(2)+.5)/2]*2),-1).reshape(4,2)-.5) if S==4 else np.zeros((1,2))
+      off=np.repeat(off[None],config.num_rays//S,0).reshape(-1,2)
+      off=off+JIT*(jax.random.uniform(jax.random.fold_in(key_u,1),off.shape)-.5)/np.sqrt(S)
+      pos, dir = _rays(cams, jnp.repeat(pixels[:config.num_rays//S],S), (height, width), off)
       edges = sample_edges(cells, pos, dir, config.num_coarse, u)
 
       def loss_fn(pyramid):
         out, distortion = render_rays(collapse(pyramid), pos, dir, edges)
+        out=out.reshape(-1,S,3).mean(1)
         mse = jnp.square(out - color).mean()
-        return mse + config.distortion_weight * distortion.mean()
+        tv=float(os.environ.get('TV','0'))
+        g=collapse(pyramid)
+        tvl=0. if tv==0 else tv*sum(jnp.abs(jnp.diff(g,axis=k)).mean() for k in range(3))
+        return mse + tvl + config.distortion_weight * distortion.mean()
 
       grads = jax.grad(loss_fn)(pyramid)
       updates, adam = _adam().update(grads, adam)
@@ -164,12 +173,12 @@ import os
 V=int(os.environ.get('VM','0'))
 _vm=jax.vmap
 def _rays(
-  cams: Camera, pixels: Int[Array, " R"], hw: tuple[int, int]
+  cams: Camera, pixels: Int[Array, " R"], hw: tuple[int, int], off=0
 ) -> tuple[Float[Array, "R 3"], Float[Array, "R 3"]]:
   """Rays through pixel centres, counted over all views of [V] cameras."""
   view, pixel = jnp.divmod(pixels, hw[0] * hw[1])
   y, x = jnp.divmod(pixel, hw[1])
-  px = jnp.stack([x, y], -1) + 0.5
+  px = jnp.stack([x, y], -1) + 0.5 + off
   pose = cams.world_from_cam[view]
   dir = jax.vmap(cam_from_px)(px, cams.K[view])
   dir = jnp.einsum("rij,rj->ri", pose[:, :3, :3], dir, precision="highest")

@@ -29,6 +29,7 @@ from threedim_jax import progress
 from threedim_jax.errors import UserError
 from threedim_jax.posed_images import pictures, pose_folder, transforms
 from threedim_jax.posed_images.frames import Frame, fit_K
+from threedim_jax.protocol import spread
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -64,7 +65,8 @@ def read_posed_images(
     UserError: no known layout, unequal counts, a picture or a pose that is
       missing or damaged, lens distortion, pictures smaller than `size`.
   """
-  posed = read_frames(spread(list_frames(folder), num_views), size)
+  frames = list_frames(folder)
+  posed = read_frames(spread(frames, num_views or len(frames)), size)
   for text in posed.mended:
     print(f"warning: {text}", file=sys.stderr)
   return posed
@@ -85,14 +87,6 @@ def list_frames(folder: str | os.PathLike) -> list[Frame]:
     " transforms.json (or transforms_train.json, _val, _test), and for rgb/"
     f" with pose/ and intrinsics.txt (NSVF, SRN); it holds {found}."
   )
-
-
-def spread(frames: Sequence[Frame], num_views: int | None) -> list[Frame]:
-  """`num_views` of the frames, evenly spread, with the first and the last."""
-  if num_views is None or num_views >= len(frames):
-    return list(frames)
-  chosen = np.linspace(0, len(frames) - 1, num_views).round().astype(int)
-  return [frames[i] for i in chosen]
 
 
 def read_frames(frames: Sequence[Frame], size: int | None) -> PosedImages:
