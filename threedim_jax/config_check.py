@@ -30,6 +30,7 @@ CONFIG_FILE = "config.json"
 # where it runs, how long, how often to look, and what to do with the result.
 CHANGEABLE = (
   "mesh.*",
+  "model.remat",
   "data.data_dir",
   "data.num_threads",
   "train.per_device_batch_size",

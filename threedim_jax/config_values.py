@@ -11,12 +11,14 @@ from threedim_jax.denoise import PREDICTIONS
 from threedim_jax.errors import UserError
 from threedim_jax.models import DTYPES
 from threedim_jax.models.layers import NUM_GROUPS
+from threedim_jax.models.xunet import REMAT
 from threedim_jax.sampler import CONDITIONINGS
 
 CHOICES = {
   "diffusion.prediction": PREDICTIONS,
   "sampler.conditioning": CONDITIONINGS,
   "model.dtype": tuple(DTYPES),
+  "model.remat": tuple(REMAT),
 }
 
 # Keys, as fnmatch patterns, whose value must be above zero.

@@ -8,8 +8,10 @@ paper's 128x128 model: 461,661,731 parameters.
 """
 
 from collections.abc import Sequence
+import itertools
 
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
@@ -17,6 +19,14 @@ from threedim_jax import TARGET
 from threedim_jax.cameras import Camera
 from threedim_jax.models.conditioning import ConditioningProcessor
 from threedim_jax.models.layers import AttnBlock, Dtype, GroupNorm, ResnetBlock
+
+
+# What of a block's forward pass is kept for the backward one; "none" keeps all.
+REMAT = {
+  "none": None,
+  "dots": jax.checkpoint_policies.dots_with_no_batch_dims_saveable,
+  "full": jax.checkpoint_policies.nothing_saveable,
+}
 
 
 class XUNetBlock(nn.Module):
@@ -34,7 +44,6 @@ class XUNetBlock(nn.Module):
     self,
     h: Float[Array, "B F H W C"],
     emb: Float[Array, "B F H W E"],
-    *,
     train: bool,
   ) -> Float[Array, "B F H W C2"]:
     h = ResnetBlock(self.features, self.dropout, dtype=self.dtype)(
@@ -61,6 +70,8 @@ class XUNet(nn.Module):
     dropout: rate inside the residual blocks.
     use_pos_emb: learned embedding of every pixel, added to the rays.
     use_ref_pose_emb: learned embedding of every frame, added to the rays.
+    remat: what the blocks compute again in the backward pass, a key of REMAT:
+      "none", all but matrix products ("dots"), or all of it ("full").
     dtype: compute type of the blocks; parameters, norm statistics, the
       embeddings and the last convolution are float32.
   """
@@ -75,6 +86,7 @@ class XUNet(nn.Module):
   dropout: float = 0.1
   use_pos_emb: bool = True
   use_ref_pose_emb: bool = True
+  remat: str = "none"
   dtype: Dtype = jnp.float32
 
   @nn.compact
@@ -100,17 +112,26 @@ class XUNet(nn.Module):
       for pose_emb in pose_embs
     ]
 
+    Block = XUNetBlock
+    if self.remat != "none":
+      Block = nn.remat(
+        XUNetBlock, policy=REMAT[self.remat], static_argnums=(3,)
+      )
+    # Written out, since a wrapped class would name its parameters otherwise.
+    names = (f"XUNetBlock_{i}" for i in itertools.count())
+
     def block(h, level):
       size = h.shape[2]
       cross = self.cross_attn_resolutions
-      return XUNetBlock(
+      return Block(
         features=self.ch * self.ch_mult[level],
         dropout=self.dropout,
         attn_heads=self.attn_heads,
         self_attn=size in self.attn_resolutions,
         cross_attn=size in (self.attn_resolutions if cross is None else cross),
         dtype=self.dtype,
-      )(h, embs[level], train=train)
+        name=next(names),
+      )(h, embs[level], train)
 
     def resample(h, level, direction):
       # The block takes the embedding of the level that it produces.

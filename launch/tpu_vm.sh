@@ -1,0 +1,245 @@
+#!/usr/bin/env bash
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+#
+#   bash launch/tpu_vm.sh COMMAND NAME --project=P --zone=Z [OPTIONS] [-- FLAGS]
+#   bash launch/tpu_vm.sh babysit my-run --project=P --zone=Z --type=v6e-8 --spot \
+#     --config=configs/srn_chairs.py --workdir=gs://BUCKET/my-run
+#
+# Cloud TPU VMs through queued resources. NAME is that of the queued resource
+# and of its TPU. Each COMMAND may be repeated; it does only what is missing.
+#
+#   create   asks for a TPU of --type
+#   wait     until it is there
+#   setup    code (the last commit of this checkout) and packages on all workers
+#   run      starts training on all workers, detached from this connection
+#   logs     the last lines of a worker's log (--worker=0 --lines=100 --follow)
+#   status   the TPU's state, and of each worker: idle, running or exited CODE
+#   stop     SIGTERM to all workers, which save; the TPU stays, and costs (end
+#            babysit first: it would start them again)
+#   delete   the TPU; the workdir stays
+#   babysit  all of these until training is done: makes a preempted TPU again and
+#            goes on; deletes it after the end, good or bad (--keep: does not)
+#
+# --type=TYPE       v4-8, v5p-8, v5litepod-8, v6e-8, ... (create, babysit)
+# --runtime=IMAGE   default: by the type
+# --spot            may be taken away at any moment, for a third of the price
+# --config= --workdir=gs://...     what to train (run, babysit)
+# --source=WHERE    gs://.../code.tar.gz or git address[@ref]: training starts by
+#                   itself as the VM's startup script, without setup and run
+# --max_recreates=50  TPUs that babysit makes after the first
+# --poll=30         seconds between two looks
+# --dry-run         prints the commands and touches nothing
+# shellcheck disable=SC2317  # some functions are called by name
+set -euo pipefail
+
+repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+# shellcheck source=launch/common.sh
+source "$repo/launch/common.sh"
+# shellcheck source=launch/restarts.sh
+source "$repo/launch/restarts.sh"
+
+opt_project='' opt_zone='' opt_type='' opt_runtime='' opt_spot='' opt_config=''
+opt_workdir='' opt_source='' opt_keep='' opt_worker=0 opt_lines=100
+opt_follow='' opt_max_recreates=50 opt_poll=30
+command='' name=''
+parse_args "project= zone= type= runtime= spot config= workdir= source= keep \
+ worker= lines= follow max_recreates= poll= " "$@"
+take COMMAND NAME
+need project zone
+need_name "$name" 50
+need_number lines max_recreates poll
+need_tool gcloud "install the Google Cloud CLI and run: gcloud auth login"
+place=("--project=$opt_project" "--zone=$opt_zone")
+tpus=(gcloud compute tpus)
+startup=/opt/threedim_jax/code/launch/tpu_startup.sh
+
+# runtime_of TYPE: the system image that Google names for it.
+runtime_of() {
+  case $1 in
+    v2-* | v3-* | v4-*) echo tpu-ubuntu2204-base ;;
+    v5litepod-*) echo v2-alpha-tpuv5-lite ;;
+    v5p-*) echo v2-alpha-tpuv5 ;;
+    v6e-*) echo v2-alpha-tpuv6e ;;
+    *) die "no runtime is known here for --type=$1; name one: --runtime=..." ;;
+  esac
+}
+
+check_type() {
+  need type
+  [[ $opt_type =~ ^v[0-9]+[a-z]*-[0-9]+$ ]] ||
+    die "--type=$opt_type is none of v4-8, v5p-8, v5litepod-8, v6e-8, ..."
+  opt_runtime=${opt_runtime:-$(runtime_of "$opt_type")}
+}
+
+check_job() {
+  need config workdir
+  need_config "$opt_config"
+  [[ $opt_workdir == gs://?* ]] ||
+    die "--workdir=$opt_workdir: a TPU's disk goes with it; a workdir is gs://BUCKET/FOLDER"
+}
+
+# lookup COMMAND...: prints its output, or MISSING where there is no such thing.
+lookup() {
+  local output
+  if output=$("$@" 2>&1); then
+    echo "${output:-UNKNOWN}"
+  elif [[ $output == *NOT_FOUND* || $output == *"not found"* ]]; then
+    echo MISSING
+  else
+    echo "$output" >&2
+    return 1
+  fi
+}
+
+queued_state() {
+  retry 5 "$opt_poll" lookup "${tpus[@]}" queued-resources describe "$name" \
+    "${place[@]}" "--format=value(state.state)"
+}
+
+node_state() {
+  retry 5 "$opt_poll" lookup "${tpus[@]}" tpu-vm describe "$name" \
+    "${place[@]}" "--format=value(state)"
+}
+
+# on_workers WORKER TEXT: a command on a worker or on all.
+on_workers() {
+  run "${tpus[@]}" tpu-vm ssh "$name" "${place[@]}" "--worker=$1" \
+    "--command=$2"
+}
+
+create() {
+  local state=MISSING metadata
+  check_type
+  local options=("--node-id=$name" "${place[@]}"
+    "--accelerator-type=$opt_type" "--runtime-version=$opt_runtime")
+  [[ -z $opt_spot ]] || options+=(--spot)
+  if [[ -n $opt_source ]]; then
+    check_job
+    # "^;^": the values may hold commas.
+    metadata="^;^threedim-source=$opt_source;threedim-config=$opt_config"
+    metadata+=";threedim-workdir=$opt_workdir"
+    metadata+=";threedim-flags=$(quoted "${program_flags[@]}")"
+    options+=("--metadata=$metadata"
+      "--metadata-from-file=startup-script=$repo/launch/tpu_startup.sh")
+  fi
+  ((dry_run)) || state=$(queued_state)
+  case $state in
+    MISSING)
+      run "${tpus[@]}" queued-resources create "$name" "${options[@]}"
+      ;;
+    FAILED | SUSPENDED)
+      die "$name exists, in state $state; first: $(again delete)"
+      ;;
+    *) echo "$name exists, in state $state" ;;
+  esac
+}
+
+# note STATE: a line when it changes, and every five minutes in which it does not.
+note() {
+  if [[ $1 != "$noted" ]] || ((SECONDS - noted_at >= 300)); then
+    echo "$(date +%H:%M:%S) $name: $1"
+    noted=$1 noted_at=$SECONDS
+  fi
+}
+noted='' noted_at=0
+
+wait_for_it() {
+  local state
+  if ((dry_run)); then
+    quoted "${tpus[@]}" queued-resources describe "$name" "${place[@]}" \
+      "--format=value(state.state)"
+    echo "# again every ${opt_poll}s until the state is ACTIVE"
+    return
+  fi
+  while :; do
+    state=$(queued_state)
+    note "$state"
+    case $state in
+      ACTIVE) return ;;
+      FAILED | SUSPENDED | MISSING)
+        die "$name does not come in state $state; see: $(again status)"
+        ;;
+    esac
+    sleep "$opt_poll"
+  done
+}
+
+setup() {
+  local archive
+  archive=${TMPDIR:-/tmp}/threedim_jax-$name.tar.gz
+  if [[ -n $(git -C "$repo" status --porcelain 2>/dev/null) ]]; then
+    echo "note: uncommitted changes stay here; the workers get the last commit" >&2
+  fi
+  run git -C "$repo" archive --format=tar.gz "--output=$archive" HEAD ||
+    return
+  run "${tpus[@]}" tpu-vm scp "$archive" "$name:/tmp/threedim_jax.tar.gz" \
+    "${place[@]}" --worker=all || return
+  run rm -f "$archive"
+  on_workers all "sudo mkdir -p /opt/threedim_jax/code && sudo tar -xzf /tmp/threedim_jax.tar.gz -C /opt/threedim_jax/code && sudo bash $startup install"
+}
+
+start() {
+  check_job
+  on_workers all "sudo bash $startup start $(quoted "$opt_config" \
+    "$opt_workdir" "${program_flags[@]}")"
+}
+
+logs() {
+  on_workers "$opt_worker" \
+    "sudo tail -n $opt_lines${opt_follow:+ -F} /opt/threedim_jax/log"
+}
+
+# worker_lines: a line "worker HOST ..." of each; fails if there is none.
+worker_lines() {
+  on_workers all "sudo bash $startup status 2>/dev/null || echo worker NEW idle" |
+    grep '^worker '
+}
+
+status() {
+  run "${tpus[@]}" queued-resources describe "$name" "${place[@]}"
+  on_workers all "sudo bash $startup status"
+  if [[ $opt_workdir == gs://* ]]; then
+    run gcloud storage cat "$opt_workdir/heartbeat.json" ||
+      echo "no heartbeat.json in $opt_workdir yet"
+  fi
+}
+
+delete() {
+  ((dry_run)) || [[ $(queued_state) != MISSING ]] || return 0
+  run "${tpus[@]}" queued-resources delete "$name" "${place[@]}" --force --quiet
+}
+
+# again COMMAND: this call with another command, to print.
+again() {
+  local options=("${place[@]}") option variable
+  for option in type runtime config workdir source; do
+    variable=opt_$option
+    [[ $1 == delete || -z ${!variable} ]] ||
+      options+=("--$option=${!variable}")
+  done
+  [[ $1 == delete || -z $opt_spot ]] || options+=(--spot)
+  [[ $1 == delete || ${#program_flags[@]} == 0 ]] ||
+    options+=(-- "${program_flags[@]}")
+  quoted bash "$0" "$1" "$name" "${options[@]}"
+}
+
+case $command in
+  create | setup | logs | status | delete) "$command" ;;
+  wait) wait_for_it ;;
+  run) start ;;
+  stop) on_workers all "sudo bash $startup stop" ;;
+  babysit)
+    check_job
+    # shellcheck source=launch/tpu_babysit.sh
+    source "$repo/launch/tpu_babysit.sh"
+    code=0
+    babysit || code=$?
+    ;;
+  *) die "unknown command $command; $0 --help lists them" ;;
+esac
+if [[ $command != logs ]]; then
+  [[ -n $opt_config ]] && echo "resume: $(again babysit)"
+  echo "delete: $(again delete)"
+fi
+exit "${code:-0}"
