@@ -43,7 +43,9 @@ def turn_hue(image_u8: np.ndarray, turn: float) -> np.ndarray:
 
 def hue(images_u8: np.ndarray, rng: np.random.Generator) -> np.ndarray:
   turns = rng.normal(0, HUE_SPREAD, len(images_u8))
-  return np.stack([turn_hue(i, t) for i, t in zip(images_u8, turns, strict=True)])
+  return np.stack(
+    [turn_hue(i, t) for i, t in zip(images_u8, turns, strict=True)]
+  )
 
 
 KINDS = {

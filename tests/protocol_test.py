@@ -6,7 +6,6 @@ import pytest
 
 from threedim_jax import protocol
 
-
 SRN = {f"car_{i}": 251 for i in (3, 1, 2, 0)}
 
 

@@ -98,7 +98,9 @@ def _meeting_point(eye, axis):
   across = np.eye(3) - axis[:, :, None] * axis[:, None]
   spread, direction = np.linalg.eigh(across.mean(0))
   if spread[0] > _MIN_SPREAD:
-    return np.linalg.solve(across.mean(0), np.einsum("vij,vj->i", across, eye) / len(eye))
+    return np.linalg.solve(
+      across.mean(0), np.einsum("vij,vj->i", across, eye) / len(eye)
+    )
   raise UserError(
     "the viewing axes of the cameras are (almost) parallel, so that nothing"
     " says how far away the object is: views from other sides are needed"

@@ -45,9 +45,9 @@ class FieldConfig:
   levels: tuple[int, ...]
   num_coarse: int = 64
   num_samples: int = 32
-  num_rays: int = 2048
-  learning_rate: float = 0.15
-  final_learning_rate: float = 0.015
+  num_rays: int = 2560
+  learning_rate: float = 0.1
+  final_learning_rate: float = 0.01
   distortion_weight: float = 1e-3
   occupancy_every_steps: int = 16
 
@@ -159,7 +159,12 @@ def occupancy(grid: Float[Array, "n n n 4"]) -> Float[Array, "c c c"]:
   if cells % stride:
     stride = 1
   highest = jax.lax.reduce_window(
-    grid[..., 0], -jnp.inf, jax.lax.max, (stride + 1,) * 3, (stride,) * 3, "valid"
+    grid[..., 0],
+    -jnp.inf,
+    jax.lax.max,
+    (stride + 1,) * 3,
+    (stride,) * 3,
+    "valid",
   )
   return density(highest)
 

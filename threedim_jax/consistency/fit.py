@@ -80,9 +80,7 @@ def fit_fields(
   state = _init(config, len(images_u8))
   for start in range(0, num_steps, _STEPS_AT_A_TIME):
     stop = min(start + _STEPS_AT_A_TIME, num_steps)
-    state = _run_steps(
-      state, views, key, start, stop, num_steps, config=config
-    )
+    state = _run_steps(state, views, key, start, stop, num_steps, config=config)
     jax.block_until_ready(state.cells)
     if on_steps is not None:
       on_steps(stop - start)
@@ -127,41 +125,31 @@ def _run_steps(state, views, key, start, stop, num_steps, *, config):
       state,
     )
     key_pixels, key_u = jax.random.split(jax.random.fold_in(key, i))
-    pixels = jax.random.randint(
-      key_pixels, (config.num_rays,), 0, num_pixels
-    )
-    u = (
-      np.arange(config.num_samples + 1)
-      + jax.random.uniform(key_u, (config.num_rays, config.num_samples + 1))
-    ) / (config.num_samples + 1)
+    pixels = jax.random.randint(key_pixels, (config.num_rays,), 0, num_pixels)
+    count = config.num_samples + 1
+    u = jax.random.uniform(key_u, (config.num_rays, count))
+    u = (np.arange(count)[None] + u) / count
     decay = config.final_learning_rate / config.learning_rate
     rate = config.learning_rate * decay ** (i / num_steps)
 
     def one_object(pyramid, adam, cells, images_u8, cams):
       color = images_u8.reshape(-1, 3)[pixels] / 255.0
-      S=int(os.environ.get('SUB','1')); JIT=float(os.environ.get('JIT','0'))
-      color=color[:config.num_rays//S]
-      off=(np.stack(np.meshgrid(*[(np.arange(2)+.5)/2]*2),-1).reshape(4,2)-.5) if S==4 else np.zeros((1,2))
-      off=np.repeat(off[None],config.num_rays//S,0).reshape(-1,2)
-      off=off+JIT*(jax.random.uniform(jax.random.fold_in(key_u,1),off.shape)-.5)/np.sqrt(S)
-      pos, dir = _rays(cams, jnp.repeat(pixels[:config.num_rays//S],S), (height, width), off)
+      pos, dir = _rays(cams, pixels, (height, width))
       edges = sample_edges(cells, pos, dir, config.num_coarse, u)
 
       def loss_fn(pyramid):
-        out, distortion = render_rays(collapse(pyramid), pos, dir, edges)
-        out=out.reshape(-1,S,3).mean(1)
-        mse = jnp.square(out - color).mean()
-        tv=float(os.environ.get('TV','0'))
-        g=collapse(pyramid)
-        tvl=0. if tv==0 else tv*sum(jnp.abs(jnp.diff(g,axis=k)).mean() for k in range(3))
-        return mse + tvl + config.distortion_weight * distortion.mean()
+        grid = collapse(pyramid)
+        out, distortion = render_rays(grid, pos, dir, edges)
+        loss = jnp.square(out - color).mean()
+        loss += config.distortion_weight * distortion.mean()
+        return loss
 
       grads = jax.grad(loss_fn)(pyramid)
       updates, adam = _adam().update(grads, adam)
       move = lambda p, u: p - rate * u
       return jax.tree.map(move, pyramid, updates), adam
 
-    pyramid, adam = (_vm if V else lambda f: (lambda *a: jax.lax.map(lambda a: f(*a), a)))(one_object)(
+    pyramid, adam = jax.vmap(one_object)(
       state.pyramid, state.adam, cells, images_u8, cams
     )
     return _State(pyramid, adam, cells)
@@ -169,16 +157,13 @@ def _run_steps(state, views, key, start, stop, num_steps, *, config):
   return jax.lax.fori_loop(start, stop, step, state)
 
 
-import os
-V=int(os.environ.get('VM','0'))
-_vm=jax.vmap
 def _rays(
-  cams: Camera, pixels: Int[Array, " R"], hw: tuple[int, int], off=0
+  cams: Camera, pixels: Int[Array, " R"], hw: tuple[int, int]
 ) -> tuple[Float[Array, "R 3"], Float[Array, "R 3"]]:
   """Rays through pixel centres, counted over all views of [V] cameras."""
   view, pixel = jnp.divmod(pixels, hw[0] * hw[1])
   y, x = jnp.divmod(pixel, hw[1])
-  px = jnp.stack([x, y], -1) + 0.5 + off
+  px = jnp.stack([x, y], -1) + 0.5
   pose = cams.world_from_cam[view]
   dir = jax.vmap(cam_from_px)(px, cams.K[view])
   dir = jnp.einsum("rij,rj->ri", pose[:, :3, :3], dir, precision="highest")

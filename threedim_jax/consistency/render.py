@@ -20,7 +20,6 @@ import numpy as np
 
 from threedim_jax.cameras import Camera, rays_from_camera
 from threedim_jax.consistency.field import (
-  FieldConfig,
   Fields,
   activate,
   look_up,
@@ -49,13 +48,13 @@ def sample_edges(
   cells: Float[Array, "c c c"],
   pos: Float[Array, "R 3"],
   dir: Float[Array, "R 3"],
-  config_coarse: int,
+  num_bins: int,
   u: Float[Array, "R S"],
 ) -> Float[Array, "R S"]:
   """Distances along rays at which the share `u` of occupied space is passed."""
   near, far = jnp.split(distances_in_box(pos, dir), 2, -1)
-  bin_length = (far - near) / config_coarse
-  middle = near + bin_length * (np.arange(config_coarse) + 0.5)
+  bin_length = (far - near) / num_bins
+  middle = near + bin_length * (np.arange(num_bins)[None] + 0.5)
   points = pos[:, None] + middle[..., None] * dir[:, None]
   c = cells.shape[0]
   at = jnp.clip((points + 1) * (0.5 * c), 0, c - 0.5).astype(jnp.int32)
@@ -63,9 +62,9 @@ def sample_edges(
   reached = cells.reshape(-1).at[index].get(mode="promise_in_bounds")
   weight = 1 - jnp.exp(-reached * bin_length)
   share = weight / (weight.sum(-1, keepdims=True) + 1e-2)
-  share += 0.1 / config_coarse
+  share += 0.1 / num_bins
   share /= share.sum(-1, keepdims=True)
-  before = jnp.matmul(share, _before(config_coarse), precision="highest")
+  before = jnp.matmul(share, _before(num_bins), precision="highest")
   inside = jnp.clip((u[:, :, None] - before[:, None]) / share[:, None], 0, 1)
   return near + bin_length * inside.sum(-1)
 
@@ -129,8 +128,8 @@ def _render_views(fields, cams, hw):
 
     def one_view(cam):
       rays = rays_from_camera(cam, hw)
-      pos = rearrange(rays.pos, "h w c -> (h w) c")
-      return (pos - center) / radius, rearrange(rays.dir, "h w c -> (h w) c")
+      pos = (rays.pos - center[None, None]) / radius
+      return [rearrange(x, "h w c -> (h w) c") for x in (pos, rays.dir)]
 
     def one_ray(ray):
       pos, dir = (x[None] for x in ray)
@@ -143,14 +142,10 @@ def _render_views(fields, cams, hw):
 
     rays = jax.lax.map(one_view, cams)
     rays = jax.tree.map(lambda x: rearrange(x, "m p c -> (m p) c"), rays)
-    return jax.lax.map(
-      one_ray, rays, batch_size=min(_RAYS_AT_A_TIME, num_rays)
-    )
+    return jax.lax.map(one_ray, rays, batch_size=min(_RAYS_AT_A_TIME, num_rays))
 
   colors = jax.lax.map(
     one_object, (fields.grid, fields.center, fields.radius, cams)
   )
   colors = jnp.clip(colors, 0, 1)
-  return rearrange(
-    colors, "o (m h w) c -> o m h w c", h=hw[0], w=hw[1]
-  )
+  return rearrange(colors, "o (m h w) c -> o m h w c", h=hw[0], w=hw[1])

@@ -21,6 +21,7 @@ from jaxtyping import UInt8
 import numpy as np
 
 from threedim_jax import metrics, progress, results
+from threedim_jax.consistency.field import FieldConfig
 from threedim_jax.consistency.score import (
   VARIANTS,
   ConsistencyProtocol,
@@ -70,11 +71,12 @@ def run_score(
   """
   networks = open_networks(inception_weights)  # a wrong file: say so at once
   out = epath.Path(out)
-  todo = {}
+  todo, settings = {}, dataclasses.asdict(protocol)
   with progress.bar("read views", total=len(source)) as bar:
     for object_id, load in source.items():
       sets = load()
       protocol.held_out(len(sets[0].images_u8))
+      settings.setdefault("field", _field_settings(sets))
       key = _key(sets, protocol)
       if _saved(out / object_id).get("key") != key:
         todo[object_id] = key
@@ -95,7 +97,7 @@ def run_score(
   for row, values in distances.rows.items():
     summary["rows"][row] |= results.finite(values)
   result = {
-    "protocol": dataclasses.asdict(protocol),
+    "protocol": settings,
     "provenance": results.provenance(),
     "variants": VARIANTS | distances.variants,
     "remarks": distances.remarks,
@@ -136,9 +138,15 @@ def _read_pictures(
   return np.stack([decode_png(path.read_bytes(), path) for path in paths])
 
 
+def _field_settings(sets: Sequence[ViewSet]) -> dict[str, Any]:
+  height, width = sets[0].images_u8.shape[1:3]
+  return dataclasses.asdict(FieldConfig.for_size(max(height, width)))
+
+
 def _key(sets: Sequence[ViewSet], protocol: ConsistencyProtocol) -> str:
   """Of all that an object's score depends on, but for the code."""
-  parts = [s.sha256() for s in sets], dataclasses.asdict(protocol)
+  settings = dataclasses.asdict(protocol) | {"field": _field_settings(sets)}
+  parts = [s.sha256() for s in sets], settings
   return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 

@@ -21,10 +21,10 @@ import dataclasses
 import jax
 from jaxtyping import Int, UInt8
 import numpy as np
-from threedim_jax.consistency.fit import FieldConfig, fit_fields
-from threedim_jax.consistency.render import render_views
 
 from threedim_jax import metrics
+from threedim_jax.consistency.fit import FieldConfig, fit_fields
+from threedim_jax.consistency.render import render_views
 from threedim_jax.consistency.view_sets import ViewSet
 from threedim_jax.errors import UserError
 from threedim_jax.pixels import to_u8
