@@ -63,6 +63,8 @@ def get_config(arg: str = "") -> ConfigDict:
   c.train.log_every_steps = 100
   c.train.eval_every_steps = 5_000
   c.train.checkpoint_every_steps = 5_000
+  # And after so long without a save, looked at every log_every_steps.
+  c.train.checkpoint_every_minutes = 10.0
   c.train.eval_batches = 8
 
   c.sampler = ConfigDict()

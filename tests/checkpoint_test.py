@@ -82,19 +82,17 @@ def test_saving_does_not_wait_and_the_state_may_be_donated(
   assert_same(restored, truth)
 
 
-def test_steps_that_are_saved(tmp_path):
-  with Checkpointer(
-    tmp_path, save_every_steps=3, keep_latest=9
-  ) as checkpointer:
+def test_a_step_is_saved_once(tmp_path):
+  with Checkpointer(tmp_path, keep_latest=9) as checkpointer:
     save = lambda step, **kwargs: checkpointer.save(
       step, make_state(step), config=CONFIG, **kwargs
     )
-    started = [step for step in range(1, 8) if save(step)]
-    assert started == [3, 6]
-    assert save(7, force=True)
-    assert not save(7, force=True)
+    assert [step for step in (3, 6, 6, 7, 3) if save(step)] == [3, 6, 7]
+    assert save(8, goodput={"starts": 2})
     checkpointer.wait()
-    assert checkpointer.all_steps() == [3, 6, 7]
+    assert checkpointer.all_steps() == [3, 6, 7, 8]
+    assert checkpointer.goodput(8) == {"starts": 2}
+    assert checkpointer.goodput(7) is None
 
 
 def test_keeps_the_latest_and_the_best(tmp_path):
@@ -315,14 +313,14 @@ def test_a_full_disk_is_told_at_the_next_step(tmp_path, monkeypatch):
     raise OSError(errno.ENOSPC, "No space left on device")
 
   with pytest.raises(UserError, match=r"no space left .* \(step 1\)"):
-    with Checkpointer(tmp_path, save_every_steps=1000) as checkpointer:
-      checkpointer.save(1, make_state(1), config=CONFIG, force=True)
+    with Checkpointer(tmp_path) as checkpointer:
+      checkpointer.save(1, make_state(1), config=CONFIG)
       checkpointer.wait()
       monkeypatch.setattr(checkpoint_files, "seal", seal)
-      checkpointer.save(2, make_state(2), config=CONFIG, force=True)
-      for step in range(3, 200):  # none of these is due
+      checkpointer.save(2, make_state(2), config=CONFIG)
+      for _ in range(200):  # steps after which no save is due
         time.sleep(0.05)
-        checkpointer.save(step, make_state(step), config=CONFIG)
+        checkpointer.check()
       raise AssertionError("ten seconds later there is still no error")
   assert os.listdir(tmp_path) == ["1"]  # nothing half-written is left
   with Checkpointer(tmp_path) as checkpointer:

@@ -97,6 +97,9 @@ def finished(data_dir, tmp_path_factory):
   )
   with pytest.MonkeyPatch.context() as monkeypatch:
     recorder = KeyRecorder(monkeypatch)
+    # Large networks, which have tests of their own.
+    networks = "threedim_jax.evaluate.open_networks"
+    monkeypatch.setattr(networks, lambda weights: ())
     for mode in ("train", "sample", "evaluate"):
       main.run(config, epath.Path(workdir), mode)
     unread = recorder.unread(config)
@@ -203,8 +206,10 @@ def test_sampling_with_another_setting_replaces_the_views(finished):
   workdir, config, _ = finished
   views = open_views(config.data.data_dir, "shapes", "debug", "test")
   generator = Generator(config, workdir)
-  is_done = lambda: generator._is_done(views, request, epath.Path(folder))
-  folder = workdir / "evaluate" / views.object_ids[0]
+  is_done = lambda: generator.is_done(
+    views, request, epath.Path(folder), config.sampler.seed
+  )
+  folder = workdir / "evaluate" / min(views.object_ids)
   info = json.loads((folder / "input.json").read_text())
   with np.load(folder / "cameras.npz", allow_pickle=False) as cameras:
     wanted = tuple(int(v) for v in cameras["view"])
@@ -229,13 +234,13 @@ def test_sigterm_saves_and_resuming_is_bitwise(
   finished, data_dir, tmp_path, monkeypatch
 ):
   """Stopped in step 7, then on to 10: the parameters of 10 at a stretch."""
-  from threedim_jax import train
+  from threedim_jax import step_metrics, train
 
   workdir, _, _ = finished
   config = debug_config(
     data_dir, 10, eval_every_steps=10, checkpoint_every_steps=10
   )
-  check_finite = train._check_finite
+  check_finite = step_metrics.check_finite
 
   def stop_in_step_7(metrics, step, workdir):
     if step == 6:  # looked at while step 7 is on its way
@@ -243,7 +248,7 @@ def test_sigterm_saves_and_resuming_is_bitwise(
     return check_finite(metrics, step, workdir)
 
   with monkeypatch.context() as patch:
-    patch.setattr(train, "_check_finite", stop_in_step_7)
+    patch.setattr(step_metrics, "check_finite", stop_in_step_7)
     with pytest.raises(SystemExit) as stopped:
       train.train_and_evaluate(config, tmp_path)
   assert stopped.value.code == 75

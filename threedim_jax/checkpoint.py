@@ -7,7 +7,7 @@ that sampling needs) and `train` (step, params, opt_state), and the two files
 of `checkpoint_files`. Those are written just before the rename that commits the
 step: a step is complete if and only if its files match its checksums.
 
-  with Checkpointer(workdir / "checkpoints", save_every_steps=1000) as ckpt:
+  with Checkpointer(workdir / "checkpoints") as ckpt:
     ckpt.save(step, state, config=config.to_dict(), metrics={"loss": loss})
     state, step, config = ckpt.restore(target)
 """
@@ -54,13 +54,22 @@ class _LatestAndBest:
     return [step in kept for step in steps]
 
 
+class _Manager(ocp.CheckpointManager):
+  """Leaves it to `stop_signal` to ask whether to stop.
+
+  Orbax would ask with the step as a number that has to grow with every call.
+  """
+
+  def reached_preemption(self, step: int) -> bool:
+    return False
+
+
 class Checkpointer:
   """Saves and restores a TrainState in `directory`.
 
   Args:
     directory: may be gs://; made if missing.
     keep_latest: how many of the newest steps to keep.
-    save_every_steps: `save` does nothing at other steps, unless forced.
     best_metric: the step with the lowest value of this metric is kept too.
     read_only: for sampling: writes, moves and cleans nothing.
   """
@@ -70,12 +79,10 @@ class Checkpointer:
     directory: epath.PathLike,
     *,
     keep_latest: int = 2,
-    save_every_steps: int = 1,
     best_metric: str = "loss",
     read_only: bool = False,
   ):
     self.directory = epath.Path(directory).absolute()
-    self._every = save_every_steps
     self._best_metric = best_metric
     self._read_only = read_only
     self._saving: tuple[int, dict[str, Any]] | None = None  # step, its meta
@@ -88,7 +95,7 @@ class Checkpointer:
         post_finalization_callback=self._seal_step
       ),
     )
-    self._manager = ocp.CheckpointManager(self.directory, options=options)
+    self._manager = _Manager(self.directory, options=options)
     for step in self.all_steps():
       with contextlib.suppress(Exception):  # `restore` tells of damage
         meta = checkpoint_files.read_meta(self._folder(step))
@@ -129,13 +136,6 @@ class Checkpointer:
     steps = self.all_steps()
     return self._policy.best(steps) if steps else None
 
-  def reached_preemption(self, step: int) -> bool:
-    """Whether all processes agreed to stop at `step` (see jax.distributed)."""
-    return self._manager.reached_preemption(step)
-
-  def should_save(self, step: int) -> bool:
-    return step % self._every == 0 or self.reached_preemption(step)
-
   def save(
     self,
     step: int,
@@ -143,17 +143,13 @@ class Checkpointer:
     *,
     config: Mapping[str, Any],
     metrics: Mapping[str, int | float] | None = None,
-    force: bool = False,
+    goodput: Mapping[str, Any] | None = None,
   ) -> bool:
     """Starts to save; the state may be donated as soon as this returns.
 
-    Returns whether a save was started: not between two multiples of
-    `save_every_steps`, unless forced, and not over a step that is there.
+    Returns whether a save was started: not over a step that is there.
     """
     assert not self._read_only, "opened to read only"
-    self.check()
-    if not (force or self.should_save(step)):
-      return False
     self.wait()
     if step in self.all_steps():
       return False
@@ -161,6 +157,7 @@ class Checkpointer:
     meta = {
       "config": config,
       "metrics": {k: float(v) for k, v in (metrics or {}).items()},
+      "goodput": goodput,
       "arrays": {name: array_specs(item) for name, item in items.items()},
     }
     self._saving = step, meta
@@ -169,6 +166,10 @@ class Checkpointer:
     with self._explain_full_disk():
       self._manager.save(step, args=ocp.args.Composite(**args), force=True)
     return True
+
+  def goodput(self, step: int) -> dict[str, Any] | None:
+    """What `save` was given as `goodput`."""
+    return checkpoint_files.read_meta(self._folder(step)).get("goodput")
 
   def restore(
     self, target: Any, step: int | None = None

@@ -36,6 +36,7 @@ CHANGEABLE = (
   "train.per_device_batch_size",
   "train.num_examples",
   "train.*_every_steps",
+  "train.*_every_minutes",
   "sampler.*",
   "sample.*",
   "evaluate.*",

@@ -26,6 +26,7 @@ POSITIVE = (
   "*.batch_size",
   "train.per_device_batch_size",
   "train.*_every_steps",
+  "train.*_every_minutes",
   "train.num_examples",
   "train.eval_batches",
   "optim.learning_rate",

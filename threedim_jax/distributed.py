@@ -7,21 +7,36 @@ order: addresses in the environment, SLURM, Open MPI, TPU hosts, Kubernetes. A
 process that was started alone stays alone.
 
   print(maybe_initialize())  # process 0/2 on host-a: 4 of 8 devices, TPU v5e
+  ...
+  wait_for_all("all views are there")
 """
 
 from collections.abc import Mapping
 import importlib.util
+import itertools
 import os
 import re
 import socket
+import sys
+import threading
 from typing import Any
 
 import jax
 
-from threedim_jax.errors import UserError
+from threedim_jax.errors import EXIT_PREEMPTED, UserError
+from threedim_jax.stop_signal import StopSignal
 
 # JAX itself reads the first; the others have to be passed by the program.
 EXPLICIT = ("JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID")
+
+# A process that ends with an error waits so long for the others to end, too;
+# one that has nothing left to do waits in `wait_for_all`, without a limit.
+SHUTDOWN_SECONDS = 20
+LONGEST_WAIT_SECONDS = 30 * 24 * 3600
+
+EXIT_LOST_PEER = 134  # the code of SIGABRT, by which JAX itself ends then
+
+_barrier_numbers = itertools.count()
 
 
 def maybe_initialize(environ: Mapping[str, str] = os.environ) -> str:
@@ -33,7 +48,9 @@ def maybe_initialize(environ: Mapping[str, str] = os.environ) -> str:
   options = plan(environ)
   if options is not None and not jax.distributed.is_initialized():
     try:
-      jax.distributed.initialize(**options)
+      jax.distributed.initialize(
+        **options, shutdown_timeout_seconds=SHUTDOWN_SECONDS
+      )
     except (RuntimeError, ValueError) as e:
       raise UserError(
         f"this process could not join the others ({e}). Is every process"
@@ -46,6 +63,46 @@ def maybe_initialize(environ: Mapping[str, str] = os.environ) -> str:
     f" {socket.gethostname()}: {len(devices)} of {jax.device_count()} devices,"
     f" {devices[0].device_kind}"
   )
+
+
+def wait_for_all(name: str) -> None:
+  """Returns once every process has called it; each must call it as often.
+
+  Unlike a collective of the devices it may last for hours, and SIGTERM ends
+  it. A process that dies meanwhile ends the others within two minutes.
+
+  Raises:
+    SystemExit: with code 75 after SIGTERM, 134 if another process failed.
+  """
+  if jax.process_count() == 1:
+    return
+  # Orbax stays unloaded where there is nobody to wait for.
+  from orbax.checkpoint import multihost
+
+  everyone = set(range(jax.process_count()))
+  wait = multihost.get_barrier_sync_fn(processes=everyone)
+  key = f"{name} {next(_barrier_numbers)}"
+  errors = []
+
+  def run():
+    try:
+      wait(key=key, timeout_ms=LONGEST_WAIT_SECONDS * 1000)
+    except Exception as e:  # told by the main thread
+      errors.append(e)
+
+  # A signal handler does not run while the main thread waits in C++.
+  thread = threading.Thread(target=run, daemon=True)
+  with StopSignal(together=False) as stop:
+    thread.start()
+    while thread.is_alive():
+      thread.join(0.1)
+      if stop.poll():
+        raise SystemExit(EXIT_PREEMPTED)
+  if errors:
+    print(
+      f"another process failed, see its output ({errors[0]})", file=sys.stderr
+    )
+    raise SystemExit(EXIT_LOST_PEER)
 
 
 def plan(environ: Mapping[str, str]) -> dict[str, Any] | None:

@@ -11,6 +11,7 @@ import sys
 
 EXIT_BAD_INPUT = 2  # a wrong configuration, data set or file: do not restart
 EXIT_PREEMPTED = 75  # stopped by SIGTERM after saving: start again to resume
+EXIT_NO_PROGRESS = 124  # ended by the watchdog: start again to resume
 
 
 class UserError(Exception):

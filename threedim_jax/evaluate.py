@@ -8,7 +8,8 @@ objects. The views lie in `<workdir>/evaluate/<object>/` like any samples
 (further samples of the same views in `evaluate_1`, and so on), so a run that
 was cut short resumes, and the numbers can be recomputed from the folders.
 
-`evaluate.num_shards` processes can share the work, each with its own
+The processes of a run share the objects out, and the first one scores. So do
+`evaluate.num_shards` runs that know nothing of each other, each with its own
 `evaluate.shard_index`: the one that finishes last writes evaluation.json.
 """
 
@@ -24,8 +25,9 @@ import numpy as np
 from threedim_jax import metrics, progress, results, sample_io
 from threedim_jax.distances.features import open_networks
 from threedim_jax.distances.pool import Pool
+from threedim_jax.distributed import wait_for_all
 from threedim_jax.from_config import open_split
-from threedim_jax.generate import Generator
+from threedim_jax.generate import Generator, my_share
 from threedim_jax.protocol import (
   SRN_V1,
   Request,
@@ -146,12 +148,15 @@ def samples_dir(workdir: epath.Path, sample: int) -> epath.Path:
 def generate(
   generator: Generator, views: Views, requests: Sequence[Request], workdir
 ) -> bool:
-  """Generates this shard's views; returns whether all shards' are there."""
+  """Generates this shard's views; returns whether this process is to score.
+
+  That is the first one of the shard that finds the views of all shards there.
+  """
   config = generator.config.evaluate
   seed = generator.config.sampler.seed
   mine = requests[config.shard_index :: config.num_shards]
   for sample in range(config.num_samples):
-    for group in by_shape(mine):
+    for group in by_shape(my_share(mine)):
       generator.run(
         views,
         group,
@@ -159,6 +164,10 @@ def generate(
         batch_size=config.batch_size,
         seed=seed + sample,
       )
+  with progress.waiting("wait for the other processes"):
+    wait_for_all("sampled for the evaluation")
+  if jax.process_index() != 0:
+    return False
   if config.num_shards == 1:
     return True
   missing = [
@@ -195,7 +204,8 @@ def evaluate(
     inception_weights: pytorch-fid's file, for FID and KID.
 
   Returns:
-    The result; None if other shards have not finished.
+    The result; None if other shards have not finished, or another process of
+    this one writes it.
   """
   networks = open_networks(inception_weights)  # a wrong file: say so at once
   workdir = epath.Path(workdir)

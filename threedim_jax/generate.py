@@ -4,7 +4,8 @@
 
 `--mode=sample` and `--mode=evaluate` differ only in which views they ask for;
 both go through here. An object whose folder is complete is left alone, so
-running again resumes.
+running again resumes. Several processes share the objects out: each samples
+its own on its own devices, and only the folders bring them together.
 """
 
 from collections.abc import Sequence
@@ -21,18 +22,20 @@ import numpy as np
 from threedim_jax import metrics, progress, sample_io
 from threedim_jax.cameras import Camera
 from threedim_jax.checkpoint import Checkpointer
-from threedim_jax.errors import UserError
+from threedim_jax.errors import EXIT_PREEMPTED, UserError
 from threedim_jax.from_config import make_denoiser, make_init_fn
 from threedim_jax.pixels import from_u8, to_u8
 from threedim_jax.protocol import Request
 from threedim_jax.sampler import make_bank, sample_next
 from threedim_jax.sharding import (
   batch_sharding,
-  make_mesh,
+  make_local_mesh,
   replicated,
   state_sharding,
 )
+from threedim_jax.stop_signal import StopSignal
 from threedim_jax.view_source import Views
+from threedim_jax.watchdog import Watchdog
 
 
 class Generator:
@@ -41,7 +44,7 @@ class Generator:
   def __init__(self, config: ConfigDict, workdir: epath.PathLike):
     """Restores; UserError if there is no checkpoint or it does not fit."""
     self.config = config
-    self.mesh = make_mesh(config.mesh.data, config.mesh.fsdp)
+    self.mesh = make_local_mesh(config.mesh.data, config.mesh.fsdp)
     shapes = jax.eval_shape(make_init_fn(config), jax.random.key(0))
     self._params_sh = state_sharding(self.mesh, shapes)
     target = jax.tree.map(
@@ -139,20 +142,29 @@ class Generator:
     ]
     # The last batch is filled up, so that one program serves them all.
     fill = lambda batch: batch + [batch[-1]] * (batch_size - len(batch))
-    compiled = self._compile(*self._inputs(views, fill(batches[0]), seed))
-    with progress.bar("sample views", total=len(todo) * num_targets) as bar:
+    with (
+      StopSignal(together=False) as stop,
+      Watchdog(epath.Path(samples_dir).parent) as watchdog,
+      progress.bar("sample views", total=len(todo) * num_targets) as bar,
+    ):
+      compiled = self._compile(*self._inputs(views, fill(batches[0]), seed))
+      num_views = 0
       for batch in batches:
         rngs, bank, target_cams = self._inputs(views, fill(batch), seed)
         start = time.monotonic()
         for i in range(num_targets):
+          _leave_if_asked(stop)
           bank = compiled(*self._args(rngs, bank, target_cams, i))
           jax.block_until_ready(bank)
+          num_views += len(batch)
+          watchdog.beat(num_views)
           bar.advance(len(batch))
         seconds = (time.monotonic() - start) / (num_targets * len(batch))
         for row, request in enumerate(batch):
           generated = np.asarray(bank.views[row, len(request.input_views) :])
           facts = {**self._facts(seed), "seconds_per_view": seconds}
           _write(views, request, generated, facts, samples_dir)
+      _leave_if_asked(stop)
     return folders
 
   def _inputs(self, views: Views, requests: Sequence[Request], seed: int):
@@ -198,11 +210,24 @@ class Generator:
       tuple(sampled.view) == request.target_views
       and tuple(sampled.input_view) == request.input_views
       and self._facts(seed).items() <= sampled.info.items()
+      and "psnr" in sampled.info  # written by this version
       and np.array_equal(
         sampled.truth_u8,
         views.object(request.object_id, request.target_views)["image"],
       )
     )
+
+
+def my_share(requests: Sequence[Request]) -> Sequence[Request]:
+  """Those that this process samples; every object is one process's."""
+  return requests[jax.process_index() :: jax.process_count()]
+
+
+def _leave_if_asked(stop: StopSignal) -> None:
+  """A batch that is cut short is sampled again; what is written stays."""
+  if stop.poll():
+    logging.warning("SIGTERM: run again to sample what is missing.")
+    raise SystemExit(EXIT_PREEMPTED)
 
 
 def _write(

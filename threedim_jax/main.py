@@ -3,7 +3,8 @@
 """The command line. It is kept short; the parts can be imported in Colab.
 
   python -m threedim_jax.main --config=configs/srn_chairs.py --workdir=W
-      [--mode=train|sample|evaluate|check_data] [--dry_run]
+      [--mode=train|sample|evaluate|check_data]
+      [--dry_run [--devices=32]]
       [--config.KEY=VALUE ...]
   python -m threedim_jax.main --mode=score|check_data
       --samples=DIR | --views=DIR [--size=64] [--workdir=OUT]
@@ -19,9 +20,10 @@ from absl import flags
 from etils import epath
 import jax
 
-from threedim_jax import config_check
+from threedim_jax import config_check, progress
 from threedim_jax.checkpoint_files import is_full_disk
 from threedim_jax.config_values import check_values
+from threedim_jax.distributed import maybe_initialize, wait_for_all
 from threedim_jax.errors import UserError, exit_with_message
 from threedim_jax.report import write_report
 from threedim_jax.timings import add_timings
@@ -38,6 +40,9 @@ _MODE = flags.DEFINE_enum(
 )
 _DRY_RUN = flags.DEFINE_bool(
   "dry_run", False, "Print configuration, parameters and cost, then exit."
+)
+_DEVICES = flags.DEFINE_integer(
+  "devices", None, "dry_run: a mesh of so many, here or not.", lower_bound=1
 )
 _SAMPLES = flags.DEFINE_string(
   "samples", None, "score: folder of samples, as in W/samples."
@@ -85,14 +90,22 @@ def run(config, workdir: epath.Path, mode: str) -> None:
     )
   config_check.check_workdir(workdir, config.to_dict(), write=False)
   start = time.monotonic()
+  is_first = jax.process_index() == 0  # it writes what there is one of
+
+  def note_time():
+    if is_first:
+      add_timings(workdir, {mode: time.monotonic() - start})
+
   try:
     try:
       dispatch(config, workdir, mode)
     except SystemExit:  # stopped by a signal: its time counts as well
-      add_timings(workdir, {mode: time.monotonic() - start})
+      note_time()
       raise
-    add_timings(workdir, {mode: time.monotonic() - start})
-    print(f"report: {write_report(workdir)}")
+    note_time()
+    if is_first:
+      print(f"report: {write_report(workdir)}")
+    wait_for_all(f"end of {mode}")
   except Exception as e:
     if not is_full_disk(e):
       raise
@@ -171,6 +184,12 @@ def results_folder(folder: str, suffix: str) -> epath.Path:
   return epath.Path(_WORKDIR.value or default).absolute()
 
 
+def join_the_others() -> None:
+  """Before JAX is used; one line says who this process is, the first talks."""
+  print(maybe_initialize(), file=sys.stderr, flush=True)
+  progress.set_quiet(jax.process_index() != 0)
+
+
 def workdir_or_explain() -> epath.Path:
   if not _WORKDIR.value:
     raise UserError("--workdir is missing: the folder this run writes to")
@@ -191,9 +210,11 @@ def main(argv: list[str]) -> None:
     if _DRY_RUN.value:
       from threedim_jax.dry_run import dry_run
 
-      dry_run(config)
+      dry_run(config, _DEVICES.value)
     elif mode in RUN_MODES:
-      run(config, workdir_or_explain(), mode)
+      workdir = workdir_or_explain()
+      join_the_others()
+      run(config, workdir, mode)
     else:
       {"score": score, "check_data": check_data}[mode]()
 

@@ -25,10 +25,31 @@ import rich.progress
 
 LOG_SECONDS = 4.5
 
+_quiet = False
+
+
+def set_quiet(quiet: bool) -> None:
+  """Shows no more bars, for all but the first of several processes."""
+  global _quiet
+  _quiet = quiet
+
 
 def console() -> rich.console.Console:
   """Standard error, so that standard output stays clean for results."""
   return rich.console.Console(file=sys.stderr)
+
+
+class _NoBar:
+  """For those that stay quiet."""
+
+  def advance(self, amount: float | int = 1, note: str = "") -> None:
+    pass
+
+  def __enter__(self):
+    return self
+
+  def __exit__(self, *_):
+    pass
 
 
 class _LogBar:
@@ -120,6 +141,8 @@ def bar(
     total: amount of work; None if unknown.
     done: part of it that an earlier run did.
   """
+  if _quiet:
+    return _NoBar()
   kind = _RichBar if console().is_terminal else _LogBar
   return kind(description, total, done)
 

@@ -6,13 +6,15 @@ Everything lands in `<workdir>/samples/<object>/`, see `sample_io`.
 """
 
 from etils import epath
+import jax
 from ml_collections import ConfigDict
 import numpy as np
 
 from threedim_jax import progress, sample_io, viz
+from threedim_jax.distributed import wait_for_all
 from threedim_jax.errors import UserError
 from threedim_jax.from_config import open_split
-from threedim_jax.generate import Generator
+from threedim_jax.generate import Generator, my_share
 from threedim_jax.protocol import Request, by_shape, input_view_of, spread
 from threedim_jax.report import write_viewer
 from threedim_jax.view_source import Views
@@ -60,13 +62,13 @@ def requests_of(config: ConfigDict, views: Views) -> list[Request]:
 
 
 def sample(config: ConfigDict, workdir: epath.PathLike) -> list[epath.Path]:
-  """Samples and shows; returns the folders of the objects."""
+  """Samples and shows; returns the folders of this process's objects."""
   workdir = epath.Path(workdir)
   views = open_split(config, "test")
   requests = requests_of(config, views)
   generator = Generator(config, workdir)
   folders = []
-  for group in by_shape(requests):
+  for group in by_shape(my_share(requests)):
     folders += generator.run(
       views,
       group,
@@ -78,7 +80,12 @@ def sample(config: ConfigDict, workdir: epath.PathLike) -> list[epath.Path]:
     for folder in folders:
       show(folder)
       bar.advance()
-  show_together(workdir, folders[:NUM_TOGETHER])
+  with progress.waiting("wait for the other processes"):
+    wait_for_all("sampled")
+  if jax.process_index() == 0:
+    names = [sample_io.folder_name(r.object_id) for r in requests]
+    shown = [workdir / "samples" / name for name in names[:NUM_TOGETHER]]
+    show_together(workdir, shown)
   return folders
 
 

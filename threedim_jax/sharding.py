@@ -9,7 +9,13 @@ axes; parameters, their average and the optimizer state over 'fsdp' alone.
 import math
 
 import jax
-from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+from jax.sharding import (
+  AbstractMesh,
+  AxisType,
+  Mesh,
+  NamedSharding,
+  PartitionSpec,
+)
 from jaxtyping import PyTree
 import numpy as np
 
@@ -21,9 +27,8 @@ AXES = ("data", "fsdp")
 MIN_SIZE_TO_SHARD = 2**14
 
 
-def make_mesh(data: int, fsdp: int) -> Mesh:
-  """A mesh over all devices; data = -1 takes what fsdp leaves."""
-  num_devices = jax.device_count()
+def mesh_shape(data: int, fsdp: int, num_devices: int) -> tuple[int, int]:
+  """(data, fsdp); data = -1 takes what fsdp leaves; UserError if uneven."""
   if data == -1 and fsdp > 0:
     data = num_devices // fsdp
   if fsdp < 1 or data * fsdp != num_devices:
@@ -32,7 +37,36 @@ def make_mesh(data: int, fsdp: int) -> Mesh:
       f" {num_devices} devices; set mesh.data=-1 and mesh.fsdp to a divisor"
       f" of {num_devices}"
     )
-  return jax.make_mesh((data, fsdp), AXES, axis_types=(AxisType.Auto,) * 2)
+  return data, fsdp
+
+
+def make_mesh(data: int, fsdp: int) -> Mesh:
+  """A mesh over all devices."""
+  shape = mesh_shape(data, fsdp, jax.device_count())
+  return jax.make_mesh(shape, AXES, axis_types=(AxisType.Auto,) * 2)
+
+
+def make_mesh_on_paper(data: int, fsdp: int, num_devices: int) -> AbstractMesh:
+  """A mesh of devices that need not be here, to ask about shapes."""
+  return AbstractMesh(mesh_shape(data, fsdp, num_devices), AXES)
+
+
+def make_local_mesh(data: int, fsdp: int) -> Mesh:
+  """This process's devices alone, for work that the processes share out.
+
+  The only process keeps to `make_mesh`. With several, the axes speak of the
+  devices of all: here `fsdp` is what of it divides this one's.
+  """
+  if jax.process_count() == 1:
+    return make_mesh(data, fsdp)
+  devices = jax.local_devices()
+  fsdp = math.gcd(fsdp, len(devices))
+  return jax.make_mesh(
+    (len(devices) // fsdp, fsdp),
+    AXES,
+    axis_types=(AxisType.Auto,) * 2,
+    devices=devices,
+  )
 
 
 def batch_sharding(mesh: Mesh) -> NamedSharding:
@@ -53,7 +87,7 @@ def _spec(shape: tuple[int, ...], num_shards: int) -> PartitionSpec:
   return PartitionSpec(*[None] * axis, "fsdp")
 
 
-def state_sharding(mesh: Mesh, shapes: PyTree) -> PyTree:
+def state_sharding(mesh: Mesh | AbstractMesh, shapes: PyTree) -> PyTree:
   """Shardings of a train state, or any tree, from its `eval_shape`."""
   return jax.tree.map(
     lambda x: NamedSharding(mesh, _spec(x.shape, mesh.shape["fsdp"])), shapes

@@ -10,13 +10,12 @@ from clu import parameter_overview
 from etils import epath
 import jax
 from ml_collections import ConfigDict
-import numpy as np
 
-from threedim_jax import progress, viz
+from threedim_jax import progress, step_metrics
 from threedim_jax.cameras import Camera
 from threedim_jax.checkpoint import Checkpointer
 from threedim_jax.config_check import check_workdir, free_space
-from threedim_jax.errors import EXIT_PREEMPTED, UserError
+from threedim_jax.errors import EXIT_PREEMPTED
 from threedim_jax.from_config import (
   make_eval_step,
   make_init_fn,
@@ -24,11 +23,12 @@ from threedim_jax.from_config import (
   make_tx,
   open_split,
 )
+from threedim_jax.goodput import Goodput
 from threedim_jax.input_pipeline import eval_batches, train_iterator
 from threedim_jax.losses import PairBatch, batch_shapes
 from threedim_jax.optim import ema_decay
-from threedim_jax.pixels import to_u8
 from threedim_jax.pretrained import load_pretrained
+from threedim_jax.save_schedule import SaveSchedule
 from threedim_jax.sharding import (
   batch_sharding,
   make_mesh,
@@ -39,6 +39,7 @@ from threedim_jax.sharding import (
 from threedim_jax.stop_signal import StopSignal
 from threedim_jax.train_state import TrainState, create_train_state
 from threedim_jax.train_step import make_train_step, num_microbatches
+from threedim_jax.watchdog import Watchdog
 from threedim_jax.writers import (
   create_writer,
   metric_writers,
@@ -55,44 +56,6 @@ def to_pair_batch(batch: dict) -> PairBatch:
     cond_cam=Camera(**batch["cond_cam"]),
     target_cam=Camera(**batch["target_cam"]),
   )
-
-
-def summarize(prefix: str, metrics: list[dict[str, np.ndarray]]) -> dict:
-  """Means over steps, and the loss of every log-SNR bin that was hit."""
-  mean = lambda k: float(np.mean([m[k] for m in metrics]))
-  scalars = {
-    f"{prefix}/{k}": mean(k) for k in ("loss", "grad_norm") if k in metrics[0]
-  }
-  sums = np.sum([m["bin_sum"] for m in metrics], axis=0)
-  counts = np.sum([m["bin_count"] for m in metrics], axis=0)
-  for i, (total, count) in enumerate(zip(sums, counts, strict=True)):
-    if count:
-      scalars[f"{prefix}/loss_logsnr_bin_{i}"] = float(total / count)
-  return scalars
-
-
-def evaluate_loss(eval_step, params, batches, rng) -> tuple[dict, np.ndarray]:
-  """Held-out denoising loss over fixed batches, and a grid to look at."""
-  results = []
-  for i, batch in enumerate(batches):
-    metrics, grid = eval_step(params, batch, jax.random.fold_in(rng, i))
-    results.append(jax.device_get(metrics))
-    if i == 0:
-      first_grid = viz.denoise_grid(to_u8(jax.device_get(grid)))
-  return summarize("eval", results), first_grid
-
-
-def _check_finite(metrics: dict, step: int, workdir) -> dict:
-  """Fetches the metrics of a finished step; a NaN ends the run."""
-  metrics = jax.device_get(metrics)
-  for name in ("loss", "grad_norm"):
-    if not np.isfinite(metrics[name]):
-      raise UserError(
-        f"{name} is {metrics[name]} at step {step}; the last checkpoint in"
-        f" {workdir} is from before and good. Lower optim.learning_rate, or"
-        " lengthen optim.warmup_examples, in a new workdir."
-      )
-  return metrics
 
 
 def fresh_state(config, shapes, shardings, create, rng) -> TrainState:
@@ -118,6 +81,7 @@ def train_and_evaluate(config: ConfigDict, workdir: epath.PathLike) -> None:
     SystemExit: with code 75 after SIGTERM, once a checkpoint is saved.
   """
   workdir = epath.Path(workdir)
+  goodput = Goodput(workdir)
   batch_size = config.train.batch_size
   num_steps = max(1, config.train.num_examples // batch_size)
 
@@ -146,14 +110,12 @@ def train_and_evaluate(config: ConfigDict, workdir: epath.PathLike) -> None:
     check_workdir(workdir, config.to_dict(), write=True)
 
   # --- State: the last checkpoint, else a fresh one --------------------------
-  stop = StopSignal()
   with (
     jax.set_mesh(mesh),
-    stop,
+    StopSignal() as stop,
+    Watchdog(workdir) as watchdog,
     Checkpointer(
-      workdir / "checkpoints",
-      save_every_steps=config.train.checkpoint_every_steps,
-      best_metric="eval/loss",
+      workdir / "checkpoints", best_metric="eval/loss"
     ) as checkpointer,
   ):
     if checkpointer.latest_step() is not None:
@@ -162,8 +124,12 @@ def train_and_evaluate(config: ConfigDict, workdir: epath.PathLike) -> None:
         shapes,
         shardings,
       )
-      with progress.waiting("restore the last checkpoint"):
+      with (
+        progress.waiting("restore the last checkpoint"),
+        goodput.phase("restore"),
+      ):
         state, start_step, _ = checkpointer.restore(target)
+      goodput.resume(start_step, checkpointer.goodput(start_step))
       if start_step >= num_steps:
         logging.warning(
           "%s is trained to step %d, %d were asked for: nothing to do.",
@@ -176,6 +142,7 @@ def train_and_evaluate(config: ConfigDict, workdir: epath.PathLike) -> None:
       with progress.waiting("initialise the parameters"):
         state = fresh_state(config, shapes, shardings, create, rng_init)
       start_step = 0
+      goodput.resume(0, None)
 
     # --- Programs -------------------------------------------------------------
     train_step = jax.jit(
@@ -207,11 +174,14 @@ def train_and_evaluate(config: ConfigDict, workdir: epath.PathLike) -> None:
           process_count=jax.process_count(),
         )
       ]
-    with progress.waiting("compile the train step"):
+    with progress.waiting("compile the train step"), goodput.phase("compile"):
       train_step = train_step.lower(
         state, batch_shapes(config.data.resolution, batch_size), rng_train
       ).compile()
-    with progress.waiting("compile the evaluation step"):
+    with (
+      progress.waiting("compile the evaluation step"),
+      goodput.phase("compile"),
+    ):
       eval_step = eval_step.lower(
         state.ema_params, held_out[0], rng_eval
       ).compile()
@@ -236,50 +206,70 @@ def train_and_evaluate(config: ConfigDict, workdir: epath.PathLike) -> None:
       start_step=start_step,
       num_threads=config.data.num_threads,
     )
+    schedule = SaveSchedule(
+      every_steps=config.train.checkpoint_every_steps,
+      every_minutes=config.train.checkpoint_every_minutes,
+    )
     pending, window = None, []
+    goodput.enter("step")
     with (
       metric_writers.ensure_flushes(writer),
       progress.bar("train", total=num_steps, done=start_step) as bar,
     ):
       for step in range(start_step + 1, num_steps + 1):
-        state, metrics = train_step(state, put(next(batches)), rng_train)
+        with goodput.phase("data"):
+          batch = put(next(batches))
+        state, metrics = train_step(state, batch, rng_train)
         eval_scalars = {}
-        # Read once: a signal from here on is for the next step, so that the
-        # step that the loop leaves after is one that it saves.
-        stopping = stop.received
+        stopping = stop.poll()
         is_last = step == num_steps or stopping
         due = lambda every, s=step, end=is_last: s % every == 0 or end
         if pending is not None:
-          window.append(_check_finite(pending, step - 1, workdir))
+          window.append(step_metrics.check_finite(pending, step - 1, workdir))
         pending = metrics
-        if due(config.train.log_every_steps):
-          window.append(_check_finite(pending, step, workdir))
-          scalars, pending, window = summarize("train", window), None, []
+        logging_now = due(config.train.log_every_steps)
+        if logging_now:
+          window.append(step_metrics.check_finite(pending, step, workdir))
+          scalars = step_metrics.summarize("train", window)
+          pending, window = None, []
           writer.write_scalars(step, scalars)
+          goodput.write(step)
           bar.advance(0, note=f"loss {scalars['train/loss']:.4f}")
         report(step)
         checkpointer.check()
-        if due(config.train.eval_every_steps):
-          eval_scalars, grid = evaluate_loss(
-            eval_step, state.ema_params, held_out, rng_eval
-          )
-          writer.write_scalars(step, eval_scalars)
-          writer.write_images(step, {"eval/cond_noisy_x0hat_target": grid})
-        if due(config.train.checkpoint_every_steps):
+        if due(config.train.eval_every_steps) and not stopping:
+          with goodput.phase("eval"):
+            result = step_metrics.evaluate_loss(
+              eval_step, state.ema_params, held_out, rng_eval, stop.poll
+            )
+          if result is None:
+            stopping = is_last = True
+          else:
+            eval_scalars, grid = result
+            writer.write_scalars(step, eval_scalars)
+            writer.write_images(step, {"eval/cond_noisy_x0hat_target": grid})
+        if schedule.due(step, ask_clock=logging_now) or is_last:
           if pending is not None:  # never save what a bad step left behind
-            window.append(_check_finite(pending, step, workdir))
+            window.append(step_metrics.check_finite(pending, step, workdir))
             pending = None
-          checkpointer.save(
-            step,
-            state,
-            config=config.to_dict(),
-            metrics=eval_scalars,
-            force=is_last,
-          )
+          with goodput.phase("save"):
+            checkpointer.save(
+              step,
+              state,
+              config=config.to_dict(),
+              metrics=eval_scalars,
+              goodput=goodput.totals(),
+            )
+        watchdog.beat(step)
         bar.advance()
-        if stopping:
-          checkpointer.wait()
-          logging.warning("SIGTERM: saved step %d, run again to resume.", step)
-          raise SystemExit(EXIT_PREEMPTED)
-    with progress.waiting("finish writing the checkpoint"):
+        if is_last:
+          break
+    with (
+      progress.waiting("finish writing the checkpoint"),
+      goodput.phase("save"),
+    ):
       checkpointer.wait()
+    goodput.write(step)
+    if stopping:
+      logging.warning("SIGTERM: saved step %d, run again to resume.", step)
+      raise SystemExit(EXIT_PREEMPTED)

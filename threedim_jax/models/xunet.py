@@ -20,7 +20,6 @@ from threedim_jax.cameras import Camera
 from threedim_jax.models.conditioning import ConditioningProcessor
 from threedim_jax.models.layers import AttnBlock, Dtype, GroupNorm, ResnetBlock
 
-
 # What of a block's forward pass is kept for the backward one; "none" keeps all.
 REMAT = {
   "none": None,

@@ -1,0 +1,326 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Faults that are really made, and the same run again after each of them.
+
+One run is left alone; all others are disturbed, resumed, and must end with the
+very same bits. `pytest tests/faults_test.py -s` ends with a table of what was
+tried and what was survived.
+"""
+
+import json
+import os
+import pathlib
+import random
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+from checkpoint_worker import flip_byte
+from end_to_end_test import saved_state
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.slow
+
+REPO = pathlib.Path(__file__).parents[1]
+NUM_STEPS = 40
+NUM_KILLS = 10
+TRAIN = (
+  "--config=configs/srn_chairs.py:debug", "--config.model.ch_mult=(1,)",
+  "--config.model.attn_resolutions=()", "--config.train.eval_every_steps=20",
+  f"--config.train.num_examples={4 * NUM_STEPS}",
+)  # fmt: skip
+_TMP = "*.orbax-checkpoint-tmp*"
+
+_tried: list[tuple[str, int, int]] = []  # fault, times tried, times survived
+
+
+def fault_table(rows: list[tuple[str, int, int]]) -> str:
+  """The table as Markdown."""
+  lines = ["| fault | tried | survived |", "|---|---|---|"]
+  lines += [f"| {name} | {tried} | {kept} |" for name, tried, kept in rows]
+  return "\n".join(lines)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def table():
+  yield
+  print(f"\n{fault_table(_tried)}")
+
+
+def start(workdir, data_dir, num_devices=2, prefix=("-m", "threedim_jax.main"),
+          extra=(), **env) -> subprocess.Popen:  # fmt: skip
+  """Training as a user starts it; two devices, unless there are processes."""
+  flags = [
+    flag
+    for flag in os.environ["XLA_FLAGS"].split()
+    if "device_count" not in flag and "optimization_level" not in flag
+  ]
+  flags.append(f"--xla_force_host_platform_device_count={num_devices}")
+  return subprocess.Popen(
+    [
+      sys.executable, *prefix, *TRAIN, f"--workdir={workdir}",
+      f"--config.data.data_dir={data_dir}", *extra,
+    ],
+    cwd=REPO,
+    env={
+      **os.environ, "PYTHONPATH": str(REPO), "XLA_FLAGS": " ".join(flags), **env
+    },
+    stdout=subprocess.PIPE,
+    stderr=subprocess.STDOUT,
+    text=True,
+  )  # fmt: skip
+
+
+def finish(process, timeout=240) -> tuple[int, str]:
+  """Exit code and output, which is lost to nobody if it does not end."""
+  try:
+    output, _ = process.communicate(timeout=timeout)
+  except subprocess.TimeoutExpired:
+    process.kill()
+    raise AssertionError(process.communicate()[0][-3000:]) from None
+  return process.returncode, output
+
+
+def wait_until(condition, process, seconds=120) -> None:
+  deadline = time.monotonic() + seconds
+  while not condition():
+    assert process.poll() is None, process.communicate()[0][-3000:]
+    assert time.monotonic() < deadline
+    time.sleep(0.002)
+
+
+def steps_written(workdir) -> int:
+  path = pathlib.Path(workdir) / "goodput.jsonl"
+  return path.read_text().count("\n") if path.exists() else 0
+
+
+@pytest.fixture(scope="module")
+def undisturbed(data_dir, tmp_path_factory):
+  workdir = tmp_path_factory.mktemp("undisturbed") / "w"
+  code, output = finish(start(workdir, data_dir))
+  assert code == 0, output[-3000:]
+  return workdir
+
+
+@pytest.fixture
+def resumed_equals(undisturbed, data_dir):
+  """(workdir, fault, times): runs to the end, compares, notes the survival."""
+
+  def check(workdir, fault: str, times: int = 1, **kwargs) -> str:
+    row = len(_tried)
+    _tried.append((fault, times, 0))
+    code, output = finish(start(workdir, data_dir, **kwargs))
+    assert code == 0, output[-3000:]
+    assert_same_end(undisturbed, workdir)
+    _tried[row] = (fault, times, times)
+    return output
+
+  return check
+
+
+def assert_same_end(reference, workdir) -> None:
+  for a, b in zip(
+    saved_state(reference, NUM_STEPS), saved_state(workdir, NUM_STEPS),
+    strict=True,
+  ):  # fmt: skip
+    np.testing.assert_array_equal(a, b)
+
+
+def test_kill_9_at_random_moments(data_dir, tmp_path, resumed_equals):
+  """While starting, between steps, and while a checkpoint is written."""
+  moments = random.Random(0)
+  kinds = ["start"] + ["save"] * 4 + ["step"] * 5
+  assert len(kinds) == NUM_KILLS
+  moments.shuffle(kinds)
+  unfinished = lambda: list((tmp_path / "checkpoints").glob(_TMP))
+  in_saves = 0
+  for kind in kinds:
+    before = steps_written(tmp_path)
+    process = start(tmp_path, data_dir)
+    if kind == "start":
+      time.sleep(moments.uniform(0.5, 4))
+    elif kind == "step":
+      more = moments.randint(3, 6)
+      wait_until(lambda n=before + more: steps_written(tmp_path) >= n, process)
+      time.sleep(moments.uniform(0, 0.15))
+    else:
+      wait_until(lambda n=before: steps_written(tmp_path) > n, process)
+      wait_until(unfinished, process)
+      time.sleep(moments.uniform(0, 0.02))
+    process.kill()
+    code, output = finish(process)
+    assert code == -signal.SIGKILL, output[-3000:]
+    in_saves += bool(unfinished())
+  assert in_saves >= 2, "no kill fell into a save"
+  resumed_equals(tmp_path, "kill -9 at a random moment", NUM_KILLS)
+  last = json.loads((tmp_path / "goodput.jsonl").read_text().splitlines()[-1])
+  assert last["step"] == NUM_STEPS and last["seconds"]["lost"] > 0
+
+
+def test_sigterm_twice(data_dir, tmp_path, resumed_equals):
+  """The second one comes while the first one's save is being written."""
+  process = start(tmp_path, data_dir)
+  wait_until(lambda: steps_written(tmp_path) >= 3, process)
+  process.send_signal(signal.SIGTERM)
+  for _ in range(20):
+    time.sleep(0.05)
+    if process.poll() is None:
+      process.send_signal(signal.SIGTERM)
+  code, output = finish(process)
+  assert code == 75, output[-3000:]
+  resumed_equals(tmp_path, "SIGTERM, again and again during the save")
+
+
+def start_pair(workdir, data_dir) -> list[subprocess.Popen]:
+  """Two processes of one device each, on this machine."""
+  with socket.socket() as s:
+    s.bind(("127.0.0.1", 0))
+    port = s.getsockname()[1]
+  return [
+    start(
+      workdir,
+      data_dir,
+      num_devices=1,
+      JAX_COORDINATOR_ADDRESS=f"127.0.0.1:{port}",
+      JAX_NUM_PROCESSES="2",
+      JAX_PROCESS_ID=str(rank),
+    )
+    for rank in (0, 1)
+  ]
+
+
+def cut(path: pathlib.Path) -> None:
+  path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+@pytest.mark.parametrize("damage", [cut, flip_byte])
+def test_damaged_checkpoint(undisturbed, tmp_path, damage, resumed_equals):
+  """Told, set aside, and the steps since the one before are done again."""
+  workdir = tmp_path / "w"
+  shutil.copytree(undisturbed, workdir)
+  files = (workdir / f"checkpoints/{NUM_STEPS}/train/d").iterdir()
+  damage(max(files, key=lambda p: p.stat().st_size))
+  name = {cut: "truncated", flip_byte: "bit-flipped"}[damage]
+  output = resumed_equals(workdir, f"{name} checkpoint")
+  assert f"checkpoint {NUM_STEPS} is damaged and is not used" in output
+
+
+def test_full_disk(data_dir, tmp_path, resumed_equals):
+  workdir = tmp_path / "small"
+  workdir.mkdir()
+  mount = ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(workdir)]
+  if os.getuid() != 0 or subprocess.run(mount, capture_output=True).returncode:
+    pytest.skip("may not mount a small disk")
+  try:
+    process = start(workdir, data_dir)
+    saving = lambda: list((workdir / "checkpoints").glob(_TMP))
+    wait_until(lambda: steps_written(workdir) >= 3 and saving(), process)
+    with pytest.raises(OSError), open(workdir / "other", "wb", 0) as f:
+      for size in (2**16, 1):
+        try:
+          while f.write(b"x" * size) == size:
+            pass
+        except OSError:
+          if size == 1:
+            raise
+    code, output = finish(process)
+    assert code == 2, output[-3000:]
+    assert re.search(r"error: (no space left on the disk|the disk) of", output)
+    (workdir / "other").unlink()
+    resumed_equals(workdir, "full disk during a save")
+  finally:
+    subprocess.run(["umount", "-l", str(workdir)], check=True)
+
+
+def test_damaged_record(data_dir, tmp_path, resumed_equals):
+  """A sentence that says where; with the data mended, nothing is missing."""
+  bad = tmp_path / "data"
+  shutil.copytree(data_dir, bad)
+  (record,) = bad.rglob("*train.array_record*")
+  flip_byte(record)
+  code, output = finish(start(tmp_path / "w", bad))
+  assert code == 2, output[-3000:]
+  (message,) = re.findall(r"^error: .*", output, re.MULTILINE)
+  assert "build.py" in message, message
+  resumed_equals(tmp_path / "w", "damaged data record")
+
+
+# An hour forth or back at every call (Orbax gives up a save after a day).
+JUMPING = """
+import itertools, random, sys, time
+real, jumps = time.time, random.Random(0)
+time.time = lambda: real() + jumps.choice((-3600, 0, 3600))
+from threedim_jax import main
+main.main(["main", *sys.argv[1:]])
+"""
+
+
+def test_killed_while_building_a_data_set(data_dir, tmp_path):
+  """Half of it is not taken for the whole; building again gives the same."""
+  command = [
+    sys.executable, REPO / "datasets/build.py", "shapes", "--config", "debug",
+    "--data_dir", tmp_path,
+  ]  # fmt: skip
+  env = {**os.environ, "PYTHONPATH": str(REPO)}
+  process = subprocess.Popen(
+    command, env=env, start_new_session=True, text=True,
+    stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+  )  # fmt: skip
+  wait_until(lambda: list(tmp_path.rglob("incomplete.*")), process)
+  time.sleep(0.1)
+  assert process.poll() is None
+  os.killpg(process.pid, signal.SIGKILL)
+  process.wait()
+  _tried.append(("kill -9 while a data set is built", 1, 0))
+  code, output = finish(start(tmp_path / "w", tmp_path))
+  assert code == 2 and "Build it" in output, output[-3000:]
+  subprocess.run(command, env=env, check=True)
+  for name in ("objects.json", "*train.array_record*"):
+    (old,), (new,) = data_dir.rglob(name), tmp_path.rglob(name)
+    assert old.read_bytes() == new.read_bytes()
+  _tried[-1] = ("kill -9 while a data set is built", 1, 1)
+
+
+def test_sigterm_while_sampling(undisturbed, data_dir, tmp_path, monkeypatch):
+  """What is finished stays as it is, what is missing comes out the same."""
+  from end_to_end_test import debug_config
+  from etils import epath
+
+  from threedim_jax import generate, main
+  from threedim_jax.sample_io import list_complete
+
+  config = debug_config(data_dir, NUM_STEPS, eval_every_steps=20)
+  with config.unlocked():
+    config.model.update(ch_mult=(1,), attn_resolutions=())
+    config.sample.num_objects = 2
+  beat = generate.Watchdog.beat
+
+  def beat_and_kill(watchdog, step):
+    beat(watchdog, step)
+    if step == 3:
+      os.kill(os.getpid(), signal.SIGTERM)
+
+  pictures = {}
+  handler = signal.getsignal(signal.SIGTERM)
+  for name in ("whole", "cut"):
+    workdir = epath.Path(tmp_path / name)
+    shutil.copytree(undisturbed, workdir)
+    if name == "cut":
+      with monkeypatch.context() as patch, pytest.raises(SystemExit) as left:
+        patch.setattr(generate.Watchdog, "beat", beat_and_kill)
+        main.run(config, workdir, "sample")
+      signal.signal(signal.SIGTERM, handler)
+      assert left.value.code == 75
+      (done,) = list_complete(workdir / "samples")
+      before = (done / "000.png").stat().mtime
+    main.run(config, workdir, "sample")
+    folders = list_complete(workdir / "samples")
+    pictures[name] = [(f / "001.png").read_bytes() for f in folders]
+  assert (done / "000.png").stat().mtime == before
+  assert pictures["whole"] == pictures["cut"] and len(pictures["cut"]) == 2
+  _tried.append(("SIGTERM while sampling", 1, 1))
