@@ -34,8 +34,8 @@ def box_from_cameras(
     hw: height and width.
 
   Raises:
-    UserError: a camera is not a number, is no camera, or looks away from
-      where the others look.
+    UserError: a camera is no number or no rigid transform, or together they
+      do not say where the object is.
   """
   world_from_cam, K = np.float64(world_from_cam), np.float64(K)
   _check(world_from_cam, K)
@@ -93,15 +93,12 @@ def _meeting_point(eye, axis):
   """The point whose squared distances to the axes have the least sum.
 
   Raises:
-    UserError: it is undetermined and the cameras' distance is, too.
+    UserError: the axes leave it open, as one view or parallel ones do.
   """
   across = np.eye(3) - axis[:, :, None] * axis[:, None]
-  spread, direction = np.linalg.eigh(across.mean(0))
-  if spread[0] > _MIN_SPREAD:
-    return np.linalg.solve(
-      across.mean(0), np.einsum("vij,vj->i", across, eye) / len(eye)
+  if np.linalg.eigvalsh(across.mean(0))[0] < _MIN_SPREAD:
+    raise UserError(
+      "the viewing axes of the cameras are (almost) parallel, so that nothing"
+      " says how far away the object is: views from other sides are needed"
     )
-  raise UserError(
-    "the viewing axes of the cameras are (almost) parallel, so that nothing"
-    " says how far away the object is: views from other sides are needed"
-  )
+  return np.linalg.solve(across.sum(0), np.einsum("vij,vj->i", across, eye))
