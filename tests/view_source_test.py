@@ -244,7 +244,7 @@ def test_flipped_byte_in_a_file_is_named(tmp_path):
   (shard,) = folder.glob("tiny-train.array_record*")
   data = bytearray(shard.read_bytes())
   third = [i for i in range(len(data)) if data[i : i + 3] == b"PNG"][2]
-  data[third + 40] ^= 255
+  data[third + 60] ^= 255
   shard.write_bytes(data)
   with pytest.raises(UserError, match="View 2 of object 'train_000'.*hash"):
     open_split(tmp_path).view(0, 2)
