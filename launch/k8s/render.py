@@ -178,7 +178,9 @@ def parse_args(argv: list[str]) -> argparse.Namespace:
 def main(argv: list[str]) -> None:
   args = parse_args(argv[1:])
   try:
-    print(rbac(args) if args.kind == "rbac" else jobset(args), end="", flush=True)
+    print(
+      rbac(args) if args.kind == "rbac" else jobset(args), end="", flush=True
+    )
   except ValueError as e:
     print(f"error: {e}", file=sys.stderr)
     sys.exit(2)
