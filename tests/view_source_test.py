@@ -6,6 +6,7 @@ from concurrent import futures
 import json
 import pathlib
 import pickle
+import re
 
 import numpy as np
 import pytest
@@ -150,7 +151,7 @@ def without_shard(folder):
 
 
 def unfinished(folder):
-  folder.rename(folder.parent / "1.0.0.incompleteABC123")
+  folder.rename(folder.parent / "incomplete.ABC123_1.0.0")
 
 
 def newer_version_without_index(folder):
@@ -239,13 +240,21 @@ def test_picture_that_does_not_decode_is_named(tmp_path):
     views.view(2, 3)
 
 
-@pytest.mark.slow  # fails on some days: not understood yet
-def test_flipped_byte_in_a_file_is_named(tmp_path):
+@pytest.mark.parametrize("position", [700, 2000, 3300])
+def test_flipped_byte_in_a_file_is_named(tmp_path, position):
   folder = write(tmp_path)
   (shard,) = folder.glob("tiny-train.array_record*")
   data = bytearray(shard.read_bytes())
-  third = [i for i in range(len(data)) if data[i : i + 3] == b"PNG"][2]
-  data[third + 60] ^= 255
+  # Where a record lies differs from run to run: TFDS writes its fields in the
+  # order of a hash, then compresses them. Some record has this byte.
+  data[position] ^= 255
   shard.write_bytes(data)
-  with pytest.raises(UserError, match="View 2 of object 'train_000'.*hash"):
-    open_split(tmp_path).view(0, 2)
+  views, errors = open_split(tmp_path), []
+  for obj, view in RECORDS:
+    try:
+      assert_view(views.view(obj, view), obj, view)
+    except UserError as e:
+      errors.append(str(e))
+      named = f"View {view} of object 'train_{obj:03d}'.*hash"
+  assert len(errors) == 1
+  assert re.match(named, errors[0])
