@@ -77,12 +77,16 @@ class KeyRecorder:
 
 
 def saved_state(workdir, step: int) -> list[np.ndarray]:
-  """All arrays of a checkpoint, straight from its files."""
+  """All arrays of a checkpoint, from its files, whoever wrote them."""
   folder = epath.Path(workdir).absolute() / "checkpoints" / str(step)
-  arrays = []
+  checkpointer, arrays = ocp.PyTreeCheckpointer(), []
   for item in ("train", "ema_params"):
-    tree = ocp.PyTreeCheckpointer().restore(folder / item)
-    arrays += [np.asarray(x) for x in jax.tree.leaves(tree)]
+    tree = checkpointer.metadata(folder / item).item_metadata.tree
+    as_numpy = jax.tree.map(
+      lambda _: ocp.RestoreArgs(restore_type=np.ndarray), tree
+    )
+    tree = checkpointer.restore(folder / item, restore_args=as_numpy)
+    arrays += jax.tree.leaves(tree)
   return arrays
 
 

@@ -176,6 +176,34 @@ def test_sigterm_twice(data_dir, tmp_path, resumed_equals):
   resumed_equals(tmp_path, "SIGTERM, again and again during the save")
 
 
+def test_sigterm_to_one_of_two_processes(
+  data_dir, tmp_path, undisturbed, resumed_equals
+):
+  pair = start_pair(tmp_path, data_dir)
+  try:
+    wait_until(lambda: steps_written(tmp_path) >= 3, pair[0], seconds=300)
+    pair[1].send_signal(signal.SIGTERM)
+    results = [finish(p) for p in pair]
+  finally:
+    for p in pair:
+      p.kill()
+  assert [code for code, _ in results] == [75, 75], results
+  stops = [re.findall(r"saved step (\d+)", out) for _, out in results]
+  assert stops[0] == stops[1] and len(stops[0]) == 1
+  assert (tmp_path / "checkpoints" / stops[0][0]).is_dir()
+  shutil.copytree(tmp_path, tmp_path.with_name("alone"))
+  resumed_equals(tmp_path.with_name("alone"), "SIGTERM to one of two, then one")
+  pair = start_pair(tmp_path, data_dir)
+  try:
+    results = [finish(p) for p in pair]
+  finally:
+    for p in pair:
+      p.kill()
+  assert [code for code, _ in results] == [0, 0], results
+  assert_same_end(undisturbed, tmp_path)
+  _tried.append(("SIGTERM to one of two, then two", 1, 1))
+
+
 def start_pair(workdir, data_dir) -> list[subprocess.Popen]:
   """Two processes of one device each, on this machine."""
   with socket.socket() as s:
@@ -250,14 +278,24 @@ def test_damaged_record(data_dir, tmp_path, resumed_equals):
   resumed_equals(tmp_path / "w", "damaged data record")
 
 
-# An hour forth or back at every call (Orbax gives up a save after a day).
+# Four minutes forth or back, every second. Orbax times a save by the wall clock
+# and gives it up after ten: an hour's jump in that moment costs a restart.
 JUMPING = """
-import itertools, random, sys, time
-real, jumps = time.time, random.Random(0)
-time.time = lambda: real() + jumps.choice((-3600, 0, 3600))
+import sys, time
+real = time.time
+time.time = lambda: real() + 240 * (int(real()) % 3 - 1)
 from threedim_jax import main
 main.main(["main", *sys.argv[1:]])
 """
+
+
+def test_clock_jumps(tmp_path, resumed_equals):
+  resumed_equals(
+    tmp_path,
+    "clock that jumps by minutes",
+    prefix=("-c", JUMPING),
+    extra=["--config.train.checkpoint_every_minutes=0.02"],
+  )
 
 
 def test_killed_while_building_a_data_set(data_dir, tmp_path):
