@@ -278,6 +278,29 @@ def test_damaged_record(data_dir, tmp_path, resumed_equals):
   resumed_equals(tmp_path / "w", "damaged data record")
 
 
+# As a fault of the hardware would show: one batch gives no number.
+NOT_A_NUMBER = """
+import sys
+import numpy as np
+from threedim_jax import main, train
+original, count = train.to_pair_batch, [0]
+def damaged(batch):
+  count[0] += 1
+  if count[0] == 30:
+    batch["target_cam"]["K"] = np.full_like(batch["target_cam"]["K"], np.nan)
+  return original(batch)
+train.to_pair_batch = damaged
+main.main(["main", *sys.argv[1:]])
+"""
+
+
+def test_nan_in_the_loss(data_dir, tmp_path, resumed_equals):
+  """It ends before anything of it is saved."""
+  code, output = finish(start(tmp_path, data_dir, prefix=("-c", NOT_A_NUMBER)))
+  assert code == 2 and "loss is nan at step" in output, output[-3000:]
+  resumed_equals(tmp_path, "NaN in the loss")
+
+
 # Four minutes forth or back, every second. Orbax times a save by the wall clock
 # and gives it up after ten: an hour's jump in that moment costs a restart.
 JUMPING = """

@@ -42,6 +42,8 @@ FORBIDDEN = {
   "threedim_jax.denoise": ("models", "train", "from_config"),
   "threedim_jax.sample_io": ("models", "train", "sampler", "from_config"),
   "threedim_jax.report": ("models", "train", "sampler", "from_config"),
+  "threedim_jax.consistency": ("models", "train", "sampler", "from_config"),
+  "threedim_jax.score_page": ("models", "train", "sampler", "from_config"),
 }
 LEAVES = ("diffusion", "cameras", "pixels", "optim", "errors", "camera_paths")
 
@@ -130,5 +132,6 @@ sys.meta_path.insert(0, Refuse())
 import threedim_jax.models, threedim_jax.sampler, threedim_jax.losses
 import threedim_jax.train_step, threedim_jax.sharding, threedim_jax.optim
 import threedim_jax.denoise, threedim_jax.metrics, threedim_jax.flops
+import threedim_jax.consistency.fit, threedim_jax.consistency.render
 """
   subprocess.run([sys.executable, "-c", code], check=True, cwd=REPO)

@@ -77,7 +77,7 @@ def in_debug_form(command: str, tmp_path: pathlib.Path) -> str:
     command = re.sub(
       "--(samples|views)=[^ ]*", rf"--\1={tmp_path}/scored/\1", command
     )
-    command += " --num_steps=2"
+    command = re.sub("--size=[0-9]+", "--size=16", command) + " --num_steps=2"
   return command
 
 

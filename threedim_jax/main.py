@@ -9,7 +9,8 @@
   python -m threedim_jax.main --mode=score|check_data
       --samples=DIR | --views=DIR [--size=64] [--workdir=OUT]
 
-Exit codes: 0 done, 2 bad input, 75 stopped by SIGTERM after saving.
+Exit codes: 0 done, 2 bad input, 75 stopped by SIGTERM after saving (when
+training, sampling or evaluating), 124 no progress (see `watchdog`).
 """
 
 import os

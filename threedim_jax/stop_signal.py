@@ -53,9 +53,11 @@ class StopSignal:
 
   def __exit__(self, *_):
     # Once told to stop, the process is on its way out with what it has saved:
-    # a second SIGTERM must not turn that into a death by signal.
-    if self._own and not self.received:
-      signal.signal(signal.SIGTERM, self._previous)
+    # a second SIGTERM must not turn that into a death by signal. A handler of
+    # Python's own would be taken down before the very end; ignoring is not.
+    if self._own:
+      after = signal.SIG_IGN if self.received else self._previous
+      signal.signal(signal.SIGTERM, after)
 
 
 _num_polls = 0
