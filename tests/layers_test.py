@@ -66,7 +66,7 @@ def np_conv3x3(h, params):
 
 def np_film(h, emb, params):
   dense = params["Dense_0"]
-  emb = np_swish(emb) @ dense["kernel"] + dense["bias"]
+  emb = emb @ dense["kernel"] + dense["bias"]
   scale, shift = np.split(emb, 2, axis=-1)
   return h * (1.0 + scale) + shift
 

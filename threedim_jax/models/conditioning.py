@@ -66,6 +66,9 @@ class _SplitConv(nn.Module):
     return self._conv(rays, kernel) + bias
 
   def _conv(self, x, kernel):
+    # Two gradients of the kernel are added. Without a barrier between, XLA:CPU
+    # makes one program of both, in which each takes several times longer.
+    kernel = jax.lax.optimization_barrier(kernel)
     out = jax.lax.conv_general_dilated(
       rearrange(x, "b f h w d -> (b f) h w d"),
       kernel,

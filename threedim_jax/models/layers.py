@@ -51,7 +51,11 @@ class GroupNorm(nn.Module):
 
 
 class FiLM(nn.Module):
-  """h (1 + scale) + shift, both a projection of the embedding, per pixel."""
+  """h (1 + scale) + shift, both a projection of the embedding, per pixel.
+
+  The listing has a swish before the projection. All blocks of a level would
+  take the same one, so that `XUNet` does it once.
+  """
 
   features: int
   dtype: Dtype = jnp.float32
@@ -60,7 +64,7 @@ class FiLM(nn.Module):
   def __call__(
     self, h: Float[Array, "B F H W C"], emb: Float[Array, "B F H W E"]
   ) -> Float[Array, "B F H W C"]:
-    emb = nn.Dense(2 * self.features, dtype=self.dtype)(nn.swish(emb))
+    emb = nn.Dense(2 * self.features, dtype=self.dtype)(emb)
     scale, shift = jnp.split(emb, 2, axis=-1)
     return h * (1.0 + scale) + shift
 
@@ -138,8 +142,12 @@ class AttnLayer(nn.Module):
       k,
       preferred_element_type=jnp.float32,
     )
-    weights = jax.nn.softmax(logits, axis=-1).astype(v.dtype)
-    out = jnp.einsum("bnqk,bnkd->bnqd", weights, v)
+    # A softmax that is normalised last, on L x D numbers instead of L x M.
+    largest = jax.lax.stop_gradient(jnp.max(logits, axis=-1, keepdims=True))
+    weights = jnp.exp(logits - largest)
+    total = jnp.sum(weights, axis=-1, keepdims=True)
+    out = jnp.einsum("bnqk,bnkd->bnqd", weights.astype(v.dtype), v)
+    out = out / total.astype(v.dtype)
     return rearrange(out, "b n l d -> b l (n d)")
 
 

@@ -107,7 +107,7 @@ class XUNet(nn.Module):
       self.use_ref_pose_emb,
     )(logsnr, cameras, cond_mask, views.shape[2:4])
     embs = [
-      (logsnr_emb[:, :, None, None, :] + pose_emb).astype(self.dtype)
+      nn.swish(logsnr_emb[:, :, None, None, :] + pose_emb).astype(self.dtype)
       for pose_emb in pose_embs
     ]
 
