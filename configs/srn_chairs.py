@@ -69,7 +69,9 @@ def get_config(arg: str = "") -> ConfigDict:
 
   c.sampler = ConfigDict()
   c.sampler.num_sample_steps = 256
+  c.sampler.solver = "ancestral"  # or "ddim", "dpmpp_2m": for fewer steps
   c.sampler.guidance_weight = 3.0  # believed to be the paper's, unconfirmed
+  c.sampler.guidance_interval = (-20.0, 20.0)  # log-SNR; half the cost outside
   c.sampler.seed = 0  # another seed, other samples
   c.sampler.conditioning = "stochastic"  # or "first": the naive sampler
 

@@ -120,9 +120,13 @@ def test_gaussian_data_follows_the_variance_recursion(num_sample_steps):
 def draws(rng, num_valid, num_sample_steps):
   """What chance decides for one element: the documented use of its key."""
   rng_init, rng_index, rng_steps = jax.random.split(rng, 3)
-  slots = jax.random.randint(rng_index, (num_sample_steps,), 0, num_valid)
-  rngs = jax.random.split(rng_steps, num_sample_steps)
-  pairs = jax.vmap(jax.random.split)(rngs)
+  of_steps = lambda rng: jax.vmap(lambda i: jax.random.fold_in(rng, i))(
+    jnp.arange(num_sample_steps)
+  )
+  slots = jax.vmap(lambda rng: jax.random.randint(rng, (), 0, num_valid))(
+    of_steps(rng_index)
+  )
+  pairs = jax.vmap(jax.random.split)(of_steps(rng_steps))
   normal = lambda rng: jax.random.normal(rng, (HW, HW, 3))
   return normal(rng_init), slots, jax.vmap(jax.vmap(normal))(pairs)
 
@@ -131,7 +135,7 @@ jitted_denoiser = jax.jit(toy_denoiser)
 
 
 def python_sampler(rng, bank, element, target_cam, num_sample_steps, weight):
-  """The sampler once more: one element, no scan, float64, textbook formulas."""
+  """The sampler once more: one element, a plain loop, float64, by the book."""
   z, slots, noises = draws(rng, bank.num_valid, num_sample_steps)
   bank, target_cam = jax.tree.map(np.asarray, (bank, target_cam))
   z, noises = np.float64(z), np.asarray(noises)
@@ -164,7 +168,7 @@ def python_sampler(rng, bank, element, target_cam, num_sample_steps, weight):
   return np.clip(z, -1.0, 1.0)
 
 
-def test_scan_equals_a_python_loop():
+def test_equals_a_python_loop():
   bank, target_cam, rngs = random_bank(2, 3, 5), cameras(2), keys(2)
   views = sample(
     toy_denoiser,

@@ -13,10 +13,12 @@ from threedim_jax.models import DTYPES
 from threedim_jax.models.layers import NUM_GROUPS
 from threedim_jax.models.xunet import REMAT
 from threedim_jax.sampler import CONDITIONINGS
+from threedim_jax.solvers import SOLVERS
 
 CHOICES = {
   "diffusion.prediction": PREDICTIONS,
   "sampler.conditioning": CONDITIONINGS,
+  "sampler.solver": tuple(SOLVERS),
   "model.dtype": tuple(DTYPES),
   "model.remat": tuple(REMAT),
 }
@@ -68,6 +70,12 @@ def check_values(config: ConfigDict) -> None:
     raise UserError(
       f"sample.objects={config.sample.objects} must be names of objects, as in"
       " --config.sample.objects=\"('chair_test_00000',)\""
+    )
+  interval = config.sampler.guidance_interval
+  if len(interval) != 2 or not interval[0] < interval[1]:
+    raise UserError(
+      f"sampler.guidance_interval={tuple(interval)} must be two log-SNRs, the"
+      " lower first, as in (-20.0, 20.0)"
     )
   shard, shards = config.evaluate.shard_index, config.evaluate.num_shards
   if not 0 <= shard < shards:

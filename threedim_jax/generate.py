@@ -68,11 +68,14 @@ class Generator:
     sampler = self.config.sampler
 
     options = {
-      "num_sample_steps": sampler.num_sample_steps,
       "conditioning": sampler.conditioning,
+      "solver": sampler.solver,
+      "guidance_interval": tuple(sampler.guidance_interval),
     }
 
-    def next_view(params, rngs, bank, target_cam, index, guidance_weight):
+    def next_view(
+      params, rngs, bank, target_cam, index, guidance_weight, num_sample_steps
+    ):
       return sample_next(
         denoiser(params),
         rngs,
@@ -80,6 +83,7 @@ class Generator:
         target_cam,
         index,
         guidance_weight=guidance_weight,
+        num_sample_steps=num_sample_steps,
         **options,
       )
 
@@ -90,7 +94,15 @@ class Generator:
     bank_sh = jax.tree.map(lambda x: by_object if x.ndim else rep, bank)
     fn = jax.jit(
       next_view,
-      in_shardings=(self._params_sh, by_object, bank_sh, by_object, rep, rep),
+      in_shardings=(
+        self._params_sh,
+        by_object,
+        bank_sh,
+        by_object,
+        rep,
+        rep,
+        rep,
+      ),  # fmt: skip
       out_shardings=bank_sh,
     )
     args = self._args(rngs, bank, target_cams, 0)
@@ -100,8 +112,13 @@ class Generator:
   def _args(self, rngs, bank, target_cams, index):
     """Arguments of the program for the index-th view."""
     target_cam = jax.tree.map(lambda a: a[:, index], target_cams)
-    weight = jnp.float32(self.config.sampler.guidance_weight)
-    return self.params, rngs, bank, target_cam, jnp.int32(index), weight
+    sampler = self.config.sampler
+    numbers = (
+      jnp.int32(index),
+      jnp.float32(sampler.guidance_weight),
+      jnp.int32(sampler.num_sample_steps),
+    )
+    return self.params, rngs, bank, target_cam, *numbers
 
   def run(
     self,
@@ -191,7 +208,9 @@ class Generator:
       "seed": seed,
       "num_sample_steps": sampler.num_sample_steps,
       "guidance_weight": sampler.guidance_weight,
+      "guidance_interval": list(sampler.guidance_interval),
       "conditioning": sampler.conditioning,
+      "solver": sampler.solver,
       "checkpoint_step": self.step,
     }
 

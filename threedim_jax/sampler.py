@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Stochastic-conditioning sampler (3DiM sec. 2.2), one scan over steps.
+"""Stochastic-conditioning sampler (3DiM sec. 2.2), one loop over steps.
 
 Each denoising step looks at one view drawn at random from the bank of all
 views known so far: the given ones first, then those generated. The bank is an
@@ -10,9 +10,10 @@ compiles once.
   bank = make_bank(given_views, given_cams, capacity=k + num_targets)
   views, bank = sample_orbit(denoise_fn, keys, bank, target_cams, ...)
 
-Everything random or scheduled is an input of the scan; the carry is z_t. Each
-batch element has its own key, so that an object's views do not depend on which
-other objects share its batch.
+The loop carries z_t and the last x0_hat; everything random or scheduled follows
+from the number of the step. So the count of steps is traced, too, and memory
+does not depend on it. Each batch element has its own key: an object's views do
+not depend on which other objects share its batch.
 """
 
 from typing import no_type_check
@@ -20,17 +21,18 @@ from typing import no_type_check
 import flax.struct
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int, Key
+from jaxtyping import Array, Float, Int, Key
 
+from threedim_jax import LOGSNR_MAX, LOGSNR_MIN
 from threedim_jax.cameras import Camera
 from threedim_jax.denoise import DenoiseFn
 from threedim_jax.diffusion import (
   expand,
   guide,
   logsnr_schedule_cosine,
-  q_posterior,
   x0_from_eps,
 )
+from threedim_jax.solvers import SOLVERS, Times
 
 # "stochastic" is 3DiM; "first" always looks at the first given view, the naive
 # sampler that the paper ablates.
@@ -69,31 +71,33 @@ def make_bank(
   return Bank(pad(views), jax.tree.map(pad, cams), jnp.int32(k))
 
 
-@no_type_check  # see Camera
-@flax.struct.dataclass
-class _StepInputs:
-  """What denoising takes from outside: of all T steps, or of one."""
-
-  logsnr_t: Float[Array, "*T"]
-  logsnr_s: Float[Array, "*T"]
-  is_last: Bool[Array, "*T"]
-  cond_index: Int[Array, "*T B"]
-  rngs: Key[Array, "*T B"]
-
-
 def draw_cond_index(
-  rngs: Key[Array, " B"],
-  num_sample_steps: int,
-  num_valid: Int[Array, ""],
-  conditioning: str,
-) -> Int[Array, "T B"]:
-  """The bank slot that each step of each element looks at."""
+  rngs: Key[Array, " B"], num_valid: Int[Array, ""], conditioning: str
+) -> Int[Array, " B"]:
+  """The bank slot that each element looks at in a step."""
   if conditioning not in CONDITIONINGS:
     raise ValueError(f"conditioning {conditioning!r}: one of {CONDITIONINGS}")
   if conditioning == "first":
-    return jnp.zeros((num_sample_steps, rngs.shape[0]), jnp.int32)
-  draw = lambda rng: jax.random.randint(rng, (num_sample_steps,), 0, num_valid)
-  return jax.vmap(draw, out_axes=1)(rngs)
+    return jnp.zeros(rngs.shape, jnp.int32)
+  draw = lambda rng: jax.random.randint(rng, (), 0, num_valid)
+  return jax.vmap(draw)(rngs)
+
+
+def step_times(
+  i: Int[Array, ""], num_sample_steps: Int[Array, ""] | int
+) -> Times:
+  """The i-th of T steps: from t = 1 - i / T to 1 - (i + 1) / T."""
+  # Counted from the end, so that the last one ends at zero exactly.
+  logsnr = lambda i: logsnr_schedule_cosine(
+    (num_sample_steps - i) / jnp.float32(num_sample_steps)
+  )
+  return Times(
+    logsnr_r=logsnr(jnp.maximum(i - 1, 0)),
+    logsnr_t=logsnr(i),
+    logsnr_s=logsnr(i + 1),
+    is_first=i == 0,
+    is_last=i == num_sample_steps - 1,
+  )
 
 
 def _normal(rngs: Key[Array, " B"], shape) -> Array:
@@ -124,26 +128,39 @@ def _guided_eps(
   return guide(eps[:B], eps[B:], guidance_weight)
 
 
+def _in_interval(logsnr, interval: tuple[float, float]) -> Array | bool:
+  """Whether to guide; True, not traced, where that is so at every step."""
+  low, high = interval
+  if low <= LOGSNR_MIN and high >= LOGSNR_MAX:
+    return True
+  return (low <= logsnr) & (logsnr <= high)
+
+
 def sample_view(
   denoise_fn: DenoiseFn,
   rngs: Key[Array, " B"],
   bank: Bank,
   target_cam: Camera,
   *,
-  num_sample_steps: int,
+  num_sample_steps: Int[Array, ""] | int,
   guidance_weight: Float[Array, ""] | float,
   conditioning: str = "stochastic",
+  solver: str = "ancestral",
+  guidance_interval: tuple[float, float] = (LOGSNR_MIN, LOGSNR_MAX),
 ) -> Float[Array, "B H W 3"]:
-  """Generates one view for every batch element by ancestral sampling.
+  """Generates one view for every batch element.
 
   Args:
     denoise_fn: see `threedim_jax.denoise`.
     rngs: one typed key per element.
     bank: the views to condition on; at least one valid.
     target_cam: the camera to generate, [B, ...].
-    num_sample_steps: T; the paper uses 256.
+    num_sample_steps: T; the paper uses 256. May be traced.
     guidance_weight: w of `diffusion.guide`; may be traced.
     conditioning: "stochastic" (3DiM) or "first" (naive).
+    solver: "ancestral" (3DiM), "ddim" or "dpmpp_2m", see `solvers`.
+    guidance_interval: log-SNRs between which to guide (arXiv 2404.07724);
+      elsewhere only the conditional half is computed.
 
   Returns:
     Images in [-1, 1].
@@ -151,48 +168,55 @@ def sample_view(
   B, _, *image_shape = bank.views.shape
   split = jax.vmap(lambda rng: jax.random.split(rng, 3), out_axes=1)(rngs)
   rngs_init, rngs_index, rngs_steps = split
-  logsnr = logsnr_schedule_cosine(jnp.linspace(1.0, 0.0, num_sample_steps + 1))
-  xs = _StepInputs(
-    logsnr_t=logsnr[:-1],
-    logsnr_s=logsnr[1:],
-    is_last=jnp.arange(num_sample_steps) == num_sample_steps - 1,
-    cond_index=draw_cond_index(
-      rngs_index, num_sample_steps, bank.num_valid, conditioning
-    ),
-    rngs=jax.vmap(
-      lambda rng: jax.random.split(rng, num_sample_steps), out_axes=1
-    )(rngs_steps),
-  )
-  rows = jnp.arange(B)
+  take_step, rows = SOLVERS[solver], jnp.arange(B)
 
-  def step(z_t, x):
-    rngs_noise = jax.vmap(jax.random.split, out_axes=1)(x.rngs)
-    logsnr_t = jnp.full((B,), x.logsnr_t)
-    eps_hat = _guided_eps(
+  def step(i, carry):
+    z_t, x0_before = carry
+    times = step_times(i, num_sample_steps)
+    index = draw_cond_index(
+      index_keys(rngs_index, i), bank.num_valid, conditioning
+    )
+    rngs_noise = jax.vmap(jax.random.split, out_axes=1)(
+      index_keys(rngs_steps, i)
+    )
+    logsnr_t = jnp.full((B,), times.logsnr_t)
+    given = (
+      bank.views[rows, index],
+      jax.tree.map(lambda a: a[rows, index], bank.cams),
+    )
+    guided = lambda: _guided_eps(
       denoise_fn,
       z_t,
       logsnr_t,
-      bank.views[rows, x.cond_index],
-      jax.tree.map(lambda a: a[rows, x.cond_index], bank.cams),
+      *given,
       target_cam,
       _normal(rngs_noise[0], image_shape),
       guidance_weight,
     )
+    plain = lambda: denoise_fn(
+      z_t, logsnr_t, *given, target_cam, jnp.ones((B,), bool)
+    )
+    inside = _in_interval(times.logsnr_t, guidance_interval)
+    eps_hat = (
+      guided() if inside is True else jax.lax.cond(inside, guided, plain)
+    )
     x0_hat = x0_from_eps(z_t, eps_hat, expand(logsnr_t, z_t))
     x0_hat = jnp.clip(x0_hat, -1.0, 1.0)
-    mean, var = q_posterior(z_t, x0_hat, x.logsnr_t, x.logsnr_s)
-    # The last step ends at the data: its mean, without noise.
-    noise_scale = jnp.where(x.is_last, 0.0, jnp.sqrt(var))
-    return mean + noise_scale * _normal(rngs_noise[1], image_shape), None
+    # XLA drops the noise where a solver has no use for it.
+    noise = _normal(rngs_noise[1], image_shape)
+    return take_step(z_t, x0_hat, x0_before, times, noise), x0_hat
 
-  z_0, _ = jax.lax.scan(step, _normal(rngs_init, image_shape), xs)
+  z_1 = _normal(rngs_init, image_shape)
+  z_0, _ = jax.lax.fori_loop(
+    0, num_sample_steps, step, (z_1, jnp.zeros_like(z_1))
+  )
   return jnp.clip(z_0, -1.0, 1.0)
 
 
-def view_keys(
+def index_keys(
   rngs: Key[Array, " B"], index: Int[Array, ""]
 ) -> Key[Array, " B"]:
-  """Keys of the index-th generated view: the same fused or one by one."""
+  """Keys of the index-th view or step: the same fused or one by one."""
   return jax.vmap(lambda rng: jax.random.fold_in(rng, index))(rngs)
 
 
@@ -206,7 +230,7 @@ def sample_next(
 ) -> Bank:
   """Generates the index-th view and adds it to the bank."""
   view = sample_view(
-    denoise_fn, view_keys(rngs, index), bank, target_cam, **options
+    denoise_fn, index_keys(rngs, index), bank, target_cam, **options
   )
   return bank.append(view, target_cam)
 
