@@ -11,8 +11,11 @@ import pytest
 from random_params import random_params
 
 from threedim_jax.cameras import rays_from_camera
+from threedim_jax.models import get_camera_encoder
 from threedim_jax.models.conditioning import (
+  POSE_CHANNELS,
   ConditioningProcessor,
+  _conv,
   _SplitConv,
   posenc_ddpm,
   posenc_nerf,
@@ -20,8 +23,6 @@ from threedim_jax.models.conditioning import (
 
 HW = (8, 8)
 EMB = 16
-# 3 coordinates, then sine and cosine at 15 (position) and 8 (direction) scales.
-POSE_CHANNELS = 3 + 3 * 15 * 2 + 3 + 3 * 8 * 2
 
 
 def test_posenc_ddpm_by_hand():
@@ -55,13 +56,13 @@ def test_split_conv_is_the_convolution_of_the_sum(stride, with_learned):
     rng.standard_normal((3, 2, HW[0] // stride, HW[1] // stride, EMB))
   )
   conv = _SplitConv(EMB, stride)
-  args = (rays, learned if with_learned else None)
-  params = random_params(conv, 1, *args)
+  params = random_params(conv, 1, 5, learned if with_learned else None)
 
   def split(params, learned):
-    out = conv.apply(
-      {"params": params}, rays, learned if with_learned else None
+    kernel, offset = conv.apply(
+      {"params": params}, 5, learned if with_learned else None
     )
+    out = _conv(rays, kernel, stride) + offset
     return jnp.sum(out * probe), out
 
   def plain(params, learned):
@@ -158,6 +159,21 @@ def test_pose_embedding_is_the_convolved_ray_encoding(inputs):
     ).reshape(got.shape)
     expected = np.asarray(expected) + params[f"Conv_{level}"]["bias"]
     np.testing.assert_allclose(got, expected, atol=5e-4)
+
+
+def test_codes_may_take_the_cameras_place(inputs):
+  """Of all frames at once, or of each on its own."""
+  logsnr, cameras, cond_mask = inputs
+  fn, params = processor()(inputs)
+  params = jax.tree.map(jnp.asarray, params)
+  encode = get_camera_encoder({"ConditioningProcessor_0": params}, HW)
+  first, second = (lambda a: a[:, 0]), (lambda a: a[:, 1])
+  frames = [encode(jax.tree.map(f, cameras)) for f in (first, second)]
+  codes = jax.tree.map(lambda a, b: jnp.stack([a, b], 1), *frames)
+  assert [x.shape for x in codes] == [(3, 2, 8, 8, EMB), (3, 2, 4, 4, EMB)]
+  got, expected = fn(params, logsnr, codes, cond_mask), fn(params, *inputs)
+  for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(expected), strict=True):
+    np.testing.assert_allclose(a, b, atol=1e-4)
 
 
 def test_an_unconditional_example_knows_no_camera(inputs):

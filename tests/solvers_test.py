@@ -8,9 +8,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from random_params import random_params
 from sampler_test import gaussian, point_mass, sample
 from toy_sampling import HW, cameras, keys, random_bank, toy_denoiser
 
+from threedim_jax.denoise import make_denoise_fn
+from threedim_jax.models import get_camera_encoder
+from threedim_jax.models.xunet import XUNet
 from threedim_jax.sampler import sample_orbit, sample_view
 from threedim_jax.solvers import SOLVERS
 
@@ -102,6 +106,36 @@ def test_orbit_with_a_traced_number_of_steps():
   assert views.shape == (1, 2, HW, HW, 3) and np.isfinite(views).all()
   assert not np.array_equal(views, orbit(jnp.int32(4)))
   assert orbit._cache_size() == 1
+
+
+def test_cameras_encoded_ahead_give_the_same_pictures():
+  model = XUNet(
+    ch=32, ch_mult=(1,), emb_ch=16, num_res_blocks=1, attn_resolutions=()
+  )
+  rngs, bank, target_cam = keys(2), random_bank(2, 2, 3), cameras(2)
+  both = jax.tree.map(lambda a: jnp.stack([a, a], 1), target_cam)
+  views = jnp.zeros((2, 2, HW, HW, 3))
+  params = random_params(
+    model, 0, views, jnp.zeros((2, 2)), both, jnp.ones(2, bool), train=False
+  )
+  params = jax.tree.map(jnp.asarray, params)
+  denoise_fn = make_denoise_fn(
+    lambda *args: model.apply({"params": params}, *args, train=False), "v"
+  )
+  plain, ahead = (
+    sample(
+      denoise_fn,
+      bank,
+      target_cam,
+      rngs,
+      num_sample_steps=3,
+      guidance_weight=1.0,
+      **more,
+    )
+    for more in ({}, {"encode_camera": get_camera_encoder(params, (HW, HW))})
+  )
+  np.testing.assert_allclose(ahead, plain, atol=1e-4)
+  assert np.std(plain) > 0.1
 
 
 def batches(interval, num_sample_steps=8, weight=2.0):

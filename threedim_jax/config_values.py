@@ -72,7 +72,8 @@ def check_values(config: ConfigDict) -> None:
       " --config.sample.objects=\"('chair_test_00000',)\""
     )
   interval = config.sampler.guidance_interval
-  if len(interval) != 2 or not interval[0] < interval[1]:
+  numbers = [x for x in interval if isinstance(x, (int, float))]
+  if len(interval) != 2 or len(numbers) != 2 or not numbers[0] < numbers[1]:
     raise UserError(
       f"sampler.guidance_interval={tuple(interval)} must be two log-SNRs, the"
       " lower first, as in (-20.0, 20.0)"

@@ -15,7 +15,7 @@ from typing import Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, PyTree
 
 from threedim_jax import LOGSNR_MAX, LOGSNR_MIN
 from threedim_jax.cameras import Camera
@@ -24,15 +24,18 @@ from threedim_jax.diffusion import eps_from_v, expand
 
 @runtime_checkable  # for the type checks under pytest
 class DenoiseFn(Protocol):
-  """Estimates the noise in z_t, given one view and both cameras."""
+  """Estimates the noise in z_t, given one view and both cameras.
+
+  A camera may be any pytree that the network takes for one.
+  """
 
   def __call__(
     self,
     z_t: Float[Array, "B H W 3"],
     logsnr: Float[Array, " B"],
     cond_view: Float[Array, "B H W 3"],
-    cond_cam: Camera,
-    target_cam: Camera,
+    cond_cam: Camera | PyTree,
+    target_cam: Camera | PyTree,
     cond_mask: Bool[Array, " B"],
   ) -> Float[Array, "B H W 3"]: ...
 

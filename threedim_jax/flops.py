@@ -8,8 +8,9 @@ around them. What `jax.checkpoint` computes again is counted again; of the
 branches of a `cond` the dearest counts.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 import math
+from typing import Any
 
 import jax
 
@@ -32,7 +33,7 @@ def _count(jaxpr) -> int:
       total += _conv_flops(eqn)
     else:
       times = eqn.params["length"] if name == "scan" else 1
-      inner = [_count(j) for j in _inner_jaxprs(eqn.params)]
+      inner = [_count(j) for j in inner_jaxprs(eqn.params)]
       total += times * (max(inner) if name == "cond" else sum(inner))
   return total
 
@@ -50,7 +51,8 @@ def _conv_flops(eqn) -> int:
   return 2 * math.prod(out) * depth * taps // dilation
 
 
-def _inner_jaxprs(params):
+def inner_jaxprs(params: dict[str, Any]) -> Iterator[Any]:
+  """The programs that a primitive's parameters hold."""
   for value in params.values():
     for item in value if isinstance(value, (tuple, list)) else (value,):
       if hasattr(item, "jaxpr"):  # ClosedJaxpr

@@ -24,6 +24,7 @@ from threedim_jax.cameras import Camera
 from threedim_jax.checkpoint import Checkpointer
 from threedim_jax.errors import EXIT_PREEMPTED, UserError
 from threedim_jax.from_config import make_denoiser, make_init_fn
+from threedim_jax.models import get_camera_encoder
 from threedim_jax.pixels import from_u8, to_u8
 from threedim_jax.protocol import Request
 from threedim_jax.sampler import make_bank, sample_next
@@ -84,6 +85,7 @@ class Generator:
         index,
         guidance_weight=guidance_weight,
         num_sample_steps=num_sample_steps,
+        encode_camera=get_camera_encoder(params, bank.views.shape[2:4]),
         **options,
       )
 

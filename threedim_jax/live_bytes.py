@@ -13,11 +13,12 @@ starts from values that were kept.
 """
 
 import collections
-from collections.abc import Iterator
 import math
 from typing import NamedTuple
 
 from jax.extend.core import Var
+
+from threedim_jax.flops import inner_jaxprs
 
 # These read whole arrays from memory; any other operation fuses its inputs.
 _PRODUCTS = {"dot_general", "conv_general_dilated"}
@@ -74,7 +75,7 @@ class _Program:
     for eqn in jaxpr.eqns:
       args = [read(v) for v in eqn.invars]
       name = eqn.primitive.name
-      inner = list(_inner_jaxprs(eqn.params))
+      inner = list(inner_jaxprs(eqn.params))
       if inner and name not in _LOOPS:
         # A call: its first jaxpr is what is computed.
         if name in ("checkpoint", "remat2", "remat"):
@@ -86,15 +87,6 @@ class _Program:
         self.ops.append(_Op(name, args, results, bytes_inside))
       names.update(zip(eqn.outvars, results, strict=True))
     return [read(v) for v in jaxpr.outvars]
-
-
-def _inner_jaxprs(params) -> Iterator:
-  for value in params.values():
-    for item in value if isinstance(value, (tuple, list)) else (value,):
-      if hasattr(item, "jaxpr"):  # ClosedJaxpr
-        yield item.jaxpr
-      elif hasattr(item, "eqns"):
-        yield item
 
 
 def peak_bytes(closed_jaxpr) -> int:

@@ -47,8 +47,8 @@ class Sampled:
 
   Cameras are OpenCV, K in pixels. `view` is the index of the pose in the data
   set, -1 if it has none. `info` holds the facts about the run: seed,
-  num_sample_steps, guidance_weight, conditioning, checkpoint_step,
-  seconds_per_view.
+  num_sample_steps, solver, guidance_weight, guidance_interval,
+  conditioning, checkpoint_step, seconds_per_view.
   """
 
   object_id: str

@@ -16,12 +16,13 @@ does not depend on it. Each batch element has its own key: an object's views do
 not depend on which other objects share its batch.
 """
 
+from collections.abc import Callable
 from typing import no_type_check
 
 import flax.struct
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array, Float, Int, Key, PyTree
 
 from threedim_jax import LOGSNR_MAX, LOGSNR_MIN
 from threedim_jax.cameras import Camera
@@ -147,6 +148,7 @@ def sample_view(
   conditioning: str = "stochastic",
   solver: str = "ancestral",
   guidance_interval: tuple[float, float] = (LOGSNR_MIN, LOGSNR_MAX),
+  encode_camera: Callable[[Camera], PyTree] = lambda cam: cam,
 ) -> Float[Array, "B H W 3"]:
   """Generates one view for every batch element.
 
@@ -161,6 +163,8 @@ def sample_view(
     solver: "ancestral" (3DiM), "ddim" or "dpmpp_2m", see `solvers`.
     guidance_interval: log-SNRs between which to guide (arXiv 2404.07724);
       elsewhere only the conditional half is computed.
+    encode_camera: what the denoiser takes instead of a camera: that of the
+      target is then computed once a view, not in every step.
 
   Returns:
     Images in [-1, 1].
@@ -169,6 +173,7 @@ def sample_view(
   split = jax.vmap(lambda rng: jax.random.split(rng, 3), out_axes=1)(rngs)
   rngs_init, rngs_index, rngs_steps = split
   take_step, rows = SOLVERS[solver], jnp.arange(B)
+  target = encode_camera(target_cam)
 
   def step(i, carry):
     z_t, x0_before = carry
@@ -180,22 +185,17 @@ def sample_view(
       index_keys(rngs_steps, i)
     )
     logsnr_t = jnp.full((B,), times.logsnr_t)
-    given = (
-      bank.views[rows, index],
-      jax.tree.map(lambda a: a[rows, index], bank.cams),
-    )
+    cond_cam = jax.tree.map(lambda a: a[rows, index], bank.cams)
+    args = bank.views[rows, index], encode_camera(cond_cam), target
     guided = lambda: _guided_eps(
       denoise_fn,
       z_t,
       logsnr_t,
-      *given,
-      target_cam,
+      *args,
       _normal(rngs_noise[0], image_shape),
       guidance_weight,
     )
-    plain = lambda: denoise_fn(
-      z_t, logsnr_t, *given, target_cam, jnp.ones((B,), bool)
-    )
+    plain = lambda: denoise_fn(z_t, logsnr_t, *args, jnp.ones((B,), bool))
     inside = _in_interval(times.logsnr_t, guidance_interval)
     eps_hat = (
       guided() if inside is True else jax.lax.cond(inside, guided, plain)

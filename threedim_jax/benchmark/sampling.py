@@ -16,6 +16,7 @@ from threedim_jax.benchmark.timing import Program, Row, Times
 from threedim_jax.benchmark.training import forward_case, random_params
 from threedim_jax.flops import count_flops
 from threedim_jax.from_config import make_denoiser
+from threedim_jax.models import get_camera_encoder
 from threedim_jax.sampler import make_bank, sample_view
 
 FEW_STEPS, MORE_STEPS = 4, 16  # timed
@@ -29,9 +30,17 @@ def make_sampler(config: ConfigDict, num_sample_steps: int):
     "num_sample_steps": num_sample_steps,
     "guidance_weight": config.sampler.guidance_weight,
     "conditioning": config.sampler.conditioning,
+    "solver": config.sampler.solver,
+    "guidance_interval": tuple(config.sampler.guidance_interval),
   }
+  hw = (config.data.resolution,) * 2
   return lambda params, rngs, bank, cam: sample_view(
-    denoiser(params), rngs, bank, cam, **options
+    denoiser(params),
+    rngs,
+    bank,
+    cam,
+    encode_camera=get_camera_encoder(params, hw),
+    **options,
   )
 
 

@@ -2,10 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The networks. `get_model(config.model)` is the only factory."""
 
+from collections.abc import Callable
 from typing import Any
 
 import jax.numpy as jnp
+from jaxtyping import PyTree
 
+from threedim_jax.cameras import Camera
+from threedim_jax.models.conditioning import RayCodes, encode_rays
 from threedim_jax.models.xunet import XUNet
 
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
@@ -19,3 +23,18 @@ def get_model(model_config: Any) -> XUNet:
   """
   fields = dict(model_config)
   return XUNet(**fields | {"dtype": DTYPES[fields["dtype"]]})
+
+
+def get_camera_encoder(
+  params: PyTree, hw: tuple[int, int]
+) -> Callable[[Camera], RayCodes]:
+  """What the network would make of a camera, to be done ahead of it.
+
+  Args:
+    params: of the network.
+    hw: height and width of the pictures.
+  """
+  convs = params["ConditioningProcessor_0"]
+  count = sum(name.startswith("Conv_") for name in convs)
+  kernels = [convs[f"Conv_{i}"]["kernel"] for i in range(count)]
+  return lambda cameras: encode_rays(kernels, cameras, hw)

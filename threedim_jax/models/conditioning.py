@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Embeddings of log-SNR and camera rays (3DiM, appendix listing)."""
 
+from collections.abc import Sequence
 import math
 
 from einops import rearrange
@@ -12,6 +13,9 @@ from jaxtyping import Array, Bool, Float
 
 from threedim_jax import LOGSNR_MAX, LOGSNR_MIN
 from threedim_jax.cameras import Camera, rays_from_camera
+
+# 3 coordinates, then sine and cosine at 15 (position) and 8 (direction) scales.
+POSE_CHANNELS = 3 + 3 * 15 * 2 + 3 + 3 * 8 * 2
 
 
 def posenc_ddpm(
@@ -36,8 +40,41 @@ def posenc_nerf(
   return jnp.concatenate([x, emb], axis=-1)
 
 
+# Rays of a camera as the network takes them in: [*b, h, w, E] of every level.
+RayCodes = list[Array]
+
+
+def encode_rays(
+  kernels: Sequence[Float[Array, "3 3 D E"]],
+  cameras: Camera,
+  hw: tuple[int, int],
+) -> RayCodes:
+  """Convolves the ray encodings; the i-th level has 2^i times fewer pixels.
+
+  It depends on the camera alone: a sampler does it once for every view.
+  """
+  rays = rays_from_camera(cameras, hw)
+  encoded = jnp.concatenate(
+    [posenc_nerf(rays.pos, 0, 15), posenc_nerf(rays.dir, 0, 8)], axis=-1
+  )
+  return [_conv(encoded, kernel, 2**i) for i, kernel in enumerate(kernels)]
+
+
+def _conv(
+  x: Float[Array, "*b H W D"], kernel: Float[Array, "3 3 D E"], stride: int
+) -> Float[Array, "*b h w E"]:
+  out = jax.lax.conv_general_dilated(
+    x.reshape(-1, *x.shape[-3:]),
+    kernel,
+    (stride, stride),
+    "SAME",
+    dimension_numbers=("NHWC", "HWIO", "NHWC"),
+  )
+  return out.reshape(*x.shape[:-3], *out.shape[1:])
+
+
 class _SplitConv(nn.Module):
-  """3x3 convolution of `rays + learned`, as the sum of two convolutions.
+  """The parts of a 3x3 convolution of `rays + learned`, which is a sum.
 
   The convolution is linear, so the learned part, which no example changes,
   is convolved once rather than once an example: its gradient is then a small
@@ -49,34 +86,22 @@ class _SplitConv(nn.Module):
 
   @nn.compact
   def __call__(
-    self,
-    rays: Float[Array, "B F H W D"],
-    learned: Float[Array, "1 F H W D"] | None,
-  ) -> Float[Array, "B F h w E"]:
-    D = rays.shape[-1]
+    self, D: int, learned: Float[Array, "1 F H W D"] | None
+  ) -> tuple[Float[Array, "3 3 D E"], Array]:
+    """(kernel, what to add to the rays' convolution)."""
     kernel = self.param(
       "kernel", nn.initializers.lecun_normal(), (3, 3, D, self.features)
     )
     bias = self.param("bias", nn.initializers.zeros, (self.features,))
     bias = rearrange(bias, "e -> 1 1 1 1 e")
+    # Two gradients of the kernel are added. Without a barrier between, XLA:CPU
+    # makes one program of both, in which each takes several times longer.
+    kernel, for_learned = map(jax.lax.optimization_barrier, (kernel, kernel))
     # The bias joins the part that is not batched: its gradient is then a sum
     # over one example rather than over all of them.
     if learned is not None:
-      bias = bias + self._conv(learned, kernel)
-    return self._conv(rays, kernel) + bias
-
-  def _conv(self, x, kernel):
-    # Two gradients of the kernel are added. Without a barrier between, XLA:CPU
-    # makes one program of both, in which each takes several times longer.
-    kernel = jax.lax.optimization_barrier(kernel)
-    out = jax.lax.conv_general_dilated(
-      rearrange(x, "b f h w d -> (b f) h w d"),
-      kernel,
-      (self.stride, self.stride),
-      "SAME",
-      dimension_numbers=("NHWC", "HWIO", "NHWC"),
-    )
-    return rearrange(out, "(b f) h w d -> b f h w d", b=x.shape[0])
+      bias = bias + _conv(learned, for_learned, self.stride)
+    return kernel, bias
 
 
 class ConditioningProcessor(nn.Module):
@@ -84,7 +109,7 @@ class ConditioningProcessor(nn.Module):
 
   An example with `cond_mask` False is unconditional: the ray encodings of
   both frames are zeroed before the learned embeddings are added. Float32
-  throughout.
+  throughout. Instead of cameras it takes their `encode_rays` as well.
   """
 
   emb_ch: int
@@ -96,7 +121,7 @@ class ConditioningProcessor(nn.Module):
   def __call__(
     self,
     logsnr: Float[Array, "B F"],
-    cameras: Camera,
+    cameras: Camera | RayCodes,
     cond_mask: Bool[Array, " B"],
     hw: tuple[int, int],
   ) -> tuple[Float[Array, "B F E"], list[Float[Array, "B F h w E"]]]:
@@ -105,17 +130,22 @@ class ConditioningProcessor(nn.Module):
     logsnr_emb = nn.Dense(self.emb_ch)(posenc_ddpm(t, self.emb_ch, 1.0))
     logsnr_emb = nn.Dense(self.emb_ch)(nn.swish(logsnr_emb))
 
-    rays = rays_from_camera(cameras, hw)
-    pose_emb = jnp.concatenate(
-      [posenc_nerf(rays.pos, 0, 15), posenc_nerf(rays.dir, 0, 8)], axis=-1
+    learned = self._learned(hw, POSE_CHANNELS)
+    kernels, offsets = zip(
+      *(
+        _SplitConv(self.emb_ch, 2**i, name=f"Conv_{i}")(POSE_CHANNELS, learned)
+        for i in range(self.num_resolutions)
+      ),
+      strict=True,
     )
-    D = pose_emb.shape[-1]
+    codes = cameras
+    if isinstance(cameras, Camera):
+      codes = encode_rays(kernels, cameras, hw)
+    # The convolution of zeros is zero: masking may follow it.
     cond_mask = rearrange(cond_mask, "b -> b 1 1 1 1")
-    pose_emb = jnp.where(cond_mask, pose_emb, 0.0)
-    learned = self._learned(hw, D)
     pose_embs = [
-      _SplitConv(self.emb_ch, 2**i, name=f"Conv_{i}")(pose_emb, learned)
-      for i in range(self.num_resolutions)
+      jnp.where(cond_mask, code, 0.0) + offset
+      for code, offset in zip(codes, offsets, strict=True)
     ]
     return logsnr_emb, pose_embs
 

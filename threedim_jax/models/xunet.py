@@ -17,7 +17,7 @@ from jaxtyping import Array, Bool, Float
 
 from threedim_jax import TARGET
 from threedim_jax.cameras import Camera
-from threedim_jax.models.conditioning import ConditioningProcessor
+from threedim_jax.models.conditioning import ConditioningProcessor, RayCodes
 from threedim_jax.models.layers import AttnBlock, Dtype, GroupNorm, ResnetBlock
 
 # What of a block's forward pass is kept for the backward one; "none" keeps all.
@@ -93,12 +93,15 @@ class XUNet(nn.Module):
     self,
     views: Float[Array, "B F H W 3"],
     logsnr: Float[Array, "B F"],
-    cameras: Camera,
+    cameras: Camera | RayCodes,
     cond_mask: Bool[Array, " B"],
     *,
     train: bool,
   ) -> Float[Array, "B H W 3"]:
-    """Runs both frames, COND and TARGET, and returns the target's output."""
+    """Runs both frames, COND and TARGET, and returns the target's output.
+
+    The cameras are those of both frames, [B, F, ...], or their ray codes.
+    """
     num_resolutions = len(self.ch_mult)
     logsnr_emb, pose_embs = ConditioningProcessor(
       self.emb_ch,
