@@ -38,7 +38,7 @@ def get_config(arg: str = "") -> ConfigDict:
   c.train.update(
     batch_size=16,
     num_examples=1_920,
-    init_from="chairs32",
+    init_from="shapes32",
     log_every_steps=10,
     eval_every_steps=60,
     checkpoint_every_steps=60,

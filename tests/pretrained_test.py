@@ -35,7 +35,7 @@ def test_unknown_name_lists_the_known(quickstart_shapes):
   from threedim_jax.errors import UserError
   from threedim_jax.pretrained import load_pretrained
 
-  with pytest.raises(UserError, match="chairs32"):
+  with pytest.raises(UserError, match="shapes32"):
     load_pretrained("chairs33", quickstart_shapes[1])
 
 
@@ -45,12 +45,12 @@ def test_a_flipped_byte_is_noticed(quickstart_shapes, tmp_path, monkeypatch):
   from threedim_jax import pretrained
   from threedim_jax.errors import UserError
 
-  data = bytearray((pretrained.WEIGHTS_DIR / "chairs32.msgpack").read_bytes())
+  data = bytearray((pretrained.WEIGHTS_DIR / "shapes32.msgpack").read_bytes())
   data[len(data) // 2] ^= 1
-  (tmp_path / "chairs32.msgpack").write_bytes(data)
+  (tmp_path / "shapes32.msgpack").write_bytes(data)
   monkeypatch.setattr(pretrained, "WEIGHTS_DIR", epath.Path(tmp_path))
   with pytest.raises(UserError, match="damaged"):
-    pretrained.load_pretrained("chairs32", quickstart_shapes[1])
+    pretrained.load_pretrained("shapes32", quickstart_shapes[1])
 
 
 def test_another_network_is_refused():
@@ -62,4 +62,4 @@ def test_another_network_is_refused():
   init = from_config.make_init_fn(srn_chairs.get_config("debug"))
   shapes = jax.eval_shape(init, jax.random.key(0))
   with pytest.raises(UserError, match="another architecture"):
-    load_pretrained("chairs32", shapes)
+    load_pretrained("shapes32", shapes)

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Weights that ship with the package: float16, msgpack, checked by SHA-256.
 
-  params = load_pretrained("chairs32", shapes_of_the_network)
+  params = load_pretrained("shapes32", shapes_of_the_network)
   python -m threedim_jax.pretrained --workdir W --out FILE   # makes such a file
 
 `weights/README.md` is their model card.
@@ -24,8 +24,8 @@ WEIGHTS_DIR = epath.resource_path("threedim_jax") / "weights"
 
 # name -> SHA-256 of weights/<name>.msgpack
 SHA256 = {
-  "chairs32": (
-    "822d158e18b2f01aaf652b2cc47e90a7f439525621ba044c8dd5d2c238163e29"
+  "shapes32": (
+    "bbb794e5c4bdfabb70c1a8b53aaae400a23dc72d879fa17bef553accea6911ad"
   )
 }
 
