@@ -64,6 +64,8 @@ def xunet_config():
 def config(xunet_config, monkeypatch):
   """The same with the toy for a network."""
   monkeypatch.setattr(from_config, "get_model", lambda model: Toy(model.ch))
+  plain = lambda params, hw: lambda cam: cam
+  monkeypatch.setattr(sampling, "get_camera_encoder", plain)
   return xunet_config
 
 
@@ -166,7 +168,8 @@ def test_a_batch_is_what_training_takes(config):
   assert (first, second) == (1, 2)
 
 
-def test_a_denoising_step_is_a_forward_pass_of_twice_the_batch(xunet_config):
+def test_a_denoising_step_is_a_forward_pass_without_most_rays(xunet_config):
+  """Of four frames' rays it encodes one: the given view's, for both halves."""
   c, B = xunet_config, xunet_config.sample.batch_size
   params = jax.eval_shape(from_config.make_init_fn(c), jax.random.key(0))
   denoiser = from_config.make_denoiser(c)
@@ -174,14 +177,18 @@ def test_a_denoising_step_is_a_forward_pass_of_twice_the_batch(xunet_config):
   assert int(args[-1].sum()) == B
   forward = count_flops(lambda p, *a: denoiser(p)(*a), params, *args)
   step = sampling.step_flops(c, params, *sampling.sampler_args(c, 3))
-  assert step == pytest.approx(forward, rel=0.03)
+  encode = lambda p, cam: sampling.get_camera_encoder(p, (8, 8))(cam)
+  *_, cam = sampling.sampler_args(c, 3)
+  rays = count_flops(encode, params, cam)  # of B frames
+  assert step == pytest.approx(forward - 3 * rays, rel=0.01)
+  assert rays > 0.02 * forward
 
 
 def test_sample_rows(config):
   forward, step, view, memory = sampling.rows(config, SECONDS)
   for row in (forward, step, view):
     check_row(row)
-  assert step["flops"] == pytest.approx(forward["flops"], rel=0.03)
+  assert step["flops"] == pytest.approx(forward["flops"], rel=0.03)  # no rays
   assert view["extrapolated"] and view["unit"] == "views/s"
   # The pictures of the steps are not kept, only what is known beforehand.
   grown = memory["temp_bytes"][64] - memory["temp_bytes"][4]
