@@ -14,6 +14,7 @@ from importlib import metadata
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -36,6 +37,14 @@ _CACHE_DIR = "JAX_COMPILATION_CACHE_DIR"
 
 
 REPO = pathlib.Path(__file__).parents[1]
+
+
+@pytest.fixture(autouse=True)
+def sigterm_as_it_was():
+  """A run that was told to stop ignores SIGTERM, as would its children."""
+  before = signal.getsignal(signal.SIGTERM)
+  yield
+  signal.signal(signal.SIGTERM, before)
 
 
 def _set_environment() -> None:
