@@ -33,19 +33,11 @@ def compile_step(config, mesh, parts: int):
   rng = jax.random.key(0)
   shapes = jax.eval_shape(lambda k: create_train_state(init_fn, tx, k), rng)
   shardings = sharding.state_sharding(mesh, shapes)
-  rep = sharding.replicated(mesh)
   batch = batch_shapes(config.data.resolution, config.train.batch_size)
   with jax.set_mesh(mesh):
-    return (
-      jax.jit(
-        make_train_step(make_loss_fn(config), tx, 0.9, parts),
-        in_shardings=(shardings, sharding.batch_sharding(mesh), rep),
-        out_shardings=(shardings, rep),
-        donate_argnums=0,
-      )
-      .lower(shapes, batch, rng)
-      .compile()
-    )
+    step = make_train_step(make_loss_fn(config), tx, 0.9, parts)
+    jitted = sharding.jit_train_step(step, mesh, shardings)
+    return jitted.lower(shapes, batch, rng).compile()
 
 
 def row(remat: str, data: int, fsdp: int, parts: int) -> dict:

@@ -34,17 +34,24 @@ def point_mass(x0):
   return denoise_fn
 
 
-def test_point_mass_data_is_returned():
-  """To the last float32 digits: the last step may add no noise either."""
+def sampled_point_mass(num_sample_steps: int, **options):
+  """(view, the only picture of the data set that it was sampled from)."""
   rng = np.random.default_rng(1)
   x0 = jnp.float32(rng.uniform(-1.0, 1.0, (2, HW, HW, 3)))
   view = sample(
     point_mass(x0),
     random_bank(2, 1, 1),
     cameras(2),
-    num_sample_steps=8,
+    num_sample_steps=num_sample_steps,
     guidance_weight=1.0,
+    **options,
   )
+  return view, x0
+
+
+def test_point_mass_data_is_returned():
+  """To the last float32 digits: the last step may add no noise either."""
+  view, x0 = sampled_point_mass(8)
   # With noise the error would be sigma at t = 0: 4.5e-5.
   np.testing.assert_allclose(view, x0, atol=1e-6)
 

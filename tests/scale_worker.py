@@ -51,11 +51,8 @@ def train(mesh, num_steps: int, folder: str | None):
   shapes = jax.eval_shape(create)
   shardings = sharding.state_sharding(mesh, shapes)
   rep = sharding.replicated(mesh)
-  step_fn = jax.jit(
-    make_train_step(loss_fn, TX, ema_decay=0.9),
-    in_shardings=(shardings, sharding.batch_sharding(mesh), rep),
-    out_shardings=(shardings, rep),
-    donate_argnums=0,
+  step_fn = sharding.jit_train_step(
+    make_train_step(loss_fn, TX, ema_decay=0.9), mesh, shardings
   )
   size = BATCH_SIZE // jax.process_count()
   mine = slice(jax.process_index() * size, (jax.process_index() + 1) * size)

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from random_params import random_params
-from sampler_test import gaussian, point_mass, sample
+from sampler_test import gaussian, sample, sampled_point_mass
 from toy_sampling import HW, cameras, keys, random_bank, toy_denoiser
 
 from threedim_jax.denoise import make_denoise_fn
@@ -61,15 +61,7 @@ def test_orders_of_convergence():
 
 @pytest.mark.parametrize("solver", SOLVERS)
 def test_point_mass_data_is_returned(solver):
-  x0 = jnp.float32(np.random.default_rng(1).uniform(-1, 1, (2, HW, HW, 3)))
-  view = sample(
-    point_mass(x0),
-    random_bank(2, 1, 1),
-    cameras(2),
-    num_sample_steps=5,
-    guidance_weight=1.0,
-    solver=solver,
-  )
+  view, x0 = sampled_point_mass(5, solver=solver)
   # Without noise a trace of z_1 is left: sigma at t = 0, 4.5e-5.
   np.testing.assert_allclose(view, x0, atol=3e-4)
 

@@ -87,6 +87,16 @@ def make_denoiser(config: ConfigDict) -> Callable[..., DenoiseFn]:
   )
 
 
+def sampler_options(config: ConfigDict) -> dict:
+  """Those of `sampler.sample_view` that are not traced."""
+  sampler = config.sampler
+  return {
+    "conditioning": sampler.conditioning,
+    "solver": sampler.solver,
+    "guidance_interval": tuple(sampler.guidance_interval),
+  }
+
+
 def make_eval_step(config: ConfigDict):
   """(params, batch, rng) -> (metrics, grid [B, 4, H, W, 3]), no dropout."""
   denoiser = make_denoiser(config)

@@ -23,7 +23,11 @@ from threedim_jax import metrics, progress, sample_io
 from threedim_jax.cameras import Camera
 from threedim_jax.checkpoint import Checkpointer
 from threedim_jax.errors import EXIT_PREEMPTED, UserError
-from threedim_jax.from_config import make_denoiser, make_init_fn
+from threedim_jax.from_config import (
+  make_denoiser,
+  make_init_fn,
+  sampler_options,
+)
 from threedim_jax.models import get_camera_encoder
 from threedim_jax.pixels import from_u8, to_u8
 from threedim_jax.protocol import Request
@@ -66,13 +70,7 @@ class Generator:
   def _compile(self, rngs, bank, target_cams):
     """The program of one view; all views and all batches share it."""
     denoiser = make_denoiser(self.config)
-    sampler = self.config.sampler
-
-    options = {
-      "conditioning": sampler.conditioning,
-      "solver": sampler.solver,
-      "guidance_interval": tuple(sampler.guidance_interval),
-    }
+    options = sampler_options(self.config)
 
     def next_view(
       params, rngs, bank, target_cam, index, guidance_weight, num_sample_steps
@@ -97,14 +95,9 @@ class Generator:
     fn = jax.jit(
       next_view,
       in_shardings=(
-        self._params_sh,
-        by_object,
-        bank_sh,
-        by_object,
-        rep,
-        rep,
-        rep,
-      ),  # fmt: skip
+        *(self._params_sh, by_object, bank_sh, by_object),
+        *(rep, rep, rep),  # the numbers of `_args`
+      ),
       out_shardings=bank_sh,
     )
     args = self._args(rngs, bank, target_cams, 0)

@@ -41,6 +41,16 @@ class PairBatch:
   target_cam: Camera
 
 
+def to_pair_batch(batch: dict) -> PairBatch:
+  """A batch of the input pipeline as the losses take it."""
+  return PairBatch(
+    cond_view=batch["cond_view"],
+    target_view=batch["target_view"],
+    cond_cam=Camera(**batch["cond_cam"]),
+    target_cam=Camera(**batch["target_cam"]),
+  )
+
+
 def batch_shapes(resolution: int, batch_size: int) -> PairBatch:
   """A batch as shapes only, to trace and compile with."""
   shape = jax.ShapeDtypeStruct

@@ -6,6 +6,7 @@ One device is the 1x1 case of the same code. The batch is split over both
 axes; parameters, their average and the optimizer state over 'fsdp' alone.
 """
 
+from collections.abc import Callable
 import math
 
 import jax
@@ -100,4 +101,17 @@ def put_batch(batch: PyTree, mesh: Mesh) -> PyTree:
   return jax.tree.map(
     lambda x: jax.make_array_from_process_local_data(sharding, np.asarray(x)),
     batch,
+  )
+
+
+def jit_train_step(
+  train_step: Callable, mesh: Mesh, state_sh: PyTree
+) -> jax.stages.Wrapped:
+  """(state, batch, rng) -> (state, metrics), sharded, the state donated."""
+  rep = replicated(mesh)
+  return jax.jit(
+    train_step,
+    in_shardings=(state_sh, batch_sharding(mesh), rep),
+    out_shardings=(state_sh, rep),
+    donate_argnums=0,
   )

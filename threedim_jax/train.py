@@ -12,7 +12,6 @@ import jax
 from ml_collections import ConfigDict
 
 from threedim_jax import progress, step_metrics
-from threedim_jax.cameras import Camera
 from threedim_jax.checkpoint import Checkpointer
 from threedim_jax.config_check import check_workdir, free_space
 from threedim_jax.errors import EXIT_PREEMPTED
@@ -25,12 +24,13 @@ from threedim_jax.from_config import (
 )
 from threedim_jax.goodput import Goodput
 from threedim_jax.input_pipeline import eval_batches, train_iterator
-from threedim_jax.losses import PairBatch, batch_shapes
+from threedim_jax.losses import batch_shapes, to_pair_batch
 from threedim_jax.optim import ema_decay
 from threedim_jax.pretrained import load_pretrained
 from threedim_jax.save_schedule import SaveSchedule
 from threedim_jax.sharding import (
   batch_sharding,
+  jit_train_step,
   make_mesh,
   put_batch,
   replicated,
@@ -46,16 +46,6 @@ from threedim_jax.writers import (
   periodic_actions,
   truncate_metrics,
 )
-
-
-def to_pair_batch(batch: dict) -> PairBatch:
-  """A batch of the input pipeline as the losses take it."""
-  return PairBatch(
-    cond_view=batch["cond_view"],
-    target_view=batch["target_view"],
-    cond_cam=Camera(**batch["cond_cam"]),
-    target_cam=Camera(**batch["target_cam"]),
-  )
 
 
 def fresh_state(config, shapes, shardings, create, rng) -> TrainState:
@@ -145,16 +135,9 @@ def train_and_evaluate(config: ConfigDict, workdir: epath.PathLike) -> None:
       goodput.resume(0, None)
 
     # --- Programs -------------------------------------------------------------
-    train_step = jax.jit(
-      make_train_step(
-        make_loss_fn(config),
-        tx,
-        ema_decay(config.optim.ema_half_life_examples, batch_size),
-        parts,
-      ),
-      in_shardings=(shardings, batch_sh, rep),
-      out_shardings=(shardings, rep),
-      donate_argnums=0,
+    decay = ema_decay(config.optim.ema_half_life_examples, batch_size)
+    train_step = jit_train_step(
+      make_train_step(make_loss_fn(config), tx, decay, parts), mesh, shardings
     )
     eval_step = jax.jit(
       make_eval_step(config),

@@ -11,10 +11,9 @@ from ml_collections import ConfigDict
 from threedim_jax.benchmark import timing
 from threedim_jax.benchmark.timing import Row
 from threedim_jax.benchmark.training import Case, step_case
-from threedim_jax.cameras import Camera
 from threedim_jax.from_config import open_split
 from threedim_jax.input_pipeline import train_iterator
-from threedim_jax.losses import PairBatch
+from threedim_jax.losses import to_pair_batch
 from threedim_jax.sharding import make_mesh, put_batch
 
 
@@ -28,16 +27,6 @@ def open_batches(config: ConfigDict) -> Iterator[dict]:
     process_count=jax.process_count(),
     num_threads=config.data.num_threads,
   )
-
-
-def to_device(config: ConfigDict, batch: dict) -> PairBatch:
-  pair = PairBatch(
-    batch["cond_view"],
-    batch["target_view"],
-    Camera(**batch["cond_cam"]),
-    Camera(**batch["target_cam"]),
-  )
-  return put_batch(pair, make_mesh(config.mesh.data, config.mesh.fsdp))
 
 
 def reading(batches: Iterator[dict], seconds: float | int) -> float:
@@ -63,11 +52,13 @@ def training_on_data(
   single steps cannot be timed; the mean is both median and fastest.
   """
   count, waited, pending = 0, 0.0, None
-  jax.block_until_ready(case.call(to_device(config, next(batches))))
+  mesh = make_mesh(config.mesh.data, config.mesh.fsdp)
+  put = lambda batch: put_batch(to_pair_batch(batch), mesh)
+  jax.block_until_ready(case.call(put(next(batches))))
   begin = time.perf_counter()
   while count < timing.MIN_REPEATS or time.perf_counter() - begin < seconds:
     start = time.perf_counter()
-    batch = to_device(config, next(batches))
+    batch = put(next(batches))
     waited += time.perf_counter() - start
     _, metrics = case.call(batch)
     jax.block_until_ready(pending)

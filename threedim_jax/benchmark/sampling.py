@@ -15,7 +15,7 @@ from threedim_jax.benchmark.inputs import random_views
 from threedim_jax.benchmark.timing import Program, Row, Times
 from threedim_jax.benchmark.training import forward_case, random_params
 from threedim_jax.flops import count_flops
-from threedim_jax.from_config import make_denoiser
+from threedim_jax.from_config import make_denoiser, sampler_options
 from threedim_jax.models import get_camera_encoder
 from threedim_jax.sampler import make_bank, sample_view
 
@@ -29,9 +29,7 @@ def make_sampler(config: ConfigDict, num_sample_steps: int):
   options = {
     "num_sample_steps": num_sample_steps,
     "guidance_weight": config.sampler.guidance_weight,
-    "conditioning": config.sampler.conditioning,
-    "solver": config.sampler.solver,
-    "guidance_interval": tuple(config.sampler.guidance_interval),
+    **sampler_options(config),
   }
   hw = (config.data.resolution,) * 2
   return lambda params, rngs, bank, cam: sample_view(

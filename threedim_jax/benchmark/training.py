@@ -25,7 +25,7 @@ from threedim_jax.from_config import (
 from threedim_jax.losses import PairBatch, batch_shapes
 from threedim_jax.optim import ema_decay
 from threedim_jax.sharding import (
-  batch_sharding,
+  jit_train_step,
   make_mesh,
   put_batch,
   replicated,
@@ -80,13 +80,7 @@ def step_parts(config: ConfigDict):
 def compile_step(config: ConfigDict) -> Program:
   """The step's program, its state donated; call it inside the mesh."""
   mesh, step, _, shapes, shardings = step_parts(config)
-  rep = replicated(mesh)
-  jitted = jax.jit(
-    step,
-    in_shardings=(shardings, batch_sharding(mesh), rep),
-    out_shardings=(shardings, rep),
-    donate_argnums=0,
-  )
+  jitted = jit_train_step(step, mesh, shardings)
   batch = batch_shapes(config.data.resolution, config.train.batch_size)
   with jax.set_mesh(mesh):
     return timing.compile_program(jitted, shapes, batch, jax.random.key(1))
