@@ -73,7 +73,8 @@ def get_config(arg: str = "") -> ConfigDict:
   c.sampler.guidance_weight = 3.0  # believed to be the paper's, unconfirmed
   c.sampler.guidance_interval = (-20.0, 20.0)  # log-SNR; half the cost outside
   c.sampler.seed = 0  # another seed, other samples
-  c.sampler.conditioning = "stochastic"  # or "first": the naive sampler
+  # "first" is the naive sampler, "last" autoregression on the newest view.
+  c.sampler.conditioning = "stochastic"
 
   c.sample = ConfigDict()  # --mode=sample
   c.sample.objects = ()  # ids; empty: the first num_objects of the test split

@@ -155,8 +155,15 @@ def test_first_always_looks_at_the_first_view():
   rngs = jax.random.split(jax.random.key(0), 3)
   index = draw_cond_index(rngs, jnp.int32(5), "first")
   assert index.shape == (3,) and np.all(index == 0)
-  with pytest.raises(ValueError, match="'last'.*'stochastic', 'first'"):
-    draw_cond_index(rngs, jnp.int32(5), "last")
+  with pytest.raises(ValueError, match="'newest'.*'stochastic', 'first'"):
+    draw_cond_index(rngs, jnp.int32(5), "newest")
+
+
+def test_last_always_looks_at_the_newest_view():
+  rngs = jax.random.split(jax.random.key(0), 3)
+  for num_valid in (1, 5):
+    index = draw_cond_index(rngs, jnp.int32(num_valid), "last")
+    assert index.shape == (3,) and np.all(index == num_valid - 1)
 
 
 def test_halves_differ_in_the_conditioning_alone(diary):
@@ -178,7 +185,7 @@ def test_halves_differ_in_the_conditioning_alone(diary):
   assert np.max(np.abs(z_t[0, :B] - noise[0])) > 1.0, "one noise for two uses"
 
 
-@pytest.mark.parametrize("conditioning", ["stochastic", "first"])
+@pytest.mark.parametrize("conditioning", ["stochastic", "first", "last"])
 def test_an_orbit_looks_at_given_and_generated_views(conditioning):
   """Two given views: target n looks at 2 + n, the generated ones as well."""
   diary = Diary()
@@ -202,8 +209,12 @@ def test_an_orbit_looks_at_given_and_generated_views(conditioning):
   frames = diary.column(2)[:, :batch_size]
   for n in range(num_targets):
     seen = positions[n * num_steps : (n + 1) * num_steps]
-    known = range(2 + n) if conditioning == "stochastic" else [0]
-    assert np.unique(seen).tolist() == list(known)
+    known = {
+      "stochastic": list(range(2 + n)),
+      "first": [0],
+      "last": [1 + n],
+    }
+    assert np.unique(seen).tolist() == known[conditioning]
     # A generated view is seen as it came out, with the camera it was made for.
     for i in range(n):
       for step, element in np.argwhere(seen == 2 + i):

@@ -36,8 +36,8 @@ from threedim_jax.diffusion import (
 from threedim_jax.solvers import SOLVERS, Times
 
 # "stochastic" is 3DiM; "first" always looks at the first given view, the naive
-# sampler that the paper ablates.
-CONDITIONINGS = ("stochastic", "first")
+# sampler that the paper ablates; "last" is autoregression on the newest view.
+CONDITIONINGS = ("stochastic", "first", "last")
 
 
 @no_type_check  # see Camera
@@ -80,6 +80,8 @@ def draw_cond_index(
     raise ValueError(f"conditioning {conditioning!r}: one of {CONDITIONINGS}")
   if conditioning == "first":
     return jnp.zeros(rngs.shape, jnp.int32)
+  if conditioning == "last":
+    return jnp.full(rngs.shape, num_valid - 1, jnp.int32)
   draw = lambda rng: jax.random.randint(rng, (), 0, num_valid)
   return jax.vmap(draw)(rngs)
 
@@ -159,7 +161,8 @@ def sample_view(
     target_cam: the camera to generate, [B, ...].
     num_sample_steps: T; the paper uses 256. May be traced.
     guidance_weight: w of `diffusion.guide`; may be traced.
-    conditioning: "stochastic" (3DiM) or "first" (naive).
+    conditioning: "stochastic" (3DiM), "first" (naive) or "last"
+      (autoregressive).
     solver: "ancestral" (3DiM), "ddim" or "dpmpp_2m", see `solvers`.
     guidance_interval: log-SNRs between which to guide (arXiv 2404.07724);
       elsewhere only the conditional half is computed.
