@@ -13,7 +13,7 @@ from ml_collections import ConfigDict, config_dict
 
 
 def get_config(arg: str = "") -> ConfigDict:
-  """Every key that the program reads; `arg` is "" or "debug"."""
+  """Every key that the program reads; `arg`: see `variant`."""
   c = ConfigDict()
   c.seed = 0  # parameters, noise, order of the data
 
@@ -39,11 +39,12 @@ def get_config(arg: str = "") -> ConfigDict:
   c.model.dropout = 0.1
   c.model.use_pos_emb = True
   c.model.use_ref_pose_emb = True
+  c.model.concat_frames = False  # variant "concat": the Concat-UNet ablation
   c.model.remat = "none"  # or "dots", "full": less memory, more arithmetic
   c.model.dtype = "bfloat16"  # of the blocks; the rest is float32
 
   c.diffusion = ConfigDict()
-  c.diffusion.prediction = "eps"  # or "v"
+  c.diffusion.prediction = "eps"  # or "v", "view"
   c.diffusion.uncond_fraction = 0.1  # examples trained without conditioning
 
   c.optim = ConfigDict()
@@ -95,12 +96,32 @@ def get_config(arg: str = "") -> ConfigDict:
 
 
 def variant(c: ConfigDict, arg: str) -> ConfigDict:
-  """What the word after ':' asks for: "" is the configuration itself."""
-  if arg == "debug":
-    shrink(c)
-  elif arg:
-    raise ValueError(f"unknown variant {arg!r}; the only one is 'debug'")
+  """What the words after ':' ask for, as in `configs/shapes.py:concat,debug`.
+
+  concat: the Concat-UNet of the paper's ablation, without cross-attention.
+  regression: the same network predicts the view itself: no noise, one step.
+  debug: a run of seconds on made-up data.
+  """
+  for word in filter(None, arg.split(",")):
+    if word not in VARIANTS:
+      raise ValueError(
+        f"unknown variant {word!r}; choose from {', '.join(VARIANTS)}"
+      )
+    VARIANTS[word](c)
   return c
+
+
+def concat(c: ConfigDict) -> None:
+  """Both frames along the channels of one, which cannot attend across."""
+  c.model.update(concat_frames=True, cross_attn_resolutions=())
+
+
+def regress(c: ConfigDict) -> None:
+  """Nothing is random, so that nothing is to be guided or repeated either."""
+  c.diffusion.update(prediction="view", uncond_fraction=0.0)
+  c.sampler.update(
+    num_sample_steps=1, guidance_weight=0.0, conditioning="first"
+  )
 
 
 def shrink(c: ConfigDict) -> None:
@@ -131,3 +152,6 @@ def shrink(c: ConfigDict) -> None:
   c.sampler.num_sample_steps = 2
   c.sample.update(num_objects=1, num_views=2, batch_size=1)
   c.evaluate.update(num_objects=1, num_views=2, batch_size=1)
+
+
+VARIANTS = {"concat": concat, "regression": regress, "debug": shrink}

@@ -115,6 +115,7 @@ def test_the_paper_recipe():
     "dropout": 0.1,
     "use_pos_emb": True,
     "use_ref_pose_emb": True,
+    "concat_frames": False,
     "remat": "none",
     "dtype": None,
   }

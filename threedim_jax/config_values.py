@@ -91,6 +91,12 @@ def check_values(config: ConfigDict) -> None:
       f"diffusion.uncond_fraction={config.diffusion.uncond_fraction} must be"
       " at least 0 and below 1"
     )
+  if config.model.concat_frames and config.model.cross_attn_resolutions != ():
+    raise UserError(
+      "model.concat_frames=True leaves one frame, which cannot attend to"
+      " another: it needs model.cross_attn_resolutions=(), as the variant"
+      " ':concat' of the configs sets"
+    )
   check_model_size(config.data.resolution, config.model.ch_mult)
   ch, heads = config.model.ch, config.model.attn_heads
   if ch <= 0 or ch % NUM_GROUPS:

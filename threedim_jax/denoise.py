@@ -19,7 +19,7 @@ from jaxtyping import Array, Bool, Float, PyTree
 
 from threedim_jax import LOGSNR_MAX, LOGSNR_MIN
 from threedim_jax.cameras import Camera
-from threedim_jax.diffusion import eps_from_v, expand
+from threedim_jax.diffusion import eps_from_v, eps_from_x0, expand
 
 
 @runtime_checkable  # for the type checks under pytest
@@ -40,7 +40,7 @@ class DenoiseFn(Protocol):
   ) -> Float[Array, "B H W 3"]: ...
 
 
-PREDICTIONS = ("eps", "v")
+PREDICTIONS = ("eps", "v", "view")
 
 
 def make_denoise_fn(
@@ -51,7 +51,9 @@ def make_denoise_fn(
   Args:
     apply_fn: (views [B, 2, H, W, 3], logsnr [B, 2], cameras [B, 2], cond_mask)
       -> [B, H, W, 3]; parameters, dropout and the like already bound.
-    prediction: what the network's output means, "eps" (3DiM) or "v".
+    prediction: what the network's output means: "eps" (3DiM), "v", or "view",
+      the target itself, told without a look at z_t. That one is regression,
+      an ablation of the paper: sampling it takes one step.
 
   Returns:
     A function that gives the clean frame the highest log-SNR and an
@@ -64,14 +66,19 @@ def make_denoise_fn(
 
   def denoise_fn(z_t, logsnr, cond_view, cond_cam, target_cam, cond_mask):
     cond_logsnr = jnp.where(cond_mask, LOGSNR_MAX, LOGSNR_MIN)
+    seen, seen_logsnr = z_t, logsnr
+    if prediction == "view":
+      seen, seen_logsnr = jnp.zeros_like(z_t), jnp.full_like(logsnr, LOGSNR_MIN)
     out = apply_fn(
-      jnp.stack([cond_view, z_t], axis=1),
-      jnp.stack([cond_logsnr, logsnr], axis=1),
+      jnp.stack([cond_view, seen], axis=1),
+      jnp.stack([cond_logsnr, seen_logsnr], axis=1),
       jax.tree.map(lambda a, b: jnp.stack([a, b], 1), cond_cam, target_cam),
       cond_mask,
     )
     if prediction == "v":
-      out = eps_from_v(z_t, out, expand(logsnr, z_t))
+      return eps_from_v(z_t, out, expand(logsnr, z_t))
+    if prediction == "view":
+      return eps_from_x0(z_t, out, expand(logsnr, z_t))
     return out
 
   return denoise_fn

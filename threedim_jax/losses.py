@@ -123,7 +123,8 @@ def diffusion_loss(
     denoise_fn: the network as a noise estimate.
     batch: B pairs of views.
     rng: typed key; every draw is per example.
-    prediction: "eps" (3DiM) or "v": the space in which the error is measured.
+    prediction: "eps" (3DiM), "v" or "view": the space in which the error is
+      measured.
     uncond_fraction: share of unconditional examples (3DiM: 0.1).
 
   Returns:
@@ -136,6 +137,9 @@ def diffusion_loss(
   if prediction == "v":
     # eps_hat - eps = alpha (v_hat - v) for one and the same z_t.
     error = error / jnp.square(alpha_sigma(noised.logsnr)[0])
+  if prediction == "view":
+    # eps_hat - eps = alpha / sigma (x0 - x0_hat), a ratio of exp(logsnr / 2).
+    error = error * jnp.exp(-noised.logsnr)
   bins = jax.nn.one_hot(
     logsnr_bin(noised.logsnr, NUM_LOGSNR_BINS), NUM_LOGSNR_BINS
   )

@@ -10,12 +10,12 @@ paper's 128x128 model: 461,661,731 parameters.
 from collections.abc import Sequence
 import itertools
 
+from einops import rearrange
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from threedim_jax import TARGET
 from threedim_jax.cameras import Camera
 from threedim_jax.models.conditioning import ConditioningProcessor, RayCodes
 from threedim_jax.models.layers import AttnBlock, Dtype, GroupNorm, ResnetBlock
@@ -26,6 +26,16 @@ REMAT = {
   "dots": jax.checkpoint_policies.dots_with_no_batch_dims_saveable,
   "full": jax.checkpoint_policies.nothing_saveable,
 }
+
+
+def share_channels(emb: Float[Array, "B 2 h w E"]) -> Array:
+  """[B, 1, h, w, E] of two frames: half of the channels are of each.
+
+  So that a network of one frame can tell both cameras apart and has as many
+  parameters as one of two.
+  """
+  half = emb.shape[-1] // 2
+  return jnp.concatenate([emb[:, :1, ..., :half], emb[:, 1:, ..., half:]], -1)
 
 
 class XUNetBlock(nn.Module):
@@ -69,6 +79,8 @@ class XUNet(nn.Module):
     dropout: rate inside the residual blocks.
     use_pos_emb: learned embedding of every pixel, added to the rays.
     use_ref_pose_emb: learned embedding of every frame, added to the rays.
+    concat_frames: the Concat-UNet of the paper's ablation: both frames along
+      the channels of one. It needs cross_attn_resolutions=().
     remat: what the blocks compute again in the backward pass, a key of REMAT:
       "none", all but matrix products ("dots"), or all of it ("full").
     dtype: compute type of the blocks; parameters, norm statistics, the
@@ -85,6 +97,7 @@ class XUNet(nn.Module):
   dropout: float = 0.1
   use_pos_emb: bool = True
   use_ref_pose_emb: bool = True
+  concat_frames: bool = False
   remat: str = "none"
   dtype: Dtype = jnp.float32
 
@@ -109,10 +122,11 @@ class XUNet(nn.Module):
       self.use_pos_emb,
       self.use_ref_pose_emb,
     )(logsnr, cameras, cond_mask, views.shape[2:4])
-    embs = [
-      nn.swish(logsnr_emb[:, :, None, None, :] + pose_emb).astype(self.dtype)
-      for pose_emb in pose_embs
-    ]
+    embs = [logsnr_emb[:, :, None, None, :] + emb for emb in pose_embs]
+    if self.concat_frames:
+      views = rearrange(views, "b f h w c -> b 1 h w (f c)")
+      embs = [share_channels(emb) for emb in embs]
+    embs = [nn.swish(emb).astype(self.dtype) for emb in embs]
 
     Block = XUNetBlock
     if self.remat != "none":
@@ -160,7 +174,7 @@ class XUNet(nn.Module):
         h = resample(h, level - 1, "up")
     assert not skips
 
-    # Only the target frame is asked for, so the other one stops here.
-    h = nn.swish(GroupNorm()(h[:, TARGET : TARGET + 1])).astype(jnp.float32)
+    # Only the target frame, the last, is asked for: the other one stops here.
+    h = nn.swish(GroupNorm()(h[:, -1:])).astype(jnp.float32)
     h = nn.Conv(3, (3, 3), kernel_init=nn.initializers.zeros)(h)
     return h[:, 0]
