@@ -90,7 +90,7 @@ def test_local_passes_a_signal_on_once_and_does_not_restart(name, stubs):
   )
   wait_until((stubs.folder / "up").exists)
   process.send_signal(name)
-  output, _ = process.communicate(timeout=20)
+  output, _ = process.communicate(timeout=60)
   assert process.returncode == 75
   assert len(stubs.programs()) == 1
   assert "resume: bash launch/local.sh" in output
@@ -106,7 +106,7 @@ def test_local_waits_before_it_restarts_and_can_be_stopped_then(stubs):
       break
   time.sleep(0.2)
   process.terminate()
-  process.communicate(timeout=20)
+  process.communicate(timeout=60)
   assert process.returncode == 75
   assert len(stubs.programs()) == 1
 
@@ -198,7 +198,7 @@ def test_slurm_does_not_requeue_a_job_that_was_cancelled(stubs):
   )  # fmt: skip
   wait_until((stubs.folder / "up").exists)
   os.killpg(process.pid, signal.SIGTERM)
-  process.communicate(timeout=20)
+  process.communicate(timeout=60)
   assert process.returncode == 75
   assert not stubs.calls("scontrol")
 
@@ -288,6 +288,6 @@ def test_rank_turns_usr1_into_term_and_notes_the_code(stubs):
   wait_until((stubs.folder / "up").exists)
   # To the whole group, as mpirun does.
   os.killpg(process.pid, signal.SIGUSR1)
-  process.communicate(timeout=20)
+  process.communicate(timeout=60)
   assert process.returncode == 75
   assert (stubs.folder / "codes/5").read_text() == "75\n"

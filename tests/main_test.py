@@ -74,7 +74,7 @@ def assert_one_paragraph(result, *fragments: str) -> None:
     ([], ["--workdir is missing"]),
     (["--config.data.resolution=17"], ["resolution", "16", "18"]),
     (["--wrokdir=x"], ["wrokdir"]),
-    (["--config.sampler.conditioning=last"], ["conditioning", "stochastic"]),
+    (["--config.sampler.conditioning=newest"], ["conditioning", "stochastic"]),
     (["--config.sampler.solver=heun"], ["sampler.solver", "dpmpp_2m"]),
     (["--config.sampler.guidance_interval=(3.0,)"], ["guidance_interval"]),
     (["--config.sampler.guidance_interval=('a','b')"], ["guidance_interval"]),

@@ -1,0 +1,138 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""launch/ablate.py: what it runs, what it skips, and the table."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+from threedim_jax.sample_io import list_complete
+
+REPO = pathlib.Path(__file__).parents[1]
+sys.path.insert(0, str(REPO / "launch"))
+import ablate  # noqa: E402
+
+
+def run(*args) -> subprocess.CompletedProcess:
+  return subprocess.run(
+    [sys.executable, REPO / "launch" / "ablate.py", *map(str, args)],
+    capture_output=True,
+    text=True,
+    cwd=REPO,
+  )
+
+
+def test_dry_run_names_every_command(tmp_path):
+  root = tmp_path / "root"
+  result = run(
+    "--config=configs/shapes.py:debug",
+    f"--root={root}",
+    "--dry-run",
+    "--config.seed=3",
+  )
+  assert result.returncode == 0, result.stderr
+  lines = result.stdout.splitlines()
+  # Three networks are trained; five systems are evaluated and scored.
+  count = lambda word: sum(word in line for line in lines)
+  assert len(lines) == 13 and count("--mode=train") == 3
+  assert count("--mode=evaluate") == count("--mode=score") == 5
+  assert count("--config.seed=3") == 8
+  assert count("configs/shapes.py:debug,concat") == 2
+  assert count("configs/shapes.py:debug,regression") == 2
+  assert count("--config.sampler.conditioning=last") == 1
+  assert not root.exists()
+
+
+def test_a_wrong_argument_is_named(tmp_path):
+  result = run("--config=configs/shapes.py", f"--root={tmp_path}", "--stpes=1")
+  assert result.returncode == 2 and "'--stpes=1'" in result.stderr
+
+
+def made_up_results(root: pathlib.Path) -> None:
+  for i, system in enumerate(ablate.SYSTEMS):
+    folder = root / system.name
+    (folder / "consistency").mkdir(parents=True)
+    metrics = {"psnr_u8": 10.0 + i, "ssim_skimage7": 0.5}
+    rows = {"model": metrics, "copy input": {"psnr_u8": 3.0}, "mean image": {}}
+    (folder / "evaluation.json").write_text(
+      json.dumps({"rows": rows, "num_views": 4})
+    )
+    rows = {"generated": {"psnr_u8": 20.0 + i}, "ground truth": {"psnr_u8": 33}}
+    (folder / "consistency" / "consistency.json").write_text(
+      json.dumps({"rows": rows})
+    )
+    (folder / "timings.json").write_text('{"evaluate": 6.0}')
+
+
+def test_table_takes_each_number_from_its_place(tmp_path, monkeypatch):
+  monkeypatch.setattr(ablate, "num_parameters", lambda folder: 2_500_000)
+  made_up_results(tmp_path)
+  rows = ablate.table(tmp_path)
+  assert [row["system"] for row in rows[:5]] == [
+    system.title for system in ablate.SYSTEMS
+  ]
+  for i, row in enumerate(rows[:5]):
+    assert row["PSNR"] == 10.0 + i and row["consistency PSNR"] == 20.0 + i
+    assert row["s/view"] == 1.5 and row["M parameters"] == 2.5
+  assert rows[5] == {"system": "copy the input view", "PSNR": 3.0}
+  assert rows[7] == {"system": "ground truth", "consistency PSNR": 33}
+  text = ablate.markdown(rows).splitlines()
+  assert text[2].startswith("| 3DiM, stochastic conditioning | 10 | 0.5 |")
+  assert {line.count("|") for line in text} == {9}
+
+
+def test_what_is_finished_is_not_run_again(tmp_path, monkeypatch):
+  """The third command fails: the exit code is its own, two are not repeated."""
+  ran = []
+
+  class Result:
+    returncode = 0
+
+  def fake_run(argv, env):
+    ran.append(argv[-1])
+    result = Result()
+    result.returncode = 75 if len(ran) == 3 else 0
+    return result
+
+  monkeypatch.setattr(ablate.subprocess, "run", fake_run)
+  todo = [
+    ablate.Command(ablate.SYSTEMS[0], "train", [f"--number={i}"])
+    for i in range(4)
+  ]
+  assert ablate.run_all(todo, tmp_path) == 75
+  assert ablate.run_all(todo, tmp_path) == 0
+  assert ran == [f"--number={i}" for i in (0, 1, 2, 2, 3)]
+
+
+@pytest.mark.slow
+def test_all_systems_for_seconds(tmp_path):
+  """Every command of a run on made-up data, the table and the picture."""
+  data_dir = tmp_path / "data"
+  build = [REPO / "datasets" / "build.py", "shapes", "--config", "debug"]
+  build += ["--data_dir", data_dir, "--num_test_views", "9"]
+  environment = os.environ | {"PYTHONPATH": str(REPO)}
+  subprocess.run([sys.executable, *build], check=True, env=environment)
+  root = tmp_path / "root"
+  args = [
+    "--config=configs/quickstart.py:debug",
+    f"--root={root}",
+    "--score_steps=2",
+    f"--config.data.data_dir={data_dir}",
+    "--config.evaluate.num_views=0",
+  ]
+  result = run(*args)
+  assert result.returncode == 0, result.stdout + result.stderr
+  rows = json.loads((root / "table.json").read_text())
+  for row in rows[:5]:
+    assert {"PSNR", "consistency PSNR", "s/view"} < set(row), row
+  # The naive sampler has the weights of 3DiM, not its pictures.
+  assert rows[0]["M parameters"] == rows[1]["M parameters"]
+  assert rows[0]["PSNR"] != rows[1]["PSNR"]
+  assert (root / "views.png").exists()
+  assert len(list_complete(root / "concat" / "evaluate")) == 1
+  again = run(*args)
+  assert again.returncode == 0 and "--mode" not in again.stdout
