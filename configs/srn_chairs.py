@@ -43,9 +43,11 @@ def get_config(arg: str = "") -> ConfigDict:
   c.model.remat = "none"  # or "dots", "full": less memory, more arithmetic
   c.model.dtype = "bfloat16"  # of the blocks; the rest is float32
 
-  c.diffusion = ConfigDict()
+  c.diffusion = ConfigDict()  # arguments of losses.diffusion_loss
   c.diffusion.prediction = "eps"  # or "v", "view"
   c.diffusion.uncond_fraction = 0.1  # examples trained without conditioning
+  c.diffusion.logsnr_shift = 0.0  # of what training draws; < 0: noisier
+  c.diffusion.min_snr_gamma = config_dict.placeholder(float)  # None: no weight
 
   c.optim = ConfigDict()
   c.optim.learning_rate = 1e-4  # peak

@@ -109,6 +109,7 @@ def borrow_network(root: pathlib.Path, system: System) -> None:
 
 def run_all(todo: list[Command], root: pathlib.Path) -> int:
   """Runs what is not finished; the exit code of the first that failed."""
+  root.mkdir(parents=True, exist_ok=True)
   finished_file = root / "finished.json"
   finished = read_json(finished_file) or {}
   for command in todo:
@@ -228,25 +229,40 @@ def write_picture(root: pathlib.Path) -> None:
   )
 
 
-def main() -> int:
+def make_parser(description: str) -> argparse.ArgumentParser:
   parser = argparse.ArgumentParser(
-    description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    description=description, formatter_class=argparse.RawTextHelpFormatter
   )
   parser.add_argument("--config", required=True, help="FILE.py[:VARIANT]")
   parser.add_argument("--root", required=True, help="folder of all systems")
-  parser.add_argument("--score_steps", type=int, default=1000)
   parser.add_argument("--dry-run", action="store_true")
+  return parser
+
+
+def parse(
+  parser: argparse.ArgumentParser,
+) -> tuple[argparse.Namespace, list[str]]:
+  """(arguments, overrides of the configuration)."""
   args, overrides = parser.parse_known_args()
   for argument in overrides:
     if not argument.startswith("--config."):
       parser.error(f"unknown argument {argument!r}: not --config.KEY=VALUE")
-  todo = list(commands(args, overrides))
+  return args, overrides
+
+
+def print_all(todo: list[Command]) -> None:
+  for command in todo:
+    print(shlex.join(["python", "-m", "threedim_jax.main", *command.args]))
+
+
+def main() -> int:
+  parser = make_parser(__doc__)
+  parser.add_argument("--score_steps", type=int, default=1000)
+  args, overrides = parse(parser)
+  todo, root = list(commands(args, overrides)), pathlib.Path(args.root)
   if args.dry_run:
-    for command in todo:
-      print(shlex.join(["python", "-m", "threedim_jax.main", *command.args]))
+    print_all(todo)
     return 0
-  root = pathlib.Path(args.root)
-  root.mkdir(parents=True, exist_ok=True)
   if code := run_all(todo, root):
     return code
   rows = table(root)

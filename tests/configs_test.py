@@ -123,6 +123,11 @@ def test_the_paper_recipe():
   assert c.optim.warmup_examples == 10_000_000
   assert c.optim.ema_half_life_examples == 500_000
   assert c.train.batch_size == 128
-  assert c.diffusion.uncond_fraction == 0.1
+  assert c.diffusion.to_dict() == {
+    "prediction": "eps",
+    "uncond_fraction": 0.1,
+    "logsnr_shift": 0.0,
+    "min_snr_gamma": None,
+  }
   assert c.sampler.num_sample_steps == 256
   assert c.data.resolution == 128

@@ -40,13 +40,16 @@ def pair_batch(batch_size: int, seed=0) -> PairBatch:
 RNG = jax.random.key(3)
 
 
-def loss_of(denoise_fn, batch, prediction="eps", uncond_fraction=0.1):
+def loss_of(
+  denoise_fn, batch, prediction="eps", uncond_fraction=0.1, **options
+):
   return diffusion_loss(
     denoise_fn,
     batch,
     RNG,
     prediction=prediction,
     uncond_fraction=uncond_fraction,
+    **options,
   )
 
 
@@ -110,6 +113,42 @@ def test_v_loss_is_the_error_in_v():
   np.testing.assert_allclose(
     loss, np.mean((np.float64(answer) - noised.eps) ** 2), rtol=1e-5
   )
+
+
+@pytest.mark.parametrize("prediction", ["eps", "v"])
+def test_min_snr_is_a_clipped_weight_of_the_clean_views_error(prediction):
+  """min(SNR, 5) |x0 - x0_hat|^2, for a network that always answers the same."""
+  batch = pair_batch(B)
+  answer = jnp.asarray(
+    np.random.default_rng(1).standard_normal((B, *SHAPE)), jnp.float32
+  )
+  denoise_fn = make_denoise_fn(lambda *_: answer, prediction)
+  loss, _ = loss_of(denoise_fn, batch, prediction, min_snr_gamma=5.0)
+  noised = jax.device_get(draw_noise(batch, RNG, 0.1))
+  snr = np.exp(np.float64(noised.logsnr))[:, None, None, None]
+  alpha, sigma = np.sqrt(snr / (1 + snr)), np.sqrt(1 / (1 + snr))
+  x0 = np.float64(batch.target_view) / 127.5 - 1.0
+  z_t, answer = np.float64(noised.z_t), np.float64(answer)
+  x0_hat = {
+    "eps": (z_t - sigma * answer) / alpha,
+    "v": alpha * z_t - sigma * answer,
+  }[prediction]
+  assert np.min(snr) < 5.0 < np.max(snr)
+  expected = np.mean(np.minimum(snr, 5.0) * (x0 - x0_hat) ** 2)
+  np.testing.assert_allclose(loss, expected, rtol=2e-4)
+
+
+def test_a_shift_makes_training_noisier():
+  batch = pair_batch(B)
+  plain = draw_noise(batch, RNG, 0.1).logsnr
+  shifted = draw_noise(batch, RNG, 0.1, logsnr_shift=-2.0).logsnr
+  np.testing.assert_allclose(
+    shifted, np.clip(np.asarray(plain) - 2.0, -20.0, 20.0), rtol=1e-6
+  )
+  levels = []
+  denoise_fn = lambda z_t, logsnr, *_: levels.append(logsnr) or z_t
+  loss_of(denoise_fn, batch, logsnr_shift=-2.0)
+  np.testing.assert_array_equal(levels[0], shifted)
 
 
 def test_unknown_prediction():

@@ -144,6 +144,48 @@ def test_workdir_of_another_configuration(run_main, tmp_path, tiny_data):
   assert (workdir / "config.json").read_text() == before
 
 
+@pytest.fixture
+def pictures_32(tmp_path):
+  """Arguments of the quickstart on made-up pictures, two short views."""
+  root = tmp_path / "data32"
+  folder = tiny_dataset.write_tiny_dataset(root, 1, 4, 32)
+  return (
+    f"--config.data.data_dir={root}",
+    "--config.data.name=tiny",
+    f"--config.data.config={folder.parent.name}",
+    "--config.sampler.num_sample_steps=2",
+    "--config.sample.num_objects=1",
+    "--config.sample.num_views=2",
+  )
+
+
+def test_weights_that_ship_sample_without_training(
+  run_main, tmp_path, pictures_32
+):
+  from threedim_jax import sample_io
+
+  config, workdir = str(REPO / "configs/quickstart.py"), tmp_path / "w"
+  args = (f"--workdir={workdir}", "--mode=sample", *pictures_32)
+  result = run_main(*args, "--pretrained=shapes33", config=config)
+  assert_one_paragraph(result, "'shapes33'", "shapes32")
+  result = run_main(*args, config=config)
+  assert_one_paragraph(result, "no trained model", "--pretrained=shapes32")
+  code, _, err = run_main(*args, "--pretrained=shapes32", config=config)
+  assert code == 0, err
+  (folder,) = sample_io.list_complete(workdir / "samples")
+  sampled = sample_io.read_sample(folder)
+  assert sampled.info["pretrained"] == "shapes32"
+  assert sampled.images_u8.shape == (2, 32, 32, 3)
+  assert (workdir / "report.html").exists()
+
+
+def test_training_takes_no_pretrained_flag(run_main, tmp_path, pictures_32):
+  result = run_main(
+    f"--workdir={tmp_path / 'w'}", *pictures_32, "--pretrained=shapes32"
+  )
+  assert_one_paragraph(result, "--config.train.init_from=shapes32")
+
+
 @pytest.mark.parametrize("mode", ["sample", "evaluate"])
 def test_no_trained_model(run_main, tmp_path, tiny_data, mode):
   args, _ = tiny_data

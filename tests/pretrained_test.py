@@ -31,6 +31,24 @@ def test_they_fit_the_quickstart(quickstart_shapes):
   assert np.abs(params["Conv_1"]["kernel"]).max() > 1e-3
 
 
+def test_one_line_loads_the_network_of_the_quickstart(quickstart_shapes):
+  """The description beside the weights is the configuration's."""
+  import jax.numpy as jnp
+
+  from threedim_jax import from_config
+  from threedim_jax.benchmark.inputs import denoise_args
+  from threedim_jax.pretrained import load_denoiser, load_pretrained
+
+  config, shapes = quickstart_shapes
+  denoise_fn, resolution = load_denoiser("shapes32")
+  assert resolution == config.data.resolution
+  params = load_pretrained("shapes32", shapes)
+  expected = from_config.make_denoiser(config)(params)
+  args = denoise_args(config, batch_size=2, num_unconditional=1)
+  difference = jax.jit(denoise_fn)(*args) - jax.jit(expected)(*args)
+  assert float(jnp.max(jnp.abs(difference))) == 0.0
+
+
 def test_unknown_name_lists_the_known(quickstart_shapes):
   from threedim_jax.errors import UserError
   from threedim_jax.pretrained import load_pretrained

@@ -31,6 +31,7 @@ POSITIVE = (
   "train.*_every_minutes",
   "train.num_examples",
   "train.eval_batches",
+  "diffusion.min_snr_gamma",
   "optim.learning_rate",
   "optim.ema_half_life_examples",
   "sampler.num_sample_steps",

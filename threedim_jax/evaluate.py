@@ -195,6 +195,7 @@ def evaluate(
   workdir: epath.PathLike,
   *,
   inception_weights: str | None = None,
+  pretrained: str | None = None,
 ) -> dict | None:
   """Generates what is missing, scores it, writes evaluation.json.
 
@@ -202,6 +203,7 @@ def evaluate(
     config: configuration.
     workdir: holds the checkpoint.
     inception_weights: pytorch-fid's file, for FID and KID.
+    pretrained: weights that ship, instead of those of the checkpoint.
 
   Returns:
     The result; None if other shards have not finished, or another process of
@@ -216,7 +218,7 @@ def evaluate(
     num_objects=config.evaluate.num_objects,
     num_views=config.evaluate.num_views,
   )
-  generator = Generator(config, workdir)
+  generator = Generator(config, workdir, pretrained)
   if not generate(generator, views, requests, workdir):
     return None
   mean_u8 = mean_image(train_views)
@@ -264,5 +266,6 @@ def _provenance(generator: Generator) -> dict:
   return {
     "config": generator.trained_config | of_this_run,
     "checkpoint_step": generator.step,
+    "pretrained": generator.pretrained,
     **results.provenance(),
   }

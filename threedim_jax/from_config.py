@@ -53,8 +53,7 @@ def make_init_fn(config: ConfigDict):
 def make_loss_fn(config: ConfigDict):
   """(params, batch, rng) -> (loss, aux), with dropout."""
   model = get_model(config.model)
-  prediction = config.diffusion.prediction
-  uncond_fraction = config.diffusion.uncond_fraction
+  options = config.diffusion.to_dict()
 
   def loss_fn(params, batch, rng):
     rng_noise, rng_dropout = jax.random.split(rng)
@@ -65,15 +64,9 @@ def make_loss_fn(config: ConfigDict):
         train=True,
         rngs={"dropout": rng_dropout},
       ),
-      prediction,
+      options["prediction"],
     )
-    return diffusion_loss(
-      denoise_fn,
-      batch,
-      rng_noise,
-      prediction=prediction,
-      uncond_fraction=uncond_fraction,
-    )
+    return diffusion_loss(denoise_fn, batch, rng_noise, **options)
 
   return loss_fn
 

@@ -30,6 +30,7 @@ from threedim_jax.from_config import (
 )
 from threedim_jax.models import get_camera_encoder
 from threedim_jax.pixels import from_u8, to_u8
+from threedim_jax.pretrained import load_pretrained
 from threedim_jax.protocol import Request
 from threedim_jax.sampler import make_bank, sample_next
 from threedim_jax.sharding import (
@@ -46,9 +47,20 @@ from threedim_jax.watchdog import Watchdog
 class Generator:
   """The averaged parameters of a workdir's checkpoint, ready to sample."""
 
-  def __init__(self, config: ConfigDict, workdir: epath.PathLike):
-    """Restores; UserError if there is no checkpoint or it does not fit."""
-    self.config = config
+  def __init__(
+    self,
+    config: ConfigDict,
+    workdir: epath.PathLike,
+    pretrained: str | None = None,
+  ):
+    """Restores; UserError if there is no checkpoint or it does not fit.
+
+    Args:
+      config: configuration.
+      workdir: holds the checkpoint.
+      pretrained: weights that ship, instead of those of the checkpoint.
+    """
+    self.config, self.pretrained = config, pretrained
     self.mesh = make_local_mesh(config.mesh.data, config.mesh.fsdp)
     shapes = jax.eval_shape(make_init_fn(config), jax.random.key(0))
     self._params_sh = state_sharding(self.mesh, shapes)
@@ -57,6 +69,11 @@ class Generator:
       shapes,
       self._params_sh,
     )
+    if pretrained:
+      params = load_pretrained(pretrained, shapes)
+      self.params = jax.device_put(params, self._params_sh)
+      self.step, self.trained_config = 0, config.to_dict()
+      return
     with (
       progress.waiting("restore the checkpoint"),
       Checkpointer(
@@ -207,7 +224,7 @@ class Generator:
       "conditioning": sampler.conditioning,
       "solver": sampler.solver,
       "checkpoint_step": self.step,
-    }
+    } | ({"pretrained": self.pretrained} if self.pretrained else {})
 
   def is_done(
     self, views: Views, request: Request, folder: epath.Path, seed: int

@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Key, UInt8
 
-from threedim_jax import NUM_LOGSNR_BINS
+from threedim_jax import LOGSNR_MAX, LOGSNR_MIN, NUM_LOGSNR_BINS
 from threedim_jax.cameras import Camera
 from threedim_jax.denoise import DenoiseFn, mask_view
 from threedim_jax.diffusion import (
@@ -75,13 +75,17 @@ class Noised:
 
 
 def draw_noise(
-  batch: PairBatch, rng: Key[Array, ""], uncond_fraction: float
+  batch: PairBatch,
+  rng: Key[Array, ""],
+  uncond_fraction: float,
+  logsnr_shift: float = 0.0,
 ) -> Noised:
   """Draws t, eps and the unconditional mask, each per example."""
   rng_t, rng_eps, rng_mask, rng_cond = jax.random.split(rng, 4)
   x0, cond_view = from_u8(batch.target_view), from_u8(batch.cond_view)
   B = x0.shape[0]
   logsnr = logsnr_schedule_cosine(jax.random.uniform(rng_t, (B,)))
+  logsnr = jnp.clip(logsnr + logsnr_shift, LOGSNR_MIN, LOGSNR_MAX)
   eps = jax.random.normal(rng_eps, x0.shape)
   cond_mask = jax.random.uniform(rng_mask, (B,)) >= uncond_fraction
   return Noised(
@@ -109,6 +113,25 @@ def predict(
   )
 
 
+def loss_weight(
+  logsnr: Float[Array, " B"], prediction: str, min_snr_gamma: float | None
+) -> Float[Array, " B"] | float:
+  """What turns the squared error of eps into the error that is averaged.
+
+  Either that of the predicted quantity itself, or min(SNR, gamma) times that
+  of the clean view (min-SNR, arXiv 2303.09556, eq. 8), whatever is predicted.
+  """
+  if min_snr_gamma is not None:
+    # eps_hat - eps = alpha / sigma (x0 - x0_hat) for one and the same z_t.
+    return jnp.minimum(1.0, min_snr_gamma * jnp.exp(-logsnr))
+  if prediction == "v":
+    # eps_hat - eps = alpha (v_hat - v).
+    return 1.0 / jnp.square(alpha_sigma(logsnr)[0])
+  if prediction == "view":
+    return jnp.exp(-logsnr)
+  return 1.0
+
+
 def diffusion_loss(
   denoise_fn: DenoiseFn,
   batch: PairBatch,
@@ -116,6 +139,8 @@ def diffusion_loss(
   *,
   prediction: str,
   uncond_fraction: float,
+  logsnr_shift: float = 0.0,
+  min_snr_gamma: float | None = None,
 ) -> tuple[Float[Array, ""], dict[str, Array]]:
   """Mean squared error of the prediction over pixels and examples.
 
@@ -126,20 +151,18 @@ def diffusion_loss(
     prediction: "eps" (3DiM), "v" or "view": the space in which the error is
       measured.
     uncond_fraction: share of unconditional examples (3DiM: 0.1).
+    logsnr_shift: added to the log-SNR that is drawn (3DiM: 0); below zero,
+      noisier examples are seen more often.
+    min_snr_gamma: see `loss_weight` (3DiM: None).
 
   Returns:
     The loss, and {"bin_sum", "bin_count"}: loss per log-SNR bin, noisiest
     first.
   """
-  noised = draw_noise(batch, rng, uncond_fraction)
+  noised = draw_noise(batch, rng, uncond_fraction, logsnr_shift)
   eps_hat = predict(denoise_fn, batch, noised)
   error = jnp.mean(jnp.square(eps_hat - noised.eps), axis=(1, 2, 3))
-  if prediction == "v":
-    # eps_hat - eps = alpha (v_hat - v) for one and the same z_t.
-    error = error / jnp.square(alpha_sigma(noised.logsnr)[0])
-  if prediction == "view":
-    # eps_hat - eps = alpha / sigma (x0 - x0_hat), a ratio of exp(logsnr / 2).
-    error = error * jnp.exp(-noised.logsnr)
+  error = error * loss_weight(noised.logsnr, prediction, min_snr_gamma)
   bins = jax.nn.one_hot(
     logsnr_bin(noised.logsnr, NUM_LOGSNR_BINS), NUM_LOGSNR_BINS
   )

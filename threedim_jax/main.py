@@ -60,6 +60,9 @@ _NUM_VIEWS = flags.DEFINE_integer(
 _NUM_STEPS = flags.DEFINE_integer(
   "num_steps", 1000, "score: steps that a field is fitted.", lower_bound=1
 )
+_PRETRAINED = flags.DEFINE_string(
+  "pretrained", None, "sample, evaluate: weights that ship, as in shapes32."
+)
 _INCEPTION_WEIGHTS = flags.DEFINE_string(
   "inception_weights", None, "score, evaluate: pytorch-fid's file, for FID."
 )
@@ -84,10 +87,17 @@ def run(config, workdir: epath.Path, mode: str) -> None:
   Raises:
     UserError: bad input; where it can be seen beforehand, nothing is written.
   """
-  if mode != "train" and not (workdir / "checkpoints").exists():
+  if mode == "train" and _PRETRAINED.value:
     raise UserError(
-      f"{workdir} holds no trained model to {mode} with; train it first:"
-      " the same command with --mode=train"
+      "--pretrained is for --mode=sample and evaluate; training starts from"
+      f" such weights with --config.train.init_from={_PRETRAINED.value}"
+    )
+  trained = (workdir / "checkpoints").exists() or _PRETRAINED.value
+  if mode != "train" and not trained:
+    raise UserError(
+      f"{workdir} holds no trained model to {mode} with; train it first, the"
+      " same command with --mode=train, or take weights that ship, as in"
+      " --config=configs/quickstart.py --pretrained=shapes32"
     )
   config_check.check_workdir(workdir, config.to_dict(), write=False)
   start = time.monotonic()
@@ -125,11 +135,16 @@ def dispatch(config, workdir: epath.Path, mode: str) -> None:
   elif mode == "sample":
     from threedim_jax.sample import sample
 
-    sample(config, workdir)
+    sample(config, workdir, _PRETRAINED.value)
   else:
     from threedim_jax.evaluate import evaluate
 
-    evaluate(config, workdir, inception_weights=_INCEPTION_WEIGHTS.value)
+    evaluate(
+      config,
+      workdir,
+      inception_weights=_INCEPTION_WEIGHTS.value,
+      pretrained=_PRETRAINED.value,
+    )
 
 
 def score() -> None:

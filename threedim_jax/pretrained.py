@@ -2,14 +2,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Weights that ship with the package: float16, msgpack, checked by SHA-256.
 
-  params = load_pretrained("shapes32", shapes_of_the_network)
+  denoise_fn, resolution = load_denoiser("shapes32")
   python -m threedim_jax.pretrained --workdir W --out FILE   # makes such a file
 
-`weights/README.md` is their model card.
+`weights/README.md` is their model card; `weights/NAME.json` describes the
+network.
 """
 
 import argparse
 import hashlib
+import json
 
 from etils import epath
 from flax import serialization
@@ -18,7 +20,9 @@ from jaxtyping import PyTree
 import numpy as np
 
 from threedim_jax.array_specs import array_specs, check_same_arrays
+from threedim_jax.denoise import DenoiseFn, make_denoise_fn
 from threedim_jax.errors import UserError, exit_with_message
+from threedim_jax.models import get_model
 
 WEIGHTS_DIR = epath.resource_path("threedim_jax") / "weights"
 
@@ -28,6 +32,19 @@ SHA256 = {
     "bbb794e5c4bdfabb70c1a8b53aaae400a23dc72d879fa17bef553accea6911ad"
   )
 }
+
+
+def load_denoiser(name: str) -> tuple[DenoiseFn, int]:
+  """(the trained network, height and width of its pictures).
+
+  Raises:
+    UserError: unknown name or damaged file.
+  """
+  params = _read(name)
+  network = json.loads((WEIGHTS_DIR / f"{name}.json").read_text())
+  model = get_model(network["model"])
+  apply_fn = lambda *args: model.apply({"params": params}, *args, train=False)
+  return make_denoise_fn(apply_fn, network["prediction"]), network["resolution"]
 
 
 def load_pretrained(name: str, target: PyTree) -> PyTree:
@@ -40,19 +57,24 @@ def load_pretrained(name: str, target: PyTree) -> PyTree:
   Raises:
     UserError: unknown name, damaged file, or a network of another shape.
   """
+  params = _read(name)
+  path = WEIGHTS_DIR / f"{name}.msgpack"
+  check_same_arrays(path, {"params": array_specs(params)}, {"params": target})
+  return params
+
+
+def _read(name: str) -> PyTree:
   if name not in SHA256:
     raise UserError(
-      f"train.init_from={name!r} names no weights that ship with"
-      f" threedim_jax; there are: {', '.join(SHA256)}"
+      f"{name!r} names no weights that ship with threedim_jax; there are:"
+      f" {', '.join(SHA256)}"
     )
   path = WEIGHTS_DIR / f"{name}.msgpack"
   data = path.read_bytes()
   if hashlib.sha256(data).hexdigest() != SHA256[name]:
     raise UserError(f"{path} is damaged; install threedim_jax again")
   params = serialization.msgpack_restore(data)
-  params = jax.tree.map(lambda x: x.astype(np.float32), params)
-  check_same_arrays(path, {"params": array_specs(params)}, {"params": target})
-  return params
+  return jax.tree.map(lambda x: x.astype(np.float32), params)
 
 
 def export(workdir: epath.PathLike, out: epath.PathLike) -> str:

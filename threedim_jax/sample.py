@@ -61,12 +61,14 @@ def requests_of(config: ConfigDict, views: Views) -> list[Request]:
   return requests
 
 
-def sample(config: ConfigDict, workdir: epath.PathLike) -> list[epath.Path]:
+def sample(
+  config: ConfigDict, workdir: epath.PathLike, pretrained: str | None = None
+) -> list[epath.Path]:
   """Samples and shows; returns the folders of this process's objects."""
   workdir = epath.Path(workdir)
   views = open_split(config, "test")
   requests = requests_of(config, views)
-  generator = Generator(config, workdir)
+  generator = Generator(config, workdir, pretrained)
   folders = []
   for group in by_shape(my_share(requests)):
     folders += generator.run(

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import jax
+from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from threedim_jax.benchmark import timing
@@ -105,21 +106,30 @@ def step_case(config: ConfigDict) -> Case:
 
 
 def forward_case(
-  config: ConfigDict, batch_size: int, num_unconditional: int = 0
+  config: ConfigDict,
+  batch_size: int,
+  num_unconditional: int = 0,
+  mesh: Mesh | None = None,
 ) -> Case:
-  """A forward pass of `batch_size` examples on one device."""
+  """A forward pass of `batch_size` examples, split over a mesh if given."""
   denoiser, params = make_denoiser(config), random_params(config)
   forward = lambda params, *args: denoiser(params)(*args)
   args = denoise_args(config, batch_size, num_unconditional)
+  if mesh:
+    params, args = (
+      jax.device_put(params, replicated(mesh)),
+      put_batch(args, mesh),
+    )
   program = timing.compile_program(jax.jit(forward), params, *args)
   flops = count_flops(forward, params, *args)
   call = lambda: program.compiled(params, *args)
-  return Case("forward", program, call, flops, 1)
+  return Case("forward", program, call, flops, mesh.size if mesh else 1)
 
 
 def cases(config: ConfigDict) -> Iterator[Case]:
   """One after the other, so that one's state is gone before the next."""
-  yield forward_case(config, config.train.batch_size)
+  mesh = make_mesh(config.mesh.data, config.mesh.fsdp)
+  yield forward_case(config, config.train.batch_size, mesh=mesh)
   yield step_case(config)
 
 

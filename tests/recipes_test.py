@@ -1,0 +1,71 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""launch/recipes.py: what it runs, and the table."""
+
+import json
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+REPO = pathlib.Path(__file__).parents[1]
+sys.path.insert(0, str(REPO / "launch"))
+import recipes  # noqa: E402
+
+
+def run(*args) -> subprocess.CompletedProcess:
+  return subprocess.run(
+    [sys.executable, REPO / "launch" / "recipes.py", *map(str, args)],
+    capture_output=True,
+    text=True,
+    cwd=REPO,
+  )
+
+
+def test_dry_run_trains_and_evaluates_in_turn(tmp_path):
+  args = ["--config=configs/quickstart.py", f"--root={tmp_path / 'root'}"]
+  result = run(*args, "--examples=32,64", "--dry-run", "--config.seed=3")
+  assert result.returncode == 0, result.stderr
+  lines = result.stdout.splitlines()
+  assert len(lines) == 4 * len(recipes.RECIPES)
+  assert all("--config.seed=3" in line for line in lines)
+  for i, line in enumerate(lines):
+    assert f"--mode={['train', 'evaluate'][i % 2]}" in line
+    assert f"num_examples={[32, 64][i // 2 % 2]}" in line
+  # Training goes on in one folder; every evaluation has its own.
+  folders = [line.partition("--workdir=")[2].split()[0] for line in lines]
+  assert folders[0] == folders[2] and len(set(folders)) == 3 * len(lines) // 4
+  assert not (tmp_path / "root").exists()
+
+
+@pytest.mark.parametrize("examples", ["64,32", "0,32", "many", ""])
+def test_examples_must_rise(tmp_path, examples):
+  args = ["--config=configs/quickstart.py", f"--root={tmp_path}"]
+  result = run(*args, f"--examples={examples}")
+  assert result.returncode == 2 and "--examples" in result.stderr
+
+
+def test_where_a_curve_reaches_the_target():
+  reach = lambda values: recipes.examples_to(10.0, [100, 200, 400], values)
+  assert reach([11.0, 12.0, 13.0]) == 100
+  assert reach([8.0, 12.0, 13.0]) == 150
+  assert reach([8.0, 9.0, 11.0]) == 300
+  assert reach([8.0, 9.0, 9.5]) is None
+
+
+def test_table(tmp_path):
+  examples = [100, 200]
+  for i, recipe in enumerate(recipes.RECIPES):
+    for j, count in enumerate(examples):
+      folder = tmp_path / f"{recipes.folder_name(recipe)}_{count}"
+      folder.mkdir()
+      rows = {"model": {"psnr_u8": 8.0 + i + j}, "mean image": {"psnr_u8": 9.5}}
+      (folder / "evaluation.json").write_text(json.dumps({"rows": rows}))
+  content = recipes.table(tmp_path, examples)
+  assert content["mean_image"] == 9.5
+  assert content["rows"]["paper"]["psnr_u8"] == [8.0, 9.0]
+  text = recipes.markdown(content).splitlines()
+  assert text[2] == "| paper | 8.00 | 9.00 | not yet |"
+  assert text[3] == "| larger rate | 9.00 | 10.00 | 150 |"
+  assert text[-1] == "| mean image | 9.50 | 9.50 | |"
