@@ -76,6 +76,8 @@ def get_config(arg: str = "") -> ConfigDict:
   c.sampler.guidance_weight = 3.0  # believed to be the paper's, unconfirmed
   c.sampler.guidance_interval = (-20.0, 20.0)  # log-SNR; half the cost outside
   c.sampler.seed = 0  # another seed, other samples
+  # The world is scaled until the given camera is so far away; None: it is not.
+  c.sampler.camera_distance = config_dict.placeholder(float)
   # "first" is the naive sampler, "last" autoregression on the newest view.
   c.sampler.conditioning = "stochastic"
 

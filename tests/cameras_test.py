@@ -19,6 +19,7 @@ from threedim_jax.cameras import (
   px_from_cam,
   rays_from_camera,
   resize_camera,
+  scale_world,
 )
 
 
@@ -164,3 +165,28 @@ def test_any_leading_axes(toy_cameras, leading):
   one = rays_from_camera(jax.tree.map(lambda x: x[0], toy_cameras), (2, 5))
   first = rays.dir[(0,) * len(leading)]
   np.testing.assert_allclose(first, one.dir, atol=1e-6)
+
+
+@given(cameras(), st.floats(0.25, 4.0, width=32))
+def test_a_larger_world_gives_the_same_picture(camera, factor):
+  points = np.random.default_rng(0).uniform(-1.0, 1.0, (8, 3)) + [0, 0, 6.0]
+  points = jnp.float32(points) @ camera.world_from_cam[:3, :3].T
+  points += jnp.broadcast_to(camera.world_from_cam[:3, 3], points.shape)
+  larger = scale_world(camera, jnp.float32(factor))
+  in_cam = cam_from_world(points, camera.world_from_cam)
+  in_larger = cam_from_world(points * factor, larger.world_from_cam)
+  np.testing.assert_allclose(in_larger, in_cam * factor, atol=1e-4)
+  np.testing.assert_array_equal(larger.K, camera.K)
+
+
+def test_every_camera_has_its_own_factor():
+  poses = camera_paths.orbit(2, elevation_deg=20.0, radius=2.0)
+  K = np.tile(camera_paths.default_K(8), (2, 1, 1))
+  camera = Camera(jnp.float32(poses), jnp.float32(K))
+  scaled = scale_world(camera, jnp.array([0.5, 3.0])).world_from_cam
+  np.testing.assert_allclose(
+    np.linalg.norm(scaled[:, :3, 3], axis=-1), [1.0, 6.0], rtol=1e-6
+  )
+  np.testing.assert_array_equal(
+    scaled[:, :3, :3], camera.world_from_cam[:, :3, :3]
+  )

@@ -202,6 +202,31 @@ def test_running_again_changes_nothing(finished):
   assert before == {p: p.stat().st_mtime_ns for p in before}
 
 
+def test_cameras_are_moved_to_the_distance_of_training(finished):
+  """All of an object's by one factor: the given one ends up at 0.5."""
+  from threedim_jax.generate import Generator, Request
+  from threedim_jax.view_source import open_views
+
+  workdir, config, _ = finished
+  views = open_views(config.data.data_dir, "shapes", "debug", "test")
+  requests = [Request(i, (1,), (0, 2)) for i in views.object_ids]
+  config = config.copy_and_resolve_references()
+  positions = {}
+  for distance in (None, 0.5):
+    config.sampler.camera_distance = distance
+    generator = Generator(config, workdir)
+    _, bank, wanted = generator._inputs(views, requests, seed=0)
+    positions[distance] = (
+      np.asarray(bank.cams.world_from_cam)[:, :1, :3, 3],
+      np.asarray(wanted.world_from_cam)[..., :3, 3],
+    )
+  given, moved = positions[None][0], positions[0.5][0]
+  np.testing.assert_allclose(np.linalg.norm(moved, axis=-1), 0.5, rtol=1e-5)
+  factor = 0.5 / np.linalg.norm(given, axis=-1, keepdims=True)
+  for before, after in zip(positions[None], positions[0.5], strict=True):
+    np.testing.assert_allclose(after, before * factor, rtol=1e-5)
+
+
 def test_sampling_with_another_setting_replaces_the_views(finished):
   """A complete folder of other facts is not taken for this run's."""
   from threedim_jax.generate import Generator, Request

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The renderer against projection, the objects' variety, the built records."""
 
+import dataclasses
 import json
 import pathlib
 import types
@@ -142,6 +143,25 @@ def test_objects_fill_their_sphere_inside_every_frame(kind):
     mesh = objects.build_mesh(kind, 0, "train", i)
     assert np.linalg.norm(mesh.vertices, axis=-1).max() == pytest.approx(radius)
     np.testing.assert_allclose(mesh.bounds.sum(0), 0, atol=1e-9)
+
+
+def test_limits_keep_the_objects_and_move_the_cameras():
+  """Farther cameras see the same chair; off the axis they look past it."""
+  task = objects.Task("chair", "test", 4, num_views=6, resolution=16, seed=0)
+  poses = objects.cameras(task)
+  far = objects.cameras(dataclasses.replace(task, distance=1.5))
+  np.testing.assert_allclose(far[:, :3, 3], 1.5 * poses[:, :3, 3])
+  np.testing.assert_allclose(far[:, :3, :3], poses[:, :3, :3], atol=1e-12)
+  off = objects.cameras(dataclasses.replace(task, off_axis=0.3))
+  np.testing.assert_allclose(off[:, :3, 3], poses[:, :3, 3])
+  # Where the optical axis comes nearest to the origin.
+  position, forward = off[:, :3, 3], off[:, :3, 2]
+  along = np.sum(position * forward, axis=1, keepdims=True)
+  miss = np.linalg.norm(position - along * forward, axis=1)
+  assert np.all(miss <= 0.3 + 1e-9) and miss.min() > 0.02
+  limits = [c for c in Builder.BUILDER_CONFIGS if c.name.startswith("limits")]
+  assert len(limits) == 5
+  assert {c.kinds for c in limits} == {("chair",), ("table",)}
 
 
 def test_an_object_depends_on_class_split_index_and_seed_alone():

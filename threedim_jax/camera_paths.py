@@ -18,7 +18,7 @@ from threedim_jax.errors import UserError
 # The camera of the SRN renderings: 131.25 px at 128 x 128, about 52 degrees.
 FOCAL_AT_128 = 131.25
 # Distance of the SRN cameras from the object.
-RADIUS = {"car": 1.3, "chair": 2.0}
+RADIUS = {"car": 1.3, "chair": 2.0, "table": 2.0}
 # Spiral and random views stay between just above the horizon and just below
 # the pole, where "up" would no longer say which way the picture turns.
 MIN_ELEVATION_DEG, MAX_ELEVATION_DEG = 2.0, 85.0

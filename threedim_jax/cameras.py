@@ -102,6 +102,18 @@ def rays_from_camera(camera: Camera, hw: tuple[int, int]) -> Rays:
   return fn(camera)
 
 
+def scale_world(camera: Camera, factor: Float[Array, "*b"]) -> Camera:
+  """The camera of the same picture in a world `factor` times as large.
+
+  Objects and distances grow together, so that no pixel changes.
+  """
+  pose = camera.world_from_cam
+  factor = jnp.asarray(factor)[..., None]
+  return camera.replace(
+    world_from_cam=pose.at[..., :3, 3].set(pose[..., :3, 3] * factor)
+  )
+
+
 def resize_camera(camera: Camera, scale: float) -> Camera:
   """The camera of the same picture resized by `scale`: K moves with it."""
   return camera.replace(K=camera.K.at[..., :2, :].multiply(scale))

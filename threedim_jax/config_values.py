@@ -34,6 +34,7 @@ POSITIVE = (
   "diffusion.min_snr_gamma",
   "optim.learning_rate",
   "optim.ema_half_life_examples",
+  "sampler.camera_distance",
   "sampler.num_sample_steps",
   "sample.num_*",
   "evaluate.num_objects",

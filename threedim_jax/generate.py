@@ -20,7 +20,7 @@ from ml_collections import ConfigDict
 import numpy as np
 
 from threedim_jax import metrics, progress, sample_io
-from threedim_jax.cameras import Camera
+from threedim_jax.cameras import Camera, scale_world
 from threedim_jax.checkpoint import Checkpointer
 from threedim_jax.errors import EXIT_PREEMPTED, UserError
 from threedim_jax.from_config import (
@@ -209,10 +209,25 @@ class Generator:
     rngs = jax.vmap(lambda i: jax.random.fold_in(jax.random.key(seed), i))(
       np.array([zlib.crc32(r.object_id.encode()) for r in requests], np.uint32)
     )
-    bank = make_bank(
-      from_u8(jnp.asarray(given["image"])), _camera(given), capacity
+    given_cams, wanted_cams = self._scaled(given, wanted)
+    bank = make_bank(from_u8(jnp.asarray(given["image"])), given_cams, capacity)
+    return rngs, bank, wanted_cams
+
+  def _scaled(self, given: dict, wanted: dict) -> tuple[Camera, Camera]:
+    """Cameras [B, V] as the network sees them: see `sampler.camera_distance`.
+
+    The distance of the first given camera counts; the folders keep the
+    cameras of the data set.
+    """
+    cams = _camera(given), _camera(wanted)
+    if self.config.sampler.camera_distance is None:
+      return cams
+    position = given["world_from_cam"][:, 0, :3, 3]
+    distance = np.linalg.norm(position, axis=-1, keepdims=True)
+    factor = self.config.sampler.camera_distance / np.maximum(distance, 1e-6)
+    return tuple(
+      scale_world(cam, np.broadcast_to(factor, cam.K.shape[:2])) for cam in cams
     )
-    return rngs, bank, _camera(wanted)
 
   def _facts(self, seed: int) -> dict:
     sampler = self.config.sampler
@@ -221,6 +236,7 @@ class Generator:
       "num_sample_steps": sampler.num_sample_steps,
       "guidance_weight": sampler.guidance_weight,
       "guidance_interval": list(sampler.guidance_interval),
+      "camera_distance": sampler.camera_distance,
       "conditioning": sampler.conditioning,
       "solver": sampler.solver,
       "checkpoint_step": self.step,

@@ -48,7 +48,8 @@ class Sampled:
   Cameras are OpenCV, K in pixels. `view` is the index of the pose in the data
   set, -1 if it has none. `info` holds the facts about the run: seed,
   num_sample_steps, solver, guidance_weight, guidance_interval,
-  conditioning, checkpoint_step, seconds_per_view.
+  camera_distance, conditioning, checkpoint_step, seconds_per_view, and
+  pretrained, the name of weights that ship.
   """
 
   object_id: str

@@ -12,7 +12,7 @@ import dataclasses
 
 import numpy as np
 from rendering import Renderer
-from shapes import cars, chairs
+from shapes import cars, chairs, tables
 from shapes.dof import draw
 import trimesh
 
@@ -20,14 +20,18 @@ from threedim_jax import camera_paths
 from threedim_jax.png import encode_png
 
 # The order is part of the random streams: add at the end.
-KINDS = {"chair": chairs, "car": cars}
+KINDS = {"chair": chairs, "car": cars, "table": tables}
 SPLITS = ("train", "validation", "test")
-_SHAPE_STREAM, _CAMERA_STREAM = 0, 1
+_SHAPE_STREAM, _CAMERA_STREAM, _TARGET_STREAM = 0, 1, 2
 
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-  """What a worker needs to know to make one object."""
+  """What a worker needs to know to make one object.
+
+  `distance` is relative to that of the SRN cameras; `off_axis` is how far from
+  the object's centre, in metres, the cameras look.
+  """
 
   kind: str
   split: str
@@ -35,6 +39,8 @@ class Task:
   num_views: int
   resolution: int
   seed: int
+  distance: float = 1.0
+  off_axis: float = 0.0
 
   @property
   def object_id(self) -> str:
@@ -50,11 +56,18 @@ def build_mesh(kind: str, seed: int, split: str, index: int) -> trimesh.Trimesh:
 
 def cameras(task: Task) -> np.ndarray:
   """world_from_cam [N, 4, 4]: random for training, else the spiral."""
-  radius = camera_paths.RADIUS[task.kind]
+  radius = camera_paths.RADIUS[task.kind] * task.distance
+  stream = lambda i: _rng(task.kind, task.seed, task.split, task.index, i)
   if task.split != "train":
-    return camera_paths.srn_spiral(task.num_views, radius)
-  rng = _rng(task.kind, task.seed, task.split, task.index, _CAMERA_STREAM)
-  return camera_paths.random_views(rng, task.num_views, radius)
+    poses = camera_paths.srn_spiral(task.num_views, radius)
+  else:
+    rng = stream(_CAMERA_STREAM)
+    poses = camera_paths.random_views(rng, task.num_views, radius)
+  if not task.off_axis:
+    return poses
+  targets = stream(_TARGET_STREAM).standard_normal((task.num_views, 3))
+  targets *= task.off_axis / np.linalg.norm(targets, axis=1, keepdims=True)
+  return camera_paths.look_at(poses[:, :3, 3], targets)
 
 
 def render_object(task: Task) -> list[dict]:

@@ -18,6 +18,16 @@ class ShapesConfig(tfds.core.BuilderConfig):
   resolution: int = 32
   counts: Counts | None = None
   kinds: tuple[str, ...] = ("chair", "car")  # of objects 0, 1, and so on
+  distance: float = 1.0
+  off_axis: float = 0.0
+
+
+def limits(name: str, kind: str = "chair", **cameras) -> ShapesConfig:
+  """A few held-out objects that are not as those of training: to evaluate."""
+  counts = Counts(2, 2, 1, 16)
+  return ShapesConfig(
+    name=name, resolution=32, counts=counts, kinds=(kind,), **cameras
+  )
 
 
 class Builder(ViewBuilder):
@@ -35,6 +45,11 @@ class Builder(ViewBuilder):
       counts=Counts(500, 16, 4, 16, num_test_views=24),
       kinds=("chair",),
     ),
+    limits("limits_none"),
+    limits("limits_near", distance=0.8),
+    limits("limits_far", distance=1.5),
+    limits("limits_off_axis", off_axis=0.3),
+    limits("limits_table", kind="table"),
     ShapesConfig(
       name="debug",
       resolution=16,
@@ -77,6 +92,8 @@ class Builder(ViewBuilder):
         num_views=getattr(counts, views),
         resolution=config.resolution,
         seed=counts.seed,
+        distance=config.distance,
+        off_axis=config.off_axis,
       )
       for i in range(getattr(counts, f"num_{split}_objects"))
     ]
