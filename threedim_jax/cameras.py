@@ -108,10 +108,28 @@ def scale_world(camera: Camera, factor: Float[Array, "*b"]) -> Camera:
   Objects and distances grow together, so that no pixel changes.
   """
   pose = camera.world_from_cam
-  factor = jnp.asarray(factor)[..., None]
+  factor = factor[..., None]
   return camera.replace(
     world_from_cam=pose.at[..., :3, 3].set(pose[..., :3, 3] * factor)
   )
+
+
+def scale_to_distance(
+  given: Camera, wanted: Camera, distance: float | int
+) -> tuple[Camera, Camera]:
+  """Scales each object's world so that its first given camera is so far away.
+
+  Args:
+    given: [B, V] cameras of known views.
+    wanted: [B, N] cameras of the same objects.
+    distance: from the origin, as in training.
+  """
+  position = given.world_from_cam[:, 0, :3, 3]
+  factor = distance / jnp.linalg.norm(position, axis=-1, keepdims=True)
+  scale = lambda cam: scale_world(
+    cam, jnp.broadcast_to(factor, cam.K.shape[:2])
+  )
+  return scale(given), scale(wanted)
 
 
 def resize_camera(camera: Camera, scale: float) -> Camera:

@@ -53,7 +53,13 @@ def make_init_fn(config: ConfigDict):
 def make_loss_fn(config: ConfigDict):
   """(params, batch, rng) -> (loss, aux), with dropout."""
   model = get_model(config.model)
-  options = config.diffusion.to_dict()
+  diffusion = config.diffusion
+  options = {
+    "prediction": diffusion.prediction,
+    "uncond_fraction": diffusion.uncond_fraction,
+    "logsnr_shift": diffusion.logsnr_shift,
+    "min_snr_gamma": diffusion.min_snr_gamma,
+  }
 
   def loss_fn(params, batch, rng):
     rng_noise, rng_dropout = jax.random.split(rng)

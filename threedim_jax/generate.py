@@ -20,7 +20,7 @@ from ml_collections import ConfigDict
 import numpy as np
 
 from threedim_jax import metrics, progress, sample_io
-from threedim_jax.cameras import Camera, scale_world
+from threedim_jax.cameras import Camera, scale_to_distance
 from threedim_jax.checkpoint import Checkpointer
 from threedim_jax.errors import EXIT_PREEMPTED, UserError
 from threedim_jax.from_config import (
@@ -53,12 +53,9 @@ class Generator:
     workdir: epath.PathLike,
     pretrained: str | None = None,
   ):
-    """Restores; UserError if there is no checkpoint or it does not fit.
+    """Restores, or takes the weights that ship under the name `pretrained`.
 
-    Args:
-      config: configuration.
-      workdir: holds the checkpoint.
-      pretrained: weights that ship, instead of those of the checkpoint.
+    UserError if there is no checkpoint or it does not fit.
     """
     self.config, self.pretrained = config, pretrained
     self.mesh = make_local_mesh(config.mesh.data, config.mesh.fsdp)
@@ -209,25 +206,14 @@ class Generator:
     rngs = jax.vmap(lambda i: jax.random.fold_in(jax.random.key(seed), i))(
       np.array([zlib.crc32(r.object_id.encode()) for r in requests], np.uint32)
     )
-    given_cams, wanted_cams = self._scaled(given, wanted)
+    given_cams, wanted_cams = _camera(given), _camera(wanted)
+    if self.config.sampler.camera_distance is not None:
+      # The folders keep the cameras of the data set.
+      given_cams, wanted_cams = scale_to_distance(
+        given_cams, wanted_cams, self.config.sampler.camera_distance
+      )
     bank = make_bank(from_u8(jnp.asarray(given["image"])), given_cams, capacity)
     return rngs, bank, wanted_cams
-
-  def _scaled(self, given: dict, wanted: dict) -> tuple[Camera, Camera]:
-    """Cameras [B, V] as the network sees them: see `sampler.camera_distance`.
-
-    The distance of the first given camera counts; the folders keep the
-    cameras of the data set.
-    """
-    cams = _camera(given), _camera(wanted)
-    if self.config.sampler.camera_distance is None:
-      return cams
-    position = given["world_from_cam"][:, 0, :3, 3]
-    distance = np.linalg.norm(position, axis=-1, keepdims=True)
-    factor = self.config.sampler.camera_distance / np.maximum(distance, 1e-6)
-    return tuple(
-      scale_world(cam, np.broadcast_to(factor, cam.K.shape[:2])) for cam in cams
-    )
 
   def _facts(self, seed: int) -> dict:
     sampler = self.config.sampler

@@ -12,6 +12,7 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
 
@@ -70,6 +71,9 @@ class Stubs:
       text=True,
       stdout=subprocess.PIPE,
       stderr=subprocess.STDOUT,
+      # Where the tests run in the background they ignore SIGINT, and a shell
+      # cannot trap what it was born to ignore.
+      preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
       **kwargs,
     )
 
