@@ -2,28 +2,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """launch/ablate.py: what it runs, what it skips, and the table."""
 
+import functools
 import json
 import os
 import pathlib
 import subprocess
 import sys
 
+import ablate
+from launch_program import REPO
+from launch_program import run as run_program
 import pytest
 
 from threedim_jax.sample_io import list_complete
 
-REPO = pathlib.Path(__file__).parents[1]
-sys.path.insert(0, str(REPO / "launch"))
-import ablate  # noqa: E402
-
-
-def run(*args) -> subprocess.CompletedProcess:
-  return subprocess.run(
-    [sys.executable, REPO / "launch" / "ablate.py", *map(str, args)],
-    capture_output=True,
-    text=True,
-    cwd=REPO,
-  )
+run = functools.partial(run_program, "ablate.py")
 
 
 def test_dry_run_names_every_command(tmp_path):

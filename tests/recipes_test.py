@@ -2,25 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """launch/recipes.py: what it runs, and the table."""
 
+import functools
 import json
-import pathlib
-import subprocess
-import sys
 
+from launch_program import run as run_program
 import pytest
+import recipes
 
-REPO = pathlib.Path(__file__).parents[1]
-sys.path.insert(0, str(REPO / "launch"))
-import recipes  # noqa: E402
-
-
-def run(*args) -> subprocess.CompletedProcess:
-  return subprocess.run(
-    [sys.executable, REPO / "launch" / "recipes.py", *map(str, args)],
-    capture_output=True,
-    text=True,
-    cwd=REPO,
-  )
+run = functools.partial(run_program, "recipes.py")
 
 
 def test_dry_run_trains_and_evaluates_in_turn(tmp_path):

@@ -7,7 +7,7 @@ mesh = cars.build(draw(rng, cars.CONTINUOUS, cars.DISCRETE))
 
 from shapes import car_parts
 from shapes.car_layout import Layout
-from shapes.dof import color
+from shapes.dof import color, color_of
 from shapes.solids import Parts
 import trimesh
 
@@ -65,9 +65,7 @@ DISCRETE = {  # name: options, equally likely
 
 def build(p) -> trimesh.Trimesh:
   """The car with parameters `p`, facing +x, inside a sphere of RADIUS."""
-  paint = color(
-    p.paint_material, p.paint_hue, p.paint_saturation, p.paint_value
-  )
+  paint = color_of(p, "paint")
   accent = color(p.accent_material, p.accent_hue, 0.8, p.accent_value)
   at = Layout(p)
   parts = Parts()

@@ -7,7 +7,7 @@ mesh = chairs.build(draw(rng, chairs.CONTINUOUS, chairs.DISCRETE))
 
 from shapes.chair_legs import add_legs
 from shapes.chair_parts import add_arms, add_back, add_seat
-from shapes.dof import color
+from shapes.dof import color_of
 from shapes.solids import Parts
 import trimesh
 
@@ -60,12 +60,7 @@ DISCRETE = {  # name: options, equally likely
 
 def build(p) -> trimesh.Trimesh:
   """The chair with parameters `p`, facing +x, inside a sphere of RADIUS."""
-  frame = color(
-    p.frame_material, p.frame_hue, p.frame_saturation, p.frame_value
-  )
-  cover = color(
-    p.cover_material, p.cover_hue, p.cover_saturation, p.cover_value
-  )
+  frame, cover = color_of(p, "frame"), color_of(p, "cover")
   # The pattern is darker on light covers and lighter on dark ones.
   accent = 0.45 * cover if cover.mean() > 0.4 else 1 - 0.45 * (1 - cover)
   parts = Parts()

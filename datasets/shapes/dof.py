@@ -51,3 +51,9 @@ def color(
     for place, (low, high) in zip(places, _MATERIALS[material], strict=True)
   )
   return np.array(colorsys.hsv_to_rgb(h % 1.0, s, v))
+
+
+def color_of(p: types.SimpleNamespace, part: str) -> np.ndarray:
+  """RGB of the part whose material and three places `p` holds."""
+  names = ("material", "hue", "saturation", "value")
+  return color(*(getattr(p, f"{part}_{name}") for name in names))

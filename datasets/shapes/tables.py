@@ -8,7 +8,7 @@ mesh = tables.build(draw(rng, tables.CONTINUOUS, tables.DISCRETE))
 from shapes import chairs
 from shapes.chair_legs import add_legs
 from shapes.chair_parts import add_seat
-from shapes.dof import color
+from shapes.dof import color_of
 from shapes.solids import Parts
 import trimesh
 
@@ -39,12 +39,7 @@ DISCRETE = {
 
 def build(p) -> trimesh.Trimesh:
   """The table with parameters `p`, inside a chair's sphere."""
-  frame = color(
-    p.frame_material, p.frame_hue, p.frame_saturation, p.frame_value
-  )
-  cover = color(
-    p.cover_material, p.cover_hue, p.cover_saturation, p.cover_value
-  )
+  frame, cover = color_of(p, "frame"), color_of(p, "cover")
   parts = Parts()
   add_legs(parts, p, frame)
   add_seat(parts, p, frame, cover, accent=0.45 * cover)
