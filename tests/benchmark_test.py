@@ -301,10 +301,12 @@ def test_growth_rows(config):
     banks=(2, 5),
     objects=(),
   )
-  small, large, narrow, wide, bank2, bank5 = rows
+  small, large, small_convs, large_convs, narrow, wide, bank2, bank5 = rows
   for row in rows:
     check_row(row)
   assert large["expected_ratio"] == 4 and wide["expected_ratio"] == 2
+  assert large_convs["expected_ratio"] == 4
+  assert small_convs["name"] == "no attention, 8 pixels"
   assert narrow["expected_ratio"] == 1
   assert small["expected_ratio"] == bank5["expected_ratio"] == 1
   assert bank2["name"] == "bank of 2"
@@ -313,6 +315,7 @@ def test_growth_rows(config):
 def test_the_same_network_for_other_pictures(config):
   c = growth.resized(config, 32)
   assert c.data.resolution == 32 and c.model.attn_resolutions == (16,)
+  assert growth.without_attention(config).model.attn_resolutions == ()
   assert growth.widened(config, 64).model.ch == 64
   assert config.data.resolution == 8
 

@@ -32,6 +32,13 @@ def resized(config: ConfigDict, resolution: int) -> ConfigDict:
   return c
 
 
+def without_attention(config: ConfigDict) -> ConfigDict:
+  """What is left is convolutions, whose work grows as the pixels do."""
+  c = config.copy_and_resolve_references()
+  c.model.attn_resolutions = c.model.cross_attn_resolutions = ()
+  return c
+
+
 def widened(config: ConfigDict, ch: int) -> ConfigDict:
   c = config.copy_and_resolve_references()
   c.model.ch = ch
@@ -99,6 +106,11 @@ def rows(
     forward_row(f"forward, {n} pixels", resized(config, n), seconds)
     for n in sizes
   ]
+  convs = without_attention(config)
+  by_size_convs = [
+    forward_row(f"no attention, {n} pixels", resized(convs, n), seconds)
+    for n in sizes
+  ]
   by_width = [
     forward_row(f"forward, {n} channels", widened(config, n), seconds)
     for n in widths
@@ -108,6 +120,6 @@ def rows(
   for row in by_count:
     row["what"] = "growth"
   result = []
-  for group in (by_size, by_width, by_bank):
+  for group in (by_size, by_size_convs, by_width, by_bank):
     result += with_ratios(group, [row["flops"] for row in group])
   return result + with_ratios(by_count, objects)
