@@ -40,6 +40,7 @@ def get_config(arg: str = "") -> ConfigDict:
   c.model.use_pos_emb = True
   c.model.use_ref_pose_emb = True
   c.model.concat_frames = False  # variant "concat": the Concat-UNet ablation
+  c.model.relative_cameras = False  # variant "relative": no absolute pose
   c.model.remat = "none"  # or "dots", "full": less memory, more arithmetic
   c.model.dtype = "bfloat16"  # of the blocks; the rest is float32
 
@@ -103,6 +104,7 @@ def variant(c: ConfigDict, arg: str) -> ConfigDict:
   """What the words after ':' ask for, as in `configs/shapes.py:concat,debug`.
 
   concat: the Concat-UNet of the paper's ablation, without cross-attention.
+  relative: cameras are given relative to the one that is looked at.
   regression: the same network predicts the view itself: no noise, one step.
   debug: a run of seconds on made-up data.
   """
@@ -118,6 +120,11 @@ def variant(c: ConfigDict, arg: str) -> ConfigDict:
 def concat(c: ConfigDict) -> None:
   """Both frames along the channels of one, which cannot attend across."""
   c.model.update(concat_frames=True, cross_attn_resolutions=())
+
+
+def relate(c: ConfigDict) -> None:
+  """A picture then needs no absolute pose, only a distance."""
+  c.model.relative_cameras = True
 
 
 def regress(c: ConfigDict) -> None:
@@ -158,4 +165,9 @@ def shrink(c: ConfigDict) -> None:
   c.evaluate.update(num_objects=1, num_views=2, batch_size=1)
 
 
-VARIANTS = {"concat": concat, "regression": regress, "debug": shrink}
+VARIANTS = {
+  "concat": concat,
+  "relative": relate,
+  "regression": regress,
+  "debug": shrink,
+}

@@ -64,7 +64,7 @@ def xunet_config():
 def config(xunet_config, monkeypatch):
   """The same with the toy for a network."""
   monkeypatch.setattr(from_config, "get_model", lambda model: Toy(model.ch))
-  plain = lambda params, hw: lambda cam: cam
+  plain = lambda model, params, hw: lambda cam: cam
   monkeypatch.setattr(sampling, "get_camera_encoder", plain)
   return xunet_config
 
@@ -177,7 +177,7 @@ def test_a_denoising_step_is_a_forward_pass_without_most_rays(xunet_config):
   assert int(args[-1].sum()) == B
   forward = count_flops(lambda p, *a: denoiser(p)(*a), params, *args)
   step = sampling.step_flops(c, params, *sampling.sampler_args(c, 3))
-  encode = lambda p, cam: sampling.get_camera_encoder(p, (8, 8))(cam)
+  encode = lambda p, cam: sampling.get_camera_encoder(c.model, p, (8, 8))(cam)
   *_, cam = sampling.sampler_args(c, 3)
   rays = count_flops(encode, params, cam)  # of B frames
   assert step == pytest.approx(forward - 3 * rays, rel=0.01)

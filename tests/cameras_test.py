@@ -18,6 +18,7 @@ from threedim_jax.cameras import (
   px_centers,
   px_from_cam,
   rays_from_camera,
+  relative_to_first,
   resize_camera,
   scale_world,
 )
@@ -190,3 +191,15 @@ def test_every_camera_has_its_own_factor():
   np.testing.assert_array_equal(
     scaled[:, :3, :3], camera.world_from_cam[:, :3, :3]
   )
+
+
+@given(cameras(), cameras())
+def test_relative_to_first(first, second):
+  both = jax.tree.map(lambda *x: jnp.stack(x), first, second)
+  relative = relative_to_first(both)
+  a, b = np.float64(both.world_from_cam)
+  np.testing.assert_allclose(relative.world_from_cam[0], np.eye(4), atol=1e-5)
+  np.testing.assert_allclose(
+    relative.world_from_cam[1], np.linalg.inv(a) @ b, atol=2e-5
+  )
+  np.testing.assert_array_equal(relative.K, both.K)

@@ -166,7 +166,7 @@ def test_codes_may_take_the_cameras_place(inputs):
   logsnr, cameras, cond_mask = inputs
   fn, params = processor()(inputs)
   params = jax.tree.map(jnp.asarray, params)
-  encode = get_camera_encoder({"ConditioningProcessor_0": params}, HW)
+  encode = get_camera_encoder({}, {"ConditioningProcessor_0": params}, HW)
   first, second = (lambda a: a[:, 0]), (lambda a: a[:, 1])
   frames = [encode(jax.tree.map(f, cameras)) for f in (first, second)]
   codes = jax.tree.map(lambda a, b: jnp.stack([a, b], 1), *frames)

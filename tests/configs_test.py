@@ -116,6 +116,7 @@ def test_the_paper_recipe():
     "use_pos_emb": True,
     "use_ref_pose_emb": True,
     "concat_frames": False,
+    "relative_cameras": False,
     "remat": "none",
     "dtype": None,
   }

@@ -124,7 +124,10 @@ def test_cameras_encoded_ahead_give_the_same_pictures():
       guidance_weight=1.0,
       **more,
     )
-    for more in ({}, {"encode_camera": get_camera_encoder(params, (HW, HW))})
+    for more in (
+      {},
+      {"encode_camera": get_camera_encoder({}, params, (HW, HW))},
+    )
   )
   np.testing.assert_allclose(ahead, plain, atol=1e-4)
   assert np.std(plain) > 0.1

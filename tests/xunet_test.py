@@ -15,6 +15,8 @@ import numpy as np
 import pytest
 from random_params import random_params
 
+from threedim_jax import camera_paths
+from threedim_jax.cameras import Camera
 from threedim_jax.from_config import dummy_inputs
 from threedim_jax.models import get_model
 from threedim_jax.models.xunet import XUNet
@@ -234,3 +236,26 @@ def test_remat_changes_memory_and_nothing_else(tiny_xunet, remat):
     jax.tree.leaves(grads), jax.tree.leaves(expected), strict=True
   ):
     np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6 * scale)
+
+
+def test_relative_cameras_do_not_see_where_the_world_is():
+  fields = {"ch": 32, "ch_mult": (1,), "emb_ch": 32, "num_res_blocks": 1}
+  fields |= {"attn_resolutions": (8,), "dtype": "float32"}
+  poses = camera_paths.orbit(4, 20, 2.0).reshape(2, 2, 4, 4)
+  move = camera_paths.orbit(7, 40, 1.0)[3]
+  K = np.broadcast_to(camera_paths.default_K(8), (2, 2, 3, 3))
+  views, logsnr, _, mask = dummy_inputs(8, 2)
+  views = jax.random.normal(jax.random.key(1), views.shape)
+  changes = []
+  for relative in (True, False):
+    model = get_model(fields | {"relative_cameras": relative})
+    cams = Camera(jnp.float32(poses), jnp.float32(K))
+    moved = Camera(jnp.float32(move @ poses), cams.K)
+    args = (views, logsnr, cams, mask)
+    params = {"params": random_params(model, 0, *args, train=False)}
+    fn = jax.jit(functools.partial(model.apply, train=False))
+    out = fn(params, *args)
+    there = fn(params, views, logsnr, moved, mask)
+    changes.append(float(abs(out - there).max() / out.std()))
+  # Rays are encoded at frequencies up to 2^14: float32 poses are felt.
+  assert changes[0] < 0.05 < 0.2 < changes[1]

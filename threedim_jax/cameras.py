@@ -132,6 +132,30 @@ def scale_to_distance(
   return scale(given), scale(wanted)
 
 
+def relative_to_first(camera: Camera) -> Camera:
+  """The same cameras in a world that is the first one's camera axes.
+
+  Args:
+    camera: [*b, F] rigid poses; the first of F becomes the identity.
+  """
+  pose = camera.world_from_cam
+  rotation, position = pose[..., :1, :3, :3], pose[..., :1, :3, 3]
+  turned = jnp.einsum(
+    "...ji,...jk->...ik", rotation, pose[..., :3, :3], precision=_PRECISION
+  )
+  moved = jnp.einsum(
+    "...ji,...j->...i",
+    rotation,
+    pose[..., :3, 3] - position,
+    precision=_PRECISION,
+  )
+  relative = jnp.concatenate([turned, moved[..., None]], axis=-1)
+  last_row = pose[..., 3:, :]  # 0 0 0 1
+  return camera.replace(
+    world_from_cam=jnp.concatenate([relative, last_row], axis=-2)
+  )
+
+
 def resize_camera(camera: Camera, scale: float) -> Camera:
   """The camera of the same picture resized by `scale`: K moves with it."""
   return camera.replace(K=camera.K.at[..., :2, :].multiply(scale))

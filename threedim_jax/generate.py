@@ -97,7 +97,9 @@ class Generator:
         index,
         guidance_weight=guidance_weight,
         num_sample_steps=num_sample_steps,
-        encode_camera=get_camera_encoder(params, bank.views.shape[2:4]),
+        encode_camera=get_camera_encoder(
+          self.config.model, params, bank.views.shape[2:4]
+        ),
         **options,
       )
 

@@ -37,7 +37,7 @@ def make_sampler(config: ConfigDict, num_sample_steps: int):
     rngs,
     bank,
     cam,
-    encode_camera=get_camera_encoder(params, hw),
+    encode_camera=get_camera_encoder(config.model, params, hw),
     **options,
   )
 

@@ -26,14 +26,17 @@ def get_model(model_config: Any) -> XUNet:
 
 
 def get_camera_encoder(
-  params: PyTree, hw: tuple[int, int]
-) -> Callable[[Camera], RayCodes]:
+  model_config: Any, params: PyTree, hw: tuple[int, int]
+) -> Callable[[Camera], Camera | RayCodes]:
   """What the network would make of a camera, to be done ahead of it.
 
   Args:
+    model_config: the fields of `XUNet`.
     params: of the network.
     hw: height and width of the pictures.
   """
+  if dict(model_config).get("relative_cameras"):
+    return lambda cameras: cameras  # it takes both cameras to know the rays
   convs = params["ConditioningProcessor_0"]
   count = sum(name.startswith("Conv_") for name in convs)
   kernels = [convs[f"Conv_{i}"]["kernel"] for i in range(count)]

@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from threedim_jax.cameras import Camera
+from threedim_jax.cameras import Camera, relative_to_first
 from threedim_jax.models.conditioning import ConditioningProcessor, RayCodes
 from threedim_jax.models.layers import AttnBlock, Dtype, GroupNorm, ResnetBlock
 
@@ -81,6 +81,8 @@ class XUNet(nn.Module):
     use_ref_pose_emb: learned embedding of every frame, added to the rays.
     concat_frames: the Concat-UNet of the paper's ablation: both frames along
       the channels of one. It needs cross_attn_resolutions=().
+    relative_cameras: give the cameras relative to the conditioning one, so that
+      a picture needs no absolute pose. Takes cameras, no ray codes.
     remat: what the blocks compute again in the backward pass, a key of REMAT:
       "none", all but matrix products ("dots"), or all of it ("full").
     dtype: compute type of the blocks; parameters, norm statistics, the
@@ -98,6 +100,7 @@ class XUNet(nn.Module):
   use_pos_emb: bool = True
   use_ref_pose_emb: bool = True
   concat_frames: bool = False
+  relative_cameras: bool = False
   remat: str = "none"
   dtype: Dtype = jnp.float32
 
@@ -116,6 +119,8 @@ class XUNet(nn.Module):
     The cameras are those of both frames, [B, F, ...], or their ray codes.
     """
     num_resolutions = len(self.ch_mult)
+    if self.relative_cameras:
+      cameras = relative_to_first(cameras)
     logsnr_emb, pose_embs = ConditioningProcessor(
       self.emb_ch,
       num_resolutions,
