@@ -229,14 +229,15 @@ def test_cameras_are_moved_to_the_distance_of_training(finished):
 
 def test_sampling_with_another_setting_replaces_the_views(finished):
   """A complete folder of other facts is not taken for this run's."""
+  from threedim_jax import object_folder
   from threedim_jax.generate import Generator, Request
   from threedim_jax.view_source import open_views
 
   workdir, config, _ = finished
   views = open_views(config.data.data_dir, "shapes", "debug", "test")
   generator = Generator(config, workdir)
-  is_done = lambda: generator.is_done(
-    views, request, epath.Path(folder), config.sampler.seed
+  is_done = lambda: object_folder.is_done(
+    views, request, epath.Path(folder), generator.facts(config.sampler.seed)
   )
   folder = workdir / "evaluate" / min(views.object_ids)
   info = json.loads((folder / "input.json").read_text())

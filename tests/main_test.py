@@ -8,8 +8,12 @@ import sys
 
 from absl import flags
 from absl.testing import flagsaver
+import numpy as np
+from PIL import Image
 import pytest
 import tiny_dataset
+
+from threedim_jax.viewer import view_angles
 
 REPO = pathlib.Path(__file__).parents[1]
 CONFIG = REPO / "configs/srn_chairs.py"
@@ -92,6 +96,19 @@ def assert_one_paragraph(result, *fragments: str) -> None:
     (["--config.evaluate.num_views=-1"], ["evaluate.num_views=-1"]),
     (["--config.data.num_threads=-1"], ["data.num_threads=-1"]),
     (["--workdir=/dev/null"], ["/dev/null is a file"]),
+    (["--workdir=w", "--image=a.png"], ["--image is for --mode=sample"]),
+    (
+      ["--workdir=w", "--mode=sample", "--azimuth=9"],
+      ["--azimuth is for --image"],
+    ),
+    (
+      ["--workdir=w", "--mode=sample", "--image=a.png", "--elevation=95"],
+      ["--elevation=95"],
+    ),
+    (
+      ["--workdir=w", "--mode=sample", "--image=a.png", "--distance=far"],
+      ["--distance=far", "auto"],
+    ),
   ],
 )
 def test_wrong_flags(run_main, args, fragments):
@@ -177,6 +194,37 @@ def test_weights_that_ship_sample_without_training(
   assert sampled.info["pretrained"] == "shapes32"
   assert sampled.images_u8.shape == (2, 32, 32, 3)
   assert (workdir / "report.html").exists()
+
+
+def test_views_of_an_own_picture(run_main, tmp_path):
+  from threedim_jax import sample_io
+
+  picture = np.full((90, 60, 3), 255, np.uint8)
+  picture[20:60, 10:30] = (0, 90, 200)
+  file, workdir = tmp_path / "lamp.png", tmp_path / "w"
+  args = (
+    f"--workdir={workdir}",
+    "--mode=sample",
+    "--pretrained=shapes32",
+    f"--image={file}",
+    "--azimuth=40",
+    "--distance=auto",
+    "--config.sampler.num_sample_steps=2",
+    "--config.sample.num_views=2",
+  )
+  config = str(REPO / "configs/quickstart.py")
+  assert_one_paragraph(run_main(*args, config=config), "no picture", "lamp.png")
+  assert not workdir.exists(), "nothing is written for a wrong picture"
+  Image.fromarray(picture).save(file)
+  code, out, err = run_main(*args, config=config)
+  assert code == 0, err
+  sampled = sample_io.read_sample(workdir / "samples" / "lamp")
+  assert sampled.images_u8.shape == (2, 32, 32, 3)
+  assert sampled.truth_u8 is None
+  azimuth, _ = view_angles(sampled.world_from_cam)
+  np.testing.assert_allclose(azimuth, [160, -80], atol=1e-3)
+  assert (workdir / "samples" / "lamp" / "viewer.html").exists()
+  assert "lamp" in (workdir / "report.html").read_text()
 
 
 def test_training_takes_no_pretrained_flag(run_main, tmp_path, pictures_32):

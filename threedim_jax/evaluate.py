@@ -28,6 +28,7 @@ from threedim_jax.distances.pool import Pool
 from threedim_jax.distributed import wait_for_all
 from threedim_jax.from_config import open_split
 from threedim_jax.generate import Generator, my_share
+from threedim_jax.object_folder import is_done
 from threedim_jax.protocol import (
   SRN_V1,
   Request,
@@ -174,11 +175,11 @@ def generate(
     request.object_id
     for sample in range(config.num_samples)
     for request in requests
-    if not generator.is_done(
+    if not is_done(
       views,
       request,
       samples_dir(workdir, sample) / request.object_id,
-      seed + sample,
+      generator.facts(seed + sample),
     )
   ]
   if missing:

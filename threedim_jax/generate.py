@@ -19,17 +19,18 @@ import jax.numpy as jnp
 from ml_collections import ConfigDict
 import numpy as np
 
-from threedim_jax import metrics, progress, sample_io
+from threedim_jax import progress, sample_io
 from threedim_jax.cameras import Camera, scale_to_distance
 from threedim_jax.checkpoint import Checkpointer
-from threedim_jax.errors import EXIT_PREEMPTED, UserError
+from threedim_jax.errors import EXIT_PREEMPTED
 from threedim_jax.from_config import (
   make_denoiser,
   make_init_fn,
   sampler_options,
 )
 from threedim_jax.models import get_camera_encoder
-from threedim_jax.pixels import from_u8, to_u8
+from threedim_jax.object_folder import ObjectViews, is_done, write_object
+from threedim_jax.pixels import from_u8
 from threedim_jax.pretrained import load_pretrained
 from threedim_jax.protocol import Request
 from threedim_jax.sampler import make_bank, sample_next
@@ -40,7 +41,6 @@ from threedim_jax.sharding import (
   state_sharding,
 )
 from threedim_jax.stop_signal import StopSignal
-from threedim_jax.view_source import Views
 from threedim_jax.watchdog import Watchdog
 
 
@@ -133,7 +133,7 @@ class Generator:
 
   def run(
     self,
-    views: Views,
+    views: ObjectViews,
     requests: Sequence[Request],
     samples_dir: epath.PathLike,
     *,
@@ -146,7 +146,7 @@ class Generator:
     more than the batch it was at.
 
     Args:
-      views: the split that the requests speak of.
+      views: of the objects that the requests speak of.
       requests: all with the same numbers of given and of wanted views.
       samples_dir: one folder per object is made in it.
       batch_size: objects at a time.
@@ -159,7 +159,7 @@ class Generator:
     todo = [
       r
       for r, folder in zip(requests, folders, strict=True)
-      if not self.is_done(views, r, folder, seed)
+      if not is_done(views, r, folder, self.facts(seed))
     ]
     if not todo:
       return folders
@@ -190,12 +190,12 @@ class Generator:
         seconds = (time.monotonic() - start) / (num_targets * len(batch))
         for row, request in enumerate(batch):
           generated = np.asarray(bank.views[row, len(request.input_views) :])
-          facts = {**self._facts(seed), "seconds_per_view": seconds}
-          _write(views, request, generated, facts, samples_dir)
+          facts = {**self.facts(seed), "seconds_per_view": seconds}
+          write_object(views, request, generated, facts, samples_dir)
       _leave_if_asked(stop)
     return folders
 
-  def _inputs(self, views: Views, requests: Sequence[Request], seed: int):
+  def _inputs(self, views: ObjectViews, requests: Sequence[Request], seed: int):
     """Keys, bank and target cameras of a batch of objects."""
     stack = lambda choose: jax.tree.map(
       lambda *x: np.stack(x),
@@ -203,7 +203,7 @@ class Generator:
     )
     given = stack(lambda r: r.input_views)
     wanted = stack(lambda r: r.target_views)
-    capacity = given["image"].shape[1] + wanted["image"].shape[1]
+    capacity = given["K"].shape[1] + wanted["K"].shape[1]
     # An object's pictures depend on the seed and its id alone.
     rngs = jax.vmap(lambda i: jax.random.fold_in(jax.random.key(seed), i))(
       np.array([zlib.crc32(r.object_id.encode()) for r in requests], np.uint32)
@@ -217,7 +217,8 @@ class Generator:
     bank = make_bank(from_u8(jnp.asarray(given["image"])), given_cams, capacity)
     return rngs, bank, wanted_cams
 
-  def _facts(self, seed: int) -> dict:
+  def facts(self, seed: int) -> dict:
+    """What besides the data decides the pictures of an object."""
     sampler = self.config.sampler
     return {
       "seed": seed,
@@ -230,28 +231,6 @@ class Generator:
       "checkpoint_step": self.step,
     } | ({"pretrained": self.pretrained} if self.pretrained else {})
 
-  def is_done(
-    self, views: Views, request: Request, folder: epath.Path, seed: int
-  ) -> bool:
-    """Complete, and of this very request, checkpoint, sampler and data."""
-    if not sample_io.is_complete(folder):
-      return False
-    try:
-      sampled = sample_io.read_sample(folder)
-    except UserError as e:
-      logging.warning("%s is made again: %s", folder, e)
-      return False
-    return (
-      tuple(sampled.view) == request.target_views
-      and tuple(sampled.input_view) == request.input_views
-      and self._facts(seed).items() <= sampled.info.items()
-      and "psnr" in sampled.info  # written by this version
-      and np.array_equal(
-        sampled.truth_u8,
-        views.object(request.object_id, request.target_views)["image"],
-      )
-    )
-
 
 def my_share(requests: Sequence[Request]) -> Sequence[Request]:
   """Those that this process samples; every object is one process's."""
@@ -263,38 +242,6 @@ def _leave_if_asked(stop: StopSignal) -> None:
   if stop.poll():
     logging.warning("SIGTERM: run again to sample what is missing.")
     raise SystemExit(EXIT_PREEMPTED)
-
-
-def _write(
-  views: Views,
-  request: Request,
-  generated: np.ndarray,
-  facts: dict,
-  samples_dir: epath.PathLike,
-) -> None:
-  """One object's folder; `generated` in [-1, 1], before it is rounded."""
-  given = views.object(request.object_id, request.input_views)
-  truth = views.object(request.object_id, request.target_views)
-  # Only here are the floats at hand that the PNG files round.
-  psnr = metrics.psnr(
-    np.clip((generated + 1) / 2, 0, 1), np.float32(truth["image"] / 255)
-  )
-  sample_io.write_sample(
-    samples_dir,
-    sample_io.Sampled(
-      object_id=request.object_id,
-      images_u8=to_u8(generated),
-      world_from_cam=truth["world_from_cam"],
-      K=truth["K"],
-      view=np.array(request.target_views, np.int32),
-      input_images_u8=given["image"],
-      input_world_from_cam=given["world_from_cam"],
-      input_K=given["K"],
-      input_view=np.array(request.input_views, np.int32),
-      truth_u8=truth["image"],
-      info={**facts, "psnr": [round(float(x), 5) for x in psnr]},
-    ),
-  )
 
 
 def _camera(view: dict) -> Camera:

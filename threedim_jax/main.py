@@ -4,7 +4,9 @@
 
   python -m threedim_jax.main --config=configs/srn_chairs.py --workdir=W
       [--mode=train|sample|evaluate|check_data]
-      [--dry_run [--devices=32]]
+      [--pretrained=shapes32] [--dry_run [--devices=32]]
+      [--image=photo.png [--elevation=20] [--azimuth=0] [--distance=auto]
+       [--fov=52] [--path=orbit|spiral|FILE.json]]
       [--config.KEY=VALUE ...]
   python -m threedim_jax.main --mode=score|check_data
       --samples=DIR | --views=DIR [--size=64] [--workdir=OUT]
@@ -63,6 +65,19 @@ _NUM_STEPS = flags.DEFINE_integer(
 _PRETRAINED = flags.DEFINE_string(
   "pretrained", None, "sample, evaluate: weights that ship, as in shapes32."
 )
+_IMAGE = flags.DEFINE_string(
+  "image", None, "sample: a picture of your own, see `sample_image.Photo`."
+)
+# How an own picture was taken, and where to look from; None: not given.
+_PHOTO = {
+  "elevation": flags.DEFINE_float("elevation", None, "image: degrees, 20."),
+  "azimuth": flags.DEFINE_float("azimuth", None, "image: degrees, 0 = front."),
+  "fov": flags.DEFINE_float("fov", None, "image: field of view, degrees."),
+  "distance": flags.DEFINE_string("distance", None, "image: auto or a number."),
+  "path": flags.DEFINE_string(
+    "path", None, "image: views to make, orbit, spiral or a JSON file."
+  ),
+}
 _INCEPTION_WEIGHTS = flags.DEFINE_string(
   "inception_weights", None, "score, evaluate: pytorch-fid's file, for FID."
 )
@@ -92,6 +107,7 @@ def run(config, workdir: epath.Path, mode: str) -> None:
       "--pretrained is for --mode=sample and evaluate; training starts from"
       f" such weights with --config.train.init_from={_PRETRAINED.value}"
     )
+  check_photo_flags(mode)
   trained = (workdir / "checkpoints").exists() or _PRETRAINED.value
   if mode != "train" and not trained:
     raise UserError(
@@ -132,6 +148,10 @@ def dispatch(config, workdir: epath.Path, mode: str) -> None:
     from threedim_jax.train import train_and_evaluate
 
     train_and_evaluate(config, workdir)
+  elif _IMAGE.value:
+    from threedim_jax.sample_image import sample_image
+
+    sample_image(config, workdir, photo(), _PRETRAINED.value)
   elif mode == "sample":
     from threedim_jax.sample import sample
 
@@ -145,6 +165,33 @@ def dispatch(config, workdir: epath.Path, mode: str) -> None:
       inception_weights=_INCEPTION_WEIGHTS.value,
       pretrained=_PRETRAINED.value,
     )
+
+
+def check_photo_flags(mode: str) -> None:
+  """Refuses what nothing would read, and angles that cannot be."""
+  given = [name for name, flag in _PHOTO.items() if flag.value is not None]
+  if _IMAGE.value and mode != "sample":
+    raise UserError(f"--image is for --mode=sample, not for {mode}")
+  if given and not _IMAGE.value:
+    raise UserError(f"--{given[0]} is for --image=FILE, which is missing")
+  if _IMAGE.value:
+    photo()
+
+
+def photo():
+  """The `Photo` of the flags."""
+  from threedim_jax.sample_image import Photo
+
+  given = {k: f.value for k, f in _PHOTO.items() if f.value is not None}
+  distance = given.pop("distance", "auto")
+  if distance != "auto":
+    try:
+      given["distance"] = float(distance)
+    except ValueError as e:
+      raise UserError(
+        f"--distance={distance} is neither auto nor a number"
+      ) from e
+  return Photo(file=_IMAGE.value, **given)
 
 
 def score() -> None:
