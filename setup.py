@@ -35,6 +35,7 @@ setuptools.setup(
     "orbax-checkpoint>=0.11.30,<0.13",
     "pillow>=11,<14",
     "rich>=14.1,<16",
+    "scikit-image>=0.25,<0.27",
     "scipy>=1.14,<2",
     "tensorboard>=2.19,<3",
     "tensorflow-datasets>=4.9.9,<5",
@@ -55,7 +56,6 @@ setuptools.setup(
       "pytest-xdist>=3.6,<4",
       "pyyaml>=6,<7",
       "ruff>=0.17,<0.18",
-      "scikit-image>=0.25,<0.27",
     ],
   },
 )

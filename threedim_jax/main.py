@@ -4,12 +4,13 @@
 
   python -m threedim_jax.main --config=configs/srn_chairs.py --workdir=W
       [--mode=train|sample|evaluate|check_data]
-      [--pretrained=shapes32] [--dry_run [--devices=32]]
-      [--image=photo.png [--elevation=20] [--azimuth=0] [--distance=auto]
-       [--fov=52] [--path=orbit|spiral|FILE.json]]
+      [--dry_run [--devices=32]]
+      [--pretrained=shapes32] [--image=photo.png, see `photo_flags`]
       [--config.KEY=VALUE ...]
   python -m threedim_jax.main --mode=score|check_data
       --samples=DIR | --views=DIR [--size=64] [--workdir=OUT]
+  python -m threedim_jax.main --mode=mesh --samples=W/samples/OBJECT
+      [--workdir=OUT]
 
 Exit codes: 0 done, 2 bad input, 75 stopped by SIGTERM after saving (when
 training, sampling or evaluating), 124 no progress (see `watchdog`).
@@ -23,7 +24,7 @@ from absl import flags
 from etils import epath
 import jax
 
-from threedim_jax import config_check, progress
+from threedim_jax import config_check, photo_flags, progress
 from threedim_jax.checkpoint_files import is_full_disk
 from threedim_jax.config_values import check_values
 from threedim_jax.distributed import maybe_initialize, wait_for_all
@@ -32,7 +33,11 @@ from threedim_jax.report import write_report
 from threedim_jax.timings import add_timings
 
 RUN_MODES = ("train", "sample", "evaluate")  # of a configuration, in a workdir
-FOLDER_MODES = ("score", "check_data")  # of pictures, whatever made them
+FOLDER_MODES = (
+  "score",
+  "mesh",
+  "check_data",
+)  # of pictures, whatever made them
 
 _CONFIG = config_check.define_config_flag()
 _WORKDIR = flags.DEFINE_string(
@@ -48,7 +53,7 @@ _DEVICES = flags.DEFINE_integer(
   "devices", None, "dry_run: a mesh of so many, here or not.", lower_bound=1
 )
 _SAMPLES = flags.DEFINE_string(
-  "samples", None, "score: folder of samples, as in W/samples."
+  "samples", None, "score, mesh: folder of samples, W/samples or one in it."
 )
 _VIEWS = flags.DEFINE_string(
   "views", None, "score, check_data: folder of posed pictures of one object."
@@ -65,19 +70,6 @@ _NUM_STEPS = flags.DEFINE_integer(
 _PRETRAINED = flags.DEFINE_string(
   "pretrained", None, "sample, evaluate: weights that ship, as in shapes32."
 )
-_IMAGE = flags.DEFINE_string(
-  "image", None, "sample: a picture of your own, see `sample_image.Photo`."
-)
-# How an own picture was taken, and where to look from; None: not given.
-_PHOTO = {
-  "elevation": flags.DEFINE_float("elevation", None, "image: degrees, 20."),
-  "azimuth": flags.DEFINE_float("azimuth", None, "image: degrees, 0 = front."),
-  "fov": flags.DEFINE_float("fov", None, "image: field of view, degrees."),
-  "distance": flags.DEFINE_string("distance", None, "image: auto or a number."),
-  "path": flags.DEFINE_string(
-    "path", None, "image: views to make, orbit, spiral or a JSON file."
-  ),
-}
 _INCEPTION_WEIGHTS = flags.DEFINE_string(
   "inception_weights", None, "score, evaluate: pytorch-fid's file, for FID."
 )
@@ -107,7 +99,7 @@ def run(config, workdir: epath.Path, mode: str) -> None:
       "--pretrained is for --mode=sample and evaluate; training starts from"
       f" such weights with --config.train.init_from={_PRETRAINED.value}"
     )
-  check_photo_flags(mode)
+  photo_flags.check(mode)
   trained = (workdir / "checkpoints").exists() or _PRETRAINED.value
   if mode != "train" and not trained:
     raise UserError(
@@ -148,10 +140,10 @@ def dispatch(config, workdir: epath.Path, mode: str) -> None:
     from threedim_jax.train import train_and_evaluate
 
     train_and_evaluate(config, workdir)
-  elif _IMAGE.value:
+  elif photo_flags.given():
     from threedim_jax.sample_image import sample_image
 
-    sample_image(config, workdir, photo(), _PRETRAINED.value)
+    sample_image(config, workdir, photo_flags.photo(), _PRETRAINED.value)
   elif mode == "sample":
     from threedim_jax.sample import sample
 
@@ -165,33 +157,6 @@ def dispatch(config, workdir: epath.Path, mode: str) -> None:
       inception_weights=_INCEPTION_WEIGHTS.value,
       pretrained=_PRETRAINED.value,
     )
-
-
-def check_photo_flags(mode: str) -> None:
-  """Refuses what nothing would read, and angles that cannot be."""
-  given = [name for name, flag in _PHOTO.items() if flag.value is not None]
-  if _IMAGE.value and mode != "sample":
-    raise UserError(f"--image is for --mode=sample, not for {mode}")
-  if given and not _IMAGE.value:
-    raise UserError(f"--{given[0]} is for --image=FILE, which is missing")
-  if _IMAGE.value:
-    photo()
-
-
-def photo():
-  """The `Photo` of the flags."""
-  from threedim_jax.sample_image import Photo
-
-  given = {k: f.value for k, f in _PHOTO.items() if f.value is not None}
-  distance = given.pop("distance", "auto")
-  if distance != "auto":
-    try:
-      given["distance"] = float(distance)
-    except ValueError as e:
-      raise UserError(
-        f"--distance={distance} is neither auto nor a number"
-      ) from e
-  return Photo(file=_IMAGE.value, **given)
 
 
 def score() -> None:
@@ -222,6 +187,19 @@ def score() -> None:
     inception_weights=_INCEPTION_WEIGHTS.value,
   )
   print(f"report: {page}")
+
+
+def mesh() -> None:
+  """`--mode=mesh`; beside the pictures unless --workdir says otherwise."""
+  from threedim_jax.mesh import write_mesh
+
+  if not _SAMPLES.value:
+    raise UserError(
+      "--mode=mesh needs --samples=DIR, the folder of one object's samples,"
+      " such as W/samples/chair_7"
+    )
+  for path in write_mesh(_SAMPLES.value, _WORKDIR.value):
+    print(path)
 
 
 def check_data() -> None:
@@ -279,7 +257,7 @@ def main(argv: list[str]) -> None:
       join_the_others()
       run(config, workdir, mode)
     else:
-      {"score": score, "check_data": check_data}[mode]()
+      {"score": score, "mesh": mesh, "check_data": check_data}[mode]()
 
 
 if __name__ == "__main__":

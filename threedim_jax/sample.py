@@ -13,6 +13,7 @@ import numpy as np
 from threedim_jax import progress, sample_io, viz
 from threedim_jax.distributed import wait_for_all
 from threedim_jax.errors import UserError
+from threedim_jax.exports import write_transforms
 from threedim_jax.from_config import open_split
 from threedim_jax.generate import Generator, my_share
 from threedim_jax.protocol import Request, by_shape, input_view_of, spread
@@ -103,7 +104,8 @@ def show_together(workdir: epath.Path, folders: list[epath.Path]) -> None:
 
 
 def show(folder: epath.Path) -> None:
-  """Grid, GIF, MP4 and viewer of a complete folder of samples, in it."""
+  """Grid, GIF, MP4, viewer, transforms.json of a complete folder, in it."""
   sampled = sample_io.read_sample(folder)
   viz.write_sample_pictures(folder, sampled)
   write_viewer(folder)
+  write_transforms(folder)

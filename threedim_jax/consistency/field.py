@@ -143,6 +143,11 @@ def density(raw: Float[Array, "*b"]) -> Float[Array, "*b"]:
   return 25 * jax.nn.softplus(2 * raw - 5)
 
 
+def raw_density(dens: float) -> float:
+  """The first number of a node for a density: the inverse of `density`."""
+  return float((np.log(np.expm1(dens / 25)) + 5) / 2)
+
+
 def activate(
   values: Float[Array, "*b 4"],
 ) -> tuple[Float[Array, "*b"], Float[Array, "*b 3"]]:
