@@ -145,7 +145,10 @@ def test_a_box_from_its_views(box_folder, tmp_path):
   # A node is 0.055; uniform faces leave the fit some freedom.
   half, vertices = np.array([0.3, 0.2, 0.4]), np.abs(box.vertices)
   on_face = (vertices > 0.8 * half).sum(1) == 1
-  sides = [np.median(v[v > 0.8 * h]) for v, h in zip(vertices[on_face].T, half)]
+  sides = [
+    np.median(v[v > 0.8 * h])
+    for v, h in zip(vertices[on_face].T, half, strict=True)
+  ]
   np.testing.assert_allclose(sides, half, atol=0.05)
   assert box.volume == pytest.approx(0.192, rel=0.12)
   assert np.all(np.abs(box.centroid) < 0.03)
