@@ -81,3 +81,34 @@ def test_another_network_is_refused():
   shapes = jax.eval_shape(init, jax.random.key(0))
   with pytest.raises(UserError, match="another architecture"):
     load_pretrained("shapes32", shapes)
+
+
+def test_a_pretrained_run_does_not_claim_this_run_s_training():
+  """Only the network is known to be that of the weights."""
+  import pathlib
+
+  from configs import quickstart
+  from threedim_jax.generate import Generator
+
+  config = quickstart.get_config()
+  config.optim.learning_rate = 1.0
+  generator = Generator(config, pathlib.Path("none"), "shapes32")
+  assert set(generator.trained_config) == {"model", "diffusion"}
+  model = generator.trained_config["model"]
+  assert model["ch"] == config.model.ch
+
+
+@pytest.mark.parametrize(
+  "key, value", [("prediction", "eps"), ("relative_cameras", True)]
+)
+def test_a_network_is_not_taken_for_another(key, value):
+  from configs import quickstart
+  from threedim_jax.errors import UserError
+  from threedim_jax.pretrained import check_meaning
+
+  config = quickstart.get_config()
+  check_meaning("shapes32", config)
+  group = config.diffusion if key == "prediction" else config.model
+  group[key] = value
+  with pytest.raises(UserError, match=f"add --config.*{key}="):
+    check_meaning("shapes32", config)

@@ -31,7 +31,11 @@ from threedim_jax.from_config import (
 from threedim_jax.models import get_camera_encoder
 from threedim_jax.object_folder import ObjectViews, is_done, write_object
 from threedim_jax.pixels import from_u8
-from threedim_jax.pretrained import load_pretrained
+from threedim_jax.pretrained import (
+  check_meaning,
+  describe,
+  load_pretrained,
+)
 from threedim_jax.protocol import Request
 from threedim_jax.sampler import make_bank, sample_next
 from threedim_jax.sharding import (
@@ -67,9 +71,17 @@ class Generator:
       self._params_sh,
     )
     if pretrained:
+      check_meaning(pretrained, config)
       params = load_pretrained(pretrained, shapes)
       self.params = jax.device_put(params, self._params_sh)
-      self.step, self.trained_config = 0, config.to_dict()
+      network = describe(pretrained)
+      self.step, self.trained_config = (
+        0,
+        {
+          "model": network["model"],
+          "diffusion": {"prediction": network["prediction"]},
+        },
+      )
       return
     with (
       progress.waiting("restore the checkpoint"),

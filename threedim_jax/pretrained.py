@@ -17,6 +17,7 @@ from etils import epath
 from flax import serialization
 import jax
 from jaxtyping import PyTree
+from ml_collections import ConfigDict
 import numpy as np
 
 from threedim_jax.array_specs import array_specs, check_same_arrays
@@ -41,10 +42,39 @@ def load_denoiser(name: str) -> tuple[DenoiseFn, int]:
     UserError: unknown name or damaged file.
   """
   params = _read(name)
-  network = json.loads((WEIGHTS_DIR / f"{name}.json").read_text())
+  network = describe(name)
   model = get_model(network["model"])
   apply_fn = lambda *args: model.apply({"params": params}, *args, train=False)
   return make_denoise_fn(apply_fn, network["prediction"]), network["resolution"]
+
+
+def describe(name: str) -> dict:
+  """The network behind the weights: "model", "prediction", "resolution"."""
+  return json.loads((WEIGHTS_DIR / f"{name}.json").read_text())
+
+
+def check_meaning(name: str, config: ConfigDict) -> None:
+  """Refuses a configuration that would take the network for another one.
+
+  What arrays show, `load_pretrained` compares; this is what they do not show.
+  """
+  network = describe(name)
+  differ = {
+    "diffusion.prediction": (
+      config.diffusion.prediction,
+      network["prediction"],
+    ),
+    "model.relative_cameras": (
+      config.model.relative_cameras,
+      network["model"].get("relative_cameras", False),
+    ),
+  }
+  for key, (here, there) in differ.items():
+    if here != there:
+      raise UserError(
+        f"the weights {name} were trained with {key}={there}, the configuration"
+        f" has {here}: add --config.{key}={there}"
+      )
 
 
 def load_pretrained(name: str, target: PyTree) -> PyTree:
