@@ -8,6 +8,7 @@ import shlex
 import sys
 
 import numpy as np
+from PIL import Image
 import pytest
 
 REPO = pathlib.Path(__file__).parents[1]
@@ -51,7 +52,7 @@ def test_every_command_names_what_exists(command):
       capture_output=True, text=True, check=True, env={"PYTHONPATH": str(REPO)},
     ).stdout  # fmt: skip
     flags = [w.partition("=")[0] for w in words if w.startswith("--")]
-    assert words[2] in ("shapes", "srn")
+    assert words[2] in ("shapes", "srn", "meshes")
     assert all(flag in text for flag in flags)
   elif command.startswith("python tests/"):
     assert (REPO / words[1]).is_file()
@@ -61,7 +62,8 @@ def test_every_command_names_what_exists(command):
   elif words[0] in ("tensorboard", "source", "export"):
     pass
   else:
-    assert command.startswith((MAIN, "python -m threedim_jax.report "))
+    modules = ("threedim_jax.report ", "threedim_jax.demo")
+    assert command.startswith((MAIN, *(f"python -m {m}" for m in modules)))
 
 
 def in_debug_form(command: str, tmp_path: pathlib.Path) -> str:
@@ -71,10 +73,18 @@ def in_debug_form(command: str, tmp_path: pathlib.Path) -> str:
   command = command.replace("runs/quickstart", "W")
   command = re.sub(r"(configs/\w+)\.py", r"\1.py:debug", command)
   # Weights that ship are of a larger network; main_test.py samples with them.
-  command = command.replace("--pretrained=shapes32 --config.data.config=32", "")
+  command = command.replace("--pretrained=shapes32", "")
+  command = command.replace("--config.data.config=32", "")
+  command = command.replace(
+    "--image=photo.jpg", f"--image={tmp_path}/photo.png"
+  )
   name = (re.findall(r"configs/(\w+)", command) or [""])[0]
   command = command.replace("--workdir=W", f"--workdir={tmp_path / name}")
   command = command.replace("--workdir=OUT", f"--workdir={tmp_path / 'out'}")
+  if "--mode=mesh" in command:
+    command = re.sub(
+      "--samples=[^ ]*", f"--samples={tmp_path}/scored/samples/spheres", command
+    )
   if "--mode=score" in command:
     command = re.sub(
       "--(samples|views)=[^ ]*", rf"--\1={tmp_path}/scored/\1", command
@@ -129,8 +139,12 @@ def test_readme_commands_run_in_debug_form(data_dir, tmp_path, monkeypatch):
     monkeypatch.setattr(module, "open_networks", lambda weights: ())
   monkeypatch.setenv("TFDS_DATA_DIR", str(data_dir))
   write_what_is_scored(tmp_path / "scored")
+  picture = np.full((40, 40, 3), 255, np.uint8)
+  picture[10:30, 10:20] = 60
+  Image.fromarray(picture).save(tmp_path / "photo.png")
   ran = 0
-  for command in COMMANDS:
+  # In place of weights that ship those that the others train.
+  for command in sorted(COMMANDS, key=lambda c: "--pretrained" in c):
     if command.startswith("python datasets/build.py shapes"):
       build_debug_data(data_dir)  # there already: says so and does nothing
     if not command.startswith(MAIN):
@@ -146,6 +160,8 @@ def test_readme_commands_run_in_debug_form(data_dir, tmp_path, monkeypatch):
   assert ran >= 5
   assert (tmp_path / "shapes" / "evaluation.json").exists()
   assert (tmp_path / "shapes" / "orbits.mp4").exists()
+  assert (tmp_path / "shapes" / "samples" / "photo" / "viewer.html").exists()
+  assert (tmp_path / "scored" / "samples" / "spheres" / "mesh.glb").exists()
   for kind in ("samples", "views"):
     page = tmp_path / "scored" / f"{kind}_consistency" / "consistency.html"
     assert page.exists()

@@ -93,11 +93,13 @@ def sample(
 
 
 def show_together(workdir: epath.Path, folders: list[epath.Path]) -> None:
-  """A few objects side by side, turning, as GIF, MP4 and a grid."""
+  """A few objects, each the given view and beside it the others in turn."""
   samples = [sample_io.read_sample(folder) for folder in folders]
   length = min(len(s.images_u8) for s in samples)
-  side_by_side = np.concatenate([s.images_u8[:length] for s in samples], axis=2)
-  viz.write_gif(workdir / "orbits.gif", side_by_side, fps=SHOW_FPS)
+  given = lambda s: np.repeat(s.input_images_u8[:1], length, axis=0)
+  pairs = [(given(s), s.images_u8[:length]) for s in samples]
+  side_by_side = np.concatenate([x for pair in pairs for x in pair], axis=2)
+  viz.write_gif(workdir / "orbits.gif", side_by_side, fps=SHOW_FPS, min_side=96)
   viz.write_mp4(workdir / "orbits.mp4", side_by_side, fps=SHOW_FPS)
   grid = [[s.input_images_u8[0], *s.images_u8[:length]] for s in samples]
   viz.write_png(workdir / "views.png", viz.image_grid(grid, min_side=96))
