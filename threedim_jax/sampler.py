@@ -139,6 +139,25 @@ def _in_interval(logsnr, interval: tuple[float, float]) -> Array | bool:
   return (low <= logsnr) & (logsnr <= high)
 
 
+def _split(rngs: Key[Array, " B"]) -> Key[Array, "3 B"]:
+  """Keys of a view's first noise, of its draws from the bank, of its steps."""
+  return jax.vmap(lambda rng: jax.random.split(rng, 3), out_axes=1)(rngs)
+
+
+def cond_indices(
+  rngs: Key[Array, " B"],
+  num_valid: int,
+  num_sample_steps: int,
+  conditioning: str = "stochastic",
+) -> Int[Array, "T B"]:
+  """The bank slots that `sample_view` looks at with these keys, by step."""
+  _, rngs_index, _ = _split(rngs)
+  draw = lambda i: draw_cond_index(
+    index_keys(rngs_index, i), jnp.int32(num_valid), conditioning
+  )
+  return jax.vmap(draw)(jnp.arange(num_sample_steps))
+
+
 def sample_view(
   denoise_fn: DenoiseFn,
   rngs: Key[Array, " B"],
@@ -173,8 +192,7 @@ def sample_view(
     Images in [-1, 1].
   """
   B, _, *image_shape = bank.views.shape
-  split = jax.vmap(lambda rng: jax.random.split(rng, 3), out_axes=1)(rngs)
-  rngs_init, rngs_index, rngs_steps = split
+  rngs_init, rngs_index, rngs_steps = _split(rngs)
   take_step, rows = SOLVERS[solver], jnp.arange(B)
   target = encode_camera(target_cam)
 

@@ -1,0 +1,36 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Serves the demo to this machine alone, unless told otherwise."""
+
+import argparse
+import os
+
+from threedim_jax.errors import UserError, exit_with_message
+
+
+def main() -> None:
+  parser = argparse.ArgumentParser(prog="python -m threedim_jax.demo")
+  parser.add_argument(
+    "--host", default="127.0.0.1", help="0.0.0.0 shows it to the network"
+  )
+  parser.add_argument("--port", type=int, default=7860)
+  args = parser.parse_args()
+  os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+  os.environ.setdefault("HF_HUB_OFFLINE", "1")
+  with exit_with_message():
+    try:
+      import gradio  # noqa: F401
+    except ImportError as e:
+      raise UserError(
+        "the demo needs gradio: pip install -e .[demo], or pip install"
+        " 'gradio>=5.50,<7'"
+      ) from e
+    from threedim_jax.demo.page import serve
+    from threedim_jax.main import use_compilation_cache
+
+    use_compilation_cache()
+    serve(args.host, args.port)
+
+
+if __name__ == "__main__":
+  main()

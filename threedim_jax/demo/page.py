@@ -1,0 +1,259 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""The page of the demo, for Gradio 5 and 6.
+
+Handlers are generators: a view is shown when it is done, and Stop, which ends
+the generator, leaves what is there. All that belongs to a visitor is in their
+own `gr.State`.
+"""
+
+from collections.abc import Iterator
+import functools
+import inspect
+import json
+import time
+
+from etils import epath
+import gradio as gr
+import numpy as np
+
+from threedim_jax.demo import outputs
+from threedim_jax.demo.engine import MAX_VIEWS, Engine, Settings, looked_at
+from threedim_jax.demo.outputs import Made
+from threedim_jax.errors import UserError
+from threedim_jax.own_image import open_photo, prepare
+from threedim_jax.sample_image import PATHS, Photo
+from threedim_jax.sampler import CONDITIONINGS
+from threedim_jax.solvers import SOLVERS
+
+WEIGHTS = "shapes32"
+MAX_UPLOAD = "10mb"
+EXAMPLES = epath.resource_path("threedim_jax") / "demo" / "examples"
+INTRO = """# 3DiM: views of an object from one picture
+Upload a picture on a plain or transparent background, or take an example, say
+where it was taken from, and press *Generate*. The weights are small: procedural
+chairs (distance 2.0) and cars (1.3) at 32x32 pixels. Other objects will turn
+into one of these."""
+FIT = "A mesh is a fit on generated views, as good as they agree."
+
+
+def told(handler):
+  """Turns a UserError into a message on the page."""
+
+  @functools.wraps(handler)
+  def wrapped(*args):
+    try:
+      result = handler(*args)
+      if inspect.isgenerator(result):
+        yield from result
+      else:
+        yield result
+    except UserError as e:
+      raise gr.Error(str(e), print_exception=False) from e
+
+  return wrapped
+
+
+def read(engine: Engine, file, azimuth, elevation, distance, path, num_views):
+  """(given view, poses, K) of what the visitor set."""
+  if not file:
+    raise UserError("Upload a picture first, or take an example below.")
+  photo = Photo(
+    file=file,
+    azimuth=float(azimuth),
+    elevation=float(elevation),
+    distance=float(distance),
+    path=path if path in PATHS else "orbit",
+  )
+  given_u8 = prepare(open_photo(file), engine.resolution)
+  count = int(np.clip(num_views, 1, MAX_VIEWS))
+  poses = np.concatenate([photo.pose()[None], photo.targets(count)])
+  return given_u8, poses, photo.K(engine.resolution)
+
+
+def settings_of(seed, steps, weight, solver, conditioning) -> Settings:
+  return Settings(int(seed), int(steps), float(weight), solver, conditioning)
+
+
+def gallery(made: Made) -> list[tuple]:
+  given = (outputs.thumbnail(made.given_u8), "given")
+  return [given] + [
+    (outputs.thumbnail(view_u8), str(i + 1))
+    for i, view_u8 in enumerate(made.views_u8)
+  ]
+
+
+def sampling(engine: Engine, scene, settings: Settings) -> Iterator[Made]:
+  """What there is before the first view and after each."""
+  given_u8, poses, K = scene
+  facts = {
+    "pretrained": WEIGHTS,
+    "seed": settings.seed,
+    "num_sample_steps": settings.num_sample_steps,
+    "guidance_weight": settings.guidance_weight,
+    "solver": settings.solver,
+    "conditioning": settings.conditioning,
+  }
+  views = ()
+  yield Made(given_u8, poses, K, views, facts)
+  for view_u8 in engine.views(given_u8, poses, K, settings):
+    views = (*views, view_u8)
+    yield Made(given_u8, poses, K, views, facts)
+
+
+def make_page(engine: Engine) -> gr.Blocks:
+  """The page; `serve` shows it."""
+  look = {}
+  theme = gr.themes.Base(font=["sans-serif"], font_mono=["monospace"])
+  if "theme" in inspect.signature(gr.Blocks.__init__).parameters:
+    look["theme"] = theme  # Gradio 6 takes it in launch()
+
+  @told
+  def preview(*scene):
+    given_u8, poses, _ = read(engine, *scene)
+    return outputs.thumbnail(given_u8), outputs.camera_map(poses, 0)
+
+  @told
+  def generate(*values):
+    scene, settings = read(engine, *values[:6]), settings_of(*values[6:])
+    total, start = len(scene[1]) - 1, time.monotonic()
+    for made in sampling(engine, scene, settings):
+      done = len(made.views_u8)
+      status = f"{done} of {total} views; the first one compiles"
+      if done == 1:
+        start = time.monotonic()
+      elif done:
+        each = (time.monotonic() - start) / (done - 1)
+        status = (
+          f"{done} of {total} views, {each:.1f} s a view,"
+          f" {each * (total - done):.0f} s left"
+        )
+      picture = outputs.thumbnail(made.given_u8)
+      where = outputs.camera_map(made.poses, done)
+      yield picture, where, gallery(made), status, made
+
+  @told
+  def finish(made):
+    if made is None or not made.views_u8:
+      raise UserError("There are no views yet: press Generate.")
+    facts = made.facts
+    looked = looked_at(
+      Settings(
+        facts["seed"],
+        facts["num_sample_steps"],
+        facts["guidance_weight"],
+        facts["solver"],
+        facts["conditioning"],
+      ),
+      len(made.views_u8),
+    )
+    frame, files = outputs.write_files(made)
+    status = f"{len(made.views_u8)} views are done"
+    return frame, files, outputs.inspector(looked), status
+
+  @told
+  def mesh(made):
+    if made is None or len(made.views_u8) < 3:
+      raise UserError("A mesh needs three views at least: press Generate.")
+    glb, ply = outputs.write_mesh_files(made)
+    return glb, [glb, ply]
+
+  @told
+  def compare(*values):
+    scene, rest = read(engine, *values[:6]), values[6:-1]
+    shown = {"stochastic": [], "first": []}
+    for conditioning in shown:
+      for made in sampling(engine, scene, settings_of(*rest, conditioning)):
+        shown[conditioning] = gallery(made)
+        yield shown["stochastic"], shown["first"]
+
+  with gr.Blocks(title="3DiM", analytics_enabled=False, **look) as page:
+    gr.Markdown(INTRO)
+    made = gr.State(None)
+    with gr.Row():
+      with gr.Column(scale=1):
+        file = gr.Image(type="filepath", label="picture", elem_id="picture")
+        azimuth = gr.Slider(-180, 180, 40, step=1, label="azimuth (0 = front)")
+        elevation = gr.Slider(-20, 80, 25, step=1, label="elevation")
+        distance = gr.Slider(0.8, 3, 2, step=0.1, label="distance")
+        gr.Examples(
+          read_examples(),
+          [file, azimuth, elevation, distance],
+          label="examples",
+        )
+        with gr.Row():
+          seen = gr.Image(label="as the model sees it", interactive=False)
+          where = gr.HTML(outputs.camera_map(np.zeros((0, 4, 4)), 0))
+        path = gr.Radio(list(PATHS), value="orbit", label="views along")
+        num_views = gr.Slider(
+          1, MAX_VIEWS, 12, step=1, label="views", elem_id="num-views"
+        )
+        with gr.Accordion("sampler", open=False):
+          seed = gr.Number(0, precision=0, label="seed")
+          steps = gr.Slider(2, 256, 32, step=1, label="steps")
+          weight = gr.Slider(0, 5, 0.5, step=0.1, label="guidance")
+          solver = gr.Dropdown(list(SOLVERS), value="ancestral", label="solver")
+          conditioning = gr.Dropdown(
+            list(CONDITIONINGS), value="stochastic", label="conditioning"
+          )
+        with gr.Row():
+          go = gr.Button("Generate", variant="primary", elem_id="generate")
+          stop = gr.Button("Stop", elem_id="stop")
+      with gr.Column(scale=2):
+        status = gr.Markdown("", elem_id="status")
+        with gr.Tab("views"):
+          views = gr.Gallery(label="views", columns=6, elem_id="views")
+          viewer = gr.HTML("")
+          files = gr.File(label="downloads", file_count="multiple")
+        with gr.Tab("what each step looked at"):
+          table = gr.HTML("")
+        with gr.Tab("mesh"):
+          gr.Markdown(FIT)
+          fit = gr.Button("Fit a mesh")
+          model = gr.Model3D(label="mesh")
+          mesh_files = gr.File(label="GLB, PLY", file_count="multiple")
+        with gr.Tab("stochastic against naive"):
+          both = gr.Button("Sample both with the same seed")
+          stochastic = gr.Gallery(label="stochastic conditioning", columns=6)
+          naive = gr.Gallery(label="first view only", columns=6)
+
+    scene = [file, azimuth, elevation, distance, path, num_views]
+    sampler = [seed, steps, weight, solver, conditioning]
+    made_of = {"fn": finish, "inputs": made}
+    shown = [viewer, files, table, status]
+    for control in scene:
+      control.change(preview, scene, [seen, where], show_progress="hidden")
+    run = go.click(
+      generate, scene + sampler, [seen, where, views, status, made]
+    )
+    run.success(**made_of, outputs=shown)
+    stop.click(**made_of, outputs=shown, cancels=[run])
+    fit.click(mesh, made, [model, mesh_files])
+    both.click(compare, scene + sampler, [stochastic, naive])
+  page.theme_for_launch = {} if look else {"theme": theme}
+  return page
+
+
+def read_examples() -> list[list]:
+  """[picture, azimuth, elevation, distance] of every bundled example."""
+  entries = json.loads((EXAMPLES / "examples.json").read_text())
+  return [
+    [str(EXAMPLES / e["file"]), e["azimuth"], e["elevation"], e["distance"]]
+    for e in entries
+  ]
+
+
+def serve(host: str, port: int, **launch_options) -> gr.Blocks:
+  """Shows the page; blocks unless told `prevent_thread_lock`."""
+  page = make_page(Engine.pretrained(WEIGHTS))
+  page.queue(default_concurrency_limit=2)
+  page.launch(
+    server_name=host,
+    server_port=port,
+    share=False,
+    max_file_size=MAX_UPLOAD,
+    allowed_paths=[str(EXAMPLES)],
+    **page.theme_for_launch,
+    **launch_options,
+  )
+  return page
