@@ -4,6 +4,7 @@
 
   python datasets/build.py shapes --config 64
   python datasets/build.py srn --config cars --manual_dir ~/Downloads
+  python datasets/build.py meshes --config 64 --from ~/my_models
 
 Run again it finds the data set complete and does nothing; after a crash or
 Ctrl-C it starts afresh. See datasets/README.md for the configs.
@@ -25,19 +26,25 @@ from threedim_jax.errors import UserError, exit_with_message
 
 # Spawned workers import this file too: what is slow to import (TFDS) is
 # imported in functions.
-NAMES = ("shapes", "srn")
+NAMES = ("shapes", "srn", "meshes")
 COUNTS = tuple(field.name for field in dataclasses.fields(Counts))
+# Flags that are for one data set alone.
+FLAGS = {
+  "shapes": COUNTS,
+  "srn": ("manual_dir",),
+  "meshes": ("from", "name", "up", "radius", "cameras"),
+}
 
 
 def main(argv: list[str] | None = None) -> pathlib.Path:
   """Builds, perhaps exports, prints a summary; returns the folder."""
   start = time.monotonic()
   args = _parser().parse_args(argv)
-  Builder, kwargs = _builder_and_arguments(args)
+  Builder, config_name, kwargs = _builder_and_arguments(args)
   from prepare import prepare
 
   version = str(Builder.VERSION)
-  folder = args.data_dir / args.name / kwargs["config"] / version
+  folder = args.data_dir / args.data_set / config_name / version
   if prepare(folder, lambda: Builder(**kwargs), args.overwrite):
     print(_summary(folder, time.monotonic() - start))
   else:
@@ -56,48 +63,68 @@ def _parser() -> argparse.ArgumentParser:
     description=__doc__, formatter_class=argparse.RawTextHelpFormatter
   )
   add = parser.add_argument
-  add("name", help=" or ".join(NAMES))
+  add("data_set", help=", ".join(NAMES))
   add("--config", help="default: the first; a wrong one lists them all")
-  add("--data_dir", type=_folder, default=from_env, help="of all data sets")
-  add("--manual_dir", type=_folder, help="where srn_cars.zip lies (srn)")
+  add("--data_dir", type=_path, default=from_env, help="of all data sets")
+  add("--manual_dir", type=_path, help="where srn_cars.zip lies (srn)")
+  add("--from", type=_path, metavar="DIR", help="of mesh files (meshes)")
+  add("--name", help="of the result; default: that of --from (meshes)")
+  add("--up", choices=("y", "z"), help="axis of the files that is up (meshes)")
+  add("--radius", type=float, help="distance of the cameras (meshes)")
+  add("--cameras", type=_path, metavar="JSON", help="poses (meshes)")
   add("--overwrite", action="store_true", help="build again")
-  add("--skip_bad", action="store_true", help="leave out faulty objects (srn)")
-  add("--export_srn", type=_folder, metavar="DIR", help="write SRN folders too")
+  add("--skip_bad", action="store_true", help="leave out faulty objects")
+  add("--export_srn", type=_path, metavar="DIR", help="write SRN folders too")
   add("--num_workers", type=int, help="processes; default: all cores")
   for name in COUNTS:
     add(f"--{name}", type=int, help="instead of the config's (shapes)")
   return parser
 
 
-def _folder(name: str) -> pathlib.Path:
+def _path(name: str) -> pathlib.Path:
   if "://" in name:
     raise UserError(
-      f"{name} is not a local folder: build in one and copy the result."
+      f"{name} is not a local path: build in a folder here, copy the result."
     )
   return pathlib.Path(name).expanduser()
 
 
-def _builder_and_arguments(args: argparse.Namespace) -> tuple[type, dict]:
-  """The builder class of the data set, and what to construct it with."""
-  _choose("data set", args.name, NAMES)
-  module = importlib.import_module(f"{args.name}.{args.name}_dataset_builder")
+def _builder_and_arguments(args: argparse.Namespace) -> tuple[type, str, dict]:
+  """The builder class, the config's name, and what to construct it with."""
+  _choose("data set", args.data_set, NAMES)
+  given = {k: v for k, v in vars(args).items() if v is not None}
+  for owner, flags in FLAGS.items():
+    wrong = [flag for flag in flags if flag in given]
+    if wrong and owner != args.data_set:
+      raise UserError(f"--{wrong[0]} is for {owner}, not for {args.data_set}.")
+  module_name = f"{args.data_set}.{args.data_set}_dataset_builder"
+  module = importlib.import_module(module_name)
   configs = list(module.Builder.builder_configs)
+  config = args.config or configs[0]
+  _choose(f"config of {args.data_set}", config, configs)
   kwargs = {
-    "config": args.config or configs[0],
+    "config": config,
     "data_dir": str(args.data_dir),
     "num_workers": _num_workers(args.num_workers),
     "skip_bad": args.skip_bad,
   }
-  _choose(f"config of {args.name}", kwargs["config"], configs)
-  overrides = {k: v for k in COUNTS if (v := getattr(args, k)) is not None}
-  if args.name == "shapes":
-    kwargs["overrides"] = overrides
-  elif overrides:
-    raise UserError(f"--{next(iter(overrides))} is for shapes, not for srn.")
-  else:
+  if args.data_set == "shapes":
+    kwargs["overrides"] = {k: given[k] for k in COUNTS if k in given}
+  elif args.data_set == "srn":
     default = args.data_dir / "downloads" / "manual"
     kwargs["manual_dir"] = args.manual_dir or default
-  return module.Builder, kwargs
+  else:
+    if "from" not in given:
+      raise UserError("meshes needs --from=DIR, the folder of the mesh files.")
+    kwargs |= {
+      "config": module.config_of(config, args.name, given["from"]),
+      "source": given["from"],
+      "up": args.up,
+      "distance": args.radius,
+      "camera_file": args.cameras,
+    }
+    config = kwargs["config"].name
+  return module.Builder, config, kwargs
 
 
 def _num_workers(asked: int | None) -> int:

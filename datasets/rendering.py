@@ -4,6 +4,7 @@
 
   render = Renderer(mesh)
   image_u8 = render(world_from_cam, K, resolution=64)
+  records = render_records(render, world_from_cam, K, 64, object_id="chair_0")
 
 The light stands still in the world: a sun, a weaker fill light from the other
 side and a sky that is brighter above, so that neighbouring faces differ.
@@ -11,10 +12,15 @@ Surfaces are diffuse and two-sided and cast no shadows, so a face has the same
 shade in every picture, which is computed once for the mesh.
 """
 
+from collections.abc import Sequence
+
 from einops import rearrange, reduce
 import numpy as np
+from surfaces import Paint, Part, part_of
 import trimesh
 from trimesh.ray.ray_pyembree import RayMeshIntersector
+
+from threedim_jax.png import encode_png
 
 _SUN = np.array([0.35, -0.60, 0.72])
 _FILL = np.array([-0.81, 0.51, 0.30])
@@ -22,20 +28,22 @@ _RAYS_AT_A_TIME = 8192  # more of them fall out of the processor's cache
 
 
 class Renderer:
-  """Renders one mesh with face colours, vertex colours or a texture.
+  """Renders one mesh, or the parts of one object, as `surfaces.py` has it."""
 
-  A face has one colour: vertex colours and textures are averaged over it.
-  """
-
-  def __init__(self, mesh: trimesh.Trimesh):
+  def __init__(self, mesh: trimesh.Trimesh | Sequence[Part]):
+    if isinstance(mesh, trimesh.Trimesh):
+      parts = [part_of(mesh)]
+    else:
+      parts = mesh
+      corners = np.concatenate([p.triangles for p in parts])
+      faces = np.arange(3 * len(corners)).reshape(-1, 3)
+      mesh = trimesh.Trimesh(corners.reshape(-1, 3), faces, process=False)
     self._rays = RayMeshIntersector(mesh)
-    visual = mesh.visual
-    if visual.kind == "texture":
-      visual = visual.to_color()
-    rgb = visual.face_colors[:, :3] / 255.0
+    self._paint = Paint(parts)
     normals = mesh.face_normals
     # Row -1 is what a ray that hits nothing gets: the background.
     self._normals = np.vstack([normals, np.zeros(3)])
+    rgb = 1.0 if self._paint.flat is None else self._paint.flat
     self._front = np.vstack([rgb * _light(normals), np.ones(3)])
     self._back = np.vstack([rgb * _light(-normals), np.ones(3)])
 
@@ -54,12 +62,13 @@ class Renderer:
     bands = np.split(np.arange(resolution), range(rows, resolution, rows))
     world_from_px = world_from_cam[:3, :3] @ np.linalg.inv(K)
     x = _sample_places(np.arange(resolution), samples)
+    pixel = 1 / (samples * K[0, 0])
     image = []
     for band in bands:
       px = np.stack(np.meshgrid(x, _sample_places(band, samples)), -1)
       px = rearrange(px, "h w c -> (h w) c")
       dirs = px @ world_from_px[:, :2].T + world_from_px[:, 2]
-      rgb = self._trace(world_from_cam[:3, 3], dirs)
+      rgb = self._trace(world_from_cam[:3, 3], dirs, pixel)
       image.append(
         reduce(
           rgb,
@@ -72,19 +81,49 @@ class Renderer:
       )
     return (np.concatenate(image) * 255 + 0.5).astype(np.uint8)
 
-  def _trace(self, pos: np.ndarray, dirs: np.ndarray) -> np.ndarray:
+  def _trace(
+    self, pos: np.ndarray, dirs: np.ndarray, pixel: float
+  ) -> np.ndarray:
     """Colours [N, 3] that rays from `pos` [3] along `dirs` [N, 3] meet."""
     face = self._rays.intersects_first(np.broadcast_to(pos, dirs.shape), dirs)
     behind = np.einsum("nc,nc->n", self._normals[face], dirs) > 0
-    return np.where(behind[:, None], self._back[face], self._front[face])
+    rgb = np.where(behind[:, None], self._back[face], self._front[face])
+    if self._paint.flat is None:
+      hit = np.flatnonzero(face >= 0)
+      rgb[hit] *= self._paint(face[hit], pos, dirs[hit], pixel)
+    return rgb
+
+
+def render_records(
+  render: Renderer,
+  world_from_cam: np.ndarray,
+  K: np.ndarray,
+  resolution: int,
+  object_id: str,
+) -> list[dict]:
+  """The records of the views [N, 4, 4] of an object, in their order."""
+  samples = 3 if resolution <= 32 else 2  # small ones show every step
+  records = []
+  # The poses as they are stored, float32, are those of the pictures.
+  for view, pose in enumerate(world_from_cam.astype(np.float32)):
+    records.append(
+      {
+        "image": encode_png(render(pose, K, resolution, samples)),
+        "world_from_cam": pose,
+        "K": K.astype(np.float32),
+        "object_id": object_id,
+        "view": view,
+      }
+    )
+  return records
 
 
 def _light(normals: np.ndarray) -> np.ndarray:
-  """The part [F, 1] of the light that diffuse faces send back."""
+  """The part [F, 3] of the light that diffuse faces send back."""
   sun = np.maximum(normals @ _SUN, 0)
   fill = np.maximum(normals @ _FILL, 0)
   light = 0.56 + 0.12 * normals[:, 2] + 0.36 * sun + 0.16 * fill
-  return np.clip(light, 0, 1)[:, None]
+  return np.tile(np.clip(light, 0, 1)[:, None], 3)
 
 
 def _sample_places(pixels: np.ndarray, samples: int) -> np.ndarray:

@@ -117,7 +117,8 @@ class ViewBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         if not index[split]:
           raise UserError(f"no object of the {split} split is usable.")
     self.info.set_splits(tfds.core.SplitDict(infos))
-    self.info.metadata["skipped"] = [bad.object_id for bad in self.skipped]
+    skipped = dict.fromkeys(bad.object_id for bad in self.skipped)
+    self.info.metadata["skipped"] = list(skipped)
     # TFDS renames the folder when it is complete: never half of this file.
     (self.data_path / OBJECTS_FILE).write_text(json.dumps(index))
 

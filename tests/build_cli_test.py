@@ -37,10 +37,20 @@ def mtimes(folder: pathlib.Path) -> dict[str, int]:
     ("shapes --config quikstart", "Did you mean 'quickstart'"),
     ("srn --config car_64", "cars_64, .*Did you mean 'cars_64'"),
     ("srn --config cars --seed 3", "--seed is for shapes"),
+    ("shapes --from {tmp}", "--from is for meshes, not for shapes"),
+    ("meshes --from {tmp} --seed 3", "--seed is for shapes, not for meshes"),
+    ("meshes --from {tmp} --manual_dir {tmp}", "--manual_dir is for srn"),
+    ("meshes", "meshes needs --from=DIR"),
+    ("meshes --from {tmp}/no", "/no is not a folder"),
+    ("meshes --from {tmp}", "holds no mesh: put files in there"),
+    ("meshes --from {tmp} --name a/b", "--name is 'a/b': choose one of"),
+    ("meshes --from {tmp} --radius 1.5", "radius is 1.5, .* from 1.87 on"),
+    ("meshes --from {tmp} --radius nan", "radius is nan"),
+    ("meshes --from {tmp} --config 46", "Did you mean '64'"),
     ("shapes --num_train_views 1", "num_train_views is 1, .* at least 2"),
     ("shapes --num_test_objects 0", "num_test_objects is 0, .* at least 1"),
     ("shapes --seed -1", "seed is -1, .* at least 0"),
-    ("shapes --data_dir gs://bucket/data", "not a local folder"),
+    ("shapes --data_dir gs://bucket/data", "not a local path"),
     ("shapes --num_workers 0", "num_workers is 0"),
     (
       "srn --config cars --data_dir {tmp}",
@@ -167,6 +177,6 @@ def test_a_mistake_is_one_sentence_and_exit_code_2(tmp_path):
   out, err = bad.communicate()
   assert bad.returncode == 2 and out == ""
   assert err == (
-    "error: no data set 'shops'; there are shapes, srn."
+    "error: no data set 'shops'; there are shapes, srn, meshes."
     " Did you mean 'shapes'?\n"
   )

@@ -72,10 +72,7 @@ def open_views(
       has no such split or an object with fewer than two views.
   """
   root = default_data_dir(data_dir)
-  build = (
-    f"python datasets/build.py {name} --config {config}"
-    f" --data_dir {shlex.quote(str(root))}"
-  )
+  build = f"{_build_command(name, config)} --data_dir {shlex.quote(str(root))}"
   folder = _newest_version(root / name / config, build)
   again = f"Build it again: {build} --overwrite"
   try:
@@ -99,6 +96,17 @@ def open_views(
       f" {hw[0]}."
     )
   return Views(builder, split, index[split], again, cache_bytes)
+
+
+def _build_command(name: str, config: str) -> str:
+  """What builds a data set; that of a folder of meshes is called after it."""
+  named = re.fullmatch(r"(.+?)_((many_)?\d+|debug)", config)
+  if name != "meshes" or named is None:
+    return f"python datasets/build.py {name} --config {config}"
+  return (
+    f"python datasets/build.py meshes --from FOLDER_OF_MESHES"
+    f" --name {shlex.quote(named[1])} --config {named[2]}"
+  )
 
 
 def _newest_version(folder: epath.Path, build: str) -> epath.Path:

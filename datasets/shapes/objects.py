@@ -11,13 +11,12 @@ object 3 of the test split is the same whatever the other counts are.
 import dataclasses
 
 import numpy as np
-from rendering import Renderer
+from rendering import Renderer, render_records
 from shapes import cars, chairs, tables
 from shapes.dof import draw
 import trimesh
 
 from threedim_jax import camera_paths
-from threedim_jax.png import encode_png
 
 # The order is part of the random streams: add at the end.
 KINDS = {"chair": chairs, "car": cars, "table": tables}
@@ -74,21 +73,9 @@ def render_object(task: Task) -> list[dict]:
   """The records of one object, in the order of its views."""
   render = Renderer(build_mesh(task.kind, task.seed, task.split, task.index))
   K = camera_paths.default_K(task.resolution)
-  samples = 3 if task.resolution <= 32 else 2  # small ones show every step
-  records = []
-  # The poses as they are stored, float32, are those of the pictures.
-  for view, world_from_cam in enumerate(cameras(task).astype(np.float32)):
-    pixels = render(world_from_cam, K, task.resolution, samples)
-    records.append(
-      {
-        "image": encode_png(pixels),
-        "world_from_cam": world_from_cam,
-        "K": K.astype(np.float32),
-        "object_id": task.object_id,
-        "view": view,
-      }
-    )
-  return records
+  return render_records(
+    render, cameras(task), K, task.resolution, task.object_id
+  )
 
 
 def _rng(

@@ -1,0 +1,169 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""TFDS builder of `meshes`: a folder of 3D models, each of them an object.
+
+python datasets/build.py meshes --from FOLDER --config 64
+"""
+
+import collections
+import dataclasses
+import hashlib
+import pathlib
+import re
+import sys
+
+from meshes import files, objects
+from meshes.cameras import read_cameras
+import tensorflow_datasets as tfds
+from view_builder import BadObject, ViewBuilder, bytes_per_view
+
+from threedim_jax import progress
+from threedim_jax.errors import UserError
+
+_SAFE_NAME = re.compile(r"\w[\w.-]*", re.ASCII)
+
+
+@dataclasses.dataclass
+class MeshesConfig(tfds.core.BuilderConfig):
+  resolution: int = 64
+  num_train_views: int = 50  # of each object
+  num_test_views: int = 251  # of validation objects as well
+
+
+class Builder(ViewBuilder):
+  """Objects from mesh files on white, with cameras distributed as in SRN."""
+
+  name = "meshes"
+  VERSION = tfds.core.Version("1.0.0")
+  BUILDER_CONFIGS = [
+    MeshesConfig(name="64", resolution=64),
+    MeshesConfig(name="32", resolution=32, num_train_views=24),
+    MeshesConfig(name="128", resolution=128),
+    # As the paper has it for all of ShapeNet in one model.
+    MeshesConfig(name="many_64", resolution=64, num_train_views=250),
+    MeshesConfig(name="many_128", resolution=128, num_train_views=250),
+    MeshesConfig(
+      name="debug", resolution=16, num_train_views=4, num_test_views=6
+    ),
+  ]
+
+  def __init__(
+    self,
+    *,
+    config: MeshesConfig,
+    source: pathlib.Path,
+    up: str | None,
+    distance: float | None,
+    camera_file: pathlib.Path | None,
+    **kwargs,
+  ):
+    """A builder from `config_of`; the other arguments are flags of build.py.
+
+    Raises:
+      UserError: the folder, the distance or the camera file is of no use.
+    """
+    if camera_file is not None and distance is not None:
+      raise UserError(
+        "--radius is for our cameras, not for those of --cameras."
+      )
+    self._source, self._up = source, up
+    self._distance = objects.DISTANCE if distance is None else distance
+    objects.check_distance(self._distance)
+    self._cameras = None
+    if camera_file is not None:
+      self._cameras = read_cameras(camera_file, config.resolution)
+    with progress.waiting(f"{self.name}: list {source}"):
+      self._files = files.find_meshes(source)
+    super().__init__(config=config, **kwargs)
+
+  def _create_builder_config(self, builder_config, version):
+    return builder_config  # TFDS would warn that it has another name
+
+  @property
+  def settings(self) -> dict:
+    sizes = [
+      f"{f.object_id}\0{f.path.as_posix()}\0{f.size}" for f in self._files
+    ]
+    found = {
+      "num_objects": len(self._files),
+      "categories": _count_categories(self._files),
+      "files_sha256": _sha256("\n".join(sizes).encode()),
+      "up": self._up,
+    }
+    if self._cameras is None:
+      return found | {"radius": self._distance}
+    poses, K = self._cameras
+    return found | {"cameras_sha256": _sha256(poses.tobytes() + K.tobytes())}
+
+  def expected_bytes(self) -> int:
+    splits = files.split_objects(self._files)
+    views = sum(len(fs) * self._num_views(s) for s, fs in splits.items())
+    return views * bytes_per_view(self.builder_config.resolution)
+
+  def _split_generators(self, dl_manager):
+    splits = files.split_objects(self._files)
+    if len(self._files) < len(splits):
+      print(
+        f"note: {self._source} has {len(self._files)} mesh(es), fewer than the"
+        " three splits: each split holds all of them, so that scores will be"
+        " of objects seen in training.",
+        file=sys.stderr,
+      )
+    return {s: self._generate_examples(s, fs) for s, fs in splits.items()}
+
+  def _generate_examples(self, split: str, mesh_files: list[files.MeshFile]):
+    tasks = [
+      objects.Task(
+        folder=self._source,
+        path=file.path,
+        object_id=file.object_id,
+        split=split,
+        num_views=self._num_views(split),
+        resolution=self.builder_config.resolution,
+        up=self._up,
+        distance=self._distance,
+        cameras=self._cameras,
+      )
+      for file in mesh_files
+    ]
+    return self.stream(split, make_records, tasks, len(tasks))
+
+  def _num_views(self, split: str) -> int:
+    if self._cameras is not None:
+      return len(self._cameras[0])
+    kind = "train" if split == "train" else "test"
+    return getattr(self.builder_config, f"num_{kind}_views")
+
+
+def config_of(config: str, name: str | None, source: pathlib.Path):
+  """The config `<name>_<config>`; without a name it is the folder's.
+
+  Raises:
+    UserError: the name could not be one of a folder.
+  """
+  if name is None:
+    name = re.sub(r"[^\w.-]+", "_", source.resolve().name, flags=re.ASCII)
+    name = name.strip("._-") or Builder.name
+  elif not _SAFE_NAME.fullmatch(name):
+    raise UserError(
+      f"--name is {name!r}: choose one of letters, digits, '_', '-' and '.'"
+      " that starts with a letter or digit."
+    )
+  chosen = Builder.builder_configs[config]
+  return dataclasses.replace(chosen, name=f"{name}_{config}")
+
+
+def make_records(task: objects.Task) -> list[dict] | BadObject:
+  try:
+    return objects.render_mesh(task)
+  except UserError as e:
+    return BadObject(task.object_id, str(e))
+
+
+def _count_categories(mesh_files: list[files.MeshFile]) -> dict[str, int]:
+  counts = collections.Counter(f.category for f in mesh_files if f.category)
+  return dict(sorted(counts.items()))
+
+
+def _sha256(data: bytes) -> str:
+  return hashlib.sha256(data).hexdigest()
