@@ -47,22 +47,39 @@ def test_up_and_size(tmp_path, suffix, up):
     assert np.linalg.norm(corners, axis=-1).max() == pytest.approx(RADIUS)
     np.testing.assert_allclose(corners.max(0), -corners.min(0), atol=1e-6)
     sizes = np.ptp(corners, axis=0)
-    upright = [2, 0.5, 1] if (chosen or up) == "y" else [2, 1, 0.5]
-    np.testing.assert_allclose(sizes / sizes[0] * 2, upright, rtol=1e-5)
+    upright = [0.5, 2, 1] if (chosen or up) == "y" else [2, 1, 0.5]
+    np.testing.assert_allclose(sizes / sizes.max() * 2, upright, rtol=1e-5)
 
 
 def test_what_was_up_is_up_and_not_mirrored(tmp_path):
-  """Edges of 1, 2 and 3 along x, y and z: z turns to the front, y goes up."""
+  """Edges of 1, 2 and 3 along x, y and z, which are left, up and front."""
   corners = np.array([[0, 0, 0], [1, 0, 0], [0, 2, 0], [0, 0, 3]], float)
   faces = np.array([[0, 2, 1], [0, 1, 3], [0, 3, 2], [1, 2, 3]])
   trimesh.Trimesh(corners, faces, process=False).export(tmp_path / "a.obj")
   (part,) = load(tmp_path / "a.obj", "y")
   scale = RADIUS / (np.linalg.norm([1, 2, 3]) / 2)
-  turned = [[0, 0, 0], [1, 0, 0], [0, 0, 2], [0, -3, 0]] - np.array(
-    [0.5, -1.5, 1]
+  turned = [[0, 0, 0], [0, 1, 0], [0, 0, 2], [3, 0, 0]] - np.array(
+    [1.5, 0.5, 1]
   )
   found = {tuple(c) for c in part.triangles.reshape(-1, 3).round(6)}
   assert found == {tuple(c) for c in (turned * scale).round(6)}
+
+
+def test_reads_back_what_mode_mesh_writes(tmp_path):
+  """Axes and colours: GLB with y up and linear, PLY as the world has them."""
+  from threedim_jax.mesh import glb_bytes
+
+  made = box()
+  colors = np.array([[200, 30, 10, 255]] * len(made.vertices), np.uint8)
+  made.visual.vertex_colors = colors
+  (tmp_path / "a.glb").write_bytes(glb_bytes(made))
+  made.export(tmp_path / "a.ply")
+  (glb,), (ply,) = (
+    load(tmp_path / "a.glb", None),
+    load(tmp_path / "a.ply", None),
+  )
+  np.testing.assert_allclose(glb.triangles, ply.triangles, atol=1e-6)
+  np.testing.assert_allclose(glb.colors, ply.colors, atol=0.02)  # 8 bits
 
 
 # ----------------------------------------------------------- what is refused

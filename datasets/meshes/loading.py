@@ -27,7 +27,8 @@ RADIUS = 0.82  # of the sphere around an object, as of the chairs of `shapes`
 UP = {".obj": "y", ".glb": "y", ".gltf": "y"}
 _GLTF = (".glb", ".gltf")
 _PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tga", ".tif", ".webp")
-_WORLD_FROM_Y_UP = np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])
+# glTF looks along +z, our objects along +x, as `threedim_jax.mesh` writes them.
+_WORLD_FROM_Y_UP = np.array([[0.0, 0, 1], [1, 0, 0], [0, 1, 0]])
 _TOO_FAR = 1e100  # squares would overflow
 _LEAST_AREA = 1e-9  # over that of the box's diagonal, squared
 
