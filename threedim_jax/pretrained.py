@@ -50,6 +50,7 @@ def load_denoiser(name: str) -> tuple[DenoiseFn, int]:
 
 def describe(name: str) -> dict:
   """The network behind the weights: "model", "prediction", "resolution"."""
+  _check_name(name)
   return json.loads((WEIGHTS_DIR / f"{name}.json").read_text())
 
 
@@ -93,12 +94,16 @@ def load_pretrained(name: str, target: PyTree) -> PyTree:
   return params
 
 
-def _read(name: str) -> PyTree:
+def _check_name(name: str) -> None:
   if name not in SHA256:
     raise UserError(
       f"{name!r} names no weights that ship with threedim_jax; there are:"
       f" {', '.join(SHA256)}"
     )
+
+
+def _read(name: str) -> PyTree:
+  _check_name(name)
   path = WEIGHTS_DIR / f"{name}.msgpack"
   data = path.read_bytes()
   if hashlib.sha256(data).hexdigest() != SHA256[name]:
