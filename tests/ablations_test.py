@@ -136,7 +136,7 @@ def test_variants_of_every_config(name):
   assert regression.diffusion.prediction == "view"
   assert regression.sampler.num_sample_steps == 1
   assert regression.model == load("debug").model
-  for arg in ("", "debug", "concat", "regression", "debug,concat"):
+  for arg in ("", "debug", "concat", "relative", "regression", "debug,concat"):
     check_values(load(arg))
-  with pytest.raises(ValueError, match="'concta'; choose from concat, regr"):
+  with pytest.raises(ValueError, match="'concta'; choose from concat, rela"):
     load("debug,concta")

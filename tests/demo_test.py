@@ -5,7 +5,10 @@
 import io
 import json
 import os
+import pathlib
 import socket
+import subprocess
+import sys
 import time
 import urllib.request
 import zipfile
@@ -30,6 +33,7 @@ from threedim_jax.demo.engine import Engine, Settings, looked_at  # noqa: E402
 
 pytest_plugins = ("chromium",)
 
+REPO = pathlib.Path(__file__).parents[1]
 SIZE = 8
 K = camera_paths.default_K(SIZE)
 
@@ -190,10 +194,23 @@ def free_port() -> int:
 
 @pytest.fixture(scope="module")
 def served():
+  """The port of a demo that was started as a user would."""
   port = free_port()
-  app = page.serve("127.0.0.1", port, prevent_thread_lock=True, quiet=True)
+  process = subprocess.Popen(
+    [sys.executable, "-m", "threedim_jax.demo", f"--port={port}"],
+    env={**os.environ, "PYTHONPATH": str(REPO)},
+  )
+  deadline = time.monotonic() + 120
+  while True:
+    try:
+      urllib.request.urlopen(f"http://127.0.0.1:{port}/config").close()
+      break
+    except OSError:
+      assert process.poll() is None and time.monotonic() < deadline
+      time.sleep(0.5)
   yield port
-  app.close()
+  process.terminate()
+  process.wait()
 
 
 @pytest.mark.slow
@@ -223,14 +240,23 @@ def test_upload_generate_and_see_the_picture_change(
   browser.send("Page.navigate", url=f"http://127.0.0.1:{served}/")
   field = "document.querySelector('#picture input[type=file]')"
   wait_for(browser, f"!!{field}")
-  handle = browser.send("Runtime.evaluate", expression=field)["result"]
-  browser.send(
-    "DOM.setFileInputFiles",
-    files=[picture(tmp_path)],
-    objectId=handle["objectId"],
-  )
-  # The preview has been made when the map shows cameras.
-  wait_for(browser, "document.querySelectorAll('svg circle title').length > 5")
+  # The preview has been made when the map shows cameras. Before the page's own
+  # script is ready a file goes unnoticed.
+  cameras = "document.querySelectorAll('svg circle title').length > 5"
+  for _ in range(12):
+    handle = browser.send("Runtime.evaluate", expression=field)["result"]
+    if "objectId" in handle:
+      browser.send(
+        "DOM.setFileInputFiles",
+        files=[picture(tmp_path)],
+        objectId=handle["objectId"],
+      )
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline and not browser.evaluate(cameras):
+      time.sleep(0.3)
+    if browser.evaluate(cameras):
+      break
+  assert browser.evaluate(cameras), browser.evaluate("document.body.innerText")
   browser.evaluate("""(() => {
     const input = document.querySelector('#num-views input[type=number]');
     input.value = 2;

@@ -42,6 +42,7 @@ def upload():
   return {"mine.png": data.getvalue()}
 downloads = []
 files.upload, files.download, colab.files = upload, downloads.append, files
+colab.output = types.ModuleType("output")  # jax looks for it
 sys.modules["google.colab"] = colab
 sys.modules["google.colab.files"] = files
 import google
