@@ -31,7 +31,7 @@ WEIGHTS_DIR = epath.resource_path("threedim_jax") / "weights"
 SHA256 = {
   "shapes32": (
     "bbb794e5c4bdfabb70c1a8b53aaae400a23dc72d879fa17bef553accea6911ad"
-  )
+  ),
 }
 
 
@@ -123,7 +123,12 @@ def export(workdir: epath.PathLike, out: epath.PathLike) -> str:
     step = checkpointer.latest_step()
   if step is None:
     raise UserError(f"no checkpoint in {folder}")
-  params = ocp.PyTreeCheckpointer().restore(folder / str(step) / "ema_params")
+  # As host arrays: whoever trained may have had other devices.
+  path, reader = folder / str(step) / "ema_params", ocp.PyTreeCheckpointer()
+  host = ocp.RestoreArgs(restore_type=np.ndarray)
+  found = reader.metadata(path).item_metadata.tree
+  args = jax.tree.map(lambda _: host, found)
+  params = reader.restore(path, restore_args=args)
   half = jax.tree.map(lambda x: np.asarray(x, np.float16), params)
   data = serialization.msgpack_serialize(half)
   epath.Path(out).write_bytes(data)
