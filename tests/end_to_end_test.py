@@ -366,3 +366,27 @@ def test_a_loss_that_is_not_finite_stops_the_run(
   ]
   assert max(steps) == 4
   assert all(np.isfinite(x).all() for x in saved_state(tmp_path, 4))
+
+
+def test_weights_are_exported_as_they_were_averaged(finished, tmp_path):
+  """In half precision, and with the checksum of what was written."""
+  import hashlib
+
+  from flax import serialization
+  import jax
+  import numpy as np
+
+  from threedim_jax.generate import Generator
+  from threedim_jax.pretrained import export
+
+  workdir, config, _ = finished
+  path = tmp_path / "weights.msgpack"
+  digest = export(workdir, path)
+  assert digest == hashlib.sha256(path.read_bytes()).hexdigest()
+  params = serialization.msgpack_restore(path.read_bytes())
+  averaged = Generator(config, workdir).params
+  for half, full in zip(
+    jax.tree.leaves(params), jax.tree.leaves(averaged), strict=True
+  ):
+    assert half.dtype == np.float16
+    np.testing.assert_array_equal(half, np.float16(full))
