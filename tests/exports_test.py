@@ -31,7 +31,7 @@ def test_transforms_round_trip(tmp_path):
     input_view=np.int32([0, 1]),
   )
   folder = write_sample(tmp_path, sampled)
-  path = write_transforms(folder)
+  path = write_transforms(folder, sampled)
   posed = read_posed_images(folder)
   assert posed.names == ("000", "001", "002", "input_000", "input_001")
   order = [2, 3, 4, 0, 1]

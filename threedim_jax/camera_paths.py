@@ -10,6 +10,8 @@ OpenCV's (x right, y down, z forward), poses are camera-to-world float64
 [N, 4, 4]. Numpy only: rendering workers must not import jax.
 """
 
+import math
+
 from jaxtyping import Float
 import numpy as np
 
@@ -17,6 +19,7 @@ from threedim_jax.errors import UserError
 
 # The camera of the SRN renderings: 131.25 px at 128 x 128, about 52 degrees.
 FOCAL_AT_128 = 131.25
+FOV_DEG = float(np.degrees(2 * np.arctan(64 / FOCAL_AT_128)))
 # Distance of the SRN cameras from the object.
 RADIUS = {"car": 1.3, "chair": 2.0, "table": 2.0}
 # Spiral and random views stay between just above the horizon and just below
@@ -94,7 +97,19 @@ def random_views(
 
 def default_K(resolution: int) -> Float[np.ndarray, "3 3"]:
   """The SRN camera in pixels of a square image, pixel centres at +0.5."""
-  f, c = FOCAL_AT_128 * resolution / 128, resolution / 2
+  return _centred_K(FOCAL_AT_128 * resolution / 128, resolution)
+
+
+def K_from_fov(
+  resolution: int, fov_deg: float | int
+) -> Float[np.ndarray, "3 3"]:
+  """The same with an angle between two opposite sides of the image."""
+  focal = resolution / 2 / math.tan(math.radians(fov_deg) / 2)
+  return _centred_K(focal, resolution)
+
+
+def _centred_K(f: float, resolution: int) -> Float[np.ndarray, "3 3"]:
+  c = resolution / 2
   return np.array([[f, 0.0, c], [0.0, f, c], [0.0, 0.0, 1.0]])
 
 

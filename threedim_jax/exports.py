@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Folders of samples as other programs read them.
 
-  write_transforms("runs/x/samples/chair_7")  # -> .../transforms.json
+  write_transforms(folder, read_sample(folder))  # -> .../transforms.json
 
 nerfstudio, instant-ngp and Blender importers read transforms.json; so does
 `posed_images`, which turns the axes back.
@@ -14,21 +14,20 @@ import math
 from etils import epath
 import numpy as np
 
-from threedim_jax import sample_io
+from threedim_jax.posed_images.transforms import FLIP_GL_CV
+from threedim_jax.sample_io import Sampled
 
 TRANSFORMS_FILE = "transforms.json"
-# OpenGL axes (y up, z backward) from OpenCV's (y down, z forward).
-_GL_FROM_CV = np.diag([1.0, -1.0, -1.0, 1.0])
 
 
-def write_transforms(sample_dir: epath.PathLike) -> epath.Path:
+def write_transforms(
+  sample_dir: epath.PathLike, sampled: Sampled
+) -> epath.Path:
   """Writes transforms.json beside the pictures of one finished folder.
 
   Given views come first. Poses are camera-to-world with OpenGL axes, the
   world is ours: z up, the object's front towards +x.
   """
-  folder = epath.Path(sample_dir)
-  sampled = sample_io.read_sample(folder)
   height, width = sampled.images_u8.shape[1:3]
   given = [f"input_{i:03d}.png" for i in range(len(sampled.input_view))]
   made = [f"{i:03d}.png" for i in range(len(sampled.view))]
@@ -50,7 +49,7 @@ def write_transforms(sample_dir: epath.PathLike) -> epath.Path:
     "camera_angle_x": 2 * math.atan(width / 2 / frames[0]["fl_x"]),
     "frames": frames,
   }
-  path = folder / TRANSFORMS_FILE
+  path = epath.Path(sample_dir) / TRANSFORMS_FILE
   path.write_text(json.dumps(content, indent=1) + "\n")
   return path
 
@@ -58,7 +57,7 @@ def write_transforms(sample_dir: epath.PathLike) -> epath.Path:
 def _frame(name: str, pose, K, given: bool) -> dict:
   return {
     "file_path": name,
-    "transform_matrix": (pose @ _GL_FROM_CV).tolist(),
+    "transform_matrix": (pose @ FLIP_GL_CV).tolist(),
     "fl_x": K[0, 0],
     "fl_y": K[1, 1],
     "cx": K[0, 2],

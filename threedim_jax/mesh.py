@@ -32,6 +32,7 @@ from threedim_jax.consistency.field import (
 from threedim_jax.consistency.fit import fit_fields
 from threedim_jax.consistency.render import render_views
 from threedim_jax.errors import UserError
+from threedim_jax.pixels import linear_from_srgb
 
 NUM_STEPS = 400
 LABEL = "a fit on views that a model generated, not a measurement"
@@ -161,9 +162,7 @@ def glb_bytes(mesh: trimesh.Trimesh) -> bytes:
   turned = mesh.copy()
   turned.apply_transform(_GLTF_FROM_WORLD)
   srgb = np.asarray(mesh.visual.vertex_colors[:, :3]) / 255.0
-  linear = np.where(
-    srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4
-  )
+  linear = linear_from_srgb(srgb)
   turned.visual.vertex_colors = (linear * 255 + 0.5).astype(np.uint8)
 
   def finish(tree: dict) -> None:

@@ -43,9 +43,10 @@ def open_photo(path: epath.PathLike) -> Image.Image:
   path = epath.Path(path)
   if not path.is_file():
     raise UserError(f"There is no picture {path}.")
-  if path.stat().length > MAX_BYTES:
+  size = path.stat().length
+  if size > MAX_BYTES:
     raise UserError(
-      f"{path} has {path.stat().length / 1e6:.0f} MB; at most"
+      f"{path} has {size / 1e6:.0f} MB; at most"
       f" {MAX_BYTES / 1e6:.0f} are read: save it smaller."
     )
   return decode_photo(path.read_bytes(), str(path))
@@ -53,11 +54,11 @@ def open_photo(path: epath.PathLike) -> Image.Image:
 
 def decode_photo(data: bytes, source: str) -> Image.Image:
   """The same of the bytes of a file, which messages call `source`."""
-  check_pixels(data, source)
+  _check_pixels(data, source)
   return ImageOps.exif_transpose(open_picture(data, source))
 
 
-def check_pixels(data: bytes, source: str) -> None:
+def _check_pixels(data: bytes, source: str) -> None:
   """Refuses by its header what would not fit into memory when decoded."""
   try:
     with Image.open(io.BytesIO(data)) as image:

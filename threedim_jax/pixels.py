@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The one place where pixel values change range.
+"""The one place where pixel values change range or scale.
 
 Inside the package an image is float32 in [-1, 1]; at its edges (files,
 pictures, metrics on 8 bits, the host-to-device copy) it is uint8. Both
@@ -13,6 +13,8 @@ come back as what they were:
 
 from typing import TypeVar
 
+import numpy as np
+
 Array = TypeVar("Array")  # np.ndarray or jax.Array, any shape
 
 
@@ -24,3 +26,15 @@ def from_u8(image_u8: Array) -> Array:
 def to_u8(image: Array) -> Array:
   """float -1 .. 1 -> uint8 0 .. 255; clips, then rounds to the nearest."""
   return ((image.clip(-1.0, 1.0) + 1.0) * 127.5).round().astype("uint8")
+
+
+def linear_from_srgb(srgb: np.ndarray) -> np.ndarray:
+  """Display values 0 .. 1 -> in proportion to the light (IEC 61966-2-1)."""
+  bent = ((np.maximum(srgb, 0.04045) + 0.055) / 1.055) ** 2.4
+  return np.where(srgb <= 0.04045, srgb / 12.92, bent)
+
+
+def srgb_from_linear(linear: np.ndarray) -> np.ndarray:
+  """The inverse."""
+  bent = 1.055 * np.maximum(linear, 0.0031308) ** (1 / 2.4) - 0.055
+  return np.where(linear <= 0.0031308, 12.92 * linear, bent)

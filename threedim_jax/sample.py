@@ -110,4 +110,4 @@ def show(folder: epath.Path) -> None:
   sampled = sample_io.read_sample(folder)
   viz.write_sample_pictures(folder, sampled)
   write_viewer(folder)
-  write_transforms(folder)
+  write_transforms(folder, sampled)

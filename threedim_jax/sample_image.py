@@ -24,14 +24,13 @@ from threedim_jax import camera_paths
 from threedim_jax.errors import UserError
 from threedim_jax.generate import Generator
 from threedim_jax.own_image import open_photo, prepare
-from threedim_jax.posed_images.text_files import check_pose
+from threedim_jax.posed_images.text_files import pose_from_json
 from threedim_jax.protocol import Request
 from threedim_jax.sample import show, show_together
 
 PATHS = ("orbit", "spiral")
-# Of training, in degrees, and the distance at which a picture with it shows a
-# chair of training as large as `own_image.prepare` makes an object.
-FOV_DEG = math.degrees(2 * math.atan(64 / camera_paths.FOCAL_AT_128))
+# Where a picture with the field of view of training shows a chair of training
+# as large as `own_image.prepare` makes an object.
 DISTANCE = camera_paths.RADIUS["chair"]
 
 
@@ -54,7 +53,7 @@ class Photo:
   elevation: float = 20.0
   azimuth: float = 0.0
   distance: float | None = None
-  fov: float = FOV_DEG
+  fov: float = camera_paths.FOV_DEG
   path: str = "orbit"
 
   def __post_init__(self):
@@ -78,7 +77,7 @@ class Photo:
     if self.distance is not None:
       return self.distance
     tangent = lambda deg: math.tan(math.radians(deg) / 2)
-    return DISTANCE * tangent(FOV_DEG) / tangent(self.fov)
+    return DISTANCE * tangent(camera_paths.FOV_DEG) / tangent(self.fov)
 
   def pose(self) -> Float[np.ndarray, "4 4"]:
     """world_from_cam of the picture."""
@@ -89,9 +88,7 @@ class Photo:
 
   def K(self, resolution: int) -> Float[np.ndarray, "3 3"]:
     """In pixels of the prepared picture."""
-    half = resolution / 2
-    focal = half / math.tan(math.radians(self.fov) / 2)
-    return np.array([[focal, 0, half], [0, focal, half], [0, 0, 1.0]])
+    return camera_paths.K_from_fov(resolution, self.fov)
 
   def targets(self, num_views: int) -> Float[np.ndarray, "N 4 4"]:
     """world_from_cam of the views to make."""
@@ -138,13 +135,7 @@ def read_path(
 
 def _entry(entry, where: str, radius: float | int):
   if isinstance(entry, dict) and "world_from_cam" in entry:
-    try:
-      pose = np.array(entry["world_from_cam"], np.float64)
-    except (TypeError, ValueError):
-      pose = np.zeros(0)
-    if pose.shape != (4, 4):
-      raise UserError(f'{where}: "world_from_cam" is no 4x4 matrix.')
-    return check_pose(pose, f'{where}: "world_from_cam"')
+    return pose_from_json(entry["world_from_cam"], f'{where}: "world_from_cam"')
   angles = [
     entry.get(key, default) if isinstance(entry, dict) else None
     for key, default in (

@@ -11,7 +11,6 @@ pictures have the SRN camera's.
 """
 
 import json
-import math
 import pathlib
 
 import numpy as np
@@ -72,8 +71,7 @@ def _K(file: pathlib.Path, content: dict, resolution: int) -> np.ndarray:
         f"{file}: fov_deg is {fov_deg!r}, it must be a number of degrees"
         " between 0 and 180."
       )
-    f = resolution / 2 / math.tan(math.radians(fov_deg) / 2)
-    K[0, 0] = K[1, 1] = f
+    K = camera_paths.K_from_fov(resolution, fov_deg)
     check_K(K, hw, f"{file}: fov_deg {fov_deg:g}")
   return K
 

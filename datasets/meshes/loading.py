@@ -20,6 +20,7 @@ from surfaces import Part, part_of
 import trimesh
 
 from threedim_jax.errors import UserError
+from threedim_jax.pixels import srgb_from_linear
 from threedim_jax.posed_images.pictures import open_picture
 
 RADIUS = 0.82  # of the sphere around an object, as of the chairs of `shapes`
@@ -175,12 +176,7 @@ def _parts_of_scene(scene: trimesh.Scene, linear: bool) -> list[Part]:
     R, t = world_from_mesh[:3, :3], world_from_mesh[:3, 3]
     part.triangles = part.triangles @ R.T + t
     if linear and mesh.visual.defined:
-      part.colors = _srgb_from_linear(part.colors)
+      # glTF has colours, but not textures, in proportion to the light.
+      part.colors = srgb_from_linear(part.colors)
     parts.append(part)
   return parts
-
-
-def _srgb_from_linear(linear: np.ndarray) -> np.ndarray:
-  """glTF has colours, but not textures, in proportion to the light."""
-  bent = 1.055 * np.maximum(linear, 0.0031308) ** (1 / 2.4) - 0.055
-  return np.where(linear <= 0.0031308, 12.92 * linear, bent)

@@ -20,8 +20,7 @@ from threedim_jax import camera_paths
 from threedim_jax.errors import UserError
 
 DISTANCE = camera_paths.RADIUS["chair"]  # of cameras that we place
-_HALF_ANGLE = np.arctan(64 / camera_paths.FOCAL_AT_128)
-LEAST_DISTANCE = RADIUS / np.sin(_HALF_ANGLE)
+LEAST_DISTANCE = RADIUS / np.sin(np.radians(camera_paths.FOV_DEG) / 2)
 
 
 @dataclasses.dataclass(frozen=True)

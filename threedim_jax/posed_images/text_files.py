@@ -13,6 +13,7 @@ where there is one after it, says whether poses are world-to-camera.
 """
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 
@@ -35,6 +36,17 @@ def parse_pose(data: bytes, source: str) -> np.ndarray:
   if len(numbers) != 16:
     raise UserError(f"{source} holds {len(numbers)} numbers, a pose has 16.")
   return check_pose(np.array(numbers).reshape(4, 4), source)
+
+
+def pose_from_json(value: Any, source: str) -> np.ndarray:
+  """A rigid transform [4, 4] from nested lists; UserError names `source`."""
+  try:
+    pose = np.array(value, np.float64)
+  except (TypeError, ValueError):
+    pose = np.zeros(0)
+  if pose.shape != (4, 4):
+    raise UserError(f"{source} is no 4x4 matrix.")
+  return check_pose(pose, source)
 
 
 def check_pose(pose: np.ndarray, source: str) -> np.ndarray:

@@ -24,10 +24,11 @@ from threedim_jax.errors import UserError
 from threedim_jax.posed_images.frames import Frame, natural_key
 from threedim_jax.posed_images.pictures import read_hw
 from threedim_jax.posed_images.pose_folder import PICTURE_SUFFIXES
-from threedim_jax.posed_images.text_files import check_pose
+from threedim_jax.posed_images.text_files import pose_from_json
 
 FILES = tuple(f"transforms{s}.json" for s in ("", "_train", "_val", "_test"))
-_CV_FROM_GL = np.diag([1.0, -1.0, -1.0, 1.0])
+# Between OpenGL axes (y up, z backward) and OpenCV's, either way.
+FLIP_GL_CV = np.diag([1.0, -1.0, -1.0, 1.0])
 _DISTORTION = ("k1", "k2", "k3", "k4", "k5", "k6", "p1", "p2")
 _PINHOLES = ("", "PINHOLE", "SIMPLE_PINHOLE", "SIMPLE_RADIAL", "OPENCV")
 
@@ -68,18 +69,14 @@ def _frame(
   entry = content | entry
   path = _picture(folder, entry.get("file_path"), where)
   where = f"{where} ({path.name})"
-  try:
-    pose = np.array(entry.get("transform_matrix"), np.float64)
-  except (TypeError, ValueError):
-    pose = np.zeros(0)
-  if pose.shape != (4, 4):
-    raise UserError(f'{where}: "transform_matrix" is no 4x4 matrix.')
-  pose = check_pose(pose, f'{where}: "transform_matrix"') @ _CV_FROM_GL
+  pose = pose_from_json(
+    entry.get("transform_matrix"), f'{where}: "transform_matrix"'
+  )
   _refuse_distortion(entry, where)
   K, hw = _intrinsics(entry, path, where)
   # file_path without ending: unique in the file, and sorts like the names.
   name = path.relative_to(folder).with_suffix("").as_posix()
-  return Frame(name, path, pose, K, hw, source)
+  return Frame(name, path, pose @ FLIP_GL_CV, K, hw, source)
 
 
 def _picture(folder: epath.Path, name: Any, where: str) -> epath.Path:
