@@ -61,9 +61,8 @@ def get_config(arg: str = "") -> ConfigDict:
   c.train.batch_size = 128  # global
   c.train.per_device_batch_size = config_dict.placeholder(int)  # None: at once
   c.train.num_examples = 128_000_000
-  c.train.init_from = config_dict.placeholder(
-    str
-  )  # weights that ship; None: random
+  # Weights that ship, or the workdir of another training; None: random.
+  c.train.init_from = config_dict.placeholder(str)
   c.train.log_every_steps = 100
   c.train.eval_every_steps = 5_000
   c.train.checkpoint_every_steps = 5_000

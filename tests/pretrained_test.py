@@ -2,9 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Weights that ship: intact, of the right network, and better than chance."""
 
+from flax import traverse_util
 import jax
 import numpy as np
 import pytest
+
+POSITIONS = "ConditioningProcessor_0/pos_emb"
 
 
 @pytest.fixture(scope="module")
@@ -112,3 +115,72 @@ def test_a_network_is_not_taken_for_another(key, value):
   group[key] = value
   with pytest.raises(UserError, match=f"add --config.*{key}="):
     check_meaning("shapes32", config)
+
+
+@pytest.fixture(scope="module")
+def small_training(tmp_path_factory):
+  """(workdir of a network for 8x8 pictures, its averaged parameters)."""
+  from configs import srn_chairs
+  from threedim_jax import from_config
+  from threedim_jax.checkpoint import Checkpointer
+  from threedim_jax.train_state import create_train_state
+
+  config = srn_chairs.get_config("debug")
+  config.data.resolution = 8
+  config.model.attn_resolutions = (4,)
+  init = from_config.make_init_fn(config)
+  state = create_train_state(
+    init, from_config.make_tx(config), jax.random.key(0)
+  )
+  workdir = tmp_path_factory.mktemp("small")
+  with Checkpointer(workdir / "checkpoints") as checkpointer:
+    checkpointer.save(1, state, config=config.to_dict())
+  return workdir, state.ema_params
+
+
+@pytest.mark.parametrize("factor", [1, 2])
+def test_training_goes_on_with_larger_pictures(small_training, factor):
+  """Every place of the small picture is where `factor`^2 new ones are."""
+  from configs import srn_chairs
+  from threedim_jax import from_config
+  from threedim_jax.pretrained import starting_params
+
+  workdir, small = small_training
+  config = srn_chairs.get_config("debug")
+  config.data.resolution = 8 * factor
+  config.model.attn_resolutions = (4 * factor,)
+  target = jax.eval_shape(from_config.make_init_fn(config), jax.random.key(0))
+  params = starting_params(str(workdir), target)
+  flat = lambda tree: traverse_util.flatten_dict(tree, sep="/")
+  grown, small = flat(params), flat(small)
+  positions = grown.pop(POSITIONS)
+  expected = np.array(small.pop(POSITIONS))
+  for row in range(8 * factor):
+    for column in range(8 * factor):
+      place = expected[row // factor, column // factor]
+      np.testing.assert_array_equal(positions[row, column], place)
+  assert grown.keys() == small.keys()
+  for name, value in grown.items():
+    np.testing.assert_array_equal(value, small[name])
+
+
+def test_a_start_that_is_nowhere_is_named(small_training, tmp_path):
+  from threedim_jax.errors import UserError
+  from threedim_jax.pretrained import starting_params
+
+  _, small = small_training
+  for source in ("shapes23", str(tmp_path)):
+    with pytest.raises(UserError, match=f"{source}.*neither.*shapes32"):
+      starting_params(source, small)
+
+
+def test_a_start_of_another_network_is_refused(small_training):
+  from configs import quickstart
+  from threedim_jax import from_config
+  from threedim_jax.errors import UserError
+  from threedim_jax.pretrained import starting_params
+
+  init = from_config.make_init_fn(quickstart.get_config())
+  target = jax.eval_shape(init, jax.random.key(0))
+  with pytest.raises(UserError, match="another architecture"):
+    starting_params(str(small_training[0]), target)

@@ -12,7 +12,7 @@ step: a step is complete if and only if its files match its checksums.
     state, step, config = ckpt.restore(target)
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 import contextlib
 import math
 from typing import Any
@@ -21,37 +21,17 @@ from absl import logging
 from etils import epath
 import jax
 from jax.experimental import multihost_utils
+from jaxtyping import PyTree
 import numpy as np
 import orbax.checkpoint as ocp
 
 from threedim_jax import checkpoint_files, progress
 from threedim_jax.array_specs import array_specs, check_same_arrays
+from threedim_jax.checkpoint_policy import LatestAndBest
 from threedim_jax.errors import UserError
 
 DAMAGED = "damaged"  # bad steps are moved here, out of the way of a new save
 _TMP = ".orbax-checkpoint-tmp"
-
-
-class _LatestAndBest:
-  """Keeps the newest steps and that with the lowest metric.
-
-  Orbax's max_to_keep with best_fn would delete the newest step, from which a
-  run must resume, and it cannot start over a damaged file of metrics.
-  """
-
-  def __init__(self, keep_latest: int):
-    self._keep_latest = keep_latest
-    self.metric: dict[int, float] = {}  # by step; infinite where unknown
-
-  def best(self, steps: Sequence[int]) -> int:
-    """The newest one where several are as good."""
-    return min(steps, key=lambda step: (self.metric.get(step, math.inf), -step))
-
-  def should_preserve(self, checkpoints, *, context) -> list[bool]:
-    del context
-    steps = [checkpoint.step for checkpoint in checkpoints]
-    kept = {self.best(steps), *steps[-self._keep_latest :]}
-    return [step in kept for step in steps]
 
 
 class _Manager(ocp.CheckpointManager):
@@ -86,7 +66,7 @@ class Checkpointer:
     self._best_metric = best_metric
     self._read_only = read_only
     self._saving: tuple[int, dict[str, Any]] | None = None  # step, its meta
-    self._policy = _LatestAndBest(keep_latest)
+    self._policy = LatestAndBest(keep_latest)
     options = ocp.CheckpointManagerOptions(
       preservation_policy=self._policy,
       create=not read_only,
@@ -201,6 +181,18 @@ class Checkpointer:
     """As `restore`, but reads (and checks) only `ema_params`."""
     restored, step, config = self._restore({"ema_params": target}, step)
     return restored["ema_params"], step, config
+
+  def read_params(self) -> PyTree:
+    """Those of the newest good step as host arrays, whatever their shapes.
+
+    Whoever trained them may have had other devices.
+    """
+    step = self._good_step(["ema_params"], None)
+    path, reader = self._folder(step) / "ema_params", ocp.PyTreeCheckpointer()
+    host = ocp.RestoreArgs(restore_type=np.ndarray)
+    found = reader.metadata(path).item_metadata.tree
+    args = jax.tree.map(lambda _: host, found)
+    return reader.restore(path, restore_args=args)
 
   def _folder(self, step: int) -> epath.Path:
     return self.directory / str(step)

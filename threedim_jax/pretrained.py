@@ -24,6 +24,7 @@ from threedim_jax.array_specs import array_specs, check_same_arrays
 from threedim_jax.denoise import DenoiseFn, make_denoise_fn
 from threedim_jax.errors import UserError, exit_with_message
 from threedim_jax.models import get_model
+from threedim_jax.models.conditioning import grow_positions
 
 WEIGHTS_DIR = epath.resource_path("threedim_jax") / "weights"
 
@@ -94,6 +95,45 @@ def load_pretrained(name: str, target: PyTree) -> PyTree:
   return params
 
 
+def starting_params(source: str, target: PyTree) -> PyTree:
+  """What a training starts from, in float32, as host arrays.
+
+  Pictures of the training before may have been smaller by a whole factor: to
+  learn poses and outlines from small pictures first takes less time.
+
+  Args:
+    source: one of `SHA256`, or the workdir of another training.
+    target: arrays or shapes that the parameters must agree with.
+
+  Raises:
+    UserError: no such weights or workdir, or a network of another shape.
+  """
+  if source in SHA256:
+    return load_pretrained(source, target)
+  if not (epath.Path(source) / "checkpoints").is_dir():
+    raise UserError(
+      f"train.init_from={source!r} is neither the workdir of a training nor"
+      f" weights that ship with threedim_jax ({', '.join(SHA256)})"
+    )
+  grown = grow_positions(read_workdir(source), target)
+  check_same_arrays(
+    epath.Path(source), {"params": array_specs(grown)}, {"params": target}
+  )
+  return grown
+
+
+def read_workdir(workdir: epath.PathLike) -> PyTree:
+  """The averaged parameters of the newest checkpoint, as host arrays.
+
+  UserError if there is none.
+  """
+  from threedim_jax.checkpoint import Checkpointer
+
+  folder = epath.Path(workdir).absolute() / "checkpoints"
+  with Checkpointer(folder, read_only=True) as checkpointer:
+    return checkpointer.read_params()
+
+
 def _check_name(name: str) -> None:
   if name not in SHA256:
     raise UserError(
@@ -114,21 +154,7 @@ def _read(name: str) -> PyTree:
 
 def export(workdir: epath.PathLike, out: epath.PathLike) -> str:
   """Writes the averaged parameters of a workdir; returns their SHA-256."""
-  import orbax.checkpoint as ocp
-
-  from threedim_jax.checkpoint import Checkpointer
-
-  folder = epath.Path(workdir).absolute() / "checkpoints"
-  with Checkpointer(folder, read_only=True) as checkpointer:
-    step = checkpointer.latest_step()
-  if step is None:
-    raise UserError(f"no checkpoint in {folder}")
-  # As host arrays: whoever trained may have had other devices.
-  path, reader = folder / str(step) / "ema_params", ocp.PyTreeCheckpointer()
-  host = ocp.RestoreArgs(restore_type=np.ndarray)
-  found = reader.metadata(path).item_metadata.tree
-  args = jax.tree.map(lambda _: host, found)
-  params = reader.restore(path, restore_args=args)
+  params = read_workdir(workdir)
   half = jax.tree.map(lambda x: np.asarray(x, np.float16), params)
   data = serialization.msgpack_serialize(half)
   epath.Path(out).write_bytes(data)

@@ -26,7 +26,7 @@ from threedim_jax.goodput import Goodput
 from threedim_jax.input_pipeline import eval_batches, train_iterator
 from threedim_jax.losses import batch_shapes, to_pair_batch
 from threedim_jax.optim import ema_decay
-from threedim_jax.pretrained import load_pretrained
+from threedim_jax.pretrained import starting_params
 from threedim_jax.save_schedule import SaveSchedule
 from threedim_jax.sharding import (
   batch_sharding,
@@ -53,7 +53,7 @@ def fresh_state(config, shapes, shardings, create, rng) -> TrainState:
   if not config.train.init_from:
     return jax.block_until_ready(jax.jit(create, out_shardings=shardings)(rng))
   params = jax.device_put(
-    load_pretrained(config.train.init_from, shapes.params), shardings.params
+    starting_params(config.train.init_from, shapes.params), shardings.params
   )
   tx = make_tx(config)
   return jax.jit(

@@ -36,6 +36,7 @@ class Builder(ViewBuilder):
   name = "shapes"
   VERSION = tfds.core.Version("1.0.0")
   BUILDER_CONFIGS = [
+    ShapesConfig(name="16", resolution=16, counts=Counts(3000, 24, 8, 32)),
     ShapesConfig(name="32", resolution=32, counts=Counts(3000, 24, 8, 32)),
     ShapesConfig(name="64", resolution=64, counts=Counts(4000, 50, 8, 32)),
     ShapesConfig(name="128", resolution=128, counts=Counts(4000, 50, 8, 32)),
