@@ -9,7 +9,8 @@ Same data, same budget: 3DiM, the same network with the naive sampler and with
 autoregression, Concat-UNet, regression (`variant` in configs/srn_chairs.py).
 Every system has a folder under --root, the workdir of ordinary commands, which
 are printed; --dry-run prints them only. Stopped, run it again: what is finished
-is left alone and the rest goes on. At the end: table.md, table.json, views.png.
+is left alone and the rest goes on. At the end: table.md and table.json (systems,
+then the paper's claims with the numbers for or against them), views.png.
 The exit code is 0, or that of the first command that failed.
 """
 
@@ -23,6 +24,8 @@ import subprocess
 import sys
 import time
 from typing import Any, NamedTuple
+
+import claims
 
 REPO = pathlib.Path(__file__).parents[1]
 sys.path.insert(0, str(REPO))  # configs/ are not installed
@@ -265,11 +268,13 @@ def main() -> int:
     return 0
   if code := run_all(todo, root):
     return code
-  rows = table(root)
-  write_text(root / "table.json", json.dumps(rows, indent=2))
-  write_text(root / "table.md", markdown(rows))
+  rows, verdicts = table(root), claims.verdicts(root)
+  content = {"systems": rows, "claims": verdicts}
+  write_text(root / "table.json", json.dumps(content, indent=2))
+  text = f"{markdown(rows)}\n{claims.markdown(verdicts)}"
+  write_text(root / "table.md", text)
   write_picture(root)
-  print(markdown(rows))
+  print(text)
   return 0
 
 

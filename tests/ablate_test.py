@@ -10,6 +10,7 @@ import subprocess
 import sys
 
 import ablate
+import claims
 from launch_program import REPO
 from launch_program import run as run_program
 import pytest
@@ -78,6 +79,51 @@ def test_table_takes_each_number_from_its_place(tmp_path, monkeypatch):
   assert {line.count("|") for line in text} == {9}
 
 
+def with_objects(path: pathlib.Path, row: str, values, **pooled) -> None:
+  path.parent.mkdir(parents=True, exist_ok=True)
+  objects = {
+    str(i): {"rows": {row: {"psnr_u8": value}}}
+    for i, value in enumerate(values)
+  }
+  mean = {"psnr_u8": sum(values) / len(values)}
+  content = {"rows": {row: mean | pooled}, "objects": objects}
+  path.write_text(json.dumps(content))
+
+
+def test_claims_are_decided_by_paired_differences(tmp_path):
+  """Objects differ by far more than the systems, always in the same way."""
+  psnr = {
+    "3dim": [10.0, 20.0, 30.0],
+    "concat": [9.0, 18.9, 29.1],  # 1.0, 1.1, 0.9 less
+    "regression": [10.5, 19.0, 31.0],  # now more, now less
+  }
+  distance = {"3dim": 50.0, "concat": 60.0, "regression": 40.0}
+  consistency = {"3dim": [18.0, 19.0, 20.0], "naive": [19.0, 20.1, 20.9]}
+  for name, values in psnr.items():
+    path = tmp_path / name / "evaluation.json"
+    with_objects(path, "model", values, fd_effnetlite0=distance[name])
+  for name, values in consistency.items():
+    path = tmp_path / name / "consistency" / "consistency.json"
+    with_objects(path, "generated", values)
+  rows = claims.verdicts(tmp_path)
+  expected = ["holds", "holds", "fails", "open", "fails"]
+  assert [row["verdict"] for row in rows] == expected
+  assert rows[0]["difference"] == pytest.approx(1.0)
+  assert rows[0]["standard_error"] == pytest.approx(0.1 / 3**0.5)
+  assert rows[1]["standard_error"] is None
+  assert "| +1 ± 0.058 | holds |" in claims.markdown(rows)
+
+
+def test_a_claim_without_its_number_is_left_out(tmp_path):
+  for name in ("3dim", "concat", "regression"):
+    with_objects(tmp_path / name / "evaluation.json", "model", [1.0, 2.0])
+  for name in ("3dim", "naive"):
+    path = tmp_path / name / "consistency" / "consistency.json"
+    with_objects(path, "generated", [1.0, 2.0])
+  texts = [row["claim"] for row in claims.verdicts(tmp_path)]
+  assert len(texts) == 3 and not any("Frechet" in text for text in texts)
+
+
 def test_what_is_finished_is_not_run_again(tmp_path, monkeypatch):
   """The third command fails: the exit code is its own, two are not repeated."""
   ran = []
@@ -119,7 +165,9 @@ def test_all_systems_for_seconds(tmp_path):
   ]
   result = run(*args)
   assert result.returncode == 0, result.stdout + result.stderr
-  rows = json.loads((root / "table.json").read_text())
+  content = json.loads((root / "table.json").read_text())
+  rows = content["systems"]
+  assert len(content["claims"]) >= 3
   for row in rows[:5]:
     assert {"PSNR", "consistency PSNR", "s/view"} < set(row), row
   # The naive sampler has the weights of 3DiM, not its pictures.

@@ -47,7 +47,7 @@ def denoise(z_t, logsnr, cond_view, cond_cam, target_cam, cond_mask):
 
 @pytest.fixture(scope="module")
 def engine():
-  return Engine(denoise, SIZE)
+  return Engine(denoise, SIZE, "none")
 
 
 def scene(seed: int, num_views: int = 3):
@@ -118,7 +118,7 @@ def test_the_inspector_tells_what_the_steps_looked_at(monkeypatch):
   given_u8, poses, K = scene(0, 2)
   # A zero estimate makes no constant; telling the given view apart does.
   given_u8 = np.full_like(given_u8, 255)
-  list(Engine(tell, SIZE).views(given_u8, poses, K, settings))
+  list(Engine(tell, SIZE, "none").views(given_u8, poses, K, settings))
   jax.effects_barrier()
   looked = looked_at(settings, 2)
   assert looked.shape == (2, 6) and looked.max() <= 1

@@ -14,6 +14,11 @@ def main() -> None:
     "--host", default="127.0.0.1", help="0.0.0.0 shows it to the network"
   )
   parser.add_argument("--port", type=int, default=7860)
+  parser.add_argument(
+    "--pretrained",
+    default="shapes32",
+    help="weights that ship; shapes32_relative does not ask for the azimuth",
+  )
   args = parser.parse_args()
   os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
   os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -29,7 +34,7 @@ def main() -> None:
     from threedim_jax.main import use_compilation_cache
 
     use_compilation_cache()
-    serve(args.host, args.port)
+    serve(args.host, args.port, args.pretrained)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Views one by one, for any number of people at once.
 
-  engine = Engine("shapes32")
+  engine = Engine.pretrained("shapes32")
   for view_u8 in engine.views(given_u8, poses, K, settings): ...
 
 An engine holds a network and its compiled programs and nothing of anybody's
@@ -47,10 +47,16 @@ class Settings:
 
 
 class Engine:
-  """A network and the programs that sample with it."""
+  """A network and the programs that sample with it.
 
-  def __init__(self, denoise_fn: DenoiseFn, resolution: int):
-    self.resolution = resolution
+  Args:
+    denoise_fn: the network.
+    resolution: height and width of its pictures.
+    name: of its weights, for the record.
+  """
+
+  def __init__(self, denoise_fn: DenoiseFn, resolution: int, name: str):
+    self.resolution, self.name = resolution, name
 
     @functools.partial(jax.jit, static_argnames=("solver", "conditioning"))
     def next_view(rngs, bank, cam, index, weight, steps, solver, conditioning):
@@ -70,7 +76,7 @@ class Engine:
 
   @classmethod
   def pretrained(cls, name: str) -> "Engine":
-    return cls(*load_denoiser(name))
+    return cls(*load_denoiser(name), name)
 
   def views(
     self,

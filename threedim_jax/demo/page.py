@@ -26,7 +26,6 @@ from threedim_jax.sample_image import PATHS, Photo
 from threedim_jax.sampler import CONDITIONINGS
 from threedim_jax.solvers import SOLVERS
 
-WEIGHTS = "shapes32"
 MAX_UPLOAD = "10mb"
 EXAMPLES = epath.resource_path("threedim_jax") / "demo" / "examples"
 INTRO = """# 3DiM: views of an object from one picture
@@ -87,7 +86,7 @@ def sampling(engine: Engine, scene, settings: Settings) -> Iterator[Made]:
   """What there is before the first view and after each."""
   given_u8, poses, K = scene
   facts = {
-    "pretrained": WEIGHTS,
+    "pretrained": engine.name,
     "seed": settings.seed,
     "num_sample_steps": settings.num_sample_steps,
     "guidance_weight": settings.guidance_weight,
@@ -243,9 +242,9 @@ def read_examples() -> list[list]:
   ]
 
 
-def serve(host: str, port: int, **launch_options) -> gr.Blocks:
+def serve(host: str, port: int, weights: str, **launch_options) -> gr.Blocks:
   """Shows the page; blocks unless told `prevent_thread_lock`."""
-  page = make_page(Engine.pretrained(WEIGHTS))
+  page = make_page(Engine.pretrained(weights))
   page.queue(default_concurrency_limit=2)
   page.launch(
     server_name=host,

@@ -1,0 +1,127 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""The paper's orderings, each beside the numbers of `ablate.py` for or against.
+
+  verdicts(root)   # of an ablation that has been scored
+
+Differences are paired: both systems made the same views of the same objects.
+"""
+
+import json
+import math
+import pathlib
+import statistics
+from typing import Any, NamedTuple
+
+EVALUATION = "evaluation.json", "model"
+CONSISTENCY = "consistency/consistency.json", "generated"
+
+
+class Claim(NamedTuple):
+  """`better` is above `worse` in a metric, or below it.
+
+  Attributes:
+    text: of the row.
+    better, worse: folders of two systems.
+    source: file and row of the metric.
+    metric: as the file names it.
+    sign: 1 where more is better, -1 where less is.
+  """
+
+  text: str
+  better: str
+  worse: str
+  source: tuple[str, str]
+  metric: str
+  sign: int
+
+
+CLAIMS = (
+  Claim(
+    "X-UNet above Concat-UNet, PSNR",
+    *("3dim", "concat", EVALUATION, "psnr_u8", 1),
+  ),
+  Claim(
+    "X-UNet below Concat-UNet, Frechet distance",
+    *("3dim", "concat", EVALUATION, "fd_effnetlite0", -1),
+  ),
+  Claim(
+    "stochastic conditioning above the first view only, consistency",
+    *("3dim", "naive", CONSISTENCY, "psnr_u8", 1),
+  ),
+  Claim(
+    "regression above 3DiM, PSNR",
+    *("regression", "3dim", EVALUATION, "psnr_u8", 1),
+  ),
+  Claim(
+    "3DiM below regression, Frechet distance",
+    *("3dim", "regression", EVALUATION, "fd_effnetlite0", -1),
+  ),
+)
+
+
+def verdicts(root: pathlib.Path) -> list[dict[str, Any]]:
+  """Every claim with both numbers, their difference and what it says.
+
+  "holds" and "fails" take a difference of two standard errors over the
+  objects; less is "open". A distance is one number of all pictures and has no
+  standard error: its sign decides. It is absent without its network; a claim
+  with it is left out then.
+  """
+  rows = []
+  for claim in CLAIMS:
+    file, name = claim.source
+    results = [
+      json.loads((root / system / file).read_text())
+      for system in (claim.better, claim.worse)
+    ]
+    values = [result["rows"][name].get(claim.metric) for result in results]
+    if None in values:
+      continue
+    difference = values[0] - values[1]
+    error = _paired_error(*results, name, claim.metric)
+    verdict = "holds" if claim.sign * difference > 0 else "fails"
+    if error is not None and abs(difference) < 2 * error:
+      verdict = "open"
+    rows.append(
+      {
+        "claim": claim.text,
+        "first": values[0],
+        "second": values[1],
+        "difference": difference,
+        "standard_error": error,
+        "verdict": verdict,
+      }
+    )
+  return rows
+
+
+def markdown(rows: list[dict[str, Any]]) -> str:
+  lines = [
+    "| claim of the paper | first | second | difference | here |",
+    "| --- | --- | --- | --- | --- |",
+  ]
+  for row in rows:
+    difference = f"{row['difference']:+.4g}"
+    if row["standard_error"] is not None:
+      difference += f" ± {row['standard_error']:.2g}"
+    lines.append(
+      f"| {row['claim']} | {row['first']:.4g} | {row['second']:.4g}"
+      f" | {difference} | {row['verdict']} |"
+    )
+  return "\n".join(lines) + "\n"
+
+
+def _paired_error(
+  first: dict[str, Any], second: dict[str, Any], row: str, metric: str
+) -> float | None:
+  """Standard error of the mean difference; None if objects have no metric."""
+  pairs = []
+  for object_id, scores in first["objects"].items():
+    other = second["objects"][object_id]
+    if metric not in scores["rows"][row]:
+      return None
+    pairs.append(scores["rows"][row][metric] - other["rows"][row][metric])
+  if len(pairs) < 2:
+    return None
+  return statistics.stdev(pairs) / math.sqrt(len(pairs))
