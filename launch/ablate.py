@@ -9,8 +9,8 @@ Same data, same budget: 3DiM, the same network with the naive sampler and with
 autoregression, Concat-UNet, regression (`variant` in configs/srn_chairs.py).
 Every system has a folder under --root, the workdir of ordinary commands, which
 are printed; --dry-run prints them only. Stopped, run it again: what is finished
-is left alone and the rest goes on. At the end: table.md and table.json (systems,
-then the paper's claims with the numbers for or against them), views.png.
+is left alone and the rest goes on. At the end: views.png, table.md, table.json;
+the table ends with the paper's claims and the numbers for or against them.
 The exit code is 0, or that of the first command that failed.
 """
 
