@@ -390,3 +390,7 @@ def test_weights_are_exported_as_they_were_averaged(finished, tmp_path):
   ):
     assert half.dtype == np.float16
     np.testing.assert_array_equal(half, np.float16(full))
+  network = json.loads((tmp_path / "weights.json").read_text())
+  assert network["resolution"] == config.data.resolution
+  assert network["prediction"] == config.diffusion.prediction
+  assert network["model"]["ch"] == config.model.ch

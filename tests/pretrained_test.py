@@ -7,6 +7,8 @@ import jax
 import numpy as np
 import pytest
 
+# name -> variant of configs/quickstart.py
+VARIANTS = {"shapes32": "", "shapes32_relative": "relative"}
 POSITIONS = "ConditioningProcessor_0/pos_emb"
 
 
@@ -20,11 +22,25 @@ def quickstart_shapes():
   return config, jax.eval_shape(init, jax.random.key(0))
 
 
-def test_they_fit_the_quickstart(quickstart_shapes):
-  from threedim_jax.pretrained import load_pretrained
+@pytest.mark.parametrize("name", VARIANTS)
+def test_they_fit_their_configuration(name):
+  """The description beside the weights is the configuration's."""
+  import jax.numpy as jnp
 
-  config, shapes = quickstart_shapes
-  params = load_pretrained(config.train.init_from, shapes)
+  from configs import quickstart
+  from threedim_jax import from_config
+  from threedim_jax.benchmark.inputs import denoise_args
+  from threedim_jax.pretrained import (
+    check_meaning,
+    load_denoiser,
+    load_pretrained,
+  )
+
+  config = quickstart.get_config(VARIANTS[name])
+  check_meaning(name, config)
+  init = from_config.make_init_fn(config)
+  shapes = jax.eval_shape(init, jax.random.key(0))
+  params = load_pretrained(name, shapes)
   for x, s in zip(
     jax.tree.leaves(params), jax.tree.leaves(shapes), strict=True
   ):
@@ -32,24 +48,20 @@ def test_they_fit_the_quickstart(quickstart_shapes):
     assert np.isfinite(x).all()
   # Trained: what starts at zero no longer is.
   assert np.abs(params["Conv_1"]["kernel"]).max() > 1e-3
-
-
-def test_one_line_loads_the_network_of_the_quickstart(quickstart_shapes):
-  """The description beside the weights is the configuration's."""
-  import jax.numpy as jnp
-
-  from threedim_jax import from_config
-  from threedim_jax.benchmark.inputs import denoise_args
-  from threedim_jax.pretrained import load_denoiser, load_pretrained
-
-  config, shapes = quickstart_shapes
-  denoise_fn, resolution = load_denoiser("shapes32")
+  denoise_fn, resolution = load_denoiser(name)
   assert resolution == config.data.resolution
-  params = load_pretrained("shapes32", shapes)
   expected = from_config.make_denoiser(config)(params)
   args = denoise_args(config, batch_size=2, num_unconditional=1)
   difference = jax.jit(denoise_fn)(*args) - jax.jit(expected)(*args)
   assert float(jnp.max(jnp.abs(difference))) == 0.0
+
+
+def test_all_that_ship_are_tested_and_have_a_card():
+  from threedim_jax.pretrained import SHA256, WEIGHTS_DIR
+
+  card = (WEIGHTS_DIR / "README.md").read_text()
+  assert SHA256.keys() == VARIANTS.keys()
+  assert all(f"# {name}\n" in card for name in SHA256)
 
 
 def test_unknown_name_lists_the_known(quickstart_shapes):

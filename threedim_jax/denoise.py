@@ -41,6 +41,7 @@ class DenoiseFn(Protocol):
 
 
 PREDICTIONS = ("eps", "v", "view")
+WHITE = 1.0
 
 
 def make_denoise_fn(
@@ -52,8 +53,8 @@ def make_denoise_fn(
     apply_fn: (views [B, 2, H, W, 3], logsnr [B, 2], cameras [B, 2], cond_mask)
       -> [B, H, W, 3]; parameters, dropout and the like already bound.
     prediction: what the network's output means: "eps" (3DiM), "v", or "view",
-      the target itself, told without a look at z_t. That one is regression,
-      an ablation of the paper: sampling it takes one step.
+      the target's difference from white, told without a look at z_t. That one
+      is regression, an ablation of the paper: sampling it takes one step.
 
   Returns:
     A function that gives the clean frame the highest log-SNR and an
@@ -78,7 +79,9 @@ def make_denoise_fn(
     if prediction == "v":
       return eps_from_v(z_t, out, expand(logsnr, z_t))
     if prediction == "view":
-      return eps_from_x0(z_t, out, expand(logsnr, z_t))
+      # The output starts at zero and the background is white: without this its
+      # last bias alone takes a thousand steps to learn.
+      return eps_from_x0(z_t, WHITE + out, expand(logsnr, z_t))
     return out
 
   return denoise_fn

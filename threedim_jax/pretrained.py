@@ -3,7 +3,7 @@
 """Weights that ship with the package: float16, msgpack, checked by SHA-256.
 
   denoise_fn, resolution = load_denoiser("shapes32")
-  python -m threedim_jax.pretrained --workdir W --out FILE   # makes such a file
+  python -m threedim_jax.pretrained --workdir W --out FILE   # makes such files
 
 `weights/README.md` is their model card; `weights/NAME.json` describes the
 network.
@@ -153,11 +153,23 @@ def _read(name: str) -> PyTree:
 
 
 def export(workdir: epath.PathLike, out: epath.PathLike) -> str:
-  """Writes the averaged parameters of a workdir; returns their SHA-256."""
+  """Writes the averaged parameters of a workdir; returns their SHA-256.
+
+  The description of the network goes beside `out`, NAME.msgpack: NAME.json.
+  """
+  out = epath.Path(out)
   params = read_workdir(workdir)
   half = jax.tree.map(lambda x: np.asarray(x, np.float16), params)
   data = serialization.msgpack_serialize(half)
-  epath.Path(out).write_bytes(data)
+  config = json.loads((epath.Path(workdir) / "config.json").read_text())
+  del config["model"]["remat"]  # how it was trained, not what it is
+  network = {
+    "resolution": config["data"]["resolution"],
+    "prediction": config["diffusion"]["prediction"],
+    "model": config["model"],
+  }
+  out.write_bytes(data)
+  out.with_suffix(".json").write_text(json.dumps(network, indent=2) + "\n")
   return hashlib.sha256(data).hexdigest()
 
 
