@@ -192,6 +192,17 @@ def free_port() -> int:
     return s.getsockname()[1]
 
 
+def test_files_of_visitors_are_kept_for_an_hour():
+  now = time.time()
+  first = outputs.new_folder()
+  second = outputs.new_folder()
+  for folder, minutes in ((first, 61), (second, 59)):
+    (folder / "views.zip").write_bytes(b"views")
+    os.utime(folder, (now, now - 60 * minutes))
+  assert outputs.new_folder() not in (first, second)
+  assert not first.exists() and (second / "views.zip").exists()
+
+
 @pytest.fixture(scope="module")
 def served():
   """The port of a demo that was started as a user would."""

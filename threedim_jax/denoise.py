@@ -41,7 +41,6 @@ class DenoiseFn(Protocol):
 
 
 PREDICTIONS = ("eps", "v", "view")
-WHITE = 1.0
 
 
 def make_denoise_fn(
@@ -53,8 +52,8 @@ def make_denoise_fn(
     apply_fn: (views [B, 2, H, W, 3], logsnr [B, 2], cameras [B, 2], cond_mask)
       -> [B, H, W, 3]; parameters, dropout and the like already bound.
     prediction: what the network's output means: "eps" (3DiM), "v", or "view",
-      the target's difference from white, told without a look at z_t. That one
-      is regression, an ablation of the paper: sampling it takes one step.
+      the target itself, told without a look at z_t. That one is regression,
+      an ablation of the paper: sampling it takes one step.
 
   Returns:
     A function that gives the clean frame the highest log-SNR and an
@@ -69,7 +68,9 @@ def make_denoise_fn(
     cond_logsnr = jnp.where(cond_mask, LOGSNR_MAX, LOGSNR_MIN)
     seen, seen_logsnr = z_t, logsnr
     if prediction == "view":
-      seen, seen_logsnr = jnp.zeros_like(z_t), jnp.full_like(logsnr, LOGSNR_MIN)
+      # Both frames show the known view: from a blank one, whose group norms
+      # divide nothing by nothing, the network learns a constant colour.
+      seen, seen_logsnr = cond_view, jnp.full_like(logsnr, LOGSNR_MIN)
     out = apply_fn(
       jnp.stack([cond_view, seen], axis=1),
       jnp.stack([cond_logsnr, seen_logsnr], axis=1),
@@ -79,9 +80,7 @@ def make_denoise_fn(
     if prediction == "v":
       return eps_from_v(z_t, out, expand(logsnr, z_t))
     if prediction == "view":
-      # The output starts at zero and the background is white: without this its
-      # last bias alone takes a thousand steps to learn.
-      return eps_from_x0(z_t, WHITE + out, expand(logsnr, z_t))
+      return eps_from_x0(z_t, out, expand(logsnr, z_t))
     return out
 
   return denoise_fn

@@ -2,10 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the demo shows and hands out: a map of cameras, a viewer, files."""
 
+import atexit
 import dataclasses
+import functools
 import html
 import shutil
 import tempfile
+import time
 
 from etils import epath
 from jaxtyping import Float, Int, UInt8
@@ -15,6 +18,8 @@ from threedim_jax import sample_io, viz
 from threedim_jax.mesh import write_mesh
 from threedim_jax.sample import show
 from threedim_jax.viewer import view_angles
+
+KEEP_SECONDS = 3600  # that files can be downloaded
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,9 +107,25 @@ def _hue(view: int) -> str:
   return "#e4572e" if view == 0 else f"hsl({170 + 137 * view % 180},55%,60%)"
 
 
+@functools.cache
+def _root() -> epath.Path:
+  """Of this process, gone with it."""
+  root = tempfile.mkdtemp(prefix="threedim_jax_demo_")
+  atexit.register(shutil.rmtree, root, ignore_errors=True)
+  return epath.Path(root)
+
+
+def new_folder() -> epath.Path:
+  """A folder for what one visitor gets; those of KEEP_SECONDS ago go."""
+  for old in _root().iterdir():
+    if time.time() - old.stat().mtime > KEEP_SECONDS:
+      shutil.rmtree(old, ignore_errors=True)
+  return epath.Path(tempfile.mkdtemp(dir=_root()))
+
+
 def write_files(made: Made) -> tuple[str, list[str]]:
   """(the orbit viewer as HTML, files to download) of all views so far."""
-  root = epath.Path(tempfile.mkdtemp(prefix="threedim_jax_"))
+  root = new_folder()
   folder = sample_io.write_sample(root, made.sampled())
   show(folder)
   page = html.escape((folder / "viewer.html").read_text())
@@ -118,7 +139,7 @@ def write_files(made: Made) -> tuple[str, list[str]]:
 
 def write_mesh_files(made: Made) -> tuple[str, str]:
   """(GLB, PLY) of a field that is fitted to the views."""
-  root = epath.Path(tempfile.mkdtemp(prefix="threedim_jax_"))
+  root = new_folder()
   folder = sample_io.write_sample(root, made.sampled())
   glb, ply, _ = write_mesh(folder)
   return str(glb), str(ply)
