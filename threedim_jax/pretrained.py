@@ -33,6 +33,9 @@ SHA256 = {
   "shapes32": (
     "bbb794e5c4bdfabb70c1a8b53aaae400a23dc72d879fa17bef553accea6911ad"
   ),
+  "shapes32_relative": (
+    "f8f848b537931afd7c2d9e7f267658fa902954c3443dddda760eef1fd8b4d0f7"
+  ),
 }
 
 
