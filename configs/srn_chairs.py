@@ -122,7 +122,11 @@ def concat(c: ConfigDict) -> None:
 
 
 def relate(c: ConfigDict) -> None:
-  """A picture then needs no absolute pose, only a distance."""
+  """A picture then needs no absolute pose, only a distance.
+
+  How objects stand is harder to learn so: a small network did from noisier
+  examples only, diffusion.logsnr_shift=-3 (launch/benchmarks.md).
+  """
   c.model.relative_cameras = True
 
 
