@@ -34,7 +34,7 @@ SHA256 = {
     "bbb794e5c4bdfabb70c1a8b53aaae400a23dc72d879fa17bef553accea6911ad"
   ),
   "shapes32_relative": (
-    "f8f848b537931afd7c2d9e7f267658fa902954c3443dddda760eef1fd8b4d0f7"
+    "cb73d675ec4e2ab07b93b9632351cee4ed40e5a85fea3ad8fe8a977a6801df94"
   ),
 }
 
