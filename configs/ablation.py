@@ -11,23 +11,13 @@ learns from nothing in a quarter of an hour on two CPU cores.
 
 from ml_collections import ConfigDict
 
-from configs import srn_chairs
+from configs import quickstart, srn_chairs
 
 
 def get_config(arg: str = "") -> ConfigDict:
   c = srn_chairs.get_config()
   c.data.update(name="shapes", config="16", resolution=16, num_threads=1)
-  c.model.update(
-    ch=32,
-    ch_mult=(1, 2, 2),
-    emb_ch=64,
-    num_res_blocks=1,
-    attn_resolutions=(4,),
-    cross_attn_resolutions=(4, 8),
-    dropout=0.0,
-    dtype="float32",
-  )
-  c.diffusion.prediction = "v"
+  quickstart.use_small_network(c)
   c.optim.update(
     learning_rate=1e-3, warmup_examples=3_200, ema_half_life_examples=3_200
   )
@@ -39,6 +29,5 @@ def get_config(arg: str = "") -> ConfigDict:
     checkpoint_every_steps=250,
     eval_batches=4,
   )
-  c.sampler.update(num_sample_steps=32, guidance_weight=0.5)
   c.evaluate.update(num_objects=16, num_views=20, batch_size=16)
   return srn_chairs.variant(c, arg)

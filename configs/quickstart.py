@@ -21,17 +21,7 @@ def get_config(arg: str = "") -> ConfigDict:
   c.data.update(
     name="shapes", config="quickstart", resolution=32, num_threads=1
   )
-  c.model.update(
-    ch=32,
-    ch_mult=(1, 2, 2),
-    emb_ch=64,
-    num_res_blocks=1,
-    attn_resolutions=(8,),
-    cross_attn_resolutions=(8, 16),
-    dropout=0.0,
-    dtype="float32",
-  )
-  c.diffusion.prediction = "v"
+  use_small_network(c)
   c.optim.update(
     learning_rate=4e-4, warmup_examples=800, ema_half_life_examples=800
   )
@@ -44,7 +34,23 @@ def get_config(arg: str = "") -> ConfigDict:
     checkpoint_every_steps=60,
     eval_batches=4,
   )
-  c.sampler.update(num_sample_steps=32, guidance_weight=0.5)
   c.sample.update(num_objects=2, num_views=12, batch_size=2)
   c.evaluate.update(num_objects=8, num_views=2, batch_size=8)
   return srn_chairs.variant(c, arg)
+
+
+def use_small_network(c: ConfigDict) -> None:
+  """What two CPU cores can train; weights of one resolution start another's."""
+  resolution = c.data.resolution
+  c.model.update(
+    ch=32,
+    ch_mult=(1, 2, 2),
+    emb_ch=64,
+    num_res_blocks=1,
+    attn_resolutions=(resolution // 4,),
+    cross_attn_resolutions=(resolution // 4, resolution // 2),
+    dropout=0.0,
+    dtype="float32",
+  )
+  c.diffusion.prediction = "v"
+  c.sampler.update(num_sample_steps=32, guidance_weight=0.5)

@@ -13,49 +13,42 @@ import pathlib
 import statistics
 from typing import Any, NamedTuple
 
-EVALUATION = "evaluation.json", "model"
-CONSISTENCY = "consistency/consistency.json", "generated"
 
+class Measure(NamedTuple):
+  """Where a number lies, and whether more of it is better (1) or less (-1)."""
 
-class Claim(NamedTuple):
-  """`better` is above `worse` in a metric, or below it.
-
-  Attributes:
-    text: of the row.
-    better, worse: folders of two systems.
-    source: file and row of the metric.
-    metric: as the file names it.
-    sign: 1 where more is better, -1 where less is.
-  """
-
-  text: str
-  better: str
-  worse: str
-  source: tuple[str, str]
+  file: str
+  row: str
   metric: str
   sign: int
 
 
+class Claim(NamedTuple):
+  """The system `better` is better than `worse`, both named by their folders."""
+
+  text: str
+  better: str
+  worse: str
+  measure: Measure
+
+
+PSNR = Measure("evaluation.json", "model", "psnr_u8", 1)
+DISTANCE = Measure("evaluation.json", "model", "fd_effnetlite0", -1)
+CONSISTENCY = Measure("consistency/consistency.json", "generated", "psnr_u8", 1)
 CLAIMS = (
+  Claim("X-UNet above Concat-UNet, PSNR", "3dim", "concat", PSNR),
   Claim(
-    "X-UNet above Concat-UNet, PSNR",
-    *("3dim", "concat", EVALUATION, "psnr_u8", 1),
-  ),
-  Claim(
-    "X-UNet below Concat-UNet, Frechet distance",
-    *("3dim", "concat", EVALUATION, "fd_effnetlite0", -1),
+    "X-UNet below Concat-UNet, Frechet distance", "3dim", "concat", DISTANCE
   ),
   Claim(
     "stochastic conditioning above the first view only, consistency",
-    *("3dim", "naive", CONSISTENCY, "psnr_u8", 1),
+    "3dim",
+    "naive",
+    CONSISTENCY,
   ),
+  Claim("regression above 3DiM, PSNR", "regression", "3dim", PSNR),
   Claim(
-    "regression above 3DiM, PSNR",
-    *("regression", "3dim", EVALUATION, "psnr_u8", 1),
-  ),
-  Claim(
-    "3DiM below regression, Frechet distance",
-    *("3dim", "regression", EVALUATION, "fd_effnetlite0", -1),
+    "3DiM below regression, Frechet distance", "3dim", "regression", DISTANCE
   ),
 )
 
@@ -70,17 +63,17 @@ def verdicts(root: pathlib.Path) -> list[dict[str, Any]]:
   """
   rows = []
   for claim in CLAIMS:
-    file, name = claim.source
+    measure = claim.measure
     results = [
-      json.loads((root / system / file).read_text())
+      json.loads((root / system / measure.file).read_text())
       for system in (claim.better, claim.worse)
     ]
-    values = [result["rows"][name].get(claim.metric) for result in results]
+    values = [r["rows"][measure.row].get(measure.metric) for r in results]
     if None in values:
       continue
     difference = values[0] - values[1]
-    error = _paired_error(*results, name, claim.metric)
-    verdict = "holds" if claim.sign * difference > 0 else "fails"
+    error = _paired_error(*results, measure)
+    verdict = "holds" if measure.sign * difference > 0 else "fails"
     if error is not None and abs(difference) < 2 * error:
       verdict = "open"
     rows.append(
@@ -113,15 +106,15 @@ def markdown(rows: list[dict[str, Any]]) -> str:
 
 
 def _paired_error(
-  first: dict[str, Any], second: dict[str, Any], row: str, metric: str
+  first: dict[str, Any], second: dict[str, Any], measure: Measure
 ) -> float | None:
   """Standard error of the mean difference; None if objects have no metric."""
+  value = lambda scores: scores["rows"][measure.row].get(measure.metric)
   pairs = []
   for object_id, scores in first["objects"].items():
-    other = second["objects"][object_id]
-    if metric not in scores["rows"][row]:
+    if value(scores) is None:
       return None
-    pairs.append(scores["rows"][row][metric] - other["rows"][row][metric])
+    pairs.append(value(scores) - value(second["objects"][object_id]))
   if len(pairs) < 2:
     return None
   return statistics.stdev(pairs) / math.sqrt(len(pairs))

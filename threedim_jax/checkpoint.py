@@ -182,17 +182,18 @@ class Checkpointer:
     restored, step, config = self._restore({"ema_params": target}, step)
     return restored["ema_params"], step, config
 
-  def read_params(self) -> PyTree:
-    """Those of the newest good step as host arrays, whatever their shapes.
+  def read_params(self) -> tuple[PyTree, dict[str, Any]]:
+    """(`ema_params`, config) of the newest good step, whatever their shapes.
 
-    Whoever trained them may have had other devices.
+    As host arrays: whoever trained them may have had other devices.
     """
     step = self._good_step(["ema_params"], None)
     path, reader = self._folder(step) / "ema_params", ocp.PyTreeCheckpointer()
     host = ocp.RestoreArgs(restore_type=np.ndarray)
     found = reader.metadata(path).item_metadata.tree
     args = jax.tree.map(lambda _: host, found)
-    return reader.restore(path, restore_args=args)
+    config = checkpoint_files.read_meta(self._folder(step))["config"]
+    return reader.restore(path, restore_args=args), config
 
   def _folder(self, step: int) -> epath.Path:
     return self.directory / str(step)

@@ -118,15 +118,16 @@ def starting_params(source: str, target: PyTree) -> PyTree:
       f"train.init_from={source!r} is neither the workdir of a training nor"
       f" weights that ship with threedim_jax ({', '.join(SHA256)})"
     )
-  grown = grow_positions(read_workdir(source), target)
+  params, _ = read_workdir(source)
+  grown = grow_positions(params, target)
   check_same_arrays(
     epath.Path(source), {"params": array_specs(grown)}, {"params": target}
   )
   return grown
 
 
-def read_workdir(workdir: epath.PathLike) -> PyTree:
-  """The averaged parameters of the newest checkpoint, as host arrays.
+def read_workdir(workdir: epath.PathLike) -> tuple[PyTree, dict]:
+  """(averaged parameters as host arrays, config) of the newest checkpoint.
 
   UserError if there is none.
   """
@@ -161,10 +162,9 @@ def export(workdir: epath.PathLike, out: epath.PathLike) -> str:
   The description of the network goes beside `out`, NAME.msgpack: NAME.json.
   """
   out = epath.Path(out)
-  params = read_workdir(workdir)
+  params, config = read_workdir(workdir)
   half = jax.tree.map(lambda x: np.asarray(x, np.float16), params)
   data = serialization.msgpack_serialize(half)
-  config = json.loads((epath.Path(workdir) / "config.json").read_text())
   del config["model"]["remat"]  # how it was trained, not what it is
   network = {
     "resolution": config["data"]["resolution"],

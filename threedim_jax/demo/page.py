@@ -166,12 +166,11 @@ def make_page(engine: Engine) -> gr.Blocks:
         shown[conditioning] = gallery(made)
         yield shown["stochastic"], shown["first"]
 
-  keep = outputs.KEEP_SECONDS
-  look["delete_cache"] = (
-    keep,
-    keep,
-  )  # of Gradio's own copies: how often, how old
-  with gr.Blocks(title="3DiM", analytics_enabled=False, **look) as page:
+  # Gradio's own copies: how often to look for old ones, and how old.
+  keep = outputs.KEEP_SECONDS, outputs.KEEP_SECONDS
+  with gr.Blocks(
+    title="3DiM", analytics_enabled=False, delete_cache=keep, **look
+  ) as page:
     gr.Markdown(INTRO)
     made = gr.State(None)
     with gr.Row():
@@ -234,7 +233,7 @@ def make_page(engine: Engine) -> gr.Blocks:
     stop.click(**made_of, outputs=shown, cancels=[run])
     fit.click(mesh, made, [model, mesh_files])
     both.click(compare, scene + sampler, [stochastic, naive])
-  page.theme_for_launch = {} if "theme" in look else {"theme": theme}
+  page.theme_for_launch = {} if look else {"theme": theme}
   return page
 
 
