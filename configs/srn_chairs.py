@@ -36,6 +36,7 @@ def get_config(arg: str = "") -> ConfigDict:
   c.model.attn_resolutions = (8, 16, 32)
   c.model.cross_attn_resolutions = config_dict.placeholder(tuple)  # None: same
   c.model.attn_heads = 4
+  c.model.norm_groups = 32  # fewer where ch is small: 8 channels each
   c.model.dropout = 0.1
   c.model.use_pos_emb = True
   c.model.use_ref_pose_emb = True
@@ -91,6 +92,7 @@ def get_config(arg: str = "") -> ConfigDict:
   c.evaluate = ConfigDict()  # --mode=evaluate
   c.evaluate.num_objects = config_dict.placeholder(int)  # None: all
   c.evaluate.num_views = 24  # seeded subset of the targets; 0: all of them
+  c.evaluate.input_view = 64  # of protocol srn-v1; another leaves more open
   c.evaluate.num_samples = 1  # of each view; more: best and mean of them, too
   c.evaluate.num_shards = 1  # processes that share the objects
   c.evaluate.shard_index = 0  # which of them this one is

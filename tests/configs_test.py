@@ -112,6 +112,7 @@ def test_the_paper_recipe():
     "attn_resolutions": (8, 16, 32),
     "cross_attn_resolutions": None,
     "attn_heads": 4,
+    "norm_groups": 32,
     "dropout": 0.1,
     "use_pos_emb": True,
     "use_ref_pose_emb": True,

@@ -121,17 +121,17 @@ def np_attn_block(h_in, params, num_heads, swap_frames):
 # --- Tests -------------------------------------------------------------------
 
 
-def test_group_norm_is_flax_group_norm_on_each_frame():
-  h = features(B, F, H, W, 2 * C)  # two channels a group
+@pytest.mark.parametrize("num_groups", [32, 4])
+def test_group_norm_is_flax_group_norm_on_each_frame(num_groups):
+  h = features(B, F, H, W, 2 * C)  # two channels a group, or sixteen
   params = random_params(GroupNorm(), 1, h)
-  flax_norm = nn.GroupNorm(num_groups=32, epsilon=1e-6)
+  flax_norm = nn.GroupNorm(num_groups=num_groups, epsilon=1e-6)
   by_frame = h.reshape(B * F, H, W, 2 * C)
   expected = apply(flax_norm, params, by_frame).reshape(h.shape)
-  got = apply(GroupNorm(), params, h)
+  got = apply(GroupNorm(num_groups), params, h)
   np.testing.assert_allclose(got, expected, atol=2e-5)
-  np.testing.assert_allclose(
-    got, np_group_norm(np.float64(h), params), atol=2e-5
-  )
+  by_hand = np_group_norm(np.float64(h), params, num_groups)
+  np.testing.assert_allclose(got, by_hand, atol=2e-5)
 
 
 def test_group_norm_of_a_flat_frame_is_its_bias():

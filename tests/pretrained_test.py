@@ -114,7 +114,8 @@ def test_a_pretrained_run_does_not_claim_this_run_s_training():
 
 
 @pytest.mark.parametrize(
-  "key, value", [("prediction", "eps"), ("relative_cameras", True)]
+  "key, value",
+  [("prediction", "eps"), ("relative_cameras", True), ("norm_groups", 32)],
 )
 def test_a_network_is_not_taken_for_another(key, value):
   from configs import quickstart
@@ -174,6 +175,22 @@ def test_training_goes_on_with_larger_pictures(small_training, factor):
   assert grown.keys() == small.keys()
   for name, value in grown.items():
     np.testing.assert_array_equal(value, small[name])
+
+
+def test_weights_that_ship_start_larger_pictures():
+  from configs import quickstart
+  from threedim_jax import from_config
+  from threedim_jax.pretrained import starting_params
+
+  config = quickstart.get_config()
+  config.data.resolution = 64
+  quickstart.use_small_network(config)
+  init = from_config.make_init_fn(config)
+  target = jax.eval_shape(init, jax.random.key(0))
+  params = starting_params("shapes32", target)
+  positions = params["ConditioningProcessor_0"]["pos_emb"]
+  assert positions.shape[:2] == (64, 64)
+  np.testing.assert_array_equal(positions[::2, ::2], positions[1::2, 1::2])
 
 
 def test_a_start_that_is_nowhere_is_named(small_training, tmp_path):

@@ -24,6 +24,19 @@ def test_few_views_give_the_middle_one():
   assert [r.input_views for r in requests] == [(64,), (32,), (12,)]
 
 
+def test_another_input_view_is_named():
+  assert protocol.given_view(64) is protocol.SRN_V1
+  above = protocol.given_view(250)
+  assert above.name == "srn-v1, input view 250"
+  everything = {"num_objects": None, "num_views": 0, "protocol": above}
+  requests = protocol.requests_of({"a": 251, "b": 24}, **everything)
+  assert [r.input_views for r in requests] == [(250,), (12,)]
+  assert requests[0].target_views == tuple(range(250))
+  counts = {"a": 251, "b": 24}
+  assert protocol.subset_text(counts, requests, above) is None
+  assert protocol.subset_text(counts, requests) is not None
+
+
 def test_a_subset_does_not_depend_on_its_neighbours():
   """Nor on the order of the data set: its numbers stay comparable."""
   fewer = protocol.requests_of(SRN, num_objects=2, num_views=5)

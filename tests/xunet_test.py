@@ -19,6 +19,7 @@ from threedim_jax import camera_paths
 from threedim_jax.cameras import Camera
 from threedim_jax.from_config import dummy_inputs
 from threedim_jax.models import get_model
+from threedim_jax.models.layers import GroupNorm
 from threedim_jax.models.xunet import XUNet
 
 # Inputs and output of an independent implementation, every parameter random.
@@ -259,3 +260,22 @@ def test_relative_cameras_do_not_see_where_the_world_is():
     changes.append(float(abs(out - there).max() / out.std()))
   # Rays are encoded at frequencies up to 2^14: float32 poses are felt.
   assert changes[0] < 0.05 < 0.2 < changes[1]
+
+
+def test_norm_groups_are_those_of_every_norm(tiny_xunet):
+  found = []
+
+  def record(next_fn, args, kwargs, context):
+    if isinstance(context.module, GroupNorm):
+      found.append(context.module.num_groups)
+    return next_fn(*args, **kwargs)
+
+  model = tiny_xunet.model.clone(norm_groups=8)
+  with nn.intercept_methods(record):
+    jax.eval_shape(
+      lambda *args: model.apply(
+        {"params": tiny_xunet.params}, *args, train=False
+      ),
+      *tiny_xunet.inputs,
+    )
+  assert set(found) == {8}

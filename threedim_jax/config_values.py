@@ -10,7 +10,6 @@ from threedim_jax.config_check import check_model_size, flatten
 from threedim_jax.denoise import PREDICTIONS
 from threedim_jax.errors import UserError
 from threedim_jax.models import DTYPES
-from threedim_jax.models.layers import NUM_GROUPS
 from threedim_jax.models.xunet import REMAT
 from threedim_jax.sampler import CONDITIONINGS
 from threedim_jax.solvers import SOLVERS
@@ -40,10 +39,12 @@ POSITIVE = (
   "evaluate.num_objects",
   "evaluate.num_samples",
   "evaluate.num_shards",
+  "model.norm_groups",
   "model.num_res_blocks",
 )
 NOT_NEGATIVE = (
   "data.num_threads",
+  "evaluate.input_view",
   "evaluate.num_views",
   "optim.warmup_examples",
 )
@@ -101,10 +102,10 @@ def check_values(config: ConfigDict) -> None:
     )
   check_model_size(config.data.resolution, config.model.ch_mult)
   ch, heads = config.model.ch, config.model.attn_heads
-  if ch <= 0 or ch % NUM_GROUPS:
+  groups = config.model.norm_groups
+  if ch <= 0 or ch % groups:
     raise UserError(
-      f"model.ch={ch} must be a multiple of {NUM_GROUPS}, the groups of every"
-      " group norm"
+      f"model.ch={ch} must be a multiple of model.norm_groups={groups}"
     )
   if heads <= 0 or any(ch * m % heads for m in config.model.ch_mult):
     raise UserError(

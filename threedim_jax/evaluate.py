@@ -30,9 +30,9 @@ from threedim_jax.from_config import open_split
 from threedim_jax.generate import Generator, my_share
 from threedim_jax.object_folder import is_done
 from threedim_jax.protocol import (
-  SRN_V1,
   Request,
   by_shape,
+  given_view,
   list_sha256,
   requests_of,
   subset_text,
@@ -214,10 +214,12 @@ def evaluate(
   workdir = epath.Path(workdir)
   views, train_views = open_split(config, "test"), open_split(config, "train")
   counts = {i: views.num_views(i) for i in views.object_ids}
+  protocol = given_view(config.evaluate.input_view)
   requests = requests_of(
     counts,
     num_objects=config.evaluate.num_objects,
     num_views=config.evaluate.num_views,
+    protocol=protocol,
   )
   generator = Generator(config, workdir, pretrained)
   if not generate(generator, views, requests, workdir):
@@ -242,8 +244,8 @@ def evaluate(
     summary["rows"][row] |= results.finite(values)
   result = {
     "protocol": {
-      **dataclasses.asdict(SRN_V1),
-      "subset": subset_text(counts, requests),
+      **dataclasses.asdict(protocol),
+      "subset": subset_text(counts, requests, protocol),
       "list_sha256": list_sha256(requests),
       "num_samples": config.evaluate.num_samples,
     },

@@ -31,10 +31,10 @@ WEIGHTS_DIR = epath.resource_path("threedim_jax") / "weights"
 # name -> SHA-256 of weights/<name>.msgpack
 SHA256 = {
   "shapes32": (
-    "bbb794e5c4bdfabb70c1a8b53aaae400a23dc72d879fa17bef553accea6911ad"
+    "1144fab64222d593ecd98ec20deebe1927e3c5334be8d74886f2e0717e499577"
   ),
   "shapes32_relative": (
-    "cb73d675ec4e2ab07b93b9632351cee4ed40e5a85fea3ad8fe8a977a6801df94"
+    "1245e1b66d015380bb6f242e682668f9df09d6725c6bcab12f0a62238538a068"
   ),
 }
 
@@ -71,7 +71,11 @@ def check_meaning(name: str, config: ConfigDict) -> None:
     ),
     "model.relative_cameras": (
       config.model.relative_cameras,
-      network["model"].get("relative_cameras", False),
+      network["model"]["relative_cameras"],
+    ),
+    "model.norm_groups": (
+      config.model.norm_groups,
+      network["model"]["norm_groups"],
     ),
   }
   for key, (here, there) in differ.items():
@@ -93,8 +97,8 @@ def load_pretrained(name: str, target: PyTree) -> PyTree:
     UserError: unknown name, damaged file, or a network of another shape.
   """
   params = _read(name)
-  path = WEIGHTS_DIR / f"{name}.msgpack"
-  check_same_arrays(path, {"params": array_specs(params)}, {"params": target})
+  specs = {"params": array_specs(params)}
+  check_same_arrays(_path(name), specs, {"params": target})
   return params
 
 
@@ -112,18 +116,18 @@ def starting_params(source: str, target: PyTree) -> PyTree:
     UserError: no such weights or workdir, or a network of another shape.
   """
   if source in SHA256:
-    return load_pretrained(source, target)
-  if not (epath.Path(source) / "checkpoints").is_dir():
+    params, path = _read(source), _path(source)
+  elif (epath.Path(source) / "checkpoints").is_dir():
+    params, _ = read_workdir(source)
+    path = epath.Path(source)
+  else:
     raise UserError(
       f"train.init_from={source!r} is neither the workdir of a training nor"
       f" weights that ship with threedim_jax ({', '.join(SHA256)})"
     )
-  params, _ = read_workdir(source)
-  grown = grow_positions(params, target)
-  check_same_arrays(
-    epath.Path(source), {"params": array_specs(grown)}, {"params": target}
-  )
-  return grown
+  params = grow_positions(params, target)
+  check_same_arrays(path, {"params": array_specs(params)}, {"params": target})
+  return params
 
 
 def read_workdir(workdir: epath.PathLike) -> tuple[PyTree, dict]:
@@ -146,12 +150,15 @@ def _check_name(name: str) -> None:
     )
 
 
+def _path(name: str) -> epath.Path:
+  return WEIGHTS_DIR / f"{name}.msgpack"
+
+
 def _read(name: str) -> PyTree:
   _check_name(name)
-  path = WEIGHTS_DIR / f"{name}.msgpack"
-  data = path.read_bytes()
+  data = _path(name).read_bytes()
   if hashlib.sha256(data).hexdigest() != SHA256[name]:
-    raise UserError(f"{path} is damaged; install threedim_jax again")
+    raise UserError(f"{_path(name)} is damaged; install threedim_jax again")
   params = serialization.msgpack_restore(data)
   return jax.tree.map(lambda x: x.astype(np.float32), params)
 

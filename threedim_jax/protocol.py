@@ -57,9 +57,18 @@ class Request:
   target_views: tuple[int, ...]
 
 
-def input_view_of(num_views: int) -> int:
-  """64, or the middle view of an object with fewer."""
-  view = SRN_V1.input_view
+def given_view(view: int) -> Protocol:
+  """The protocol with another input view, which its name tells."""
+  if view == SRN_V1.input_view:
+    return SRN_V1
+  return dataclasses.replace(
+    SRN_V1, name=f"{SRN_V1.name}, input view {view}", input_view=view
+  )
+
+
+def input_view_of(num_views: int, protocol: Protocol = SRN_V1) -> int:
+  """That of the protocol, or the middle view of an object with fewer."""
+  view = protocol.input_view
   return view if num_views > view else num_views // 2
 
 
@@ -70,7 +79,11 @@ def spread(indices: Sequence, num: int) -> tuple:
 
 
 def requests_of(
-  counts: Mapping[str, int], *, num_objects: int | None, num_views: int
+  counts: Mapping[str, int],
+  *,
+  num_objects: int | None,
+  num_views: int,
+  protocol: Protocol = SRN_V1,
 ) -> list[Request]:
   """The whole protocol, or a subset of it that does not depend on its order.
 
@@ -79,6 +92,7 @@ def requests_of(
     num_objects: so many, evenly spaced over the ordered ids; None: all.
     num_views: so many targets of each object, drawn by the protocol's seed and
       the object's id; 0: all.
+    protocol: `SRN_V1`, or that of `given_view`.
 
   Raises:
     UserError: an object leaves no view to generate.
@@ -87,14 +101,14 @@ def requests_of(
   requests = []
   for object_id in spread(object_ids, num_objects or len(object_ids)):
     count = counts[object_id]
-    given = input_view_of(count)
+    given = input_view_of(count, protocol)
     targets = [i for i in range(count) if i != given]
     if not targets:
       raise UserError(
         f"object '{object_id}' has {count} view: none is left to generate"
       )
     if 0 < num_views < len(targets):
-      seed = [SRN_V1.seed, zlib.crc32(object_id.encode())]
+      seed = [protocol.seed, zlib.crc32(object_id.encode())]
       chosen = np.random.default_rng(seed).choice(
         targets, num_views, replace=False
       )
@@ -104,10 +118,12 @@ def requests_of(
 
 
 def subset_text(
-  counts: Mapping[str, int], requests: Sequence[Request]
+  counts: Mapping[str, int],
+  requests: Sequence[Request],
+  protocol: Protocol = SRN_V1,
 ) -> str | None:
   """What was left out, in words; None if the list is the whole protocol."""
-  whole = requests_of(counts, num_objects=None, num_views=0)
+  whole = requests_of(counts, num_objects=None, num_views=0, protocol=protocol)
   total = lambda rs: sum(len(r.target_views) for r in rs)
   if list(requests) == whole:
     return None

@@ -19,13 +19,10 @@ from jaxtyping import Array, Float
 Dtype = jnp.dtype | type
 
 
-NUM_GROUPS = 32  # of every group norm; channels must be a multiple
-
-
 class GroupNorm(nn.Module):
   """Group norm with statistics per frame, not over the pair of frames."""
 
-  num_groups: int = NUM_GROUPS
+  num_groups: int = 32
   epsilon: float = 1e-6
 
   @nn.compact
@@ -93,6 +90,7 @@ class ResnetBlock(nn.Module):
   features: int | None = None
   dropout: float = 0.0
   resample: str | None = None
+  norm_groups: int = 32
   dtype: Dtype = jnp.float32
 
   @nn.compact
@@ -105,10 +103,11 @@ class ResnetBlock(nn.Module):
   ) -> Float[Array, "B F h w C2"]:
     features = self.features or h_in.shape[-1]
     resample = _RESAMPLE[self.resample]
-    h = resample(nn.swish(GroupNorm()(h_in)))
+    h = resample(nn.swish(GroupNorm(self.norm_groups)(h_in)))
     h_in = resample(h_in)
     h = nn.Conv(features, (3, 3), dtype=self.dtype)(h)
-    h = nn.swish(FiLM(features, self.dtype)(GroupNorm()(h), emb))
+    h = GroupNorm(self.norm_groups)(h)
+    h = nn.swish(FiLM(features, self.dtype)(h, emb))
     h = nn.Dropout(self.dropout)(h, deterministic=not train)
     h = nn.Conv(
       features, (3, 3), dtype=self.dtype, kernel_init=nn.initializers.zeros
@@ -161,6 +160,7 @@ class AttnBlock(nn.Module):
 
   attn_type: str
   attn_heads: int
+  norm_groups: int = 32
   dtype: Dtype = jnp.float32
 
   @nn.compact
@@ -168,7 +168,7 @@ class AttnBlock(nn.Module):
     self, h_in: Float[Array, "B F H W C"]
   ) -> Float[Array, "B F H W C"]:
     B, F, H, W, C = h_in.shape
-    h = GroupNorm()(h_in)
+    h = GroupNorm(self.norm_groups)(h_in)
     kv = {"self": h, "cross": h[:, ::-1]}[self.attn_type]
     tokens = lambda x: rearrange(x, "b f h w c -> (b f) (h w) c")
     h = AttnLayer(self.attn_heads, self.dtype)(tokens(h), tokens(kv))

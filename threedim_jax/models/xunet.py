@@ -46,6 +46,7 @@ class XUNetBlock(nn.Module):
   attn_heads: int
   self_attn: bool
   cross_attn: bool
+  norm_groups: int = 32
   dtype: Dtype = jnp.float32
 
   @nn.compact
@@ -55,13 +56,19 @@ class XUNetBlock(nn.Module):
     emb: Float[Array, "B F H W E"],
     train: bool,
   ) -> Float[Array, "B F H W C2"]:
-    h = ResnetBlock(self.features, self.dropout, dtype=self.dtype)(
-      h, emb, train=train
+    h = ResnetBlock(
+      self.features,
+      self.dropout,
+      norm_groups=self.norm_groups,
+      dtype=self.dtype,
+    )(h, emb, train=train)
+    attend = lambda kind: AttnBlock(
+      kind, self.attn_heads, self.norm_groups, self.dtype
     )
     if self.self_attn:
-      h = AttnBlock("self", self.attn_heads, self.dtype)(h)
+      h = attend("self")(h)
     if self.cross_attn:
-      h = AttnBlock("cross", self.attn_heads, self.dtype)(h)
+      h = attend("cross")(h)
     return h
 
 
@@ -76,6 +83,9 @@ class XUNet(nn.Module):
     attn_resolutions: image sizes in pixels at which the frames self-attend.
     cross_attn_resolutions: sizes at which they cross-attend; None = the same.
     attn_heads: heads of every attention layer.
+    norm_groups: groups of every group norm; they divide all channels. A group
+      forgets its mean: with one channel a group, brightness and colour are lost
+      but for what the residual path carries. The paper's have 8 or more.
     dropout: rate inside the residual blocks.
     use_pos_emb: learned embedding of every pixel, added to the rays.
     use_ref_pose_emb: learned embedding of every frame, added to the rays.
@@ -96,6 +106,7 @@ class XUNet(nn.Module):
   attn_resolutions: Sequence[int] = (8, 16, 32)
   cross_attn_resolutions: Sequence[int] | None = None
   attn_heads: int = 4
+  norm_groups: int = 32
   dropout: float = 0.1
   use_pos_emb: bool = True
   use_ref_pose_emb: bool = True
@@ -150,6 +161,7 @@ class XUNet(nn.Module):
         attn_heads=self.attn_heads,
         self_attn=size in self.attn_resolutions,
         cross_attn=size in (self.attn_resolutions if cross is None else cross),
+        norm_groups=self.norm_groups,
         dtype=self.dtype,
         name=next(names),
       )(h, embs[level], train)
@@ -157,7 +169,10 @@ class XUNet(nn.Module):
     def resample(h, level, direction):
       # The block takes the embedding of the level that it produces.
       return ResnetBlock(
-        dropout=self.dropout, resample=direction, dtype=self.dtype
+        dropout=self.dropout,
+        resample=direction,
+        norm_groups=self.norm_groups,
+        dtype=self.dtype,
       )(h, embs[level], train=train)
 
     h = nn.Conv(self.ch, (3, 3), dtype=self.dtype)(views)
@@ -180,6 +195,7 @@ class XUNet(nn.Module):
     assert not skips
 
     # Only the target frame, the last, is asked for: the other one stops here.
-    h = nn.swish(GroupNorm()(h[:, -1:])).astype(jnp.float32)
+    h = GroupNorm(self.norm_groups)(h[:, -1:])
+    h = nn.swish(h).astype(jnp.float32)
     h = nn.Conv(3, (3, 3), kernel_init=nn.initializers.zeros)(h)
     return h[:, 0]
