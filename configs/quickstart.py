@@ -49,7 +49,7 @@ def use_small_network(c: ConfigDict) -> None:
     num_res_blocks=1,
     attn_resolutions=(resolution // 4,),
     cross_attn_resolutions=(resolution // 4, resolution // 2),
-    norm_groups=4,
+    norm_groups=4,  # 8 channels each, as the paper has them at ch 256
     dropout=0.0,
     dtype="float32",
   )
