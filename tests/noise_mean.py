@@ -18,11 +18,12 @@ import jax.numpy as jnp
 from ml_collections import ConfigDict
 import numpy as np
 
-from configs import ablation
 from threedim_jax import from_config
 from threedim_jax.cameras import Camera
 from threedim_jax.diffusion import alpha_sigma, q_sample, x0_from_eps
+from threedim_jax.pixels import from_u8
 from threedim_jax.pretrained import load_denoiser, read_workdir
+from threedim_jax.view_source import open_views
 
 LOGSNRS = (-6.0, -4.0, -2.0, 0.0, 2.0, 4.0)
 NUM_OBJECTS, NUM_DRAWS = 16, 6
@@ -37,15 +38,15 @@ def denoiser(source: str):
 
 def held_out_views(data_config: str):
   """Given and asked-for views of held-out objects, in [-1, 1], and cameras."""
-  config = ablation.get_config()
-  config.data.update(config=data_config, resolution=int(data_config))
-  views = from_config.open_split(config, "test")
+  views = open_views(
+    None, "shapes", data_config, "test", resolution=int(data_config)
+  )
   pairs = [
     views.object(object_id, (64, 100 + 3 * i))
     for i, object_id in enumerate(views.object_ids[:NUM_OBJECTS])
   ]
   stack = lambda key: np.stack([pair[key] for pair in pairs])
-  images = jnp.float32(stack("image")) / 127.5 - 1
+  images = jnp.asarray(from_u8(stack("image")))
   cam = lambda i: Camera(
     K=stack("K")[:, i], world_from_cam=stack("world_from_cam")[:, i]
   )
@@ -60,7 +61,7 @@ def slope(denoise_fn, given, wanted, logsnr: float) -> float:
   errors, noises = [], []
   for seed in range(NUM_DRAWS):
     eps = jax.random.normal(jax.random.key(seed), x0.shape)
-    z_t = q_sample(x0, eps, logsnrs[:, None, None, None])
+    z_t = q_sample(x0, eps, logsnr)
     eps_hat = denoise_fn(
       z_t, logsnrs, cond_view, cond_cam, target_cam, jnp.ones(len(x0), bool)
     )

@@ -69,14 +69,9 @@ def check_meaning(name: str, config: ConfigDict) -> None:
       config.diffusion.prediction,
       network["prediction"],
     ),
-    "model.relative_cameras": (
-      config.model.relative_cameras,
-      network["model"]["relative_cameras"],
-    ),
-    "model.norm_groups": (
-      config.model.norm_groups,
-      network["model"]["norm_groups"],
-    ),
+  } | {
+    f"model.{field}": (config.model[field], network["model"][field])
+    for field in ("relative_cameras", "norm_groups")
   }
   for key, (here, there) in differ.items():
     if here != there:
@@ -97,8 +92,7 @@ def load_pretrained(name: str, target: PyTree) -> PyTree:
     UserError: unknown name, damaged file, or a network of another shape.
   """
   params = _read(name)
-  specs = {"params": array_specs(params)}
-  check_same_arrays(_path(name), specs, {"params": target})
+  _check_arrays(_path(name), params, target)
   return params
 
 
@@ -126,8 +120,12 @@ def starting_params(source: str, target: PyTree) -> PyTree:
       f" weights that ship with threedim_jax ({', '.join(SHA256)})"
     )
   params = grow_positions(params, target)
-  check_same_arrays(path, {"params": array_specs(params)}, {"params": target})
+  _check_arrays(path, params, target)
   return params
+
+
+def _check_arrays(path: epath.Path, params: PyTree, target: PyTree) -> None:
+  check_same_arrays(path, {"params": array_specs(params)}, {"params": target})
 
 
 def read_workdir(workdir: epath.PathLike) -> tuple[PyTree, dict]:

@@ -46,7 +46,7 @@ class XUNetBlock(nn.Module):
   attn_heads: int
   self_attn: bool
   cross_attn: bool
-  norm_groups: int = 32
+  norm_groups: int
   dtype: Dtype = jnp.float32
 
   @nn.compact
