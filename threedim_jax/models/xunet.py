@@ -130,25 +130,20 @@ class XUNet(nn.Module):
     The cameras are those of both frames, [B, F, ...], or their ray codes.
     """
     num_resolutions = len(self.ch_mult)
-    if self.relative_cameras:
-      cameras = relative_to_first(cameras)
-    logsnr_emb, pose_embs = ConditioningProcessor(
-      self.emb_ch,
-      num_resolutions,
-      self.use_pos_emb,
-      self.use_ref_pose_emb,
-    )(logsnr, cameras, cond_mask, views.shape[2:4])
-    embs = [logsnr_emb[:, :, None, None, :] + emb for emb in pose_embs]
+    embs = self._embed(logsnr, cameras, cond_mask, views.shape[2:4])
     if self.concat_frames:
       views = rearrange(views, "b f h w c -> b 1 h w (f c)")
-      embs = [share_channels(emb) for emb in embs]
-    embs = [nn.swish(emb).astype(self.dtype) for emb in embs]
 
     Block = XUNetBlock
     if self.remat != "none":
       Block = nn.remat(
         XUNetBlock, policy=REMAT[self.remat], static_argnums=(3,)
       )
+    shared = {
+      "dropout": self.dropout,
+      "norm_groups": self.norm_groups,
+      "dtype": self.dtype,
+    }
     # Written out, since a wrapped class would name its parameters otherwise.
     names = (f"XUNetBlock_{i}" for i in itertools.count())
 
@@ -157,23 +152,18 @@ class XUNet(nn.Module):
       cross = self.cross_attn_resolutions
       return Block(
         features=self.ch * self.ch_mult[level],
-        dropout=self.dropout,
         attn_heads=self.attn_heads,
         self_attn=size in self.attn_resolutions,
         cross_attn=size in (self.attn_resolutions if cross is None else cross),
-        norm_groups=self.norm_groups,
-        dtype=self.dtype,
         name=next(names),
+        **shared,
       )(h, embs[level], train)
 
     def resample(h, level, direction):
       # The block takes the embedding of the level that it produces.
-      return ResnetBlock(
-        dropout=self.dropout,
-        resample=direction,
-        norm_groups=self.norm_groups,
-        dtype=self.dtype,
-      )(h, embs[level], train=train)
+      return ResnetBlock(resample=direction, **shared)(
+        h, embs[level], train=train
+      )
 
     h = nn.Conv(self.ch, (3, 3), dtype=self.dtype)(views)
     skips = [h]
@@ -199,3 +189,18 @@ class XUNet(nn.Module):
     h = nn.swish(h).astype(jnp.float32)
     h = nn.Conv(3, (3, 3), kernel_init=nn.initializers.zeros)(h)
     return h[:, 0]
+
+  def _embed(self, logsnr, cameras, cond_mask, hw) -> list[Array]:
+    """What FiLM takes on every level: log-SNR and rays, [B, F, h, w, E]."""
+    if self.relative_cameras:
+      cameras = relative_to_first(cameras)
+    logsnr_emb, pose_embs = ConditioningProcessor(
+      self.emb_ch,
+      len(self.ch_mult),
+      self.use_pos_emb,
+      self.use_ref_pose_emb,
+    )(logsnr, cameras, cond_mask, hw)
+    embs = [logsnr_emb[:, :, None, None, :] + emb for emb in pose_embs]
+    if self.concat_frames:
+      embs = [share_channels(emb) for emb in embs]
+    return [nn.swish(emb).astype(self.dtype) for emb in embs]
