@@ -14,6 +14,7 @@ an index of the objects beside the records.
 """
 
 from collections.abc import Callable, Iterable, Iterator
+import contextlib
 import dataclasses
 import io
 import json
@@ -110,9 +111,11 @@ class ViewBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
       for split, examples in self._split_generators(dl_manager).items():
         writer = RecordWriter(self.name, self.data_path, split)
         index[split] = []
-        for key, example in examples:
-          _add_view(index[split], example["object_id"], key)
-          writer.write(self.info.features.serialize_example(example))
+        # Closed after an error as well, or its progress bar goes on printing.
+        with contextlib.closing(examples):
+          for key, example in examples:
+            _add_view(index[split], example["object_id"], key)
+            writer.write(self.info.features.serialize_example(example))
         infos.append(writer.close())
         if not index[split]:
           raise UserError(f"no object of the {split} split is usable.")

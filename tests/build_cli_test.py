@@ -99,8 +99,10 @@ def test_a_data_set_without_its_index_is_built_again(tmp_path, cut_short):
   assert {p.name: p.read_bytes() for p in folder.iterdir()} == complete
 
 
-def test_an_error_on_the_way_leaves_nothing(tmp_path, monkeypatch):
+def test_an_error_on_the_way_leaves_nothing(tmp_path, monkeypatch, capsys):
   import record_writer
+
+  from threedim_jax import progress
 
   write, calls = record_writer.RecordWriter.write, []
 
@@ -111,9 +113,15 @@ def test_an_error_on_the_way_leaves_nothing(tmp_path, monkeypatch):
     write(self, record)
 
   monkeypatch.setattr(record_writer.RecordWriter, "write", interrupted)
-  with pytest.raises(KeyboardInterrupt):
+  monkeypatch.setattr(progress, "LOG_SECONDS", 0.01)
+  # Its traceback holds what the build was in the middle of.
+  with pytest.raises(KeyboardInterrupt) as error:
     build_debug(tmp_path)
   assert not list((tmp_path / "shapes/debug").glob("1.0.0*"))
+  assert "objects" in capsys.readouterr().err
+  time.sleep(0.1)
+  assert capsys.readouterr().err == ""  # its progress bar has ended, too
+  del error
 
 
 def test_two_builds_at_once(tmp_path):
