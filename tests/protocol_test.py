@@ -28,13 +28,26 @@ def test_another_input_view_is_named():
   assert protocol.given_view(64) is protocol.SRN_V1
   above = protocol.given_view(250)
   assert above.name == "srn-v1, input view 250"
+  counts = {"a": 251, "b": 252}
   everything = {"num_objects": None, "num_views": 0, "protocol": above}
-  requests = protocol.requests_of({"a": 251, "b": 24}, **everything)
-  assert [r.input_views for r in requests] == [(250,), (12,)]
+  requests = protocol.requests_of(counts, **everything)
+  assert [r.input_views for r in requests] == [(250,), (250,)]
   assert requests[0].target_views == tuple(range(250))
-  counts = {"a": 251, "b": 24}
   assert protocol.subset_text(counts, requests, above) is None
   assert protocol.subset_text(counts, requests) is not None
+
+
+def test_another_input_view_has_to_be_there():
+  """Its name in the result would be untrue of an object without it."""
+  from threedim_jax.errors import UserError
+
+  with pytest.raises(UserError, match="'b' has views 0 to 23, not .*view=24"):
+    protocol.requests_of(
+      {"a": 251, "b": 24},
+      num_objects=None,
+      num_views=0,
+      protocol=protocol.given_view(24),
+    )
 
 
 def test_a_subset_does_not_depend_on_its_neighbours():

@@ -95,12 +95,18 @@ def requests_of(
     protocol: `SRN_V1`, or that of `given_view`.
 
   Raises:
-    UserError: an object leaves no view to generate.
+    UserError: an object leaves no view to generate, or has not the input view
+      that was asked for by `given_view`.
   """
   object_ids = sorted(counts)
   requests = []
   for object_id in spread(object_ids, num_objects or len(object_ids)):
     count = counts[object_id]
+    if protocol != SRN_V1 and count <= protocol.input_view:
+      raise UserError(
+        f"object '{object_id}' has views 0 to {count - 1}, not"
+        f" evaluate.input_view={protocol.input_view}"
+      )
     given = input_view_of(count, protocol)
     targets = [i for i in range(count) if i != given]
     if not targets:
