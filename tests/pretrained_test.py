@@ -2,14 +2,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """Weights that ship: intact, of the right network, and better than chance."""
 
+import importlib
+
 from flax import traverse_util
 import jax
 import numpy as np
 import pytest
 
-# name -> variant of configs/quickstart.py
-VARIANTS = {"shapes32": "", "shapes32_relative": "relative"}
+# name -> configuration, its variant
+CONFIGS = {
+  "shapes32": ("quickstart", ""),
+  "shapes32_relative": ("quickstart", "relative"),
+}
 POSITIONS = "ConditioningProcessor_0/pos_emb"
+NO_NEW_LEVELS = None  # nobody calls it
 
 
 @pytest.fixture(scope="module")
@@ -22,12 +28,11 @@ def quickstart_shapes():
   return config, jax.eval_shape(init, jax.random.key(0))
 
 
-@pytest.mark.parametrize("name", VARIANTS)
+@pytest.mark.parametrize("name", CONFIGS)
 def test_they_fit_their_configuration(name):
   """The description beside the weights is the configuration's."""
   import jax.numpy as jnp
 
-  from configs import quickstart
   from threedim_jax import from_config
   from threedim_jax.benchmark.inputs import denoise_args
   from threedim_jax.pretrained import (
@@ -36,7 +41,8 @@ def test_they_fit_their_configuration(name):
     load_pretrained,
   )
 
-  config = quickstart.get_config(VARIANTS[name])
+  module, variant = CONFIGS[name]
+  config = importlib.import_module(f"configs.{module}").get_config(variant)
   check_meaning(name, config)
   init = from_config.make_init_fn(config)
   shapes = jax.eval_shape(init, jax.random.key(0))
@@ -60,7 +66,7 @@ def test_all_that_ship_are_tested_and_have_a_card():
   from threedim_jax.pretrained import SHA256, WEIGHTS_DIR
 
   card = (WEIGHTS_DIR / "README.md").read_text()
-  assert SHA256.keys() == VARIANTS.keys()
+  assert SHA256.keys() == CONFIGS.keys()
   assert all(f"# {name}\n" in card for name in SHA256)
 
 
@@ -163,7 +169,7 @@ def test_training_goes_on_with_larger_pictures(small_training, factor):
   config.data.resolution = 8 * factor
   config.model.attn_resolutions = (4 * factor,)
   target = jax.eval_shape(from_config.make_init_fn(config), jax.random.key(0))
-  params = starting_params(str(workdir), target)
+  params = starting_params(str(workdir), target, NO_NEW_LEVELS)
   flat = lambda tree: traverse_util.flatten_dict(tree, sep="/")
   grown, small = flat(params), flat(small)
   positions = grown.pop(POSITIONS)
@@ -178,19 +184,20 @@ def test_training_goes_on_with_larger_pictures(small_training, factor):
 
 
 def test_weights_that_ship_start_larger_pictures():
-  from configs import quickstart
+  from configs import shapes_small
   from threedim_jax import from_config
   from threedim_jax.pretrained import starting_params
 
-  config = quickstart.get_config()
-  config.data.resolution = 64
-  quickstart.use_small_network(config)
+  config = shapes_small.get_config()
   init = from_config.make_init_fn(config)
   target = jax.eval_shape(init, jax.random.key(0))
-  params = starting_params("shapes32", target)
+  zeros = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), target)
+  params = starting_params(config.train.init_from, target, lambda: zeros)
   positions = params["ConditioningProcessor_0"]["pos_emb"]
   assert positions.shape[:2] == (64, 64)
   np.testing.assert_array_equal(positions[::2, ::2], positions[1::2, 1::2])
+  assert not np.any(params["XUNetBlock_0"]["ResnetBlock_0"]["Conv_0"]["kernel"])
+  assert np.any(params["XUNetBlock_1"]["ResnetBlock_0"]["Conv_0"]["kernel"])
 
 
 def test_a_start_that_is_nowhere_is_named(small_training, tmp_path):
@@ -200,7 +207,7 @@ def test_a_start_that_is_nowhere_is_named(small_training, tmp_path):
   _, small = small_training
   for source in ("shapes23", str(tmp_path)):
     with pytest.raises(UserError, match=f"{source}.*neither.*shapes32"):
-      starting_params(source, small)
+      starting_params(source, small, NO_NEW_LEVELS)
 
 
 def test_a_start_of_another_network_is_refused(small_training):
@@ -211,5 +218,6 @@ def test_a_start_of_another_network_is_refused(small_training):
 
   init = from_config.make_init_fn(quickstart.get_config())
   target = jax.eval_shape(init, jax.random.key(0))
+  zeros = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), target)
   with pytest.raises(UserError, match="another architecture"):
-    starting_params(str(small_training[0]), target)
+    starting_params(str(small_training[0]), target, lambda: zeros)

@@ -10,6 +10,7 @@ network.
 """
 
 import argparse
+from collections.abc import Callable
 import hashlib
 import json
 
@@ -24,7 +25,7 @@ from threedim_jax.array_specs import array_specs, check_same_arrays
 from threedim_jax.denoise import DenoiseFn, make_denoise_fn
 from threedim_jax.errors import UserError, exit_with_message
 from threedim_jax.models import get_model
-from threedim_jax.models.conditioning import grow_positions
+from threedim_jax.models.growth import grow
 
 WEIGHTS_DIR = epath.resource_path("threedim_jax") / "weights"
 
@@ -96,8 +97,10 @@ def load_pretrained(name: str, target: PyTree) -> PyTree:
   return params
 
 
-def starting_params(source: str, target: PyTree) -> PyTree:
-  """What a training starts from, in float32, as host arrays.
+def starting_params(
+  source: str, target: PyTree, create_params: Callable[[], PyTree]
+) -> PyTree:
+  """What a training starts from, in float32.
 
   Pictures of the training before may have been smaller by a whole factor: to
   learn poses and outlines from small pictures first takes less time.
@@ -105,6 +108,7 @@ def starting_params(source: str, target: PyTree) -> PyTree:
   Args:
     source: one of `SHA256`, or the workdir of another training.
     target: arrays or shapes that the parameters must agree with.
+    create_params: random ones, for levels that the source does not have.
 
   Raises:
     UserError: no such weights or workdir, or a network of another shape.
@@ -119,7 +123,7 @@ def starting_params(source: str, target: PyTree) -> PyTree:
       f"train.init_from={source!r} is neither the workdir of a training nor"
       f" weights that ship with threedim_jax ({', '.join(SHA256)})"
     )
-  params = grow_positions(params, target)
+  params = grow(params, target, create_params)
   _check_arrays(path, params, target)
   return params
 

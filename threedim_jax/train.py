@@ -52,8 +52,12 @@ def fresh_state(config, shapes, shardings, create, rng) -> TrainState:
   """Step zero: random parameters, or those of `train.init_from`."""
   if not config.train.init_from:
     return jax.block_until_ready(jax.jit(create, out_shardings=shardings)(rng))
+  create_params = jax.jit(
+    lambda: create(rng).params, out_shardings=shardings.params
+  )
   params = jax.device_put(
-    starting_params(config.train.init_from, shapes.params), shardings.params
+    starting_params(config.train.init_from, shapes.params, create_params),
+    shardings.params,
   )
   tx = make_tx(config)
   return jax.jit(

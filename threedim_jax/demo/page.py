@@ -31,8 +31,8 @@ EXAMPLES = epath.resource_path("threedim_jax") / "demo" / "examples"
 INTRO = """# 3DiM: views of an object from one picture
 Upload a picture on a plain or transparent background, or take an example, say
 where it was taken from, and press *Generate*. The weights are small: procedural
-chairs (distance 2.0) and cars (1.3) at 32x32 pixels. Other objects will turn
-into one of these."""
+chairs (distance 2.0) and cars (1.3) at {size}x{size} pixels. Other objects will
+turn into one of these."""
 FIT = "A mesh is a fit on generated views, as good as they agree."
 
 
@@ -171,7 +171,7 @@ def make_page(engine: Engine) -> gr.Blocks:
   with gr.Blocks(
     title="3DiM", analytics_enabled=False, delete_cache=keep, **look
   ) as page:
-    gr.Markdown(INTRO)
+    gr.Markdown(INTRO.format(size=engine.resolution))
     made = gr.State(None)
     with gr.Row():
       with gr.Column(scale=1):

@@ -5,12 +5,11 @@
 from collections.abc import Sequence
 import math
 
-from einops import rearrange, repeat
+from einops import rearrange
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, PyTree
-import numpy as np
+from jaxtyping import Array, Bool, Float
 
 from threedim_jax import LOGSNR_MAX, LOGSNR_MIN
 from threedim_jax.cameras import Camera, rays_from_camera
@@ -165,25 +164,3 @@ class ConditioningProcessor(nn.Module):
         learned = jnp.zeros((1, 2, *hw, D))
       learned = learned + ref
     return learned
-
-
-def grow_positions(params: PyTree, target: PyTree) -> PyTree:
-  """Parameters for pictures that are a whole factor larger.
-
-  Position embeddings, the only ones with a place for every pixel, are repeated.
-
-  Args:
-    params: of the network for smaller pictures, or of the same.
-    target: arrays or shapes of the network for the larger ones.
-  """
-  path = "ConditioningProcessor_0", "pos_emb"
-  small, large = (
-    tree.get(path[0], {}).get(path[1]) for tree in (params, target)
-  )
-  if small is None or large is None:
-    return params
-  factor = large.shape[0] // small.shape[0]
-  grown = repeat(
-    np.asarray(small), "h w d -> (h a) (w b) d", a=factor, b=factor
-  )
-  return {**params, path[0]: {**params[path[0]], path[1]: grown}}
