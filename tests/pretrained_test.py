@@ -200,6 +200,35 @@ def test_weights_that_ship_start_larger_pictures():
   assert np.any(params["XUNetBlock_1"]["ResnetBlock_0"]["Conv_0"]["kernel"])
 
 
+@pytest.mark.slow
+def test_a_training_starts_with_a_level_more(small_training):
+  """On several devices, with random parameters in the new level alone."""
+  from configs import srn_chairs
+  from threedim_jax import from_config
+  from threedim_jax.sharding import make_mesh, state_sharding
+  from threedim_jax.train import fresh_state
+  from threedim_jax.train_state import create_train_state
+
+  workdir, small = small_training
+  config = srn_chairs.get_config("debug")
+  config.model.update(ch_mult=(1, 1, 2), attn_resolutions=(4,))
+  config.train.init_from = str(workdir)
+  init, tx = from_config.make_init_fn(config), from_config.make_tx(config)
+  create = lambda rng: create_train_state(init, tx, rng)
+  shapes = jax.eval_shape(create, jax.random.key(0))
+  shardings = state_sharding(make_mesh(-1, 1), shapes)
+  state = fresh_state(config, shapes, shardings, create, jax.random.key(1))
+  kernel = lambda params, block: np.asarray(
+    params[block]["ResnetBlock_0"]["Conv_0"]["kernel"]
+  )
+  for params in (state.params, state.ema_params):
+    old = kernel(small, "XUNetBlock_0")
+    np.testing.assert_array_equal(kernel(params, "XUNetBlock_1"), old)
+    assert 0.01 < np.std(kernel(params, "XUNetBlock_0")) < 1.0
+    assert not np.array_equal(kernel(params, "XUNetBlock_0"), old)
+  assert int(state.step) == 0
+
+
 def test_a_start_that_is_nowhere_is_named(small_training, tmp_path):
   from threedim_jax.errors import UserError
   from threedim_jax.pretrained import starting_params
