@@ -66,9 +66,8 @@ def test_old_blocks_are_between_new_ones(small, start):
     block = next((b for b in renumbered if name.startswith(f"{b}/")), None)
     name = name.replace(block, renumbered[block], 1) if block else name
     seen.add(name)
-    if name.startswith(
-      "Conv_0/"
-    ):  # three new blocks a level come before the old
+    if name.startswith("Conv_0/"):
+      # Three new blocks a level come before the old ones.
       x = x * np.sqrt(2.0) ** (3 * NEW)
     np.testing.assert_allclose(grown[name], x, rtol=1e-6)
   blocks = {n.split("/")[0] for n in grown.keys() - seen}

@@ -2,18 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Weights that ship: intact, of the right network, and better than chance."""
 
-import importlib
-
 from flax import traverse_util
 import jax
 import numpy as np
 import pytest
 
-# name -> configuration, its variant
-CONFIGS = {
-  "shapes32": ("quickstart", ""),
-  "shapes32_relative": ("quickstart", "relative"),
-}
+# name -> variant of configs/quickstart.py
+VARIANTS = {"shapes32": "", "shapes32_relative": "relative"}
 POSITIONS = "ConditioningProcessor_0/pos_emb"
 
 
@@ -31,11 +26,12 @@ def quickstart_shapes():
   return config, jax.eval_shape(init, jax.random.key(0))
 
 
-@pytest.mark.parametrize("name", CONFIGS)
+@pytest.mark.parametrize("name", VARIANTS)
 def test_they_fit_their_configuration(name):
   """The description beside the weights is the configuration's."""
   import jax.numpy as jnp
 
+  from configs import quickstart
   from threedim_jax import from_config
   from threedim_jax.benchmark.inputs import denoise_args
   from threedim_jax.pretrained import (
@@ -44,8 +40,7 @@ def test_they_fit_their_configuration(name):
     load_pretrained,
   )
 
-  module, variant = CONFIGS[name]
-  config = importlib.import_module(f"configs.{module}").get_config(variant)
+  config = quickstart.get_config(VARIANTS[name])
   check_meaning(name, config)
   init = from_config.make_init_fn(config)
   shapes = jax.eval_shape(init, jax.random.key(0))
@@ -69,7 +64,7 @@ def test_all_that_ship_are_tested_and_have_a_card():
   from threedim_jax.pretrained import SHA256, WEIGHTS_DIR
 
   card = (WEIGHTS_DIR / "README.md").read_text()
-  assert SHA256.keys() == CONFIGS.keys()
+  assert SHA256.keys() == VARIANTS.keys()
   assert all(f"# {name}\n" in card for name in SHA256)
 
 

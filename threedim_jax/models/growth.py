@@ -20,7 +20,7 @@ from flax import traverse_util
 from jaxtyping import PyTree
 import numpy as np
 
-POSITIONS = "ConditioningProcessor_0/pos_emb"
+_POSITIONS = "ConditioningProcessor_0/pos_emb"
 _LEVEL_KERNEL = re.compile(r"ConditioningProcessor_0/Conv_\d+/kernel")
 _NUMBERED = re.compile(
   r"^(XUNetBlock_|ResnetBlock_|ConditioningProcessor_0/Conv_)(\d+)"
@@ -40,10 +40,13 @@ def grow(
     create_params: random ones of `target`, asked for if it has more levels.
   """
   small, large = _flat(params), _flat(target)
-  if POSITIONS in small and POSITIONS in large:
-    factor = large[POSITIONS].shape[0] // small[POSITIONS].shape[0]
-    small[POSITIONS] = repeat(
-      np.asarray(small[POSITIONS]), "h w d -> (h a) (w b) d", a=factor, b=factor
+  if _POSITIONS in small and _POSITIONS in large:
+    factor = large[_POSITIONS].shape[0] // small[_POSITIONS].shape[0]
+    small[_POSITIONS] = repeat(
+      np.asarray(small[_POSITIONS]),
+      "h w d -> (h a) (w b) d",
+      a=factor,
+      b=factor,
     )
   num_added = _num_levels(large) - _num_levels(small)
   if num_added > 0:
