@@ -60,7 +60,7 @@ def get_config(arg: str = "") -> ConfigDict:
 
   c.train = ConfigDict()
   c.train.batch_size = 128  # global
-  c.train.per_device_batch_size = config_dict.placeholder(int)  # None: at once
+  c.train.per_device_batch_size = config_dict.placeholder(int)  # at most
   c.train.num_examples = 128_000_000
   # Weights that ship, or the workdir of another training; None: random.
   c.train.init_from = config_dict.placeholder(str)
@@ -92,7 +92,7 @@ def get_config(arg: str = "") -> ConfigDict:
   c.evaluate = ConfigDict()  # --mode=evaluate
   c.evaluate.num_objects = config_dict.placeholder(int)  # None: all
   c.evaluate.num_views = 24  # seeded subset of the targets; 0: all of them
-  c.evaluate.input_view = 64  # of protocol srn-v1; another leaves more open
+  c.evaluate.input_view = 64  # of protocol srn-v1; others hide more
   c.evaluate.num_samples = 1  # of each view; more: best and mean of them, too
   c.evaluate.num_shards = 1  # processes that share the objects
   c.evaluate.shard_index = 0  # which of them this one is
@@ -107,6 +107,7 @@ def variant(c: ConfigDict, arg: str) -> ConfigDict:
   concat: the Concat-UNet of the paper's ablation, without cross-attention.
   relative: cameras are given relative to the one that is looked at.
   regression: the same network predicts the view itself: no noise, one step.
+  (These three start from random weights: those that ship know another method.)
   debug: a run of seconds on made-up data.
   """
   for word in filter(None, arg.split(",")):
@@ -121,6 +122,7 @@ def variant(c: ConfigDict, arg: str) -> ConfigDict:
 def concat(c: ConfigDict) -> None:
   """Both frames along the channels of one, which cannot attend across."""
   c.model.update(concat_frames=True, cross_attn_resolutions=())
+  c.train.init_from = None
 
 
 def relate(c: ConfigDict) -> None:
@@ -130,11 +132,13 @@ def relate(c: ConfigDict) -> None:
   examples only, diffusion.logsnr_shift=-3 (launch/benchmarks.md).
   """
   c.model.relative_cameras = True
+  c.train.init_from = None
 
 
 def regress(c: ConfigDict) -> None:
   """Nothing is random, so that nothing is to be guided or repeated either."""
   c.diffusion.update(prediction="view", uncond_fraction=0.0)
+  c.train.init_from = None
   c.sampler.update(
     num_sample_steps=1, guidance_weight=0.0, conditioning="first"
   )

@@ -211,8 +211,11 @@ def test_number_of_micro_batches():
   assert num_microbatches(128, None, 4) == 1
   assert num_microbatches(128, 32, 4) == 1
   assert num_microbatches(128, 8, 4) == 4
-  with pytest.raises(UserError, match="128 .* 96: 4 devices .*=24;"):
+  assert num_microbatches(128, 32, 8) == 1, "at most so many at once"
+  with pytest.raises(UserError, match="=128 .* 4 devices .*=24;"):
     num_microbatches(128, 24, 4)
+  with pytest.raises(UserError, match="=100 .* 8 devices"):
+    num_microbatches(100, None, 8)
 
 
 # --- On four devices ---------------------------------------------------------

@@ -78,7 +78,7 @@ def check_meaning(name: str, config: ConfigDict) -> None:
     if here != there:
       raise UserError(
         f"the weights {name} were trained with {key}={there}, the configuration"
-        f" has {here}: add --config.{key}={there}"
+        f" has {here}: add --config.{key}={there}, or take other weights"
       )
 
 

@@ -24,15 +24,19 @@ LossFn = Callable[
 def num_microbatches(
   batch_size: int, per_device_batch_size: int | None, num_devices: int
 ) -> int:
-  """How many parts a global batch is computed in; UserError if uneven."""
-  at_once = (per_device_batch_size or 1) * num_devices
-  if batch_size % at_once:
+  """How many parts a global batch is computed in; UserError if uneven.
+
+  One, where `per_device_batch_size` is no less than a device's whole share.
+  """
+  share, rest = divmod(batch_size, num_devices)
+  at_once = min(per_device_batch_size or share, share)
+  if rest or share % at_once:
     raise UserError(
-      f"train.batch_size={batch_size} is not a multiple of {at_once}:"
-      f" {num_devices} devices x train.per_device_batch_size"
-      f"={per_device_batch_size}; change one of them"
+      f"train.batch_size={batch_size} does not split evenly over {num_devices}"
+      f" devices with train.per_device_batch_size={per_device_batch_size};"
+      " change one of them"
     )
-  return 1 if per_device_batch_size is None else batch_size // at_once
+  return share // at_once
 
 
 def _accumulated_grads(
