@@ -5,8 +5,9 @@
   python launch/ablate.py --config=configs/shapes.py --root=runs/ablation
       [--dry-run] [--score_steps=1000] [--config.KEY=VALUE ...]
 
-Same data, same budget: 3DiM, the same network with the naive sampler and with
-autoregression, Concat-UNet, regression (`variant` in configs/srn_chairs.py).
+Same data, same budget, random weights at first: 3DiM, the same network with the
+naive sampler and with autoregression, Concat-UNet, regression (`variant` in
+configs/srn_chairs.py).
 Every system has a folder under --root, the workdir of ordinary commands, which
 are printed; --dry-run prints them only. Stopped, run it again: what is finished
 is left alone and the rest goes on. At the end: views.png, table.md, table.json;
@@ -28,6 +29,8 @@ from typing import Any, NamedTuple
 import claims
 
 REPO = pathlib.Path(__file__).parents[1]
+# Whatever a configuration starts from: there are weights for one method only.
+FROM_NOTHING = "--config.train.init_from="
 sys.path.insert(0, str(REPO))  # configs/ are not installed
 
 
@@ -87,7 +90,7 @@ def commands(args: argparse.Namespace, overrides: list[str]) -> Iterator:
     words = [w for w in (args.config.partition(":")[2], system.variant) if w]
     file = args.config.partition(":")[0]
     config = f"--config={file}" + (f":{','.join(words)}" if words else "")
-    common = [config, f"--workdir={workdir}", *overrides]
+    common = [config, f"--workdir={workdir}", FROM_NOTHING, *overrides]
     if system.conditioning:
       common.append(f"--config.sampler.conditioning={system.conditioning}")
     if not system.trained_by:

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Trains one network by several recipes: PSNR against examples seen.
 
-  python launch/recipes.py --config=configs/quickstart.py --root=runs/recipes
-      --examples=8000,16000,32000 [--dry-run] [--config.KEY=VALUE ...]
+  python launch/recipes.py --config=configs/ablation.py --root=runs/recipes
+      --examples=4000,8000,16000 [--dry-run] [--config.KEY=VALUE ...]
 
 The first recipe is the paper's; each of the others changes what its name says.
 All see the same pictures in the same order. Every recipe trains up to the first
@@ -48,7 +48,7 @@ def commands(
   """Training and evaluation in turn, recipe by recipe."""
   for recipe, changes in RECIPES.items():
     name = folder_name(recipe)
-    common = [f"--config={args.config}", *overrides]
+    common = [f"--config={args.config}", ablate.FROM_NOTHING, *overrides]
     common += [f"--config.{key}={value}" for key, value in changes.items()]
     for count in examples:
       options = [*common, f"--config.train.num_examples={count}"]

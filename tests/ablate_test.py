@@ -35,6 +35,7 @@ def test_dry_run_names_every_command(tmp_path):
   assert len(lines) == 13 and count("--mode=train") == 3
   assert count("--mode=evaluate") == count("--mode=score") == 5
   assert count("--config.seed=3") == 8
+  assert count("--config.train.init_from= ") == 8, "nobody has a head start"
   assert count("configs/shapes.py:debug,concat") == 2
   assert count("configs/shapes.py:debug,regression") == 2
   assert count("--config.sampler.conditioning=last") == 1

@@ -19,6 +19,7 @@ def test_dry_run_trains_and_evaluates_in_turn(tmp_path):
   lines = result.stdout.splitlines()
   assert len(lines) == 4 * len(recipes.RECIPES)
   assert all("--config.seed=3" in line for line in lines)
+  assert all("--config.train.init_from= " in line for line in lines)
   for i, line in enumerate(lines):
     assert f"--mode={['train', 'evaluate'][i % 2]}" in line
     assert f"num_examples={[32, 64][i // 2 % 2]}" in line
