@@ -141,6 +141,20 @@ def test_running_again_fits_only_what_is_new(fits, tmp_path):
   assert len(fits) == 6
 
 
+@pytest.mark.parametrize("name", ["evaluate", "evaluate_1"])
+def test_of_an_evaluation_only_its_own_objects_are_scored(tmp_path, name):
+  for object_id in ("a", "b", "stale"):
+    write_object(tmp_path / name, object_id)
+  chosen = lambda: [*view_sets.samples_source(tmp_path / name, 100)]
+  assert chosen() == ["a", "b", "stale"], "not known yet"
+  objects = dict.fromkeys(("a", "b", "gone"), {})
+  text = json.dumps({"objects": objects})
+  (tmp_path / "evaluation.json").write_text(text)
+  assert chosen() == ["a", "b"]
+  (tmp_path / name).rename(tmp_path / "samples")
+  assert len(view_sets.samples_source(tmp_path / "samples", 100)) == 3
+
+
 def test_many_objects_of_two_shapes_are_fitted_in_batches(
   fits, tmp_path, monkeypatch
 ):

@@ -99,6 +99,16 @@ def test_views_of_the_evaluation_are_shown_if_there_are_no_others(
     (full / "aside").rename(full / "samples")
 
 
+def test_views_that_the_evaluation_does_not_list_are_not_shown(
+  tmp_path, no_curve
+):
+  fake_scored_run(tmp_path)
+  write_sample(tmp_path / "evaluate", fake_sample("stale"))
+  (tmp_path / "samples").rename(tmp_path / "aside")
+  words = check(report.write_report(tmp_path)).words()
+  assert "lie in evaluate/" in words and "stale" not in words
+
+
 def test_a_damaged_object_is_explained_in_its_place(tmp_path, no_curve):
   fake_run(tmp_path, num_views=2)
   (tmp_path / "samples" / "chair_0" / "000.png").unlink()

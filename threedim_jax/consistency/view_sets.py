@@ -17,6 +17,7 @@ import numpy as np
 
 from threedim_jax import sample_io
 from threedim_jax.errors import UserError
+from threedim_jax.evaluation_files import list_finished
 from threedim_jax.posed_images import read_posed_images
 from threedim_jax.protocol import spread
 
@@ -70,11 +71,13 @@ def samples_source(samples_dir: epath.PathLike, num_views: int) -> Source:
   Raises:
     UserError: there is no finished folder.
   """
-  folders = sample_io.list_complete(samples_dir)
+  folders = list_finished(samples_dir)
   if not folders:
     raise UserError(
       f"{samples_dir} holds no finished folder of samples"
       f" (<object>/{sample_io.INFO_FILE} and pictures): make some with"
+  Where an evaluation left them, only the folders that it lists.
+
       " --mode=sample or --mode=evaluate, or name a folder of posed pictures"
       " by --views=DIR"
     )
