@@ -99,6 +99,7 @@ def test_rows_by_hand(fits, tmp_path):
   assert abs(rows["white image"]["psnr_u8"] - white) < 1e-4
   assert result["objects"]["chair"]["held_out"] == [5]
   assert result["protocol"]["num_steps"] == 4
+  assert result["protocol"]["name"] == PROTOCOL.name
 
 
 def test_pictures_are_the_views_and_the_renders(fits, tmp_path):
@@ -153,6 +154,18 @@ def test_of_an_evaluation_only_its_own_objects_are_scored(tmp_path, name):
   assert chosen() == ["a", "b"]
   (tmp_path / name).rename(tmp_path / "samples")
   assert len(view_sets.samples_source(tmp_path / "samples", 100)) == 3
+
+
+def test_the_name_of_the_protocol_tells_what_differs():
+  name = lambda **settings: score.ConsistencyProtocol(**settings).name
+  assert name() == "consistency-v1"
+  assert name(num_steps=300) == "consistency-v1, 300 steps"
+  assert name(num_steps=300, num_views=50) == (
+    "consistency-v1, at most 50 views, 300 steps"
+  )
+  assert name(hold_out_every=8, seed=1) == (
+    "consistency-v1, one in 8 held out, seed 1"
+  )
 
 
 def test_many_objects_of_two_shapes_are_fitted_in_batches(

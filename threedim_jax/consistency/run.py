@@ -23,6 +23,7 @@ import numpy as np
 from threedim_jax import metrics, progress, results
 from threedim_jax.consistency.field import FieldConfig
 from threedim_jax.consistency.score import (
+  NAME,
   VARIANTS,
   ConsistencyProtocol,
   Fitted,
@@ -71,7 +72,7 @@ def run_score(
   """
   networks = open_networks(inception_weights)  # a wrong file: say so at once
   out = epath.Path(out)
-  todo, settings = {}, dataclasses.asdict(protocol)
+  todo, settings = {}, protocol.settings()
   with progress.bar("read views", total=len(source)) as bar:
     for object_id, load in source.items():
       sets = load()
@@ -145,7 +146,11 @@ def _field_settings(sets: Sequence[ViewSet]) -> dict[str, Any]:
 
 def _key(sets: Sequence[ViewSet], protocol: ConsistencyProtocol) -> str:
   """Of all that an object's score depends on, but for the code."""
-  settings = dataclasses.asdict(protocol) | {"field": _field_settings(sets)}
+  settings = {
+    "name": NAME,
+    **dataclasses.asdict(protocol),
+    "field": _field_settings(sets),
+  }
   parts = [s.sha256() for s in sets], settings
   return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
