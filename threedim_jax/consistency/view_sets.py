@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a field is fitted to: the views of one object, of one origin.
 
-for object_id, load in samples_source("W/samples").items():
-  generated, *truth = load()
+for object_id, origin in samples_source("W/samples", num_views=100).items():
+  generated, *truth = origin.load()
 """
 
 from collections.abc import Callable
@@ -62,11 +62,21 @@ class ViewSet:
     ).hexdigest()
 
 
-Source = dict[str, Callable[[], list[ViewSet]]]  # by object id
+@dataclasses.dataclass(frozen=True)
+class Origin:
+  """Where the pictures of an object lie, and how its views are read."""
+
+  folder: epath.Path
+  load: Callable[[], list[ViewSet]]
+
+
+Source = dict[str, Origin]  # by object id
 
 
 def samples_source(samples_dir: epath.PathLike, num_views: int) -> Source:
   """Every finished folder: its generated and, where known, its true views.
+
+  Where an evaluation left them, only the folders that it lists.
 
   Raises:
     UserError: there is no finished folder.
@@ -76,13 +86,13 @@ def samples_source(samples_dir: epath.PathLike, num_views: int) -> Source:
     raise UserError(
       f"{samples_dir} holds no finished folder of samples"
       f" (<object>/{sample_io.INFO_FILE} and pictures): make some with"
-  Where an evaluation left them, only the folders that it lists.
-
       " --mode=sample or --mode=evaluate, or name a folder of posed pictures"
       " by --views=DIR"
     )
   return {
-    folder.name: functools.partial(_of_sample, folder, num_views)
+    folder.name: Origin(
+      folder, functools.partial(_of_sample, folder, num_views)
+    )
     for folder in folders
   }
 
@@ -122,4 +132,5 @@ def posed_source(
       )
     ]
 
-  return {sample_io.folder_name(folder.absolute().name): load}
+  name = sample_io.folder_name(folder.absolute().name)
+  return {name: Origin(folder, load)}
