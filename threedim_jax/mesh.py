@@ -101,7 +101,7 @@ def fit_mesh(
     K,
     config=FieldConfig.for_size(max(hw)),
     num_steps=num_steps,
-    key=jax.random.key(0),
+    rng=jax.random.key(0),
     on_steps=on_steps,
   )
   rendered = np.asarray(render_views(fields, poses, K, hw)[0])

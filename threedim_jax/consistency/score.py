@@ -144,7 +144,7 @@ def fit_sets(
     stack(train, "K"),
     config=FieldConfig.for_size(max(height, width)),
     num_steps=protocol.num_steps,
-    key=jax.random.key(protocol.seed),
+    rng=jax.random.key(protocol.seed),
     on_steps=on_steps,
   )
   with_input = view_sets[0].given is not None
