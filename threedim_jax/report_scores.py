@@ -133,9 +133,12 @@ def consistency_context(scores: Scores) -> dict[str, Any]:
   )
   if scores.num_images is not None:
     averaging += f" ({counted(scores.num_images, 'held-out view')})"
+  averaging += "."
+  if name := scores.protocol.get("name"):
+    averaging += f" Protocol {name}."
   return {
     "table": metrics_table(scores),
-    "averaging": averaging + ".",
+    "averaging": averaging,
     "subject": scores.subject,
     "reading": reading,
   }
