@@ -217,7 +217,7 @@ def views():
 
 def fitted(views, num_steps=12, key=0, **kwargs):
   return fit.fit_fields(
-    *views, config=TINY, num_steps=num_steps, key=jax.random.key(key), **kwargs
+    *views, config=TINY, num_steps=num_steps, rng=jax.random.key(key), **kwargs
   )
 
 

@@ -45,6 +45,10 @@ def write_object(samples_dir, object_id: str, *, truth: bool = True, num=V):
   return sample_io.write_sample(samples_dir, sampled)
 
 
+def cut_short(path) -> None:
+  path.write_bytes(path.read_bytes()[:40])
+
+
 @pytest.fixture
 def fits(monkeypatch):
   """Replaces the fit; returns the list of the calls' rows."""
@@ -99,6 +103,7 @@ def test_rows_by_hand(fits, tmp_path):
   assert abs(rows["white image"]["psnr_u8"] - white) < 1e-4
   assert result["objects"]["chair"]["held_out"] == [5]
   assert result["protocol"]["num_steps"] == 4
+  assert result["protocol"]["name"] == PROTOCOL.name
 
 
 def test_pictures_are_the_views_and_the_renders(fits, tmp_path):
@@ -141,6 +146,81 @@ def test_running_again_fits_only_what_is_new(fits, tmp_path):
   assert len(fits) == 6
 
 
+@pytest.mark.parametrize(
+  "picture", ["view_005.png", "truth_render_005.png", "input_render_000.png"]
+)
+@pytest.mark.parametrize("damage", [lambda p: p.unlink(), cut_short])
+def test_an_object_whose_picture_was_lost_is_scored_again(
+  fits, tmp_path, picture, damage
+):
+  for object_id in ("a", "b"):
+    write_object(tmp_path / "s", object_id)
+  source = view_sets.samples_source(tmp_path / "s", 100)
+  first = run_score(source, tmp_path / "out", PROTOCOL)
+  path = tmp_path / "out/b" / picture
+  whole = path.read_bytes()
+  damage(path)
+  assert run_score(source, tmp_path / "out", PROTOCOL) == first
+  assert len(fits) == 3 and path.read_bytes() == whole
+
+
+@pytest.mark.parametrize("of", ["samples", "other samples", "posed pictures"])
+def test_the_pictures_that_are_scored_are_never_overwritten(fits, tmp_path, of):
+  out = tmp_path / "there"
+  if of == "posed pictures":
+    (out / "chair").mkdir(parents=True)
+    (out / "chair/view_005.png").write_bytes(b"mine")
+    source = view_sets.posed_source(out / "chair", size=None, num_views=100)
+  else:
+    write_object(out, "chair")
+    (tmp_path / "link").symlink_to(out)
+    write_object(tmp_path / "s", "chair")
+    folder = "link" if of == "samples" else "s"
+    source = view_sets.samples_source(tmp_path / folder, 100)
+  before = {p: p.read_bytes() for p in (out / "chair").iterdir()}
+  with pytest.raises(UserError, match="there/chair .*--workdir"):
+    run.run_score(source, out, PROTOCOL)
+  assert {p: p.read_bytes() for p in (out / "chair").iterdir()} == before
+
+
+def test_only_pictures_of_an_earlier_score_are_replaced(fits, tmp_path):
+  write_object(tmp_path / "s", "a")
+  source = view_sets.samples_source(tmp_path / "s", 100)
+  folder = tmp_path / "out/a"
+  folder.mkdir(parents=True)
+  for name in ("view_007.png", "my_view_007.png"):
+    (folder / name).write_bytes(b"old")
+  run.run_score(source, tmp_path / "out", PROTOCOL)
+  assert not (folder / "view_007.png").exists()
+  assert (folder / "my_view_007.png").read_bytes() == b"old"
+
+
+@pytest.mark.parametrize("name", ["evaluate", "evaluate_1"])
+def test_of_an_evaluation_only_its_own_objects_are_scored(tmp_path, name):
+  for object_id in ("a", "b", "stale"):
+    write_object(tmp_path / name, object_id)
+  chosen = lambda: [*view_sets.samples_source(tmp_path / name, 100)]
+  assert chosen() == ["a", "b", "stale"], "not known yet"
+  objects = dict.fromkeys(("a", "b", "gone"), {})
+  text = json.dumps({"objects": objects})
+  (tmp_path / "evaluation.json").write_text(text)
+  assert chosen() == ["a", "b"]
+  (tmp_path / name).rename(tmp_path / "samples")
+  assert len(view_sets.samples_source(tmp_path / "samples", 100)) == 3
+
+
+def test_the_name_of_the_protocol_tells_what_differs():
+  name = lambda **settings: score.ConsistencyProtocol(**settings).name
+  assert name() == "consistency-v1"
+  assert name(num_steps=300) == "consistency-v1, 300 steps"
+  assert name(num_steps=300, num_views=50) == (
+    "consistency-v1, at most 50 views, 300 steps"
+  )
+  assert name(hold_out_every=8, seed=1) == (
+    "consistency-v1, one in 8 held out, seed 1"
+  )
+
+
 def test_many_objects_of_two_shapes_are_fitted_in_batches(
   fits, tmp_path, monkeypatch
 ):
@@ -157,8 +237,8 @@ def test_many_objects_of_two_shapes_are_fitted_in_batches(
 
 def test_no_more_than_num_views_are_used_and_evenly(tmp_path):
   write_object(tmp_path / "s", "chair", num=31)
-  ((_, load),) = view_sets.samples_source(tmp_path / "s", 11).items()
-  generated, truth = load()
+  ((_, origin),) = view_sets.samples_source(tmp_path / "s", 11).items()
+  generated, truth = origin.load()
   sampled = sample_io.read_sample(tmp_path / "s/chair")
   np.testing.assert_array_equal(generated.images_u8, sampled.images_u8[::3])
   np.testing.assert_array_equal(truth.images_u8, sampled.truth_u8[::3])

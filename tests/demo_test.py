@@ -163,6 +163,21 @@ def test_an_error_is_a_sentence_on_the_page():
     next(fails())
 
 
+@pytest.mark.parametrize("seed", [None, -1, 2**32, 10**30])
+def test_a_seed_that_is_none_is_a_sentence(seed):
+  with pytest.raises(UserError, match="seed.*whole number"):
+    page.settings_of(seed, 2, 0.5, "ancestral", "first")
+  assert page.settings_of(2**32 - 1, 2, 0.5, "ancestral", "first").key().shape
+
+
+def test_a_port_that_is_taken_or_none_is_a_sentence(engine, monkeypatch):
+  monkeypatch.setattr(page.Engine, "pretrained", lambda name: engine)
+  with socket.create_server(("127.0.0.1", 0)) as taken:
+    for port in (taken.getsockname()[1], 99999):
+      with pytest.raises(UserError, match=f"{port}.* --port"):
+        page.serve("127.0.0.1", port, "none", prevent_thread_lock=True)
+
+
 def test_stopped_half_way_there_is_something_to_keep(engine):
   loop = page.sampling(engine, scene(0, 5), Settings(0, 2))
   made = [next(loop) for _ in range(3)][-1]  # the empty one, then two views

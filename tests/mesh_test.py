@@ -74,6 +74,13 @@ def test_an_empty_field_is_a_sentence():
     mesh.surface(fields, 0)
 
 
+def test_nothing_but_scattered_fog_is_a_sentence():
+  fields = ball()
+  raw = jnp.zeros_like(fields.grid).at[:, 2:-2:8, 2:-2:8, 2:-2:8, 0].set(6)
+  with pytest.raises(UserError, match="no surface.*disagree too much"):
+    mesh.surface(fields.replace(grid=raw), 0)
+
+
 def parse_glb(data: bytes):
   """(JSON, vertex positions, vertex colours), by the letter of glTF 2.0."""
   magic, version, length, size, kind = struct.unpack("<4sIII4s", data[:20])

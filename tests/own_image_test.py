@@ -5,7 +5,7 @@
 import io
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 import pytest
 
 from threedim_jax import own_image
@@ -95,12 +95,35 @@ def encoded(image, format="PNG", **kwargs) -> bytes:
   return data.getvalue()
 
 
-def test_opens_a_photo_as_the_camera_was_held(tmp_path):
+@pytest.mark.parametrize("orientation", range(10))
+def test_opens_a_photo_as_the_camera_was_held(tmp_path, orientation):
   exif = Image.Exif()
-  exif[0x0112] = 6  # turned by a quarter
-  path = tmp_path / "a.jpg"
-  path.write_bytes(encoded(Image.new("RGB", (40, 20)), "JPEG", exif=exif))
-  assert own_image.open_photo(path).size == (20, 40)
+  exif[0x0112] = orientation
+  path = tmp_path / "a.png"
+  path.write_bytes(encoded(Image.fromarray(picture()), exif=exif))
+  with Image.open(path) as image:
+    expected = np.asarray(ImageOps.exif_transpose(image))
+  np.testing.assert_array_equal(own_image.open_photo(path), expected)
+
+
+HEAD = b"Exif\0\0MM\0*\0\0\0\x08"
+TURNED = b"\x01\x12\0\3\0\0\0\1\0\x06\0\0"
+ODD = b"\x01\x1a\0\2\0\0\0\1\0\0\0\0"  # a fraction as text
+
+
+@pytest.mark.parametrize(
+  ("exif", "size"),
+  [
+    (b"Exif\0\0 no TIFF header", (40, 20)),
+    (HEAD[:-2], (40, 20)),  # cut within a number
+    (HEAD + b"\0\2" + TURNED + ODD + bytes(4), (20, 40)),
+  ],
+)
+def test_a_broken_exif_does_not_hide_the_picture(exif, size):
+  image = Image.new("RGB", (40, 20))
+  # With a resolution of its own Pillow has not looked at the block before.
+  data = encoded(image, "JPEG", exif=exif, dpi=(72, 72))
+  assert own_image.decode_photo(data, "photo").size == size
 
 
 def test_bad_files_are_one_sentence(tmp_path, monkeypatch):

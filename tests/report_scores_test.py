@@ -126,6 +126,7 @@ def test_consistency_is_a_section_if_it_was_scored(tmp_path, samples):
   for text in ("is the ceiling", "the floor", "psnr_input_u8 tells"):
     assert words.count(text) == 2
   assert f"{tmp_path / 'samples_consistency' / 'consistency.html'}" in words
+  assert "Protocol consistency-v1." in words
 
 
 def test_no_ceiling_is_said(tmp_path, samples):

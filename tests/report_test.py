@@ -88,6 +88,17 @@ def test_any_part_may_be_missing(tmp_path, missing, sentence, no_curve):
   assert len(found) == 1 and re.search(sentence, words)
 
 
+@pytest.mark.parametrize("source", ["shapes32", "runs/other"])
+def test_what_training_started_from(tmp_path, source, no_curve):
+  fake_run(tmp_path)
+  path = tmp_path / "config.json"
+  config = json.loads(path.read_text())
+  config["train"]["init_from"] = source
+  path.write_text(json.dumps(config))
+  words = check(report.write_report(tmp_path)).words()
+  assert f"on shapes/chairs_32 from the weights of {source} at 32x32" in words
+
+
 def test_views_of_the_evaluation_are_shown_if_there_are_no_others(
   full, no_curve
 ):
@@ -97,6 +108,16 @@ def test_views_of_the_evaluation_are_shown_if_there_are_no_others(
     assert "lie in evaluate/" in words
   finally:
     (full / "aside").rename(full / "samples")
+
+
+def test_views_that_the_evaluation_does_not_list_are_not_shown(
+  tmp_path, no_curve
+):
+  fake_scored_run(tmp_path)
+  write_sample(tmp_path / "evaluate", fake_sample("stale"))
+  (tmp_path / "samples").rename(tmp_path / "aside")
+  words = check(report.write_report(tmp_path)).words()
+  assert "lie in evaluate/" in words and "stale" not in words
 
 
 def test_a_damaged_object_is_explained_in_its_place(tmp_path, no_curve):

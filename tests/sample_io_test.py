@@ -251,6 +251,21 @@ def edit_cameras(folder, key, value) -> None:
   np.savez(path, **{k: v for k, v in arrays.items() if v is not None})
 
 
+def test_damage_anywhere_in_compressed_cameras_is_told(folder):
+  path = folder / "cameras.npz"
+  with np.load(path) as npz:
+    np.savez_compressed(path, **npz)
+  whole = path.read_bytes()
+  told = 0
+  for i in range(len(whole)):  # a bit of the compression method, sizes, data...
+    path.write_bytes(whole[:i] + bytes([whole[i] ^ 0x11]) + whole[i + 1 :])
+    try:
+      sample_io.read_sample(folder)
+    except UserError as e:
+      told += str(path) in str(e)
+  assert told > len(whole) / 2
+
+
 @pytest.mark.parametrize(
   ("key", "value", "message"),
   [

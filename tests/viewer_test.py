@@ -43,6 +43,17 @@ def test_frames_go_by_pose_or_as_generated(tmp_path):
   assert order(sampled) == ["view 1", "view 2", "view 2", "view 3"]
 
 
+@pytest.mark.parametrize("value", [None, "unknown", "no entry"])
+def test_the_time_of_a_view_may_be_unknown(tmp_path, value):
+  """As in the input.json of another method."""
+  sampled = fake_sample()
+  del sampled.info["seconds_per_view"]
+  if value != "no entry":
+    sampled.info["seconds_per_view"] = value
+  page = viewer.write_viewer(write_sample(tmp_path, sampled)).read_text()
+  assert "s a view" not in page
+
+
 def test_each_frame_has_its_psnr():
   sampled = fake_sample(num_views=3)
   sampled.images_u8[0] = 100

@@ -26,6 +26,7 @@ from threedim_jax import metrics, progress, results, sample_io
 from threedim_jax.distances.features import open_networks
 from threedim_jax.distances.pool import Pool
 from threedim_jax.distributed import wait_for_all
+from threedim_jax.evaluation_files import RESULT_FILE, samples_dir
 from threedim_jax.from_config import open_split
 from threedim_jax.generate import Generator, my_share
 from threedim_jax.object_folder import is_done
@@ -141,11 +142,6 @@ def score_object(samples: Sequence[Sampled], mean_u8: np.ndarray) -> dict:
   }
 
 
-def samples_dir(workdir: epath.Path, sample: int) -> epath.Path:
-  """Where the sample-th sample of every object lies."""
-  return workdir / (f"evaluate_{sample}" if sample else "evaluate")
-
-
 def generate(
   generator: Generator, views: Views, requests: Sequence[Request], workdir
 ) -> bool:
@@ -257,7 +253,7 @@ def evaluate(
     "mean": summary["rows"]["model"],
     "objects": objects,
   }
-  results.write_result(workdir / "evaluation.json", result)
+  results.write_result(workdir / RESULT_FILE, result)
   return result
 
 

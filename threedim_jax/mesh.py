@@ -39,6 +39,10 @@ LABEL = "a fit on views that a model generated, not a measurement"
 _HALF_OPAQUE = np.log(2.0)  # optical depth of an edge between two nodes
 _STEEPEST = 2.0  # raw values further from the level say no more of where it is
 _PART = 0.05  # smaller parts than this of the surface are fog
+_NO_SURFACE = (
+  "There is no surface in these views: they show nothing, or disagree too much."
+  " Sample more steps, or more views."
+)
 # Front, left, up: x, y, z here, z, x, y in glTF.
 _GLTF_FROM_WORLD = np.eye(4)[[1, 2, 0, 3]]
 
@@ -97,7 +101,7 @@ def fit_mesh(
     K,
     config=FieldConfig.for_size(max(hw)),
     num_steps=num_steps,
-    key=jax.random.key(0),
+    rng=jax.random.key(0),
     on_steps=on_steps,
   )
   rendered = np.asarray(render_views(fields, poses, K, hw)[0])
@@ -117,10 +121,7 @@ def surface(fields: Fields, index: int) -> trimesh.Trimesh:
   solid = np.pad((raw - level).clip(-_STEEPEST, _STEEPEST), 1)
   solid[[0, -1]] = solid[:, [0, -1]] = solid[:, :, [0, -1]] = -_STEEPEST
   if solid.max() <= 0:
-    raise UserError(
-      "There is no surface in these views: they show nothing, or disagree too"
-      " much. Sample more steps, or more views."
-    )
+    raise UserError(_NO_SURFACE)
   vertices, faces, _, _ = skimage.measure.marching_cubes(solid, 0.0)
   weight = np.maximum(solid, 1e-3)
   colors = _colors(
@@ -154,6 +155,8 @@ def _without_fog(mesh: trimesh.Trimesh) -> trimesh.Trimesh:
   )
   area = np.array([mesh.area_faces[part].sum() for part in parts])
   kept = [p for p, a in zip(parts, area, strict=True) if a > _PART * area.sum()]
+  if not kept:
+    raise UserError(_NO_SURFACE)
   return mesh.submesh([np.concatenate(kept)], append=True, repair=False)
 
 

@@ -10,12 +10,13 @@ training objects have in their pictures.
 """
 
 import io
+import struct
 
 import cv2
 from etils import epath
 from jaxtyping import Bool, Float32, UInt8
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image
 
 from threedim_jax.errors import UserError
 from threedim_jax.posed_images.pictures import open_picture
@@ -28,6 +29,20 @@ _WORKING_SIDE = 1024  # pixels; more of them say nothing about 128
 _PLAIN = 24.0  # grey levels between a background and the picture's border
 _SHOWN = 0.9  # of the border must be background
 _SPECK = 0.01  # a smaller part of the whole object is dirt
+_TURNS = dict(  # by EXIF's orientation; 1 is upright
+  enumerate(
+    (
+      Image.Transpose.FLIP_LEFT_RIGHT,
+      Image.Transpose.ROTATE_180,
+      Image.Transpose.FLIP_TOP_BOTTOM,
+      Image.Transpose.TRANSPOSE,
+      Image.Transpose.ROTATE_270,
+      Image.Transpose.TRANSVERSE,
+      Image.Transpose.ROTATE_90,
+    ),
+    start=2,
+  )
+)
 _ASK = (
   "save it with a transparent background (a PNG from any background remover),"
   " or photograph the object whole on a plain one"
@@ -55,7 +70,21 @@ def open_photo(path: epath.PathLike) -> Image.Image:
 def decode_photo(data: bytes, source: str) -> Image.Image:
   """The same of the bytes of a file, which messages call `source`."""
   _check_pixels(data, source)
-  return ImageOps.exif_transpose(open_picture(data, source))
+  return _turned(open_picture(data, source))
+
+
+def _turned(image: Image.Image) -> Image.Image:
+  """By the orientation in its EXIF, as it is if that cannot be read.
+
+  Pillow's exif_transpose writes the other entries again, which fails on many
+  that cameras make.
+  """
+  try:
+    orientation = image.getexif().get(ExifTags.Base.Orientation)
+  except (SyntaxError, ValueError, struct.error):
+    return image
+  turn = _TURNS.get(orientation)
+  return image if turn is None else image.transpose(turn)
 
 
 def _check_pixels(data: bytes, source: str) -> None:

@@ -1,14 +1,16 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The one place where pixel values change range or scale.
+"""Pixel values of files and of the model, of displays and of light.
 
-Inside the package an image is float32 in [-1, 1]; at its edges (files,
-pictures, metrics on 8 bits, the host-to-device copy) it is uint8. Both
-functions use array methods only, so NumPy and JAX arrays (also traced ones)
-come back as what they were:
+To the model an image is float32 in [-1, 1]; in files, pictures and the copy
+from host to device it is uint8. `from_u8` and `to_u8` use array methods only,
+so NumPy and JAX arrays (also traced ones) come back as what they were:
 
   x0 = from_u8(batch["image"])  # inside jit: uint8 crosses to the device
   write_png(path, to_u8(np.asarray(x0_hat)))
+
+`metrics` and fields have their own scale, 0 to 1. The other two functions are
+for the colours of meshes.
 """
 
 from typing import TypeVar

@@ -92,8 +92,8 @@ def _summary(run: Run) -> str:
     if run.examples is not None:
       text += f" ({run.examples:,} examples)"
     text += f" on {run.data_set}" if run.data_set else ""
-    if weights := run.setting("train", "init_from"):
-      text += f" from the shipped weights {weights}"
+    if source := run.setting("train", "init_from"):  # a name or a workdir
+      text += f" from the weights of {source}"
     if resolution := run.setting("data", "resolution"):
       text += f" at {resolution}x{resolution} pixels"
     if run.last_loss is not None:

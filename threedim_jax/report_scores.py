@@ -10,6 +10,7 @@ that papers report, which stand apart from ours unless the data are the same.
 
 from typing import Any
 
+from threedim_jax.evaluation_files import samples_dir
 from threedim_jax.object_pictures import sample_pictures
 from threedim_jax.published import (
   CATEGORIES,
@@ -76,7 +77,7 @@ def _scores(run: Run) -> dict[str, Any] | None:
     "row": scores.subject,
     "examples": [
       sample_pictures(
-        run.workdir / "evaluate",
+        samples_dir(run.workdir, 0),
         object_id,
         scores.objects[object_id],
         label=label,
@@ -132,9 +133,12 @@ def consistency_context(scores: Scores) -> dict[str, Any]:
   )
   if scores.num_images is not None:
     averaging += f" ({counted(scores.num_images, 'held-out view')})"
+  averaging += "."
+  if name := scores.protocol.get("name"):
+    averaging += f" Protocol {name}."
   return {
     "table": metrics_table(scores),
-    "averaging": averaging + ".",
+    "averaging": averaging,
     "subject": scores.subject,
     "reading": reading,
   }

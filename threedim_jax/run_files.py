@@ -16,6 +16,12 @@ from etils import epath
 from threedim_jax import sample_io
 from threedim_jax.curves import Curve
 from threedim_jax.errors import UserError
+from threedim_jax.evaluation_files import (
+  FIRST_SAMPLES,
+  RESULT_FILE,
+  list_finished,
+  samples_dir,
+)
 from threedim_jax.score_files import Scores, read_json, read_scores
 
 TRAIN_LOSS, EVAL_LOSS = "train/loss", "eval/loss"
@@ -78,16 +84,16 @@ def read_run(workdir: epath.PathLike) -> Run:
   images = workdir / "images"
   # Evaluation keeps its samples apart; they will do if there are no others.
   folders = sample_io.list_complete(workdir / "samples")
-  folders = folders or sample_io.list_complete(workdir / "evaluate")
+  folders = folders or list_finished(samples_dir(workdir, 0))
   return Run(
     workdir=workdir,
     config=read_json(workdir / "config.json"),
     metrics=_read_metrics(workdir / "metrics.jsonl"),
     timings=read_json(workdir / "timings.json"),
-    evaluation=read_scores(workdir / "evaluation.json"),
+    evaluation=read_scores(workdir / RESULT_FILE),
     consistency={
       name: scores
-      for name in ("samples", "evaluate")
+      for name in ("samples", FIRST_SAMPLES)
       if (scores := read_scores(_consistency_file(workdir, name)))
     },
     folders=folders,

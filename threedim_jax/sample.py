@@ -39,11 +39,6 @@ def requests_of(config: ConfigDict, views: Views) -> list[Request]:
   object_ids = (
     config.sample.objects or views.object_ids[: config.sample.num_objects]
   )
-  if config.sample.num_input_views < 1:
-    raise UserError(
-      "sample.num_input_views must be at least 1, not"
-      f" {config.sample.num_input_views}"
-    )
   requests = []
   for object_id in object_ids:
     count = views.num_views(object_id)

@@ -26,6 +26,7 @@ import json
 import re
 from typing import Any
 import zipfile
+import zlib
 
 from etils import epath
 from jaxtyping import Float32, Int32, UInt8
@@ -38,6 +39,10 @@ INFO_FILE = "input.json"  # written last: its presence means "complete"
 CAMERA_KEYS = ("world_from_cam", "K", "hw", "view")
 AGAIN = "Delete the folder and run --mode=sample again."
 
+_DAMAGED = (  # what NumPy and zipfile raise; RuntimeError: a method or password
+  *(EOFError, OSError, RuntimeError, TypeError, ValueError),
+  *(zipfile.BadZipFile, zlib.error),
+)
 _VIEW_FILE = re.compile(r"\d{3,}\.png")
 
 
@@ -243,7 +248,7 @@ def _read_cameras(path: epath.Path) -> dict[str, np.ndarray]:
     raise UserError(
       f"{path} lacks an array of {', '.join(CAMERA_KEYS)} ({e})."
     ) from e
-  except (ValueError, OSError, EOFError, TypeError, zipfile.BadZipFile) as e:
+  except _DAMAGED as e:
     raise UserError(f"{path} is not a readable .npz file ({e}).") from e
   if cameras["view"].ndim != 1 or not len(cameras["view"]):
     raise UserError(f'{path}: "view" must list at least one view.')

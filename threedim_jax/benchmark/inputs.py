@@ -11,6 +11,7 @@ import numpy as np
 from threedim_jax import camera_paths
 from threedim_jax.cameras import Camera
 from threedim_jax.losses import PairBatch
+from threedim_jax.pixels import from_u8
 
 RADIUS = 2.0  # of the cameras from the object
 
@@ -58,6 +59,6 @@ def denoise_args(
 def random_views(config: ConfigDict, num_objects: int) -> tuple:
   """(views [B, 1, R, R, 3] in [-1, 1], cameras [B, 1], target camera [B])."""
   rng, R = np.random.default_rng(0), config.data.resolution
-  views = random_images(rng, (num_objects, 1), R) / np.float32(127.5) - 1
+  views = from_u8(random_images(rng, (num_objects, 1), R))
   cam = lambda *shape: Camera(*map(jnp.asarray, random_cameras(rng, shape, R)))
   return jnp.float32(views), cam(num_objects, 1), cam(num_objects)

@@ -36,7 +36,7 @@ def step_times(resolution: int, num_objects: int, num_steps: int) -> Times:
     *random_cameras(rng, shape, resolution),
     config=FieldConfig.for_size(resolution),
     num_steps=num_steps,
-    key=jax.random.key(0),
+    rng=jax.random.key(0),
     on_steps=on_steps,
   )
   return timing.summary(times)

@@ -4,7 +4,7 @@
 
   fields = fit_fields(
     images_u8, world_from_cam, K,
-    config=FieldConfig.for_size(64), num_steps=1000, key=jax.random.key(0),
+    config=FieldConfig.for_size(64), num_steps=1000, rng=jax.random.key(0),
   )
 
 All objects see the same pixels of the same views with the same random numbers,
@@ -52,7 +52,7 @@ def fit_fields(
   *,
   config: FieldConfig,
   num_steps: int,
-  key: Key[Array, ""],
+  rng: Key[Array, ""],
   on_steps: Callable[[int], None] | None = None,
 ) -> Fields:
   """A field for each object.
@@ -63,7 +63,7 @@ def fit_fields(
     K: in pixels.
     config: settings.
     num_steps: length of the training.
-    key: for pixels and places along rays.
+    rng: for pixels and places along rays.
     on_steps: called with the number of steps since its last call.
 
   Raises:
@@ -80,7 +80,7 @@ def fit_fields(
   state = _init(config, len(images_u8))
   for start in range(0, num_steps, _STEPS_AT_A_TIME):
     stop = min(start + _STEPS_AT_A_TIME, num_steps)
-    state = _run_steps(state, views, key, start, stop, num_steps, config=config)
+    state = _run_steps(state, views, rng, start, stop, num_steps, config=config)
     jax.block_until_ready(state.cells)
     if on_steps is not None:
       on_steps(stop - start)
@@ -111,7 +111,7 @@ def _adam() -> optax.GradientTransformation:
 
 
 @functools.partial(jax.jit, static_argnames="config", donate_argnums=0)
-def _run_steps(state, views, key, start, stop, num_steps, *, config):
+def _run_steps(state, views, rng, start, stop, num_steps, *, config):
   images_u8, cams = views
   num_views, height, width = images_u8.shape[1:4]
   num_pixels = num_views * height * width
@@ -124,10 +124,10 @@ def _run_steps(state, views, key, start, stop, num_steps, *, config):
       lambda s: s.cells,
       state,
     )
-    key_pixels, key_u = jax.random.split(jax.random.fold_in(key, i))
-    pixels = jax.random.randint(key_pixels, (config.num_rays,), 0, num_pixels)
+    rng_pixels, rng_u = jax.random.split(jax.random.fold_in(rng, i))
+    pixels = jax.random.randint(rng_pixels, (config.num_rays,), 0, num_pixels)
     count = config.num_samples + 1
-    u = jax.random.uniform(key_u, (config.num_rays, count))
+    u = jax.random.uniform(rng_u, (config.num_rays, count))
     u = (np.arange(count)[None] + u) / count
     decay = config.final_learning_rate / config.learning_rate
     rate = config.learning_rate * decay ** (i / num_steps)

@@ -13,6 +13,7 @@ import dataclasses
 import hashlib
 import itertools
 import json
+import re
 from typing import Any
 
 from etils import epath
@@ -20,9 +21,10 @@ import jax
 from jaxtyping import UInt8
 import numpy as np
 
-from threedim_jax import metrics, progress, results
+from threedim_jax import metrics, progress, results, sample_io
 from threedim_jax.consistency.field import FieldConfig
 from threedim_jax.consistency.score import (
+  NAME,
   VARIANTS,
   ConsistencyProtocol,
   Fitted,
@@ -31,6 +33,7 @@ from threedim_jax.consistency.score import (
 from threedim_jax.consistency.view_sets import Source, ViewSet
 from threedim_jax.distances.features import Network, open_networks
 from threedim_jax.distances.pool import Distances, Pool
+from threedim_jax.errors import UserError
 from threedim_jax.png import decode_png, encode_png
 from threedim_jax.score_page import write_score_page
 
@@ -41,6 +44,12 @@ PICTURES = {  # names of a row's held-out views and renders, by: is it the truth
   False: ("view", "render"),
   True: ("truth", "truth_render"),
 }
+INPUT_PICTURES = ("input", "input_render")
+
+_OURS = re.compile(
+  f"({'|'.join((*PICTURES[False], *PICTURES[True], *INPUT_PICTURES))})"
+  r"_\d{3,}\.png"
+)
 
 # A processor gains nothing from more fields than an object has; an accelerator
 # is idle with so few.
@@ -67,18 +76,20 @@ def run_score(
     The page.
 
   Raises:
-    UserError: an object's folder is damaged, or has too few views.
+    UserError: an object's folder is damaged, or has too few views; or results
+      would be written among the pictures.
   """
   networks = open_networks(inception_weights)  # a wrong file: say so at once
   out = epath.Path(out)
-  todo, settings = {}, dataclasses.asdict(protocol)
+  _check_apart(source, out)
+  todo, settings = {}, protocol.settings()
   with progress.bar("read views", total=len(source)) as bar:
-    for object_id, load in source.items():
-      sets = load()
+    for object_id, origin in source.items():
+      sets = origin.load()
       protocol.held_out(len(sets[0].images_u8))
       settings.setdefault("field", _field_settings(sets))
       key = _key(sets, protocol)
-      if _saved(out / object_id).get("key") != key:
+      if not _is_scored(out / object_id, key):
         todo[object_id] = key
       bar.advance()
   with progress.bar("fit fields", total=len(todo) * protocol.num_steps) as bar:
@@ -109,6 +120,18 @@ def run_score(
   return write_score_page(out)
 
 
+def _check_apart(source: Source, out: epath.Path) -> None:
+  """Raises UserError if the results would replace pictures of samples."""
+  for object_id, origin in source.items():
+    folder = out / object_id
+    same = folder.resolve() == origin.folder.resolve()
+    if same or (folder / sample_io.INFO_FILE).exists():
+      raise UserError(
+        f"{folder} holds pictures that the results of scoring would replace:"
+        " name another folder for them by --workdir"
+      )
+
+
 def _distances(
   objects: dict[str, Any], out: epath.Path, networks: Sequence[Network]
 ) -> Distances:
@@ -118,10 +141,7 @@ def _distances(
     for row in scores["rows"]:
       if row == WHITE_ROW:
         continue
-      views, renders = (
-        _read_pictures(out / object_id, name, scores["held_out"])
-        for name in PICTURES[row == TRUTH_ROW]
-      )
+      views, renders = _read_pair(out / object_id, row, scores)
       pairs[row] = f"{row}, held out"
       pool.add(pairs[row], views)
       pool.add(row, renders)
@@ -129,6 +149,14 @@ def _distances(
         pairs[WHITE_ROW] = pairs[row]
         pool.add(WHITE_ROW, np.full_like(views, 255))
   return pool.distances(pairs)
+
+
+def _read_pair(
+  folder: epath.Path, row: str, scores: dict[str, Any]
+) -> list[UInt8[np.ndarray, "M H W 3"]]:
+  """A row's held-out views and their renders."""
+  names, views = PICTURES[row == TRUTH_ROW], scores["held_out"]
+  return [_read_pictures(folder, name, views) for name in names]
 
 
 def _read_pictures(
@@ -145,9 +173,30 @@ def _field_settings(sets: Sequence[ViewSet]) -> dict[str, Any]:
 
 def _key(sets: Sequence[ViewSet], protocol: ConsistencyProtocol) -> str:
   """Of all that an object's score depends on, but for the code."""
-  settings = dataclasses.asdict(protocol) | {"field": _field_settings(sets)}
+  settings = {
+    "name": NAME,
+    **dataclasses.asdict(protocol),
+    "field": _field_settings(sets),
+  }
   parts = [s.sha256() for s in sets], settings
   return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def _is_scored(folder: epath.Path, key: str) -> bool:
+  """With these views and settings, and all pictures are there and whole."""
+  scores = _saved(folder)
+  if scores.get("key") != key:
+    return False
+  rows = scores["rows"]
+  try:
+    for row in rows.keys() - {WHITE_ROW}:
+      _read_pair(folder, row, scores)
+    if any("psnr_input_u8" in row for row in rows.values()):
+      for name in INPUT_PICTURES:
+        _read_pictures(folder, name, [0])
+  except (FileNotFoundError, ValueError, UserError):  # lost, mixed, damaged
+    return False
+  return True
 
 
 def _saved(folder: epath.Path) -> dict[str, Any]:
@@ -166,7 +215,7 @@ def _batches(
     jax.default_backend(), OBJECTS_AT_ONCE_ELSEWHERE
   )
   shapes = lambda item: [s.images_u8.shape for s in item[1]]
-  loaded = ((object_id, source[object_id]()) for object_id in object_ids)
+  loaded = ((object_id, source[object_id].load()) for object_id in object_ids)
   for _, group in itertools.groupby(loaded, shapes):
     while batch := dict(itertools.islice(group, at_once)):
       yield batch
@@ -177,7 +226,8 @@ def _write_object(folder: epath.Path, fitted: list[Fitted], key: str) -> None:
   folder.mkdir(parents=True, exist_ok=True)
   (folder / SCORE_FILE).unlink(missing_ok=True)  # now unfinished
   for old in folder.glob("*.png"):
-    old.unlink()
+    if _OURS.fullmatch(old.name):
+      old.unlink()
   write = lambda name, image: (folder / name).write_bytes(encode_png(image))
   for each in fitted:
     names = PICTURES[each.view_set.row == TRUTH_ROW]
@@ -189,8 +239,9 @@ def _write_object(folder: epath.Path, fitted: list[Fitted], key: str) -> None:
         write(f"{name}_{view:03d}.png", image_u8)
   first = fitted[0]
   if first.input_render_u8 is not None:
-    write("input_000.png", first.view_set.given.images_u8[0])
-    write("input_render_000.png", first.input_render_u8)
+    pair = first.view_set.given.images_u8[0], first.input_render_u8
+    for name, image_u8 in zip(INPUT_PICTURES, pair, strict=True):
+      write(f"{name}_000.png", image_u8)
   rows = {f.view_set.row: f.row() for f in fitted}
   rows[WHITE_ROW] = first.as_white().row()
   foreground = np.mean(metrics.is_foreground(first.held_out_u8 / 255))

@@ -6,10 +6,10 @@
 dependence is fitted to part of an object's views; how well does it predict the
 rest? Views that contradict each other cannot be fitted. The paper's own
 settings are not known, so these are ours, `consistency-v1`, and stand in every
-result. Three things belong beside the score: the same of the true views (a
-ceiling, which holds what the field itself cannot do), white pictures (a floor),
-and the field seen from the input pose: views that ignore the input may well
-agree with each other.
+result; the name there tells which of them were changed. Three things belong
+beside the score: the same of the true views (a ceiling, which holds what the
+field itself cannot do), white pictures (a floor), and the field seen from the
+input pose: views that ignore the input may well agree with each other.
 
   for fitted in fit_sets(view_sets, ConsistencyProtocol()):
     fitted.row()
@@ -17,6 +17,7 @@ agree with each other.
 
 from collections.abc import Callable, Sequence
 import dataclasses
+from typing import Any
 
 import jax
 from jaxtyping import Int, UInt8
@@ -29,6 +30,13 @@ from threedim_jax.consistency.view_sets import ViewSet
 from threedim_jax.errors import UserError
 from threedim_jax.pixels import to_u8
 
+NAME = "consistency-v1"
+_CHANGES = {  # how the name tells another setting
+  "num_views": "at most {} views",
+  "hold_out_every": "one in {} held out",
+  "num_steps": "{} steps",
+  "seed": "seed {}",
+}
 VARIANTS = {
   "psnr_u8": "held-out views against 8-bit renders of the field",
   "psnr_fg_u8": "the same over pixels that are not white in both",
@@ -43,11 +51,24 @@ FIRST_HELD_OUT = 5  # never an end of the path, beyond which nothing was seen
 class ConsistencyProtocol:
   """`consistency-v1`; scores of different settings do not compare."""
 
-  name: str = "consistency-v1"
   num_views: int = 100  # evenly spread over those that there are
   hold_out_every: int = 10
   num_steps: int = 1000
   seed: int = 0
+
+  @property
+  def name(self) -> str:
+    """As in "consistency-v1, 300 steps"."""
+    changed = [
+      _CHANGES[field.name].format(value)
+      for field in dataclasses.fields(self)
+      if (value := getattr(self, field.name)) != field.default
+    ]
+    return ", ".join([NAME, *changed])
+
+  def settings(self) -> dict[str, Any]:
+    """For results."""
+    return {"name": self.name, **dataclasses.asdict(self)}
 
   def held_out(self, num_views: int) -> Int[np.ndarray, " M"]:
     """Which of the views are not fitted.
@@ -123,7 +144,7 @@ def fit_sets(
     stack(train, "K"),
     config=FieldConfig.for_size(max(height, width)),
     num_steps=protocol.num_steps,
-    key=jax.random.key(protocol.seed),
+    rng=jax.random.key(protocol.seed),
     on_steps=on_steps,
   )
   with_input = view_sets[0].given is not None

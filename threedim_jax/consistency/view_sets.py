@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a field is fitted to: the views of one object, of one origin.
 
-for object_id, load in samples_source("W/samples").items():
-  generated, *truth = load()
+for object_id, origin in samples_source("W/samples", num_views=100).items():
+  generated, *truth = origin.load()
 """
 
 from collections.abc import Callable
@@ -17,6 +17,7 @@ import numpy as np
 
 from threedim_jax import sample_io
 from threedim_jax.errors import UserError
+from threedim_jax.evaluation_files import list_finished
 from threedim_jax.posed_images import read_posed_images
 from threedim_jax.protocol import spread
 
@@ -61,16 +62,26 @@ class ViewSet:
     ).hexdigest()
 
 
-Source = dict[str, Callable[[], list[ViewSet]]]  # by object id
+@dataclasses.dataclass(frozen=True)
+class Origin:
+  """Where the pictures of an object lie, and how its views are read."""
+
+  folder: epath.Path
+  load: Callable[[], list[ViewSet]]
+
+
+Source = dict[str, Origin]  # by object id
 
 
 def samples_source(samples_dir: epath.PathLike, num_views: int) -> Source:
   """Every finished folder: its generated and, where known, its true views.
 
+  Where an evaluation left them, only the folders that it lists.
+
   Raises:
     UserError: there is no finished folder.
   """
-  folders = sample_io.list_complete(samples_dir)
+  folders = list_finished(samples_dir)
   if not folders:
     raise UserError(
       f"{samples_dir} holds no finished folder of samples"
@@ -79,7 +90,9 @@ def samples_source(samples_dir: epath.PathLike, num_views: int) -> Source:
       " by --views=DIR"
     )
   return {
-    folder.name: functools.partial(_of_sample, folder, num_views)
+    folder.name: Origin(
+      folder, functools.partial(_of_sample, folder, num_views)
+    )
     for folder in folders
   }
 
@@ -119,4 +132,5 @@ def posed_source(
       )
     ]
 
-  return {sample_io.folder_name(folder.absolute().name): load}
+  name = sample_io.folder_name(folder.absolute().name)
+  return {name: Origin(folder, load)}

@@ -71,6 +71,8 @@ def read(engine: Engine, file, azimuth, elevation, distance, path, num_views):
 
 
 def settings_of(seed, steps, weight, solver, conditioning) -> Settings:
+  if seed is None or not 0 <= seed < 2**32:  # the field may be empty
+    raise UserError("The seed must be a whole number from 0 to 4294967295.")
   return Settings(int(seed), int(steps), float(weight), solver, conditioning)
 
 
@@ -247,16 +249,26 @@ def read_examples() -> list[list]:
 
 
 def serve(host: str, port: int, weights: str, **launch_options) -> gr.Blocks:
-  """Shows the page; blocks unless told `prevent_thread_lock`."""
+  """Shows the page; blocks unless told `prevent_thread_lock`.
+
+  Raises:
+    UserError: the port cannot be had.
+  """
   page = make_page(Engine.pretrained(weights))
   page.queue(default_concurrency_limit=2)
-  page.launch(
-    server_name=host,
-    server_port=port,
-    share=False,
-    max_file_size=MAX_UPLOAD,
-    allowed_paths=[str(EXAMPLES)],
-    **page.theme_for_launch,
-    **launch_options,
-  )
+  try:
+    page.launch(
+      server_name=host,
+      server_port=port,
+      share=False,
+      max_file_size=MAX_UPLOAD,
+      allowed_paths=[str(EXAMPLES)],
+      **page.theme_for_launch,
+      **launch_options,
+    )
+  except (OSError, OverflowError) as e:  # no such port
+    raise UserError(
+      f"The page cannot be served at {host}:{port}: another program has that"
+      " port, or there is no such address here. Name another with --port."
+    ) from e
   return page
