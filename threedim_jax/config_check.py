@@ -186,7 +186,8 @@ def _load_config(argv: Sequence[str], name: str) -> ConfigDict | None:
   try:
     return config_flags.config_flags.ConfigFileFlagParser(name).parse(value)
   except Exception as e:  # the file is the user's code: it may raise anything
-    reason = re.sub(r"^\w+: ", "", str(e).strip().splitlines()[-1])
+    lines = str(e).strip().splitlines() or [type(e).__name__]
+    reason = re.sub(r"^\w+: ", "", lines[-1])
     raise UserError(
       f"config file {file!r} does not accept {variant!r}: {reason}"
     ) from e
