@@ -11,6 +11,7 @@ with errors.exit_with_message():  # exit code 2
 from collections.abc import Iterable, Mapping, Sequence
 import difflib
 import fnmatch
+import functools
 import json
 import math
 import pathlib
@@ -132,6 +133,7 @@ def _check_same_run(
     )
 
 
+@functools.cache  # for whoever asks: a process can define a flag only once
 def define_config_flag(name: str = "config") -> flags.FlagHolder:
   """--config=FILE.py[:VARIANT], with --config.KEY=VALUE overrides, locked."""
   return config_flags.DEFINE_config_file(
