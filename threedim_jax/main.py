@@ -17,6 +17,8 @@ Exit codes: 0 done, 2 bad input, 75 stopped by SIGTERM after saving (when
 training, sampling or evaluating), 124 no progress (see `watchdog`).
 """
 
+import contextlib
+import errno
 import sys
 import time
 
@@ -39,6 +41,11 @@ FOLDER_MODES = (
   "mesh",
   "check_data",
 )  # of pictures, whatever made them
+# Errors of the system that say: this file or folder is not yours to write to.
+REFUSED = (
+  *(errno.EACCES, errno.EPERM, errno.EROFS),
+  *(errno.EEXIST, errno.ENOTDIR, errno.EISDIR),
+)
 
 _CONFIG = config_check.define_config_flag()
 _WORKDIR = flags.DEFINE_string(
@@ -102,22 +109,14 @@ def run(config, workdir: epath.Path, mode: str) -> None:
       add_timings(workdir, {mode: time.monotonic() - start})
 
   try:
-    try:
-      dispatch(config, workdir, mode)
-    except SystemExit:  # stopped by a signal: its time counts as well
-      note_time()
-      raise
+    dispatch(config, workdir, mode)
+  except SystemExit:  # stopped by a signal: its time counts as well
     note_time()
-    if is_first:
-      print(f"report: {write_report(workdir)}")
-    wait_for_all(f"end of {mode}")
-  except Exception as e:
-    if not is_full_disk(e):
-      raise
-    raise UserError(
-      f"the disk of {workdir} is full; free some space and run the same"
-      " command again: it goes on from the last complete checkpoint or view"
-    ) from e
+    raise
+  note_time()
+  if is_first:
+    print(f"report: {write_report(workdir)}")
+  wait_for_all(f"end of {mode}")
 
 
 def dispatch(config, workdir: epath.Path, mode: str) -> None:
@@ -223,8 +222,30 @@ def workdir_or_explain() -> epath.Path:
   return epath.Path(_WORKDIR.value).absolute()
 
 
+@contextlib.contextmanager
+def explain_disk():
+  """A `UserError` for a full disk, or a file or folder that is not ours."""
+  try:
+    yield
+  except UserError:
+    raise
+  except Exception as e:
+    folder = _WORKDIR.value or _SAMPLES.value or _VIEWS.value
+    if is_full_disk(e):
+      raise UserError(
+        f"the disk of {folder} is full; free some space and run the same"
+        " command again: what is complete is kept"
+      ) from e
+    if getattr(e, "errno", None) not in REFUSED:
+      raise
+    raise UserError(
+      f"{e.filename or folder} cannot be used ({e.strerror}): make it a folder"
+      " that you may write to, or name another one with --workdir"
+    ) from e
+
+
 def main(argv: list[str]) -> None:
-  with exit_with_message():
+  with exit_with_message(), explain_disk():
     config_check.parse_or_explain(argv)
     config, mode = _CONFIG.value, _MODE.value
     mode_flags.check(mode)
