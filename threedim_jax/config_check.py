@@ -24,6 +24,7 @@ from etils import epath
 from ml_collections import ConfigDict, config_flags
 
 from threedim_jax.errors import UserError
+from threedim_jax.whole_file import write_whole
 
 CONFIG_FILE = "config.json"
 
@@ -110,9 +111,7 @@ def check_workdir(
       return
   if write:
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f"{CONFIG_FILE}.tmp")
-    unfinished.write_text(json.dumps(now, indent=2) + "\n")
-    unfinished.replace(path)
+    write_whole(path, json.dumps(now, indent=2) + "\n")
 
 
 def _check_same_run(

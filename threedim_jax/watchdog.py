@@ -22,6 +22,7 @@ from etils import epath
 import jax
 
 from threedim_jax.errors import EXIT_NO_PROGRESS
+from threedim_jax.whole_file import write_whole
 
 HEARTBEAT_FILE = "heartbeat.json"
 HEARTBEAT_SECONDS = 5.0
@@ -81,11 +82,9 @@ class Watchdog:
 
   def _write_heartbeat(self, step: int) -> None:
     line = {"step": step, "time": round(time.time(), 1), "process": 0}
-    unfinished = self._path.with_name(f".{HEARTBEAT_FILE}.tmp")
     try:
       self._path.parent.mkdir(parents=True, exist_ok=True)
-      unfinished.write_text(json.dumps(line) + "\n")
-      unfinished.replace(self._path)
+      write_whole(self._path, json.dumps(line) + "\n")
     except OSError:  # a full disk is for those to tell that must write
       pass
 
