@@ -22,6 +22,7 @@ from ml_collections import ConfigDict, config_dict
 
 def get_config(arg=""):
   if arg not in ("", "debug"):
+    assert arg != "bare"
     raise ValueError(f"unknown variant {arg!r}; only 'debug' is known")
   return ConfigDict({
       "seed": 0,
@@ -114,6 +115,10 @@ CHAIRS = "--config=configs/srn_chairs.py"
     (
       ["--config=configs/shapes.py:debg"],
       ["configs/shapes.py", "'debg'", "only 'debug' is known"],
+    ),
+    (
+      ["--config=configs/shapes.py:bare"],
+      ["configs/shapes.py", "'bare'", "AssertionError"],
     ),
     (["--config.seed=1"], ["--config.seed", "--config=FILE.py"]),
     (["--config.seed=1", CHAIRS], ["--config.seed", "before"]),

@@ -162,3 +162,47 @@ def data_dir(tmp_path_factory):
   path = tmp_path_factory.mktemp("data")
   build_debug_data(path)
   return path
+
+
+@pytest.fixture
+def run_main(tmp_path, monkeypatch, capsys):
+  """Runs `main` with these arguments; returns (exit code, stdout, stderr)."""
+  from absl.testing import flagsaver
+  import grain  # noqa: F401, defines flags that flagsaver would take away
+
+  from threedim_jax import main
+
+  monkeypatch.chdir(REPO)
+  monkeypatch.setattr(main, "use_compilation_cache", lambda: None)
+
+  def run(*args: str, config: str = "configs/srn_chairs.py:debug"):
+    code = 0
+    with flagsaver.flagsaver():
+      flags.FLAGS.unparse_flags()
+      try:
+        argv = ["main", f"--config={config}", *args]
+        monkeypatch.setattr(sys, "argv", argv)  # ml_collections looks there
+        main.main(argv)
+      except SystemExit as e:
+        code = e.code
+      finally:
+        flags.FLAGS.mark_as_parsed()
+    out, err = capsys.readouterr()
+    return code, out, err
+
+  return run
+
+
+@pytest.fixture
+def tiny_data(tmp_path):
+  """Arguments that name a data set of 16x16 pictures."""
+  import tiny_dataset
+
+  root = tmp_path / "data"
+  folder = tiny_dataset.write_tiny_dataset(root, 3, 4, 16)
+  args = (
+    f"--config.data.data_dir={root}",
+    "--config.data.name=tiny",
+    f"--config.data.config={folder.parent.name}",
+  )
+  return args, folder

@@ -81,6 +81,12 @@ def test_only_main_imports_train():
   assert users == {"threedim_jax.main"}
 
 
+def test_nobody_imports_main():
+  """It defines the flags of its modes, which others would take and ignore."""
+  users = {m for m, names in IMPORTS.items() if "threedim_jax.main" in names}
+  assert not users
+
+
 def test_the_package_imports_no_neighbour():
   for module, names in IMPORTS.items():
     tops = {name.split(".")[0] for name in names if name}

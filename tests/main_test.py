@@ -4,10 +4,7 @@
 
 import errno
 import pathlib
-import sys
 
-from absl import flags
-from absl.testing import flagsaver
 import numpy as np
 from PIL import Image
 import pytest
@@ -17,47 +14,6 @@ from threedim_jax.viewer import view_angles
 
 REPO = pathlib.Path(__file__).parents[1]
 CONFIG = REPO / "configs/srn_chairs.py"
-
-
-@pytest.fixture
-def run_main(tmp_path, monkeypatch, capsys):
-  """Runs `main` with these arguments; returns (exit code, stdout, stderr)."""
-  import grain  # noqa: F401, defines flags that flagsaver would take away
-
-  from threedim_jax import main
-
-  monkeypatch.chdir(REPO)
-  monkeypatch.setattr(main, "use_compilation_cache", lambda: None)
-
-  def run(*args: str, config: str = f"{CONFIG}:debug"):
-    code = 0
-    with flagsaver.flagsaver():
-      flags.FLAGS.unparse_flags()
-      try:
-        argv = ["main", f"--config={config}", *args]
-        monkeypatch.setattr(sys, "argv", argv)  # ml_collections looks there
-        main.main(argv)
-      except SystemExit as e:
-        code = e.code
-      finally:
-        flags.FLAGS.mark_as_parsed()
-    out, err = capsys.readouterr()
-    return code, out, err
-
-  return run
-
-
-@pytest.fixture
-def tiny_data(tmp_path):
-  """Arguments that name a data set of 16x16 pictures."""
-  root = tmp_path / "data"
-  folder = tiny_dataset.write_tiny_dataset(root, 3, 4, 16)
-  args = (
-    f"--config.data.data_dir={root}",
-    "--config.data.name=tiny",
-    f"--config.data.config={folder.parent.name}",
-  )
-  return args, folder
 
 
 def assert_one_paragraph(result, *fragments: str) -> None:
@@ -93,6 +49,10 @@ def assert_one_paragraph(result, *fragments: str) -> None:
     (["--config.evaluate.input_view=-1"], ["evaluate.input_view=-1"]),
     (["--config.model.attn_heads=5"], ["attn_heads=5"]),
     (["--config.model.ch_mult=()"], ["model.ch_mult"]),
+    (["--config.model.ch_mult=(1,0)"], ["model.ch_mult=(1, 0)"]),
+    (["--config.model.dropout=10.0"], ["model.dropout=10.0", "below 1"]),
+    (["--config.model.dropout=-0.1"], ["model.dropout=-0.1"]),
+    (["--config.model.emb_ch=3"], ["model.emb_ch=3", "4"]),
     (["--config.sample.objects=(1,)"], ["sample.objects"]),
     (["--config.evaluate.num_objects=0"], ["evaluate.num_objects=0"]),
     (["--config.evaluate.num_views=-1"], ["evaluate.num_views=-1"]),

@@ -33,8 +33,7 @@ def test_another_input_view_is_named():
   requests = protocol.requests_of(counts, **everything)
   assert [r.input_views for r in requests] == [(250,), (250,)]
   assert requests[0].target_views == tuple(range(250))
-  assert protocol.subset_text(counts, requests, above) is None
-  assert protocol.subset_text(counts, requests) is not None
+  assert protocol.subset_text(counts, requests) is None
 
 
 def test_another_input_view_has_to_be_there():
@@ -64,6 +63,17 @@ def test_a_subset_does_not_depend_on_its_neighbours():
     assert list(request.target_views) == sorted(set(request.target_views))
   text = protocol.subset_text(SRN, fewer)
   assert text == "2 of 4 objects, 10 of 1000 views"
+
+
+def test_a_subset_says_nothing_against_objects_it_leaves_out():
+  """One of too few views for the input view, and one of a single view."""
+  counts = {"a": 251, "b": 60, "c": 1, "d": 251}
+  requests = protocol.requests_of(
+    counts, num_objects=2, num_views=0, protocol=protocol.given_view(100)
+  )
+  assert [r.object_id for r in requests] == ["a", "d"]
+  text = protocol.subset_text(counts, requests)
+  assert text == "2 of 4 objects, 500 of 559 views"
 
 
 def test_views_of_the_subset_cover_all_targets():

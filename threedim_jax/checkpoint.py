@@ -31,6 +31,7 @@ from threedim_jax.checkpoint_policy import LatestAndBest
 from threedim_jax.errors import UserError
 
 DAMAGED = "damaged"  # bad steps are moved here, out of the way of a new save
+MAX_KEPT = 3  # with the defaults below: the two newest steps and the best
 _TMP = ".orbax-checkpoint-tmp"
 
 
@@ -107,6 +108,10 @@ class Checkpointer:
 
   def all_steps(self) -> list[int]:
     return sorted(self._manager.all_steps())
+
+  def damaged_steps(self) -> list[str]:
+    """Those that were moved aside."""
+    return sorted(path.name for path in (self.directory / DAMAGED).glob("*"))
 
   def latest_step(self) -> int | None:
     return self._manager.latest_step()

@@ -11,6 +11,7 @@ with errors.exit_with_message():  # exit code 2
 from collections.abc import Iterable, Mapping, Sequence
 import difflib
 import fnmatch
+import functools
 import json
 import math
 import pathlib
@@ -23,6 +24,7 @@ from etils import epath
 from ml_collections import ConfigDict, config_flags
 
 from threedim_jax.errors import UserError
+from threedim_jax.whole_file import write_whole
 
 CONFIG_FILE = "config.json"
 
@@ -109,9 +111,7 @@ def check_workdir(
       return
   if write:
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f"{CONFIG_FILE}.tmp")
-    unfinished.write_text(json.dumps(now, indent=2) + "\n")
-    unfinished.replace(path)
+    write_whole(path, json.dumps(now, indent=2) + "\n")
 
 
 def _check_same_run(
@@ -132,6 +132,7 @@ def _check_same_run(
     )
 
 
+@functools.cache  # for whoever asks: a process can define a flag only once
 def define_config_flag(name: str = "config") -> flags.FlagHolder:
   """--config=FILE.py[:VARIANT], with --config.KEY=VALUE overrides, locked."""
   return config_flags.DEFINE_config_file(
@@ -186,7 +187,8 @@ def _load_config(argv: Sequence[str], name: str) -> ConfigDict | None:
   try:
     return config_flags.config_flags.ConfigFileFlagParser(name).parse(value)
   except Exception as e:  # the file is the user's code: it may raise anything
-    reason = re.sub(r"^\w+: ", "", str(e).strip().splitlines()[-1])
+    lines = str(e).strip().splitlines() or [type(e).__name__]
+    reason = re.sub(r"^\w+: ", "", lines[-1])
     raise UserError(
       f"config file {file!r} does not accept {variant!r}: {reason}"
     ) from e

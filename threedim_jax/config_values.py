@@ -48,6 +48,7 @@ NOT_NEGATIVE = (
   "evaluate.num_views",
   "optim.warmup_examples",
 )
+FRACTIONS = ("diffusion.uncond_fraction", "model.dropout")
 
 
 def check_values(config: ConfigDict) -> None:
@@ -89,11 +90,16 @@ def check_values(config: ConfigDict) -> None:
     )
   if not config.model.ch_mult:
     raise UserError("model.ch_mult is empty: it needs a number per level")
-  if not 0.0 <= config.diffusion.uncond_fraction < 1.0:
+  if min(config.model.ch_mult) < 1:
     raise UserError(
-      f"diffusion.uncond_fraction={config.diffusion.uncond_fraction} must be"
-      " at least 0 and below 1"
+      f"model.ch_mult={tuple(config.model.ch_mult)}: every level needs a"
+      " number of at least 1"
     )
+  if config.model.emb_ch < 4:
+    raise UserError(f"model.emb_ch={config.model.emb_ch} must be at least 4")
+  for key in FRACTIONS:
+    if not 0 <= values[key] < 1:
+      raise UserError(f"{key}={values[key]} must be at least 0 and below 1")
   if config.model.concat_frames and config.model.cross_attn_resolutions != ():
     raise UserError(
       "model.concat_frames=True leaves one frame, which cannot attend to"

@@ -241,7 +241,7 @@ def evaluate(
   result = {
     "protocol": {
       **dataclasses.asdict(protocol),
-      "subset": subset_text(counts, requests, protocol),
+      "subset": subset_text(counts, requests),
       "list_sha256": list_sha256(requests),
       "num_samples": config.evaluate.num_samples,
     },

@@ -7,16 +7,18 @@
       [--dry_run [--devices=32]]
       [--pretrained=shapes32] [--image=photo.png, see `photo_flags`]
       [--config.KEY=VALUE ...]
-  python -m threedim_jax.main --mode=score|check_data
-      --samples=DIR | --views=DIR [--size=64] [--workdir=OUT]
+  python -m threedim_jax.main --mode=score --samples=W/samples [--workdir=OUT]
   python -m threedim_jax.main --mode=mesh --samples=W/samples/OBJECT
+      [--workdir=OUT]
+  python -m threedim_jax.main --mode=score|check_data --views=DIR [--size=64]
       [--workdir=OUT]
 
 Exit codes: 0 done, 2 bad input, 75 stopped by SIGTERM after saving (when
 training, sampling or evaluating), 124 no progress (see `watchdog`).
 """
 
-import os
+import contextlib
+import errno
 import sys
 import time
 
@@ -24,8 +26,9 @@ from absl import flags
 from etils import epath
 import jax
 
-from threedim_jax import config_check, photo_flags, progress
+from threedim_jax import config_check, mode_flags, photo_flags, progress
 from threedim_jax.checkpoint_files import is_full_disk
+from threedim_jax.compilation_cache import use_compilation_cache
 from threedim_jax.config_values import check_values
 from threedim_jax.distributed import maybe_initialize, wait_for_all
 from threedim_jax.errors import UserError, exit_with_message
@@ -38,10 +41,15 @@ FOLDER_MODES = (
   "mesh",
   "check_data",
 )  # of pictures, whatever made them
+# Errors of the system that say: this file or folder is not yours to write to.
+REFUSED = (
+  *(errno.EACCES, errno.EPERM, errno.EROFS),
+  *(errno.EEXIST, errno.ENOTDIR, errno.EISDIR),
+)
 
 _CONFIG = config_check.define_config_flag()
 _WORKDIR = flags.DEFINE_string(
-  "workdir", None, "Folder of this run, or for the results of score, check_data"
+  "workdir", None, "Folder of this run, or for the results of other modes."
 )
 _MODE = flags.DEFINE_enum(
   "mode", "train", [*RUN_MODES, *FOLDER_MODES], "What to do."
@@ -53,7 +61,9 @@ _DEVICES = flags.DEFINE_integer(
   "devices", None, "dry_run: a mesh of so many, here or not.", lower_bound=1
 )
 _SAMPLES = flags.DEFINE_string(
-  "samples", None, "score, mesh: folder of samples, W/samples or one in it."
+  "samples",
+  None,
+  "score: folder of samples, such as W/samples; mesh: one object's in it.",
 )
 _VIEWS = flags.DEFINE_string(
   "views", None, "score, check_data: folder of posed pictures of one object."
@@ -75,31 +85,14 @@ _INCEPTION_WEIGHTS = flags.DEFINE_string(
 )
 
 
-def use_compilation_cache() -> None:
-  """Keeps compiled programs between runs, in a folder of the user alone.
-
-  The folder is trusted code, so it is never one that others can write to.
-  """
-  if os.environ.get("JAX_COMPILATION_CACHE_DIR"):
-    return
-  cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-  path = os.path.join(cache, "threedim_jax", "xla")
-  os.makedirs(path, mode=0o700, exist_ok=True)
-  jax.config.update("jax_compilation_cache_dir", path)
-
-
 def run(config, workdir: epath.Path, mode: str) -> None:
   """Runs a mode, notes how long it took, and renews the report.
 
   Raises:
     UserError: bad input; where it can be seen beforehand, nothing is written.
   """
-  if mode == "train" and _PRETRAINED.value:
-    raise UserError(
-      "--pretrained is for --mode=sample and evaluate; training starts from"
-      f" such weights with --config.train.init_from={_PRETRAINED.value}"
-    )
-  photo_flags.check(mode)
+  if photo_flags.given():
+    photo_flags.photo()  # are the angles in range?
   trained = (workdir / "checkpoints").exists() or _PRETRAINED.value
   if mode != "train" and not trained:
     raise UserError(
@@ -116,22 +109,14 @@ def run(config, workdir: epath.Path, mode: str) -> None:
       add_timings(workdir, {mode: time.monotonic() - start})
 
   try:
-    try:
-      dispatch(config, workdir, mode)
-    except SystemExit:  # stopped by a signal: its time counts as well
-      note_time()
-      raise
+    dispatch(config, workdir, mode)
+  except SystemExit:  # stopped by a signal: its time counts as well
     note_time()
-    if is_first:
-      print(f"report: {write_report(workdir)}")
-    wait_for_all(f"end of {mode}")
-  except Exception as e:
-    if not is_full_disk(e):
-      raise
-    raise UserError(
-      f"the disk of {workdir} is full; free some space and run the same"
-      " command again: it goes on from the last complete checkpoint or view"
-    ) from e
+    raise
+  note_time()
+  if is_first:
+    print(f"report: {write_report(workdir)}")
+  wait_for_all(f"end of {mode}")
 
 
 def dispatch(config, workdir: epath.Path, mode: str) -> None:
@@ -237,10 +222,33 @@ def workdir_or_explain() -> epath.Path:
   return epath.Path(_WORKDIR.value).absolute()
 
 
+@contextlib.contextmanager
+def explain_disk():
+  """A `UserError` for a full disk, or a file or folder that is not ours."""
+  try:
+    yield
+  except UserError:
+    raise
+  except Exception as e:
+    folder = _WORKDIR.value or _SAMPLES.value or _VIEWS.value
+    if is_full_disk(e):
+      raise UserError(
+        f"the disk of {folder} is full; free some space and run the same"
+        " command again: what is complete is kept"
+      ) from e
+    if getattr(e, "errno", None) not in REFUSED:
+      raise
+    raise UserError(
+      f"{e.filename or folder} cannot be used ({e.strerror}): make it a folder"
+      " that you may write to, or name another one with --workdir"
+    ) from e
+
+
 def main(argv: list[str]) -> None:
-  with exit_with_message():
+  with exit_with_message(), explain_disk():
     config_check.parse_or_explain(argv)
     config, mode = _CONFIG.value, _MODE.value
+    mode_flags.check(mode)
     use_compilation_cache()
     if config is not None:
       check_values(config)

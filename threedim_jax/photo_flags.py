@@ -23,22 +23,12 @@ _PHOTO = {
     "path", None, "image: views to make, orbit, spiral or a JSON file."
   ),
 }
+NAMES = tuple(_PHOTO)
 
 
 def given() -> bool:
   """Whether the views of an own picture are asked for."""
   return bool(_IMAGE.value)
-
-
-def check(mode: str) -> None:
-  """Refuses what nothing would read, and angles that cannot be."""
-  others = [name for name, flag in _PHOTO.items() if flag.value is not None]
-  if _IMAGE.value and mode != "sample":
-    raise UserError(f"--image is for --mode=sample, not for {mode}")
-  if others and not _IMAGE.value:
-    raise UserError(f"--{others[0]} is for --image=FILE, which is missing")
-  if _IMAGE.value:
-    photo()
 
 
 def photo():

@@ -124,19 +124,17 @@ def requests_of(
 
 
 def subset_text(
-  counts: Mapping[str, int],
-  requests: Sequence[Request],
-  protocol: Protocol = SRN_V1,
+  counts: Mapping[str, int], requests: Sequence[Request]
 ) -> str | None:
-  """What was left out, in words; None if the list is the whole protocol."""
-  whole = requests_of(counts, num_objects=None, num_views=0, protocol=protocol)
-  total = lambda rs: sum(len(r.target_views) for r in rs)
-  if list(requests) == whole:
+  """What was left out, in words; None if the list is the whole protocol.
+
+  Objects that were left out need not have the input view.
+  """
+  total = sum(count - 1 for count in counts.values())  # one view is given
+  views = sum(len(r.target_views) for r in requests)
+  if (len(requests), views) == (len(counts), total):
     return None
-  return (
-    f"{len(requests)} of {len(whole)} objects,"
-    f" {total(requests)} of {total(whole)} views"
-  )
+  return f"{len(requests)} of {len(counts)} objects, {views} of {total} views"
 
 
 def list_sha256(requests: Sequence[Request]) -> str:

@@ -35,6 +35,7 @@ from threedim_jax.viewer import (
   render_page,
   write_viewer,
 )
+from threedim_jax.whole_file import write_whole
 
 __all__ = ["summary_table", "write_report", "write_viewer"]
 
@@ -65,9 +66,7 @@ def write_report(workdir: epath.PathLike) -> epath.Path:
       f" --workdir={run.workdir}",
     )
   path = run.workdir / "report.html"
-  temporary = run.workdir / ".report.html.tmp"
-  temporary.write_text(page)
-  temporary.replace(path)
+  write_whole(path, page)
   return path
 
 

@@ -19,6 +19,8 @@ from etils import epath
 import jax
 import numpy as np
 
+from threedim_jax.whole_file import write_whole
+
 NUM_RESAMPLES = 2000
 INTERVAL = (2.5, 97.5)  # percentiles
 
@@ -95,7 +97,4 @@ def git_revision() -> str | None:
 
 def write_result(path: epath.PathLike, result: Mapping[str, Any]) -> None:
   """Writes strict JSON in one rename: a reader sees all of it or the old."""
-  path = epath.Path(path)
-  temporary = path.with_name(f".{path.name}.tmp")
-  temporary.write_text(json.dumps(result, indent=1, allow_nan=False) + "\n")
-  temporary.replace(path)
+  write_whole(path, json.dumps(result, indent=1, allow_nan=False) + "\n")

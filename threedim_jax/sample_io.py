@@ -34,6 +34,7 @@ import numpy as np
 
 from threedim_jax.errors import UserError
 from threedim_jax.png import decode_png, encode_png
+from threedim_jax.whole_file import write_whole
 
 INFO_FILE = "input.json"  # written last: its presence means "complete"
 CAMERA_KEYS = ("world_from_cam", "K", "hw", "view")
@@ -121,9 +122,7 @@ def write_sample(samples_dir: epath.PathLike, sampled: Sampled) -> epath.Path:
       "complete": True,
     }
     text = json.dumps(info, indent=2, default=lambda scalar: scalar.item())
-    temporary = folder / f".{INFO_FILE}.tmp"
-    temporary.write_text(text + "\n")
-    temporary.replace(folder / INFO_FILE)
+    write_whole(folder / INFO_FILE, text + "\n")
   except OSError as e:
     if e.errno != errno.ENOSPC:
       raise

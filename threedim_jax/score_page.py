@@ -23,6 +23,7 @@ from threedim_jax.score_files import (
 )
 from threedim_jax.score_table import score_text
 from threedim_jax.viewer import render_page
+from threedim_jax.whole_file import write_whole
 
 MAX_OBJECTS = 24  # with pictures; a page of hundreds would not open
 RANKED_BY = "psnr_u8"
@@ -72,9 +73,7 @@ def write_score_page(out_dir: epath.PathLike) -> epath.Path:
       provenance=list(flat(scores.provenance)),
     )
   path = out_dir / "consistency.html"
-  temporary = out_dir / ".consistency.html.tmp"
-  temporary.write_text(page)
-  temporary.replace(path)
+  write_whole(path, page)
   return path
 
 

@@ -12,6 +12,8 @@ import json
 
 from etils import epath
 
+from threedim_jax.whole_file import write_whole
+
 
 def add_timings(workdir: epath.PathLike, seconds: Mapping[str, float]) -> None:
   """Adds to what the workdir's earlier runs took."""
@@ -19,9 +21,7 @@ def add_timings(workdir: epath.PathLike, seconds: Mapping[str, float]) -> None:
   total = _read(path)
   for stage, value in seconds.items():
     total[stage] = round(total.get(stage, 0.0) + value, 1)
-  temporary = path.with_name(".timings.json.tmp")
-  temporary.write_text(json.dumps(total, indent=2))
-  temporary.replace(path)
+  write_whole(path, json.dumps(total, indent=2))
 
 
 def _read(path: epath.Path) -> dict[str, float]:

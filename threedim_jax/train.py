@@ -12,9 +12,9 @@ import jax
 from ml_collections import ConfigDict
 
 from threedim_jax import progress, step_metrics
-from threedim_jax.checkpoint import Checkpointer
+from threedim_jax.checkpoint import DAMAGED, MAX_KEPT, Checkpointer
 from threedim_jax.config_check import check_workdir, free_space
-from threedim_jax.errors import EXIT_PREEMPTED
+from threedim_jax.errors import EXIT_PREEMPTED, UserError
 from threedim_jax.from_config import (
   make_eval_step,
   make_init_fn,
@@ -69,6 +69,30 @@ def fresh_state(config, shapes, shardings, create, rng) -> TrainState:
   )(params)
 
 
+def bytes_to_come(workdir: epath.Path, shapes: TrainState) -> int:
+  """What the checkpoints will take, besides those that are there.
+
+  All that are kept and, beside them, the one that is being written.
+  """
+  there = sum(p.name.isdigit() for p in (workdir / "checkpoints").glob("*"))
+  size = sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(shapes))
+  return max(1, MAX_KEPT + 1 - there) * size
+
+
+def check_nothing_lost(checkpointer: Checkpointer) -> None:
+  """Where every checkpoint is damaged, nobody asked to start from zero.
+
+  Raises:
+    UserError: there are damaged steps.
+  """
+  if steps := checkpointer.damaged_steps():
+    raise UserError(
+      f"{checkpointer.directory} holds no checkpoint but the damaged ones of"
+      f" steps {', '.join(steps)} in {DAMAGED}/: put a good copy of one back,"
+      " or train anew in another --workdir"
+    )
+
+
 def train_and_evaluate(config: ConfigDict, workdir: epath.PathLike) -> None:
   """Trains to `config.train.num_examples`, resuming what `workdir` holds.
 
@@ -100,9 +124,7 @@ def train_and_evaluate(config: ConfigDict, workdir: epath.PathLike) -> None:
   shapes = jax.eval_shape(create, rng_init)
   shardings = state_sharding(mesh, shapes)
   batch_sh, rep = batch_sharding(mesh), replicated(mesh)
-  # The one being written beside those that are kept.
-  state_bytes = sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(shapes))
-  free_space(workdir, 2 * state_bytes, "checkpoints")
+  free_space(workdir, bytes_to_come(workdir, shapes), "checkpoints")
   if jax.process_index() == 0:
     check_workdir(workdir, config.to_dict(), write=True)
 
@@ -136,6 +158,7 @@ def train_and_evaluate(config: ConfigDict, workdir: epath.PathLike) -> None:
         )
         return
     else:
+      check_nothing_lost(checkpointer)
       with progress.waiting("initialise the parameters"):
         state = fresh_state(config, shapes, shardings, create, rng_init)
       start_step = 0

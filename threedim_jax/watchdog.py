@@ -22,13 +22,14 @@ from etils import epath
 import jax
 
 from threedim_jax.errors import EXIT_NO_PROGRESS
+from threedim_jax.whole_file import write_whole
 
 HEARTBEAT_FILE = "heartbeat.json"
 HEARTBEAT_SECONDS = 5.0
 
-START_MINUTES = 45.0  # up to the first beat: restore, compile
-MIN_MINUTES = 10.0  # between beats: an evaluation or a slow save
-SLOWEST_TIMES = 20.0  # or so many times the longest wait so far
+START_MINUTES = 45.0  # for the first two waits: restore, compile, slow views
+MIN_MINUTES = 10.0  # between later beats: an evaluation or a slow save
+SLOWEST_TIMES = 20.0  # or so many times the longest wait but the first one
 _LOOKS_PER_LIMIT = 100
 
 
@@ -37,7 +38,7 @@ class Watchdog:
 
   Args:
     workdir: where process 0 leaves heartbeat.json; made if missing.
-    start_minutes: without a beat after the start.
+    start_minutes: without a beat, up to the second one.
     min_minutes: without a beat later on; more if some wait was long.
   """
 
@@ -70,21 +71,20 @@ class Watchdog:
 
   def beat(self, step: int) -> None:
     """A step is done."""
-    if self._step is not None:  # before the first one there was a compilation
+    # The first wait includes a compilation: it tells nothing of the next.
+    if self._step is not None:
       self._longest = max(self._longest, self._silent)
+      self._limit = max(self._min_limit, SLOWEST_TIMES * self._longest)
     self._step, self._silent = step, 0.0
-    self._limit = max(self._min_limit, SLOWEST_TIMES * self._longest)
     if time.monotonic() >= self._next_file and jax.process_index() == 0:
       self._next_file = time.monotonic() + HEARTBEAT_SECONDS
       self._write_heartbeat(step)
 
   def _write_heartbeat(self, step: int) -> None:
     line = {"step": step, "time": round(time.time(), 1), "process": 0}
-    unfinished = self._path.with_name(f".{HEARTBEAT_FILE}.tmp")
     try:
       self._path.parent.mkdir(parents=True, exist_ok=True)
-      unfinished.write_text(json.dumps(line) + "\n")
-      unfinished.replace(self._path)
+      write_whole(self._path, json.dumps(line) + "\n")
     except OSError:  # a full disk is for those to tell that must write
       pass
 

@@ -33,6 +33,8 @@ if importlib.util.find_spec("tensorflow") is None:
 
 from clu import metric_writers, periodic_actions  # noqa: E402
 
+from threedim_jax.whole_file import write_whole
+
 __all__ = [
   "FileWriter",
   "create_writer",
@@ -130,9 +132,7 @@ def truncate_metrics(workdir: epath.PathLike, step: int) -> int:
     return 0
   lines = path.read_text().splitlines()
   kept = [line for line in lines if _step(line) <= step]
-  unfinished = workdir / f"{METRICS_FILE}.tmp"
-  unfinished.write_text("".join(line + "\n" for line in kept))
-  unfinished.replace(path)
+  write_whole(path, "".join(line + "\n" for line in kept))
   tensorboard_writer.mark_restart(str(workdir), step + 1)
   return len(lines) - len(kept)
 

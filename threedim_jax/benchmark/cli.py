@@ -32,12 +32,10 @@ from threedim_jax.benchmark import (
   yardstick,
 )
 from threedim_jax.benchmark.timing import Row
+from threedim_jax.compilation_cache import use_compilation_cache
 from threedim_jax.config_values import check_values
 from threedim_jax.errors import UserError, exit_with_message
 from threedim_jax.from_config import open_split
-
-# Importing main also defines --config, which can be defined only once.
-from threedim_jax.main import use_compilation_cache
 from threedim_jax.results import write_result
 
 PARTS = {
@@ -51,6 +49,7 @@ PARTS = {
 ALL = ("train", "sample", "data", "score", "compile")
 CEILING_SECONDS = 3.0  # at most, of each dtype and number of devices
 
+_CONFIG = config_check.define_config_flag()
 _WHAT = flags.DEFINE_enum(
   "what", "all", [*PARTS, "all"], "Part to measure; all: every one but growth."
 )
@@ -172,17 +171,17 @@ def check_out(out: str | None) -> None:
 def main(argv: list[str]) -> None:
   with exit_with_message():
     config_check.parse_or_explain(argv)
-    flag = flags.FLAGS["config"]
-    if flag.value is None:
+    config = _CONFIG.value
+    if config is None:
       raise UserError(
         "--config is missing: a file such as --config=configs/shapes.py"
       )
-    config = flag.value
     check_values(config)
     check_out(_OUT.value)
     use_compilation_cache()
     rows, ceilings = measure(
       config, _WHAT.value, _SECONDS.value, _YARDSTICK.value
     )
+    flag = flags.FLAGS["config"]
     overrides = dict(config_flags.get_override_values(flag))
     show(config, rows, ceilings, overrides, _OUT.value)

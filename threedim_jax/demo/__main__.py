@@ -30,8 +30,8 @@ def main() -> None:
         "the demo needs gradio: pip install -e .[demo], or pip install"
         " 'gradio>=5.50,<7'"
       ) from e
+    from threedim_jax.compilation_cache import use_compilation_cache
     from threedim_jax.demo.page import serve
-    from threedim_jax.main import use_compilation_cache
 
     use_compilation_cache()
     serve(args.host, args.port, args.pretrained)

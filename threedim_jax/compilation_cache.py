@@ -1,0 +1,47 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Compiled programs are kept between runs, in a folder of the user alone.
+
+The folder is trusted code, so it is never one that others can write to. It only
+saves time: where it cannot be had, programs are compiled anew.
+"""
+
+import os
+import stat
+import sys
+
+import jax
+
+
+def use_compilation_cache() -> None:
+  """~/.cache/threedim_jax/xla, unless JAX_COMPILATION_CACHE_DIR names one."""
+  if os.environ.get("JAX_COMPILATION_CACHE_DIR"):
+    return
+  cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+  path = os.path.join(cache, "threedim_jax", "xla")
+  if fault := _find_fault(path):
+    print(
+      f"warning: compiled programs are not kept between runs: {fault}",
+      file=sys.stderr,
+      flush=True,
+    )
+  else:
+    jax.config.update("jax_compilation_cache_dir", path)
+
+
+def _find_fault(path: str) -> str | None:
+  """Makes the folder; says why it cannot be used, or None."""
+  if not os.path.isabs(path):  # a user without a home, or a wrong variable
+    return f"{path} does not start with /"
+  try:
+    os.makedirs(path, mode=0o700, exist_ok=True)
+    found = os.stat(path)
+  except OSError as e:
+    return f"{path}: {e.strerror}"
+  if found.st_uid != os.geteuid():
+    return f"{path} belongs to another user"
+  if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+    return f"others can write to {path}"
+  if not os.access(path, os.W_OK):
+    return f"{path} cannot be written to"
+  return None
