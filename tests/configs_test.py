@@ -24,7 +24,7 @@ def load(name: str, arg: str = ""):
 
 @pytest.mark.parametrize("name", CONFIGS)
 def test_has_the_keys_of_the_complete_one(name):
-  from threedim_jax.config_check import flatten
+  from threedim_jax.nested import flatten
 
   complete = flatten(load("srn_chairs").to_dict())
   assert set(flatten(load(name).to_dict())) == set(complete)

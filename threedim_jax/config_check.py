@@ -24,6 +24,7 @@ from etils import epath
 from ml_collections import ConfigDict, config_flags
 
 from threedim_jax.errors import UserError
+from threedim_jax.nested import flatten
 from threedim_jax.whole_file import write_whole
 
 CONFIG_FILE = "config.json"
@@ -66,17 +67,6 @@ def _nearest_key(key: str, keys: Iterable[str]) -> str:
   if group and siblings:
     return f"; {group} has: {', '.join(siblings)}."
   return nearest(key, keys)
-
-
-def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-  """{"optim": {"lr": 1}} -> {"optim.lr": 1}."""
-  flat = {}
-  for key, value in config.items():
-    if isinstance(value, Mapping):
-      flat.update(flatten(value, f"{prefix}{key}."))
-    else:
-      flat[prefix + key] = value
-  return flat
 
 
 def check_workdir(

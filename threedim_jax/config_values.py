@@ -6,11 +6,12 @@ import fnmatch
 
 from ml_collections import ConfigDict
 
-from threedim_jax.config_check import check_model_size, flatten
+from threedim_jax.config_check import check_model_size
 from threedim_jax.denoise import PREDICTIONS
 from threedim_jax.errors import UserError
 from threedim_jax.models import DTYPES
 from threedim_jax.models.xunet import REMAT
+from threedim_jax.nested import flatten
 from threedim_jax.sampler import CONDITIONINGS
 from threedim_jax.solvers import SOLVERS
 

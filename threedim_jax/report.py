@@ -25,7 +25,8 @@ from threedim_jax import (
 )
 from threedim_jax.curves import loss_curve
 from threedim_jax.errors import UserError, exit_with_message
-from threedim_jax.report_scores import flat, score_sections
+from threedim_jax.nested import flatten
+from threedim_jax.report_scores import score_sections
 from threedim_jax.run_files import EVAL_LOSS, TRAIN_LOSS, Run, read_run
 from threedim_jax.score_files import Rows
 from threedim_jax.score_table import score_text
@@ -60,7 +61,7 @@ def write_report(workdir: epath.PathLike) -> epath.Path:
       curve=_curve(run),
       grids=[_grid(path) for path in run.grids[-MAX_GRIDS:]],
       timings=_timings(run.timings),
-      config=list(flat(run.config or {})),
+      config=list(flatten(run.config or {}).items()),
       provenance=_provenance(run),
       command=f"python -m threedim_jax.main --config=CONFIG.py"
       f" --workdir={run.workdir}",
@@ -193,7 +194,7 @@ def _provenance(run: Run) -> list[tuple[str, Any]]:
   """Where the numbers come from; the configuration has its own section."""
   facts = dict(run.evaluation.provenance) if run.evaluation else {}
   facts.pop("config", None)
-  return [("workdir", str(run.workdir)), *flat(facts)]
+  return [("workdir", str(run.workdir)), *flatten(facts).items()]
 
 
 # ------------------------------------------------------------------ table

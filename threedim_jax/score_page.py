@@ -12,9 +12,10 @@ from etils import epath
 
 from threedim_jax import progress
 from threedim_jax.errors import UserError
+from threedim_jax.nested import flatten
 from threedim_jax.object_pictures import ObjectPictures, field_pictures
 from threedim_jax.protocol import spread
-from threedim_jax.report_scores import consistency_context, counted, flat
+from threedim_jax.report_scores import consistency_context, counted
 from threedim_jax.score_files import (
   Scores,
   best_median_worst,
@@ -69,8 +70,8 @@ def write_score_page(out_dir: epath.PathLike) -> epath.Path:
       examples=examples,
       others=others,
       num_objects=scores.num_objects,
-      protocol=list(flat(scores.protocol)),
-      provenance=list(flat(scores.provenance)),
+      protocol=list(flatten(scores.protocol).items()),
+      provenance=list(flatten(scores.provenance).items()),
     )
   path = out_dir / "consistency.html"
   write_whole(path, page)

@@ -17,6 +17,8 @@ import cv2
 from jaxtyping import Bool, Float, UInt8
 import numpy as np
 
+from threedim_jax.lines import nearest_point
+
 NOT_WHITE = 250  # grey level; above it may be the noise of a compressed file
 MASK_SIDE = 64  # pixels: enough to tell cameras apart
 GRID_SIDE = 32  # voxels
@@ -105,11 +107,7 @@ def bounding_sphere(masks: Masks, world_from_cam: Poses, K: Ks) -> Sphere:
   ]
   mean = np.stack([r.mean(0) / np.linalg.norm(r.mean(0)) for r in rays])
   pos = world_from_cam[:, :3, 3]
-  # Least squares: the projections off the rays of (center - pos) vanish.
-  off_ray = np.eye(3) - mean[:, :, None] * mean[:, None, :]
-  center = np.linalg.lstsq(
-    off_ray.sum(0), np.einsum("vij,vj->i", off_ray, pos), rcond=None
-  )[0]
+  center, _ = nearest_point(pos, mean)
   to_center = center - pos
   distance = np.linalg.norm(to_center, axis=1)
   radius = 0.0

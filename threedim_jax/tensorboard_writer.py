@@ -12,7 +12,7 @@ TensorFlow. So this module must not import `clu`.
   writer.write_scalars(10, {"train/loss": 0.5})
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 import functools
 import time
 from typing import Any
@@ -28,6 +28,7 @@ from tensorboard.plugins.hparams import summary_v2 as hparams_summary
 from tensorboard.plugins.text import summary_v2 as text_summary
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
+from threedim_jax.nested import flatten
 from threedim_jax.png import encode_png
 
 
@@ -58,18 +59,6 @@ def mark_restart(logdir: str, step: int) -> None:
   start = SessionLog(status=SessionLog.START)
   writer.add_event(Event(wall_time=time.time(), step=step, session_log=start))
   writer.close()
-
-
-def _flatten(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-  flat = {}
-  for key, value in nested.items():
-    if isinstance(value, Mapping):
-      flat.update(_flatten(value, f"{prefix}{key}."))
-    elif isinstance(value, bool | int | float | str):
-      flat[prefix + key] = value
-    else:
-      flat[prefix + key] = str(value)
-  return flat
 
 
 @functools.cache
@@ -116,7 +105,12 @@ class SummaryWriter:
       self._add(step, histogram_summary.histogram_pb(tag, array, buckets))
 
   def write_hparams(self, hparams):
-    self._add(0, hparams_summary.hparams_pb(_flatten(hparams)))
+    known = bool | int | float | str
+    values = {
+      key: value if isinstance(value, known) else str(value)
+      for key, value in flatten(hparams).items()
+    }
+    self._add(0, hparams_summary.hparams_pb(values))
 
   def write_summaries(self, step, values, metadata=None):
     _say_once("raw summaries")

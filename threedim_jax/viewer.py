@@ -19,6 +19,7 @@ import jinja2
 import numpy as np
 
 from threedim_jax import sample_io
+from threedim_jax.lines import nearest_point
 from threedim_jax.png import encode_png
 
 _TEMPLATES = jinja2.Environment(
@@ -48,11 +49,8 @@ def view_angles(
   """
   world_from_cam = world_from_cam.astype(np.float64)
   position, forward = world_from_cam[:, :3, 3], world_from_cam[:, :3, 2]
-  # Least squares: the distance to an axis is that across its direction.
-  across = np.eye(3) - forward[:, :, None] * forward[:, None, :]
-  target = np.einsum("nij,nj->i", across, position)
-  centre = np.linalg.lstsq(across.sum(axis=0), target)[0]
-  x, y, z = (position - centre).T
+  center, _ = nearest_point(position, forward)
+  x, y, z = (position - center).T
   return np.degrees(np.arctan2(y, x)), np.degrees(np.arctan2(z, np.hypot(x, y)))
 
 

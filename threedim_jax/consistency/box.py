@@ -15,6 +15,7 @@ from jaxtyping import Float
 import numpy as np
 
 from threedim_jax.errors import UserError
+from threedim_jax.lines import nearest_point
 
 # Axes that meet at less than about 3 degrees (one view, a pan, parallel axes)
 # fix their meeting point across them only.
@@ -41,7 +42,12 @@ def box_from_cameras(
   _check(world_from_cam, K)
   eye = world_from_cam[:, :3, 3]
   axis, half_angle = _viewing_axes(world_from_cam, K, hw)
-  center = _meeting_point(eye, axis)
+  center, spread = nearest_point(eye, axis)
+  if spread < _MIN_SPREAD:
+    raise UserError(
+      "the viewing axes of the cameras are (almost) parallel, so that nothing"
+      " says how far away the object is: views from other sides are needed"
+    )
   distance = np.linalg.norm(center - eye, axis=-1)
   ahead = np.sum((center - eye) * axis, -1)
   if np.median(ahead) <= 0:
@@ -87,18 +93,3 @@ def _viewing_axes(world_from_cam, K, hw):
   axis = np.einsum("vij,vj->vi", world_from_cam[:, :3, :3], middle)
   axis /= np.linalg.norm(axis, axis=-1, keepdims=True)
   return axis, (high - low).min(-1) / 2
-
-
-def _meeting_point(eye, axis):
-  """The point whose squared distances to the axes have the least sum.
-
-  Raises:
-    UserError: the axes leave it open, as one view or parallel ones do.
-  """
-  across = np.eye(3) - axis[:, :, None] * axis[:, None]
-  if np.linalg.eigvalsh(across.mean(0))[0] < _MIN_SPREAD:
-    raise UserError(
-      "the viewing axes of the cameras are (almost) parallel, so that nothing"
-      " says how far away the object is: views from other sides are needed"
-    )
-  return np.linalg.solve(across.sum(0), np.einsum("vij,vj->i", across, eye))
