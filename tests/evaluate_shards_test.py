@@ -3,37 +3,14 @@
 """Runs that share out an evaluation find the numbers of a single one."""
 
 import json
-import zlib
 
-import numpy as np
+from noise_generator import NoiseGenerator
 import pytest
 import tiny_dataset
 
 from threedim_jax import evaluate
-from threedim_jax.generate import Generator
-from threedim_jax.object_folder import write_object
 
 NUM_OBJECTS, NUM_VIEWS = 3, 4
-
-
-class NoiseGenerator(Generator):
-  """In the place of `Generator`: noise that is of the seed and the object."""
-
-  def __init__(self, config, workdir, pretrained):
-    self.config, self.pretrained = config, pretrained
-    self.step, self.trained_config = 7, {"seed": 0}
-
-  def facts(self, seed):
-    return {"seed": seed, "checkpoint_step": self.step}
-
-  def run(self, views, requests, samples_dir, *, batch_size, seed):
-    for request in requests:
-      rng = np.random.default_rng(
-        [seed, zlib.crc32(request.object_id.encode())]
-      )
-      noise = rng.uniform(-1, 1, (len(request.target_views), 16, 16, 3))
-      facts = self.facts(seed)
-      write_object(views, request, np.float32(noise), facts, samples_dir)
 
 
 @pytest.fixture

@@ -43,6 +43,7 @@ FORBIDDEN = {
   "threedim_jax.sample_io": ("models", "train", "sampler", "from_config"),
   "threedim_jax.report": ("models", "train", "sampler", "from_config"),
   "threedim_jax.consistency": ("models", "train", "sampler", "from_config"),
+  "threedim_jax.compare": ("models", "train", "sampler", "from_config"),
   "threedim_jax.score_page": ("models", "train", "sampler", "from_config"),
 }
 LEAVES = ("diffusion", "cameras", "pixels", "optim", "errors", "camera_paths")

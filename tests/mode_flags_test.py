@@ -41,14 +41,14 @@ def test_a_flag_of_another_mode(run_main, tmp_path, args, fragments):
 def test_the_table_names_flags_modes_and_keys_that_exist(debug_config):
   from absl import flags
 
-  from threedim_jax import config_check, main, mode_flags
+  from threedim_jax import main, mode_flags, nested
 
   names = {*mode_flags.READ_BY, *mode_flags.NEEDS, *mode_flags.NEEDS.values()}
   assert names <= set(flags.FLAGS)
   modes = {*main.RUN_MODES, *main.FOLDER_MODES}
   for name, readers in mode_flags.READ_BY.items():
     assert set(readers) < modes, name
-  keys = config_check.flatten(debug_config.to_dict())
+  keys = nested.flatten(debug_config.to_dict())
   for (name, mode), text in mode_flags.INSTEAD.items():
     assert mode in modes - set(mode_flags.READ_BY[name])
     assert text.replace(",", "=").partition("=")[0] in keys

@@ -8,6 +8,7 @@
       [--pretrained=shapes32] [--image=photo.png, see `photo_flags`]
       [--config.KEY=VALUE ...]
   python -m threedim_jax.main --mode=score --samples=W/samples [--workdir=OUT]
+  python -m threedim_jax.main --mode=compare --workdir=W  # W/evaluate: anyone's
   python -m threedim_jax.main --mode=mesh --samples=W/samples/OBJECT
       [--workdir=OUT]
   python -m threedim_jax.main --mode=score|check_data --views=DIR [--size=64]
@@ -36,11 +37,8 @@ from threedim_jax.report import write_report
 from threedim_jax.timings import add_timings
 
 RUN_MODES = ("train", "sample", "evaluate")  # of a configuration, in a workdir
-FOLDER_MODES = (
-  "score",
-  "mesh",
-  "check_data",
-)  # of pictures, whatever made them
+# Of pictures, whatever made them.
+FOLDER_MODES = ("score", "compare", "mesh", "check_data")
 # Errors of the system that say: this file or folder is not yours to write to.
 REFUSED = (
   *(errno.EACCES, errno.EPERM, errno.EROFS),
@@ -81,7 +79,9 @@ _PRETRAINED = flags.DEFINE_string(
   "pretrained", None, "sample, evaluate: weights that ship, as in shapes32."
 )
 _INCEPTION_WEIGHTS = flags.DEFINE_string(
-  "inception_weights", None, "score, evaluate: pytorch-fid's file, for FID."
+  "inception_weights",
+  None,
+  "evaluate, compare, score: pytorch-fid's file, for FID.",
 )
 
 
@@ -172,6 +172,15 @@ def score() -> None:
     inception_weights=_INCEPTION_WEIGHTS.value,
   )
   print(f"report: {page}")
+
+
+def compare() -> None:
+  """`--mode=compare`; the report shows the scores beside the pictures."""
+  from threedim_jax.compare import compare
+
+  workdir = workdir_or_explain()
+  compare(workdir, inception_weights=_INCEPTION_WEIGHTS.value)
+  print(f"report: {write_report(workdir)}")
 
 
 def mesh() -> None:
@@ -265,7 +274,8 @@ def main(argv: list[str]) -> None:
       join_the_others()
       run(config, workdir, mode)
     else:
-      {"score": score, "mesh": mesh, "check_data": check_data}[mode]()
+      modes = {f.__name__: f for f in (score, compare, mesh, check_data)}
+      modes[mode]()
 
 
 if __name__ == "__main__":

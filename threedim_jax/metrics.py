@@ -11,6 +11,9 @@ around an object makes any PSNR some 7 dB higher: `psnr_fg_u8` leaves it out.
   ssim_skimage7(generated, truth)  # [N, H, W, 3] twice -> [N]
 """
 
+from collections.abc import Callable
+import functools
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
@@ -139,3 +142,18 @@ def _pool(mean_x, mean_y, variances, covariance, window, axis):
     pooled_variances - offset_x**2 - offset_y**2,
     pooled_covariance - offset_x * offset_y,
   )
+
+
+def score_views(
+  metrics: tuple[Callable, ...], images_u8: np.ndarray, truth_u8: np.ndarray
+) -> dict[str, np.ndarray]:
+  """{name: [N]} of metrics of pictures [N, H, W, 3] of 0 to 255, or floats."""
+  scale = np.float32(255)
+  scores = _jitted(metrics, images_u8 / scale, truth_u8 / scale)
+  scores = jax.device_get(scores)
+  return {m.__name__: scores[m.__name__] for m in metrics}  # jit sorts names
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _jitted(metrics, images, truth):
+  return {metric.__name__: metric(images, truth) for metric in metrics}

@@ -19,7 +19,7 @@ READ_BY = {
   "num_views": ("score",),
   "num_steps": ("score",),
   "pretrained": ("sample", "evaluate"),
-  "inception_weights": ("score", "evaluate"),
+  "inception_weights": ("evaluate", "compare", "score"),
   "image": ("sample",),
 }
 # Flags that say nothing without another one.

@@ -11,6 +11,7 @@ that papers report, which stand apart from ours unless the data are the same.
 from typing import Any
 
 from threedim_jax.evaluation_files import samples_dir
+from threedim_jax.nested import flatten
 from threedim_jax.object_pictures import sample_pictures
 from threedim_jax.published import (
   CATEGORIES,
@@ -45,15 +46,6 @@ def score_sections(run: Run) -> dict[str, Any]:
   }
 
 
-def flat(tree: dict[str, Any], prefix: str = ""):
-  """Yields ("a.b", value) of nested dicts, the way --config.a.b names them."""
-  for key, value in tree.items():
-    if isinstance(value, dict):
-      yield from flat(value, f"{prefix}{key}.")
-    else:
-      yield f"{prefix}{key}", value
-
-
 def counted(number: int | None, noun: str) -> str:
   """3 objects, 1 object."""
   return f"{number:,} {noun}{'s' if number != 1 else ''}"
@@ -72,7 +64,7 @@ def _scores(run: Run) -> dict[str, Any] | None:
     "averaging": "Mean over the views of an object, then over"
     f" {counted(scores.num_objects, 'held-out object')}.",
     "protocol": _protocol(scores),
-    "protocol_facts": list(flat(scores.protocol)),
+    "protocol_facts": list(flatten(scores.protocol).items()),
     "ranked_by": RANKED_BY,
     "row": scores.subject,
     "examples": [
@@ -92,8 +84,9 @@ def _protocol(scores: Scores) -> str | None:
   if not scores.protocol:
     return None
   text = f"Protocol {scores.protocol.get('name', 'without a name')}"
-  subset = scores.protocol.get("subset")
-  text += f", only a subset of it: {subset}" if subset else ", in full"
+  if "subset" in scores.protocol:
+    subset = scores.protocol["subset"]
+    text += f", only a subset of it: {subset}" if subset else ", in full"
   text += f"; {counted(scores.num_objects, 'object')}"
   if scores.num_images is not None:
     text += f" and {counted(scores.num_images, 'generated view')} were scored"

@@ -43,7 +43,7 @@ VARIANTS = {
   "ssim_skimage7": "7x7 uniform window, sample covariance",
   "psnr_input_u8": "field at the input pose against the input view",
 }
-VIEW_METRICS = ("psnr_u8", "psnr_fg_u8", "ssim_skimage7")
+VIEW_METRICS = (metrics.psnr_u8, metrics.psnr_fg_u8, metrics.ssim_skimage7)
 FIRST_HELD_OUT = 5  # never an end of the path, beyond which nothing was seen
 
 
@@ -101,11 +101,15 @@ class Fitted:
 
   def row(self) -> dict[str, float]:
     """Mean over the held-out views; a metric may be infinite or NaN."""
-    scores = score_views(self.renders_u8, self.held_out_u8)
+    scores = metrics.score_views(
+      VIEW_METRICS, self.renders_u8, self.held_out_u8
+    )
     row = {name: _mean(values) for name, values in scores.items()}
     if self.input_render_u8 is not None:
       given = self.view_set.given.images_u8[:1]
-      scores = score_views(self.input_render_u8[None], given)
+      scores = metrics.score_views(
+        VIEW_METRICS, self.input_render_u8[None], given
+      )
       row["psnr_input_u8"] = float(scores["psnr_u8"][0])
     return row
 
@@ -161,18 +165,6 @@ def fit_sets(
     Fitted(s, held_out, r[:count], r[count] if with_input else None)
     for s, r in zip(view_sets, renders_u8, strict=True)
   ]
-
-
-@jax.jit
-def _view_metrics(images, truth):
-  return {name: getattr(metrics, name)(images, truth) for name in VIEW_METRICS}
-
-
-def score_views(images_u8, truth_u8) -> dict[str, np.ndarray]:
-  """{metric: [N]} of pictures [N, H, W, 3]."""
-  scale = np.float32(255)
-  scores = jax.device_get(_view_metrics(images_u8 / scale, truth_u8 / scale))
-  return {name: scores[name] for name in VIEW_METRICS}  # jit sorts the names
 
 
 def _mean(values: np.ndarray) -> float:

@@ -7,7 +7,7 @@ import pytest
 
 skimage_metrics = pytest.importorskip("skimage.metrics")
 
-from threedim_jax import evaluate, sample_io  # noqa: E402
+from threedim_jax import sample_io, truth_scores  # noqa: E402
 
 N, SIZE = 3, 16
 
@@ -47,7 +47,7 @@ MEAN_U8 = pictures(7, 1)[0]
 def three():
   """Scores of three samples, the second of which is the best."""
   samples = [sampled(40, 1), sampled(20, 2), sampled(60, 3)]
-  return samples, evaluate.score_object(samples, MEAN_U8)
+  return samples, truth_scores.score_object(samples, MEAN_U8)
 
 
 def psnr(images, truth=TRUTH) -> float:
@@ -82,7 +82,7 @@ def test_every_row_is_what_scikit_image_says(three):
 def test_the_best_sample_is_chosen_whole(three):
   """All its metrics, not the best of each metric."""
   samples, scores = three
-  alone = evaluate.score_object([samples[1]], MEAN_U8)
+  alone = truth_scores.score_object([samples[1]], MEAN_U8)
   assert scores["rows"]["best of 3"] == alone["rows"]["model"]
   assert set(alone["rows"]) == {"model", "copy input", "mean image"}
 
@@ -105,11 +105,11 @@ def test_diversity_by_hand(three):
   expected = np.mean([rms(a, b), rms(a, c), rms(b, c)])
   diversity = scores["rows"]["model"]["diversity_rmse"]
   assert abs(diversity - expected) < 1e-5
-  same = evaluate.score_object([samples[0], samples[0]], MEAN_U8)
+  same = truth_scores.score_object([samples[0], samples[0]], MEAN_U8)
   assert same["rows"]["model"]["diversity_rmse"] == 0.0
 
 
 def test_equal_pictures_give_no_number_that_json_lacks():
-  scores = evaluate.score_object([sampled(0, 1)], MEAN_U8)
+  scores = truth_scores.score_object([sampled(0, 1)], MEAN_U8)
   assert "psnr_u8" not in scores["rows"]["model"]  # infinite
   assert scores["rows"]["model"]["ssim_skimage7"] == 1.0
