@@ -2,14 +2,25 @@
 # SPDX-License-Identifier: Apache-2.0
 """Weights that ship: intact, of the right network, and better than chance."""
 
+import importlib
+
 from flax import traverse_util
 import jax
 import numpy as np
 import pytest
 
-# name -> variant of configs/quickstart.py
-VARIANTS = {"shapes32": "", "shapes32_relative": "relative"}
+# name -> its configuration
+CONFIGS = {
+  "shapes32": "quickstart",
+  "shapes32_relative": "quickstart:relative",
+  "shapes64": "shapes_small",
+}
 POSITIONS = "ConditioningProcessor_0/pos_emb"
+
+
+def config_of(name: str):
+  module, _, variant = CONFIGS[name].partition(":")
+  return importlib.import_module(f"configs.{module}").get_config(variant)
 
 
 def no_new_levels():
@@ -26,12 +37,11 @@ def quickstart_shapes():
   return config, jax.eval_shape(init, jax.random.key(0))
 
 
-@pytest.mark.parametrize("name", VARIANTS)
+@pytest.mark.parametrize("name", CONFIGS)
 def test_they_fit_their_configuration(name):
   """The description beside the weights is the configuration's."""
   import jax.numpy as jnp
 
-  from configs import quickstart
   from threedim_jax import from_config
   from threedim_jax.benchmark.inputs import denoise_args
   from threedim_jax.pretrained import (
@@ -40,7 +50,7 @@ def test_they_fit_their_configuration(name):
     load_pretrained,
   )
 
-  config = quickstart.get_config(VARIANTS[name])
+  config = config_of(name)
   check_meaning(name, config)
   init = from_config.make_init_fn(config)
   shapes = jax.eval_shape(init, jax.random.key(0))
@@ -64,7 +74,7 @@ def test_all_that_ship_are_tested_and_have_a_card():
   from threedim_jax.pretrained import SHA256, WEIGHTS_DIR
 
   card = (WEIGHTS_DIR / "README.md").read_text()
-  assert SHA256.keys() == VARIANTS.keys()
+  assert SHA256.keys() == CONFIGS.keys()
   assert all(f"# {name}\n" in card for name in SHA256)
 
 
@@ -132,6 +142,26 @@ def test_a_network_is_not_taken_for_another(key, value):
   group[key] = value
   with pytest.raises(UserError, match=f"add --config.*{key}="):
     check_meaning("shapes32", config)
+
+
+def test_training_refuses_weights_of_another_meaning():
+  """They would fit in: the arrays are the same."""
+  from configs import quickstart
+  from threedim_jax.errors import UserError
+  from threedim_jax.train import fresh_state
+
+  config = quickstart.get_config()
+  config.diffusion.prediction = "eps"
+  with pytest.raises(UserError, match="diffusion.prediction=v"):
+    fresh_state(config, None, None, None, None)
+
+
+@pytest.mark.parametrize("variant", ["concat", "relative", "regression"])
+def test_another_method_starts_from_nothing(variant):
+  from configs import quickstart
+
+  assert quickstart.get_config(variant).train.init_from is None
+  assert quickstart.get_config("").train.init_from == "shapes32"
 
 
 @pytest.fixture(scope="module")

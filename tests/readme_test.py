@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the README tells people to run does run, in debug form."""
 
+import dataclasses
 import pathlib
 import re
 import shlex
@@ -73,12 +74,14 @@ def in_debug_form(command: str, tmp_path: pathlib.Path) -> str:
   command = command.replace("runs/quickstart", "W")
   command = re.sub(r"(configs/\w+)\.py", r"\1.py:debug", command)
   # Weights that ship are of a larger network; main_test.py samples with them.
-  command = command.replace("--pretrained=shapes32", "")
+  command = re.sub("--pretrained=shapes[0-9]+ ?", "", command)
   command = command.replace("--config.data.config=32", "")
   command = command.replace(
     "--image=photo.jpg", f"--image={tmp_path}/photo.png"
   )
   name = (re.findall(r"configs/(\w+)", command) or [""])[0]
+  if "--mode=compare" in command:
+    name = "scored"
   command = command.replace("--workdir=W", f"--workdir={tmp_path / name}")
   command = command.replace("--workdir=OUT", f"--workdir={tmp_path / 'out'}")
   if "--mode=mesh" in command:
@@ -120,6 +123,8 @@ def write_what_is_scored(folder: pathlib.Path) -> None:
     input_view=np.zeros(1, np.int32),
   )
   sample_io.write_sample(folder / "samples", sampled)
+  sampled = dataclasses.replace(sampled, truth_u8=sampled.images_u8[::-1])
+  sample_io.write_sample(folder / "evaluate", sampled)
 
 
 @pytest.mark.slow
@@ -130,12 +135,12 @@ def test_readme_commands_run_in_debug_form(data_dir, tmp_path, monkeypatch):
   from conftest import build_debug_data
   import grain  # noqa: F401, defines flags that flagsaver would take away
 
-  from threedim_jax import evaluate, main
+  from threedim_jax import compare, evaluate, main
   from threedim_jax.consistency import run
 
   monkeypatch.chdir(REPO)
   monkeypatch.setattr(main, "use_compilation_cache", lambda: None)
-  for module in (evaluate, run):  # large networks; they have own tests
+  for module in (compare, evaluate, run):  # large networks; they have own tests
     monkeypatch.setattr(module, "open_networks", lambda weights: ())
   monkeypatch.setenv("TFDS_DATA_DIR", str(data_dir))
   write_what_is_scored(tmp_path / "scored")

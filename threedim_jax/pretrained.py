@@ -37,6 +37,9 @@ SHA256 = {
   "shapes32_relative": (
     "1245e1b66d015380bb6f242e682668f9df09d6725c6bcab12f0a62238538a068"
   ),
+  "shapes64": (
+    "bcb18252c1ffcaee92b09c4349cd4dd4c14ee937e32275adb1904f5a268f3294"
+  ),
 }
 
 

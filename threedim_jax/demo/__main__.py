@@ -17,7 +17,8 @@ def main() -> None:
   parser.add_argument(
     "--pretrained",
     default="shapes32",
-    help="weights that ship; shapes32_relative does not ask for the azimuth",
+    help="weights that ship: shapes64 has larger pictures and takes longer,"
+    " shapes32_relative does not ask for the azimuth",
   )
   args = parser.parse_args()
   os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
