@@ -70,7 +70,9 @@ def test_every_command_names_what_exists(command):
 def in_debug_form(command: str, tmp_path: pathlib.Path) -> str:
   """With ':debug', and folders that are there for those that are meant."""
   # What the quickstart trained is not here; what the test trained is.
-  command = command.replace("configs/quickstart.py", "configs/shapes.py")
+  command = re.sub(
+    "configs/(quickstart|shapes_small)", "configs/shapes", command
+  )
   command = command.replace("runs/quickstart", "W")
   command = re.sub(r"(configs/\w+)\.py", r"\1.py:debug", command)
   # Weights that ship are of a larger network; main_test.py samples with them.
