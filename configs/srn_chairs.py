@@ -107,8 +107,9 @@ def variant(c: ConfigDict, arg: str) -> ConfigDict:
   concat: the Concat-UNet of the paper's ablation, without cross-attention.
   relative: cameras are given relative to the one that is looked at.
   regression: the same network predicts the view itself: no noise, one step.
-  (These three start from random weights: those that ship know another method.)
   debug: a run of seconds on made-up data.
+
+  All start from random weights: those that ship are of another network.
   """
   for word in filter(None, arg.split(",")):
     if word not in VARIANTS:
@@ -116,13 +117,13 @@ def variant(c: ConfigDict, arg: str) -> ConfigDict:
         f"unknown variant {word!r}; choose from {', '.join(VARIANTS)}"
       )
     VARIANTS[word](c)
+    c.train.init_from = None
   return c
 
 
 def concat(c: ConfigDict) -> None:
   """Both frames along the channels of one, which cannot attend across."""
   c.model.update(concat_frames=True, cross_attn_resolutions=())
-  c.train.init_from = None
 
 
 def relate(c: ConfigDict) -> None:
@@ -132,13 +133,11 @@ def relate(c: ConfigDict) -> None:
   examples only, diffusion.logsnr_shift=-3 (launch/benchmarks.md).
   """
   c.model.relative_cameras = True
-  c.train.init_from = None
 
 
 def regress(c: ConfigDict) -> None:
   """Nothing is random, so that nothing is to be guided or repeated either."""
   c.diffusion.update(prediction="view", uncond_fraction=0.0)
-  c.train.init_from = None
   c.sampler.update(
     num_sample_steps=1, guidance_weight=0.0, conditioning="first"
   )
@@ -159,7 +158,6 @@ def shrink(c: ConfigDict) -> None:
   c.train.update(
     batch_size=4,
     per_device_batch_size=None,
-    init_from=None,
     num_examples=16,
     log_every_steps=1,
     eval_every_steps=2,

@@ -1,18 +1,14 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The demo: its engine against the sampler, what people upload, the page."""
+"""The demo: its engine against the sampler, and what people upload."""
 
-import io
-import json
 import os
 import pathlib
 import socket
-import subprocess
-import sys
 import time
-import urllib.request
 import zipfile
 
+from demo_picture import picture
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -30,8 +26,6 @@ import gradio as gr  # noqa: E402
 
 from threedim_jax.demo import outputs, page  # noqa: E402
 from threedim_jax.demo.engine import Engine, Settings, looked_at  # noqa: E402
-
-pytest_plugins = ("chromium",)
 
 REPO = pathlib.Path(__file__).parents[1]
 SIZE = 8
@@ -128,13 +122,6 @@ def test_the_inspector_tells_what_the_steps_looked_at(monkeypatch):
   assert 0 < looked[1].sum() < 6
 
 
-def picture(tmp_path, name="a.png", size=(60, 60)) -> str:
-  image = Image.new("RGB", size, "white")
-  image.paste((20, 20, 200), (10, 10, 30, 50))
-  image.save(tmp_path / name)
-  return str(tmp_path / name)
-
-
 def test_what_is_uploaded_is_read_or_refused(engine, tmp_path):
   values = (40, 20, 2.0, "orbit", 3)
   given_u8, poses, _ = page.read(engine, picture(tmp_path), *values)
@@ -201,12 +188,6 @@ def test_examples_are_there_and_found(engine):
     assert np.linalg.norm(poses[0, :3, 3]) == pytest.approx(distance)
 
 
-def free_port() -> int:
-  with socket.socket() as s:
-    s.bind(("127.0.0.1", 0))
-    return s.getsockname()[1]
-
-
 def test_files_of_visitors_are_kept_for_an_hour():
   now = time.time()
   first = outputs.new_folder()
@@ -216,89 +197,3 @@ def test_files_of_visitors_are_kept_for_an_hour():
     os.utime(folder, (now, now - 60 * minutes))
   assert outputs.new_folder() not in (first, second)
   assert not first.exists() and (second / "views.zip").exists()
-
-
-@pytest.fixture(scope="module")
-def served():
-  """The port of a demo that was started as a user would."""
-  port = free_port()
-  process = subprocess.Popen(
-    [sys.executable, "-m", "threedim_jax.demo", f"--port={port}"],
-    env={**os.environ, "PYTHONPATH": str(REPO)},
-  )
-  deadline = time.monotonic() + 120
-  while True:
-    try:
-      urllib.request.urlopen(f"http://127.0.0.1:{port}/config").close()
-      break
-    except OSError:
-      assert process.poll() is None and time.monotonic() < deadline
-      time.sleep(0.5)
-  yield port
-  process.terminate()
-  process.wait()
-
-
-@pytest.mark.slow
-def test_only_this_machine_is_served(served):
-  config = urllib.request.urlopen(f"http://127.0.0.1:{served}/config").read()
-  text = json.dumps(json.loads(config))
-  assert '"analytics_enabled": false' in text
-  for address in {i[4][0] for i in socket.getaddrinfo(socket.gethostname(), 0)}:
-    if address.startswith("127.") or ":" in address:
-      continue
-    with pytest.raises(OSError), socket.create_connection((address, served), 2):
-      pass
-
-
-def wait_for(browser, script: str, seconds: float = 120.0):
-  deadline = time.monotonic() + seconds
-  while not (value := browser.evaluate(script)):
-    assert time.monotonic() < deadline, f"{script} never came true"
-    time.sleep(0.3)
-  return value
-
-
-@pytest.mark.slow
-def test_upload_generate_and_see_the_picture_change(
-  served, browser, tmp_path, monkeypatch
-):
-  browser.send("Page.navigate", url=f"http://127.0.0.1:{served}/")
-  field = "document.querySelector('#picture input[type=file]')"
-  wait_for(browser, f"!!{field}")
-  # The preview has been made when the map shows cameras. Before the page's own
-  # script is ready a file goes unnoticed.
-  cameras = "document.querySelectorAll('svg circle title').length > 5"
-  for _ in range(12):
-    handle = browser.send("Runtime.evaluate", expression=field)["result"]
-    if "objectId" in handle:
-      browser.send(
-        "DOM.setFileInputFiles",
-        files=[picture(tmp_path)],
-        objectId=handle["objectId"],
-      )
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline and not browser.evaluate(cameras):
-      time.sleep(0.3)
-    if browser.evaluate(cameras):
-      break
-  assert browser.evaluate(cameras), browser.evaluate("document.body.innerText")
-  browser.evaluate("""(() => {
-    const input = document.querySelector('#num-views input[type=number]');
-    input.value = 2;
-    for (const kind of ['input', 'blur'])
-      input.dispatchEvent(new Event(kind, {bubbles: true}));
-  })()""")
-  before = browser.evaluate("document.querySelectorAll('#views img').length")
-  browser.evaluate("document.querySelector('#generate').click()")
-  wait_for(browser, "document.querySelectorAll('#views img').length >= 3")
-  assert before == 0
-  frame = "document.querySelector('#orbit-viewer')"
-  wait_for(browser, f"!!{frame}", 240)
-  shown = browser.evaluate(f"{frame}.srcdoc.length")
-  assert shown > 5000
-  browser.screenshot(tmp_path / "demo.png", width=1300)
-  image = np.asarray(
-    Image.open(io.BytesIO((tmp_path / "demo.png").read_bytes()))
-  )
-  assert image.shape[1] == 1300 and np.unique(image).size > 50

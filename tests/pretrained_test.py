@@ -144,16 +144,16 @@ def test_a_network_is_not_taken_for_another(key, value):
     check_meaning("shapes32", config)
 
 
-def test_training_refuses_weights_of_another_meaning():
+def test_training_refuses_weights_of_another_meaning(quickstart_shapes):
   """They would fit in: the arrays are the same."""
   from configs import quickstart
   from threedim_jax.errors import UserError
-  from threedim_jax.train import fresh_state
+  from threedim_jax.pretrained import starting_params
 
-  config = quickstart.get_config()
+  config, target = quickstart.get_config(), quickstart_shapes[1]
   config.diffusion.prediction = "eps"
   with pytest.raises(UserError, match="diffusion.prediction=v"):
-    fresh_state(config, None, None, None, None)
+    starting_params(config, target, no_new_levels)
 
 
 @pytest.mark.parametrize("variant", ["concat", "relative", "regression"])
@@ -197,7 +197,8 @@ def test_training_goes_on_with_larger_pictures(small_training, factor):
   config.data.resolution = 8 * factor
   config.model.attn_resolutions = (4 * factor,)
   target = jax.eval_shape(from_config.make_init_fn(config), jax.random.key(0))
-  params = starting_params(str(workdir), target, no_new_levels)
+  config.train.init_from = str(workdir)
+  params = starting_params(config, target, no_new_levels)
   flat = lambda tree: traverse_util.flatten_dict(tree, sep="/")
   grown, small = flat(params), flat(small)
   positions = grown.pop(POSITIONS)
@@ -220,7 +221,7 @@ def test_weights_that_ship_start_larger_pictures():
   init = from_config.make_init_fn(config)
   target = jax.eval_shape(init, jax.random.key(0))
   zeros = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), target)
-  params = starting_params(config.train.init_from, target, lambda: zeros)
+  params = starting_params(config, target, lambda: zeros)
   positions = params["ConditioningProcessor_0"]["pos_emb"]
   assert positions.shape[:2] == (64, 64)
   np.testing.assert_array_equal(positions[::2, ::2], positions[1::2, 1::2])
@@ -258,13 +259,16 @@ def test_a_training_starts_with_a_level_more(small_training):
 
 
 def test_a_start_that_is_nowhere_is_named(small_training, tmp_path):
+  from configs import quickstart
   from threedim_jax.errors import UserError
   from threedim_jax.pretrained import starting_params
 
   _, small = small_training
+  config = quickstart.get_config()
   for source in ("shapes23", str(tmp_path)):
+    config.train.init_from = source
     with pytest.raises(UserError, match=f"{source}.*neither.*shapes32"):
-      starting_params(source, small, no_new_levels)
+      starting_params(config, small, no_new_levels)
 
 
 def test_a_start_of_another_network_is_refused(small_training):
@@ -273,8 +277,10 @@ def test_a_start_of_another_network_is_refused(small_training):
   from threedim_jax.errors import UserError
   from threedim_jax.pretrained import starting_params
 
-  init = from_config.make_init_fn(quickstart.get_config())
+  config = quickstart.get_config()
+  config.train.init_from = str(small_training[0])
+  init = from_config.make_init_fn(config)
   target = jax.eval_shape(init, jax.random.key(0))
   zeros = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), target)
   with pytest.raises(UserError, match="another architecture"):
-    starting_params(str(small_training[0]), target, lambda: zeros)
+    starting_params(config, target, lambda: zeros)

@@ -31,7 +31,8 @@ from threedim_jax.checkpoint_policy import LatestAndBest
 from threedim_jax.errors import UserError
 
 DAMAGED = "damaged"  # bad steps are moved here, out of the way of a new save
-MAX_KEPT = 3  # with the defaults below: the two newest steps and the best
+KEEP_LATEST = 2
+MAX_KEPT = KEEP_LATEST + 1  # and the best
 _TMP = ".orbax-checkpoint-tmp"
 
 
@@ -59,7 +60,7 @@ class Checkpointer:
     self,
     directory: epath.PathLike,
     *,
-    keep_latest: int = 2,
+    keep_latest: int = KEEP_LATEST,
     best_metric: str = "loss",
     read_only: bool = False,
   ):

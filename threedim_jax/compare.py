@@ -42,6 +42,7 @@ def compare(
       f"{folder} holds no finished folder of samples to compare with the truth"
       f" (<object>/{sample_io.INFO_FILE} and pictures, see sample_io.py)"
     )
+  # Of all before any is scored: a folder without truth is told at once.
   requests = [_request(path) for path in folders]
   result = {
     "protocol": {

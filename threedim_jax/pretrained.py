@@ -101,22 +101,25 @@ def load_pretrained(name: str, target: PyTree) -> PyTree:
 
 
 def starting_params(
-  source: str, target: PyTree, create_params: Callable[[], PyTree]
+  config: ConfigDict, target: PyTree, create_params: Callable[[], PyTree]
 ) -> PyTree:
-  """What a training starts from, in float32.
+  """What a training starts from, `train.init_from`, in float32.
 
   Pictures of the training before may have been smaller by a whole factor: to
   learn poses and outlines from small pictures first takes less time.
 
   Args:
-    source: one of `SHA256`, or the workdir of another training.
+    config: names one of `SHA256`, or the workdir of another training.
     target: arrays or shapes that the parameters must agree with.
     create_params: random ones, for levels that the source does not have.
 
   Raises:
-    UserError: no such weights or workdir, or a network of another shape.
+    UserError: no such weights or workdir, or a network of another shape or,
+      of weights that ship, another meaning.
   """
+  source = config.train.init_from
   if source in SHA256:
+    check_meaning(source, config)
     params, path = _read(source), _path(source)
   elif (epath.Path(source) / "checkpoints").is_dir():
     params, _ = read_workdir(source)

@@ -26,7 +26,7 @@ from threedim_jax.goodput import Goodput
 from threedim_jax.input_pipeline import eval_batches, train_iterator
 from threedim_jax.losses import batch_shapes, to_pair_batch
 from threedim_jax.optim import ema_decay
-from threedim_jax.pretrained import SHA256, check_meaning, starting_params
+from threedim_jax.pretrained import starting_params
 from threedim_jax.save_schedule import SaveSchedule
 from threedim_jax.sharding import (
   batch_sharding,
@@ -50,16 +50,13 @@ from threedim_jax.writers import (
 
 def fresh_state(config, shapes, shardings, create, rng) -> TrainState:
   """Step zero: random parameters, or those of `train.init_from`."""
-  source = config.train.init_from
-  if not source:
+  if not config.train.init_from:
     return jax.block_until_ready(jax.jit(create, out_shardings=shardings)(rng))
-  if source in SHA256:
-    check_meaning(source, config)
   create_params = jax.jit(
     lambda: create(rng).params, out_shardings=shardings.params
   )
   params = jax.device_put(
-    starting_params(source, shapes.params, create_params),
+    starting_params(config, shapes.params, create_params),
     shardings.params,
   )
   tx = make_tx(config)
