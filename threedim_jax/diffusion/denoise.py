@@ -18,8 +18,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PyTree
 
 from threedim_jax import LOGSNR_MAX, LOGSNR_MIN
-from threedim_jax.cameras import Camera
-from threedim_jax.diffusion import eps_from_v, eps_from_x0, expand
+from threedim_jax.diffusion.equations import eps_from_v, eps_from_x0, expand
+from threedim_jax.views.cameras import Camera
 
 
 @runtime_checkable  # for the type checks under pytest

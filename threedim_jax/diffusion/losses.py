@@ -17,9 +17,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Key, UInt8
 
 from threedim_jax import LOGSNR_MAX, LOGSNR_MIN, NUM_LOGSNR_BINS
-from threedim_jax.cameras import Camera
-from threedim_jax.denoise import DenoiseFn, mask_view
-from threedim_jax.diffusion import (
+from threedim_jax.diffusion.denoise import DenoiseFn, mask_view
+from threedim_jax.diffusion.equations import (
   alpha_sigma,
   expand,
   logsnr_bin,
@@ -27,7 +26,8 @@ from threedim_jax.diffusion import (
   q_sample,
   x0_from_eps,
 )
-from threedim_jax.pixels import from_u8
+from threedim_jax.views.cameras import Camera
+from threedim_jax.views.pixels import from_u8
 
 
 @no_type_check  # see Camera

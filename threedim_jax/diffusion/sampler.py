@@ -25,15 +25,15 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key, PyTree
 
 from threedim_jax import LOGSNR_MAX, LOGSNR_MIN
-from threedim_jax.cameras import Camera
-from threedim_jax.denoise import DenoiseFn
-from threedim_jax.diffusion import (
+from threedim_jax.diffusion.denoise import DenoiseFn
+from threedim_jax.diffusion.equations import (
   expand,
   guide,
   logsnr_schedule_cosine,
   x0_from_eps,
 )
-from threedim_jax.solvers import SOLVERS, Times
+from threedim_jax.diffusion.solvers import SOLVERS, Times
+from threedim_jax.views.cameras import Camera
 
 # "stochastic" is 3DiM; "first" always looks at the first given view, the naive
 # sampler that the paper ablates; "last" is autoregression on the newest view.

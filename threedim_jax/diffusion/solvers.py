@@ -14,7 +14,11 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from threedim_jax.diffusion import alpha_sigma, eps_from_x0, q_posterior
+from threedim_jax.diffusion.equations import (
+  alpha_sigma,
+  eps_from_x0,
+  q_posterior,
+)
 
 
 class Times(NamedTuple):

@@ -23,12 +23,12 @@ import jax
 from jaxtyping import Int, UInt8
 import numpy as np
 
-from threedim_jax import metrics
-from threedim_jax.consistency.fit import FieldConfig, fit_fields
-from threedim_jax.consistency.render import render_views
-from threedim_jax.consistency.view_sets import ViewSet
-from threedim_jax.errors import UserError
-from threedim_jax.pixels import to_u8
+from threedim_jax.evaluation.fields.fit import FieldConfig, fit_fields
+from threedim_jax.evaluation.fields.render import render_views
+from threedim_jax.evaluation.view_sets import ViewSet
+from threedim_jax.runtime.errors import UserError
+from threedim_jax.views import metrics
+from threedim_jax.views.pixels import to_u8
 
 NAME = "consistency-v1"
 _CHANGES = {  # how the name tells another setting

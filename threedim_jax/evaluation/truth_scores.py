@@ -15,10 +15,13 @@ from etils import epath
 from jaxtyping import UInt8
 import numpy as np
 
-from threedim_jax import metrics, progress, results, sample_io
-from threedim_jax.distances.features import Network
-from threedim_jax.distances.pool import Pool
-from threedim_jax.sample_io import Sampled
+from threedim_jax.evaluation.distances.features import Network
+from threedim_jax.evaluation.distances.pool import Pool
+from threedim_jax.runtime import progress
+from threedim_jax.views import metrics
+from threedim_jax.workdir import results
+from threedim_jax.workdir import samples as sample_io
+from threedim_jax.workdir.samples import Sampled
 
 MeanImage = UInt8[np.ndarray, "H W 3"] | None
 

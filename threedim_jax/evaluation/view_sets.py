@@ -15,11 +15,11 @@ from etils import epath
 from jaxtyping import Float32, UInt8
 import numpy as np
 
-from threedim_jax import sample_io
-from threedim_jax.errors import UserError
-from threedim_jax.evaluation_files import list_finished
-from threedim_jax.posed_images import read_posed_images
-from threedim_jax.protocol import spread
+from threedim_jax.inputs.posed_images import read_posed_images
+from threedim_jax.runtime.errors import UserError
+from threedim_jax.workdir import samples
+from threedim_jax.workdir.evaluation_files import list_finished
+from threedim_jax.workdir.protocol import spread
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -85,7 +85,7 @@ def samples_source(samples_dir: epath.PathLike, num_views: int) -> Source:
   if not folders:
     raise UserError(
       f"{samples_dir} holds no finished folder of samples"
-      f" (<object>/{sample_io.INFO_FILE} and pictures): make some with"
+      f" (<object>/{samples.INFO_FILE} and pictures): make some with"
       " --mode=sample or --mode=evaluate, or name a folder of posed pictures"
       " by --views=DIR"
     )
@@ -98,7 +98,7 @@ def samples_source(samples_dir: epath.PathLike, num_views: int) -> Source:
 
 
 def _of_sample(folder: epath.Path, num_views: int) -> list[ViewSet]:
-  sampled = sample_io.read_sample(folder)
+  sampled = samples.read_sample(folder)
   cameras = {"world_from_cam": sampled.world_from_cam, "K": sampled.K}
   given = ViewSet(
     row="input",
@@ -132,5 +132,5 @@ def posed_source(
       )
     ]
 
-  name = sample_io.folder_name(folder.absolute().name)
+  name = samples.folder_name(folder.absolute().name)
   return {name: Origin(folder, load)}

@@ -18,8 +18,8 @@ from jaxtyping import Bool, Float32, UInt8
 import numpy as np
 from PIL import ExifTags, Image
 
-from threedim_jax.errors import UserError
-from threedim_jax.posed_images.pictures import open_picture
+from threedim_jax.inputs.posed_images.pictures import open_picture
+from threedim_jax.runtime.errors import UserError
 
 # The longer side of an object over that of its picture: the median of the test
 # views of `shapes` between 10 and 45 degrees of elevation.

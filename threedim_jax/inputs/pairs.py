@@ -22,8 +22,8 @@ from collections.abc import Iterator
 import grain
 import numpy as np
 
-from threedim_jax.errors import UserError
-from threedim_jax.view_source import Views
+from threedim_jax.inputs.view_source import Views
+from threedim_jax.runtime.errors import UserError
 
 # cond_view, target_view: uint8 [b, H, W, 3]; cond_cam, target_cam: dicts of
 # float32 world_from_cam [b, 4, 4] and K [b, 3, 3].

@@ -25,7 +25,7 @@ from jaxtyping import Float32, UInt8
 import numpy as np
 import tensorflow_datasets as tfds
 
-from threedim_jax.errors import UserError
+from threedim_jax.runtime.errors import UserError
 
 INDEX_FILE = "objects.json"  # written last: without it the build was cut short
 CACHE_BYTES = 1 << 30  # a split that decodes to less is kept in memory

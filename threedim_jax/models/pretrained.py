@@ -3,7 +3,7 @@
 """Weights that ship with the package: float16, msgpack, checked by SHA-256.
 
   denoise_fn, resolution = load_denoiser("shapes32")
-  python -m threedim_jax.pretrained --workdir W --out FILE   # makes such files
+  python -m threedim_jax.models.pretrained --workdir W --out FILE  # writes one
 
 `weights/README.md` is their model card; `weights/NAME.json` describes the
 network.
@@ -21,13 +21,16 @@ from jaxtyping import PyTree
 from ml_collections import ConfigDict
 import numpy as np
 
-from threedim_jax.array_specs import array_specs, check_same_arrays
-from threedim_jax.denoise import DenoiseFn, make_denoise_fn
-from threedim_jax.errors import UserError, exit_with_message
+from threedim_jax.diffusion.denoise import DenoiseFn, make_denoise_fn
 from threedim_jax.models import get_model
 from threedim_jax.models.growth import grow
+from threedim_jax.runtime.errors import UserError, exit_with_message
+from threedim_jax.workdir.checkpoints.array_specs import (
+  array_specs,
+  check_same_arrays,
+)
 
-WEIGHTS_DIR = epath.resource_path("threedim_jax") / "weights"
+WEIGHTS_DIR = epath.resource_path("threedim_jax") / "models" / "weights"
 
 # name -> SHA-256 of weights/<name>.msgpack
 SHA256 = {
@@ -143,7 +146,7 @@ def read_workdir(workdir: epath.PathLike) -> tuple[PyTree, dict]:
 
   UserError if there is none.
   """
-  from threedim_jax.checkpoint import Checkpointer
+  from threedim_jax.workdir.checkpoints.checkpointer import Checkpointer
 
   folder = epath.Path(workdir).absolute() / "checkpoints"
   with Checkpointer(folder, read_only=True) as checkpointer:

@@ -17,11 +17,19 @@ from etils import epath
 from ml_collections import ConfigDict
 import numpy as np
 
-from threedim_jax import check_pictures, posed_images, progress, viz
-from threedim_jax.camera_check import Check, ObjectViews, Report, check_cameras
-from threedim_jax.errors import UserError
 from threedim_jax.from_config import open_split
-from threedim_jax.protocol import spread
+from threedim_jax.inputs import posed_images
+from threedim_jax.inputs.camera_check import pictures
+from threedim_jax.inputs.camera_check.checks import (
+  Check,
+  ObjectViews,
+  Report,
+  check_cameras,
+)
+from threedim_jax.runtime import progress
+from threedim_jax.runtime.errors import UserError
+from threedim_jax.viewing import viz
+from threedim_jax.workdir.protocol import spread
 
 # Looked at: more tell no more, and take longer.
 OBJECTS_OF_SPLIT = {"train": 4, "test": 2}
@@ -106,8 +114,8 @@ def _write(
   workdir.mkdir(parents=True, exist_ok=True)
   names = ("cameras.png", "contact_sheet.png", "check_data.json")
   paths = [workdir / name for name in names]
-  paths[0].write_bytes(check_pictures.cameras_png(objects, report))
-  viz.write_png(paths[1], check_pictures.contact_sheet(objects, report))
+  paths[0].write_bytes(pictures.cameras_png(objects, report))
+  viz.write_png(paths[1], pictures.contact_sheet(objects, report))
   content = {
     "source": source,
     "verdict": "fault" if report.faults else "ok",

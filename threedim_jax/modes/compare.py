@@ -11,13 +11,13 @@ have the same `list_sha256`: the hash of the objects, given and wanted views.
 
 from etils import epath
 
-from threedim_jax import results, sample_io
-from threedim_jax.distances.features import open_networks
-from threedim_jax.errors import UserError
-from threedim_jax.evaluation_files import RESULT_FILE, samples_dir
-from threedim_jax.protocol import Request, list_sha256
-from threedim_jax.score_files import read_scores
-from threedim_jax.truth_scores import score_objects
+from threedim_jax.evaluation.distances.features import open_networks
+from threedim_jax.evaluation.truth_scores import score_objects
+from threedim_jax.runtime.errors import UserError
+from threedim_jax.workdir import results, samples
+from threedim_jax.workdir.evaluation_files import RESULT_FILE, samples_dir
+from threedim_jax.workdir.protocol import Request, list_sha256
+from threedim_jax.workdir.scores import read_scores
 
 
 def compare(
@@ -36,11 +36,11 @@ def compare(
   workdir = epath.Path(workdir)
   folder = samples_dir(workdir, 0)
   _check_not_ours(workdir)
-  folders = sample_io.list_complete(folder)
+  folders = samples.list_complete(folder)
   if not folders:
     raise UserError(
       f"{folder} holds no finished folder of samples to compare with the truth"
-      f" (<object>/{sample_io.INFO_FILE} and pictures, see sample_io.py)"
+      f" (<object>/{samples.INFO_FILE} and pictures, see sample_io.py)"
     )
   # Of all before any is scored: a folder without truth is told at once.
   requests = [_request(path) for path in folders]
@@ -66,11 +66,11 @@ def _check_not_ours(workdir: epath.Path) -> None:
 
 
 def _request(folder: epath.Path) -> Request:
-  sampled = sample_io.read_sample(folder)
+  sampled = samples.read_sample(folder)
   if sampled.truth_u8 is None:
     raise UserError(
       f"{folder} has no true views: write truth_000.png and so on, and list"
-      f' them as "truth_files" in {sample_io.INFO_FILE}'
+      f' them as "truth_files" in {samples.INFO_FILE}'
     )
   indices = lambda views: tuple(int(view) for view in views)
   return Request(

@@ -23,9 +23,9 @@ from absl import app, flags
 from etils import epath
 from ml_collections import ConfigDict, config_flags
 
-from threedim_jax.errors import UserError
-from threedim_jax.nested import flatten
-from threedim_jax.whole_file import write_whole
+from threedim_jax.runtime.disk import write_whole
+from threedim_jax.runtime.errors import UserError
+from threedim_jax.runtime.nested import flatten
 
 CONFIG_FILE = "config.json"
 

@@ -6,14 +6,14 @@ import fnmatch
 
 from ml_collections import ConfigDict
 
-from threedim_jax.config_check import check_model_size
-from threedim_jax.denoise import PREDICTIONS
-from threedim_jax.errors import UserError
+from threedim_jax.diffusion.denoise import PREDICTIONS
+from threedim_jax.diffusion.sampler import CONDITIONINGS
+from threedim_jax.diffusion.solvers import SOLVERS
 from threedim_jax.models import DTYPES
 from threedim_jax.models.xunet import REMAT
-from threedim_jax.nested import flatten
-from threedim_jax.sampler import CONDITIONINGS
-from threedim_jax.solvers import SOLVERS
+from threedim_jax.modes.config_flag import check_model_size
+from threedim_jax.runtime.errors import UserError
+from threedim_jax.runtime.nested import flatten
 
 CHOICES = {
   "diffusion.prediction": PREDICTIONS,

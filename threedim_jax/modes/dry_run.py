@@ -17,14 +17,14 @@ import jax
 from jaxtyping import PyTree
 from ml_collections import ConfigDict
 
-from threedim_jax import progress
-from threedim_jax.collectives import expected_bytes
-from threedim_jax.flops import count_flops
+from threedim_jax.benchmark.collectives import expected_bytes
+from threedim_jax.benchmark.flops import count_flops
+from threedim_jax.benchmark.live_bytes import peak_bytes
+from threedim_jax.diffusion.losses import batch_shapes
 from threedim_jax.from_config import make_init_fn, make_loss_fn
-from threedim_jax.live_bytes import peak_bytes
-from threedim_jax.losses import batch_shapes
-from threedim_jax.sharding import make_mesh_on_paper, state_sharding
-from threedim_jax.train_step import num_microbatches
+from threedim_jax.runtime import progress
+from threedim_jax.runtime.sharding import make_mesh_on_paper, state_sharding
+from threedim_jax.training.train_step import num_microbatches
 
 GIB = 2**30
 PAPER_DEVICES = (1, 2, 4, 8, 16, 32, 64, 128, 256)

@@ -21,14 +21,17 @@ import jax
 from ml_collections import ConfigDict
 import numpy as np
 
-from threedim_jax import progress, results
-from threedim_jax.distances.features import open_networks
-from threedim_jax.distributed import wait_for_all
-from threedim_jax.evaluation_files import RESULT_FILE, samples_dir
+from threedim_jax.evaluation.distances.features import open_networks
+from threedim_jax.evaluation.truth_scores import score_objects
 from threedim_jax.from_config import open_split
-from threedim_jax.generate import Generator, my_share
-from threedim_jax.object_folder import is_done
-from threedim_jax.protocol import (
+from threedim_jax.inputs.view_source import Views
+from threedim_jax.runtime import progress
+from threedim_jax.runtime.processes import wait_for_all
+from threedim_jax.sampling.generate import Generator, my_share
+from threedim_jax.sampling.object_folder import is_done
+from threedim_jax.workdir import results
+from threedim_jax.workdir.evaluation_files import RESULT_FILE, samples_dir
+from threedim_jax.workdir.protocol import (
   Request,
   by_shape,
   given_view,
@@ -36,8 +39,6 @@ from threedim_jax.protocol import (
   requests_of,
   subset_text,
 )
-from threedim_jax.truth_scores import score_objects
-from threedim_jax.view_source import Views
 
 # Train views that the mean image is taken over, spread over the split.
 MEAN_IMAGE_VIEWS = 1000

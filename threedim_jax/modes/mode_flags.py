@@ -7,8 +7,8 @@ mode_flags.check("sample")  # once the flags are parsed
 
 from absl import flags
 
-from threedim_jax import photo_flags
-from threedim_jax.errors import UserError
+from threedim_jax.modes import photo_flags
+from threedim_jax.runtime.errors import UserError
 
 # Modes that read a flag; all read those that are not here.
 READ_BY = {

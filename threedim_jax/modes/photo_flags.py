@@ -8,7 +8,7 @@
 
 from absl import flags
 
-from threedim_jax.errors import UserError
+from threedim_jax.runtime.errors import UserError
 
 _IMAGE = flags.DEFINE_string(
   "image", None, "sample: a picture of your own, see `sample_image.Photo`."
@@ -33,7 +33,7 @@ def given() -> bool:
 
 def photo():
   """The `Photo` that the flags describe; UserError names a wrong one."""
-  from threedim_jax.sample_image import Photo  # slow to import
+  from threedim_jax.sampling.sample_image import Photo
 
   values = {k: f.value for k, f in _PHOTO.items() if f.value is not None}
   distance = values.pop("distance", "auto")

@@ -10,15 +10,22 @@ import jax
 from ml_collections import ConfigDict
 import numpy as np
 
-from threedim_jax import progress, sample_io, viz
-from threedim_jax.distributed import wait_for_all
-from threedim_jax.errors import UserError
-from threedim_jax.exports import write_transforms
 from threedim_jax.from_config import open_split
-from threedim_jax.generate import Generator, my_share
-from threedim_jax.protocol import Request, by_shape, input_view_of, spread
-from threedim_jax.report import write_viewer
-from threedim_jax.view_source import Views
+from threedim_jax.inputs.view_source import Views
+from threedim_jax.runtime import progress
+from threedim_jax.runtime.errors import UserError
+from threedim_jax.runtime.processes import wait_for_all
+from threedim_jax.sampling.generate import Generator, my_share
+from threedim_jax.viewing import viz
+from threedim_jax.viewing.report import write_viewer
+from threedim_jax.workdir import samples as sample_io
+from threedim_jax.workdir.protocol import (
+  Request,
+  by_shape,
+  input_view_of,
+  spread,
+)
+from threedim_jax.workdir.transforms_json import write_transforms
 
 # One turn of SRN's test spiral (251 views in 3.2 turns): poses within it are
 # neighbours, so that the generated views play as a smooth orbit.

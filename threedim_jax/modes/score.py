@@ -21,21 +21,23 @@ import jax
 from jaxtyping import UInt8
 import numpy as np
 
-from threedim_jax import metrics, progress, results, sample_io
-from threedim_jax.consistency.field import FieldConfig
-from threedim_jax.consistency.score import (
+from threedim_jax.evaluation.consistency import (
   NAME,
   VARIANTS,
   ConsistencyProtocol,
   Fitted,
   fit_sets,
 )
-from threedim_jax.consistency.view_sets import Source, ViewSet
-from threedim_jax.distances.features import Network, open_networks
-from threedim_jax.distances.pool import Distances, Pool
-from threedim_jax.errors import UserError
-from threedim_jax.png import decode_png, encode_png
-from threedim_jax.score_page import write_score_page
+from threedim_jax.evaluation.distances.features import Network, open_networks
+from threedim_jax.evaluation.distances.pool import Distances, Pool
+from threedim_jax.evaluation.fields.field import FieldConfig
+from threedim_jax.evaluation.view_sets import Source, ViewSet
+from threedim_jax.runtime import progress
+from threedim_jax.runtime.errors import UserError
+from threedim_jax.viewing.score_page import write_score_page
+from threedim_jax.views import metrics
+from threedim_jax.views.png import decode_png, encode_png
+from threedim_jax.workdir import results, samples
 
 SCORE_FILE = "score.json"  # of one object, written last
 WHITE_ROW = "white image"
@@ -125,7 +127,7 @@ def _check_apart(source: Source, out: epath.Path) -> None:
   for object_id, origin in source.items():
     folder = out / object_id
     same = folder.resolve() == origin.folder.resolve()
-    if same or (folder / sample_io.INFO_FILE).exists():
+    if same or (folder / samples.INFO_FILE).exists():
       raise UserError(
         f"{folder} holds pictures that the results of scoring would replace:"
         " name another folder for them by --workdir"

@@ -11,10 +11,7 @@ from etils import epath
 import jax
 from ml_collections import ConfigDict
 
-from threedim_jax import progress, step_metrics
-from threedim_jax.checkpoint import DAMAGED, MAX_KEPT, Checkpointer
-from threedim_jax.config_check import check_workdir, free_space
-from threedim_jax.errors import EXIT_PREEMPTED, UserError
+from threedim_jax.diffusion.losses import batch_shapes, to_pair_batch
 from threedim_jax.from_config import (
   make_eval_step,
   make_init_fn,
@@ -22,13 +19,12 @@ from threedim_jax.from_config import (
   make_tx,
   open_split,
 )
-from threedim_jax.goodput import Goodput
-from threedim_jax.input_pipeline import eval_batches, train_iterator
-from threedim_jax.losses import batch_shapes, to_pair_batch
-from threedim_jax.optim import ema_decay
-from threedim_jax.pretrained import starting_params
-from threedim_jax.save_schedule import SaveSchedule
-from threedim_jax.sharding import (
+from threedim_jax.inputs.pairs import eval_batches, train_iterator
+from threedim_jax.models.pretrained import starting_params
+from threedim_jax.modes.config_flag import check_workdir, free_space
+from threedim_jax.runtime import progress
+from threedim_jax.runtime.errors import EXIT_PREEMPTED, UserError
+from threedim_jax.runtime.sharding import (
   batch_sharding,
   jit_train_step,
   make_mesh,
@@ -36,15 +32,24 @@ from threedim_jax.sharding import (
   replicated,
   state_sharding,
 )
-from threedim_jax.stop_signal import StopSignal
-from threedim_jax.train_state import TrainState, create_train_state
-from threedim_jax.train_step import make_train_step, num_microbatches
-from threedim_jax.watchdog import Watchdog
-from threedim_jax.writers import (
+from threedim_jax.runtime.stop_signal import StopSignal
+from threedim_jax.runtime.watchdog import Watchdog
+from threedim_jax.training import step_metrics
+from threedim_jax.training.goodput import Goodput
+from threedim_jax.training.optim import ema_decay
+from threedim_jax.training.save_schedule import SaveSchedule
+from threedim_jax.training.train_state import TrainState, create_train_state
+from threedim_jax.training.train_step import make_train_step, num_microbatches
+from threedim_jax.training.writers import (
   create_writer,
   metric_writers,
   periodic_actions,
   truncate_metrics,
+)
+from threedim_jax.workdir.checkpoints.checkpointer import (
+  DAMAGED,
+  MAX_KEPT,
+  Checkpointer,
 )
 
 

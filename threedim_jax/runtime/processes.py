@@ -23,8 +23,8 @@ from typing import Any
 
 import jax
 
-from threedim_jax.errors import EXIT_PREEMPTED, UserError
-from threedim_jax.stop_signal import StopSignal
+from threedim_jax.runtime.errors import EXIT_PREEMPTED, UserError
+from threedim_jax.runtime.stop_signal import StopSignal
 
 # JAX itself reads the first; the others have to be passed by the program.
 EXPLICIT = ("JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID")

@@ -20,7 +20,7 @@ from jax.sharding import (
 from jaxtyping import PyTree
 import numpy as np
 
-from threedim_jax.errors import UserError
+from threedim_jax.runtime.errors import UserError
 
 AXES = ("data", "fsdp")
 

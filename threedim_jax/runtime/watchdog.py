@@ -21,8 +21,8 @@ import time
 from etils import epath
 import jax
 
-from threedim_jax.errors import EXIT_NO_PROGRESS
-from threedim_jax.whole_file import write_whole
+from threedim_jax.runtime.disk import write_whole
+from threedim_jax.runtime.errors import EXIT_NO_PROGRESS
 
 HEARTBEAT_FILE = "heartbeat.json"
 HEARTBEAT_SECONDS = 5.0

@@ -19,33 +19,38 @@ import jax.numpy as jnp
 from ml_collections import ConfigDict
 import numpy as np
 
-from threedim_jax import progress, sample_io
-from threedim_jax.cameras import Camera, scale_to_distance
-from threedim_jax.checkpoint import Checkpointer
-from threedim_jax.errors import EXIT_PREEMPTED
+from threedim_jax.diffusion.sampler import make_bank, sample_next
 from threedim_jax.from_config import (
   make_denoiser,
   make_init_fn,
   sampler_options,
 )
 from threedim_jax.models import get_camera_encoder
-from threedim_jax.object_folder import ObjectViews, is_done, write_object
-from threedim_jax.pixels import from_u8
-from threedim_jax.pretrained import (
+from threedim_jax.models.pretrained import (
   check_meaning,
   describe,
   load_pretrained,
 )
-from threedim_jax.protocol import Request
-from threedim_jax.sampler import make_bank, sample_next
-from threedim_jax.sharding import (
+from threedim_jax.runtime import progress
+from threedim_jax.runtime.errors import EXIT_PREEMPTED
+from threedim_jax.runtime.sharding import (
   batch_sharding,
   make_local_mesh,
   replicated,
   state_sharding,
 )
-from threedim_jax.stop_signal import StopSignal
-from threedim_jax.watchdog import Watchdog
+from threedim_jax.runtime.stop_signal import StopSignal
+from threedim_jax.runtime.watchdog import Watchdog
+from threedim_jax.sampling.object_folder import (
+  ObjectViews,
+  is_done,
+  write_object,
+)
+from threedim_jax.views.cameras import Camera, scale_to_distance
+from threedim_jax.views.pixels import from_u8
+from threedim_jax.workdir import samples
+from threedim_jax.workdir.checkpoints.checkpointer import Checkpointer
+from threedim_jax.workdir.protocol import Request
 
 
 class Generator:
@@ -165,7 +170,7 @@ class Generator:
       seed: another one gives other samples of the same views.
     """
     folders = [
-      epath.Path(samples_dir) / sample_io.folder_name(r.object_id)
+      epath.Path(samples_dir) / samples.folder_name(r.object_id)
       for r in requests
     ]
     todo = [

@@ -13,10 +13,11 @@ from absl import logging
 from etils import epath
 import numpy as np
 
-from threedim_jax import metrics, sample_io
-from threedim_jax.errors import UserError
-from threedim_jax.pixels import to_u8
-from threedim_jax.protocol import Request
+from threedim_jax.runtime.errors import UserError
+from threedim_jax.views import metrics
+from threedim_jax.views.pixels import to_u8
+from threedim_jax.workdir import samples
+from threedim_jax.workdir.protocol import Request
 
 
 @runtime_checkable  # for the type checks under pytest
@@ -48,9 +49,9 @@ def write_object(
       np.clip((generated + 1) / 2, 0, 1), np.float32(truth_u8 / 255)
     )
     scores = {"psnr": [round(float(x), 5) for x in psnr]}
-  sample_io.write_sample(
+  samples.write_sample(
     samples_dir,
-    sample_io.Sampled(
+    samples.Sampled(
       object_id=request.object_id,
       images_u8=to_u8(generated),
       world_from_cam=wanted["world_from_cam"],
@@ -73,10 +74,10 @@ def is_done(
   facts: Mapping[str, Any],
 ) -> bool:
   """Complete, and of this very request, checkpoint, sampler and data."""
-  if not sample_io.is_complete(folder):
+  if not samples.is_complete(folder):
     return False
   try:
-    sampled = sample_io.read_sample(folder)
+    sampled = samples.read_sample(folder)
   except UserError as e:
     logging.warning("%s is made again: %s", folder, e)
     return False

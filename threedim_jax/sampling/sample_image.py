@@ -20,13 +20,13 @@ from jaxtyping import Float
 from ml_collections import ConfigDict
 import numpy as np
 
-from threedim_jax import camera_paths
-from threedim_jax.errors import UserError
-from threedim_jax.generate import Generator
-from threedim_jax.own_image import open_photo, prepare
-from threedim_jax.posed_images.text_files import pose_from_json
-from threedim_jax.protocol import Request
-from threedim_jax.sample import show, show_together
+from threedim_jax.inputs.own_image import open_photo, prepare
+from threedim_jax.inputs.posed_images.text_files import pose_from_json
+from threedim_jax.modes.sample import show, show_together
+from threedim_jax.runtime.errors import UserError
+from threedim_jax.sampling.generate import Generator
+from threedim_jax.views import camera_paths
+from threedim_jax.workdir.protocol import Request
 
 PATHS = ("orbit", "spiral")
 # Where a picture with the field of view of training shows a chair of training

@@ -12,9 +12,9 @@ from typing import Any
 import jax
 import numpy as np
 
-from threedim_jax import viz
-from threedim_jax.errors import UserError
-from threedim_jax.pixels import to_u8
+from threedim_jax.runtime.errors import UserError
+from threedim_jax.viewing import viz
+from threedim_jax.views.pixels import to_u8
 
 
 def summarize(prefix: str, metrics: list[dict[str, np.ndarray]]) -> dict:

@@ -28,8 +28,8 @@ from tensorboard.plugins.hparams import summary_v2 as hparams_summary
 from tensorboard.plugins.text import summary_v2 as text_summary
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
-from threedim_jax.nested import flatten
-from threedim_jax.png import encode_png
+from threedim_jax.runtime.nested import flatten
+from threedim_jax.views.png import encode_png
 
 
 def _rgb_u8(image: np.ndarray) -> np.ndarray:

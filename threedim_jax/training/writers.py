@@ -23,7 +23,7 @@ from etils import epath
 import jax
 import numpy as np
 
-from threedim_jax import tensorboard_writer
+from threedim_jax.training import tensorboard_writer
 
 if importlib.util.find_spec("tensorflow") is None:
   # The only module of CLU's loop parts that imports TensorFlow.
@@ -33,7 +33,7 @@ if importlib.util.find_spec("tensorflow") is None:
 
 from clu import metric_writers, periodic_actions  # noqa: E402
 
-from threedim_jax.whole_file import write_whole
+from threedim_jax.runtime.disk import write_whole
 
 __all__ = [
   "FileWriter",

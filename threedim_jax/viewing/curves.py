@@ -7,7 +7,7 @@
 matplotlib takes a second to import, so it is imported when a curve is drawn.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 import io
 import math
 import re
@@ -15,11 +15,11 @@ from typing import Literal
 
 import numpy as np
 
+from threedim_jax.workdir.run import Curve
+
 SERIES, EVALUATION = "#4a86c5", "#d9822b"  # read on white and on black
 NOISE = ["#3f8fd0", "#a861bb", "#e3812f"]  # from the noisiest bin on
 CURVE_INK = "#5c6470"
-
-Curve = Sequence[tuple[int, float]]  # (step, value), ascending
 
 
 def smoothed(curve: Curve) -> Curve:

@@ -16,13 +16,13 @@ from etils import epath
 from jaxtyping import UInt8
 import numpy as np
 
-from threedim_jax import sample_io
-from threedim_jax.errors import UserError
-from threedim_jax.png import decode_png, encode_png
-from threedim_jax.protocol import spread
-from threedim_jax.score_files import ObjectScores
-from threedim_jax.score_table import score_list
-from threedim_jax.viewer import data_uri
+from threedim_jax.runtime.errors import UserError
+from threedim_jax.viewing.score_table import score_list
+from threedim_jax.viewing.viewer import data_uri
+from threedim_jax.views.png import decode_png, encode_png
+from threedim_jax.workdir import samples
+from threedim_jax.workdir.protocol import spread
+from threedim_jax.workdir.scores import ObjectScores
 
 MAX_VIEWS = 8  # of an object
 AMPLIFIED = 4  # times: errors of a good field are too faint to see
@@ -54,9 +54,7 @@ def sample_pictures(
     object_id=object_id, label=label, numbers=numbers, **kw
   )
   try:
-    sampled = sample_io.read_sample(
-      samples_dir / sample_io.folder_name(object_id)
-    )
+    sampled = samples.read_sample(samples_dir / samples.folder_name(object_id))
   except UserError as e:
     return frame(error=str(e))
   shown = spread(range(len(sampled.view)), MAX_VIEWS)
@@ -95,7 +93,7 @@ def field_pictures(
   if scores.foreground is not None:
     note += f" {scores.foreground:.0%} of the held-out pixels are not white."
   try:
-    folder = out_dir / sample_io.folder_name(object_id)
+    folder = out_dir / samples.folder_name(object_id)
     views_u8 = _read(folder, "view", shown)
     renders_u8 = _read(folder, "render", shown)
     if {p.shape for p in views_u8} != {p.shape for p in renders_u8}:

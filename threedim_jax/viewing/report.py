@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """One self-contained page about a run, made from the files in its workdir.
 
-  python -m threedim_jax.report --workdir=W [--summary]  # W/report.html
+  python -m threedim_jax.viewing.report --workdir=W [--summary]  # W/report.html
 
 Every part of a run may be missing: its section then says how to get it. No
 model is loaded, so a page can be made of another method's samples, too.
@@ -16,27 +16,23 @@ from etils import epath
 import rich
 import rich.table
 
-from threedim_jax import (
-  LOGSNR_MAX,
-  LOGSNR_MIN,
-  NUM_LOGSNR_BINS,
-  progress,
-  sample_io,
-)
-from threedim_jax.curves import loss_curve
-from threedim_jax.errors import UserError, exit_with_message
-from threedim_jax.nested import flatten
-from threedim_jax.report_scores import score_sections
-from threedim_jax.run_files import EVAL_LOSS, TRAIN_LOSS, Run, read_run
-from threedim_jax.score_files import Rows
-from threedim_jax.score_table import score_text
-from threedim_jax.viewer import (
+from threedim_jax import LOGSNR_MAX, LOGSNR_MIN, NUM_LOGSNR_BINS
+from threedim_jax.runtime import progress
+from threedim_jax.runtime.disk import write_whole
+from threedim_jax.runtime.errors import UserError, exit_with_message
+from threedim_jax.runtime.nested import flatten
+from threedim_jax.viewing.curves import loss_curve
+from threedim_jax.viewing.report_scores import score_sections
+from threedim_jax.viewing.score_table import score_text
+from threedim_jax.viewing.viewer import (
   data_uri,
   object_context,
   render_page,
   write_viewer,
 )
-from threedim_jax.whole_file import write_whole
+from threedim_jax.workdir import samples
+from threedim_jax.workdir.run import EVAL_LOSS, TRAIN_LOSS, Run, read_run
+from threedim_jax.workdir.scores import Rows
 
 __all__ = ["summary_table", "write_report", "write_viewer"]
 
@@ -140,7 +136,7 @@ def _figures(run: Run) -> list[tuple[str, str]]:
 def _object(folder: epath.Path) -> dict[str, Any]:
   """One object for `object.html`, or why it cannot be shown."""
   try:
-    return object_context(sample_io.read_sample(folder))
+    return object_context(samples.read_sample(folder))
   except UserError as e:
     return {"object_id": folder.name, "error": str(e)}
 

@@ -10,10 +10,9 @@ that papers report, which stand apart from ours unless the data are the same.
 
 from typing import Any
 
-from threedim_jax.evaluation_files import samples_dir
-from threedim_jax.nested import flatten
-from threedim_jax.object_pictures import sample_pictures
-from threedim_jax.published import (
+from threedim_jax.runtime.nested import flatten
+from threedim_jax.viewing.object_pictures import sample_pictures
+from threedim_jax.viewing.published import (
   CATEGORIES,
   DECIMALS,
   PUBLISHED,
@@ -22,9 +21,10 @@ from threedim_jax.published import (
   Numbers,
   number_text,
 )
-from threedim_jax.run_files import Run
-from threedim_jax.score_files import Scores, best_median_worst, ranked
-from threedim_jax.score_table import metrics_table
+from threedim_jax.viewing.score_table import metrics_table
+from threedim_jax.workdir.evaluation_files import samples_dir
+from threedim_jax.workdir.run import Run
+from threedim_jax.workdir.scores import Scores, best_median_worst, ranked
 
 RANKED_BY = "psnr_u8"
 OURS = "model"  # the row of single samples, which papers report, too

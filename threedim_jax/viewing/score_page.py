@@ -10,21 +10,21 @@ pictures itself; the pictures of differences are made here.
 
 from etils import epath
 
-from threedim_jax import progress
-from threedim_jax.errors import UserError
-from threedim_jax.nested import flatten
-from threedim_jax.object_pictures import ObjectPictures, field_pictures
-from threedim_jax.protocol import spread
-from threedim_jax.report_scores import consistency_context, counted
-from threedim_jax.score_files import (
+from threedim_jax.runtime import progress
+from threedim_jax.runtime.disk import write_whole
+from threedim_jax.runtime.errors import UserError
+from threedim_jax.runtime.nested import flatten
+from threedim_jax.viewing.object_pictures import ObjectPictures, field_pictures
+from threedim_jax.viewing.report_scores import consistency_context, counted
+from threedim_jax.viewing.score_table import score_text
+from threedim_jax.viewing.viewer import render_page
+from threedim_jax.workdir.protocol import spread
+from threedim_jax.workdir.scores import (
   Scores,
   best_median_worst,
   ranked,
   read_scores,
 )
-from threedim_jax.score_table import score_text
-from threedim_jax.viewer import render_page
-from threedim_jax.whole_file import write_whole
 
 MAX_OBJECTS = 24  # with pictures; a page of hundreds would not open
 RANKED_BY = "psnr_u8"

@@ -12,7 +12,7 @@ ceilings, not competitors.
 from collections.abc import Mapping
 import dataclasses
 
-from threedim_jax.score_files import Rows, Scores
+from threedim_jax.workdir.scores import Rows, Scores
 
 LOWER_IS_BETTER = ("lpips", "fid", "fd", "kid", "kd")
 NEITHER_IS_BETTER = ("diversity",)

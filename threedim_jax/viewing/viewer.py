@@ -18,12 +18,12 @@ from jaxtyping import Float, UInt8
 import jinja2
 import numpy as np
 
-from threedim_jax import sample_io
-from threedim_jax.lines import nearest_point
-from threedim_jax.png import encode_png
+from threedim_jax.views.lines import nearest_point
+from threedim_jax.views.png import encode_png
+from threedim_jax.workdir import samples
 
 _TEMPLATES = jinja2.Environment(
-  loader=jinja2.FileSystemLoader(pathlib.Path(__file__).parent),
+  loader=jinja2.FileSystemLoader(pathlib.Path(__file__).parent / "templates"),
   autoescape=True,
   undefined=jinja2.StrictUndefined,
   trim_blocks=True,
@@ -54,7 +54,7 @@ def view_angles(
   return np.degrees(np.arctan2(y, x)), np.degrees(np.arctan2(z, np.hypot(x, y)))
 
 
-def object_context(sampled: sample_io.Sampled) -> dict[str, Any]:
+def object_context(sampled: samples.Sampled) -> dict[str, Any]:
   """What `object.html` needs to show one object."""
   num_given = len(sampled.input_view)
   images_u8 = np.concatenate([sampled.input_images_u8, sampled.images_u8])
@@ -119,7 +119,7 @@ def _psnr(a_u8: UInt8[np.ndarray, "H W 3"], b_u8: UInt8[np.ndarray, "H W 3"]):
 def write_viewer(sample_dir: epath.PathLike) -> epath.Path:
   """Writes `viewer.html` into one finished folder of samples."""
   folder = epath.Path(sample_dir)
-  context = object_context(sample_io.read_sample(folder))
+  context = object_context(samples.read_sample(folder))
   path = folder / "viewer.html"
   path.write_text(render_page("viewer.html", object=context))
   return path

@@ -25,8 +25,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 import scipy.spatial
 
-from threedim_jax.png import encode_png
-from threedim_jax.sample_io import Sampled
+from threedim_jax.views.png import encode_png
+from threedim_jax.workdir.samples import Sampled
 
 WHITE, PAPER, INK = (255, 255, 255), (240, 242, 244), (70, 74, 80)
 GAP = 6  # pixels between the cells of a grid

@@ -15,11 +15,13 @@ import math
 from jaxtyping import Float
 import numpy as np
 
-from threedim_jax.errors import UserError
+from threedim_jax.runtime.errors import UserError
 
 # The camera of the SRN renderings: 131.25 px at 128 x 128, about 52 degrees.
 FOCAL_AT_128 = 131.25
 FOV_DEG = float(np.degrees(2 * np.arctan(64 / FOCAL_AT_128)))
+# Turns OpenGL axes (y up, z backward) into OpenCV's, and back.
+FLIP_GL_CV = np.diag([1.0, -1.0, -1.0, 1.0])
 # Distance of the SRN cameras from the object.
 RADIUS = {"car": 1.3, "chair": 2.0, "table": 2.0}
 # Spiral and random views stay between just above the horizon and just below

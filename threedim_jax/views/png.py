@@ -16,7 +16,7 @@ from jaxtyping import UInt8
 import numpy as np
 from PIL import Image
 
-from threedim_jax.errors import UserError
+from threedim_jax.runtime.errors import UserError
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _DEPTH_AND_COLOR = slice(24, 26)  # in the header chunk, which comes first

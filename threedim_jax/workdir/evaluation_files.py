@@ -16,8 +16,8 @@ import re
 
 from etils import epath
 
-from threedim_jax import sample_io
-from threedim_jax.score_files import read_scores
+from threedim_jax.workdir import samples
+from threedim_jax.workdir.scores import read_scores
 
 RESULT_FILE = "evaluation.json"
 FIRST_SAMPLES = "evaluate"
@@ -36,7 +36,7 @@ def list_finished(samples_dir: epath.PathLike) -> list[epath.Path]:
   Raises:
     UserError: its evaluation.json is damaged.
   """
-  folders = sample_io.list_complete(samples_dir)
+  folders = samples.list_complete(samples_dir)
   path = epath.Path(samples_dir).absolute()
   if not _SAMPLES.fullmatch(path.name):
     return folders

@@ -18,7 +18,7 @@ import zlib
 
 import numpy as np
 
-from threedim_jax.errors import UserError
+from threedim_jax.runtime.errors import UserError
 
 
 @dataclasses.dataclass(frozen=True)

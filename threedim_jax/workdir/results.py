@@ -19,7 +19,7 @@ from etils import epath
 import jax
 import numpy as np
 
-from threedim_jax.whole_file import write_whole
+from threedim_jax.runtime.disk import write_whole
 
 NUM_RESAMPLES = 2000
 INTERVAL = (2.5, 97.5)  # percentiles

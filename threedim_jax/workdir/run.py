@@ -6,6 +6,7 @@ run = read_run("runs/x")
 run.config, run.metrics["train/loss"], run.evaluation, run.consistency
 """
 
+from collections.abc import Sequence
 import dataclasses
 import json
 import math
@@ -13,17 +14,17 @@ from typing import Any
 
 from etils import epath
 
-from threedim_jax import sample_io
-from threedim_jax.curves import Curve
-from threedim_jax.errors import UserError
-from threedim_jax.evaluation_files import (
+from threedim_jax.runtime.errors import UserError
+from threedim_jax.workdir import samples
+from threedim_jax.workdir.evaluation_files import (
   FIRST_SAMPLES,
   RESULT_FILE,
   list_finished,
   samples_dir,
 )
-from threedim_jax.score_files import Scores, read_json, read_scores
+from threedim_jax.workdir.scores import Scores, read_json, read_scores
 
+Curve = Sequence[tuple[int, float]]  # (step, value), ascending
 TRAIN_LOSS, EVAL_LOSS = "train/loss", "eval/loss"
 
 
@@ -83,7 +84,7 @@ def read_run(workdir: epath.PathLike) -> Run:
     raise UserError(f"There is no folder {workdir} to report on.")
   images = workdir / "images"
   # Evaluation keeps its samples apart; they will do if there are no others.
-  folders = sample_io.list_complete(workdir / "samples")
+  folders = samples.list_complete(workdir / "samples")
   folders = folders or list_finished(samples_dir(workdir, 0))
   return Run(
     workdir=workdir,

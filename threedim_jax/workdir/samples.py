@@ -32,9 +32,9 @@ from etils import epath
 from jaxtyping import Float32, Int32, UInt8
 import numpy as np
 
-from threedim_jax.errors import UserError
-from threedim_jax.png import decode_png, encode_png
-from threedim_jax.whole_file import write_whole
+from threedim_jax.runtime.disk import write_whole
+from threedim_jax.runtime.errors import UserError
+from threedim_jax.views.png import decode_png, encode_png
 
 INFO_FILE = "input.json"  # written last: its presence means "complete"
 CAMERA_KEYS = ("world_from_cam", "K", "hw", "view")

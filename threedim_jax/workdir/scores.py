@@ -19,7 +19,7 @@ from typing import Any
 
 from etils import epath
 
-from threedim_jax.errors import UserError
+from threedim_jax.runtime.errors import UserError
 
 Numbers = dict[str, float]  # by metric
 Rows = dict[str, Numbers]  # by system

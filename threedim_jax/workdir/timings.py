@@ -3,7 +3,7 @@
 """Seconds per stage of a run, summed over restarts, in `timings.json`.
 
 add_timings(workdir, {"train": 12.5})
-python -m threedim_jax.timings --workdir W install=60 data=20
+python -m threedim_jax.workdir.timings --workdir W install=60 data=20
 """
 
 import argparse
@@ -12,7 +12,7 @@ import json
 
 from etils import epath
 
-from threedim_jax.whole_file import write_whole
+from threedim_jax.runtime.disk import write_whole
 
 
 def add_timings(workdir: epath.PathLike, seconds: Mapping[str, float]) -> None:

@@ -14,8 +14,8 @@ import math
 from etils import epath
 import numpy as np
 
-from threedim_jax.posed_images.transforms import FLIP_GL_CV
-from threedim_jax.sample_io import Sampled
+from threedim_jax.views.camera_paths import FLIP_GL_CV
+from threedim_jax.workdir.samples import Sampled
 
 TRANSFORMS_FILE = "transforms.json"
 

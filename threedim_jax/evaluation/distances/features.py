@@ -22,11 +22,14 @@ import jax
 from jaxtyping import Float32, PyTree, UInt8
 import numpy as np
 
-from threedim_jax import progress
-from threedim_jax.distances import effnetlite0, inception
-from threedim_jax.distances.frechet import MIN_IMAGES, frechet_distance
-from threedim_jax.distances.kernel import kernel_distance
-from threedim_jax.errors import UserError
+from threedim_jax.evaluation.distances import effnetlite0, inception
+from threedim_jax.evaluation.distances.frechet import (
+  MIN_IMAGES,
+  frechet_distance,
+)
+from threedim_jax.evaluation.distances.kernel import kernel_distance
+from threedim_jax.runtime import progress
+from threedim_jax.runtime.errors import UserError
 
 Features = dict[str, Float32[np.ndarray, "N D"]]  # by name of the network
 

@@ -15,7 +15,7 @@ model (Chong and Forsyth 2019): compare sets of one size only.
 from jaxtyping import Float
 import numpy as np
 
-from threedim_jax.errors import UserError
+from threedim_jax.runtime.errors import UserError
 
 Features = Float[np.ndarray, "N D"]
 OtherFeatures = Float[np.ndarray, "M D"]  # M = N, or a `UserError`

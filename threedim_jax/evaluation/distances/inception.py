@@ -19,8 +19,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree, UInt8
 
-from threedim_jax.distances.batch_norm import folded
-from threedim_jax.distances.torch_file import StateDict, read_state_dict
+from threedim_jax.evaluation.distances.batch_norm import folded
+from threedim_jax.evaluation.distances.torch_file import (
+  StateDict,
+  read_state_dict,
+)
 
 SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
 ORIGIN = (

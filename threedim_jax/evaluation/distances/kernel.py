@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from threedim_jax.distances.frechet import (
+from threedim_jax.evaluation.distances.frechet import (
   Features,
   OtherFeatures,
   check_sets,

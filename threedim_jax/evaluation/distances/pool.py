@@ -18,7 +18,7 @@ import dataclasses
 from jaxtyping import UInt8
 import numpy as np
 
-from threedim_jax.distances.features import (
+from threedim_jax.evaluation.distances.features import (
   Features,
   Network,
   compare,

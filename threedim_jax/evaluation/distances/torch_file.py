@@ -17,8 +17,13 @@ import zipfile
 
 import numpy as np
 
-from threedim_jax.distances.torch_pickle import Refused, Tensor, follow, require
-from threedim_jax.errors import UserError
+from threedim_jax.evaluation.distances.torch_pickle import (
+  Refused,
+  Tensor,
+  follow,
+  require,
+)
+from threedim_jax.runtime.errors import UserError
 
 StateDict = dict[str, np.ndarray]
 

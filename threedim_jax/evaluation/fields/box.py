@@ -14,8 +14,8 @@ NumPy only, in double precision, before anything is traced.
 from jaxtyping import Float
 import numpy as np
 
-from threedim_jax.errors import UserError
-from threedim_jax.lines import nearest_point
+from threedim_jax.runtime.errors import UserError
+from threedim_jax.views.lines import nearest_point
 
 # Axes that meet at less than about 3 degrees (one view, a pan, parallel axes)
 # fix their meeting point across them only.

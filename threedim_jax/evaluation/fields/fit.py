@@ -22,9 +22,8 @@ from jaxtyping import Array, Float, Int, Key, UInt8
 import numpy as np
 import optax
 
-from threedim_jax.cameras import Camera, cam_from_px
-from threedim_jax.consistency.box import box_from_cameras
-from threedim_jax.consistency.field import (
+from threedim_jax.evaluation.fields.box import box_from_cameras
+from threedim_jax.evaluation.fields.field import (
   FieldConfig,
   Fields,
   Pyramid,
@@ -32,7 +31,8 @@ from threedim_jax.consistency.field import (
   init_pyramid,
   occupancy,
 )
-from threedim_jax.consistency.render import render_rays, sample_edges
+from threedim_jax.evaluation.fields.render import render_rays, sample_edges
+from threedim_jax.views.cameras import Camera, cam_from_px
 
 _STEPS_AT_A_TIME = 20
 

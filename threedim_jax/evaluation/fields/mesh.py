@@ -22,17 +22,19 @@ import scipy.ndimage
 import skimage.measure
 import trimesh
 
-from threedim_jax import metrics, progress, sample_io
-from threedim_jax.consistency.field import (
+from threedim_jax.evaluation.fields.field import (
   FieldConfig,
   Fields,
   on_grid,
   raw_density,
 )
-from threedim_jax.consistency.fit import fit_fields
-from threedim_jax.consistency.render import render_views
-from threedim_jax.errors import UserError
-from threedim_jax.pixels import linear_from_srgb
+from threedim_jax.evaluation.fields.fit import fit_fields
+from threedim_jax.evaluation.fields.render import render_views
+from threedim_jax.runtime import progress
+from threedim_jax.runtime.errors import UserError
+from threedim_jax.views import metrics
+from threedim_jax.views.pixels import linear_from_srgb
+from threedim_jax.workdir import samples
 
 NUM_STEPS = 400
 LABEL = "a fit on views that a model generated, not a measurement"
@@ -56,7 +58,7 @@ def write_mesh(
     sample_dir: folder of samples.
     out: where to write; None: into the folder.
   """
-  sampled = sample_io.read_sample(sample_dir)
+  sampled = samples.read_sample(sample_dir)
   out = epath.Path(out or sample_dir)
   with progress.bar("fit a field", NUM_STEPS) as bar:
     mesh, psnr = fit_mesh(sampled, on_steps=bar.advance)
@@ -80,7 +82,7 @@ def write_mesh(
 
 
 def fit_mesh(
-  sampled: sample_io.Sampled,
+  sampled: samples.Sampled,
   *,
   num_steps: int = NUM_STEPS,
   on_steps: Callable[[int], None] | None = None,

@@ -18,13 +18,13 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 import numpy as np
 
-from threedim_jax.cameras import Camera, rays_from_camera
-from threedim_jax.consistency.field import (
+from threedim_jax.evaluation.fields.field import (
   Fields,
   activate,
   look_up,
   occupancy,
 )
+from threedim_jax.views.cameras import Camera, rays_from_camera
 
 NEAR = 0.05  # half edges of the box: nothing is nearer to a camera
 _RAYS_AT_A_TIME = 4096

@@ -25,8 +25,8 @@ from typing import Literal
 from jaxtyping import Float, UInt8
 import numpy as np
 
-from threedim_jax import silhouettes
-from threedim_jax.camera_hypotheses import (
+from threedim_jax.inputs.camera_check import silhouettes
+from threedim_jax.inputs.camera_check.hypotheses import (
   FAR_OFF_CENTRE,
   OFF_CENTRE,
   STORED,
@@ -34,7 +34,7 @@ from threedim_jax.camera_hypotheses import (
   off_centre,
   usual_mistakes,
 )
-from threedim_jax.silhouettes import Sphere
+from threedim_jax.inputs.camera_check.silhouettes import Sphere
 
 # IoU of hull and silhouettes, measured on chairs and cars of 16 to 128 pixels:
 # 0.77 to 0.95 with 24 views and right cameras, 0.65 to 0.90 with 4; 0.2 to 0.7

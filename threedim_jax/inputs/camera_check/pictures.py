@@ -18,11 +18,11 @@ from jaxtyping import Float, UInt8
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from threedim_jax import viz
-from threedim_jax.camera_check import ObjectViews, Report
-from threedim_jax.camera_hypotheses import STORED, Hypothesis
-from threedim_jax.protocol import spread
-from threedim_jax.silhouettes import Sphere, project
+from threedim_jax.inputs.camera_check.checks import ObjectViews, Report
+from threedim_jax.inputs.camera_check.hypotheses import STORED, Hypothesis
+from threedim_jax.inputs.camera_check.silhouettes import Sphere, project
+from threedim_jax.viewing import viz
+from threedim_jax.workdir.protocol import spread
 
 STORED_COLOUR, BEST_COLOUR = "#d1495b", "#2a9d6f"
 _AXES = ("#c0392b", "#27863b", "#2c5fb3")  # x, y, z

@@ -17,7 +17,7 @@ import cv2
 from jaxtyping import Bool, Float, UInt8
 import numpy as np
 
-from threedim_jax.lines import nearest_point
+from threedim_jax.views.lines import nearest_point
 
 NOT_WHITE = 250  # grey level; above it may be the noise of a compressed file
 MASK_SIDE = 64  # pixels: enough to tell cameras apart

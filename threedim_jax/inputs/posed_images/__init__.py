@@ -25,11 +25,11 @@ from etils import epath
 from jaxtyping import Float32, UInt8
 import numpy as np
 
-from threedim_jax import progress
-from threedim_jax.errors import UserError
-from threedim_jax.posed_images import pictures, pose_folder, transforms
-from threedim_jax.posed_images.frames import Frame, fit_K
-from threedim_jax.protocol import spread
+from threedim_jax.inputs.posed_images import pictures, pose_folder, transforms
+from threedim_jax.inputs.posed_images.frames import Frame, fit_K
+from threedim_jax.runtime import progress
+from threedim_jax.runtime.errors import UserError
+from threedim_jax.workdir.protocol import spread
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -12,8 +12,8 @@ from etils import epath
 from jaxtyping import Float
 import numpy as np
 
-from threedim_jax.errors import UserError
-from threedim_jax.posed_images.text_files import check_K
+from threedim_jax.inputs.posed_images.text_files import check_K
+from threedim_jax.runtime.errors import UserError
 
 # A principal point so far from the centre means another picture size, if it is
 # so in both directions alike: lenses are off by a few per cent.

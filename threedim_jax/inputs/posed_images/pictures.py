@@ -18,7 +18,7 @@ from jaxtyping import Float, Float32, UInt8
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from threedim_jax.errors import UserError
+from threedim_jax.runtime.errors import UserError
 
 _MODES_8_BIT = ("RGB", "RGBA", "L", "LA", "P", "PA", "1")
 _DEPTH = 24  # where the header chunk of a PNG file has the bits of a channel

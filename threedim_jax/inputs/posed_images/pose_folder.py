@@ -15,9 +15,12 @@ import pathlib
 from etils import epath
 import numpy as np
 
-from threedim_jax.errors import UserError
-from threedim_jax.posed_images.frames import Frame, natural_key
-from threedim_jax.posed_images.text_files import parse_intrinsics, parse_pose
+from threedim_jax.inputs.posed_images.frames import Frame, natural_key
+from threedim_jax.inputs.posed_images.text_files import (
+  parse_intrinsics,
+  parse_pose,
+)
+from threedim_jax.runtime.errors import UserError
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg")
 

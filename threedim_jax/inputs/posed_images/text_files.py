@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from threedim_jax.errors import UserError
+from threedim_jax.runtime.errors import UserError
 
 # Rounding in text files stays far below this.
 _RIGID_TOLERANCE = 1e-3

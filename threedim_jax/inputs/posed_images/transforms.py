@@ -20,15 +20,14 @@ from typing import Any
 from etils import epath
 import numpy as np
 
-from threedim_jax.errors import UserError
-from threedim_jax.posed_images.frames import Frame, natural_key
-from threedim_jax.posed_images.pictures import read_hw
-from threedim_jax.posed_images.pose_folder import PICTURE_SUFFIXES
-from threedim_jax.posed_images.text_files import pose_from_json
+from threedim_jax.inputs.posed_images.frames import Frame, natural_key
+from threedim_jax.inputs.posed_images.pictures import read_hw
+from threedim_jax.inputs.posed_images.pose_folder import PICTURE_SUFFIXES
+from threedim_jax.inputs.posed_images.text_files import pose_from_json
+from threedim_jax.runtime.errors import UserError
+from threedim_jax.views.camera_paths import FLIP_GL_CV
 
 FILES = tuple(f"transforms{s}.json" for s in ("", "_train", "_val", "_test"))
-# Between OpenGL axes (y up, z backward) and OpenCV's, either way.
-FLIP_GL_CV = np.diag([1.0, -1.0, -1.0, 1.0])
 _DISTORTION = ("k1", "k2", "k3", "k4", "k5", "k6", "p1", "p2")
 _PINHOLES = ("", "PINHOLE", "SIMPLE_PINHOLE", "SIMPLE_RADIAL", "OPENCV")
 

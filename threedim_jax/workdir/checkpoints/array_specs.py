@@ -13,7 +13,7 @@ import jax
 from jaxtyping import PyTree
 import numpy as np
 
-from threedim_jax.errors import UserError
+from threedim_jax.runtime.errors import UserError
 
 _NUM_LISTED = 5
 

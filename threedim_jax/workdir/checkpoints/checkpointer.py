@@ -25,10 +25,14 @@ from jaxtyping import PyTree
 import numpy as np
 import orbax.checkpoint as ocp
 
-from threedim_jax import checkpoint_files, progress
-from threedim_jax.array_specs import array_specs, check_same_arrays
-from threedim_jax.checkpoint_policy import LatestAndBest
-from threedim_jax.errors import UserError
+from threedim_jax.runtime import progress
+from threedim_jax.runtime.errors import UserError
+from threedim_jax.workdir.checkpoints import checksums
+from threedim_jax.workdir.checkpoints.array_specs import (
+  array_specs,
+  check_same_arrays,
+)
+from threedim_jax.workdir.checkpoints.checkpoint_policy import LatestAndBest
 
 DAMAGED = "damaged"  # bad steps are moved here, out of the way of a new save
 KEEP_LATEST = 2
@@ -80,7 +84,7 @@ class Checkpointer:
     self._manager = _Manager(self.directory, options=options)
     for step in self.all_steps():
       with contextlib.suppress(Exception):  # `restore` tells of damage
-        meta = checkpoint_files.read_meta(self._folder(step))
+        meta = checksums.read_meta(self._folder(step))
         self._note_metric(step, meta["metrics"])
 
   def __enter__(self):
@@ -155,7 +159,7 @@ class Checkpointer:
 
   def goodput(self, step: int) -> dict[str, Any] | None:
     """What `save` was given as `goodput`."""
-    return checkpoint_files.read_meta(self._folder(step)).get("goodput")
+    return checksums.read_meta(self._folder(step)).get("goodput")
 
   def restore(
     self, target: Any, step: int | None = None
@@ -198,7 +202,7 @@ class Checkpointer:
     host = ocp.RestoreArgs(restore_type=np.ndarray)
     found = reader.metadata(path).item_metadata.tree
     args = jax.tree.map(lambda _: host, found)
-    config = checkpoint_files.read_meta(self._folder(step))["config"]
+    config = checksums.read_meta(self._folder(step))["config"]
     return reader.restore(path, restore_args=args), config
 
   def _folder(self, step: int) -> epath.Path:
@@ -214,11 +218,11 @@ class Checkpointer:
     # A bucket has no rename: there Orbax commits by a file in the last place.
     unfinished = list(self.directory.glob(f"{step}{_TMP}*"))
     for folder in unfinished or [self._folder(step)]:
-      checkpoint_files.seal(folder, meta["arrays"], meta)
+      checksums.seal(folder, meta["arrays"], meta)
 
   def _restore(self, items: dict[str, Any], step: int | None):
     step = self._good_step(items.keys(), step)
-    meta = checkpoint_files.read_meta(self._folder(step))
+    meta = checksums.read_meta(self._folder(step))
     check_same_arrays(self._folder(step), meta["arrays"], items)
     args = {
       name: ocp.args.PyTreeRestore(
@@ -241,7 +245,7 @@ class Checkpointer:
     good, fault = -1, None
     if jax.process_index() == 0:
       for candidate in reversed(steps) if step is None else [step]:
-        fault = checkpoint_files.find_fault(self._folder(candidate), items)
+        fault = checksums.find_fault(self._folder(candidate), items)
         if fault is None:
           good = candidate
           break
@@ -275,7 +279,7 @@ class Checkpointer:
     try:
       yield
     except Exception as e:
-      if not checkpoint_files.is_full_disk(e):
+      if not checksums.is_full_disk(e):
         raise
       for folder in self.directory.glob(f"*{_TMP}*"):  # half-written: make room
         folder.rmtree(missing_ok=True)
