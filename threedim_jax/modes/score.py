@@ -31,7 +31,13 @@ from threedim_jax.evaluation.consistency import (
 from threedim_jax.evaluation.distances.features import Network, open_networks
 from threedim_jax.evaluation.distances.pool import Distances, Pool
 from threedim_jax.evaluation.fields.field import FieldConfig
-from threedim_jax.evaluation.view_sets import Source, ViewSet
+from threedim_jax.evaluation.view_sets import (
+  Source,
+  ViewSet,
+  posed_source,
+  samples_source,
+)
+from threedim_jax.modes.command_line import results_folder
 from threedim_jax.runtime import progress
 from threedim_jax.runtime.errors import UserError
 from threedim_jax.viewing.score_page import write_score_page
@@ -254,3 +260,31 @@ def _write_object(folder: epath.Path, fitted: list[Fitted], key: str) -> None:
     "rows": {name: results.finite(row) for name, row in rows.items()},
   }
   results.write_result(folder / SCORE_FILE, scores)
+
+
+def run(config, args) -> None:
+  """`--mode=score`; results go beside the pictures, in a folder of their own.
+
+  Raises:
+    UserError: not exactly one of --samples and --views is given.
+  """
+  folder = args.samples or args.views
+  if not folder or (args.samples and args.views):
+    raise UserError(
+      "--mode=score needs --samples=DIR, a folder of samples such as W/samples,"
+      " or --views=DIR, a folder of posed pictures of one object"
+    )
+  protocol = ConsistencyProtocol(
+    num_views=args.num_views, num_steps=args.num_steps
+  )
+  if args.samples:
+    source = samples_source(folder, protocol.num_views)
+  else:
+    source = posed_source(folder, size=args.size, num_views=protocol.num_views)
+  page = run_score(
+    source,
+    results_folder(args, folder, "consistency"),
+    protocol,
+    inception_weights=args.inception_weights,
+  )
+  print(f"report: {page}")
