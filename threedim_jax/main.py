@@ -27,14 +27,15 @@ from absl import flags
 from etils import epath
 import jax
 
-from threedim_jax import config_check, mode_flags, photo_flags, progress
-from threedim_jax.checkpoint_files import is_full_disk
-from threedim_jax.compilation_cache import use_compilation_cache
-from threedim_jax.config_values import check_values
-from threedim_jax.distributed import maybe_initialize, wait_for_all
-from threedim_jax.errors import UserError, exit_with_message
-from threedim_jax.report import write_report
-from threedim_jax.timings import add_timings
+from threedim_jax.modes import config_flag, mode_flags, photo_flags
+from threedim_jax.modes.config_values import check_values
+from threedim_jax.runtime import progress
+from threedim_jax.runtime.compilation_cache import use_compilation_cache
+from threedim_jax.runtime.errors import UserError, exit_with_message
+from threedim_jax.runtime.processes import maybe_initialize, wait_for_all
+from threedim_jax.viewing.report import write_report
+from threedim_jax.workdir.checkpoints.checksums import is_full_disk
+from threedim_jax.workdir.timings import add_timings
 
 RUN_MODES = ("train", "sample", "evaluate")  # of a configuration, in a workdir
 # Of pictures, whatever made them.
@@ -45,7 +46,7 @@ REFUSED = (
   *(errno.EEXIST, errno.ENOTDIR, errno.EISDIR),
 )
 
-_CONFIG = config_check.define_config_flag()
+_CONFIG = config_flag.define_config_flag()
 _WORKDIR = flags.DEFINE_string(
   "workdir", None, "Folder of this run, or for the results of other modes."
 )
@@ -100,7 +101,7 @@ def run(config, workdir: epath.Path, mode: str) -> None:
       " same command with --mode=train, or take weights that ship, as in"
       " --config=configs/quickstart.py --pretrained=shapes32"
     )
-  config_check.check_workdir(workdir, config.to_dict(), write=False)
+  config_flag.check_workdir(workdir, config.to_dict(), write=False)
   start = time.monotonic()
   is_first = jax.process_index() == 0  # it writes what there is one of
 
@@ -122,19 +123,19 @@ def run(config, workdir: epath.Path, mode: str) -> None:
 def dispatch(config, workdir: epath.Path, mode: str) -> None:
   """Each mode imports only what it needs."""
   if mode == "train":
-    from threedim_jax.train import train_and_evaluate
+    from threedim_jax.modes.train import train_and_evaluate
 
     train_and_evaluate(config, workdir)
   elif photo_flags.given():
-    from threedim_jax.sample_image import sample_image
+    from threedim_jax.sampling.sample_image import sample_image
 
     sample_image(config, workdir, photo_flags.photo(), _PRETRAINED.value)
   elif mode == "sample":
-    from threedim_jax.sample import sample
+    from threedim_jax.modes.sample import sample
 
     sample(config, workdir, _PRETRAINED.value)
   else:
-    from threedim_jax.evaluate import evaluate
+    from threedim_jax.modes.evaluate import evaluate
 
     evaluate(
       config,
@@ -146,9 +147,9 @@ def dispatch(config, workdir: epath.Path, mode: str) -> None:
 
 def score() -> None:
   """`--mode=score`; results beside the pictures, in a folder of their own."""
-  from threedim_jax.consistency import run
-  from threedim_jax.consistency.score import ConsistencyProtocol
-  from threedim_jax.consistency.view_sets import posed_source, samples_source
+  from threedim_jax.evaluation.consistency import ConsistencyProtocol
+  from threedim_jax.evaluation.view_sets import posed_source, samples_source
+  from threedim_jax.modes import score as run
 
   folder = _SAMPLES.value or _VIEWS.value
   if not folder or (_SAMPLES.value and _VIEWS.value):
@@ -176,7 +177,7 @@ def score() -> None:
 
 def compare() -> None:
   """`--mode=compare`; the report shows the scores beside the pictures."""
-  from threedim_jax.compare import compare
+  from threedim_jax.modes.compare import compare
 
   workdir = workdir_or_explain()
   compare(workdir, inception_weights=_INCEPTION_WEIGHTS.value)
@@ -185,7 +186,7 @@ def compare() -> None:
 
 def mesh() -> None:
   """`--mode=mesh`; beside the pictures unless --workdir says otherwise."""
-  from threedim_jax.mesh import write_mesh
+  from threedim_jax.evaluation.fields.mesh import write_mesh
 
   if not _SAMPLES.value:
     raise UserError(
@@ -198,7 +199,7 @@ def mesh() -> None:
 
 def check_data() -> None:
   """`--mode=check_data`: of a data set, or of a folder of posed pictures."""
-  from threedim_jax.check_data import check_dataset, check_folder
+  from threedim_jax.modes.check_data import check_dataset, check_folder
 
   if _VIEWS.value:
     out = results_folder(_VIEWS.value, "check")
@@ -255,7 +256,7 @@ def explain_disk():
 
 def main(argv: list[str]) -> None:
   with exit_with_message(), explain_disk():
-    config_check.parse_or_explain(argv)
+    config_flag.parse_or_explain(argv)
     config, mode = _CONFIG.value, _MODE.value
     mode_flags.check(mode)
     use_compilation_cache()
@@ -266,7 +267,7 @@ def main(argv: list[str]) -> None:
         "--config is missing: a file such as --config=configs/srn_chairs.py"
       )
     if _DRY_RUN.value:
-      from threedim_jax.dry_run import dry_run
+      from threedim_jax.modes.dry_run import dry_run
 
       dry_run(config, _DEVICES.value)
     elif mode in RUN_MODES:
