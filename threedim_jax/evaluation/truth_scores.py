@@ -52,9 +52,7 @@ def score_sample(sampled: Sampled) -> dict[str, np.ndarray]:
   `psnr` is of the floats before rounding, so it is taken from the folder's
   notes and left out if it was not noted.
   """
-  scores = metrics.score_views(
-    METRICS[1:], sampled.images_u8, sampled.truth_u8
-  )
+  scores = metrics.score_views(METRICS[1:], sampled.images_u8, sampled.truth_u8)
   noted = sampled.info.get("psnr")
   return scores if noted is None else {"psnr": np.array(noted), **scores}
 
