@@ -3,8 +3,8 @@
 """Scores the 3D consistency of many objects and keeps a folder for each.
 
 OUT/<object>/score.json and the pictures beside it are written as soon as an
-object is scored, so a run that was cut short resumes there. consistency.json sums
-up all objects.
+object is scored, so a run that was cut short resumes there. consistency.json
+sums up all objects.
 
   score_consistency(samples_source("W/samples", 100), out, protocol, networks)
 """
