@@ -17,7 +17,6 @@ from etils import epath
 from ml_collections import ConfigDict
 import numpy as np
 
-from threedim_jax.from_config import open_split
 from threedim_jax.inputs import posed_images
 from threedim_jax.inputs.camera_check import pictures
 from threedim_jax.inputs.camera_check.checks import (
@@ -26,6 +25,7 @@ from threedim_jax.inputs.camera_check.checks import (
   Report,
   check_cameras,
 )
+from threedim_jax.inputs.view_source import open_split
 from threedim_jax.modes.command_line import results_folder, workdir_of
 from threedim_jax.runtime import progress
 from threedim_jax.runtime.errors import UserError

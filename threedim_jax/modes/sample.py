@@ -10,8 +10,7 @@ import jax
 from ml_collections import ConfigDict
 import numpy as np
 
-from threedim_jax.from_config import open_split
-from threedim_jax.inputs.view_source import Views
+from threedim_jax.inputs.view_source import Views, open_split
 from threedim_jax.modes.command_line import workdir_of
 from threedim_jax.runtime import progress
 from threedim_jax.runtime.errors import UserError
