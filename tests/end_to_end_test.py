@@ -380,8 +380,8 @@ def test_weights_are_exported_as_they_were_averaged(finished, tmp_path):
   import jax
   import numpy as np
 
-  from threedim_jax.models.pretrained import export
   from threedim_jax.sampling.generate import Generator
+  from threedim_jax.training.export import export
 
   workdir, config, _ = finished
   path = tmp_path / "weights.msgpack"

@@ -75,7 +75,7 @@ def fake_evaluation(samples: list[ObjectSamples]) -> dict:
       "fd_effnetlite0": "EfficientNet-Lite0 features: not FID",
     },
     "num_objects": len(samples),
-    "num_views": sum(len(s.view) for s in samples),
+    "num_views": sum(len(s.generated) for s in samples),
     "mean": rows["model"],
     "rows": rows,
     "standard_errors": errors,
@@ -85,7 +85,9 @@ def fake_evaluation(samples: list[ObjectSamples]) -> dict:
         "input_view": int(s.given.index[0]),
         "rows": {"model": score(20.0 + i), "copy input": score(15.0)},
         "mean": score(20.0 + i),
-        "views": [{"view": int(v), **score(20 + v / 10)} for v in s.view],
+        "views": [
+          {"view": int(v), **score(20 + v / 10)} for v in s.generated.index
+        ],
       }
       for i, s in enumerate(samples)
     },
@@ -131,7 +133,7 @@ def fake_consistency(
   result = {
     "protocol": {
       "name": "consistency-v1",
-      "num_views": len(samples[0].images_u8),
+      "num_views": len(samples[0].generated),
       "hold_out_every": every,
       "num_steps": 1000,
       "seed": 0,

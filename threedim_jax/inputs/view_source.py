@@ -20,6 +20,7 @@ import shlex
 
 import cv2
 from etils import epath
+from ml_collections import ConfigDict
 import numpy as np
 import tensorflow_datasets as tfds
 
@@ -91,6 +92,22 @@ def open_views(
       f" {hw[0]}."
     )
   return Views(builder, split, index[split], again, cache_bytes)
+
+
+def open_split(config: ConfigDict, split: str) -> "Views":
+  """Opens a split of the data set that `config.data` names.
+
+  Args:
+    config: a whole configuration.
+    split: "train", "validation" or "test".
+
+  Raises:
+    UserError: as `open_views`.
+  """
+  data = config.data
+  return open_views(
+    data.data_dir, data.name, data.config, split, resolution=data.resolution
+  )
 
 
 def _build_command(name: str, config: str) -> str:

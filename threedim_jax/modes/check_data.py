@@ -17,7 +17,6 @@ import os
 from etils import epath
 from ml_collections import ConfigDict
 
-from threedim_jax.from_config import open_split
 from threedim_jax.inputs import posed_images
 from threedim_jax.inputs.camera_check import pictures
 from threedim_jax.inputs.camera_check.checks import (
@@ -25,6 +24,7 @@ from threedim_jax.inputs.camera_check.checks import (
   Report,
   check_cameras,
 )
+from threedim_jax.inputs.view_source import open_split
 from threedim_jax.runtime import progress
 from threedim_jax.runtime.errors import UserError
 from threedim_jax.views.image_grid import write_png

@@ -23,8 +23,7 @@ import numpy as np
 
 from threedim_jax.evaluation.distances.features import open_networks
 from threedim_jax.evaluation.truth_scores import score_objects
-from threedim_jax.from_config import open_split
-from threedim_jax.inputs.view_source import Views
+from threedim_jax.inputs.view_source import Views, open_split
 from threedim_jax.runtime import progress
 from threedim_jax.runtime.processes import wait_for_all
 from threedim_jax.sampling.generate import Generator, my_share

@@ -9,8 +9,7 @@ from etils import epath
 import jax
 from ml_collections import ConfigDict
 
-from threedim_jax.from_config import open_split
-from threedim_jax.inputs.view_source import Views
+from threedim_jax.inputs.view_source import Views, open_split
 from threedim_jax.runtime import progress
 from threedim_jax.runtime.errors import UserError
 from threedim_jax.runtime.processes import wait_for_all

@@ -20,14 +20,9 @@ from ml_collections import ConfigDict
 import numpy as np
 
 from threedim_jax.diffusion.sampler import make_bank, sample_next
-from threedim_jax.from_config import (
-  make_denoiser,
-  make_init_fn,
-  sampler_options,
-)
-from threedim_jax.models import get_camera_encoder
+from threedim_jax.models import get_camera_encoder, make_init_fn
 from threedim_jax.models.pretrained import (
-  check_meaning,
+  check_settings_match,
   describe,
   load_pretrained,
 )
@@ -41,6 +36,7 @@ from threedim_jax.runtime.sharding import (
 )
 from threedim_jax.runtime.stop_signal import StopSignal
 from threedim_jax.runtime.watchdog import Watchdog
+from threedim_jax.sampling.load import make_denoiser, sampler_options
 from threedim_jax.sampling.object_folder import (
   ObjectViews,
   is_done,
@@ -77,7 +73,7 @@ class Generator:
       self._params_sh,
     )
     if pretrained:
-      check_meaning(pretrained, config)
+      check_settings_match(pretrained, config)
       params = load_pretrained(pretrained, shapes)
       self.params = jax.device_put(params, self._params_sh)
       network = describe(pretrained)
