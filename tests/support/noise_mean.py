@@ -45,11 +45,9 @@ def held_out_views(data_config: str):
     views.object(object_id, (64, 100 + 3 * i))
     for i, object_id in enumerate(views.object_ids[:NUM_OBJECTS])
   ]
-  stack = lambda key: np.stack([pair[key] for pair in pairs])
-  images = jnp.asarray(from_u8(stack("image")))
-  cam = lambda i: Camera(
-    K=stack("K")[:, i], world_from_cam=stack("world_from_cam")[:, i]
-  )
+  stack = lambda key: np.stack([getattr(pair, key) for pair in pairs])
+  images = jnp.asarray(from_u8(stack("images_u8")))
+  cam = lambda i: Camera(stack("world_from_cam")[:, i], stack("K")[:, i])
   return (images[:, 0], cam(0)), (images[:, 1], cam(1))
 
 

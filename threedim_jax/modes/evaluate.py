@@ -48,7 +48,7 @@ def mean_image(views: Views) -> np.ndarray:
   """Mean of train views spread over the split, uint8 [H, W, 3]."""
   records = np.linspace(0, len(views) - 1, MEAN_IMAGE_VIEWS).astype(int)
   with progress.waiting("average the training views"):
-    images = views.gather(np.unique(records))["image"]
+    images = views.gather(np.unique(records))[0]
   return np.round(images.mean(axis=0)).astype(np.uint8)
 
 
