@@ -12,7 +12,6 @@ round, the edge of every object would be wrong by some grey levels.
 
 import functools
 import io
-from typing import BinaryIO
 
 import cv2
 from etils import epath
@@ -96,7 +95,7 @@ def read_hw(path: epath.Path) -> tuple[int, int]:
       raise UserError(_why_not_opened(file.read(64), str(path))) from e
 
 
-def _open(file: BinaryIO) -> Image.Image:
+def _open(file: io.IOBase) -> Image.Image:
   """Reads the header; registers the plug-in for HEIF if the file needs it."""
   if _is_heif(file.read(16)):
     _can_read_heif()
