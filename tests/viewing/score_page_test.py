@@ -5,12 +5,12 @@
 import json
 import re
 
+from fake_run import HOSTILE, fake_sample
+from fake_scores import fake_consistency
 import markupsafe
 import numpy as np
+from page_checker import check
 import pytest
-from tests.fake_run import HOSTILE, fake_sample
-from tests.fake_scores import fake_consistency
-from tests.page_checker import check
 
 from threedim_jax.runtime.errors import UserError
 from threedim_jax.viewing import object_pictures, score_page

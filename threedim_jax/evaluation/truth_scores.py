@@ -21,7 +21,7 @@ from threedim_jax.runtime import progress
 from threedim_jax.views import metrics
 from threedim_jax.workdir import results
 from threedim_jax.workdir import samples as sample_io
-from threedim_jax.workdir.samples import Sampled
+from threedim_jax.workdir.samples import ObjectSamples
 
 MeanImage = UInt8[np.ndarray, "H W 3"] | None
 
@@ -41,38 +41,40 @@ VARIANTS = {
 }
 
 
-def score_sample(sampled: Sampled) -> dict[str, np.ndarray]:
+def score_sample(sampled: ObjectSamples) -> dict[str, np.ndarray]:
   """Those of a folder; `psnr` only if noted when the views were floats."""
-  scores = metrics.score_views(METRICS, sampled.images_u8, sampled.truth_u8)
+  scores = metrics.score_views(
+    METRICS, sampled.generated.images_u8, sampled.truth.images_u8
+  )
   del scores["psnr"]
   noted = sampled.info.get("psnr")
   return scores if noted is None else {"psnr": np.array(noted), **scores}
 
 
 def rows_of_pictures(
-  samples: Sequence[Sampled], mean_u8: MeanImage
+  samples: Sequence[ObjectSamples], mean_u8: MeanImage
 ) -> dict[str, np.ndarray]:
   """The rows that are pictures, [N, H, W, 3] of 0 to 255, and no choice."""
   first, count = samples[0], len(samples)
-  rows = {"model": first.images_u8}
+  rows = {"model": first.generated.images_u8}
   if count > 1:
-    images = np.stack([s.images_u8 for s in samples])
+    images = np.stack([s.generated.images_u8 for s in samples])
     rows[f"mean of {count} samples"] = images.mean(axis=0, dtype=np.float32)
-  shape = first.truth_u8.shape
-  rows["copy input"] = np.broadcast_to(first.input_images_u8[:1], shape)
+  shape = first.truth.images_u8.shape
+  rows["copy input"] = np.broadcast_to(first.given.images_u8[:1], shape)
   if mean_u8 is not None:
     rows["mean image"] = np.broadcast_to(mean_u8, shape)
   return rows
 
 
-def diversity_rmse(samples: Sequence[Sampled]) -> float:
+def diversity_rmse(samples: Sequence[ObjectSamples]) -> float:
   """Mean over pairs of samples of the RMS pixel distance, in [0, 1]."""
-  images = [s.images_u8 / np.float32(255) for s in samples]
+  images = [s.generated.images_u8 / np.float32(255) for s in samples]
   pairs = itertools.combinations(images, 2)
   return float(np.mean([np.sqrt(np.mean((a - b) ** 2)) for a, b in pairs]))
 
 
-def score_object(samples: Sequence[Sampled], mean_u8: MeanImage) -> dict:
+def score_object(samples: Sequence[ObjectSamples], mean_u8: MeanImage) -> dict:
   """Scores of one object: single sample, best and mean of N, and floors.
 
   Args:
@@ -83,7 +85,7 @@ def score_object(samples: Sequence[Sampled], mean_u8: MeanImage) -> dict:
   first = samples[0]
   each = [score_sample(s) for s in samples]
   rows = {
-    name: mean(metrics.score_views(METRICS, images, first.truth_u8))
+    name: mean(metrics.score_views(METRICS, images, first.truth.images_u8))
     for name, images in rows_of_pictures(samples, mean_u8).items()
   }
   model = {"model": mean(each[0])}
@@ -93,7 +95,7 @@ def score_object(samples: Sequence[Sampled], mean_u8: MeanImage) -> dict:
     model[f"best of {len(samples)}"] = best
   rows = model | {k: v for k, v in rows.items() if k != "model"}
   return {
-    "input_view": int(first.input_view[0]),
+    "input_view": int(first.given.index[0]),
     "rows": {name: results.finite(row) for name, row in rows.items()},
     "mean": results.finite(rows["model"]),
     "views": [
@@ -101,7 +103,7 @@ def score_object(samples: Sequence[Sampled], mean_u8: MeanImage) -> dict:
         "view": int(view),
         **results.finite({k: v[i] for k, v in each[0].items()}),
       }
-      for i, view in enumerate(first.view)
+      for i, view in enumerate(first.generated.index)
     ],
   }
 
@@ -123,11 +125,11 @@ def score_objects(
     for object_id, of_object in folders.items():
       samples = [sample_io.read_sample(folder) for folder in of_object]
       objects[object_id] = score_object(samples, mean_u8)
-      pool.add("truth", samples[0].truth_u8)
+      pool.add("truth", samples[0].truth.images_u8)
       pictures = rows_of_pictures(samples, mean_u8)
       for row, images in pictures.items():
         pool.add(row, np.round(images).astype(np.uint8))
-      num_views += len(samples[0].view)
+      num_views += len(samples[0].generated)
       bar.advance()
   summary = results.summarize(objects)
   distances = pool.distances(dict.fromkeys(pictures, "truth"))

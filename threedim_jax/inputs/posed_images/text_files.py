@@ -19,9 +19,7 @@ from typing import Any
 import numpy as np
 
 from threedim_jax.runtime.errors import UserError
-
-# Rounding in text files stays far below this.
-_RIGID_TOLERANCE = 1e-3
+from threedim_jax.views.posed_views import check_pose
 
 
 @dataclasses.dataclass
@@ -50,22 +48,6 @@ def pose_from_json(value: Any, source: str) -> np.ndarray:
   if pose.shape != (4, 4):
     raise UserError(f"{source} is no 4x4 matrix.")
   return check_pose(pose, source)
-
-
-def check_pose(pose: np.ndarray, source: str) -> np.ndarray:
-  """`pose` [4, 4] itself, if it is a finite rigid transform."""
-  if not np.isfinite(pose).all():
-    raise UserError(f"{source} holds a number that is not finite.")
-  R = pose[:3, :3]
-  error = np.abs(R.T @ R - np.eye(3)).max()
-  last_row_ok = np.abs(pose[3] - [0, 0, 0, 1]).max() < _RIGID_TOLERANCE
-  if not (error < _RIGID_TOLERANCE and np.linalg.det(R) > 0 and last_row_ok):
-    raise UserError(
-      f"{source} is not a rigid transform: it needs a rotation (this one is"
-      f" off by {error:.2g}, determinant {np.linalg.det(R):.2g}) and the last"
-      f" row 0 0 0 1, and has {pose[3].tolist()}."
-    )
-  return pose
 
 
 def parse_intrinsics(data: bytes, source: str) -> Intrinsics:
