@@ -221,20 +221,26 @@ def _check_tuples(flag: flags.Flag, name: str, defaults: Mapping[str, Any]):
       )
 
 
-def check_model_size(resolution: int, ch_mult: Sequence[int]) -> None:
-  """Every level but the first halves the image: it must stay whole pixels.
+def check_model_size(
+  resolution: int, ch_mult: Sequence[int], patch_size: int = 1
+) -> None:
+  """Checks that patches, and then levels, divide the image without a rest.
+
+  Every level but the first halves the number of patches along a side.
 
   Raises:
-    UserError: `resolution` is not a multiple of 2**(len(ch_mult) - 1).
+    UserError: `resolution` is not a multiple of
+      patch_size * 2**(len(ch_mult) - 1).
   """
-  multiple = 2 ** (len(ch_mult) - 1)
+  multiple = patch_size * 2 ** (len(ch_mult) - 1)
   below = resolution // multiple * multiple
   if resolution < 1 or resolution != below:
     fitting = [str(n) for n in (below, below + multiple) if n > 0]
+    patches = f" and model.patch_size={patch_size}" if patch_size != 1 else ""
     raise UserError(
       f"data.resolution={resolution} does not fit a model of {len(ch_mult)} "
-      f"levels (model.ch_mult={tuple(ch_mult)}), which needs a multiple of "
-      f"{multiple}: use {' or '.join(fitting)}, or fewer levels."
+      f"levels (model.ch_mult={tuple(ch_mult)}){patches}, which needs a "
+      f"multiple of {multiple}: use {' or '.join(fitting)}, or fewer levels."
     )
 
 

@@ -42,11 +42,13 @@ POSITIVE = (
   "evaluate.num_shards",
   "model.norm_groups",
   "model.num_res_blocks",
+  "model.patch_size",
 )
 NOT_NEGATIVE = (
   "data.num_threads",
   "evaluate.input_view",
   "evaluate.num_views",
+  "model.detail_ch",
   "optim.warmup_examples",
 )
 FRACTIONS = ("diffusion.uncond_fraction", "model.dropout")
@@ -107,7 +109,9 @@ def check_values(config: ConfigDict) -> None:
       " another: it needs model.cross_attn_resolutions=(), as the variant"
       " ':concat' of the configs sets"
     )
-  check_model_size(config.data.resolution, config.model.ch_mult)
+  check_model_size(
+    config.data.resolution, config.model.ch_mult, config.model.patch_size
+  )
   ch, heads = config.model.ch, config.model.attn_heads
   groups = config.model.norm_groups
   if ch <= 0 or ch % groups:

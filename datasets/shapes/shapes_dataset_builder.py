@@ -38,7 +38,7 @@ class Builder(ViewBuilder):
   BUILDER_CONFIGS = [
     ShapesConfig(name="16", resolution=16, counts=Counts(3000, 24, 8, 32)),
     ShapesConfig(name="32", resolution=32, counts=Counts(3000, 24, 8, 32)),
-    ShapesConfig(name="64", resolution=64, counts=Counts(4000, 50, 8, 32)),
+    ShapesConfig(name="64", resolution=64, counts=Counts(16000, 12, 8, 32)),
     ShapesConfig(name="128", resolution=128, counts=Counts(4000, 50, 8, 32)),
     ShapesConfig(
       name="quickstart",
