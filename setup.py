@@ -14,7 +14,9 @@ setuptools.setup(
   # `datasets` would overwrite Hugging Face's package of that name.
   packages=setuptools.find_packages(include=["threedim_jax", "threedim_jax.*"]),
   package_data={
-    "threedim_jax": ["*.html", "*.css", "*.js", "weights/*", "demo/examples/*"]
+    "threedim_jax": ["demo/examples/*"],
+    "threedim_jax.models": ["weights/*"],
+    "threedim_jax.viewing": ["templates/*"],
   },
   install_requires=[
     "absl-py>=2.1,<3",

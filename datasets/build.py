@@ -22,7 +22,7 @@ import time
 
 from shapes.counts import Counts
 
-from threedim_jax.errors import UserError, exit_with_message
+from threedim_jax.runtime.errors import UserError, exit_with_message
 
 # Spawned workers import this file too: what is slow to import (TFDS) is
 # imported in functions.

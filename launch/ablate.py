@@ -217,8 +217,8 @@ def markdown(rows: list[dict[str, Any]]) -> str:
 
 def write_picture(root: pathlib.Path) -> None:
   """The first object: input and truth, then the views of every system."""
-  from threedim_jax import viz
-  from threedim_jax.sample_io import list_complete, read_sample
+  from threedim_jax.viewing import viz
+  from threedim_jax.workdir.samples import list_complete, read_sample
 
   rows, labels, num_shown = [], [], 8
   for system in SYSTEMS:

@@ -63,7 +63,7 @@ def test_every_command_names_what_exists(command):
   elif words[0] in ("tensorboard", "source", "export"):
     pass
   else:
-    modules = ("threedim_jax.report ", "threedim_jax.demo")
+    modules = ("threedim_jax.viewing.report ", "threedim_jax.demo")
     assert command.startswith((MAIN, *(f"python -m {m}" for m in modules)))
 
 
@@ -103,7 +103,7 @@ def write_what_is_scored(folder: pathlib.Path) -> None:
   import posed_folders
   import striped_spheres
 
-  from threedim_jax import sample_io
+  from threedim_jax.workdir import samples
 
   images_u8, poses, K = striped_spheres.views(7, size=16)
   folder.mkdir()
@@ -117,16 +117,16 @@ def write_what_is_scored(folder: pathlib.Path) -> None:
   views = lambda chosen: (images_u8[chosen], poses[chosen], K[chosen])
   fields = ("images_u8", "world_from_cam", "K")
   given = dict(zip(fields, views(slice(0, 1)), strict=True))
-  sampled = sample_io.Sampled(
+  sampled = samples.Sampled(
     object_id="spheres",
     **dict(zip(fields, views(slice(1, 7)), strict=True)),
     view=np.arange(1, 7, dtype=np.int32),
     **{f"input_{name}": value for name, value in given.items()},
     input_view=np.zeros(1, np.int32),
   )
-  sample_io.write_sample(folder / "samples", sampled)
+  samples.write_sample(folder / "samples", sampled)
   sampled = dataclasses.replace(sampled, truth_u8=sampled.images_u8[::-1])
-  sample_io.write_sample(folder / "evaluate", sampled)
+  samples.write_sample(folder / "evaluate", sampled)
 
 
 @pytest.mark.slow
@@ -137,12 +137,16 @@ def test_readme_commands_run_in_debug_form(data_dir, tmp_path, monkeypatch):
   from conftest import build_debug_data
   import grain  # noqa: F401, defines flags that flagsaver would take away
 
-  from threedim_jax import compare, evaluate, main
-  from threedim_jax.consistency import run
+  from threedim_jax import main
+  from threedim_jax.modes import compare, evaluate, score
 
   monkeypatch.chdir(REPO)
   monkeypatch.setattr(main, "use_compilation_cache", lambda: None)
-  for module in (compare, evaluate, run):  # large networks; they have own tests
+  for module in (
+    compare,
+    evaluate,
+    score,
+  ):  # large networks; they have own tests
     monkeypatch.setattr(module, "open_networks", lambda weights: ())
   monkeypatch.setenv("TFDS_DATA_DIR", str(data_dir))
   write_what_is_scored(tmp_path / "scored")

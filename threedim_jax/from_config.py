@@ -13,12 +13,12 @@ import jax.numpy as jnp
 from ml_collections import ConfigDict
 import optax
 
-from threedim_jax.cameras import Camera
-from threedim_jax.denoise import DenoiseFn, make_denoise_fn
-from threedim_jax.losses import denoised_grid, diffusion_loss
+from threedim_jax.diffusion.denoise import DenoiseFn, make_denoise_fn
+from threedim_jax.diffusion.losses import denoised_grid, diffusion_loss
+from threedim_jax.inputs.view_source import Views, open_views
 from threedim_jax.models import get_model
-from threedim_jax.optim import make_optimizer
-from threedim_jax.view_source import Views, open_views
+from threedim_jax.training.optim import make_optimizer
+from threedim_jax.views.cameras import Camera
 
 # Pairs shown in a sample grid.
 GRID_ROWS = 4

@@ -16,8 +16,8 @@ import hashlib
 import os
 import pathlib
 
-from threedim_jax.errors import UserError
-from threedim_jax.sample_io import folder_name
+from threedim_jax.runtime.errors import UserError
+from threedim_jax.workdir.samples import folder_name
 
 SUFFIXES = (".obj", ".glb", ".gltf", ".ply", ".off", ".stl")
 SPLITS = ("train", "validation", "test")

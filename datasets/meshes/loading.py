@@ -19,9 +19,9 @@ import numpy as np
 from surfaces import Part, part_of
 import trimesh
 
-from threedim_jax.errors import UserError
-from threedim_jax.pixels import srgb_from_linear
-from threedim_jax.posed_images.pictures import open_picture
+from threedim_jax.inputs.posed_images.pictures import open_picture
+from threedim_jax.runtime.errors import UserError
+from threedim_jax.views.pixels import srgb_from_linear
 
 RADIUS = 0.82  # of the sphere around an object, as of the chairs of `shapes`
 # How ShapeNet and glTF have it; scans and printed parts mostly stand on z = 0.

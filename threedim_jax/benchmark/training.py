@@ -14,26 +14,26 @@ from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from threedim_jax.benchmark import timing
+from threedim_jax.benchmark.flops import count_flops
 from threedim_jax.benchmark.inputs import denoise_args, random_batch
 from threedim_jax.benchmark.timing import Program, Row
-from threedim_jax.flops import count_flops
+from threedim_jax.diffusion.losses import PairBatch, batch_shapes
 from threedim_jax.from_config import (
   make_denoiser,
   make_init_fn,
   make_loss_fn,
   make_tx,
 )
-from threedim_jax.losses import PairBatch, batch_shapes
-from threedim_jax.optim import ema_decay
-from threedim_jax.sharding import (
+from threedim_jax.runtime.sharding import (
   jit_train_step,
   make_mesh,
   put_batch,
   replicated,
   state_sharding,
 )
-from threedim_jax.train_state import create_train_state
-from threedim_jax.train_step import make_train_step, num_microbatches
+from threedim_jax.training.optim import ema_decay
+from threedim_jax.training.train_state import create_train_state
+from threedim_jax.training.train_step import make_train_step, num_microbatches
 
 
 class Case(NamedTuple):

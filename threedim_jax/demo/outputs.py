@@ -14,10 +14,11 @@ from etils import epath
 from jaxtyping import Float, Int, UInt8
 import numpy as np
 
-from threedim_jax import sample_io, viz
-from threedim_jax.mesh import write_mesh
-from threedim_jax.sample import show
-from threedim_jax.viewer import view_angles
+from threedim_jax.evaluation.fields.mesh import write_mesh
+from threedim_jax.modes.sample import show
+from threedim_jax.viewing import viz
+from threedim_jax.viewing.viewer import view_angles
+from threedim_jax.workdir import samples
 
 KEEP_SECONDS = 3600  # that files can be downloaded
 
@@ -32,11 +33,11 @@ class Made:
   views_u8: tuple[UInt8[np.ndarray, "H W 3"], ...]
   facts: dict
 
-  def sampled(self) -> sample_io.Sampled:
+  def sampled(self) -> samples.Sampled:
     count = len(self.views_u8)
     K = np.repeat(np.float32(self.K)[None], count + 1, axis=0)
     poses = np.float32(self.poses)
-    return sample_io.Sampled(
+    return samples.Sampled(
       object_id="views",
       images_u8=np.stack(self.views_u8),
       world_from_cam=poses[1 : count + 1],
@@ -126,7 +127,7 @@ def new_folder() -> epath.Path:
 def write_files(made: Made) -> tuple[str, list[str]]:
   """(the orbit viewer as HTML, files to download) of all views so far."""
   root = new_folder()
-  folder = sample_io.write_sample(root, made.sampled())
+  folder = samples.write_sample(root, made.sampled())
   show(folder)
   page = html.escape((folder / "viewer.html").read_text())
   archive = shutil.make_archive(str(root / "views"), "zip", folder)
@@ -140,7 +141,7 @@ def write_files(made: Made) -> tuple[str, list[str]]:
 def write_mesh_files(made: Made) -> tuple[str, str]:
   """(GLB, PLY) of a field that is fitted to the views."""
   root = new_folder()
-  folder = sample_io.write_sample(root, made.sampled())
+  folder = samples.write_sample(root, made.sampled())
   glb, ply, _ = write_mesh(folder)
   return str(glb), str(ply)
 

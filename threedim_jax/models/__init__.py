@@ -8,10 +8,10 @@ from typing import Any
 import jax.numpy as jnp
 from jaxtyping import PyTree
 
-from threedim_jax.cameras import Camera
 from threedim_jax.models.conditioning import RayCodes, encode_rays
 from threedim_jax.models.patches import patch_cameras
 from threedim_jax.models.xunet import XUNet
+from threedim_jax.views.cameras import Camera
 
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 

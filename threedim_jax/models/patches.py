@@ -16,8 +16,8 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from threedim_jax.cameras import Camera, resize_camera
 from threedim_jax.models.layers import Dtype
+from threedim_jax.views.cameras import Camera, resize_camera
 
 
 def space_to_depth(
