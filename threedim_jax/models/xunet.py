@@ -52,10 +52,10 @@ class XUNetBlock(nn.Module):
   @nn.compact
   def __call__(
     self,
-    h: Float[Array, "B F H W C"],
-    emb: Float[Array, "B F H W E"],
+    h: Float[Array, "N H W C"],
+    emb: Float[Array, "N H W E"],
     train: bool,
-  ) -> Float[Array, "B F H W C2"]:
+  ) -> Float[Array, "N H W C2"]:
     h = ResnetBlock(
       self.features,
       self.dropout,
@@ -131,8 +131,8 @@ class XUNet(nn.Module):
     """
     num_resolutions = len(self.ch_mult)
     embs = self._embed(logsnr, cameras, cond_mask, views.shape[2:4])
-    if self.concat_frames:
-      views = rearrange(views, "b f h w c -> b 1 h w (f c)")
+    fold = "b h w (f c)" if self.concat_frames else "(b f) h w c"
+    h = rearrange(views, f"b f h w c -> {fold}")
 
     Block = XUNetBlock
     if self.remat != "none":
@@ -148,7 +148,7 @@ class XUNet(nn.Module):
     names = (f"XUNetBlock_{i}" for i in itertools.count())
 
     def block(h, level):
-      size = h.shape[2]
+      size = h.shape[1]
       cross = self.cross_attn_resolutions
       return Block(
         features=self.ch * self.ch_mult[level],
@@ -165,7 +165,7 @@ class XUNet(nn.Module):
         h, embs[level], train=train
       )
 
-    h = nn.Conv(self.ch, (3, 3), dtype=self.dtype)(views)
+    h = nn.Conv(self.ch, (3, 3), dtype=self.dtype)(h)
     skips = [h]
     for level in range(num_resolutions):
       for _ in range(self.num_res_blocks):
@@ -184,14 +184,13 @@ class XUNet(nn.Module):
         h = resample(h, level - 1, "up")
     assert not skips
 
-    # Only the target frame, the last, is asked for: the other one stops here.
-    h = GroupNorm(self.norm_groups)(h[:, -1:])
-    h = nn.swish(h).astype(jnp.float32)
-    h = nn.Conv(3, (3, 3), kernel_init=nn.initializers.zeros)(h)
-    return h[:, 0]
+    # Only the target frame, the last of each example, has an output.
+    h = rearrange(h, "(b f) h w c -> b f h w c", b=len(views))[:, -1]
+    h = nn.swish(GroupNorm(self.norm_groups)(h)).astype(jnp.float32)
+    return nn.Conv(3, (3, 3), kernel_init=nn.initializers.zeros)(h)
 
   def _embed(self, logsnr, cameras, cond_mask, hw) -> list[Array]:
-    """What FiLM takes on every level: log-SNR and rays, [B, F, h, w, E]."""
+    """The input of FiLM on every level, of log-SNR and rays: [N, h, w, E]."""
     if self.relative_cameras:
       cameras = relative_to_first(cameras)
     logsnr_emb, pose_embs = ConditioningProcessor(
@@ -203,4 +202,5 @@ class XUNet(nn.Module):
     embs = [logsnr_emb[:, :, None, None, :] + emb for emb in pose_embs]
     if self.concat_frames:
       embs = [share_channels(emb) for emb in embs]
+    embs = [rearrange(emb, "b f h w e -> (b f) h w e") for emb in embs]
     return [nn.swish(emb).astype(self.dtype) for emb in embs]
