@@ -33,11 +33,11 @@ def test_has_the_keys_of_the_complete_one(name):
 @pytest.mark.parametrize("name", CONFIGS)
 def test_shapes_of_the_full_model_fit(name):
   from threedim_jax import from_config
-  from threedim_jax.modes.config_flag import check_model_size
+  from threedim_jax.modes.config_values import check_resolution
   from threedim_jax.modes.dry_run import batch_shapes
 
   config = load(name)
-  check_model_size(config.data.resolution, config.model.ch_mult)
+  check_resolution(config.data.resolution, config.model.ch_mult)
   rng = jax.random.key(0)
   params = jax.eval_shape(from_config.make_init_fn(config), rng)
   loss, _ = jax.eval_shape(

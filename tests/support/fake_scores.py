@@ -12,8 +12,8 @@ of differences shows outlines.
 
 import json
 
+from fake_run import blurred, fake_run
 import numpy as np
-from tests.fake_run import blurred, fake_run
 
 from threedim_jax.views.png import encode_png
 from threedim_jax.workdir.samples import Sampled, write_sample

@@ -5,15 +5,15 @@
 import json
 import re
 
-import pytest
-from tests.fake_run import fake_sample
-from tests.fake_scores import (
+from fake_run import fake_sample
+from fake_scores import (
   SHA256,
   fake_consistency,
   fake_evaluation,
   fake_scored_run,
 )
-from tests.page_checker import check
+from page_checker import check
+import pytest
 
 from threedim_jax.runtime.errors import UserError
 from threedim_jax.viewing import report

@@ -4,14 +4,14 @@
 
 import time
 
+from fake_run import HOSTILE, fake_sample, orbit_camera
 import numpy as np
 import pytest
-from tests.fake_run import HOSTILE, fake_sample, orbit_camera
 
 from threedim_jax.viewing import viewer
 from threedim_jax.workdir.samples import write_sample
 
-pytest_plugins = "tests.chromium"  # the fixture `browser`
+pytest_plugins = "chromium"  # the fixture `browser`
 
 # ----------------------------------------------------------------- angles
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from threedim_jax.from_config import open_split
 from threedim_jax.inputs.view_source import Views
+from threedim_jax.modes.command_line import workdir_of
 from threedim_jax.runtime import progress
 from threedim_jax.runtime.errors import UserError
 from threedim_jax.runtime.processes import wait_for_all
@@ -113,3 +114,14 @@ def show(folder: epath.Path) -> None:
   viz.write_sample_pictures(folder, sampled)
   write_viewer(folder)
   write_transforms(folder, sampled)
+
+
+def run(config: ConfigDict, args) -> None:
+  """`--mode=sample`: of the data set's objects, or of one's own picture."""
+  from threedim_jax.sampling.sample_image import photo_from_flags, sample_image
+
+  if args.image:
+    photo = photo_from_flags(args)
+    sample_image(config, workdir_of(args), photo, args.pretrained)
+  else:
+    sample(config, workdir_of(args), args.pretrained)

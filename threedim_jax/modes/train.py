@@ -21,8 +21,9 @@ from threedim_jax.from_config import (
 )
 from threedim_jax.inputs.pairs import eval_batches, train_iterator
 from threedim_jax.models.pretrained import starting_params
-from threedim_jax.modes.config_flag import check_workdir, free_space
+from threedim_jax.modes.command_line import workdir_of
 from threedim_jax.runtime import progress
+from threedim_jax.runtime.disk import check_free_space
 from threedim_jax.runtime.errors import EXIT_PREEMPTED, UserError
 from threedim_jax.runtime.sharding import (
   batch_sharding,
@@ -51,6 +52,7 @@ from threedim_jax.workdir.checkpoints.checkpointer import (
   MAX_KEPT,
   Checkpointer,
 )
+from threedim_jax.workdir.config_file import check_workdir
 
 
 def fresh_state(config, shapes, shardings, create, rng) -> TrainState:
@@ -126,7 +128,7 @@ def train_and_evaluate(config: ConfigDict, workdir: epath.PathLike) -> None:
   shapes = jax.eval_shape(create, rng_init)
   shardings = state_sharding(mesh, shapes)
   batch_sh, rep = batch_sharding(mesh), replicated(mesh)
-  free_space(workdir, bytes_to_come(workdir, shapes), "checkpoints")
+  check_free_space(workdir, bytes_to_come(workdir, shapes), "checkpoints")
   if jax.process_index() == 0:
     check_workdir(workdir, config.to_dict(), write=True)
 
@@ -288,3 +290,8 @@ def train_and_evaluate(config: ConfigDict, workdir: epath.PathLike) -> None:
     if stopping:
       logging.warning("SIGTERM: saved step %d, run again to resume.", step)
       raise SystemExit(EXIT_PREEMPTED)
+
+
+def run(config: ConfigDict, args) -> None:
+  """`--mode=train`."""
+  train_and_evaluate(config, workdir_of(args))

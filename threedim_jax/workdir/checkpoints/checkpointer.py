@@ -26,6 +26,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from threedim_jax.runtime import progress
+from threedim_jax.runtime.disk import is_full_disk
 from threedim_jax.runtime.errors import UserError
 from threedim_jax.workdir.checkpoints import checksums
 from threedim_jax.workdir.checkpoints.array_specs import (
@@ -279,7 +280,7 @@ class Checkpointer:
     try:
       yield
     except Exception as e:
-      if not checksums.is_full_disk(e):
+      if not is_full_disk(e):
         raise
       for folder in self.directory.glob(f"*{_TMP}*"):  # half-written: make room
         folder.rmtree(missing_ok=True)
