@@ -2,13 +2,12 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
 #
-#   bash launch/tpu_startup.sh              as the startup script of a TPU VM
-#   bash launch/tpu_startup.sh install [SOURCE]
-#   bash launch/tpu_startup.sh start CONFIG WORKDIR [FLAGS...]
-#   bash launch/tpu_startup.sh status | stop | loop CONFIG WORKDIR [FLAGS...]
+#   bash launch/tpu_startup.sh [boot]
+#   bash launch/tpu_startup.sh install [SOURCE] | status | stop
+#   bash launch/tpu_startup.sh start | loop CONFIG WORKDIR [FLAGS...]
 #
 # Runs on every worker of a TPU slice. tpu_vm.sh calls its commands through ssh.
-# Without a command it is the startup script of the VM: it reads the VM's
+# As the startup script of the VM it is called without one: it reads the VM's
 # attributes threedim-source, -config, -workdir and -flags, installs the code
 # and starts the loop of launch/local.sh. So training resumes after maintenance
 # or a restart of the VM with nobody connected. It uses these files:
@@ -22,7 +21,6 @@
 # stop      sends SIGTERM and waits until everything is saved
 # loop      runs the loop in the foreground
 # THREEDIM_DIR=...   another folder than /opt/threedim_jax
-# --dry-run  (last) print the commands and change nothing
 set -euo pipefail
 
 dir=${THREEDIM_DIR:-/opt/threedim_jax}
@@ -36,16 +34,6 @@ die() {
   exit 2
 }
 
-do_() {
-  if ((dry_run)); then
-    local line
-    printf -v line '%q ' "$@"
-    echo "${line% }"
-  else
-    "$@"
-  fi
-}
-
 # attribute NAME: of this VM; empty if it is not set.
 attribute() {
   curl -sf -H 'Metadata-Flavor: Google' \
@@ -55,34 +43,34 @@ attribute() {
 
 fetch() {
   case $1 in
-    '') [[ -d $code ]] || ((dry_run)) || die "no code in $code, and no SOURCE" ;;
+    '') [[ -d $code ]] || die "no code in $code, and no SOURCE" ;;
     gs://*)
-      do_ gcloud storage cp "$1" "$dir/code.tar.gz"
-      do_ mkdir -p "$code"
-      do_ tar -xzf "$dir/code.tar.gz" -C "$code"
+      gcloud storage cp "$1" "$dir/code.tar.gz"
+      mkdir -p "$code"
+      tar -xzf "$dir/code.tar.gz" -C "$code"
       ;;
     *)
       local address=$1 ref=HEAD
       # The last "@" starts the ref, unless it is that of user@host.
       [[ $1 =~ ^(.+[/:].+)@([^@:/]+)$ ]] &&
         address=${BASH_REMATCH[1]} ref=${BASH_REMATCH[2]}
-      [[ -d $code/.git ]] || do_ git init --quiet "$code"
-      do_ git -C "$code" fetch --quiet --depth=1 "$address" "$ref"
-      do_ git -C "$code" checkout --quiet --force FETCH_HEAD
+      [[ -d $code/.git ]] || git init --quiet "$code"
+      git -C "$code" fetch --quiet --depth=1 "$address" "$ref"
+      git -C "$code" checkout --quiet --force FETCH_HEAD
       ;;
   esac
 }
 
 install() {
-  do_ mkdir -p "$dir"
+  mkdir -p "$dir"
   fetch "${1:-}"
   # The images have Python 3.10, which JAX no longer supports. uv brings 3.12.
-  if ((dry_run)) || [[ ! -x $dir/venv/bin/python ]]; then
-    do_ python3 -m pip install --quiet --target "$dir/uv" uv
-    do_ "$dir/uv/bin/uv" venv --python 3.12 "$dir/venv"
+  if [[ ! -x $dir/venv/bin/python ]]; then
+    python3 -m pip install --quiet --target "$dir/uv" uv
+    "$dir/uv/bin/uv" venv --python 3.12 "$dir/venv"
   fi
   # Each time, as setup.py may have changed. It takes a second if it has not.
-  do_ "$dir/uv/bin/uv" pip install --python "$dir/venv/bin/python" \
+  "$dir/uv/bin/uv" pip install --python "$dir/venv/bin/python" \
     -e "${code}[tpu]"
 }
 
@@ -94,11 +82,11 @@ loop() {
   (($# >= 2)) || die "CONFIG and WORKDIR are missing"
   local config=$1 workdir=$2 exit_code=0
   shift 2
-  cd "$code" 2>/dev/null || ((dry_run)) || die "no code in $code; install first"
-  do_ env PYTHON="$dir/venv/bin/python" bash "$code/launch/local.sh" \
+  cd "$code" 2>/dev/null || die "no code in $code; install first"
+  PYTHON=$dir/venv/bin/python bash "$code/launch/local.sh" \
     "$config" "$workdir" --env=tpu --max_restarts=1000 \
     --restart_on="$restart_on" -- "$@" || exit_code=$?
-  ((dry_run)) || echo "$exit_code" >"$dir/exit"
+  echo "$exit_code" >"$dir/exit"
   return "$exit_code"
 }
 
@@ -106,8 +94,6 @@ start() {
   (($# >= 2)) || die "CONFIG and WORKDIR are missing"
   if running; then
     echo "worker $(hostname) runs already"
-  elif ((dry_run)); then
-    loop "$@"
   else
     rm -f "$dir/exit"
     # setsid: the loop outlives the ssh connection.
@@ -133,8 +119,8 @@ stop() {
   local waited=0
   if running; then
     # local.sh gets the signal and passes it on to the program.
-    do_ pkill -TERM --session "$(<"$dir/pid")" -f launch/local.sh || :
-    while ((!dry_run)) && running; do
+    pkill -TERM --session "$(<"$dir/pid")" -f launch/local.sh || :
+    while running; do
       ((waited % 10)) || echo "worker $(hostname) saves, ${waited}s"
       ((waited < 600)) || die "still running after 600 s; delete the TPU instead"
       sleep 1
@@ -162,23 +148,10 @@ boot() {
   fi
 }
 
-dry_run=0
-if [[ ${!#} == --dry-run ]]; then
-  dry_run=1
-  set -- "${@:1:$#-1}"
-fi
 word=${1:-boot}
 (($# == 0)) || shift
 case $word in
   -h | --help) sed -n '4,/^[^#]/s/^#\( \|$\)//p' "${BASH_SOURCE[0]}" ;;
-  boot)
-    if ((dry_run)); then
-      install SOURCE
-      start CONFIG WORKDIR
-    else
-      boot
-    fi
-    ;;
-  install | start | status | stop | loop) "$word" "$@" ;;
+  boot | install | start | status | stop | loop) "$word" "$@" ;;
   *) die "unknown command $word; --help lists them" ;;
 esac

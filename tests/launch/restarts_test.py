@@ -53,31 +53,25 @@ def test_local_runs_the_documented_command(stubs):
   assert "delete: rm -r W" in result.stdout
 
 
-def test_local_starts_again_after_preemption_watchdog_and_kill(stubs):
-  stubs.reply(MAIN, *codes(75, 124, 137, 143, 0))
-  result = local(stubs)
-  assert result.returncode == 0
-  programs = stubs.programs()
-  assert len(programs) == 5
-  assert all(program == programs[0] for program in programs)  # it resumes
-  assert "restart 4 of at most 20" in result.stdout
-
-
-@pytest.mark.parametrize("code", [2, 1, 134, 139])
-def test_local_stops_after_a_bad_configuration_or_a_bug(code, stubs):
-  stubs.reply(MAIN, {"code": code})
-  result = local(stubs)
+@pytest.mark.parametrize(
+  ("replies", "code", "said"),
+  [
+    ((75, 124, 137, 143, 0), 0, "restart 4 of at most 20"),
+    ((2,), 2, "bad configuration"),
+    ((1,), 1, "a bug"),
+    ((134,), 134, "aborted"),  # no peer was lost: there is none
+    ((139,), 139, "a bug"),
+    ((75, 75, 75), 75, "the limit"),
+  ],
+)
+def test_local_restarts_by_the_exit_code(replies, code, said, stubs):
+  stubs.reply(MAIN, *codes(*replies))
+  limit = ("--max_restarts=2",) if said == "the limit" else ()
+  result = local(stubs, *limit)
   assert result.returncode == code
-  assert len(stubs.programs()) == 1
-  assert ("bad configuration" in result.stdout) == (code == 2)
-
-
-def test_local_gives_up_after_max_restarts(stubs):
-  stubs.reply(MAIN, {"code": 75})
-  result = local(stubs, "--max_restarts=2")
-  assert result.returncode == 75
-  assert len(stubs.programs()) == 3
-  assert "the limit" in result.stdout
+  assert said in result.stdout
+  # The same command each time: it resumes.
+  assert stubs.programs() == [stubs.programs()[0]] * len(replies)
 
 
 @pytest.mark.parametrize("name", [signal.SIGTERM, signal.SIGINT])

@@ -19,7 +19,8 @@ SOURCED = {"common.sh", "restarts.sh", "tpu_babysit.sh"}
 SHELL = sorted((REPO / "launch").glob("*.s[hb]*"))  # .sh and .sbatch
 SCRIPTS = [p for p in SHELL if p.name not in SOURCED]
 SCRIPTS += [REPO / "launch/doctor.py", REPO / "launch/k8s/render.py"]
-NOT_DRY = {"quickstart.sh", "test.sh", "doctor.py"}  # they have no dry run
+# These have no dry run.
+NOT_DRY = {"quickstart.sh", "test.sh", "doctor.py", "tpu_startup.sh"}
 COMMANDS = make_goldens.COMMANDS
 
 
