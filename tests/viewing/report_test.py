@@ -6,19 +6,19 @@ import io
 import json
 import re
 
+from fake_run import HOSTILE, fake_metrics, fake_run, fake_sample
+from fake_scores import fake_scored_run
 import markupsafe
+from page_checker import check
 import pytest
 import rich.console
-from tests.fake_run import HOSTILE, fake_metrics, fake_run, fake_sample
-from tests.fake_scores import fake_scored_run
-from tests.page_checker import check
 
 from threedim_jax.runtime.errors import UserError
 from threedim_jax.viewing import report, viewer
 from threedim_jax.workdir import run as run_files
 from threedim_jax.workdir.samples import write_sample
 
-pytest_plugins = "tests.chromium"  # the fixture `browser`
+pytest_plugins = "chromium"  # the fixture `browser`
 
 
 @pytest.fixture
@@ -159,7 +159,10 @@ def test_what_comes_from_files_is_escaped(tmp_path):
   (tmp_path / "images").mkdir()
   name = hostile.replace("/", "") + ".png"
   (tmp_path / "images" / name).write_bytes((folder / "000.png").read_bytes())
-  for path in (report.write_report(tmp_path), viewer.write_viewer(folder)):
+  for path in (
+    report.write_report(tmp_path),
+    viewer.write_viewer(folder, sampled),
+  ):
     page = path.read_text()
     assert "planted" in page and str(markupsafe.escape(HOSTILE)) in page
     assert "<script>planted" not in page and "<img src=x" not in page

@@ -5,19 +5,19 @@
 import json
 import re
 
+from fake_run import HOSTILE, fake_sample
+from fake_scores import fake_consistency
 import markupsafe
 import numpy as np
+from page_checker import check
 import pytest
-from tests.fake_run import HOSTILE, fake_sample
-from tests.fake_scores import fake_consistency
-from tests.page_checker import check
 
 from threedim_jax.runtime.errors import UserError
 from threedim_jax.viewing import object_pictures, score_page
 from threedim_jax.viewing.viewer import data_uri
 from threedim_jax.views.png import decode_png, encode_png
 
-pytest_plugins = "tests.chromium"  # the fixture `browser`
+pytest_plugins = "chromium"  # the fixture `browser`
 
 
 def scored(out, num_objects=1, *, num_views=5, truth=True, **kwargs):

@@ -5,9 +5,9 @@
 import json
 import math
 
+from fake_run import fake_sample
+from fake_scores import fake_evaluation, score
 import pytest
-from tests.fake_run import fake_sample
-from tests.fake_scores import fake_evaluation, score
 
 from threedim_jax.runtime.errors import UserError
 from threedim_jax.workdir import scores as score_files
