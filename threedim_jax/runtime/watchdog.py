@@ -21,7 +21,7 @@ import time
 from etils import epath
 import jax
 
-from threedim_jax.runtime.disk import write_whole
+from threedim_jax.runtime.disk import write_atomically
 from threedim_jax.runtime.errors import EXIT_NO_PROGRESS
 
 HEARTBEAT_FILE = "heartbeat.json"
@@ -84,7 +84,7 @@ class Watchdog:
     line = {"step": step, "time": round(time.time(), 1), "process": 0}
     try:
       self._path.parent.mkdir(parents=True, exist_ok=True)
-      write_whole(self._path, json.dumps(line) + "\n")
+      write_atomically(self._path, json.dumps(line) + "\n")
     except OSError:  # a full disk is for those to tell that must write
       pass
 
