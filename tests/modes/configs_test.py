@@ -34,8 +34,8 @@ def test_has_the_keys_of_the_complete_one(name):
 def test_shapes_of_the_full_model_fit(name):
   from threedim_jax.models import make_init_fn
   from threedim_jax.modes.config_values import check_resolution
-  from threedim_jax.modes.dry_run import batch_shapes
   from threedim_jax.training.setup import make_loss_fn
+  from threedim_jax.views.pair_batch import batch_shapes
 
   config = load(name)
   check_resolution(
@@ -56,10 +56,10 @@ def test_shapes_of_the_full_model_fit(name):
 def loss_after_a_step(config_json: str) -> float:
   """Debug configs that shrink to the same are compiled and run once."""
   from threedim_jax.models import make_init_fn
-  from threedim_jax.modes.dry_run import batch_shapes
   from threedim_jax.training.setup import make_loss_fn, make_tx
   from threedim_jax.training.train_state import create_train_state
   from threedim_jax.training.train_step import make_train_step
+  from threedim_jax.views.pair_batch import batch_shapes
 
   config = ConfigDict(json.loads(config_json))
   rng = jax.random.key(0)
