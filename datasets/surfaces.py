@@ -22,7 +22,7 @@ from threedim_jax.pixels import linear_from_srgb, srgb_from_linear
 
 _TINY = 1e-12
 _GRID = 64  # points along the edge of a face where its alpha is looked up
-_MAX_POINTS = 2_000_000
+_MAX_POINTS = 200_000
 
 
 @dataclasses.dataclass(frozen=True)
