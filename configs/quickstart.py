@@ -4,7 +4,7 @@
 
   bash launch/quickstart.sh
 
-Training starts from small weights that ship (`threedim_jax/weights/`), since
+Training starts from the bundled weights (`threedim_jax/models/weights/`), since
 minutes on a CPU are not enough to learn views from nothing;
 `--config.train.init_from=` starts from random ones. Deviates from the paper
 where a CPU needs it: a 1.7 M network, v-prediction, a higher learning rate

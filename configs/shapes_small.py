@@ -7,7 +7,8 @@
 
 The quickstart's network with a level more. The weights for 32x32 that ship are
 where it starts: the new level is put around them. With the second part that the
-card of `shapes64` gives, expect 18.05 dB (`threedim_jax/weights/README.md`).
+card of `shapes64` gives, expect 18.05 dB
+(`threedim_jax/models/weights/README.md`).
 """
 
 from ml_collections import ConfigDict

@@ -23,7 +23,7 @@ import time
 from meshes.orientation import FRONTS, Orientation
 from shapes.counts import Counts
 
-from threedim_jax.errors import UserError, exit_with_message
+from threedim_jax.runtime.errors import UserError, exit_with_message
 
 # Spawned workers import this file too: modules that are slow to import (TFDS)
 # are imported in functions.

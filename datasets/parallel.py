@@ -21,7 +21,7 @@ import os
 import signal
 import threading
 
-from threedim_jax.errors import UserError
+from threedim_jax.runtime.errors import UserError
 
 _ITEMS_PER_WORKER = 4  # under way at a time: bounds memory, hides latency
 

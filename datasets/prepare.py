@@ -20,7 +20,7 @@ import shutil
 import tensorflow_datasets as tfds
 from view_builder import OBJECTS_FILE, ViewBuilder
 
-from threedim_jax.errors import UserError
+from threedim_jax.runtime.errors import UserError
 
 
 def prepare(

@@ -20,7 +20,7 @@ from surfaces import Paint, Part, part_of
 import trimesh
 from visible_faces import VisibleFaces
 
-from threedim_jax.png import encode_png
+from threedim_jax.views.png import encode_png
 
 _SUN = np.array([0.35, -0.60, 0.72])
 _FILL = np.array([-0.81, 0.51, 0.30])

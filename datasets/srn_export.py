@@ -17,9 +17,12 @@ from srn.archive import SPLITS
 import tensorflow_datasets as tfds
 from view_builder import OBJECTS_FILE
 
-from threedim_jax import progress
-from threedim_jax.errors import UserError
-from threedim_jax.posed_images.text_files import format_intrinsics, format_pose
+from threedim_jax.inputs.posed_images.text_files import (
+  format_intrinsics,
+  format_pose,
+)
+from threedim_jax.runtime import progress
+from threedim_jax.runtime.errors import UserError
 
 
 def export_srn(folder: pathlib.Path, target: pathlib.Path) -> None:

@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 import trimesh
 
-from threedim_jax.pixels import linear_from_srgb, srgb_from_linear
+from threedim_jax.views.pixels import linear_from_srgb, srgb_from_linear
 
 _TINY = 1e-12
 _GRID = 64  # points along the edge of a face where its alpha is looked up

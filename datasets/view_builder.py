@@ -25,8 +25,8 @@ import parallel
 from record_writer import FILE_FORMAT, RecordWriter
 import tensorflow_datasets as tfds
 
-from threedim_jax import progress
-from threedim_jax.errors import UserError
+from threedim_jax.runtime import progress
+from threedim_jax.runtime.errors import UserError
 
 OBJECTS_FILE = "objects.json"
 

@@ -96,11 +96,11 @@ from PIL import Image
 from rendering import Renderer
 from shapes.objects import build_mesh
 
-from threedim_jax import camera_paths
-from threedim_jax.cameras import Camera
-from threedim_jax.pixels import from_u8, to_u8
-from threedim_jax.pretrained import load_denoiser
-from threedim_jax.sampler import make_bank, sample_next
+from threedim_jax.diffusion.sampler import make_bank, sample_next
+from threedim_jax.sampling.load import load_denoiser
+from threedim_jax.views import camera_paths
+from threedim_jax.views.cameras import Camera
+from threedim_jax.views.pixels import from_u8, to_u8
 
 denoise_fn, SIZE = load_denoiser("shapes32")
 RADIUS, AZIMUTH, ELEVATION = camera_paths.RADIUS[OBJECT], 40.0, 25.0
@@ -132,7 +132,7 @@ enlarged(given_u8)
 # 1.3 for a car) say where it was taken from.
 
 # %% tags=["upload"]
-from threedim_jax.own_image import decode_photo, prepare
+from threedim_jax.inputs.own_image import decode_photo, prepare
 
 OWN_PICTURE = False  # @param {type:"boolean"}
 if OWN_PICTURE and IN_COLAB:
@@ -206,8 +206,8 @@ if NUM_VIEWS > 1:
 import html
 import shutil
 
-from threedim_jax import sample_io
-from threedim_jax.sample import show
+from threedim_jax.modes.sample import show
+from threedim_jax.workdir import samples as sample_io
 
 folder = sample_io.write_sample(
   "samples",

@@ -38,7 +38,7 @@ use_env "$python" launch/env/cpu.env
 export TFDS_DATA_DIR=$workdir/data
 began=$SECONDS
 "$python" datasets/build.py shapes --config quickstart
-"$python" -m threedim_jax.timings --workdir "$workdir" \
+"$python" -m threedim_jax.workdir.timings --workdir "$workdir" \
   install=$installed data=$((SECONDS - began))
 
 for mode in train sample evaluate; do
@@ -46,7 +46,7 @@ for mode in train sample evaluate; do
   "$python" -m threedim_jax.main --config=configs/quickstart.py \
     --workdir="$workdir" --mode="$mode"
 done
-"$python" -m threedim_jax.report --workdir "$workdir" --summary
+"$python" -m threedim_jax.viewing.report --workdir "$workdir" --summary
 
 cat <<END
 

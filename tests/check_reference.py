@@ -20,8 +20,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from threedim_jax.cameras import Camera
 from threedim_jax.models.xunet import XUNet
+from threedim_jax.views.cameras import Camera
 
 TOLERANCE = 1e-4
 

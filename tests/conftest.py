@@ -85,8 +85,8 @@ def debug_config():
 def _orbit_cameras(num_views: int, resolution: int):
   import jax.numpy as jnp
 
-  from threedim_jax import camera_paths
-  from threedim_jax.cameras import Camera
+  from threedim_jax.views import camera_paths
+  from threedim_jax.views.cameras import Camera
 
   poses = camera_paths.orbit(num_views, elevation_deg=20.0, radius=2.0)
   K = jnp.tile(

@@ -102,7 +102,7 @@ def finished(data_dir, tmp_path_factory):
   with pytest.MonkeyPatch.context() as monkeypatch:
     recorder = KeyRecorder(monkeypatch)
     # Large networks, which have tests of their own.
-    networks = "threedim_jax.evaluate.open_networks"
+    networks = "threedim_jax.modes.evaluate.open_networks"
     monkeypatch.setattr(networks, lambda weights: ())
     for mode in ("train", "sample", "evaluate"):
       main.run(config, epath.Path(workdir), mode)
@@ -139,17 +139,17 @@ def test_training_logs_every_step_and_saves(finished):
 
 
 def test_samples_follow_the_folder_contract(finished):
-  from threedim_jax import sample_io
+  from threedim_jax.workdir import samples
 
   workdir, config, _ = finished
-  (folder,) = sample_io.list_complete(workdir / "samples")
-  sampled = sample_io.read_sample(folder)
-  assert len(sampled.images_u8) == config.sample.num_views
+  (folder,) = samples.list_complete(workdir / "samples")
+  sampled = samples.read_sample(folder)
+  assert len(sampled.generated) == config.sample.num_views
   assert sampled.info["checkpoint_step"] == NUM_STEPS
-  assert set(sampled.view.tolist()).isdisjoint(sampled.input_view.tolist())
+  assert set(sampled.generated.index).isdisjoint(sampled.given.index)
   # The poses are those of the true views, in order.
   with np.load(folder / "cameras.npz", allow_pickle=False) as cameras:
-    np.testing.assert_array_equal(cameras["view"], sampled.view)
+    np.testing.assert_array_equal(cameras["view"], sampled.generated.index)
   for name in ("views.png", "orbit.gif", "orbit.mp4", "viewer.html"):
     assert (folder / name).read_bytes(), name
 
@@ -157,15 +157,18 @@ def test_samples_follow_the_folder_contract(finished):
 def test_evaluation_is_what_the_pictures_say(finished):
   """Recomputes the numbers from the PNG files with scikit-image."""
   skimage_metrics = pytest.importorskip("skimage.metrics")
-  from threedim_jax import sample_io
+  from threedim_jax.workdir import samples
 
   workdir, config, _ = finished
   result = json.loads((workdir / "evaluation.json").read_text())
   ((object_id, scores),) = result["objects"].items()
-  sampled = sample_io.read_sample(workdir / "evaluate" / object_id)
+  sampled = samples.read_sample(workdir / "evaluate" / object_id)
   assert len(scores["views"]) == config.evaluate.num_views
   for row, image, truth in zip(
-    scores["views"], sampled.images_u8, sampled.truth_u8, strict=True
+    scores["views"],
+    sampled.generated.images_u8,
+    sampled.truth.images_u8,
+    strict=True,
   ):
     psnr = skimage_metrics.peak_signal_noise_ratio(truth, image)
     ssim = skimage_metrics.structural_similarity(truth, image, channel_axis=-1)
@@ -204,8 +207,8 @@ def test_running_again_changes_nothing(finished):
 
 def test_cameras_are_moved_to_the_distance_of_training(finished):
   """All of an object's by one factor: the given one ends up at 0.5."""
-  from threedim_jax.generate import Generator, Request
-  from threedim_jax.view_source import open_views
+  from threedim_jax.inputs.view_source import open_views
+  from threedim_jax.sampling.generate import Generator, Request
 
   workdir, config, _ = finished
   views = open_views(config.data.data_dir, "shapes", "debug", "test")
@@ -229,9 +232,9 @@ def test_cameras_are_moved_to_the_distance_of_training(finished):
 
 def test_sampling_with_another_setting_replaces_the_views(finished):
   """A complete folder of other facts is not taken for this run's."""
-  from threedim_jax import object_folder
-  from threedim_jax.generate import Generator, Request
-  from threedim_jax.view_source import open_views
+  from threedim_jax.inputs.view_source import open_views
+  from threedim_jax.sampling import object_folder
+  from threedim_jax.sampling.generate import Generator, Request
 
   workdir, config, _ = finished
   views = open_views(config.data.data_dir, "shapes", "debug", "test")
@@ -264,7 +267,8 @@ def test_sigterm_saves_and_resuming_is_bitwise(
   finished, data_dir, tmp_path, monkeypatch
 ):
   """Stopped in step 7, then on to 10: the parameters of 10 at a stretch."""
-  from threedim_jax import step_metrics, train
+  from threedim_jax.modes import train
+  from threedim_jax.training import step_metrics
 
   workdir, _, _ = finished
   config = debug_config(
@@ -339,8 +343,8 @@ def test_a_loss_that_is_not_finite_stops_the_run(
   data_dir, tmp_path, monkeypatch
 ):
   """With the step in the message, and no checkpoint of the bad state."""
-  from threedim_jax import train
-  from threedim_jax.errors import UserError
+  from threedim_jax.modes import train
+  from threedim_jax.runtime.errors import UserError
 
   def make_step_that_breaks(loss_fn, tx, ema_decay, parts):
     def train_step(state, batch, rng):
@@ -376,8 +380,8 @@ def test_weights_are_exported_as_they_were_averaged(finished, tmp_path):
   import jax
   import numpy as np
 
-  from threedim_jax.generate import Generator
-  from threedim_jax.pretrained import export
+  from threedim_jax.sampling.generate import Generator
+  from threedim_jax.training.export import export
 
   workdir, config, _ = finished
   path = tmp_path / "weights.msgpack"

@@ -352,8 +352,9 @@ def test_sigterm_while_sampling(undisturbed, data_dir, tmp_path, monkeypatch):
   from end_to_end_test import debug_config
   from etils import epath
 
-  from threedim_jax import generate, main
-  from threedim_jax.sample_io import list_complete
+  from threedim_jax import main
+  from threedim_jax.sampling import generate
+  from threedim_jax.workdir.samples import list_complete
 
   config = debug_config(data_dir, NUM_STEPS, eval_every_steps=20)
   with config.unlocked():

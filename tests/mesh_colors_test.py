@@ -13,7 +13,7 @@ from rendering import Renderer
 from surfaces import part_of
 import trimesh
 
-from threedim_jax import camera_paths
+from threedim_jax.views import camera_paths
 
 K = camera_paths.default_K(64)
 ABOVE = camera_paths.look_at(np.array([0.0, 0, 2]), up=(0, 1, 0))

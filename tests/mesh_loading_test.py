@@ -15,7 +15,7 @@ from PIL import Image
 import pytest
 import trimesh
 
-from threedim_jax.errors import UserError
+from threedim_jax.runtime.errors import UserError
 
 
 def load(path: pathlib.Path, up: str | None = "z"):
@@ -67,7 +67,7 @@ def test_what_was_up_is_up_and_not_mirrored(tmp_path):
 
 def test_reads_back_what_mode_mesh_writes(tmp_path):
   """Axes and colours: GLB with y up and linear, PLY as the world has them."""
-  from threedim_jax.mesh import glb_bytes
+  from threedim_jax.evaluation.fields.mesh import glb_bytes
 
   made = box()
   colors = np.array([[200, 30, 10, 255]] * len(made.vertices), np.uint8)

@@ -17,8 +17,10 @@ from rendering import Renderer
 import tensorflow_datasets as tfds
 import trimesh
 
-from threedim_jax import camera_paths, check_data, view_source
-from threedim_jax.errors import UserError
+from threedim_jax.inputs import view_source
+from threedim_jax.modes import check_data
+from threedim_jax.runtime.errors import UserError
+from threedim_jax.views import camera_paths
 
 
 def run(source, data_dir, *more: str) -> pathlib.Path:

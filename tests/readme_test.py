@@ -31,8 +31,7 @@ def commands() -> list[str]:
 COMMANDS = commands()
 
 
-def test_readme_has_the_commands_and_is_short():
-  assert len(README.splitlines()) <= 200
+def test_readme_has_the_commands():
   assert "bash launch/quickstart.sh" in COMMANDS
   assert "bash launch/test.sh" in COMMANDS
   assert sum(c.startswith(MAIN) for c in COMMANDS) >= 3
@@ -63,7 +62,7 @@ def test_every_command_names_what_exists(command):
   elif words[0] in ("tensorboard", "source", "export"):
     pass
   else:
-    modules = ("threedim_jax.report ", "threedim_jax.demo")
+    modules = ("threedim_jax.viewing.report ", "threedim_jax.demo")
     assert command.startswith((MAIN, *(f"python -m {m}" for m in modules)))
 
 
@@ -85,6 +84,9 @@ def in_debug_form(command: str, tmp_path: pathlib.Path) -> str:
   if "--mode=compare" in command:
     name = "scored"
   command = command.replace("--workdir=W", f"--workdir={tmp_path / name}")
+  command = re.sub(
+    r"--workdir=runs/\w+", f"--workdir={tmp_path / name}", command
+  )
   command = command.replace("--workdir=OUT", f"--workdir={tmp_path / 'out'}")
   if "--mode=mesh" in command:
     command = re.sub(
@@ -103,7 +105,8 @@ def write_what_is_scored(folder: pathlib.Path) -> None:
   import posed_folders
   import striped_spheres
 
-  from threedim_jax import sample_io
+  from threedim_jax.views.posed_views import PosedViews
+  from threedim_jax.workdir import samples
 
   images_u8, poses, K = striped_spheres.views(7, size=16)
   folder.mkdir()
@@ -114,19 +117,14 @@ def write_what_is_scored(folder: pathlib.Path) -> None:
     poses,
     posed_folders.srn_intrinsics(K[0], (16, 16)),
   )
-  views = lambda chosen: (images_u8[chosen], poses[chosen], K[chosen])
-  fields = ("images_u8", "world_from_cam", "K")
-  given = dict(zip(fields, views(slice(0, 1)), strict=True))
-  sampled = sample_io.Sampled(
-    object_id="spheres",
-    **dict(zip(fields, views(slice(1, 7)), strict=True)),
-    view=np.arange(1, 7, dtype=np.int32),
-    **{f"input_{name}": value for name, value in given.items()},
-    input_view=np.zeros(1, np.int32),
+  views = PosedViews(images_u8, poses, K, np.arange(7, dtype=np.int32))
+  sampled = samples.ObjectSamples(
+    object_id="spheres", given=views[:1], generated=views[1:]
   )
-  sample_io.write_sample(folder / "samples", sampled)
-  sampled = dataclasses.replace(sampled, truth_u8=sampled.images_u8[::-1])
-  sample_io.write_sample(folder / "evaluate", sampled)
+  samples.write_sample(folder / "samples", sampled)
+  truth = sampled.generated[::-1]
+  sampled = dataclasses.replace(sampled, truth=truth)
+  samples.write_sample(folder / "evaluate", sampled)
 
 
 @pytest.mark.slow
@@ -137,12 +135,16 @@ def test_readme_commands_run_in_debug_form(data_dir, tmp_path, monkeypatch):
   from conftest import build_debug_data
   import grain  # noqa: F401, defines flags that flagsaver would take away
 
-  from threedim_jax import compare, evaluate, main
-  from threedim_jax.consistency import run
+  from threedim_jax import main
+  from threedim_jax.modes import compare, evaluate, score
 
   monkeypatch.chdir(REPO)
   monkeypatch.setattr(main, "use_compilation_cache", lambda: None)
-  for module in (compare, evaluate, run):  # large networks; they have own tests
+  for module in (
+    compare,
+    evaluate,
+    score,
+  ):  # large networks; they have own tests
     monkeypatch.setattr(module, "open_networks", lambda weights: ())
   monkeypatch.setenv("TFDS_DATA_DIR", str(data_dir))
   write_what_is_scored(tmp_path / "scored")

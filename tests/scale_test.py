@@ -12,7 +12,7 @@ import sys
 import numpy as np
 import pytest
 
-from threedim_jax.png import decode_png
+from threedim_jax.views.png import decode_png
 
 REPO = pathlib.Path(__file__).parents[1]
 NUM_STEPS = 5
@@ -62,7 +62,7 @@ def run(arguments, num_devices: int = 1, num_processes: int = 1) -> list[str]:
 
 
 def train(out, *meshes, steps=NUM_STEPS, folder="-", devices=1, processes=1):
-  worker = REPO / "tests" / "scale_worker.py"
+  worker = REPO / "tests" / "support" / "scale_worker.py"
   run([worker, out, steps, folder, *meshes], devices, processes)
   return [dict(np.load(f"{out}_{mesh}.npz")) for mesh in meshes]
 
@@ -120,10 +120,10 @@ def untrained(tmp_path_factory):
   import tiny_dataset
 
   from configs import srn_chairs
-  from threedim_jax.checkpoint import Checkpointer
-  from threedim_jax.from_config import dummy_inputs, make_tx
-  from threedim_jax.models import get_model
-  from threedim_jax.train_state import create_train_state
+  from threedim_jax.models import dummy_inputs, get_model
+  from threedim_jax.training.setup import make_tx
+  from threedim_jax.training.train_state import create_train_state
+  from threedim_jax.workdir.checkpoints.checkpointer import Checkpointer
 
   root = tmp_path_factory.mktemp("data")
   tiny_dataset.write_tiny_dataset(root, 4, 4, 16)

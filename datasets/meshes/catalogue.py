@@ -14,7 +14,7 @@ import pathlib
 from meshes.sources import Zip
 import numpy as np
 
-from threedim_jax.errors import UserError
+from threedim_jax.runtime.errors import UserError
 
 _FILE = pathlib.PurePosixPath("PluginFurnitureCatalog.properties")
 

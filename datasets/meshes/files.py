@@ -21,8 +21,8 @@ import re
 from meshes.catalogue import Entry, read_catalogue
 from meshes.sources import ZIP_SUFFIXES, Zip, open_source
 
-from threedim_jax.errors import UserError
-from threedim_jax.sample_io import folder_name
+from threedim_jax.runtime.errors import UserError
+from threedim_jax.workdir.samples import folder_name
 
 SUFFIXES = (".obj", ".glb", ".gltf", ".ply", ".off", ".stl")
 SPLITS = ("train", "validation", "test")

@@ -18,7 +18,7 @@ from meshes.references import References
 import numpy as np
 from surfaces import Part
 
-from threedim_jax.pixels import linear_from_srgb
+from threedim_jax.views.pixels import linear_from_srgb
 
 _TRIANGLES, _STRIP, _FAN = 4, 5, 6
 _LINES_AND_POINTS = (0, 1, 2, 3)

@@ -17,7 +17,7 @@ from meshes.gltf_extensions import check_extensions, refuse
 from meshes.references import References
 import numpy as np
 
-from threedim_jax.errors import UserError
+from threedim_jax.runtime.errors import UserError
 
 _MAX_VALUES = 2**28  # of an accessor without bytes of its own, all zeros
 _JSON_CHUNK, _BINARY_CHUNK = 0x4E4F534A, 0x004E4942

@@ -8,7 +8,7 @@ that *requires* an extension of none of the lists is refused by its name. One
 that only *uses* it is read: the standard asks for files that are right without.
 """
 
-from threedim_jax.errors import UserError
+from threedim_jax.runtime.errors import UserError
 
 # Read, in `gltf.py` or `gltf_materials.py`.
 READ = (

@@ -12,8 +12,8 @@ object with a texture that does not decode would have none.
 import base64
 import json
 
-from threedim_jax.errors import UserError
-from threedim_jax.posed_images.pictures import open_picture
+from threedim_jax.inputs.posed_images.pictures import open_picture
+from threedim_jax.runtime.errors import UserError
 
 _GLB = b"glTF"
 _JSON_LENGTH = slice(12, 16)

@@ -26,7 +26,7 @@ import numpy as np
 from surfaces import Part, part_of, visible_points
 import trimesh
 
-from threedim_jax.errors import UserError
+from threedim_jax.runtime.errors import UserError
 
 RADIUS = 0.82  # of the sphere around an object, as of the chairs of `shapes`
 _TOO_FAR = 1e100  # squares would overflow

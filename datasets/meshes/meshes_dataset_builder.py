@@ -18,8 +18,8 @@ from meshes.loading import Orientation
 import tensorflow_datasets as tfds
 from view_builder import ViewBuilder, bytes_per_view
 
-from threedim_jax import progress
-from threedim_jax.errors import UserError
+from threedim_jax.runtime import progress
+from threedim_jax.runtime.errors import UserError
 
 _SAFE_NAME = re.compile(r"\w[\w.-]*", re.ASCII)
 

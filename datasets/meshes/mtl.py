@@ -14,7 +14,7 @@ from meshes.references import References
 import numpy as np
 from surfaces import Texture
 
-from threedim_jax.pixels import linear_from_srgb
+from threedim_jax.views.pixels import linear_from_srgb
 
 CUTOFF = 0.5  # surfaces with a lower alpha are not drawn
 DEFAULT_COLOR = (0.4, 0.4, 0.4)

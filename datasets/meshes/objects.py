@@ -18,8 +18,8 @@ from meshes.sources import open_source
 import numpy as np
 from rendering import Renderer, render_records
 
-from threedim_jax import camera_paths
-from threedim_jax.errors import UserError
+from threedim_jax.runtime.errors import UserError
+from threedim_jax.views import camera_paths
 
 DISTANCE = camera_paths.RADIUS["chair"]  # of cameras that we place
 LEAST_DISTANCE = RADIUS / np.sin(np.radians(camera_paths.FOV_DEG) / 2)

@@ -13,7 +13,7 @@ import pathlib
 
 import numpy as np
 
-from threedim_jax.errors import UserError
+from threedim_jax.runtime.errors import UserError
 
 # ShapeNet and glTF have y up; scans and printed parts mostly stand on z = 0.
 UP = {".obj": "y", ".glb": "y", ".gltf": "y"}

@@ -16,7 +16,7 @@ from meshes.sources import Folder, NotHere, Zip
 import numpy as np
 from PIL import Image
 
-from threedim_jax.errors import UserError
+from threedim_jax.runtime.errors import UserError
 
 _MAX_PIXELS = 2**26
 _MAX_SIDE = 4096  # larger textures are scaled down; views have 128 pixels

@@ -20,7 +20,7 @@ import urllib.parse
 import zipfile
 import zlib
 
-from threedim_jax.errors import UserError
+from threedim_jax.runtime.errors import UserError
 
 ZIP_SUFFIXES = (".zip", ".sh3f")
 # A member of a zip file may be this big, and anything that compresses well.

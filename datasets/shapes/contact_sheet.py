@@ -12,7 +12,7 @@ from PIL import Image
 from rendering import Renderer
 from shapes import objects
 
-from threedim_jax import camera_paths
+from threedim_jax.views import camera_paths
 
 
 def main(path: str, rows: int = 4, columns: int = 8, resolution: int = 128):

@@ -7,7 +7,7 @@ counts = Counts(2000, 24, 8, 32)
 
 import dataclasses
 
-from threedim_jax.errors import UserError
+from threedim_jax.runtime.errors import UserError
 
 
 @dataclasses.dataclass(frozen=True)

@@ -16,7 +16,7 @@ from shapes import cars, chairs, tables
 from shapes.dof import draw
 import trimesh
 
-from threedim_jax import camera_paths
+from threedim_jax.views import camera_paths
 
 # The order is part of the random streams: add at the end.
 KINDS = {"chair": chairs, "car": cars, "table": tables}

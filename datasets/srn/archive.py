@@ -19,7 +19,7 @@ import re
 import zipfile
 import zlib
 
-from threedim_jax.errors import UserError
+from threedim_jax.runtime.errors import UserError
 
 SPLITS = {"train": "train", "val": "validation", "test": "test"}
 _WHERE = (

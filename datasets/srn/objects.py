@@ -13,10 +13,13 @@ import numpy as np
 from PIL import Image
 from srn.archive import RawObject
 
-from threedim_jax.errors import UserError
-from threedim_jax.png import encode_png
-from threedim_jax.posed_images.pictures import open_picture
-from threedim_jax.posed_images.text_files import parse_intrinsics, parse_pose
+from threedim_jax.inputs.posed_images.pictures import open_picture
+from threedim_jax.inputs.posed_images.text_files import (
+  parse_intrinsics,
+  parse_pose,
+)
+from threedim_jax.runtime.errors import UserError
+from threedim_jax.views.png import encode_png
 
 
 def read_object(raw: RawObject, resolution: int) -> list[dict]:

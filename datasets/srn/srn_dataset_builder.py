@@ -17,8 +17,8 @@ from srn.objects import read_object
 import tensorflow_datasets as tfds
 from view_builder import ViewBuilder, bytes_per_view
 
-from threedim_jax import progress
-from threedim_jax.errors import UserError
+from threedim_jax.runtime import progress
+from threedim_jax.runtime.errors import UserError
 
 # Of the complete archives.
 NUM_OBJECTS = {

@@ -19,7 +19,6 @@ from etils import epath
 import jax
 from ml_collections import ConfigDict, config_flags
 
-from threedim_jax import config_check, progress
 from threedim_jax.benchmark import (
   compiling,
   data,
@@ -32,11 +31,13 @@ from threedim_jax.benchmark import (
   yardstick,
 )
 from threedim_jax.benchmark.timing import Row
-from threedim_jax.compilation_cache import use_compilation_cache
-from threedim_jax.config_values import check_values
-from threedim_jax.errors import UserError, exit_with_message
-from threedim_jax.from_config import open_split
-from threedim_jax.results import write_result
+from threedim_jax.inputs.view_source import open_split
+from threedim_jax.modes import config_flag
+from threedim_jax.modes.config_values import check_values
+from threedim_jax.runtime import progress
+from threedim_jax.runtime.compilation_cache import use_compilation_cache
+from threedim_jax.runtime.errors import UserError, exit_with_message
+from threedim_jax.workdir.results import write_result
 
 PARTS = {
   "train": training.rows,
@@ -49,7 +50,7 @@ PARTS = {
 ALL = ("train", "sample", "data", "score", "compile")
 CEILING_SECONDS = 3.0  # at most, of each dtype and number of devices
 
-_CONFIG = config_check.define_config_flag()
+_CONFIG = config_flag.define_config_flag()
 _WHAT = flags.DEFINE_enum(
   "what", "all", [*PARTS, "all"], "Part to measure; all: every one but growth."
 )
@@ -170,7 +171,7 @@ def check_out(out: str | None) -> None:
 
 def main(argv: list[str]) -> None:
   with exit_with_message():
-    config_check.parse_or_explain(argv)
+    config_flag.parse_or_explain(argv)
     config = _CONFIG.value
     if config is None:
       raise UserError(

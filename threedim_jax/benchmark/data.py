@@ -11,10 +11,10 @@ from ml_collections import ConfigDict
 from threedim_jax.benchmark import timing
 from threedim_jax.benchmark.timing import Row
 from threedim_jax.benchmark.training import Case, step_case
-from threedim_jax.from_config import open_split
-from threedim_jax.input_pipeline import train_iterator
-from threedim_jax.losses import to_pair_batch
-from threedim_jax.sharding import make_mesh, put_batch
+from threedim_jax.diffusion.losses import to_pair_batch
+from threedim_jax.inputs.pairs import train_iterator
+from threedim_jax.inputs.view_source import open_split
+from threedim_jax.runtime.sharding import make_mesh, put_batch
 
 
 def open_batches(config: ConfigDict) -> Iterator[dict]:

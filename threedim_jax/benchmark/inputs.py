@@ -8,10 +8,10 @@ import jax.numpy as jnp
 from ml_collections import ConfigDict
 import numpy as np
 
-from threedim_jax import camera_paths
-from threedim_jax.cameras import Camera
-from threedim_jax.losses import PairBatch
-from threedim_jax.pixels import from_u8
+from threedim_jax.diffusion.losses import PairBatch
+from threedim_jax.views import camera_paths
+from threedim_jax.views.cameras import Camera
+from threedim_jax.views.pixels import from_u8
 
 RADIUS = 2.0  # of the cameras from the object
 

@@ -11,9 +11,9 @@ import numpy as np
 from threedim_jax.benchmark import timing
 from threedim_jax.benchmark.inputs import random_cameras, random_images
 from threedim_jax.benchmark.timing import Row, Times
-from threedim_jax.consistency.field import FieldConfig
-from threedim_jax.consistency.fit import fit_fields
-from threedim_jax.consistency.score import ConsistencyProtocol
+from threedim_jax.evaluation.consistency import ConsistencyProtocol
+from threedim_jax.evaluation.fields.field import FieldConfig
+from threedim_jax.evaluation.fields.fit import fit_fields
 
 NUM_VIEWS = 12  # a step's cost does not depend on it
 NUM_STEPS = 60  # the first of them compile

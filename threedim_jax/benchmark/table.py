@@ -12,7 +12,7 @@ import rich.console
 import rich.table
 
 from threedim_jax.benchmark.timing import Row
-from threedim_jax.results import provenance
+from threedim_jax.workdir.results import provenance
 
 COLUMNS = (
   "what", "name", "seconds", "fastest", "rate", "TFLOP/s", "of ceiling",

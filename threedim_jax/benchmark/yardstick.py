@@ -3,7 +3,7 @@
 """The same network in plain PyTorch, timed in turns with ours.
 
 PyTorch is no dependency: `python` is an interpreter that has it, and runs
-tests/torch_yardstick.py of the source tree.
+tests/support/torch_yardstick.py of the source tree.
 """
 
 import json
@@ -16,14 +16,14 @@ from ml_collections import ConfigDict
 from threedim_jax.benchmark import timing
 from threedim_jax.benchmark.timing import Row, Times
 from threedim_jax.benchmark.training import case_row, cases, num_parameters
-from threedim_jax.errors import UserError
+from threedim_jax.runtime.errors import UserError
 
 ROUNDS = 2  # ours, theirs, ours, theirs: a machine does not stay the same
 _WHAT = {"forward": "forward", "step": "train"}  # case -> yardstick's name
 
 
 def arguments(config: ConfigDict, name: str, seconds: float | int) -> list[str]:
-  """Of tests/torch_yardstick.py, for the same network and batch."""
+  """Of tests/support/torch_yardstick.py, for the same network and batch."""
   model = config.model
   comma = lambda values: ",".join(map(str, values))
   args = {
@@ -51,7 +51,7 @@ def run(
 ) -> dict[str, Any]:
   """The yardstick's answer; UserError if it has none, or of another net."""
   script = epath.resource_path("threedim_jax").parent
-  script = script / "tests" / "torch_yardstick.py"
+  script = script / "tests" / "support" / "torch_yardstick.py"
   command = [python, str(script), *arguments(config, name, seconds)]
   try:
     done = subprocess.run(command, capture_output=True, text=True, check=True)

@@ -5,7 +5,7 @@
 import argparse
 import os
 
-from threedim_jax.errors import UserError, exit_with_message
+from threedim_jax.runtime.errors import UserError, exit_with_message
 
 
 def main() -> None:
@@ -31,8 +31,8 @@ def main() -> None:
         "the demo needs gradio: pip install -e .[demo], or pip install"
         " 'gradio>=5.50,<7'"
       ) from e
-    from threedim_jax.compilation_cache import use_compilation_cache
     from threedim_jax.demo.page import serve
+    from threedim_jax.runtime.compilation_cache import use_compilation_cache
 
     use_compilation_cache()
     serve(args.host, args.port, args.pretrained)

@@ -18,16 +18,16 @@ import jax.numpy as jnp
 from jaxtyping import Float, Int, UInt8
 import numpy as np
 
-from threedim_jax.cameras import Camera
-from threedim_jax.denoise import DenoiseFn
-from threedim_jax.pixels import from_u8, to_u8
-from threedim_jax.pretrained import load_denoiser
-from threedim_jax.sampler import (
+from threedim_jax.diffusion.denoise import DenoiseFn
+from threedim_jax.diffusion.sampler import (
   cond_indices,
   index_keys,
   make_bank,
   sample_next,
 )
+from threedim_jax.sampling.load import load_denoiser
+from threedim_jax.views.cameras import Camera
+from threedim_jax.views.pixels import from_u8, to_u8
 
 MAX_VIEWS = 48  # slots of the bank: one program serves every number of views
 

@@ -14,10 +14,12 @@ from etils import epath
 from jaxtyping import Float, Int, UInt8
 import numpy as np
 
-from threedim_jax import sample_io, viz
-from threedim_jax.mesh import write_mesh
-from threedim_jax.sample import show
-from threedim_jax.viewer import view_angles
+from threedim_jax.evaluation.fields.mesh import write_mesh
+from threedim_jax.viewing.show import show
+from threedim_jax.viewing.viewer import view_angles
+from threedim_jax.views.image_grid import upscale
+from threedim_jax.views.posed_views import PosedViews
+from threedim_jax.workdir import samples
 
 KEEP_SECONDS = 3600  # that files can be downloaded
 
@@ -32,20 +34,18 @@ class Made:
   views_u8: tuple[UInt8[np.ndarray, "H W 3"], ...]
   facts: dict
 
-  def sampled(self) -> sample_io.Sampled:
-    count = len(self.views_u8)
-    K = np.repeat(np.float32(self.K)[None], count + 1, axis=0)
-    poses = np.float32(self.poses)
-    return sample_io.Sampled(
+  def sampled(self) -> samples.ObjectSamples:
+    count = 1 + len(self.views_u8)
+    views = PosedViews(
+      np.stack([self.given_u8, *self.views_u8]),
+      self.poses[:count],
+      np.tile(self.K, (count, 1, 1)),
+      np.arange(count, dtype=np.int32),
+    )
+    return samples.ObjectSamples(
       object_id="views",
-      images_u8=np.stack(self.views_u8),
-      world_from_cam=poses[1 : count + 1],
-      K=K[1:],
-      view=np.arange(1, count + 1, dtype=np.int32),
-      input_images_u8=self.given_u8[None],
-      input_world_from_cam=poses[:1],
-      input_K=K[:1],
-      input_view=np.zeros(1, np.int32),
+      given=views[:1],
+      generated=views[1:],
       info=self.facts,
     )
 
@@ -126,8 +126,9 @@ def new_folder() -> epath.Path:
 def write_files(made: Made) -> tuple[str, list[str]]:
   """(the orbit viewer as HTML, files to download) of all views so far."""
   root = new_folder()
-  folder = sample_io.write_sample(root, made.sampled())
-  show(folder)
+  sampled = made.sampled()
+  folder = samples.write_sample(root, sampled)
+  show(folder, sampled)
   page = html.escape((folder / "viewer.html").read_text())
   archive = shutil.make_archive(str(root / "views"), "zip", folder)
   frame = (
@@ -140,10 +141,10 @@ def write_files(made: Made) -> tuple[str, list[str]]:
 def write_mesh_files(made: Made) -> tuple[str, str]:
   """(GLB, PLY) of a field that is fitted to the views."""
   root = new_folder()
-  folder = sample_io.write_sample(root, made.sampled())
+  folder = samples.write_sample(root, made.sampled())
   glb, ply, _ = write_mesh(folder)
   return str(glb), str(ply)
 
 
 def thumbnail(image_u8: UInt8[np.ndarray, "H W 3"]) -> UInt8[np.ndarray, "..."]:
-  return viz.upscale(image_u8, 128)
+  return upscale(image_u8, 128)

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from threedim_jax import LOGSNR_MAX, LOGSNR_MIN
-from threedim_jax.cameras import Camera, rays_from_camera
+from threedim_jax.views.cameras import Camera, rays_from_camera
 
 # 3 coordinates, then sine and cosine at 15 (position) and 8 (direction) scales.
 POSE_CHANNELS = 3 + 3 * 15 * 2 + 3 + 3 * 8 * 2

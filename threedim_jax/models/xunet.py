@@ -16,9 +16,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from threedim_jax.cameras import Camera, relative_to_first
 from threedim_jax.models.conditioning import ConditioningProcessor, RayCodes
 from threedim_jax.models.layers import AttnBlock, Dtype, GroupNorm, ResnetBlock
+from threedim_jax.views.cameras import Camera, relative_to_first
 
 # What of a block's forward pass is kept for the backward one; "none" keeps all.
 REMAT = {

@@ -1,0 +1,164 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""The algebra against closed forms in float64."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from threedim_jax import LOGSNR_MAX, LOGSNR_MIN
+from threedim_jax.diffusion import equations
+
+# Unit roundoff of float32, and how many of them an expression may lose.
+ROUND = 2.0**-24
+SLACK = 8
+
+# Odd lengths: the extremes and zero are in them.
+LOGSNRS = np.linspace(LOGSNR_MIN, LOGSNR_MAX, 41)
+logsnrs = st.floats(LOGSNR_MIN, LOGSNR_MAX, width=32)
+pixels = st.floats(-1.0, 1.0, width=32)
+normals = st.floats(-5.0, 5.0, width=32)
+times = st.floats(0.0, 1.0, width=32)
+
+
+def alpha_sigma64(logsnr):
+  """alpha and sigma in float64, from the definition of the log-SNR."""
+  snr = np.exp(np.float64(logsnr))
+  return np.sqrt(snr / (1.0 + snr)), np.sqrt(1.0 / (1.0 + snr))
+
+
+def test_schedule_is_the_cosine_one():
+  t = np.linspace(0.0, 1.0, 1001, dtype=np.float32)
+  low, high = (np.arctan(np.exp(-0.5 * x)) for x in (LOGSNR_MAX, LOGSNR_MIN))
+  expected = -2.0 * np.log(np.tan(low + t.astype(np.float64) * (high - low)))
+  got = equations.logsnr_schedule_cosine(jnp.asarray(t))
+  np.testing.assert_allclose(got, expected, atol=2e-5)
+  assert np.all(np.diff(got) < 0.0), "log-SNR falls with time"
+
+
+def test_schedule_ends_exactly_at_the_extremes():
+  ends = equations.logsnr_schedule_cosine(jnp.array([0.0, 0.5, 1.0]))
+  assert ends.tolist() == [LOGSNR_MAX, 0.0, LOGSNR_MIN] == [20.0, 0.0, -20.0]
+
+
+@given(times)
+def test_t_from_logsnr_inverts_the_schedule(t):
+  t = jnp.float32(t)
+  logsnr = equations.logsnr_schedule_cosine(t)
+  assert abs(equations.t_from_logsnr(logsnr) - t) < 1e-6
+
+
+@given(logsnrs)
+def test_schedule_inverts_t_from_logsnr(logsnr):
+  logsnr = jnp.float32(logsnr)
+  t = equations.t_from_logsnr(logsnr)
+  assert 0.0 <= t <= 1.0
+  # The schedule is steep at its ends, where a rounded t costs the most:
+  # d logsnr / dt = -2 pi cosh(logsnr / 2).
+  slope = 2.0 * np.pi * np.cosh(0.5 * float(logsnr))
+  back = equations.logsnr_schedule_cosine(t)
+  assert abs(back - logsnr) < 1e-5 + 2.0 * ROUND * slope
+
+
+def test_alpha_and_sigma():
+  alpha, sigma = equations.alpha_sigma(jnp.float32(LOGSNRS))
+  np.testing.assert_allclose(alpha**2 + sigma**2, 1.0, atol=4 * ROUND)
+  alpha64, sigma64 = alpha_sigma64(LOGSNRS)
+  np.testing.assert_allclose(alpha, alpha64, rtol=1e-6)
+  np.testing.assert_allclose(sigma, sigma64, rtol=1e-6)
+
+
+@given(pixels, normals, logsnrs)
+def test_round_trips_of_the_predictions(x0, eps, logsnr):
+  """x0, eps and v from each other, with the error that z_t's rounding costs."""
+  x0, eps, logsnr = jnp.float32(x0), jnp.float32(eps), jnp.float32(logsnr)
+  alpha, sigma = alpha_sigma64(logsnr)
+  z_t = equations.q_sample(x0, eps, logsnr)
+  v = equations.v_from_eps(x0, eps, logsnr)
+  assert abs(z_t - (alpha * x0 + sigma * eps)) < SLACK * ROUND * 6.0
+  assert abs(v - (alpha * eps - sigma * x0)) < SLACK * ROUND * 6.0
+  # One rounding of z_t, and of alpha and sigma, over what divides.
+  lost = SLACK * ROUND * (1.0 + abs(float(x0)) + abs(float(eps)))
+  x0_back = equations.x0_from_eps(z_t, eps, logsnr)
+  assert abs(x0_back - x0) <= lost / alpha
+  eps_back = equations.eps_from_x0(z_t, x0, logsnr)
+  assert abs(eps_back - eps) <= lost / sigma
+  # The rotation (z_t, v) -> (x0, eps) loses nothing.
+  assert abs(equations.eps_from_v(z_t, v, logsnr) - eps) <= lost
+
+
+@pytest.mark.parametrize("logsnr", LOGSNRS.tolist())
+def test_round_trips_hold_at_every_noise_level(logsnr):
+  """Where a conversion is well conditioned it is exact, extremes included."""
+  rng = np.random.default_rng(0)
+  x0 = jnp.float32(rng.uniform(-1.0, 1.0, 256))
+  eps = jnp.float32(rng.standard_normal(256))
+  z_t = equations.q_sample(x0, eps, jnp.float32(logsnr))
+  back_x0 = equations.x0_from_eps(z_t, eps, jnp.float32(logsnr))
+  back_eps = equations.eps_from_x0(z_t, x0, jnp.float32(logsnr))
+  alpha, sigma = alpha_sigma64(logsnr)
+  np.testing.assert_allclose(back_x0, x0, atol=1e-6 / alpha)
+  np.testing.assert_allclose(back_eps, eps, atol=1e-6 / sigma)
+
+
+@pytest.mark.parametrize(
+  "logsnr_t, logsnr_s",
+  [(-20.0, -8.0), (-8.0, -7.9), (-1.0, 2.0), (0.0, 1e-4), (5.0, 20.0)],
+)
+def test_q_posterior_is_gaussian_conditioning(logsnr_t, logsnr_s):
+  """q(z_s | z_t, x0) of the joint Gaussian of z_s and z_t, given x0."""
+  alpha_t, sigma_t = alpha_sigma64(logsnr_t)
+  alpha_s, sigma_s = alpha_sigma64(logsnr_s)
+  z_t, x0 = 0.7, -0.3
+  # z_t is z_s, scaled, plus fresh noise: that gives their covariance.
+  scale = alpha_t / alpha_s
+  cov = scale * sigma_s**2
+  mean = alpha_s * x0 + cov / sigma_t**2 * (z_t - alpha_t * x0)
+  var = sigma_s**2 - cov**2 / sigma_t**2
+  got_mean, got_var = equations.q_posterior(
+    *map(jnp.float32, (z_t, x0, logsnr_t, logsnr_s))
+  )
+  np.testing.assert_allclose(got_mean, mean, rtol=2e-5)
+  np.testing.assert_allclose(got_var, var, rtol=2e-5)
+
+
+@given(logsnrs, logsnrs)
+def test_q_posterior_composes_to_the_marginal(a, b):
+  """z_t ~ q(z_t | x0), then z_s ~ q(z_s | z_t, x0), is z_s ~ q(z_s | x0)."""
+  logsnr_t, logsnr_s = jnp.float32(min(a, b)), jnp.float32(max(a, b))
+  alpha_t, sigma_t = alpha_sigma64(logsnr_t)
+  alpha_s, sigma_s = alpha_sigma64(logsnr_s)
+  zero, one = jnp.float32(0.0), jnp.float32(1.0)
+  # The mean is linear in (z_t, x0): read off its coefficients.
+  of_z, var = equations.q_posterior(one, zero, logsnr_t, logsnr_s)
+  of_x, _ = equations.q_posterior(zero, one, logsnr_t, logsnr_s)
+  of_z, of_x, var = float(of_z), float(of_x), float(var)
+  assert var >= 0.0
+  np.testing.assert_allclose(of_z * alpha_t + of_x, alpha_s, rtol=2e-5)
+  np.testing.assert_allclose(of_z**2 * sigma_t**2 + var, sigma_s**2, rtol=2e-5)
+
+
+def test_guidance_convention():
+  """w = 0 is the conditional model, w = -1 the unconditional one."""
+  cond, uncond = jnp.array([1.0, 2.0]), jnp.array([10.0, -4.0])
+  guide = lambda w: equations.guide(cond, uncond, jnp.float32(w)).tolist()
+  assert guide(0.0) == [1.0, 2.0]
+  assert guide(-1.0) == [10.0, -4.0]
+  assert guide(3.0) == [4.0 * 1.0 - 3.0 * 10.0, 4.0 * 2.0 + 3.0 * 4.0]
+
+
+def test_bins_are_equal_and_the_noisiest_is_first():
+  edges = jnp.linspace(LOGSNR_MIN, LOGSNR_MAX, 9)
+  middles = 0.5 * (edges[1:] + edges[:-1])
+  assert equations.logsnr_bin(middles, 8).tolist() == list(range(8))
+  # A bin owns its lower edge; the last one its upper edge as well.
+  assert equations.logsnr_bin(edges, 8).tolist() == [*range(8), 7]
+
+
+def test_expand_broadcasts_over_images():
+  images = jnp.zeros((2, 4, 4, 3))
+  logsnr = equations.expand(jnp.array([1.0, 2.0]), images)
+  assert logsnr.shape == (2, 1, 1, 1)
+  assert (images + logsnr)[:, 3, 3, 0].tolist() == [1.0, 2.0]

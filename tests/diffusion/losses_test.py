@@ -1,0 +1,236 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""The loss for denoisers whose error is known, and what they are shown."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from threedim_jax.diffusion import equations
+from threedim_jax.diffusion.denoise import make_denoise_fn
+from threedim_jax.diffusion.losses import (
+  NUM_LOGSNR_BINS,
+  PairBatch,
+  denoised_grid,
+  diffusion_loss,
+  draw_noise,
+)
+from threedim_jax.views.cameras import Camera
+from threedim_jax.views.pixels import from_u8
+
+# One size: every operation is then compiled once for all tests.
+B, SHAPE = 64, (4, 4, 3)
+
+
+def pair_batch(batch_size: int, seed=0) -> PairBatch:
+  """Random pictures; the camera of example i stands at x = i, or at -i."""
+  rng = np.random.default_rng(seed)
+  view = lambda: jnp.asarray(
+    rng.integers(0, 256, (batch_size, *SHAPE), dtype=np.uint8)
+  )
+  pose = np.tile(np.eye(4, dtype=np.float32), (batch_size, 1, 1))
+  K = jnp.asarray(np.tile(np.eye(3, dtype=np.float32), (batch_size, 1, 1)))
+  pose[:, 0, 3] = np.arange(batch_size)
+  cond_cam = Camera(jnp.asarray(pose), K)
+  pose[:, 0, 3] *= -1.0
+  return PairBatch(view(), view(), cond_cam, Camera(jnp.asarray(pose), K))
+
+
+RNG = jax.random.key(3)
+
+
+def loss_of(
+  denoise_fn, batch, prediction="eps", uncond_fraction=0.1, **options
+):
+  return diffusion_loss(
+    denoise_fn,
+    batch,
+    RNG,
+    prediction=prediction,
+    uncond_fraction=uncond_fraction,
+    **options,
+  )
+
+
+def knows_target(batch, error):
+  """Returns the true noise, off by `error`: a number for each example."""
+  x0 = from_u8(batch.target_view)
+
+  def denoise_fn(z_t, logsnr, *_):
+    eps = equations.eps_from_x0(z_t, x0, equations.expand(logsnr, z_t))
+    return eps + equations.expand(jnp.float32(error), z_t)
+
+  return denoise_fn
+
+
+def test_loss_is_a_mean_over_pixels_and_examples():
+  """Not a norm: an error of 2 in one of four examples costs 4 / 4."""
+  batch = pair_batch(B)
+  loss, _ = loss_of(knows_target(batch, [0, 0, 2, 0] * (B // 4)), batch)
+  # The answer is as good as float32 recovers eps where sigma is small.
+  np.testing.assert_allclose(loss, 1.0, atol=1e-3)
+  loss, _ = loss_of(knows_target(batch, [0] * B), batch)
+  np.testing.assert_allclose(loss, 0.0, atol=1e-3)
+
+
+def test_bins_add_up_to_the_loss():
+  """Sums and counts per bin of log-SNR; an example's error goes to its bin."""
+  batch = pair_batch(B)
+  errors = np.linspace(0.5, 3.0, B)
+  loss, aux = loss_of(knows_target(batch, errors), batch)
+  assert aux["bin_sum"].shape == aux["bin_count"].shape == (NUM_LOGSNR_BINS,)
+  assert NUM_LOGSNR_BINS == 8
+  np.testing.assert_allclose(np.sum(aux["bin_count"]), B)
+  np.testing.assert_allclose(np.sum(aux["bin_sum"]) / B, loss, rtol=1e-5)
+  logsnr = np.asarray(draw_noise(batch, RNG, 0.1).logsnr)
+  for i in range(8):
+    inside = (logsnr >= -20 + 5 * i) & (logsnr < -15 + 5 * i)
+    assert aux["bin_count"][i] == np.sum(inside)
+    expected = np.sum(errors[inside] ** 2)
+    np.testing.assert_allclose(aux["bin_sum"][i], expected, rtol=5e-3)
+
+
+def test_v_loss_is_the_error_in_v():
+  """Both sides of v, for a network that always answers the same."""
+  batch = pair_batch(B)
+  answer = jnp.asarray(
+    np.random.default_rng(1).standard_normal((B, *SHAPE)), jnp.float32
+  )
+  denoise_fn = make_denoise_fn(lambda *_: answer, "v")
+  loss, aux = loss_of(denoise_fn, batch, prediction="v")
+  noised = jax.device_get(draw_noise(batch, RNG, 0.1))
+  alpha = np.sqrt(1 / (1 + np.exp(-np.float64(noised.logsnr))))
+  sigma = np.sqrt(1 / (1 + np.exp(np.float64(noised.logsnr))))
+  x0 = np.float64(batch.target_view) / 127.5 - 1.0
+  expand = lambda x: x[:, None, None, None]
+  v = expand(alpha) * noised.eps - expand(sigma) * x0
+  expected = np.mean((np.float64(answer) - v) ** 2)
+  np.testing.assert_allclose(loss, expected, rtol=1e-4)
+  np.testing.assert_allclose(np.sum(aux["bin_sum"]) / B, expected, rtol=1e-4)
+  # The same network read as eps is measured in eps.
+  loss, _ = loss_of(make_denoise_fn(lambda *_: answer, "eps"), batch)
+  np.testing.assert_allclose(
+    loss, np.mean((np.float64(answer) - noised.eps) ** 2), rtol=1e-5
+  )
+
+
+@pytest.mark.parametrize("prediction", ["eps", "v"])
+def test_min_snr_is_a_clipped_weight_of_the_clean_views_error(prediction):
+  """min(SNR, 5) |x0 - x0_hat|^2, for a network that always answers the same."""
+  batch = pair_batch(B)
+  answer = jnp.asarray(
+    np.random.default_rng(1).standard_normal((B, *SHAPE)), jnp.float32
+  )
+  denoise_fn = make_denoise_fn(lambda *_: answer, prediction)
+  loss, _ = loss_of(denoise_fn, batch, prediction, min_snr_gamma=5.0)
+  noised = jax.device_get(draw_noise(batch, RNG, 0.1))
+  snr = np.exp(np.float64(noised.logsnr))[:, None, None, None]
+  alpha, sigma = np.sqrt(snr / (1 + snr)), np.sqrt(1 / (1 + snr))
+  x0 = np.float64(batch.target_view) / 127.5 - 1.0
+  z_t, answer = np.float64(noised.z_t), np.float64(answer)
+  x0_hat = {
+    "eps": (z_t - sigma * answer) / alpha,
+    "v": alpha * z_t - sigma * answer,
+  }[prediction]
+  assert np.min(snr) < 5.0 < np.max(snr)
+  expected = np.mean(np.minimum(snr, 5.0) * (x0 - x0_hat) ** 2)
+  np.testing.assert_allclose(loss, expected, rtol=2e-4)
+
+
+def test_a_shift_makes_training_noisier():
+  batch = pair_batch(B)
+  plain = draw_noise(batch, RNG, 0.1).logsnr
+  shifted = draw_noise(batch, RNG, 0.1, logsnr_shift=-2.0).logsnr
+  np.testing.assert_allclose(
+    shifted, np.clip(np.asarray(plain) - 2.0, -20.0, 20.0), rtol=1e-6
+  )
+  levels = []
+  denoise_fn = lambda z_t, logsnr, *_: levels.append(logsnr) or z_t
+  loss_of(denoise_fn, batch, logsnr_shift=-2.0)
+  np.testing.assert_array_equal(levels[0], shifted)
+
+
+def test_unknown_prediction():
+  with pytest.raises(ValueError, match="'x0'.*'eps', 'v'"):
+    make_denoise_fn(lambda *_: None, "x0")
+
+
+def test_what_the_network_is_shown():
+  """The clean frame first; unconditional examples get noise in its place."""
+  batch = pair_batch(B)
+  seen = {}
+
+  def apply_fn(views, logsnr, cameras, cond_mask):
+    seen.update(
+      views=views, logsnr=logsnr, cameras=cameras, cond_mask=cond_mask
+    )
+    return views[:, 1]
+
+  loss_of(make_denoise_fn(apply_fn, "eps"), batch, uncond_fraction=0.4)
+  seen = jax.device_get(seen)
+  mask, cond_view = seen["cond_mask"], np.asarray(from_u8(batch.cond_view))
+  assert 10 < np.sum(mask) < 54, "both kinds are in the batch"
+  np.testing.assert_array_equal(seen["views"][mask, 0], cond_view[mask])
+  noise = seen["views"][~mask, 0]
+  assert abs(np.mean(noise)) < 0.15 and abs(np.std(noise) - 1.0) < 0.1
+  assert len(np.unique(noise)) > 0.99 * noise.size, "each has its own noise"
+  # A clean frame is at the maximum, one of pure noise at the minimum.
+  np.testing.assert_array_equal(
+    seen["logsnr"][:, 0], np.where(mask, 20.0, -20.0)
+  )
+  noised = jax.device_get(draw_noise(batch, RNG, 0.4))
+  np.testing.assert_array_equal(seen["logsnr"][:, 1], noised.logsnr)
+  np.testing.assert_array_equal(seen["views"][:, 1], noised.z_t)
+  position = seen["cameras"].world_from_cam[:, :, 0, 3]
+  index = np.arange(float(B))
+  np.testing.assert_array_equal(position, np.stack([index, -index], axis=1))
+  # z_t is the target, noised to that level.
+  alpha = np.sqrt(1 / (1 + np.exp(-noised.logsnr)))[:, None, None, None]
+  target = np.asarray(from_u8(batch.target_view))
+  rest = noised.z_t - alpha * target
+  np.testing.assert_allclose(
+    rest, np.sqrt(1 - alpha**2) * noised.eps, atol=2e-4
+  )
+
+
+def test_draws_are_per_example_and_follow_their_laws():
+  noised = jax.device_get(draw_noise(pair_batch(4000), RNG, 0.1))
+  # 4000 coins of 0.1: 400 +- 19.
+  assert 325 < np.sum(~noised.cond_mask) < 475
+  # t is uniform on [0, 1]: the largest gap between the sorted draws and the
+  # diagonal (Kolmogorov-Smirnov) is below 1.95 / sqrt(n), once in a thousand.
+  t = np.sort(equations.t_from_logsnr(jnp.asarray(noised.logsnr)))
+  gap = np.max(np.abs(t - (np.arange(4000) + 0.5) / 4000))
+  assert gap < 1.95 / np.sqrt(4000)
+  assert abs(np.std(noised.eps) - 1.0) < 0.01
+  # The three are drawn independently of each other.
+  for a, b in (
+    (noised.logsnr, noised.cond_mask),
+    (noised.logsnr, noised.eps[:, 0, 0, 0]),
+    (noised.cond_mask, noised.eps[:, 0, 0, 0]),
+  ):
+    assert abs(np.corrcoef(a, b)[0, 1]) < 0.06
+
+
+def test_fraction_zero_and_one():
+  batch = pair_batch(B)
+  assert np.all(draw_noise(batch, RNG, 0.0).cond_mask)
+  assert not np.any(draw_noise(batch, RNG, 1.0).cond_mask)
+
+
+def test_grid_columns():
+  """conditioning | noisy | x0_hat | target; a perfect x0_hat is the target."""
+  batch = pair_batch(B)
+  grid = denoised_grid(knows_target(batch, [0] * B), batch, RNG)
+  assert grid.shape == (B, 4, *SHAPE)
+  noised = draw_noise(batch, RNG, 0.0)
+  for column, expected in enumerate(
+    [
+      from_u8(batch.cond_view),
+      jnp.clip(noised.z_t, -1.0, 1.0),
+      from_u8(batch.target_view),
+      from_u8(batch.target_view),
+    ]
+  ):
+    np.testing.assert_allclose(grid[:, column], expected, atol=1e-3)

@@ -1,0 +1,178 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Solvers on Gaussian data, whose sampling path is known, and guidance."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from random_params import random_params
+from sampler_test import gaussian, sample, sampled_point_mass
+from toy_sampling import HW, cameras, keys, random_bank, toy_denoiser
+
+from threedim_jax.diffusion.denoise import make_denoise_fn
+from threedim_jax.diffusion.sampler import sample_orbit, sample_view
+from threedim_jax.diffusion.solvers import SOLVERS
+from threedim_jax.models import get_camera_encoder
+from threedim_jax.models.xunet import XUNet
+
+SD = 0.2
+
+
+def sampled(solver: str, num_sample_steps: int, sd: float = SD):
+  return sample(
+    gaussian(sd),
+    random_bank(4, 1, 1),
+    cameras(4),
+    num_sample_steps=num_sample_steps,
+    guidance_weight=0.0,
+    solver=solver,
+  )
+
+
+def exact(sd: float):
+  """The end of the deterministic path from the same noise.
+
+  z_t is N(0, alpha^2 sd^2 + sigma^2), and the path keeps each value's quantile:
+  z_0 = sd z_1 (up to 4.5e-5 at both ends of log-SNR).
+  """
+  rngs = jax.vmap(lambda rng: jax.random.split(rng, 3)[0])(keys(4))
+  normal = lambda rng: jax.random.normal(rng, (HW, HW, 3))
+  return np.clip(sd * np.asarray(jax.vmap(normal)(rngs)), -1.0, 1.0)
+
+
+def errors(solver: str) -> list[float]:
+  """Root mean square distance to the exact end with 16, 32, 64 steps."""
+  return [
+    float(np.sqrt(np.mean((sampled(solver, T) - exact(SD)) ** 2)))
+    for T in (16, 32, 64)
+  ]
+
+
+def test_orders_of_convergence():
+  """Four times the steps: a fourth of DDIM's error, a sixteenth of 2M's."""
+  ddim, dpmpp = errors("ddim"), errors("dpmpp_2m")
+  assert 3.0 < ddim[0] / ddim[2] < 6.0 and ddim[2] < 0.01, ddim
+  assert 10.0 < dpmpp[0] / dpmpp[2], dpmpp
+  assert dpmpp[0] < 0.6 * ddim[0] and dpmpp[1] < 0.2 * ddim[1]
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_point_mass_data_is_returned(solver):
+  view, x0 = sampled_point_mass(5, solver=solver)
+  # Without noise a trace of z_1 is left: sigma at t = 0, 4.5e-5.
+  np.testing.assert_allclose(view, x0, atol=3e-4)
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_the_number_of_steps_may_be_traced(solver):
+  """One program for all of them, with the same pictures."""
+  options = {"guidance_weight": 1.5, "solver": solver}
+  args = keys(2), random_bank(2, 2, 3), cameras(2)
+  traced = jax.jit(
+    lambda T: sample_view(toy_denoiser, *args, num_sample_steps=T, **options)
+  )
+  for T in (3, 5):
+    known = sample(toy_denoiser, *args[1:], num_sample_steps=T, **options)
+    np.testing.assert_allclose(traced(jnp.int32(T)), known, atol=2e-5)
+  assert traced._cache_size() == 1
+
+
+def test_orbit_with_a_traced_number_of_steps():
+  """Through the scan over views as well."""
+  cams = jax.tree.map(lambda a: jnp.stack([a, a], 1), cameras(1))
+  orbit = jax.jit(
+    lambda T: sample_orbit(
+      toy_denoiser,
+      keys(1),
+      random_bank(1, 1, 3),
+      cams,
+      num_sample_steps=T,
+      guidance_weight=0.5,
+      solver="dpmpp_2m",
+    )
+  )
+  views = orbit(jnp.int32(3))
+  assert views.shape == (1, 2, HW, HW, 3) and np.isfinite(views).all()
+  assert not np.array_equal(views, orbit(jnp.int32(4)))
+  assert orbit._cache_size() == 1
+
+
+def test_cameras_encoded_ahead_give_the_same_pictures():
+  model = XUNet(
+    ch=32, ch_mult=(1,), emb_ch=16, num_res_blocks=1, attn_resolutions=()
+  )
+  rngs, bank, target_cam = keys(2), random_bank(2, 2, 3), cameras(2)
+  both = jax.tree.map(lambda a: jnp.stack([a, a], 1), target_cam)
+  views = jnp.zeros((2, 2, HW, HW, 3))
+  params = random_params(
+    model, 0, views, jnp.zeros((2, 2)), both, jnp.ones(2, bool), train=False
+  )
+  params = jax.tree.map(jnp.asarray, params)
+  denoise_fn = make_denoise_fn(
+    lambda *args: model.apply({"params": params}, *args, train=False), "v"
+  )
+  plain, ahead = (
+    sample(
+      denoise_fn,
+      bank,
+      target_cam,
+      rngs,
+      num_sample_steps=3,
+      guidance_weight=1.0,
+      **more,
+    )
+    for more in (
+      {},
+      {"encode_camera": get_camera_encoder({}, params, (HW, HW))},
+    )
+  )
+  np.testing.assert_allclose(ahead, plain, atol=1e-4)
+  assert np.std(plain) > 0.1
+
+
+def batches(interval, num_sample_steps=8, weight=2.0):
+  """(views, examples given to the denoiser in every step)."""
+  seen = []
+
+  def denoise_fn(z_t, *args):
+    jax.debug.callback(lambda: seen.append(z_t.shape[0]))
+    return toy_denoiser(z_t, *args)
+
+  view = sample(
+    denoise_fn,
+    random_bank(2, 1, 1),
+    cameras(2),
+    num_sample_steps=num_sample_steps,
+    guidance_weight=weight,
+    guidance_interval=interval,
+  )
+  jax.effects_barrier()
+  return np.asarray(view), sorted(seen)
+
+
+def test_guidance_interval_halves_the_batch_outside():
+  """Log-SNR at the 8 steps' starts: -20, -3.2, -1.8, -.8, 0, .8, 1.8, 3.2."""
+  view, seen = batches((-1.0, 1.0))
+  assert seen == [2] * 5 + [4] * 3
+  everywhere, seen = batches((-20.0, 20.0))
+  assert seen == [4] * 8
+  nowhere, seen = batches((-21.0, -20.5))
+  assert seen == [2] * 8
+  plain, _ = batches((-20.0, 20.0), weight=0.0)
+  np.testing.assert_allclose(nowhere, plain, atol=1e-5)
+  assert np.abs(view - everywhere).max() > 1e-3
+  assert np.abs(view - plain).max() > 1e-3
+
+
+def test_no_branch_where_guidance_is_everywhere():
+  fn = functools.partial(
+    sample_view, toy_denoiser, num_sample_steps=2, guidance_weight=1.0
+  )
+  args = keys(1), random_bank(1, 1, 1), cameras(1)
+  text = str(jax.make_jaxpr(fn)(*args))
+  assert "cond[" not in text
+  cut = functools.partial(fn, guidance_interval=(-20.0, 0.0))
+  assert "cond[" in str(jax.make_jaxpr(cut)(*args))

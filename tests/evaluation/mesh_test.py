@@ -1,0 +1,161 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""A mesh of a field: where it is, how it is coloured, and what a file says."""
+
+import io
+import json
+import struct
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import trimesh
+
+from threedim_jax.evaluation.fields import mesh
+from threedim_jax.evaluation.fields.field import FieldConfig, Fields
+from threedim_jax.runtime.errors import UserError
+from threedim_jax.views import camera_paths
+from threedim_jax.views.posed_views import PosedViews
+from threedim_jax.workdir.samples import ObjectSamples, write_sample
+
+CENTER, RADIUS, N = (0.3, -0.2, 0.1), 1.5, 33
+BALL = 0.5  # of the radius
+RED, BLUE = (0.8, 0.1, 0.1), (0.1, 0.1, 0.6)
+
+
+def ball(speck=False) -> Fields:
+  """A ball that is red above its equator and blue below."""
+  axis = np.linspace(-1, 1, N)
+  x, y, z = np.meshgrid(axis, axis, axis, indexing="ij")
+  r = np.sqrt(x**2 + y**2 + z**2)
+  raw = np.zeros((N, N, N, 4), np.float32)
+  # 25 softplus(2 raw - 5) is ln 2 an edge of 2/32 at r = BALL.
+  raw[..., 0] = 2.2086 + 20 * (BALL - r)
+  if speck:
+    raw[2, 2, 2, 0] = 6
+  logit = lambda rgb: np.log(np.array(rgb) / (1 - np.array(rgb)))
+  raw[..., 1:] = np.where(z[..., None] > 0, logit(RED), logit(BLUE))
+  return Fields(
+    jnp.asarray(raw)[None],
+    jnp.float32([CENTER]),
+    jnp.float32([RADIUS]),
+    FieldConfig(levels=(N,)),
+  )
+
+
+def test_a_ball_lies_where_the_field_has_it():
+  surface = mesh.surface(ball(), 0)
+  r = np.linalg.norm(surface.vertices - np.array(CENTER), axis=-1)
+  edge = 2 * RADIUS / (N - 1)
+  np.testing.assert_allclose(r, BALL * RADIUS, atol=0.1 * edge)
+  assert surface.is_watertight
+  volume = 4 / 3 * np.pi * r.mean() ** 3
+  assert surface.volume == pytest.approx(volume, rel=0.03), "outside is outside"
+
+
+def test_colours_are_those_of_the_field():
+  surface = mesh.surface(ball(), 0)
+  z = surface.vertices[:, 2] - CENTER[2]
+  colors = surface.visual.vertex_colors[:, :3] / 255
+  np.testing.assert_allclose(colors[z > 0.2], [RED] * sum(z > 0.2), atol=0.01)
+  np.testing.assert_allclose(
+    colors[z < -0.2], [BLUE] * sum(z < -0.2), atol=0.01
+  )
+
+
+def test_fog_is_left_out():
+  assert mesh.surface(ball(speck=True), 0).bounds == pytest.approx(
+    mesh.surface(ball(), 0).bounds
+  )
+
+
+def test_an_empty_field_is_a_sentence():
+  fields = ball()
+  fields = fields.replace(grid=fields.grid * 0)
+  with pytest.raises(UserError, match="no surface"):
+    mesh.surface(fields, 0)
+
+
+def test_nothing_but_scattered_fog_is_a_sentence():
+  fields = ball()
+  raw = jnp.zeros_like(fields.grid).at[:, 2:-2:8, 2:-2:8, 2:-2:8, 0].set(6)
+  with pytest.raises(UserError, match="no surface.*disagree too much"):
+    mesh.surface(fields.replace(grid=raw), 0)
+
+
+def parse_glb(data: bytes):
+  """(JSON, vertex positions, vertex colours), by the letter of glTF 2.0."""
+  magic, version, length, size, kind = struct.unpack("<4sIII4s", data[:20])
+  assert (magic, version, length, kind) == (b"glTF", 2, len(data), b"JSON")
+  tree, binary = json.loads(data[20 : 20 + size]), data[28 + size :]
+
+  def read(name, dtype, columns):
+    (primitive,) = tree["meshes"][0]["primitives"]
+    accessor = tree["accessors"][primitive["attributes"][name]]
+    view = tree["bufferViews"][accessor["bufferView"]]
+    start, count = view.get("byteOffset", 0), accessor["count"]
+    values = np.frombuffer(binary[start:], dtype, count * columns)
+    return values.reshape(count, columns)
+
+  return tree, read("POSITION", "<f4", 3), read("COLOR_0", "u1", 4)
+
+
+def test_glb_has_gltf_axes_and_linear_colours():
+  surface = mesh.surface(ball(), 0)
+  tree, position, color = parse_glb(mesh.glb_bytes(surface))
+  front_left_up = surface.vertices
+  np.testing.assert_allclose(position[:, 2], front_left_up[:, 0], atol=1e-6)
+  np.testing.assert_allclose(position[:, 0], front_left_up[:, 1], atol=1e-6)
+  np.testing.assert_allclose(position[:, 1], front_left_up[:, 2], atol=1e-6)
+  top = color[position[:, 1].argmax(), :3] / 255
+  linear = [((c + 0.055) / 1.055) ** 2.4 for c in RED]
+  np.testing.assert_allclose(top, linear, atol=0.01)
+  (material,) = tree["materials"]
+  assert "KHR_materials_unlit" in material["extensions"]
+  assert material["pbrMetallicRoughness"]["metallicFactor"] == 0
+  assert "fit" in tree["asset"]["extras"]["what"]
+
+
+@pytest.fixture(scope="module")
+def box_folder(tmp_path_factory):
+  """Views of a red box of 0.6 x 0.4 x 0.8, by rays against its slabs."""
+  size, half = 32, np.array([0.3, 0.2, 0.4])
+  elevation = np.repeat([-50.0, -10.0, 30.0, 60.0], 6)
+  places = camera_paths.sphere_points(np.arange(24) * 65.0, elevation, 2.0)
+  poses = np.float32(camera_paths.look_at(places))
+  K = camera_paths.default_K(size)
+  px = np.stack(np.meshgrid(*[np.arange(size) + 0.5] * 2), -1)
+  rays = np.concatenate([px, np.ones((size, size, 1))], -1) @ np.linalg.inv(K).T
+  images = []
+  for pose in np.float64(poses):
+    directions = rays @ pose[:3, :3].T
+    a, b = ((s * half - pose[:3, 3]) / directions for s in (-1, 1))
+    near, far = np.minimum(a, b).max(-1), np.maximum(a, b).min(-1)
+    images.append(np.where((near < far)[..., None], (200, 30, 30), 255))
+  images = np.uint8(images)
+  K = np.float32(np.broadcast_to(K, (24, 3, 3)))
+  views = PosedViews(images, poses, K, np.arange(24, dtype=np.int32))
+  sampled = ObjectSamples(object_id="box", given=views[:1], generated=views[1:])
+  return write_sample(tmp_path_factory.mktemp("samples"), sampled)
+
+
+def test_a_box_from_its_views(box_folder, tmp_path):
+  glb, ply, facts = mesh.write_mesh(box_folder, tmp_path / "out")
+  box = trimesh.load(io.BytesIO(ply.read_bytes()), file_type="ply")
+  # A node is 0.055; uniform faces leave the fit some freedom.
+  half, vertices = np.array([0.3, 0.2, 0.4]), np.abs(box.vertices)
+  on_face = (vertices > 0.8 * half).sum(1) == 1
+  sides = [
+    np.median(v[v > 0.8 * h])
+    for v, h in zip(vertices[on_face].T, half, strict=True)
+  ]
+  np.testing.assert_allclose(sides, half, atol=0.05)
+  assert box.volume == pytest.approx(0.192, rel=0.12)
+  assert np.all(np.abs(box.centroid) < 0.03)
+  color = np.median(box.visual.vertex_colors[:, :3], axis=0)
+  np.testing.assert_allclose(color, (200, 30, 30), atol=12)
+  facts = json.loads(facts.read_text())
+  assert facts["num_views"] == 24 and facts["psnr_of_the_fit"] > 20
+  assert "not a measurement" in facts["what"]
+  _, position, _ = parse_glb(glb.read_bytes())
+  assert len(position) == facts["num_vertices"]

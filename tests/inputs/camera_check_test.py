@@ -1,0 +1,248 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""The camera check: right cameras pass, every planted fault is named."""
+
+import dataclasses
+
+import numpy as np
+from posed_folders import render
+import pytest
+
+from threedim_jax.inputs.camera_check import checks as camera_check
+from threedim_jax.inputs.camera_check import silhouettes
+from threedim_jax.inputs.camera_check.checks import check_cameras
+from threedim_jax.views import camera_paths
+from threedim_jax.views.posed_views import PosedViews
+
+SIDE, VIEWS = 32, 16
+OBJECTS = (("chair", 0), ("car", 1))
+
+
+def hemisphere(rng, radius):
+  """As Blender's scenes have it: uniform, from the horizon to the pole."""
+  direction = rng.standard_normal((VIEWS, 3))
+  direction[:, 2] = np.abs(direction[:, 2])
+  direction /= np.linalg.norm(direction, axis=1, keepdims=True)
+  return camera_paths.look_at(radius * direction)
+
+
+PATHS = {
+  "random": lambda rng, r: camera_paths.random_views(rng, VIEWS, r),
+  "spiral": lambda rng, r: camera_paths.srn_spiral(251, r)[:: 250 // 15][
+    :VIEWS
+  ],
+  "orbit": lambda rng, r: camera_paths.orbit(VIEWS, 20, r),
+  "level orbit": lambda rng, r: camera_paths.orbit(VIEWS, 0, r),
+  "hemisphere": hemisphere,
+}
+
+
+def make_objects(path: str, side: int = SIDE) -> list[PosedViews]:
+  rng, objects = np.random.default_rng(0), []
+  for kind, index in OBJECTS:
+    poses = PATHS[path](rng, camera_paths.RADIUS[kind])
+    images_u8 = render(kind, index, poses, side)
+    K = np.tile(camera_paths.default_K(side), (len(poses), 1, 1))
+    name = f"{kind}_{index}"
+    views = PosedViews(images_u8, poses, K, name=name, checked=False)
+    objects.append(views)
+  return objects
+
+
+@pytest.fixture(scope="module")
+def scene():
+  return make_objects("random")
+
+
+def verdicts(report) -> dict[str, str]:
+  return {check.name: check.verdict for check in report.checks}
+
+
+def planted(objects, **changes):
+  """Every object with functions of it in the place of some of its fields."""
+  return [
+    dataclasses.replace(o, **{k: f(o) for k, f in changes.items()})
+    for o in objects
+  ]
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_right_cameras_pass(path):
+  report = check_cameras(make_objects(path))
+  assert set(verdicts(report).values()) == {"ok"}, report.checks
+  assert report.best.name == "as stored"
+  stored = min(report.iou["as stored"].values())
+  assert stored > camera_check.FLOOR
+
+
+FLIP = np.diag([1.0, -1, -1, 1])
+SHUFFLED = np.random.default_rng(0).permutation(VIEWS)
+POSE_FAULTS = {
+  "poses are inverted (cam_from_world)": lambda o: np.linalg.inv(
+    o.world_from_cam
+  ),
+  "poses have OpenGL axes": lambda o: o.world_from_cam @ FLIP,
+  "poses are inverted (cam_from_world) and have OpenGL": lambda o: (
+    np.linalg.inv(o.world_from_cam @ FLIP)
+  ),
+  "poses have PyTorch3D axes": lambda o: (
+    o.world_from_cam @ np.diag([-1.0, -1, 1, 1])
+  ),
+  "pictures and poses do not belong together": lambda o: o.world_from_cam[
+    SHUFFLED
+  ],
+}
+
+
+def the_fault(report) -> str:
+  (fault,) = report.faults
+  return fault.text
+
+
+@pytest.mark.parametrize("name", POSE_FAULTS)
+def test_wrong_poses_are_named(scene, name):
+  report = check_cameras(planted(scene, world_from_cam=POSE_FAULTS[name]))
+  assert name in the_fault(report)
+
+
+def times(*rows):
+  return lambda o: o.K * np.array(rows)[:, None]
+
+
+@pytest.mark.parametrize(
+  "change, name",
+  [
+    (times(4, 4, 1), "K is for pictures of 128 x 128 pixels, not 32 x 32"),
+    (times(0.5, 0.5, 1), "K is for pictures of 16 x 16 pixels, not 32 x 32"),
+    (
+      lambda o: o.K + [[0, 0, 3], [0, 0, -2], [0, 0, 0]],
+      "the principal point (19, 14) is off the centre",
+    ),
+    (
+      lambda o: o.K * [[2, 1, 1], [1, 2, 1], [1, 1, 1]],
+      "the focal length is about 2 times",
+    ),
+    (
+      lambda o: o.K * [[0.5, 1, 1], [1, 0.5, 1], [1, 1, 1]],
+      "the focal length is about 0.5 times",
+    ),
+    (times(1 / 32, 1 / 32, 1), "is K in pixels?"),
+    (lambda o: o.K * np.nan, "is K in pixels?"),
+  ],
+)
+def test_a_wrong_K_is_named(scene, change, name):
+  assert name in the_fault(check_cameras(planted(scene, K=change)))
+
+
+def test_two_faults_at_once(scene):
+  objects = planted(
+    scene,
+    K=times(4, 4, 1),
+    world_from_cam=lambda o: o.world_from_cam @ FLIP,
+  )
+  fault = the_fault(check_cameras(objects))
+  assert "OpenGL axes" in fault and "K is for pictures of 128" in fault
+
+
+def test_mirrored_and_upside_down_pictures(scene):
+  mirrored = planted(scene, images_u8=lambda o: o.images_u8[:, :, ::-1])
+  assert "mirrored left to right" in the_fault(check_cameras(mirrored))
+  turned = planted(scene, images_u8=lambda o: o.images_u8[:, ::-1])
+  assert "upside down" in the_fault(check_cameras(turned))
+
+
+def test_a_crop_is_no_fault():
+  """The principal point may be off the centre if the pictures say so too."""
+  objects = [
+    dataclasses.replace(
+      o,
+      images_u8=o.images_u8[:, 6:, 6:],
+      K=o.K - [[0, 0, 6], [0, 0, 6], [0, 0, 0]],
+    )
+    for o in make_objects("random", 64)
+  ]
+  report = check_cameras(objects)
+  assert not report.faults and verdicts(report)["K"] == "note"
+
+
+@pytest.mark.parametrize(
+  "change, message",
+  [
+    (np.diag([1.0, 1, -1, 1]), "is mirrored"),
+    (np.diag([1.0, 1, 1.01, 1]), "has no rotation"),
+    (np.diag([1.0, 1, 1, np.nan]), "not finite"),
+    (np.diag([1.0, 1, 1, 2]), "last row"),
+  ],
+)
+def test_poses_that_are_not_rigid(scene, change, message):
+  objects = planted(scene, world_from_cam=lambda o: o.world_from_cam @ change)
+  report = check_cameras(objects)
+  assert message in the_fault(report)
+  assert "chair_0" in the_fault(report)
+
+
+def test_pictures_without_object(scene):
+  objects = planted(scene, images_u8=lambda o: o.images_u8.copy())
+  objects[1].images_u8[3] = 255
+  report = check_cameras(objects)
+  assert "all-white pictures of car_1 (1 of 16)" in the_fault(report)
+  assert verdicts(report)["silhouettes"] == "ok"  # by the other views
+  blank = planted(scene, images_u8=lambda o: np.full_like(o.images_u8, 255))
+  assert verdicts(check_cameras(blank))["object seen"] == "fault"
+
+
+def test_a_background_that_is_not_white(scene):
+  objects = planted(scene, images_u8=lambda o: o.images_u8 // 2)
+  assert "lay the objects over white" in the_fault(check_cameras(objects))
+
+
+def test_one_object_in_other_units(scene):
+  objects = list(scene)
+  pose = scene[0].world_from_cam.copy()
+  pose[:, :3, 3] *= 10
+  objects[0] = dataclasses.replace(scene[0], world_from_cam=pose)
+  fault = the_fault(check_cameras(objects))
+  assert "chair_0 and car_1 have different units" in fault
+
+
+def test_one_strange_object_of_three_is_a_note(scene):
+  odd = POSE_FAULTS["pictures and poses do not belong together"](scene[0])
+  odd = dataclasses.replace(scene[0], name="odd", world_from_cam=odd)
+  report = check_cameras([*scene, odd])
+  assert not report.faults and verdicts(report)["silhouettes"] == "note"
+  assert any("['odd']" in check.text for check in report.checks)
+
+
+def test_the_hull_of_a_ball_is_the_ball():
+  """Silhouettes computed from the formula, not from a renderer."""
+  center, radius = np.array([0.3, -0.2, 0.1]), 0.4
+  poses = camera_paths.random_views(np.random.default_rng(2), 12, 2.0)
+  K = camera_paths.default_K(48)
+  y, x = np.indices((48, 48)) + 0.5
+  px = np.stack([x, y, np.ones_like(x)], -1)
+  masks = []
+  for pose in poses:
+    rays = px @ np.linalg.inv(K).T @ pose[:3, :3].T
+    rays /= np.linalg.norm(rays, axis=-1, keepdims=True)
+    to = center - pose[:3, 3]
+    off = np.linalg.norm(to - (rays @ to)[..., None] * rays, axis=-1)
+    masks.append(off < radius)
+  masks, Ks = np.stack(masks), np.tile(K, (12, 1, 1))
+  rough = silhouettes.bounding_sphere(masks, poses, Ks)
+  np.testing.assert_allclose(rough.center, center, atol=0.01)
+  hull = silhouettes.carve(masks, poses, Ks, rough)
+  distance = np.linalg.norm(hull.points - center, axis=1)
+  assert 0.85 * radius < distance.min() and distance.max() < 1.15 * radius
+  assert silhouettes.agreement(hull, masks, poses, Ks).min() > 0.85
+  sphere = silhouettes.hull_sphere(hull)
+  np.testing.assert_allclose(sphere.center, center, atol=0.05)
+
+
+def test_holes_are_filled_and_outside_is_not():
+  image_u8 = np.full((1, 12, 12, 3), 255, np.uint8)
+  image_u8[0, 2:9, 2:9] = 0
+  image_u8[0, 4:6, 4:6] = 255  # a highlight
+  image_u8[0, 7, 5:12] = 255  # open to the outside
+  mask = silhouettes.foreground(image_u8)[0]
+  assert mask[4:6, 4:6].all() and not mask[7, 5:].any()
+  assert mask.sum() == 49 - 4

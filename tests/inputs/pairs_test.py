@@ -1,0 +1,208 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Pairs of views: which are drawn, in what order, and that they are right.
+
+The pictures of `tiny_dataset` say which object and view they show, so every
+batch can be read back into the pairs it was made of.
+"""
+
+import itertools
+
+import numpy as np
+import pytest
+import tiny_dataset
+
+from threedim_jax.inputs import pairs as input_pipeline
+from threedim_jax.inputs import view_source
+from threedim_jax.runtime.errors import UserError
+
+RESOLUTION = 8
+COUNTS = (4, 2, 5) * 10  # views of each object
+NUM_RECORDS = sum(COUNTS)
+
+
+@pytest.fixture(scope="module")
+def views(tmp_path_factory):
+  folder = tmp_path_factory.mktemp("data")
+  tiny_dataset.write_tiny_dataset(folder, len(COUNTS), COUNTS, RESOLUTION)
+  return view_source.open_views(
+    folder, tiny_dataset.NAME, str(RESOLUTION), "train"
+  )
+
+
+def batches(views, num, *, start_step=0, process=(0, 1), **changes):
+  options = {"global_batch_size": 8, "seed": 0} | changes
+  iterator = input_pipeline.train_iterator(
+    views,
+    process_index=process[0],
+    process_count=process[1],
+    start_step=start_step,
+    **options,
+  )
+  return list(itertools.islice(iterator, num))
+
+
+def shown(pictures):
+  """[b, 2]: the (object, view) that each picture says it is of."""
+  return pictures[:, 0, 0, :2].astype(int) - (0, 100)
+
+
+def pairs(stream):
+  """[n, 2, 2]: example, (cond, target), (object, view)."""
+  return np.concatenate(
+    [
+      np.stack([shown(b["cond_view"]), shown(b["target_view"])], 1)
+      for b in stream
+    ]
+  )
+
+
+def flat(batch):
+  arrays = {"cond_view": batch["cond_view"]}
+  arrays["target_view"] = batch["target_view"]
+  for camera, key in itertools.product(
+    ("cond_cam", "target_cam"), ("world_from_cam", "K")
+  ):
+    arrays[f"{camera}/{key}"] = batch[camera][key]
+  return arrays
+
+
+def assert_same(ours, theirs):
+  assert len(ours) == len(theirs)
+  for a, b in zip(ours, theirs, strict=True):
+    for key, array in flat(a).items():
+      np.testing.assert_array_equal(array, flat(b)[key], err_msg=key)
+
+
+def test_a_pair_is_two_distinct_views_of_one_object(views):
+  cond, target = np.moveaxis(pairs(batches(views, 50)), 1, 0)
+  np.testing.assert_array_equal(cond[:, 0], target[:, 0])
+  assert (cond[:, 1] != target[:, 1]).all()
+
+
+def test_an_epoch_has_every_view_once_as_the_target(views):
+  drawn = pairs(batches(views, 3, global_batch_size=NUM_RECORDS))
+  everything = [(o, v) for o, n in enumerate(COUNTS) for v in range(n)]
+  epochs = [[*map(tuple, epoch)] for epoch in np.split(drawn[:, 1], 3)]
+  for epoch in epochs:
+    assert sorted(epoch) == everything
+  assert epochs[0] != epochs[1] != epochs[2]
+  assert epochs[0] != everything
+
+
+def test_conditioning_is_uniform_over_the_other_views(views):
+  num_epochs = 40
+  drawn = pairs(
+    batches(views, num_epochs, global_batch_size=NUM_RECORDS, num_threads=0)
+  )
+  chi_squared, freedom = 0.0, 0
+  for obj, count in enumerate(COUNTS):
+    of_object = drawn[drawn[:, 0, 0] == obj][:, :, 1]  # [n, (cond, target)]
+    seen = np.zeros((count, count))
+    np.add.at(seen, (of_object[:, 0], of_object[:, 1]), 1)
+    assert not seen.diagonal().any()
+    expected = num_epochs / (count - 1)
+    off = ~np.eye(count, dtype=bool)
+    chi_squared += ((seen[off] - expected) ** 2 / expected).sum()
+    freedom += count * (count - 2)
+  # Its mean is `freedom`, its variance twice that; less is a fixed cycle.
+  assert abs(chi_squared - freedom) < 4 * np.sqrt(2 * freedom)
+
+
+def test_pictures_and_cameras_belong_together(views):
+  for batch in batches(views, 4):
+    for side in ("cond", "target"):
+      for row, (obj, view) in enumerate(shown(batch[f"{side}_view"])):
+        np.testing.assert_array_equal(
+          batch[f"{side}_view"][row],
+          tiny_dataset.picture("train", obj, view, RESOLUTION),
+        )
+        pose, K = tiny_dataset.camera(obj, view, COUNTS[obj], RESOLUTION)
+        camera = batch[f"{side}_cam"]
+        np.testing.assert_array_equal(camera["world_from_cam"][row], pose)
+        np.testing.assert_array_equal(camera["K"][row], K)
+
+
+def test_types_and_shapes(views):
+  (batch,) = batches(views, 1, process=(1, 2))
+  assert set(batch) == {"cond_view", "target_view", "cond_cam", "target_cam"}
+  assert {k: (v.dtype.name, v.shape) for k, v in flat(batch).items()} == {
+    "cond_view": ("uint8", (4, 8, 8, 3)),
+    "target_view": ("uint8", (4, 8, 8, 3)),
+    "cond_cam/world_from_cam": ("float32", (4, 4, 4)),
+    "cond_cam/K": ("float32", (4, 3, 3)),
+    "target_cam/world_from_cam": ("float32", (4, 4, 4)),
+    "target_cam/K": ("float32", (4, 3, 3)),
+  }
+
+
+@pytest.mark.parametrize("process_count", [2, 4])
+def test_processes_share_the_batches_of_one_process(views, process_count):
+  alone = batches(views, 5)
+  parts = [
+    batches(views, 5, process=(p, process_count)) for p in range(process_count)
+  ]
+  for key in flat(alone[0]):
+    together = [
+      np.concatenate([flat(part[k])[key] for part in parts]) for k in range(5)
+    ]
+    np.testing.assert_array_equal(together, [flat(b)[key] for b in alone])
+
+
+def test_resumes_at_any_step(views):
+  uninterrupted = batches(views, 9)
+  for step in range(9):
+    resumed = batches(views, 9 - step, start_step=step)
+    assert_same(resumed, uninterrupted[step:])
+
+
+def test_resumes_on_two_processes_what_one_began(views):
+  uninterrupted = pairs(batches(views, 6))
+  halves = [batches(views, 2, start_step=4, process=(p, 2)) for p in range(2)]
+  resumed = np.concatenate(
+    [pairs([half[k]]) for k in (0, 1) for half in halves]
+  )
+  np.testing.assert_array_equal(resumed, uninterrupted[4 * 8 :])
+
+
+def test_seed_alone_decides(views):
+  reference = batches(views, 4)
+  assert_same(batches(views, 4), reference)
+  assert_same(batches(views, 4, num_threads=0), reference)
+  assert_same(batches(views, 4, num_threads=3, prefetch=2), reference)
+  other = batches(views, 4, seed=1)
+  assert (pairs(other) != pairs(reference)).any()
+
+
+def test_uneven_split_over_processes_is_refused(views):
+  with pytest.raises(UserError, match="multiple of 3"):
+    batches(views, 1, process=(0, 3))
+
+
+@pytest.mark.parametrize("num_threads", [0, 2])
+def test_damaged_view_stops_training_by_name(tmp_path, num_threads):
+  tiny_dataset.write_tiny_dataset(
+    tmp_path, 2, 3, RESOLUTION, damaged=[("train", 1, 2)]
+  )
+  damaged = view_source.open_views(
+    tmp_path, tiny_dataset.NAME, str(RESOLUTION), "train"
+  )
+  with pytest.raises(UserError, match="View 2 of object 'train_001'"):
+    batches(damaged, 6, global_batch_size=1, num_threads=num_threads)
+
+
+def test_eval_batches_are_the_same_at_every_call(views):
+  def evaluate(**changes):
+    options = {"batch_size": 4, "num_batches": 5, "seed": 3} | changes
+    return list(input_pipeline.eval_batches(views, **options))
+
+  reference = evaluate()
+  assert len(reference) == 5
+  assert_same(evaluate(), reference)
+  assert_same(evaluate(num_batches=2), reference[:2])
+  assert_same(batches(views, 5, global_batch_size=4, seed=3), reference)
+  assert (pairs(evaluate(seed=4)) != pairs(reference)).any()
+  second = evaluate(process_index=1, process_count=2)
+  np.testing.assert_array_equal(
+    second[0]["cond_view"], reference[0]["cond_view"][2:]
+  )

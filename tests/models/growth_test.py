@@ -1,0 +1,103 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""A network for larger pictures goes on where the one for smaller ones was."""
+
+from einops import repeat
+from flax import traverse_util
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from random_params import random_params
+
+from threedim_jax.models import dummy_inputs
+from threedim_jax.models.growth import grow
+from threedim_jax.models.xunet import XUNet
+
+SIZE, NEW = 4, 2  # pixels, levels
+SMALL = XUNet(
+  ch=8,
+  ch_mult=(1, 2),
+  emb_ch=8,
+  num_res_blocks=2,
+  attn_resolutions=(2,),
+  attn_heads=2,
+  norm_groups=4,
+  dropout=0.0,
+  use_pos_emb=False,
+)
+LARGE = SMALL.clone(ch_mult=(1,) * NEW + SMALL.ch_mult)
+
+
+def flat(tree) -> dict:
+  return traverse_util.flatten_dict(tree, sep="/")
+
+
+@pytest.fixture(scope="module")
+def start():
+  """Parameters of LARGE as at the start of a training."""
+  inputs = dummy_inputs(SIZE * 2**NEW)
+  init = jax.jit(lambda rng: LARGE.init(rng, *inputs, train=False))
+  return init(jax.random.key(0))["params"]
+
+
+@pytest.fixture(scope="module")
+def small():
+  params = random_params(SMALL, 0, *dummy_inputs(SIZE), train=False)
+  # Nothing mixes places: then a picture and its enlargement differ in nothing.
+  centre = np.zeros((3, 3, 1, 1), np.float32)
+  centre[1, 1] = 1.0
+  is_conv = lambda x: x.shape[:2] == (3, 3)
+  return jax.tree.map(lambda x: x * centre if is_conv(x) else x, params)
+
+
+def test_old_blocks_are_between_new_ones(small, start):
+  """Two blocks a level on the way down, three on the way up."""
+  old, grown = flat(small), flat(grow(small, start, lambda: start))
+  assert grown.keys() == flat(start).keys()
+  renumbered = {
+    **{f"XUNetBlock_{i}": f"XUNetBlock_{i + 2 * NEW}" for i in range(11)},
+    **{f"ResnetBlock_{i}": f"ResnetBlock_{i + NEW}" for i in range(2)},
+    "ConditioningProcessor_0/Conv_0": f"ConditioningProcessor_0/Conv_{NEW}",
+    "ConditioningProcessor_0/Conv_1": f"ConditioningProcessor_0/Conv_{NEW + 1}",
+  }
+  seen = set()
+  for name, x in old.items():
+    block = next((b for b in renumbered if name.startswith(f"{b}/")), None)
+    name = name.replace(block, renumbered[block], 1) if block else name
+    seen.add(name)
+    if name.startswith("Conv_0/"):
+      # Three new blocks a level come before the old ones.
+      x = x * np.sqrt(2.0) ** (3 * NEW)
+    np.testing.assert_allclose(grown[name], x, rtol=1e-6)
+  blocks = {n.split("/")[0] for n in grown.keys() - seen}
+  numbers = [*range(2 * NEW), *range(2 * NEW + 11, 5 * NEW + 11)]
+  assert {b for b in blocks if b.startswith("XUNetBlock")} == {
+    f"XUNetBlock_{i}" for i in numbers
+  }
+
+
+def test_an_enlarged_picture_gets_the_enlarged_answer(small, start):
+  """Before any training, and as long as rays and positions say nothing."""
+  params = grow(small, start, lambda: start)
+  views, logsnr, cameras, cond_mask = dummy_inputs(SIZE, batch_size=2)
+  views = jax.random.normal(jax.random.key(1), views.shape)
+  logsnr = jnp.broadcast_to(jnp.array([[20.0, -1.0]]), logsnr.shape)
+  enlarge = lambda x: repeat(
+    x, "... h w c -> ... (h a) (w b) c", a=2**NEW, b=2**NEW
+  )
+  answer = lambda model, params, views: model.apply(
+    {"params": params}, views, logsnr, cameras, ~cond_mask, train=False
+  )
+  expected = jax.jit(answer, static_argnums=0)(SMALL, small, views)
+  assert np.std(expected) > 0.1
+  got = jax.jit(answer, static_argnums=0)(LARGE, params, enlarge(views))
+  np.testing.assert_allclose(got, enlarge(expected), atol=2e-4)
+
+
+def test_random_parameters_are_made_for_new_levels_only(small):
+  def never():
+    raise AssertionError
+
+  same = grow(small, small, never)
+  assert flat(same).keys() == flat(small).keys()

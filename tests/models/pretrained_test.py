@@ -1,0 +1,281 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Weights that ship: intact, of the right network, and better than chance."""
+
+import importlib
+
+from flax import traverse_util
+import jax
+import numpy as np
+import pytest
+
+# name -> its configuration
+CONFIGS = {
+  "shapes32": "quickstart",
+  "shapes32_relative": "quickstart:relative",
+  "shapes64": "shapes_small",
+}
+POSITIONS = "ConditioningProcessor_0/pos_emb"
+
+
+def config_of(name: str):
+  module, _, variant = CONFIGS[name].partition(":")
+  return importlib.import_module(f"configs.{module}").get_config(variant)
+
+
+def no_new_levels():
+  raise AssertionError("asked for parameters of levels that are all known")
+
+
+@pytest.fixture(scope="module")
+def quickstart_shapes():
+  from configs import quickstart
+  from threedim_jax.models import make_init_fn
+
+  config = quickstart.get_config()
+  init = make_init_fn(config)
+  return config, jax.eval_shape(init, jax.random.key(0))
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_they_fit_their_configuration(name):
+  """The description beside the weights is the configuration's."""
+  import jax.numpy as jnp
+
+  from threedim_jax.benchmark.inputs import denoise_args
+  from threedim_jax.models import make_init_fn
+  from threedim_jax.models.pretrained import (
+    check_settings_match,
+    load_pretrained,
+  )
+  from threedim_jax.sampling.load import load_denoiser, make_denoiser
+
+  config = config_of(name)
+  check_settings_match(name, config)
+  init = make_init_fn(config)
+  shapes = jax.eval_shape(init, jax.random.key(0))
+  params = load_pretrained(name, shapes)
+  for x, s in zip(
+    jax.tree.leaves(params), jax.tree.leaves(shapes), strict=True
+  ):
+    assert (x.shape, x.dtype) == (s.shape, np.float32)
+    assert np.isfinite(x).all()
+  # Trained: what starts at zero no longer is.
+  assert np.abs(params["Conv_1"]["kernel"]).max() > 1e-3
+  denoise_fn, resolution = load_denoiser(name)
+  assert resolution == config.data.resolution
+  expected = make_denoiser(config)(params)
+  args = denoise_args(config, batch_size=2, num_unconditional=1)
+  difference = jax.jit(denoise_fn)(*args) - jax.jit(expected)(*args)
+  assert float(jnp.max(jnp.abs(difference))) == 0.0
+
+
+def test_all_that_ship_are_tested_and_have_a_card():
+  from threedim_jax.models.pretrained import SHA256, WEIGHTS_DIR
+
+  card = (WEIGHTS_DIR / "README.md").read_text()
+  assert SHA256.keys() == CONFIGS.keys()
+  assert all(f"# {name}\n" in card for name in SHA256)
+
+
+def test_unknown_name_lists_the_known(quickstart_shapes):
+  from threedim_jax.models.pretrained import load_pretrained
+  from threedim_jax.runtime.errors import UserError
+
+  with pytest.raises(UserError, match="shapes32"):
+    load_pretrained("chairs33", quickstart_shapes[1])
+
+
+def test_a_flipped_byte_is_noticed(quickstart_shapes, tmp_path, monkeypatch):
+  from etils import epath
+
+  from threedim_jax.models import pretrained
+  from threedim_jax.runtime.errors import UserError
+
+  data = bytearray((pretrained.WEIGHTS_DIR / "shapes32.msgpack").read_bytes())
+  data[len(data) // 2] ^= 1
+  (tmp_path / "shapes32.msgpack").write_bytes(data)
+  monkeypatch.setattr(pretrained, "WEIGHTS_DIR", epath.Path(tmp_path))
+  with pytest.raises(UserError, match="damaged"):
+    pretrained.load_pretrained("shapes32", quickstart_shapes[1])
+
+
+def test_another_network_is_refused():
+  from configs import srn_chairs
+  from threedim_jax.models import make_init_fn
+  from threedim_jax.models.pretrained import load_pretrained
+  from threedim_jax.runtime.errors import UserError
+
+  init = make_init_fn(srn_chairs.get_config("debug"))
+  shapes = jax.eval_shape(init, jax.random.key(0))
+  with pytest.raises(UserError, match="another architecture"):
+    load_pretrained("shapes32", shapes)
+
+
+def test_a_pretrained_run_does_not_claim_this_run_s_training():
+  """Only the network is known to be that of the weights."""
+  import pathlib
+
+  from configs import quickstart
+  from threedim_jax.sampling.generate import Generator
+
+  config = quickstart.get_config()
+  config.optim.learning_rate = 1.0
+  generator = Generator(config, pathlib.Path("none"), "shapes32")
+  assert set(generator.trained_config) == {"model", "diffusion"}
+  model = generator.trained_config["model"]
+  assert model["ch"] == config.model.ch
+
+
+@pytest.mark.parametrize(
+  "key, value",
+  [("prediction", "eps"), ("relative_cameras", True), ("norm_groups", 32)],
+)
+def test_a_network_is_not_taken_for_another(key, value):
+  from configs import quickstart
+  from threedim_jax.models.pretrained import check_settings_match
+  from threedim_jax.runtime.errors import UserError
+
+  config = quickstart.get_config()
+  check_settings_match("shapes32", config)
+  group = config.diffusion if key == "prediction" else config.model
+  group[key] = value
+  with pytest.raises(UserError, match=f"add --config.*{key}="):
+    check_settings_match("shapes32", config)
+
+
+def test_training_refuses_weights_of_another_meaning(quickstart_shapes):
+  """They would fit in: the arrays are the same."""
+  from configs import quickstart
+  from threedim_jax.runtime.errors import UserError
+  from threedim_jax.training.initial_state import starting_params
+
+  config, target = quickstart.get_config(), quickstart_shapes[1]
+  config.diffusion.prediction = "eps"
+  with pytest.raises(UserError, match="diffusion.prediction=v"):
+    starting_params(config, target, no_new_levels)
+
+
+@pytest.mark.parametrize("variant", ["concat", "relative", "regression"])
+def test_another_method_starts_from_nothing(variant):
+  from configs import quickstart
+
+  assert quickstart.get_config(variant).train.init_from is None
+  assert quickstart.get_config("").train.init_from == "shapes32"
+
+
+@pytest.fixture(scope="module")
+def small_training(tmp_path_factory):
+  """(workdir of a network for 8x8 pictures, its averaged parameters)."""
+  from configs import srn_chairs
+  from threedim_jax.models import make_init_fn
+  from threedim_jax.training.setup import make_tx
+  from threedim_jax.training.train_state import create_train_state
+  from threedim_jax.workdir.checkpoints.checkpointer import Checkpointer
+
+  config = srn_chairs.get_config("debug")
+  config.data.resolution = 8
+  config.model.attn_resolutions = (4,)
+  init = make_init_fn(config)
+  state = create_train_state(init, make_tx(config), jax.random.key(0))
+  workdir = tmp_path_factory.mktemp("small")
+  with Checkpointer(workdir / "checkpoints") as checkpointer:
+    checkpointer.save(1, state, config=config.to_dict())
+  return workdir, state.ema_params
+
+
+@pytest.mark.parametrize("factor", [1, 2])
+def test_training_goes_on_with_larger_pictures(small_training, factor):
+  """Every place of the small picture is where `factor`^2 new ones are."""
+  from configs import srn_chairs
+  from threedim_jax.models import make_init_fn
+  from threedim_jax.training.initial_state import starting_params
+
+  workdir, small = small_training
+  config = srn_chairs.get_config("debug")
+  config.data.resolution = 8 * factor
+  config.model.attn_resolutions = (4 * factor,)
+  target = jax.eval_shape(make_init_fn(config), jax.random.key(0))
+  config.train.init_from = str(workdir)
+  params = starting_params(config, target, no_new_levels)
+  flat = lambda tree: traverse_util.flatten_dict(tree, sep="/")
+  grown, small = flat(params), flat(small)
+  positions = grown.pop(POSITIONS)
+  expected = np.array(small.pop(POSITIONS))
+  for row in range(8 * factor):
+    for column in range(8 * factor):
+      place = expected[row // factor, column // factor]
+      np.testing.assert_array_equal(positions[row, column], place)
+  assert grown.keys() == small.keys()
+  for name, value in grown.items():
+    np.testing.assert_array_equal(value, small[name])
+
+
+def test_weights_that_ship_start_larger_pictures():
+  from configs import shapes_small
+  from threedim_jax.models import make_init_fn
+  from threedim_jax.training.initial_state import starting_params
+
+  config = shapes_small.get_config()
+  init = make_init_fn(config)
+  target = jax.eval_shape(init, jax.random.key(0))
+  zeros = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), target)
+  params = starting_params(config, target, lambda: zeros)
+  positions = params["ConditioningProcessor_0"]["pos_emb"]
+  assert positions.shape[:2] == (64, 64)
+  np.testing.assert_array_equal(positions[::2, ::2], positions[1::2, 1::2])
+  assert not np.any(params["XUNetBlock_0"]["ResnetBlock_0"]["Conv_0"]["kernel"])
+  assert np.any(params["XUNetBlock_1"]["ResnetBlock_0"]["Conv_0"]["kernel"])
+
+
+@pytest.mark.slow
+def test_a_training_starts_with_a_level_more(small_training):
+  """On several devices, with random parameters in the new level alone."""
+  from configs import srn_chairs
+  from threedim_jax.runtime.sharding import make_mesh
+  from threedim_jax.training.initial_state import initial_state
+  from threedim_jax.training.setup import make_setup
+
+  workdir, small = small_training
+  config = srn_chairs.get_config("debug")
+  config.model.update(ch_mult=(1, 1, 2), attn_resolutions=(4,))
+  config.train.init_from = str(workdir)
+  setup = make_setup(config, make_mesh(-1, 1))
+  state = initial_state(config, setup, jax.random.key(1))
+  kernel = lambda params, block: np.asarray(
+    params[block]["ResnetBlock_0"]["Conv_0"]["kernel"]
+  )
+  for params in (state.params, state.ema_params):
+    old = kernel(small, "XUNetBlock_0")
+    np.testing.assert_array_equal(kernel(params, "XUNetBlock_1"), old)
+    assert 0.01 < np.std(kernel(params, "XUNetBlock_0")) < 1.0
+    assert not np.array_equal(kernel(params, "XUNetBlock_0"), old)
+  assert int(state.step) == 0
+
+
+def test_a_start_that_is_nowhere_is_named(small_training, tmp_path):
+  from configs import quickstart
+  from threedim_jax.runtime.errors import UserError
+  from threedim_jax.training.initial_state import starting_params
+
+  _, small = small_training
+  config = quickstart.get_config()
+  for source in ("shapes23", str(tmp_path)):
+    config.train.init_from = source
+    with pytest.raises(UserError, match=f"{source}.*neither.*shapes32"):
+      starting_params(config, small, no_new_levels)
+
+
+def test_a_start_of_another_network_is_refused(small_training):
+  from configs import quickstart
+  from threedim_jax.models import make_init_fn
+  from threedim_jax.runtime.errors import UserError
+  from threedim_jax.training.initial_state import starting_params
+
+  config = quickstart.get_config()
+  config.train.init_from = str(small_training[0])
+  init = make_init_fn(config)
+  target = jax.eval_shape(init, jax.random.key(0))
+  zeros = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), target)
+  with pytest.raises(UserError, match="another architecture"):
+    starting_params(config, target, lambda: zeros)

@@ -1,0 +1,280 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""The whole network: parity with a reference, size, and who sees whom."""
+
+import functools
+import math
+import pathlib
+import re
+
+import check_reference
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from random_params import random_params
+
+from threedim_jax.models import dummy_inputs, get_model
+from threedim_jax.models.layers import GroupNorm
+from threedim_jax.models.xunet import XUNet
+from threedim_jax.views import camera_paths
+from threedim_jax.views.cameras import Camera
+
+# Inputs and output of an independent implementation, every parameter random.
+REFERENCE = pathlib.Path(__file__).parents[1] / "data" / "xunet_parity.npz"
+
+
+def test_parity_with_the_reference():
+  assert check_reference.max_abs_difference(REFERENCE) < 1e-4
+
+
+def test_check_reference_exits_with_one_when_it_differs(
+  tmp_path, capsys, monkeypatch
+):
+  assert check_reference.main(["check_reference.py"]) == 2
+  with np.load(REFERENCE) as f:
+    arrays = dict(f)
+  arrays["output"][1, 3, 5, 2] += 2e-4
+  path = tmp_path / "perturbed.npz"
+  np.savez(path, **arrays)
+  assert check_reference.main(["check_reference.py", str(path)]) == 1
+  assert re.search(r"(1.9|2.0)\d*e-04: TOO LARGE", capsys.readouterr().out)
+  for value, expected in ((math.nan, 1), (math.inf, 1), (9e-5, 0)):
+    monkeypatch.setattr(
+      check_reference, "max_abs_difference", lambda _, value=value: value
+    )
+    assert check_reference.main(["check_reference.py", "any"]) == expected
+
+
+@pytest.mark.parametrize(
+  "cross_attn_resolutions, expected",
+  [
+    (None, 461_661_731),
+    # The only placement we know that gives the paper's "471 M".
+    ((8, 16, 32, 64, 128), 470_869_027),
+    # Without: its Concat-UNet ablation, "421 M".
+    ((), 420_696_611),
+  ],
+)
+def test_number_of_parameters_of_the_paper(cross_attn_resolutions, expected):
+  model = XUNet(cross_attn_resolutions=cross_attn_resolutions)
+  args = dummy_inputs(resolution=128)
+  shapes = jax.eval_shape(
+    lambda rng: model.init(rng, *args, train=False), jax.random.key(0)
+  )
+  leaves = jax.tree.leaves(shapes)
+  assert sum(math.prod(x.shape) for x in leaves) == expected
+  assert {x.dtype for x in leaves} == {jnp.dtype("float32")}
+
+
+def initializers(model, inputs, monkeypatch) -> dict:
+  """How every kernel is made, by path."""
+  found, param, rng = {}, nn.Module.param, jax.random.key(0)
+
+  def spy(self, name, init_fn, *args, **kwargs):
+    if name == "kernel":
+      found["/".join(self.path)] = functools.partial(init_fn, rng, *args)
+    return param(self, name, init_fn, *args, **kwargs)
+
+  monkeypatch.setattr(nn.Module, "param", spy)
+  jax.eval_shape(lambda rng: model.init(rng, *inputs, train=False), rng)
+  return found
+
+
+def test_new_network_answers_zero(tiny_xunet, monkeypatch):
+  """The layers that start at zero, and no other one."""
+  found = initializers(tiny_xunet.model, tiny_xunet.inputs, monkeypatch)
+  zero = {
+    name
+    for name, make in found.items()
+    # To draw all the random ones takes seconds.
+    if "random" not in str(jax.make_jaxpr(make)()) and not np.any(make())
+  }
+  pattern = r"(.*ResnetBlock_\d+/)?Conv_1|.*AttnBlock_\d+/DenseGeneral_0"
+  assert zero == {name for name in found if re.fullmatch(pattern, name)}
+  assert len(zero) == 9 + 8 + 1  # residual and attention blocks, the last one
+  params = dict(tiny_xunet.params)
+  params["Conv_1"] = jax.tree.map(np.zeros_like, params["Conv_1"])
+  out = tiny_xunet.apply(params, *tiny_xunet.inputs)
+  assert out.shape == (3, 8, 8, 3) and np.all(out == 0.0)
+
+
+def outputs_differ(tiny_xunet, change) -> np.ndarray:
+  """For each of the three examples: does changing the inputs change it?"""
+  params = tiny_xunet.params
+  before = tiny_xunet.apply(params, *tiny_xunet.inputs)
+  assert np.all(np.isfinite(before)) and np.std(before) > 0.1
+  after = tiny_xunet.apply(params, *change(*tiny_xunet.inputs))
+  return np.any(np.abs(after - before) > 1e-6, axis=(1, 2, 3))
+
+
+def test_cameras_do_not_reach_unconditional_examples(tiny_xunet):
+  """Of either frame; the second example is the unconditional one."""
+  for frame in (0, 1):
+
+    def move(views, logsnr, cameras, mask, frame=frame):
+      pose = cameras.world_from_cam.at[:, frame, :3, 3].add(0.3)
+      return views, logsnr, cameras.replace(world_from_cam=pose), mask
+
+    assert outputs_differ(tiny_xunet, move).tolist() == [True, False, True]
+
+
+def test_every_input_reaches_the_output(tiny_xunet):
+  """The other frame through cross-attention; each example on its own."""
+
+  def change_view(frame):
+    return lambda views, *rest: (views.at[2, frame].add(0.3), *rest)
+
+  def change_logsnr(frame):
+    return lambda views, logsnr, *rest: (
+      views,
+      logsnr.at[2, frame].add(-2.0),
+      *rest,
+    )
+
+  for frame in (0, 1):
+    for change in (change_view(frame), change_logsnr(frame)):
+      assert outputs_differ(tiny_xunet, change).tolist() == [
+        False,
+        False,
+        True,
+      ]
+
+
+def test_without_cross_attention_the_conditioning_frame_is_not_seen(
+  tiny_xunet,
+):
+  model = tiny_xunet.model.clone(cross_attn_resolutions=())
+  params = random_params(model, 0, *tiny_xunet.inputs, train=False)
+  alone = tiny_xunet._replace(
+    params=params,
+    apply=jax.jit(
+      lambda p, *args: model.apply({"params": p}, *args, train=False)
+    ),
+  )
+  change = lambda views, *rest: (views.at[:, 0].add(1.0), *rest)
+  assert not np.any(outputs_differ(alone, change))
+  change = lambda views, *rest: (views.at[:, 1].add(1.0), *rest)
+  assert np.all(outputs_differ(alone, change))
+
+
+def test_dropout_reaches_every_residual_block(tiny_xunet):
+  calls = []
+
+  def spy(next_fn, args, kwargs, context):
+    if isinstance(context.module, nn.Dropout):
+      calls.append((context.module.rate, kwargs["deterministic"]))
+    return next_fn(*args, **kwargs)
+
+  for train in (True, False):
+    calls.clear()
+    with nn.intercept_methods(spy):
+      jax.eval_shape(
+        lambda rng, train=train: tiny_xunet.model.apply(
+          {"params": tiny_xunet.params},
+          *tiny_xunet.inputs,
+          train=train,
+          rngs={"dropout": rng},
+        ),
+        jax.random.key(0),
+      )
+    assert calls == 9 * [(0.5, not train)]
+
+
+def test_bfloat16_stays_near_float32(tiny_xunet):
+  """Blocks in 8 bits of mantissa; the answer and the last layer in float32."""
+  model = tiny_xunet.model.clone(dtype=jnp.bfloat16)
+  out = jax.jit(
+    lambda p, *args: model.apply({"params": p}, *args, train=False)
+  )(tiny_xunet.params, *tiny_xunet.inputs)
+  expected = tiny_xunet.apply(tiny_xunet.params, *tiny_xunet.inputs)
+  assert out.dtype == jnp.float32
+  error = np.sqrt(np.mean((out - expected) ** 2)) / np.std(expected)
+  assert 1e-4 < error < 0.05
+
+
+def test_get_model_reads_the_config(debug_config):
+  model = get_model(debug_config.model)
+  assert model.ch == 32 and model.dtype == jnp.float32
+  with debug_config.unlocked():
+    debug_config.model.chanels = 3
+  with pytest.raises(TypeError, match="chanels"):
+    get_model(debug_config.model)
+
+
+@pytest.mark.parametrize("remat", ["dots", "full"])
+def test_remat_changes_memory_and_nothing_else(tiny_xunet, remat):
+  """Same parameters by name, same gradients, fewer values kept."""
+  params, inputs = tiny_xunet.params, tiny_xunet.inputs
+
+  def loss_fn(model):
+    def loss(params):
+      out = model.apply({"params": params}, *inputs, train=False)
+      return jnp.sum(out**2)
+
+    return loss
+
+  def kept(model) -> int:
+    """Bytes between the passes."""
+    forward = lambda p: jax.vjp(loss_fn(model), p)[1]
+    saved = jax.eval_shape(forward, params)
+    return sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(saved))
+
+  plain = tiny_xunet.model
+  model = plain.clone(remat=remat)
+  shapes = jax.eval_shape(
+    lambda: model.init(jax.random.key(0), *inputs, train=False)["params"]
+  )
+  assert jax.tree.structure(shapes) == jax.tree.structure(params)
+  assert kept(model) < 0.8 * kept(plain)
+  grads = jax.jit(jax.grad(loss_fn(model)))(params)
+  expected = jax.jit(jax.grad(loss_fn(plain)))(params)
+  # Some gradients are zero but for rounding: a bias before a norm.
+  scale = max(np.abs(x).max() for x in jax.tree.leaves(expected))
+  for a, b in zip(
+    jax.tree.leaves(grads), jax.tree.leaves(expected), strict=True
+  ):
+    np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6 * scale)
+
+
+def test_relative_cameras_do_not_see_where_the_world_is():
+  fields = {"ch": 32, "ch_mult": (1,), "emb_ch": 32, "num_res_blocks": 1}
+  fields |= {"attn_resolutions": (8,), "dtype": "float32"}
+  poses = camera_paths.orbit(4, 20, 2.0).reshape(2, 2, 4, 4)
+  move = camera_paths.orbit(7, 40, 1.0)[3]
+  K = np.broadcast_to(camera_paths.default_K(8), (2, 2, 3, 3))
+  views, logsnr, _, mask = dummy_inputs(8, 2)
+  views = jax.random.normal(jax.random.key(1), views.shape)
+  changes = []
+  for relative in (True, False):
+    model = get_model(fields | {"relative_cameras": relative})
+    cams = Camera(jnp.float32(poses), jnp.float32(K))
+    moved = Camera(jnp.float32(move @ poses), cams.K)
+    args = (views, logsnr, cams, mask)
+    params = {"params": random_params(model, 0, *args, train=False)}
+    fn = jax.jit(functools.partial(model.apply, train=False))
+    out = fn(params, *args)
+    there = fn(params, views, logsnr, moved, mask)
+    changes.append(float(abs(out - there).max() / out.std()))
+  # Rays are encoded at frequencies up to 2^14: float32 poses are felt.
+  assert changes[0] < 0.05 < 0.2 < changes[1]
+
+
+def test_norm_groups_are_those_of_every_norm(tiny_xunet):
+  found = []
+
+  def record(next_fn, args, kwargs, context):
+    if isinstance(context.module, GroupNorm):
+      found.append(context.module.num_groups)
+    return next_fn(*args, **kwargs)
+
+  model = tiny_xunet.model.clone(norm_groups=8)
+  with nn.intercept_methods(record):
+    jax.eval_shape(
+      lambda *args: model.apply(
+        {"params": tiny_xunet.params}, *args, train=False
+      ),
+      *tiny_xunet.inputs,
+    )
+  assert set(found) == {8}

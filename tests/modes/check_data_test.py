@@ -1,0 +1,194 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""--mode=check_data on built data and on folders: verdicts, pictures, JSON."""
+
+import json
+
+import build
+from etils import epath
+import numpy as np
+from PIL import Image
+from posed_folders import (
+  CV_FROM_GL,
+  render,
+  srn_intrinsics,
+  write_pose_folder,
+  write_transforms,
+)
+import pytest
+
+from threedim_jax.modes import check_data
+from threedim_jax.runtime.errors import UserError
+from threedim_jax.views import camera_paths
+
+SIDE, VIEWS = 32, 16
+POSES = camera_paths.random_views(np.random.default_rng(0), VIEWS, 2.0)
+K = camera_paths.default_K(SIDE)
+NAMES = [f"{i:06d}" for i in range(VIEWS)]
+FILES = ("cameras.png", "contact_sheet.png", "check_data.json")
+
+
+def assert_written(out, verdict: str) -> dict:
+  """Whatever the verdict, there is something to look at."""
+  assert sorted(p.name for p in out.iterdir()) == sorted(FILES)
+  for name in FILES[:2]:
+    with Image.open(out / name) as image:
+      assert image.width > 400 and image.height > 100
+  content = json.loads((out / "check_data.json").read_text())
+  assert content["verdict"] == verdict
+  return content
+
+
+# ------------------------------------------------------------- data sets
+
+
+@pytest.fixture
+def config(debug_config, data_dir):
+  debug_config.data.update(
+    name="shapes", config="debug", resolution=16, data_dir=str(data_dir)
+  )
+  return debug_config
+
+
+def test_shapes_are_fine(config, tmp_path, capsys):
+  check_data.check_dataset(config, epath.Path(tmp_path / "out"))
+  content = assert_written(tmp_path / "out", "ok")
+  assert len(content["objects"]) == 6  # four of train, two of test
+  assert set(content["silhouette_iou"]["as stored"]) == set(content["objects"])
+  out = capsys.readouterr().out
+  assert "ok     silhouettes:" in out
+  assert "shapes/debug: pictures and cameras agree." in out
+
+
+SHAPES_FAULTS = {
+  "poses are inverted": ("world_from_cam", np.linalg.inv),
+  "poses have OpenGL axes": ("world_from_cam", lambda T: T @ CV_FROM_GL),
+  "K is for pictures of 128 x 128 pixels, not 16 x 16": (
+    "K",
+    lambda K: K * np.array([[8], [8], [1]]),
+  ),
+}
+
+
+@pytest.mark.parametrize("fault", SHAPES_FAULTS)
+def test_faults_planted_in_shapes(config, tmp_path, monkeypatch, fault):
+  key, change = SHAPES_FAULTS[fault]
+  open_split = check_data.open_split
+
+  def open_faulty(config, split):
+    views = open_split(config, split)
+    original = views.object
+    views.object = lambda *args: (
+      (arrays := original(*args)) | {key: change(arrays[key])}
+    )
+    return views
+
+  monkeypatch.setattr(check_data, "open_split", open_faulty)
+  with pytest.raises(UserError, match=fault) as error:
+    check_data.check_dataset(config, epath.Path(tmp_path / "out"))
+  assert "To mend it" in str(error.value)
+  assert "contact_sheet.png" in str(error.value)
+  assert_written(tmp_path / "out", "fault")
+
+
+def test_a_missing_data_set(config, tmp_path):
+  config.data.config = "none"
+  with pytest.raises(UserError, match="datasets/build.py shapes"):
+    check_data.check_dataset(config, epath.Path(tmp_path / "out"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", [None, "poses are inverted"])
+def test_an_srn_archive_that_was_built(debug_config, tmp_path, fault):
+  """Nothing in the text files tells that the poses are inverted."""
+  for split in ("train", "test"):
+    for i in range(2):
+      poses = camera_paths.srn_spiral(VIEWS, 1.3)
+      if split == "train":
+        poses = camera_paths.random_views(np.random.default_rng(i), VIEWS, 1.3)
+      write_pose_folder(
+        tmp_path / f"cars_{split}/car{i}",
+        NAMES,
+        render("car", i, poses, SIDE),
+        poses if fault is None else np.linalg.inv(poses),
+        srn_intrinsics(K, (SIDE, SIDE)),
+      )
+  args = f"srn --config cars_32 --num_workers 1 --data_dir {tmp_path}"
+  build.main([*args.split(), "--manual_dir", str(tmp_path)])
+  debug_config.data.update(
+    name="srn", config="cars_32", resolution=SIDE, data_dir=str(tmp_path)
+  )
+  out = epath.Path(tmp_path / "out")
+  if fault is None:
+    check_data.check_dataset(debug_config, out)
+  else:
+    with pytest.raises(UserError, match=fault):
+      check_data.check_dataset(debug_config, out)
+  assert_written(tmp_path / "out", "ok" if fault is None else "fault")
+
+
+# --------------------------------------------------------------- folders
+
+
+def srn_folder(folder, poses=POSES, K=K, hw=(SIDE, SIDE)):
+  images = render("chair", 0, POSES, SIDE)
+  return write_pose_folder(folder, NAMES, images, poses, srn_intrinsics(K, hw))
+
+
+@pytest.mark.parametrize("size", [None, 16])
+def test_a_folder_is_fine(tmp_path, size):
+  folder = srn_folder(tmp_path / "srn")
+  check_data.check_folder(folder, size, epath.Path(tmp_path / "out"))
+  assert_written(tmp_path / "out", "ok")
+
+
+@pytest.mark.slow
+def test_transforms_are_turned_to_opencv(tmp_path):
+  images = render("chair", 0, POSES, SIDE)
+  head = {"camera_angle_x": 2 * np.arctan(SIDE / 2 / K[0, 0])}
+  folder = write_transforms(tmp_path / "s", head, NAMES, images, POSES)
+  check_data.check_folder(folder, None, epath.Path(tmp_path / "out"))
+
+
+@pytest.mark.parametrize(
+  "changes, message",
+  [
+    ({"poses": np.linalg.inv(POSES)}, "poses are inverted"),
+    ({"poses": POSES @ CV_FROM_GL}, "poses have OpenGL axes"),
+    (
+      {"K": camera_paths.default_K(128), "hw": (128, 128)},
+      "is for pictures of 128 x 128 pixels, but the pictures have 32 x 32",
+    ),
+    ({"K": camera_paths.default_K(16)}, "K is for pictures of 16 x 16"),
+  ],
+)
+def test_faults_of_a_folder(tmp_path, changes, message):
+  folder = srn_folder(tmp_path / "srn", **changes)
+  with pytest.raises(UserError, match=message):
+    check_data.check_folder(folder, None, epath.Path(tmp_path / "out"))
+  assert_written(tmp_path / "out", "fault")
+
+
+def test_a_folder_without_a_white_background(tmp_path):
+  images = 255 - render("chair", 0, POSES, SIDE)
+  text = srn_intrinsics(K, (SIDE, SIDE))
+  folder = write_pose_folder(tmp_path / "s", NAMES, images, POSES, text)
+  with pytest.raises(UserError, match="lay the objects over white"):
+    check_data.check_folder(folder, None, epath.Path(tmp_path / "out"))
+  assert_written(tmp_path / "out", "fault")
+
+
+def test_pictures_show_the_sphere_where_the_cameras_see_it(tmp_path):
+  """The cross marks the projected centre: here the middle of each picture."""
+  folder = srn_folder(tmp_path / "srn")
+  check_data.check_folder(folder, None, epath.Path(tmp_path / "out"))
+  sheet = np.asarray(Image.open(tmp_path / "out/contact_sheet.png"))
+  red = (sheet == [0xD1, 0x49, 0x5B]).all(-1)
+  # 16 rings: each row of 8 cells of 128 pixels and 6 between them.
+  assert red.sum() > 16 * 128
+  left = sheet.shape[1] - 8 * 134
+  top = sheet.shape[0] - 2 * 134
+  for row in range(2):
+    for column in range(8):
+      y, x = top + 134 * row + 64, left + 134 * column + 64
+      assert red[y - 8 : y + 9, x - 8 : x + 9].any(), (row, column)

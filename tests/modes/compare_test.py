@@ -1,0 +1,71 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Folders of another method get the numbers that the same folders got here."""
+
+import dataclasses
+import shutil
+
+from noise_generator import NoiseGenerator
+import pytest
+import tiny_dataset
+
+from threedim_jax.modes import compare, evaluate
+from threedim_jax.runtime.errors import UserError
+from threedim_jax.viewing.report import write_report
+from threedim_jax.workdir import samples
+
+
+@pytest.fixture
+def evaluated(tmp_path, debug_config, monkeypatch):
+  """(evaluation of noise, its workdir)."""
+  tiny_dataset.write_tiny_dataset(tmp_path, 3, 4, 16)
+  c = debug_config
+  c.data.update(data_dir=str(tmp_path), name="tiny", config="16")
+  c.evaluate.update(num_objects=None, num_views=0)
+  monkeypatch.setattr(evaluate, "Generator", NoiseGenerator)
+  for module in (evaluate, compare):
+    monkeypatch.setattr(module, "open_networks", lambda weights: ())
+  return evaluate.evaluate(c, tmp_path / "ours"), tmp_path / "ours"
+
+
+def test_the_same_folders_get_the_same_numbers(evaluated, tmp_path):
+  ours, workdir = evaluated
+  theirs = tmp_path / "theirs"
+  shutil.copytree(workdir / "evaluate", theirs / "evaluate")
+  found = compare.compare(theirs)
+  del ours["rows"]["mean image"]  # the training views are not in the folders
+  assert found["rows"] == ours["rows"]
+  assert found["num_views"] == ours["num_views"]
+  for object_id, scores in ours["objects"].items():
+    assert found["objects"][object_id]["views"] == scores["views"]
+  hashes = [r["protocol"]["list_sha256"] for r in (ours, found)]
+  assert hashes[0] == hashes[1], "the same task"
+  page = write_report(theirs).read_text()
+  assert "Protocol the views in the folders; 3 objects" in page
+
+
+def test_without_a_float_psnr_there_is_none(evaluated, tmp_path):
+  """Another method has nothing but files."""
+  _, workdir = evaluated
+  theirs = tmp_path / "theirs"
+  for folder in samples.list_complete(workdir / "evaluate"):
+    sampled = dataclasses.replace(samples.read_sample(folder), info={})
+    samples.write_sample(theirs / "evaluate", sampled)
+  row = compare.compare(theirs)["rows"]["model"]
+  assert set(row) == {
+    *("psnr_u8", "ssim_gauss11", "ssim_gauss11_snapped", "ssim_skimage7")
+  }
+
+
+def test_what_cannot_be_compared_is_a_sentence(evaluated, tmp_path):
+  _, workdir = evaluated
+  with pytest.raises(UserError, match="is of --mode=evaluate"):
+    compare.compare(workdir)
+  theirs = tmp_path / "theirs"
+  with pytest.raises(UserError, match="no finished folder"):
+    compare.compare(theirs)
+  folder = samples.list_complete(workdir / "evaluate")[0]
+  sampled = dataclasses.replace(samples.read_sample(folder), truth=None)
+  samples.write_sample(theirs / "evaluate", sampled)
+  with pytest.raises(UserError, match=f"{folder.name} has no true views"):
+    compare.compare(theirs)

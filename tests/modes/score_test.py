@@ -1,0 +1,261 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""The protocol around the field: hold-out, rows, files, resuming.
+
+The field itself is replaced by one that shows the views it was fitted to,
+darkened: what is expected can then be computed by hand.
+"""
+
+import json
+
+import numpy as np
+import pytest
+from skimage import metrics as skimage_metrics
+
+from threedim_jax.evaluation import consistency as score
+from threedim_jax.evaluation import consistency_results, view_sets
+from threedim_jax.modes import score as run
+from threedim_jax.runtime.errors import UserError
+from threedim_jax.views.posed_views import PosedViews
+from threedim_jax.workdir import samples
+
+V, SIZE, DARKER = 12, 16, 10
+
+
+def run_score(source, out, protocol):
+  """The result; without the networks for distances, which have own tests."""
+  page = run.run_score(source, out, protocol)
+  assert page.name == "consistency.html"
+  return json.loads((out / "consistency.json").read_text())
+
+
+def write_object(samples_dir, object_id: str, *, truth: bool = True, num=V):
+  rng = np.random.default_rng(len(object_id))
+  images = rng.integers(20, 200, (num, SIZE, SIZE, 3), np.uint8)
+  poses = np.tile(np.eye(4, dtype=np.float32), (num, 1, 1))
+  index = np.arange(num, dtype=np.int32)
+  views = PosedViews(images, poses, poses[:, :3, :3], index)
+  sampled = samples.ObjectSamples(
+    object_id=object_id,
+    given=views[:1],
+    generated=views,
+    truth=views.with_images(images[::-1]) if truth else None,
+  )
+  return samples.write_sample(samples_dir, sampled)
+
+
+def cut_short(path) -> None:
+  path.write_bytes(path.read_bytes()[:40])
+
+
+@pytest.fixture
+def fits(monkeypatch):
+  """Replaces the fit; returns the list of the calls' rows."""
+  calls = []
+
+  def fit_sets(sets, protocol, on_steps=None):
+    calls.append([s.row for s in sets])
+    held_out = protocol.held_out(len(sets[0].views))
+    on_steps(protocol.num_steps)
+    return [
+      score.Fitted(
+        s,
+        held_out,
+        s.views.images_u8[held_out] - np.uint8(DARKER),
+        None
+        if s.given is None
+        else s.given.images_u8[0] - np.uint8(2 * DARKER),
+      )
+      for s in sets
+    ]
+
+  monkeypatch.setattr(consistency_results, "fit_sets", fit_sets)
+  monkeypatch.setattr(run, "open_networks", lambda weights: ())
+  return calls
+
+
+PROTOCOL = score.ConsistencyProtocol(num_steps=4)
+
+
+def test_every_tenth_view_is_held_out_and_never_an_end():
+  held = score.ConsistencyProtocol().held_out
+  np.testing.assert_array_equal(held(100), np.arange(5, 100, 10))
+  np.testing.assert_array_equal(held(6), [5])
+  with pytest.raises(UserError, match="5 views means nothing.*num_views=100"):
+    held(5)
+
+
+def test_rows_by_hand(fits, tmp_path):
+  write_object(tmp_path / "s", "chair")
+  source = view_sets.samples_source(tmp_path / "s", 100)
+  result = run_score(source, tmp_path / "out", PROTOCOL)
+  rows = result["rows"]
+  assert set(rows) == {"generated", "ground truth", "white image"}
+  psnr = -20 * np.log10(DARKER / 255)
+  for row in ("generated", "ground truth"):
+    assert abs(rows[row]["psnr_u8"] - psnr) < 1e-4
+    assert abs(rows[row]["psnr_input_u8"] - (psnr - 20 * np.log10(2))) < 1e-4
+  sampled = samples.read_sample(tmp_path / "s/chair")
+  white = skimage_metrics.peak_signal_noise_ratio(
+    sampled.generated.images_u8[5], np.full((SIZE, SIZE, 3), 255, np.uint8)
+  )
+  assert abs(rows["white image"]["psnr_u8"] - white) < 1e-4
+  assert result["objects"]["chair"]["held_out"] == [5]
+  assert result["protocol"]["num_steps"] == 4
+  assert result["protocol"]["name"] == PROTOCOL.name
+
+
+def test_pictures_are_the_views_and_the_renders(fits, tmp_path):
+  from threedim_jax.views.png import decode_png
+
+  write_object(tmp_path / "s", "chair")
+  source = view_sets.samples_source(tmp_path / "s", 100)
+  run.run_score(source, tmp_path / "out", PROTOCOL)
+  folder = tmp_path / "out/chair"
+  read = lambda name: decode_png((folder / name).read_bytes(), name)
+  sampled = samples.read_sample(tmp_path / "s/chair")
+  expected = {
+    "view_005.png": sampled.generated.images_u8[5],
+    "render_005.png": sampled.generated.images_u8[5] - DARKER,
+    "truth_005.png": sampled.truth.images_u8[5],
+    "truth_render_005.png": sampled.truth.images_u8[5] - DARKER,
+    "input_000.png": sampled.given.images_u8[0],
+    "input_render_000.png": sampled.given.images_u8[0] - 2 * DARKER,
+  }
+  assert {p.name for p in folder.glob("*.png")} == set(expected)
+  for name, image in expected.items():
+    np.testing.assert_array_equal(read(name), image)
+
+
+def test_running_again_fits_only_what_is_new(fits, tmp_path):
+  for object_id in ("a", "b"):
+    write_object(tmp_path / "s", object_id)
+  go = lambda protocol=PROTOCOL: run_score(
+    view_sets.samples_source(tmp_path / "s", 100), tmp_path / "out", protocol
+  )
+  first = go()
+  assert len(fits) == 2
+  assert go()["rows"] == first["rows"] and len(fits) == 2
+  (tmp_path / "out/b/score.json").unlink()  # as if cut short
+  assert go()["rows"] == first["rows"] and len(fits) == 3
+  write_object(tmp_path / "s", "a", truth=False)  # other views
+  assert set(go()["objects"]["a"]["rows"]) == {"generated", "white image"}
+  assert len(fits) == 4
+  go(score.ConsistencyProtocol(num_steps=5))  # another protocol
+  assert len(fits) == 6
+
+
+@pytest.mark.parametrize(
+  "picture", ["view_005.png", "truth_render_005.png", "input_render_000.png"]
+)
+@pytest.mark.parametrize("damage", [lambda p: p.unlink(), cut_short])
+def test_an_object_whose_picture_was_lost_is_scored_again(
+  fits, tmp_path, picture, damage
+):
+  for object_id in ("a", "b"):
+    write_object(tmp_path / "s", object_id)
+  source = view_sets.samples_source(tmp_path / "s", 100)
+  first = run_score(source, tmp_path / "out", PROTOCOL)
+  path = tmp_path / "out/b" / picture
+  whole = path.read_bytes()
+  damage(path)
+  assert run_score(source, tmp_path / "out", PROTOCOL) == first
+  assert len(fits) == 3 and path.read_bytes() == whole
+
+
+@pytest.mark.parametrize("of", ["samples", "other samples", "posed pictures"])
+def test_the_pictures_that_are_scored_are_never_overwritten(fits, tmp_path, of):
+  out = tmp_path / "there"
+  if of == "posed pictures":
+    (out / "chair").mkdir(parents=True)
+    (out / "chair/view_005.png").write_bytes(b"mine")
+    source = view_sets.posed_source(out / "chair", size=None, num_views=100)
+  else:
+    write_object(out, "chair")
+    (tmp_path / "link").symlink_to(out)
+    write_object(tmp_path / "s", "chair")
+    folder = "link" if of == "samples" else "s"
+    source = view_sets.samples_source(tmp_path / folder, 100)
+  before = {p: p.read_bytes() for p in (out / "chair").iterdir()}
+  with pytest.raises(UserError, match="there/chair .*--workdir"):
+    run.run_score(source, out, PROTOCOL)
+  assert {p: p.read_bytes() for p in (out / "chair").iterdir()} == before
+
+
+def test_only_pictures_of_an_earlier_score_are_replaced(fits, tmp_path):
+  write_object(tmp_path / "s", "a")
+  source = view_sets.samples_source(tmp_path / "s", 100)
+  folder = tmp_path / "out/a"
+  folder.mkdir(parents=True)
+  for name in ("view_007.png", "my_view_007.png"):
+    (folder / name).write_bytes(b"old")
+  run.run_score(source, tmp_path / "out", PROTOCOL)
+  assert not (folder / "view_007.png").exists()
+  assert (folder / "my_view_007.png").read_bytes() == b"old"
+
+
+@pytest.mark.parametrize("name", ["evaluate", "evaluate_1"])
+def test_of_an_evaluation_only_its_own_objects_are_scored(tmp_path, name):
+  for object_id in ("a", "b", "stale"):
+    write_object(tmp_path / name, object_id)
+  chosen = lambda: [*view_sets.samples_source(tmp_path / name, 100)]
+  assert chosen() == ["a", "b", "stale"], "not known yet"
+  objects = dict.fromkeys(("a", "b", "gone"), {})
+  text = json.dumps({"objects": objects})
+  (tmp_path / "evaluation.json").write_text(text)
+  assert chosen() == ["a", "b"]
+  (tmp_path / name).rename(tmp_path / "samples")
+  assert len(view_sets.samples_source(tmp_path / "samples", 100)) == 3
+
+
+def test_the_name_of_the_protocol_tells_what_differs():
+  name = lambda **settings: score.ConsistencyProtocol(**settings).name
+  assert name() == "consistency-v1"
+  assert name(num_steps=300) == "consistency-v1, 300 steps"
+  assert name(num_steps=300, num_views=50) == (
+    "consistency-v1, at most 50 views, 300 steps"
+  )
+  assert name(hold_out_every=8, seed=1) == (
+    "consistency-v1, one in 8 held out, seed 1"
+  )
+
+
+def test_many_objects_of_two_shapes_are_fitted_in_batches(
+  fits, tmp_path, monkeypatch
+):
+  monkeypatch.setattr(consistency_results, "OBJECTS_AT_ONCE", {"cpu": 2})
+  for i in range(3):
+    write_object(tmp_path / "s", f"a{i}")
+  write_object(tmp_path / "s", "b", num=30)
+  source = view_sets.samples_source(tmp_path / "s", 100)
+  result = run_score(source, tmp_path / "out", PROTOCOL)
+  assert [len(rows) for rows in fits] == [4, 2, 2]
+  assert result["num_objects"] == 4
+  assert result["num_held_out"] == 3 * 1 + 3
+
+
+def test_no_more_than_num_views_are_used_and_evenly(tmp_path):
+  write_object(tmp_path / "s", "chair", num=31)
+  ((_, origin),) = view_sets.samples_source(tmp_path / "s", 11).items()
+  generated, truth = origin.load()
+  sampled = samples.read_sample(tmp_path / "s/chair")
+  np.testing.assert_array_equal(
+    generated.views.images_u8, sampled.generated.images_u8[::3]
+  )
+  np.testing.assert_array_equal(
+    truth.views.images_u8, sampled.truth.images_u8[::3]
+  )
+
+
+def test_a_folder_without_samples_is_a_sentence(tmp_path):
+  with pytest.raises(UserError, match="no finished folder.*--views"):
+    view_sets.samples_source(tmp_path, 100)
+
+
+def test_too_few_views_are_refused_before_anything_is_fitted(fits, tmp_path):
+  write_object(tmp_path / "s", "a")
+  write_object(tmp_path / "s", "b", num=4)
+  source = view_sets.samples_source(tmp_path / "s", 100)
+  with pytest.raises(UserError, match="4 views means nothing"):
+    run.run_score(source, tmp_path / "out", PROTOCOL)
+  assert not fits

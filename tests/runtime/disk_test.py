@@ -1,0 +1,39 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""A file is there whole or not at all, whoever else writes it."""
+
+from etils import epath
+import pytest
+
+from threedim_jax.runtime.disk import write_whole
+
+
+def test_two_that_write_at_once_do_not_meet(tmp_path, monkeypatch):
+  """The second one starts and ends between the first one's two steps."""
+  path = epath.Path(tmp_path) / "result.json"
+  write_text = type(path).write_text
+
+  def and_another(self, text):
+    monkeypatch.undo()
+    write_text(self, text)
+    write_whole(path, "second")
+    assert path.read_text() == "second"
+
+  monkeypatch.setattr(type(path), "write_text", and_another)
+  write_whole(path, "first")
+  assert path.read_text() == "first"
+  assert [p.name for p in path.parent.iterdir()] == ["result.json"]
+
+
+def test_what_fails_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
+  path = epath.Path(tmp_path) / "result.json"
+  write_whole(path, "old")
+
+  def full(self, target):
+    raise OSError("full")
+
+  monkeypatch.setattr(type(path), "replace", full)
+  with pytest.raises(OSError, match="full"):
+    write_whole(path, "new")
+  assert path.read_text() == "old"
+  assert [p.name for p in path.parent.iterdir()] == ["result.json"]

@@ -1,0 +1,60 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Nothing stays silent: lines in a log, a bar on a terminal."""
+
+import io
+import re
+import time
+
+import rich.console
+
+from threedim_jax.runtime import progress
+
+
+def _heard(capsys, description: str) -> list[str]:
+  """Lines of one bar: those that other tests abandoned may still speak."""
+  lines = capsys.readouterr().err.splitlines()
+  return [line for line in lines if line.startswith(f"{description}, ")]
+
+
+def test_a_long_call_is_heard_of(monkeypatch, capsys):
+  monkeypatch.setattr(progress, "LOG_SECONDS", 0.02)
+  with progress.waiting("compile"):
+    time.sleep(0.2)
+  assert len(_heard(capsys, "compile")) >= 4
+
+
+def test_silence_is_never_longer_than_five_seconds():
+  assert progress.LOG_SECONDS < 5
+
+
+def test_time_left_does_not_count_what_an_earlier_run_did(monkeypatch):
+  now = 100.0
+  monkeypatch.setattr(time, "monotonic", lambda: now)
+  bar = progress._LogBar("train", 100, 50)
+  now = 110.0
+  bar.advance(10, note="loss 0.5")
+  line = bar.line()
+  assert "60/100 (60%)" in line and line.endswith("loss 0.5")
+  # 10 of 50 in 10 seconds: 40 more.
+  assert re.search(r"(\d+)s left", line)[1] == "40"
+
+
+def test_failure_is_not_reported_as_done(capsys):
+  try:
+    with progress.bar("work", total=2) as bar:
+      bar.advance()
+      raise KeyError
+  except KeyError:
+    pass
+  assert not _heard(capsys, "work")
+
+
+def test_a_terminal_gets_a_bar(monkeypatch):
+  screen = io.StringIO()
+  terminal = rich.console.Console(file=screen, force_terminal=True, width=120)
+  monkeypatch.setattr(progress, "console", lambda: terminal)
+  with progress.bar("train", total=4, done=1) as bar:
+    bar.advance(1, note="loss 0.5")
+  assert "2/4" in screen.getvalue()
+  assert "loss 0.5" in screen.getvalue()

@@ -1,0 +1,108 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""A process that checkpoint_test.py kills, or starts twice.
+
+python checkpoint_worker.py loop DIRECTORY      saves until it is killed
+python checkpoint_worker.py pair DIRECTORY RANK PORT   one of two processes
+"""
+
+import functools
+import itertools
+import sys
+
+import jax
+from jax.experimental import multihost_utils
+import jax.numpy as jnp
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
+import numpy as np
+import optax
+
+from threedim_jax.training.train_state import TrainState
+from threedim_jax.workdir.checkpoints.checkpointer import Checkpointer
+
+CONFIG = {"optim": {"b1": 0.9}, "model": {"ch_mult": (1, 2)}}
+TX = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(1e-2))
+
+
+@functools.cache
+def _shapes(rows, dtype) -> TrainState:
+  params = {
+    "block": {
+      "kernel": jax.ShapeDtypeStruct((rows, 16), dtype),
+      "bias": jax.ShapeDtypeStruct((16,), jnp.float32),
+    },
+    "half": jax.ShapeDtypeStruct((4, 4), jnp.bfloat16),
+  }
+  opt_state = jax.eval_shape(TX.init, params)
+  return TrainState(jnp.int32(0), params, params, opt_state)
+
+
+def make_state(step, rows=8, dtype=jnp.float32) -> TrainState:
+  """All arrays follow from `step`, so that a mixture of two steps is seen."""
+  rng = np.random.default_rng(step)
+  draw = lambda x: jnp.asarray(rng.normal(size=x.shape) * 100, x.dtype)
+  state = jax.tree.map(draw, _shapes(rows, dtype))
+  return state.replace(step=jnp.int32(step))
+
+
+def assert_same(a, b) -> None:
+  """Same structure, dtypes and bits."""
+  assert jax.tree.structure(a) == jax.tree.structure(b)
+  for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
+    assert x.dtype == y.dtype
+    np.testing.assert_array_equal(np.asarray(x), np.asarray(y))
+
+
+def loop(directory: str) -> None:
+  """Resumes, checks what it resumed from, saves every step. Never ends."""
+  with Checkpointer(directory) as checkpointer:
+    start = 0
+    if checkpointer.latest_step() is not None:
+      state, start, _ = checkpointer.restore(make_state(0))
+      assert_same(state, make_state(start))
+    for step in itertools.count(start + 1):
+      checkpointer.save(step, make_state(step), config=CONFIG)
+      if step == start + 2:  # so that the step before is complete
+        print("resumed from", start, flush=True)
+
+
+def pair(directory: str, rank: int, port: int) -> None:
+  """Saves sharded arrays, damages a step, restores the one before it."""
+  jax.distributed.initialize(f"127.0.0.1:{port}", 2, rank)
+  mesh = jax.make_mesh(
+    (jax.device_count(),), ("fsdp",), axis_types=(AxisType.Auto,)
+  )
+  shard = lambda x: NamedSharding(
+    mesh, PartitionSpec("fsdp") if x.ndim == 2 else PartitionSpec()
+  )
+
+  def make(step):
+    put = lambda x: jax.make_array_from_callback(
+      x.shape, shard(x), np.asarray(x).__getitem__
+    )
+    return jax.tree.map(put, make_state(step))
+
+  with Checkpointer(directory) as checkpointer:
+    for step in (1, 2):
+      checkpointer.save(step, make(step), config=CONFIG)
+    checkpointer.wait()
+    if rank == 0:
+      flip_byte(sorted(checkpointer.directory.glob("2/train/d/*"))[0])
+    multihost_utils.sync_global_devices("damaged")
+    state, step, _ = checkpointer.restore(make(0))
+    for x, y in zip(*map(jax.tree.leaves, (state, make(1))), strict=True):
+      assert x.sharding == y.sharding and bool((x == y).all())
+    print("restored", step, checkpointer.all_steps(), flush=True)
+
+
+def flip_byte(path) -> None:
+  data = bytearray(path.read_bytes())
+  data[len(data) // 2] ^= 1
+  path.write_bytes(bytes(data))
+
+
+if __name__ == "__main__":
+  if sys.argv[1] == "loop":
+    loop(sys.argv[2])
+  else:
+    pair(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))

@@ -1,0 +1,174 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""A finished run without a model: chairs of boxes, seen from an orbit.
+
+  sampled = fake_sample("chair_0", seed=0)  # an ObjectSamples, 32x32
+  fake_run(tmp_path)  # a workdir of a real run; fake_scores.py has its scores
+
+The "generated" views are the true ones, blurred, so that a person who looks at
+a page can tell the two apart.
+"""
+
+import json
+
+import cv2
+import numpy as np
+
+from threedim_jax.views.png import encode_png
+from threedim_jax.views.posed_views import PosedViews
+from threedim_jax.workdir.samples import ObjectSamples, write_sample
+
+RESOLUTION = 32
+# What a file must not get into a page as code.
+HOSTILE = '"><script>planted=1<script><img src=x onerror=planted=1>'
+
+LIGHT = np.array([0.4, -0.5, 0.77])
+
+
+def orbit_camera(azimuth: float, elevation: float, distance: float = 2.0):
+  """world_from_cam [4, 4] of a camera that faces the origin; radians, z up."""
+  back = np.array(
+    [
+      np.cos(azimuth) * np.cos(elevation),
+      np.sin(azimuth) * np.cos(elevation),
+      np.sin(elevation),
+    ]
+  )
+  right = np.array([-np.sin(azimuth), np.cos(azimuth), 0.0])
+  world_from_cam = np.eye(4)
+  world_from_cam[:3, :3] = np.stack(
+    [right, np.cross(right, back), -back], axis=1
+  )
+  world_from_cam[:3, 3] = distance * back
+  return world_from_cam
+
+
+def intrinsics(resolution: int) -> np.ndarray:
+  focal = 1.1 * resolution
+  return np.array(
+    [[focal, 0, resolution / 2], [0, focal, resolution / 2], [0, 0, 1]]
+  )
+
+
+def chair(seed: int) -> tuple[np.ndarray, np.ndarray]:
+  """Boxes [P, 2, 3] (lower and upper corner) and their colours [P, 3]."""
+  rng = np.random.default_rng(seed)
+  wide, high, back = rng.uniform([0.3, -0.15, 0.35], [0.45, 0.05, 0.7])
+  leg = 0.07
+  boxes = [
+    [[-wide, -wide, high], [wide, wide, high + 0.1]],
+    [[-wide, wide - 0.1, high], [wide, wide, high + back]],
+  ]
+  for x in (-wide, wide - leg):
+    for y in (-wide, wide - leg):
+      boxes.append([[x, y, -0.6], [x + leg, y + leg, high]])
+  colours = np.repeat(rng.uniform(0.15, 0.95, (3, 3)), [1, 1, 4], axis=0)
+  return np.array(boxes), colours
+
+
+def render(seed: int, world_from_cam: np.ndarray, resolution: int):
+  """uint8 [H, W, 3]: the nearest box at every pixel centre, lit, on white."""
+  boxes, colours = chair(seed)
+  rows, columns = np.indices((resolution, resolution)) + 0.5
+  pixels = np.stack([columns, rows, np.ones_like(rows)], axis=-1)
+  rays = pixels @ np.linalg.inv(intrinsics(resolution)).T
+  rays = (rays @ world_from_cam[:3, :3].T)[..., None, :] + 1e-9
+  corners = np.swapaxes(boxes, 0, 1) - world_from_cam[:3, 3]
+  t = corners[:, None, None] / rays  # [2, H, W, P, 3]
+  near, far = t.min(axis=0), t.max(axis=0)
+  enter = near.max(axis=-1)
+  enter = np.where(enter < far.min(axis=-1), enter, np.inf)
+  box = enter.argmin(axis=-1)[..., None]
+  axis = np.take_along_axis(near.argmax(axis=-1), box, axis=-1)
+  sign = -np.sign(np.take_along_axis(rays[..., 0, :], axis, axis=-1))
+  light = 0.65 + 0.4 * sign * LIGHT[axis]
+  hit = np.isfinite(np.take_along_axis(enter, box, axis=-1))
+  image = np.where(hit, colours[box[..., 0]] * light, 1.0)
+  return (255 * image.clip(0, 1)).round().astype(np.uint8)
+
+
+def blurred(image_u8: np.ndarray) -> np.ndarray:
+  """What stands for a generated view."""
+  return cv2.GaussianBlur(image_u8, (0, 0), image_u8.shape[0] / 40)
+
+
+def fake_sample(
+  object_id: str = "chair_0",
+  *,
+  seed: int = 0,
+  num_views: int = 12,
+  resolution: int = RESOLUTION,
+  elevations: tuple[float, ...] = (0.35,),
+  truth: bool = True,
+) -> ObjectSamples:
+  """`num_views` on a ring per elevation; the first one is the given view."""
+  angles = [
+    (2 * np.pi * i / num_views, elevation)
+    for elevation in elevations
+    for i in range(num_views)
+  ]
+  cameras = np.array([orbit_camera(*angle) for angle in angles], np.float32)
+  images_u8 = np.array([render(seed, c, resolution) for c in cameras])
+  K = np.tile(intrinsics(resolution), (len(cameras), 1, 1))
+  index = np.arange(len(cameras), dtype=np.int32)
+  views = PosedViews(images_u8, cameras, K, index, object_id)
+  true = views[1:]
+  return ObjectSamples(
+    object_id=object_id,
+    given=views[:1],
+    generated=true.with_images(
+      np.array([blurred(image_u8) for image_u8 in true.images_u8])
+    ),
+    truth=true if truth else None,
+    info={
+      "seed": seed,
+      "num_sample_steps": 64,
+      "guidance_weight": 3.0,
+      "conditioning": "stochastic",
+      "checkpoint_step": 400,
+      "seconds_per_view": 0.8,
+    },
+  )
+
+
+def fake_metrics(num_steps: int = 400, every: int = 5) -> list[dict]:
+  """Rows of metrics.jsonl: a noisy decay, and a slower one in low bins."""
+  rng = np.random.default_rng(0)
+  rows = []
+  for step in range(every, num_steps + 1, every):
+    loss = 0.05 + 0.95 * np.exp(-step / 60)
+    row = {"step": step, "train/loss": loss * rng.uniform(0.85, 1.15)}
+    for b in range(8):
+      row[f"train/loss_logsnr_bin_{b}"] = (
+        (0.01 + loss) * 2.0 ** (b - 4) * rng.uniform(0.8, 1.2)
+      )
+    if step % 100 == 0:
+      row["eval/loss"] = loss * 1.1
+    rows.append(row)
+  return rows
+
+
+def fake_run(workdir, *, num_objects: int = 2, **kwargs) -> list[ObjectSamples]:
+  """Fills `workdir` with all that training and sampling leave."""
+  samples = [
+    fake_sample(f"chair_{i}", seed=i, **kwargs) for i in range(num_objects)
+  ]
+  for sampled in samples:
+    write_sample(workdir / "samples", sampled)
+  config = {
+    "data": {"name": "shapes", "config": "chairs_32", "resolution": 32},
+    "model": {"ch": 32, "ch_mult": [1, 2, 2], "dtype": "float32"},
+    "train": {"batch_size": 64, "num_examples": 25600},
+  }
+  (workdir / "config.json").write_text(json.dumps(config))
+  (workdir / "metrics.jsonl").write_text(
+    "".join(json.dumps(row) + "\n" for row in fake_metrics())
+  )
+  timings = {"build data": 21.4, "train": 341.0, "sample": 63.2, "score": 4.9}
+  (workdir / "timings.json").write_text(json.dumps(timings))
+  (workdir / "images").mkdir()
+  for step in (100, 200, 300, 400):
+    grid = np.hstack(samples[0].generated.images_u8[:4])
+    path = workdir / "images" / f"{step:08d}_denoise.png"
+    path.write_bytes(encode_png(grid))
+  return samples

@@ -1,0 +1,96 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""A process that scale_test.py starts: trains a small network on some mesh.
+
+python scale_worker.py OUT STEPS FOLDER|- DATAxFSDP...
+
+Devices come from XLA_FLAGS, other processes from the environment. Resumes from
+FOLDER and saves to it; writes losses and parameters to OUT_DATAxFSDP.npz.
+"""
+
+import sys
+
+import jax
+
+from threedim_jax.runtime import processes
+
+if __name__ == "__main__":
+  print(processes.maybe_initialize(), flush=True)
+
+from jax.experimental import multihost_utils  # noqa: E402
+import jax.numpy as jnp  # noqa: E402
+import numpy as np  # noqa: E402
+import optax  # noqa: E402
+from train_step_test import small_network  # noqa: E402
+
+from threedim_jax.runtime import sharding  # noqa: E402
+from threedim_jax.training.train_state import create_train_state  # noqa: E402
+from threedim_jax.training.train_step import make_train_step  # noqa: E402
+from threedim_jax.views import camera_paths  # noqa: E402
+from threedim_jax.views.cameras import Camera  # noqa: E402
+from threedim_jax.workdir.checkpoints.checkpointer import Checkpointer  # noqa: E402
+
+BATCH_SIZE = 8
+# Not Adam: it turns the rounding of a tiny gradient into a full step.
+TX = optax.sgd(0.1, momentum=0.9)
+
+
+def toy_cameras() -> Camera:
+  poses = camera_paths.orbit(6, elevation_deg=20.0, radius=2.0)
+  K = np.tile(np.float32(camera_paths.default_K(8)), (6, 1, 1))
+  return Camera(np.float32(poses), K)
+
+
+def train(mesh, num_steps: int, folder: str | None):
+  """(losses by step, parameters) of what this run did."""
+  loss_fn, params, batch = small_network(toy_cameras(), BATCH_SIZE, ())
+  params, batch = jax.device_get((params, batch))
+  rng = jax.random.key(0)
+  create = lambda: create_train_state(
+    lambda _: jax.tree.map(jnp.asarray, params), TX, rng
+  )
+  shapes = jax.eval_shape(create)
+  shardings = sharding.state_sharding(mesh, shapes)
+  rep = sharding.replicated(mesh)
+  step_fn = sharding.jit_train_step(
+    make_train_step(loss_fn, TX, ema_decay=0.9), mesh, shardings
+  )
+  size = BATCH_SIZE // jax.process_count()
+  mine = slice(jax.process_index() * size, (jax.process_index() + 1) * size)
+  batch = sharding.put_batch(jax.tree.map(lambda x: x[mine], batch), mesh)
+  losses = {}
+  with jax.set_mesh(mesh):
+    state, start = jax.jit(create, out_shardings=shardings)(), 0
+    if folder:
+      checkpointer = Checkpointer(folder)
+      if checkpointer.latest_step() is not None:
+        state, start, _ = checkpointer.restore(state)
+    for step in range(start + 1, num_steps + 1):
+      state, metrics = step_fn(state, batch, rng)
+      losses[step] = float(metrics["loss"])
+    if folder:
+      checkpointer.save(num_steps, state, config={})
+      checkpointer.close()
+    whole = jax.jit(lambda x: x, out_shardings=rep)(state.params)
+  return losses, jax.device_get(whole)
+
+
+def main(out: str, num_steps: str, folder: str, *meshes: str) -> None:
+  for name in meshes:
+    mesh = sharding.make_mesh(*map(int, name.split("x")))
+    losses, params = train(
+      mesh, int(num_steps), None if folder == "-" else folder
+    )
+    if jax.process_index() == 0:
+      arrays = {str(i): x for i, x in enumerate(jax.tree.leaves(params))}
+      np.savez(
+        f"{out}_{name}.npz",
+        steps=list(losses),
+        losses=list(losses.values()),
+        **arrays,
+      )
+  multihost_utils.sync_global_devices("done")
+
+
+if __name__ == "__main__":
+  main(*sys.argv[1:])

@@ -1,0 +1,74 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Adam, its warm-up and the running average, in examples."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from threedim_jax.training.optim import ema_decay, ema_update, make_optimizer
+
+
+def updates(num_updates: int, gradients=None, **options) -> np.ndarray:
+  """What make_optimizer adds to a parameter at each update."""
+  options = {
+    "learning_rate": 0.5,
+    "warmup_examples": 16,
+    "b1": 0.9,
+    "b2": 0.99,
+    "global_batch_size": 4,
+  } | options
+  tx = make_optimizer(**options)
+  state, result = tx.init(jnp.zeros(2)), []
+  update = jax.jit(tx.update)
+  for i in range(num_updates):
+    gradient = jnp.ones(2) if gradients is None else gradients[i]
+    step, state = update(gradient, state)
+    result.append(np.asarray(step))
+  return np.stack(result)
+
+
+def test_warm_up_is_linear_and_starts_with_a_step():
+  """16 examples in batches of 4: a quarter of the peak at the first update."""
+  # Adam moves by the learning rate while the gradient stays the same.
+  got = updates(6)[:, 0]
+  expected = -0.5 * np.array([0.25, 0.5, 0.75, 1.0, 1.0, 1.0])
+  np.testing.assert_allclose(got, expected, rtol=1e-4)
+
+
+def test_warm_up_is_counted_in_examples():
+  """Twice the batch is half the steps; less than a batch is no warm-up."""
+  got = updates(3, global_batch_size=8)[:, 0]
+  np.testing.assert_allclose(got, [-0.25, -0.5, -0.5], rtol=1e-4)
+  got = updates(2, warmup_examples=1)[:, 0]
+  np.testing.assert_allclose(got, [-0.5, -0.5], rtol=1e-4)
+
+
+def test_adam_by_hand():
+  rng = np.random.default_rng(0)
+  gradients = rng.standard_normal((5, 2)).astype(np.float32)
+  got = updates(5, gradients, warmup_examples=0, learning_rate=1.0)
+  m, v = np.zeros(2), np.zeros(2)
+  for k in range(5):
+    m = 0.9 * m + 0.1 * gradients[k]
+    v = 0.99 * v + 0.01 * gradients[k] ** 2
+    m_hat, v_hat = m / (1 - 0.9 ** (k + 1)), v / (1 - 0.99 ** (k + 1))
+    np.testing.assert_allclose(
+      got[k], -m_hat / (np.sqrt(v_hat) + 1e-8), rtol=1e-4
+    )
+
+
+@pytest.mark.parametrize("global_batch_size", [4, 50, 100])
+def test_half_of_the_average_is_older_than_the_half_life(global_batch_size):
+  decay = ema_decay(100, global_batch_size)
+  start, new = {"w": jnp.zeros(3)}, {"w": jnp.ones(3)}
+  ema = start
+  for _ in range(100 // global_batch_size):
+    ema = ema_update(ema, new, decay)
+  np.testing.assert_allclose(ema["w"], 0.5, rtol=1e-5)
+
+
+def test_the_average_of_a_constant_does_not_drift():
+  params = {"w": jnp.float32([0.1, 1e-30, 3e7])}
+  assert ema_update(params, params, 0.999)["w"].tolist() == params["w"].tolist()

@@ -1,0 +1,183 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""The denoising loss (3DiM sec. 2.1): draw t, noise and the mask, compare.
+
+  loss, aux = diffusion_loss(denoise_fn, batch, rng, ...)
+
+`aux` holds what the loop logs: the loss in equal bins of log-SNR, the single
+most telling plot of a diffusion run, as sums and counts so that accumulated
+micro-batches stay exact.
+"""
+
+from typing import no_type_check
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Key, UInt8
+
+from threedim_jax import LOGSNR_MAX, LOGSNR_MIN, NUM_LOGSNR_BINS
+from threedim_jax.diffusion.denoise import DenoiseFn, mask_view
+from threedim_jax.diffusion.equations import (
+  alpha_sigma,
+  expand,
+  logsnr_bin,
+  logsnr_schedule_cosine,
+  q_sample,
+  x0_from_eps,
+)
+from threedim_jax.views.cameras import Camera
+from threedim_jax.views.pixels import from_u8
+
+
+@no_type_check  # see Camera
+@flax.struct.dataclass
+class PairBatch:
+  """Pairs of views of one object each, pixels as stored."""
+
+  cond_view: UInt8[Array, "B H W 3"]
+  target_view: UInt8[Array, "B H W 3"]
+  cond_cam: Camera
+  target_cam: Camera
+
+
+def to_pair_batch(batch: dict) -> PairBatch:
+  """A batch of the input pipeline as the losses take it."""
+  return PairBatch(
+    cond_view=batch["cond_view"],
+    target_view=batch["target_view"],
+    cond_cam=Camera(**batch["cond_cam"]),
+    target_cam=Camera(**batch["target_cam"]),
+  )
+
+
+def batch_shapes(resolution: int, batch_size: int) -> PairBatch:
+  """A batch as shapes only, to trace and compile with."""
+  shape = jax.ShapeDtypeStruct
+  view = shape((batch_size, resolution, resolution, 3), jnp.uint8)
+  camera = Camera(
+    shape((batch_size, 4, 4), jnp.float32),
+    shape((batch_size, 3, 3), jnp.float32),
+  )
+  return PairBatch(view, view, camera, camera)
+
+
+@no_type_check  # see Camera
+@flax.struct.dataclass
+class Noised:
+  """One random draw of everything that the loss needs."""
+
+  z_t: Float[Array, "B H W 3"]
+  eps: Float[Array, "B H W 3"]
+  logsnr: Float[Array, " B"]
+  cond_view: Float[Array, "B H W 3"]
+  cond_mask: Bool[Array, " B"]
+
+
+def draw_noise(
+  batch: PairBatch,
+  rng: Key[Array, ""],
+  uncond_fraction: float,
+  logsnr_shift: float = 0.0,
+) -> Noised:
+  """Draws t, eps and the unconditional mask, each per example."""
+  rng_t, rng_eps, rng_mask, rng_cond = jax.random.split(rng, 4)
+  x0, cond_view = from_u8(batch.target_view), from_u8(batch.cond_view)
+  B = x0.shape[0]
+  logsnr = logsnr_schedule_cosine(jax.random.uniform(rng_t, (B,)))
+  logsnr = jnp.clip(logsnr + logsnr_shift, LOGSNR_MIN, LOGSNR_MAX)
+  eps = jax.random.normal(rng_eps, x0.shape)
+  cond_mask = jax.random.uniform(rng_mask, (B,)) >= uncond_fraction
+  return Noised(
+    z_t=q_sample(x0, eps, expand(logsnr, x0)),
+    eps=eps,
+    logsnr=logsnr,
+    cond_view=mask_view(
+      cond_view, cond_mask, jax.random.normal(rng_cond, x0.shape)
+    ),
+    cond_mask=cond_mask,
+  )
+
+
+def predict(
+  denoise_fn: DenoiseFn, batch: PairBatch, noised: Noised
+) -> Float[Array, "B H W 3"]:
+  """eps_hat for a draw of `draw_noise`."""
+  return denoise_fn(
+    noised.z_t,
+    noised.logsnr,
+    noised.cond_view,
+    batch.cond_cam,
+    batch.target_cam,
+    noised.cond_mask,
+  )
+
+
+def loss_weight(
+  logsnr: Float[Array, " B"], prediction: str, min_snr_gamma: float | None
+) -> Float[Array, " B"] | float:
+  """What turns the squared error of eps into the error that is averaged.
+
+  Either that of the predicted quantity itself, or min(SNR, gamma) times that
+  of the clean view (min-SNR, arXiv 2303.09556, eq. 8), whatever is predicted.
+  """
+  if min_snr_gamma is not None:
+    # eps_hat - eps = alpha / sigma (x0 - x0_hat) for one and the same z_t.
+    return jnp.minimum(1.0, min_snr_gamma * jnp.exp(-logsnr))
+  if prediction == "v":
+    # eps_hat - eps = alpha (v_hat - v).
+    return 1.0 / jnp.square(alpha_sigma(logsnr)[0])
+  if prediction == "view":
+    return jnp.exp(-logsnr)
+  return 1.0
+
+
+def diffusion_loss(
+  denoise_fn: DenoiseFn,
+  batch: PairBatch,
+  rng: Key[Array, ""],
+  *,
+  prediction: str,
+  uncond_fraction: float,
+  logsnr_shift: float = 0.0,
+  min_snr_gamma: float | None = None,
+) -> tuple[Float[Array, ""], dict[str, Array]]:
+  """Mean squared error of the prediction over pixels and examples.
+
+  Args:
+    denoise_fn: the network as a noise estimate.
+    batch: B pairs of views.
+    rng: typed key; every draw is per example.
+    prediction: "eps" (3DiM), "v" or "view": the space in which the error is
+      measured.
+    uncond_fraction: share of unconditional examples (3DiM: 0.1).
+    logsnr_shift: added to the log-SNR that is drawn (3DiM: 0); below zero,
+      noisier examples are seen more often.
+    min_snr_gamma: see `loss_weight` (3DiM: None).
+
+  Returns:
+    The loss, and {"bin_sum", "bin_count"}: loss per log-SNR bin, noisiest
+    first.
+  """
+  noised = draw_noise(batch, rng, uncond_fraction, logsnr_shift)
+  eps_hat = predict(denoise_fn, batch, noised)
+  error = jnp.mean(jnp.square(eps_hat - noised.eps), axis=(1, 2, 3))
+  error = error * loss_weight(noised.logsnr, prediction, min_snr_gamma)
+  bins = jax.nn.one_hot(
+    logsnr_bin(noised.logsnr, NUM_LOGSNR_BINS), NUM_LOGSNR_BINS
+  )
+  aux = {"bin_sum": error @ bins, "bin_count": jnp.sum(bins, axis=0)}
+  return jnp.mean(error), aux
+
+
+def denoised_grid(
+  denoise_fn: DenoiseFn,
+  batch: PairBatch,
+  rng: Key[Array, ""],
+) -> Float[Array, "B 4 H W 3"]:
+  """Columns conditioning | noisy | x0_hat | target, in [-1, 1], to look at."""
+  noised = draw_noise(batch, rng, uncond_fraction=0.0)
+  eps_hat = predict(denoise_fn, batch, noised)
+  x0_hat = x0_from_eps(noised.z_t, eps_hat, expand(noised.logsnr, eps_hat))
+  columns = [noised.cond_view, noised.z_t, x0_hat, from_u8(batch.target_view)]
+  return jnp.clip(jnp.stack(columns, axis=1), -1.0, 1.0)

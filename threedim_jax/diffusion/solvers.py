@@ -1,0 +1,86 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""One step of sampling, from z_t to z_s: three ways, each an equation.
+
+All of them take x0_hat, the clean image that the network sees in z_t. With
+stochastic conditioning successive x0_hat come from looking at different views;
+a solver that uses two of them takes their mixture for one estimate, which it is
+in expectation.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+from threedim_jax.diffusion.equations import (
+  alpha_sigma,
+  eps_from_x0,
+  q_posterior,
+)
+
+
+class Times(NamedTuple):
+  """Where a step goes from and to, and where the one before came from."""
+
+  logsnr_r: Float[Array, ""]  # of the step before; the first step's own
+  logsnr_t: Float[Array, ""]
+  logsnr_s: Float[Array, ""]
+  is_first: Bool[Array, ""]
+  is_last: Bool[Array, ""]
+
+
+# (z_t, x0_hat, x0_hat of the step before, times, standard normal noise) -> z_s
+Solver = Callable[[Array, Array, Array, Times, Array], Array]
+
+
+def ancestral(
+  z_t: Array, x0_hat: Array, x0_before: Array, times: Times, noise: Array
+) -> Array:
+  """z_s ~ q(z_s | z_t, x0 = x0_hat), as 3DiM does (sec. 2.2)."""
+  del x0_before
+  mean, var = q_posterior(z_t, x0_hat, times.logsnr_t, times.logsnr_s)
+  # The last step ends at the data: its mean, without noise.
+  return mean + jnp.where(times.is_last, 0.0, jnp.sqrt(var)) * noise
+
+
+def ddim(
+  z_t: Array, x0_hat: Array, x0_before: Array, times: Times, noise: Array
+) -> Array:
+  """z_s = alpha_s x0_hat + sigma_s eps_hat (arXiv 2010.02502, eta = 0)."""
+  del x0_before, noise
+  alpha_s, sigma_s = alpha_sigma(times.logsnr_s)
+  return alpha_s * x0_hat + sigma_s * eps_from_x0(z_t, x0_hat, times.logsnr_t)
+
+
+def dpmpp_2m(
+  z_t: Array, x0_hat: Array, x0_before: Array, times: Times, noise: Array
+) -> Array:
+  """DPM-Solver++(2M) (arXiv 2211.01095, algorithm 2), lambda = logsnr / 2.
+
+  With h = lambda_s - lambda_t and r = (lambda_t - lambda_r) / h:
+    D = x0_hat + (x0_hat - x0_before) / (2 r)
+    z_s = sigma_s / sigma_t z_t + alpha_s (1 - exp(-h)) D.
+  The first step has none before it, and the last one is far too long to
+  extrapolate over: both take D = x0_hat.
+  """
+  del noise
+  h = 0.5 * (times.logsnr_s - times.logsnr_t)
+  h_before = 0.5 * (times.logsnr_t - times.logsnr_r)
+  first_order = times.is_first | times.is_last
+  # 1 / (2 r); nothing is divided by the first step's h_before of zero.
+  weight = jnp.where(
+    first_order, 0.0, h / jnp.where(first_order, 1.0, 2.0 * h_before)
+  )
+  D = x0_hat + weight * (x0_hat - x0_before)
+  alpha_s, sigma_s = alpha_sigma(times.logsnr_s)
+  _, sigma_t = alpha_sigma(times.logsnr_t)
+  return sigma_s / sigma_t * z_t - alpha_s * jnp.expm1(-h) * D
+
+
+SOLVERS: dict[str, Solver] = {
+  "ancestral": ancestral,
+  "ddim": ddim,
+  "dpmpp_2m": dpmpp_2m,
+}

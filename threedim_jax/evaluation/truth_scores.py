@@ -1,0 +1,156 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Scores generated views against the true views in their folders.
+
+A metric is averaged over the views of an object, then over objects.
+
+  scores = score_objects({"chair_7": [folder]}, open_networks(), mean_u8)
+"""
+
+from collections.abc import Mapping, Sequence
+import itertools
+from typing import Any
+
+from etils import epath
+from jaxtyping import UInt8
+import numpy as np
+
+from threedim_jax.evaluation.distances.features import Network
+from threedim_jax.evaluation.distances.pool import Pool
+from threedim_jax.runtime import progress
+from threedim_jax.views import metrics
+from threedim_jax.workdir import results
+from threedim_jax.workdir import samples as sample_io
+from threedim_jax.workdir.samples import ObjectSamples
+
+MeanImage = UInt8[np.ndarray, "H W 3"] | None
+
+# SSIM with 3DiM's kernel comes first, as it is the one to compare.
+METRICS = (
+  metrics.psnr,
+  metrics.psnr_u8,
+  metrics.ssim_gauss11,
+  metrics.ssim_gauss11_snapped,
+  metrics.ssim_skimage7,
+)
+
+VARIANTS = {
+  "psnr": "floats before rounding, mean of per-view dB",
+  "psnr_u8": "8-bit PNG files, mean of per-view dB",
+  "ssim_gauss11": "3DiM's: 11x11 Gaussian, sd 1.5, population covariance",
+  "ssim_gauss11_snapped": (
+    "the same, with pixels white to 8 levels in both pictures set to white"
+  ),
+  "ssim_skimage7": "7x7 uniform window, sample covariance",
+  "diversity_rmse": "distance of two samples of the same views, 0 to 1",
+}
+
+
+def score_sample(sampled: ObjectSamples) -> dict[str, np.ndarray]:
+  """{metric: [N]} of one folder.
+
+  `psnr` is of the floats before rounding, so it is taken from the folder's
+  notes and left out if it was not noted.
+  """
+  scores = metrics.score_views(
+    METRICS[1:], sampled.generated.images_u8, sampled.truth.images_u8
+  )
+  noted = sampled.info.get("psnr")
+  return scores if noted is None else {"psnr": np.array(noted), **scores}
+
+
+def reference_pictures(
+  samples: Sequence[ObjectSamples], mean_u8: MeanImage
+) -> dict[str, np.ndarray]:
+  """Pictures to compare the model with: {row: [N, H, W, 3] of 0 to 255}."""
+  first, count = samples[0], len(samples)
+  rows = {}
+  if count > 1:
+    images = np.stack([s.generated.images_u8 for s in samples])
+    rows[f"mean of {count} samples"] = images.mean(axis=0, dtype=np.float32)
+  shape = first.truth.images_u8.shape
+  rows["copy input"] = np.broadcast_to(first.given.images_u8[:1], shape)
+  if mean_u8 is not None:
+    rows["mean image"] = np.broadcast_to(mean_u8, shape)
+  return rows
+
+
+def diversity_rmse(samples: Sequence[ObjectSamples]) -> float:
+  """Mean over pairs of samples of the RMS pixel distance, in [0, 1]."""
+  images = [s.generated.images_u8 / np.float32(255) for s in samples]
+  pairs = itertools.combinations(images, 2)
+  return float(np.mean([np.sqrt(np.mean((a - b) ** 2)) for a, b in pairs]))
+
+
+def score_object(
+  samples: Sequence[ObjectSamples], references: Mapping[str, np.ndarray]
+) -> dict[str, Any]:
+  """Scores one object: first sample, best of N, and the references.
+
+  Args:
+    samples: the same views, sampled with one seed each; the first is "model".
+    references: of `reference_pictures`.
+  """
+  each = [score_sample(s) for s in samples]
+  means = [_means(scores) for scores in each]
+  rows = {"model": means[0]}
+  if len(samples) > 1:
+    rows[f"best of {len(samples)}"] = max(means, key=lambda m: m["psnr_u8"])
+    rows["model"] = means[0] | {"diversity_rmse": diversity_rmse(samples)}
+  for name, images in references.items():
+    scores = metrics.score_views(METRICS, images, samples[0].truth.images_u8)
+    rows[name] = _means(scores)
+  return {
+    "input_view": int(samples[0].given.index[0]),
+    "rows": {name: results.finite(row) for name, row in rows.items()},
+    "mean": results.finite(rows["model"]),
+    "views": [
+      {
+        "view": int(view),
+        **results.finite({k: v[i] for k, v in each[0].items()}),
+      }
+      for i, view in enumerate(samples[0].generated.index)
+    ],
+  }
+
+
+def _means(scores: Mapping[str, np.ndarray]) -> dict[str, float]:
+  return {name: float(np.mean(values)) for name, values in scores.items()}
+
+
+def score_objects(
+  folders: Mapping[str, Sequence[epath.Path]],
+  networks: Sequence[Network],
+  mean_u8: MeanImage,
+) -> dict[str, Any]:
+  """The part of evaluation.json that depends on the pictures alone.
+
+  Args:
+    folders: each object's samples of the same views; the first is "model".
+    networks: for the distances between all pictures together.
+    mean_u8: mean of the training views; None leaves that row out.
+  """
+  objects, pool, num_views = {}, Pool(networks), 0
+  with progress.bar("score objects", total=len(folders)) as bar:
+    for object_id, of_object in folders.items():
+      samples = [sample_io.read_sample(folder) for folder in of_object]
+      references = reference_pictures(samples, mean_u8)
+      objects[object_id] = score_object(samples, references)
+      pool.add("truth", samples[0].truth.images_u8)
+      pool.add("model", samples[0].generated.images_u8)
+      for row, images in references.items():
+        pool.add(row, np.round(images).astype(np.uint8))
+      num_views += len(samples[0].generated)
+      bar.advance()
+  summary = results.summarize(objects)
+  distances = pool.distances(dict.fromkeys(["model", *references], "truth"))
+  for row, values in distances.rows.items():
+    summary["rows"][row] |= results.finite(values)
+  return {
+    "variants": VARIANTS | distances.variants,
+    "remarks": distances.remarks,
+    "num_views": num_views,
+    **summary,
+    "mean": summary["rows"]["model"],
+    "objects": objects,
+  }

@@ -1,0 +1,106 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""What a field is fitted to: the views of one object, of one origin.
+
+for object_id, origin in samples_source("W/samples", num_views=100).items():
+  generated, *truth = origin.load()
+"""
+
+from collections.abc import Callable
+import dataclasses
+import functools
+import hashlib
+
+from etils import epath
+
+from threedim_jax.inputs.posed_images import read_posed_images
+from threedim_jax.runtime.errors import UserError
+from threedim_jax.views.posed_views import PosedViews
+from threedim_jax.workdir import samples
+from threedim_jax.workdir.evaluation_files import list_finished
+from threedim_jax.workdir.protocol import spread
+
+
+@dataclasses.dataclass(frozen=True)
+class ScoredViews:
+  """The views that a field is fitted to, and the row that their score has.
+
+  `given` are the input views, where they are known.
+  """
+
+  row: str
+  views: PosedViews
+  given: PosedViews | None = None
+
+  def sha256(self) -> str:
+    """Of everything that a score depends on."""
+    given = _sha256("input", self.given) if self.given else ""
+    return _sha256(given + self.row, self.views)
+
+
+def _sha256(text: str, views: PosedViews) -> str:
+  arrays = (views.images_u8, views.world_from_cam, views.K)
+  data = b"".join(array.tobytes() for array in arrays)
+  return hashlib.sha256(
+    (text + str(views.images_u8.shape)).encode() + data
+  ).hexdigest()
+
+
+@dataclasses.dataclass(frozen=True)
+class Origin:
+  """Where the pictures of an object lie, and how its views are read."""
+
+  folder: epath.Path
+  load: Callable[[], list[ScoredViews]]
+
+
+Source = dict[str, Origin]  # by object id
+
+
+def samples_source(samples_dir: epath.PathLike, num_views: int) -> Source:
+  """Every finished folder: its generated and, where known, its true views.
+
+  Where an evaluation left them, only the folders that it lists.
+
+  Raises:
+    UserError: there is no finished folder.
+  """
+  folders = list_finished(samples_dir)
+  if not folders:
+    raise UserError(
+      f"{samples_dir} holds no finished folder of samples"
+      f" (<object>/{samples.INFO_FILE} and pictures): make some with"
+      " --mode=sample or --mode=evaluate, or name a folder of posed pictures"
+      " by --views=DIR"
+    )
+  return {
+    folder.name: Origin(
+      folder, functools.partial(_of_sample, folder, num_views)
+    )
+    for folder in folders
+  }
+
+
+def _of_sample(folder: epath.Path, num_views: int) -> list[ScoredViews]:
+  sampled = samples.read_sample(folder)
+  rows = {"generated": sampled.generated, "ground truth": sampled.truth}
+  chosen = spread(range(len(sampled.generated)), num_views)
+  return [
+    ScoredViews(row, views[chosen], sampled.given)
+    for row, views in rows.items()
+    if views is not None
+  ]
+
+
+def posed_source(
+  folder: epath.PathLike, *, size: int | None, num_views: int
+) -> Source:
+  """One folder of posed pictures (NSVF, SRN or transforms.json)."""
+  folder = epath.Path(folder)
+
+  def load() -> list[ScoredViews]:
+    posed = read_posed_images(folder, size=size, num_views=num_views)
+    return [ScoredViews("views", posed)]
+
+  name = samples.folder_name(folder.absolute().name)
+  return {name: Origin(folder, load)}

@@ -1,0 +1,115 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Reads a folder of posed images, as NeRF and SRN data sets have them.
+
+  posed = read_posed_images("lego", size=64, num_views=100)
+  posed.images_u8, posed.world_from_cam, posed.K  # a `PosedViews`
+
+Layouts, told apart by what lies in the folder:
+
+  NSVF, SRN        rgb/*.png (.jpg, .jpeg, .webp), pose/*.txt, intrinsics.txt
+  transforms.json  of nerfstudio, instant-ngp and Blender; without it
+                   transforms_train.json, _val or _test, in this order
+
+What comes out is always the same: 8-bit RGB over white, OpenCV axes, K in
+pixels of the pictures as returned, in the natural order of the names. Numpy
+only: workers that build data sets import this and must not import jax.
+"""
+
+from collections.abc import Sequence
+import os
+import sys
+
+from etils import epath
+import numpy as np
+
+from threedim_jax.inputs.posed_images import pictures, pose_folder, transforms
+from threedim_jax.inputs.posed_images.frames import Frame, fit_K
+from threedim_jax.inputs.posed_images.lens import undistort
+from threedim_jax.runtime import progress
+from threedim_jax.runtime.errors import UserError
+from threedim_jax.views.posed_views import PosedViews
+from threedim_jax.workdir.protocol import spread
+
+
+def read_posed_images(
+  folder: str | os.PathLike,
+  *,
+  size: int | None = None,
+  num_views: int | None = None,
+) -> PosedViews:
+  """The pictures of a folder with their cameras; prints what was mended.
+
+  Args:
+    folder: in one of the layouts above.
+    size: average areas to `size` x `size` pixels; pictures that are not
+      square get white margins first. None: as they are.
+    num_views: read only so many, evenly spread over the sorted names.
+
+  Raises:
+    UserError: no known layout, unequal counts, a picture or a pose that is
+      missing or damaged, an unknown lens, pictures smaller than `size`.
+  """
+  frames = list_frames(folder)
+  posed, mended = read_frames(spread(frames, num_views or len(frames)), size)
+  for text in mended:
+    print(f"warning: {text}", file=sys.stderr)
+  return posed
+
+
+def list_frames(folder: str | os.PathLike) -> list[Frame]:
+  """All views of a folder in natural order; decodes no picture."""
+  folder = epath.Path(folder)
+  if not folder.is_dir():
+    raise UserError(f"There is no folder {folder}.")
+  if transforms.find(folder):
+    return transforms.list_frames(folder)
+  if pose_folder.is_one(folder):
+    return pose_folder.list_frames(folder)
+  found = sorted(p.name for p in folder.iterdir())[:8]
+  raise UserError(
+    f"{folder} is no folder of posed images that we know. Looked for"
+    " transforms.json (or transforms_train.json, _val, _test), and for rgb/"
+    f" with pose/ and intrinsics.txt (NSVF, SRN); it holds {found}."
+  )
+
+
+def read_frames(
+  frames: Sequence[Frame], size: int | None
+) -> tuple[PosedViews, list[str]]:
+  """Decodes the pictures of `frames` and brings them and K to `size`.
+
+  Returns:
+    (views, what was wrong in the files and could be set right: intrinsics that
+    are for another size of the same pictures).
+  """
+  images_u8, Ks, mended = [], [], {}
+  with progress.bar("read posed images", len(frames)) as bar:
+    for frame in frames:
+      image = pictures.open_picture(frame.path.read_bytes(), str(frame.path))
+      rgb = pictures.over_white(image)
+      if frame.mask:
+        alpha = pictures.read_mask(frame.mask, rgb.shape[:2])
+        rgb = pictures.blend_over_white(rgb, alpha)
+      K, warning = fit_K(frame, rgb.shape[:2])
+      if frame.distortion:
+        rgb, K = undistort(rgb, K, frame.distortion, str(frame.path))
+      mended |= {warning: None} if warning else {}
+      side = max(rgb.shape[:2])
+      if size is not None and side < size:
+        raise UserError(
+          f"{frame.path} has {rgb.shape[0]} x {rgb.shape[1]} pixels: pictures"
+          f" are not enlarged, so ask for a size of at most {side}."
+        )
+      image_u8, K = pictures.fit(rgb, K, size)
+      if images_u8 and image_u8.shape != images_u8[0].shape:
+        raise UserError(
+          f"{frame.path} has {rgb.shape[0]} x {rgb.shape[1]} pixels, others"
+          f" have {images_u8[0].shape[0]} x {images_u8[0].shape[1]}: name a"
+          " size to bring them to."
+        )
+      images_u8.append(image_u8)
+      Ks.append(K)
+      bar.advance()
+  poses = np.stack([frame.world_from_cam for frame in frames])
+  return PosedViews(np.stack(images_u8), poses, np.stack(Ks)), [*mended]

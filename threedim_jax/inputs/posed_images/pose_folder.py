@@ -1,0 +1,79 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""NSVF and SRN: rgb/, pose/ and intrinsics.txt, the same name in both folders.
+
+  frames = list_frames(epath.Path("lego"))
+
+The two differ in how they write intrinsics (`text_files` tells them apart) and
+in their names: SRN counts 000000, NSVF puts the split before the number
+(0_train_0001, 1_val_0001, 2_test_0001, or 0_0001 and so on). Poses are
+camera-to-world in OpenCV axes in both.
+"""
+
+import pathlib
+
+from etils import epath
+import numpy as np
+
+from threedim_jax.inputs.posed_images.frames import Frame, natural_key
+from threedim_jax.inputs.posed_images.pictures import PICTURE_SUFFIXES
+from threedim_jax.inputs.posed_images.text_files import (
+  parse_intrinsics,
+  parse_pose,
+)
+from threedim_jax.runtime.errors import UserError
+
+
+def is_one(folder: epath.Path) -> bool:
+  return (folder / "rgb").is_dir()
+
+
+def list_frames(folder: epath.Path) -> list[Frame]:
+  """The views by name; a UserError names the file that is missing or wrong."""
+  source = folder / "intrinsics.txt"
+  if not source.is_file():
+    raise UserError(
+      f"{source} is missing: NSVF and SRN keep f, cx and cy there"
+      " (other programs have transforms.json, which is not here either)."
+    )
+  intrinsics = parse_intrinsics(source.read_bytes(), str(source))
+  images = _by_stem(folder / "rgb", PICTURE_SUFFIXES)
+  poses = _by_stem(folder / "pose", (".txt",))
+  if lone := sorted(images.keys() ^ poses.keys(), key=natural_key):
+    has, lacks = ("rgb", "pose") if lone[0] in images else ("pose", "rgb")
+    raise UserError(
+      f"{folder}: view {lone[0]} has a file in {has}/ but none in {lacks}/"
+      f" ({len(images)} pictures, {len(poses)} poses)."
+    )
+  if not images:
+    raise UserError(
+      f"{folder}/rgb holds no picture ({' '.join(PICTURE_SUFFIXES)})."
+    )
+  frames = []
+  for stem in sorted(images, key=natural_key):
+    pose = parse_pose(poses[stem].read_bytes(), str(poses[stem]))
+    if intrinsics.poses_are_cam_from_world:
+      pose = np.linalg.inv(pose)
+    frames.append(
+      Frame(stem, images[stem], pose, intrinsics.K, intrinsics.hw, str(source))
+    )
+  return frames
+
+
+def _by_stem(
+  folder: epath.Path, suffixes: tuple[str, ...]
+) -> dict[str, epath.Path]:
+  """Files by name without ending; not the ._x.png that macOS leaves."""
+  found: dict[str, epath.Path] = {}
+  if not folder.is_dir():
+    return found
+  for name in sorted(path.name for path in folder.iterdir()):
+    path = pathlib.PurePath(name)
+    if path.suffix.lower() not in suffixes or name.startswith("."):
+      continue
+    if path.stem in found:
+      raise UserError(
+        f"{folder} holds {found[path.stem].name} and {name}: remove one."
+      )
+    found[path.stem] = folder / name
+  return found

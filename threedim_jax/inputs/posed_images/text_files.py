@@ -1,0 +1,132 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Reads and writes the text files of SRN and NSVF: poses and intrinsics.
+
+  world_from_cam = parse_pose(data, "cars_test/abc/pose/000000.txt")
+  intrinsics = parse_intrinsics(data, "cars_test/abc/intrinsics.txt")
+
+A pose is a 4x4 camera-to-world matrix in OpenCV axes, row by row, on one line
+or four. Intrinsics are a 3x3 or 4x4 matrix (NSVF), or lines of numbers:
+`f cx cy 0.` first, then the centre of the scene and a scale, which we do not
+use, then `height width`, which NSVF may leave out; a last line of one number,
+where there is one after it, says whether poses are world-to-camera.
+"""
+
+import codecs
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from threedim_jax.runtime.errors import UserError
+from threedim_jax.views.posed_views import check_pose
+
+
+@dataclasses.dataclass
+class Intrinsics:
+  K: np.ndarray  # float64 [3, 3], pixels
+  hw: tuple[int, int] | None  # of the pictures it is for; None: not said
+  poses_are_cam_from_world: bool = False
+
+
+def parse_pose(data: bytes, source: str) -> np.ndarray:
+  """The rigid transform in the file, float64 [4, 4]."""
+  numbers = [x for line in _numbers(data, source) for x in line]
+  if len(numbers) != 16:
+    raise UserError(f"{source} holds {len(numbers)} numbers, a pose has 16.")
+  return check_pose(np.array(numbers).reshape(4, 4), source)
+
+
+def pose_from_json(value: Any, source: str) -> np.ndarray:
+  """A rigid transform [4, 4] from nested lists; UserError names `source`."""
+  try:
+    pose = np.array(value, np.float64)
+  except (OverflowError, TypeError, ValueError):
+    pose = np.zeros(0)
+  if pose.shape == (3, 4):  # instant-ngp's; the last row is understood
+    pose = np.vstack([pose, [0, 0, 0, 1]])
+  if pose.shape != (4, 4):
+    raise UserError(f"{source} is no 4x4 matrix.")
+  return check_pose(pose, source)
+
+
+def parse_intrinsics(data: bytes, source: str) -> Intrinsics:
+  """K, image size and direction of the poses; K must fit the size."""
+  lines = _numbers(data, source)
+  numbers = [x for line in lines for x in line]
+  is_square = len(lines) == 1 or {len(line) for line in lines} <= {3, 4}
+  if len(numbers) in (9, 16) and is_square:
+    side = 3 if len(numbers) == 9 else 4
+    K = np.array(numbers).reshape(side, side)[:3, :3]
+    return Intrinsics(check_K(K, None, source), None)
+  if not lines or len(lines[0]) not in (3, 4):
+    raise UserError(
+      f"{source} must start with a line 'f cx cy 0.' and end with a line"
+      " 'height width', or hold a 3x3 or 4x4 matrix."
+    )
+  f, cx, cy = lines[0][:3]
+  K = np.array([[f, 0, cx], [0, f, cy], [0, 0, 1]])
+  hw, flag = None, False
+  for i, line in enumerate(lines[1:], 1):
+    if len(line) == 2:
+      hw = int(line[0]), int(line[1])
+      flag = any(x for rest in lines[i + 1 :] for x in rest)
+  return Intrinsics(check_K(K, hw, source), hw, flag)
+
+
+def check_K(
+  K: np.ndarray, hw: tuple[int, int] | None, source: str
+) -> np.ndarray:
+  """`K` [3, 3] itself, if a camera of pictures of `hw` pixels can have it."""
+  if not np.isfinite(K).all():
+    raise UserError(f"{source} holds a number that is not finite.")
+  fx, fy, cx, cy = K[0, 0], K[1, 1], K[0, 2], K[1, 2]
+  if min(fx, fy) <= 0 or K[1, 0] != 0 or K[2].tolist() != [0, 0, 1]:
+    raise UserError(
+      f"{source} holds no intrinsic matrix f 0 cx, 0 f cy, 0 0 1 with f > 0,"
+      f" but {K.tolist()}."
+    )
+  if hw is None:
+    return K
+  h, w = hw
+  if min(h, w) < 1 or not all(0.2 < f / max(h, w) < 20 for f in (fx, fy)):
+    raise UserError(
+      f"{source}: a focal length of {fx:g} pixels does not fit a picture of"
+      f" {h} x {w} pixels."
+    )
+  if not (0 < cx < w and 0 < cy < h):
+    raise UserError(
+      f"{source}: the principal point ({cx:g}, {cy:g}) lies outside the"
+      f" picture of {h} x {w} pixels."
+    )
+  return K
+
+
+def format_pose(world_from_cam: np.ndarray) -> str:
+  """One line, with digits enough to get float32 back exactly."""
+  return " ".join(f"{x:.9g}" for x in world_from_cam.ravel()) + "\n"
+
+
+def format_intrinsics(K: np.ndarray, hw: tuple[int, int]) -> str:
+  """SRN has one focal length: K's two must agree."""
+  if K[0, 0] != K[1, 1]:
+    raise UserError(
+      "the SRN layout has one focal length for both axes, these cameras have"
+      f" {K[0, 0]:g} and {K[1, 1]:g}."
+    )
+  f, cx, cy = (f"{x:.9g}" for x in (K[0, 0], K[0, 2], K[1, 2]))
+  return f"{f} {cx} {cy} 0.\n0. 0. 0.\n1.\n{hw[0]} {hw[1]}\n"
+
+
+def _numbers(data: bytes, source: str) -> list[list[float]]:
+  """The finite numbers of every line that is not empty."""
+  is_utf16 = data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+  try:
+    text = data.decode("utf-16" if is_utf16 else "utf-8-sig")
+    lines = [line.split() for line in text.splitlines()]
+    numbers = [[float(x) for x in line] for line in lines if line]
+  except ValueError as e:
+    raise UserError(f"{source} is not a text file of numbers ({e}).") from e
+  if not all(np.isfinite(x) for line in numbers for x in line):
+    raise UserError(f"{source} holds a number that is not finite.")
+  return numbers

@@ -1,0 +1,164 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Reads transforms.json of nerfstudio, instant-ngp and Blender's scenes.
+
+  frames = list_frames(epath.Path("scene"))
+
+`transform_matrix` is camera-to-world with OpenGL axes (y up, z backward); it is
+turned to OpenCV axes here. `lens` reads the intrinsics and the distortion, and
+`mask_path` cuts the object out. A path in the file may not lead out of the
+folder, because such files come from elsewhere.
+"""
+
+import functools
+import json
+import os
+import pathlib
+import sys
+from typing import Any
+
+from etils import epath
+
+from threedim_jax.inputs.posed_images.frames import Frame, natural_key
+from threedim_jax.inputs.posed_images.lens import read_lens
+from threedim_jax.inputs.posed_images.pictures import PICTURE_SUFFIXES, read_hw
+from threedim_jax.inputs.posed_images.text_files import pose_from_json
+from threedim_jax.runtime.errors import UserError
+from threedim_jax.views.camera_paths import FLIP_GL_CV
+
+FILES = tuple(f"transforms{s}.json" for s in ("", "_train", "_val", "_test"))
+
+
+def find(folder: epath.Path) -> list[epath.Path]:
+  """The transforms files in a folder; the first one is read."""
+  return [folder / name for name in FILES if (folder / name).is_file()]
+
+
+def list_frames(folder: epath.Path) -> list[Frame]:
+  """The views in natural order of their names; decodes no picture.
+
+  Prints which file is read if there are several, and whether the pictures
+  will be undistorted.
+
+  Raises:
+    UserError: names the file or the frame that is wrong.
+  """
+  source, *others = find(folder)
+  if others:
+    print(f"{folder}: reads {source.name}, not {[p.name for p in others]}")
+  try:
+    # From bytes, json finds out the encoding and skips a byte-order mark.
+    content = json.loads(source.read_bytes())
+  except (ValueError, RecursionError) as e:
+    raise UserError(f"{source} is not valid JSON ({e}).") from e
+  entries = content.get("frames") if isinstance(content, dict) else None
+  if not isinstance(entries, list) or not entries:
+    raise UserError(f'{source} has no list "frames" with at least one view.')
+  files = _Files(folder)
+  frames = [
+    _frame(files, content, entry, str(source), i)
+    for i, entry in enumerate(entries)
+  ]
+  distorted = sum(frame.distortion is not None for frame in frames)
+  if distorted:
+    print(
+      f"{source}: removes the lens distortion of {distorted} pictures",
+      file=sys.stderr,
+    )
+  return sorted(frames, key=lambda frame: natural_key(frame.name))
+
+
+def _frame(
+  files: "_Files", content: dict[str, Any], entry: Any, source: str, i: int
+) -> Frame:
+  where = f"{source}: frame {i}"
+  if not isinstance(entry, dict):
+    raise UserError(f"{where} is no JSON object.")
+  path = files.find(entry.get("file_path"), f'{where}: "file_path"')
+  where = f"{where} ({path.name})"
+  pose = pose_from_json(
+    entry.get("transform_matrix"), f'{where}: "transform_matrix"'
+  )
+  lens = read_lens(content, entry, read_hw(path), where)
+  mask = entry.get("mask_path", content.get("mask_path"))
+  return Frame(
+    # file_path without ending: unique in the file, and sorts like the names.
+    name=path.relative_to(files.folder).with_suffix("").as_posix(),
+    path=path,
+    world_from_cam=pose @ FLIP_GL_CV,
+    K=lens.K,
+    hw=lens.hw,
+    source=source,
+    distortion=lens.distortion,
+    mask=files.find(mask, f'{where}: "mask_path"') if mask else None,
+  )
+
+
+class _Files:
+  """Finds the pictures that a transforms.json names, inside its folder."""
+
+  def __init__(self, folder: epath.Path):
+    self.folder = folder
+    self._root = os.path.realpath(folder)
+    self._names = functools.cache(_names)
+
+  def find(self, name: Any, where: str) -> epath.Path:
+    """The picture, whose suffix may be missing or be in other letters' case.
+
+    Raises:
+      UserError: `name` is no text, leads out of the folder, or has no file.
+    """
+    if not isinstance(name, str) or not name:
+      raise UserError(f"{where} is no name of a picture.")
+    pure = pathlib.PurePosixPath(name.replace("\\", "/"))
+    path = None
+    if _can_be_a_file(name) and not (pure.is_absolute() or ".." in pure.parts):
+      path = self._existing(self.folder / str(pure))
+      real = os.path.realpath(path)
+      if not real.startswith(self._root + os.sep):
+        path = None
+    if path is None:
+      raise UserError(
+        f"{where} {_short(name)} leads out of {self.folder}. Put the pictures"
+        " into the folder and name them relative to it."
+      )
+    if not path.is_file():
+      raise UserError(
+        f"{where}: {path} is missing (nor is it there with one of the suffixes"
+        f" {' '.join(PICTURE_SUFFIXES)})."
+      )
+    return path
+
+  def _existing(self, path: epath.Path) -> epath.Path:
+    """`path` or the file that it means; `path` itself if there is none."""
+    if path.is_file():
+      return path
+    names = self._names(path.parent)
+    for suffix in ("", *PICTURE_SUFFIXES):
+      wanted = path.name + suffix
+      for found in (wanted, *names.get(wanted.lower(), ())):
+        if (path.parent / found).is_file():
+          return path.parent / found
+    return path
+
+
+def _names(folder: epath.Path) -> dict[str, list[str]]:
+  """The names in a folder by their lower-case form; none if it is missing."""
+  found: dict[str, list[str]] = {}
+  if folder.is_dir():
+    for path in sorted(folder.iterdir()):
+      found.setdefault(path.name.lower(), []).append(path.name)
+  return found
+
+
+def _can_be_a_file(name: str) -> bool:
+  """False for names that make file systems raise instead of finding none."""
+  try:
+    data = name.encode()
+  except UnicodeEncodeError:
+    return False
+  return b"\0" not in data and len(data) < 250
+
+
+def _short(text: str) -> str:
+  return repr(text if len(text) < 80 else text[:77] + "...")

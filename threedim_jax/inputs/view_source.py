@@ -1,0 +1,289 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Opens a built data set: any view of any object, by number, as numpy arrays.
+
+A data set is what `datasets/build.py` leaves in
+<data_dir>/<name>/<config>/<version>: one array_record entry per view, objects
+one after the other, and `objects.json`, which says where each object starts.
+Reading it needs neither TensorFlow nor the code that built it.
+
+  views = open_views(None, "shapes", "32", "test")
+  views.object("chair_0003", views=[0, 5]).images_u8  # uint8 [2, 32, 32, 3]
+"""
+
+from collections.abc import Sequence
+import difflib
+import json
+import os
+import re
+import shlex
+
+import cv2
+from etils import epath
+from ml_collections import ConfigDict
+import numpy as np
+import tensorflow_datasets as tfds
+
+from threedim_jax.runtime.errors import UserError
+from threedim_jax.views.posed_views import PosedViews
+
+INDEX_FILE = "objects.json"  # written last: without it the build was cut short
+CACHE_BYTES = 1 << 30  # a split that decodes to less is kept in memory
+
+# The callers are threads already; more inside OpenCV only fight with them.
+cv2.setNumThreads(0)
+
+
+# A record as it is stored: picture, world_from_cam and K of one view.
+Record = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
+def default_data_dir(data_dir: str | os.PathLike | None) -> epath.Path:
+  """`data_dir`, or else $TFDS_DATA_DIR, or else ~/tensorflow_datasets."""
+  chosen = data_dir or os.environ.get("TFDS_DATA_DIR")
+  return epath.Path(chosen or "~/tensorflow_datasets").expanduser()
+
+
+def open_views(
+  data_dir: str | os.PathLike | None,
+  name: str,
+  config: str,
+  split: str,
+  *,
+  resolution: int | None = None,
+  cache_bytes: int = CACHE_BYTES,
+) -> "Views":
+  """Opens the newest version of a built data set; reads no picture yet.
+
+  Args:
+    data_dir: root folder of data sets; None as in `default_data_dir`.
+    name: data set, such as "shapes".
+    config: its configuration, such as "32".
+    split: "train", "validation" or "test".
+    resolution: refuse pictures of another height or width.
+    cache_bytes: keep decoded pictures in memory if all of them fit in this.
+
+  Raises:
+    UserError: the data set is missing, partly built, of another resolution, or
+      has no such split or an object with fewer than two views.
+  """
+  root = default_data_dir(data_dir)
+  build = f"{_build_command(name, config)} --data_dir {shlex.quote(str(root))}"
+  folder = _newest_version(root / name / config, build)
+  again = f"Build it again: {build} --overwrite"
+  try:
+    index = json.loads((folder / INDEX_FILE).read_text())
+    builder = tfds.builder_from_directory(folder)
+  except (OSError, ValueError) as e:
+    raise UserError(f"{folder} is only partly built ({e}). {again}") from e
+  splits = builder.info.splits
+  if split not in index or split not in splits:
+    known = ", ".join(index)
+    raise UserError(f"{folder} has no split '{split}'; it has {known}.")
+  missing = [p for p in splits[split].filepaths if not p.exists()]
+  if missing:
+    raise UserError(f"{folder} is only partly built: no {missing[0]}. {again}")
+  hw = builder.info.features["image"].shape[:2]
+  if resolution is not None and hw != (resolution, resolution):
+    raise UserError(
+      f"{folder} holds pictures of {hw[0]}x{hw[1]} pixels, but the"
+      f" configuration asks for a resolution of {resolution}. Name the data"
+      " set's configuration of that resolution, or set the resolution to"
+      f" {hw[0]}."
+    )
+  return Views(builder, split, index[split], again, cache_bytes)
+
+
+def open_split(config: ConfigDict, split: str) -> "Views":
+  """Opens a split of the data set that `config.data` names.
+
+  Args:
+    config: a whole configuration.
+    split: "train", "validation" or "test".
+
+  Raises:
+    UserError: as `open_views`.
+  """
+  data = config.data
+  return open_views(
+    data.data_dir, data.name, data.config, split, resolution=data.resolution
+  )
+
+
+def _build_command(name: str, config: str) -> str:
+  """What builds a data set; that of a folder of meshes is called after it."""
+  named = re.fullmatch(r"(.+?)_((many_)?\d+|debug)", config)
+  if name != "meshes" or named is None:
+    return f"python datasets/build.py {name} --config {config}"
+  return (
+    f"python datasets/build.py meshes --from FOLDER_OF_MESHES"
+    f" --name {shlex.quote(named[1])} --config {named[2]}"
+  )
+
+
+def _newest_version(folder: epath.Path, build: str) -> epath.Path:
+  """The highest <major>.<minor>.<patch> in `folder`."""
+  names = [p.name for p in folder.iterdir()] if folder.exists() else []
+  versions = [n for n in names if re.fullmatch(r"\d+\.\d+\.\d+", n)]
+  if versions:
+    return folder / max(versions, key=lambda v: [*map(int, v.split("."))])
+  if any(n.startswith("incomplete.") for n in names):  # renamed at the end
+    raise UserError(
+      f"{folder} is only partly built: a build was cut short there. Build it"
+      f" again: {build} --overwrite"
+    )
+  raise UserError(f"There is no data set in {folder}. Build it: {build}")
+
+
+class Views:
+  """Random access to the views of one split; from `open_views`.
+
+  Safe to use from several threads and to pickle: files open at the first read,
+  and a copy in another process starts with an empty cache.
+  """
+
+  has_truth = True  # every view has its picture
+
+  def __init__(
+    self,
+    builder: tfds.core.DatasetBuilder,
+    split: str,
+    objects: Sequence[tuple[str, int, int] | list],
+    again: str,
+    cache_bytes: int,
+  ):
+    """Takes a split's (id, start, count) rows, and how to mend the data."""
+    self.split = split
+    self.object_ids = [object_id for object_id, _, _ in objects]
+    self.starts = np.array([start for _, start, _ in objects], np.int64)
+    self.counts = np.array([count for _, _, count in objects], np.int64)
+    self._shape = builder.info.features["image"].shape
+    self.resolution = self._shape[0]
+    self._again = again
+    self._index_of = {key: i for i, key in enumerate(self.object_ids)}
+    self._source = builder.as_data_source(
+      split, decoders={"image": tfds.decode.SkipDecoding()}
+    )
+    self._check_index()
+    fits = len(self) * np.prod(self._shape) <= cache_bytes
+    self._cache: dict[int, Record] | None = {} if fits else None
+
+  def _check_index(self) -> None:
+    ends = np.cumsum(self.counts)
+    if (
+      len(self) != len(self._source)
+      or not np.array_equal(self.starts, ends - self.counts)
+      or len(self._index_of) != len(self.object_ids)
+    ):
+      raise UserError(
+        f"{INDEX_FILE} does not fit the {len(self._source)} records of the"
+        f" split '{self.split}'. {self._again}"
+      )
+    few = np.flatnonzero(self.counts < 2)
+    if few.size:
+      raise UserError(
+        f"Object '{self.object_ids[few[0]]}' of the split '{self.split}' has"
+        f" {self.counts[few[0]]} view(s), and {few.size} object(s) in all"
+        " have fewer than the two that a pair takes. Add views or leave"
+        f" these objects out. {self._again}"
+      )
+
+  def __getstate__(self):
+    empty = None if self._cache is None else {}
+    return {**self.__dict__, "_cache": empty}
+
+  def __len__(self) -> int:
+    """The number of records, that is of views of all objects together."""
+    return int(self.counts.sum())
+
+  def object_of(self, record: int) -> int:
+    """The index of the object that a record belongs to."""
+    return int(np.searchsorted(self.starts, record, side="right")) - 1
+
+  def num_views(self, object_id: str | int) -> int:
+    """How many views an object has; objects go by id or by index."""
+    return int(self.counts[self._object_index(object_id)])
+
+  def object(
+    self,
+    object_id: str | int,
+    views: Sequence[int] | None = None,
+    *,
+    checked: bool = True,
+  ) -> PosedViews:
+    """The chosen views of an object (None: all of them); see `PosedViews`."""
+    index = self._object_index(object_id)
+    chosen = range(self.num_views(index)) if views is None else views
+    arrays = self.gather([self._record(index, view) for view in chosen])
+    name = self.object_ids[index]
+    return PosedViews(*arrays, np.int32(chosen), name, checked)
+
+  def gather(self, records: Sequence[int] | np.ndarray) -> Record:
+    """Pictures, world_from_cam and K of these records, each stacked."""
+    views = [self.read(int(record)) for record in records]
+    return tuple(map(np.stack, zip(*views, strict=True)))
+
+  def read(self, record: int) -> Record:
+    """The view of one record, in read-only arrays.
+
+    Raises:
+      UserError: the record is damaged; names the object and the view.
+    """
+    if self._cache is None:
+      return self._decode(record)
+    if record not in self._cache:
+      self._cache[record] = self._decode(record)
+    return self._cache[record]
+
+  def _decode(self, record: int) -> Record:
+    index = self.object_of(record)
+    object_id, view = self.object_ids[index], record - int(self.starts[index])
+    try:
+      stored = self._source[record]
+      image = cv2.imdecode(
+        np.frombuffer(stored["image"], np.uint8), cv2.IMREAD_COLOR
+      )
+      found = stored["object_id"].decode(), int(stored["view"])
+    # Damage shows in one of these, by whether the file or the entry has it.
+    except (RuntimeError, ValueError, OSError, cv2.error) as e:
+      raise self._damaged(object_id, view, str(e)) from e
+    if found != (object_id, view):
+      raise self._damaged(object_id, view, f"the record is of {found}")
+    if image is None or image.shape != self._shape:
+      raise self._damaged(object_id, view, "its picture does not decode")
+    image_u8 = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    arrays = image_u8, stored["world_from_cam"], stored["K"]
+    for array in arrays:
+      array.setflags(write=False)
+    return arrays
+
+  def _damaged(self, object_id: str, view: int, why: str) -> UserError:
+    return UserError(
+      f"View {view} of object '{object_id}' in the split '{self.split}' is"
+      f" damaged ({why}). {self._again}"
+    )
+
+  def _object_index(self, object_id: str | int) -> int:
+    if isinstance(object_id, str):
+      if object_id not in self._index_of:
+        near = difflib.get_close_matches(object_id, self.object_ids, 3, 0.0)
+        raise UserError(
+          f"The split '{self.split}' has no object '{object_id}'. The nearest"
+          f" of its {len(self.object_ids)} names: {', '.join(near)}."
+        )
+      return self._index_of[object_id]
+    if not 0 <= object_id < len(self.object_ids):
+      raise UserError(
+        f"The split '{self.split}' has no object number {object_id}: it has"
+        f" {len(self.object_ids)} objects, counted from 0."
+      )
+    return int(object_id)
+
+  def _record(self, object_id: str | int, view_index: int) -> int:
+    index = self._object_index(object_id)
+    if not 0 <= view_index < self.counts[index]:
+      raise UserError(
+        f"Object '{self.object_ids[index]}' has no view {view_index}: it has"
+        f" {self.counts[index]} views, counted from 0."
+      )
+    return int(self.starts[index] + view_index)

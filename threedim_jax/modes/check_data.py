@@ -1,0 +1,139 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""--mode=check_data: do the pictures and the cameras of some data agree?
+
+  check_dataset(config, epath.Path("out"))       # a data set that was built
+  check_folder("lego", None, epath.Path("out"))  # a folder of posed images
+
+Prints a verdict per check (see `camera_check`) and writes cameras.png,
+contact_sheet.png and check_data.json to the folder; then a fault is raised.
+A data set is judged by some objects of train and test, spread evenly.
+"""
+
+import dataclasses
+import json
+import os
+
+from etils import epath
+from ml_collections import ConfigDict
+
+from threedim_jax.inputs import posed_images
+from threedim_jax.inputs.camera_check import pictures
+from threedim_jax.inputs.camera_check.checks import (
+  Check,
+  Report,
+  check_cameras,
+)
+from threedim_jax.inputs.view_source import open_split
+from threedim_jax.modes.command_line import results_folder, workdir_of
+from threedim_jax.runtime import progress
+from threedim_jax.runtime.errors import UserError
+from threedim_jax.views.image_grid import write_png
+from threedim_jax.views.posed_views import PosedViews
+from threedim_jax.workdir.protocol import spread
+
+# Looked at: more tell no more, and take longer.
+OBJECTS_OF_SPLIT = {"train": 4, "test": 2}
+VIEWS_OF_OBJECT = 24
+VIEWS_OF_FOLDER = 48
+
+
+def check_dataset(config: ConfigDict, workdir: epath.Path) -> None:
+  """Checks the data set of a configuration.
+
+  Raises:
+    UserError: the data set is missing, or pictures and cameras disagree; the
+      pictures for people are written before.
+  """
+  data = config.data
+  objects = []
+  with progress.waiting(f"read some of {data.name}/{data.config}"):
+    for split, count in OBJECTS_OF_SPLIT.items():
+      views = open_split(config, split)
+      for index in spread(range(len(views.object_ids)), count):
+        chosen = spread(range(views.num_views(index)), VIEWS_OF_OBJECT)
+        seen = views.object(index, chosen, checked=False)
+        name = f"{split}: {seen.name}"
+        objects.append(dataclasses.replace(seen, name=name))
+  _report(f"{data.name}/{data.config}", objects, workdir)
+
+
+def check_folder(
+  folder: str | os.PathLike, size: int | None, workdir: epath.Path
+) -> None:
+  """Checks a folder of posed images, read at `size` (None: as they are).
+
+  Raises:
+    UserError: the folder cannot be read, or pictures and cameras disagree; the
+      pictures for people are written before.
+  """
+  frames = posed_images.list_frames(folder)
+  chosen = spread(frames, VIEWS_OF_FOLDER)
+  posed, mended = posed_images.read_frames(chosen, size)
+  name = os.path.basename(os.path.abspath(folder))
+  faults = [
+    Check(
+      "picture size", "fault", f"{text} Write the K of these pictures there"
+    )
+    for text in mended
+  ]
+  objects = [dataclasses.replace(posed, name=name)]
+  _report(str(folder), objects, workdir, faults)
+
+
+def _report(
+  source: str,
+  objects: list[PosedViews],
+  workdir: epath.Path,
+  more: list[Check] = (),
+) -> None:
+  with progress.waiting("compare pictures and cameras"):
+    report = check_cameras(objects)
+  report.checks.extend(more)
+  for check in report.checks:
+    print(f"{check.verdict:5}  {check.name}: {check.text}")
+  with progress.waiting("draw cameras and contact sheet"):
+    paths = _write(source, objects, report, workdir)
+  for path in paths:
+    print(f"written: {path}")
+  if report.faults:
+    told = "; ".join(f"{c.name}: {c.text}" for c in report.faults)
+    raise UserError(f"{source} has a fault. {told}. Look at {paths[1]}.")
+  print(f"{source}: pictures and cameras agree.")
+
+
+def _write(
+  source: str,
+  objects: list[PosedViews],
+  report: Report,
+  workdir: epath.Path,
+) -> list[epath.Path]:
+  workdir.mkdir(parents=True, exist_ok=True)
+  names = ("cameras.png", "contact_sheet.png", "check_data.json")
+  paths = [workdir / name for name in names]
+  paths[0].write_bytes(pictures.cameras_png(objects, report))
+  write_png(paths[1], pictures.contact_sheet(objects, report))
+  content = {
+    "source": source,
+    "verdict": "fault" if report.faults else "ok",
+    "best_hypothesis": report.best.name,
+    "checks": [vars(check) for check in report.checks],
+    "silhouette_iou": report.iou,
+    "objects": {o.name: len(o) for o in objects},
+  }
+  paths[2].write_text(json.dumps(content, indent=2) + "\n")
+  return paths
+
+
+def run(config: ConfigDict | None, args) -> None:
+  """`--mode=check_data`: of a data set, or of a folder of posed pictures."""
+  if args.views:
+    out = results_folder(args, args.views, "check")
+    check_folder(args.views, args.size, out)
+  elif config is not None:
+    check_dataset(config, workdir_of(args))
+  else:
+    raise UserError(
+      "--mode=check_data needs --config=FILE.py, whose data set it checks, or"
+      " --views=DIR, a folder of posed pictures of one object"
+    )

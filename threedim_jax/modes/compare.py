@@ -1,0 +1,89 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""`--mode=compare`: another method's views against the true ones.
+
+  W/evaluate/<object>/  as in `sample_io`, with the true views
+  compare("W")          writes W/evaluation.json, as evaluate does
+
+No model and no data set are needed. Two methods had the same task if the files
+have the same `list_sha256`: the hash of the objects, given and wanted views.
+"""
+
+from etils import epath
+
+from threedim_jax.evaluation.distances.features import open_networks
+from threedim_jax.evaluation.truth_scores import score_objects
+from threedim_jax.modes.command_line import workdir_of
+from threedim_jax.runtime.errors import UserError
+from threedim_jax.workdir import results, samples
+from threedim_jax.workdir.evaluation_files import RESULT_FILE, samples_dir
+from threedim_jax.workdir.protocol import Request, list_sha256
+from threedim_jax.workdir.scores import read_scores
+
+
+def compare(
+  workdir: epath.PathLike, *, inception_weights: str | None = None
+) -> dict:
+  """Scores the finished folders in W/evaluate, writes W/evaluation.json.
+
+  Args:
+    workdir: W.
+    inception_weights: pytorch-fid's file, for FID and KID.
+
+  Raises:
+    UserError: there are none, one has no true views, or W is of a training.
+  """
+  networks = open_networks(inception_weights)  # a wrong file: say so at once
+  workdir = epath.Path(workdir)
+  folder = samples_dir(workdir, 0)
+  _check_not_ours(workdir)
+  folders = samples.list_complete(folder)
+  if not folders:
+    raise UserError(
+      f"{folder} holds no finished folder of samples to compare with the truth"
+      f" (<object>/{samples.INFO_FILE} and pictures, see sample_io.py)"
+    )
+  # Of all before any is scored: a folder without truth is told at once.
+  requests = [_request(path) for path in folders]
+  result = {
+    "protocol": {
+      "name": "the views in the folders",
+      "list_sha256": list_sha256(requests),
+    },
+    "provenance": results.provenance(),
+    **score_objects({p.name: [p] for p in folders}, networks, mean_u8=None),
+  }
+  results.write_result(workdir / RESULT_FILE, result)
+  return result
+
+
+def _check_not_ours(workdir: epath.Path) -> None:
+  scores = read_scores(workdir / RESULT_FILE)
+  if scores and "config" in scores.provenance:
+    raise UserError(
+      f"{workdir / RESULT_FILE} is of --mode=evaluate, which says more: compare"
+      " views of another method in a folder of their own"
+    )
+
+
+def _request(folder: epath.Path) -> Request:
+  sampled = samples.read_sample(folder)
+  if sampled.truth is None:
+    raise UserError(
+      f"{folder} has no true views: write truth_000.png and so on, and list"
+      f' them as "truth_files" in {samples.INFO_FILE}'
+    )
+  return Request(
+    object_id=sampled.object_id,
+    input_views=tuple(sampled.given.index.tolist()),
+    target_views=tuple(sampled.generated.index.tolist()),
+  )
+
+
+def run(config, args) -> None:
+  """`--mode=compare`; the report shows the scores beside the pictures."""
+  from threedim_jax.viewing.report import write_report
+
+  workdir = workdir_of(args)
+  compare(workdir, inception_weights=args.inception_weights)
+  print(f"report: {write_report(workdir)}")

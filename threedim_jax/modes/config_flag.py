@@ -1,0 +1,209 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""`--config=FILE.py:VARIANT` and its overrides; a wrong one is one sentence.
+
+  CONFIG = define_config_flag()
+  with errors.exit_with_message():  # exit code 2
+    parse_or_explain(sys.argv)
+  CONFIG.value.train.batch_size
+
+ml_collections alone answers a wrong key with a stack trace, and reports a
+missing file only when the configuration is first used.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+import contextlib
+import difflib
+import functools
+import os
+import pathlib
+import re
+import sys
+from typing import Any
+
+from absl import app, flags
+from ml_collections import ConfigDict, config_flags
+
+import threedim_jax
+from threedim_jax.runtime.errors import UserError
+from threedim_jax.runtime.nested import flatten
+
+NAME = "config"
+# Keys that hold a path: "~" is the home directory.
+PATH_KEYS = ("data.data_dir", "train.init_from")
+_PACKAGE = pathlib.Path(threedim_jax.__file__).parent
+# Folders that hold configs/, after the working directory: the repository, and
+# the installed package.
+_HOMES = (_PACKAGE.parent, _PACKAGE)
+
+
+@functools.cache  # absl refuses to define a flag twice
+def define_config_flag() -> flags.FlagHolder:
+  """--config=FILE.py[:VARIANT], with --config.KEY=VALUE overrides, locked."""
+  return config_flags.DEFINE_config_file(
+    NAME, None, "Config file, for example configs/srn_chairs.py:debug."
+  )
+
+
+def parse_or_explain(argv: Sequence[str]) -> None:
+  """Parses all of absl's flags, among them the configuration.
+
+  Raises:
+    UserError: a wrong flag, config file, key or value, in one sentence.
+  """
+  if "help" not in flags.FLAGS:
+    app.define_help_flags()
+  argv = [_resolve_file(word) for word in _joined(argv)]
+  config = _load_config(argv)
+  keys = {} if config is None else flatten(config.to_dict())
+  for key in _override_keys(argv):
+    if config is None:
+      raise UserError(f"--config.{key} needs --config=FILE.py before it.")
+    groups = {k[: m.start()] for k in keys for m in re.finditer(r"\.", k)}
+    if key not in keys and key not in groups:
+      raise UserError(f"unknown key --config.{key}{_nearest_key(key, keys)}")
+  saved_argv, sys.argv = sys.argv, argv  # ml_collections reads overrides there
+  try:
+    with _importable_configs(argv):
+      rest = flags.FLAGS(argv)
+  except flags.Error as e:
+    raise UserError(_explain(str(e), config, keys)) from e
+  finally:
+    sys.argv = saved_argv
+  if len(rest) > 1:
+    raise UserError(
+      f"unexpected argument {rest[1]!r}: every option starts with --."
+    )
+  if config is not None:
+    _check_tuples(keys)
+
+
+def _joined(argv: Sequence[str]) -> list[str]:
+  """Writes "--config FILE" as "--config=FILE"."""
+  words, rest = [], list(argv)
+  while rest:
+    word = rest.pop(0)
+    if word in ("-config", "--config") and rest:
+      word = f"--config={rest.pop(0)}"
+    words.append(word)
+  return words
+
+
+def _resolve_file(word: str) -> str:
+  """Replaces the file of "--config=FILE:VARIANT" by the one that is found.
+
+  The working directory is looked at first, then the repository, then the
+  configurations that are installed with the package. "~" is expanded, here and
+  in the keys that hold a path.
+  """
+  key, equals, value = word.partition("=")
+  if key.lstrip("-") in {f"{NAME}.{k}" for k in PATH_KEYS}:
+    return key + equals + os.path.expanduser(value)
+  if key.lstrip("-") != NAME or not equals:
+    return word
+  file, colon, variant = value.partition(":")
+  path = pathlib.Path(file).expanduser()
+  for folder in ("", *_HOMES):
+    if (folder / path).is_file():
+      return f"--{NAME}={folder / path}{colon}{variant}"
+  return word
+
+
+@contextlib.contextmanager
+def _importable_configs(argv: Sequence[str]) -> Iterator[None]:
+  """Lets a file in configs/ import its neighbours by `from configs import`."""
+  file = _file_and_variant(argv)[0]
+  folder = str(pathlib.Path(file or ".").absolute().parent.parent)
+  sys.path.insert(0, folder)
+  try:
+    yield
+  finally:
+    sys.path.remove(folder)
+
+
+def _file_and_variant(argv: Sequence[str]) -> tuple[str | None, str]:
+  """Of the last --config=FILE:VARIANT."""
+  values = [w.split("=", 1)[1] for w in argv if re.match(r"--?config=", w)]
+  if not values:
+    return None, ""
+  file, _, variant = values[-1].partition(":")
+  return file, variant
+
+
+def _load_config(argv: Sequence[str]) -> ConfigDict | None:
+  """The configuration that --config names, without the overrides."""
+  file, variant = _file_and_variant(argv)
+  if file is None:
+    return None
+  if not pathlib.Path(file).is_file():
+    folder = pathlib.Path(file).parent
+    others = {str(folder / p.name) for p in folder.glob("*.py")}
+    for home in _HOMES:
+      others |= {f"configs/{p.name}" for p in (home / "configs").glob("*.py")}
+    raise UserError(f"no config file {file!r}{did_you_mean(file, others)}")
+  try:
+    with _importable_configs(argv):
+      parser = config_flags.config_flags.ConfigFileFlagParser(NAME)
+      return parser.parse(f"{file}:{variant}" if variant else file)
+  except Exception as e:  # the file is the user's code: it may raise anything
+    lines = str(e).strip().splitlines() or [type(e).__name__]
+    reason = re.sub(r"^\w+: ", "", lines[-1])
+    raise UserError(
+      f"config file {file!r} does not accept {variant!r}: {reason}"
+    ) from e
+
+
+def _override_keys(argv: Sequence[str]) -> list[str]:
+  matches = (re.match(rf"--?(?:no)?{NAME}\.([^=]+)", word) for word in argv)
+  return [match[1] for match in matches if match]
+
+
+def did_you_mean(name: str, choices: Iterable[str]) -> str:
+  """The end of a sentence: the nearest choice, or all of them if none is."""
+  choices = sorted(choices)
+  for match in difflib.get_close_matches(name, choices, n=1):
+    return f"; did you mean {match!r}?"
+  return f"; choose from: {', '.join(choices)}." if choices else "."
+
+
+def _nearest_key(key: str, keys: Iterable[str]) -> str:
+  """The nearest key by its last part: in the same group, then in all."""
+  group, _, tail = key.rpartition(".")
+  siblings = [k for k in keys if k.rpartition(".")[0] == group]
+  for candidates in (siblings, keys):
+    by_tail = {k.rpartition(".")[2]: k for k in candidates}
+    for match in difflib.get_close_matches(tail, by_tail, n=1):
+      return f"; did you mean {by_tail[match]!r}?"
+  if group and siblings:
+    return f"; {group} has: {', '.join(siblings)}."
+  return did_you_mean(key, keys)
+
+
+def _explain(
+  message: str, config: ConfigDict | None, keys: Mapping[str, Any]
+) -> str:
+  """absl's message; for a value that does not parse, the expected type."""
+  bad_value = re.match(rf"flag --{NAME}\.([^=]+)=(.*?): ", message, re.DOTALL)
+  if bad_value is None or bad_value[1] not in keys:
+    return message.splitlines()[0]
+  key, value = bad_value.groups()
+  kind = config_flags.config_path.get_type(key, config).__name__
+  example = "" if keys[key] is None else f", for example {keys[key]!r}"
+  return (
+    f"--{NAME}.{key}={value} does not parse: {key} is of type {kind}{example}."
+  )
+
+
+def _check_tuples(defaults: Mapping[str, Any]) -> None:
+  """Raises for (64, "b") as ch_mult: ml_collections does not check elements."""
+  overrides = config_flags.get_override_values(flags.FLAGS[NAME])
+  for key, value in overrides.items():
+    default = defaults.get(key)
+    if not (default and isinstance(default, tuple)):
+      continue
+    kinds = {type(x).__name__ for x in default}
+    if not {type(x).__name__ for x in value} <= kinds:
+      raise UserError(
+        f"--{NAME}.{key} is {value!r}, but {key} holds values of type "
+        f"{' or '.join(sorted(kinds))}, for example {default!r}."
+      )

@@ -1,0 +1,170 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Checks the values of a configuration before a run starts."""
+
+from collections.abc import Callable, Sequence
+import fnmatch
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from threedim_jax.diffusion.denoise import PREDICTIONS
+from threedim_jax.diffusion.sampler import CONDITIONINGS
+from threedim_jax.diffusion.solvers import SOLVERS
+from threedim_jax.models import DTYPES
+from threedim_jax.models.xunet import REMAT
+from threedim_jax.runtime.errors import UserError
+from threedim_jax.runtime.nested import flatten
+
+CHOICES = {
+  "diffusion.prediction": PREDICTIONS,
+  "sampler.conditioning": CONDITIONINGS,
+  "sampler.solver": tuple(SOLVERS),
+  "model.dtype": tuple(DTYPES),
+  "model.remat": tuple(REMAT),
+}
+
+
+def _is_positive(value: Any) -> bool:
+  return value > 0
+
+
+def _is_not_negative(value: Any) -> bool:
+  return value >= 0
+
+
+def _is_fraction(value: Any) -> bool:
+  return 0 <= value < 1
+
+
+def _is_interval(value: Any) -> bool:
+  numbers = [x for x in value if isinstance(x, (int, float))]
+  return len(value) == len(numbers) == 2 and numbers[0] < numbers[1]
+
+
+def _are_names(value: Any) -> bool:
+  return all(isinstance(x, str) for x in value)
+
+
+def _are_multipliers(value: Any) -> bool:
+  return len(value) > 0 and min(value) >= 1
+
+
+# Key patterns of fnmatch -> (test, what the value must be). None is left out.
+RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
+  **dict.fromkeys(
+    (
+      "*.batch_size",
+      "train.per_device_batch_size",
+      "train.*_every_steps",
+      "train.*_every_minutes",
+      "train.num_examples",
+      "train.eval_batches",
+      "diffusion.min_snr_gamma",
+      "optim.learning_rate",
+      "optim.ema_half_life_examples",
+      "sampler.camera_distance",
+      "sampler.num_sample_steps",
+      "sample.num_*",
+      "evaluate.num_objects",
+      "evaluate.num_samples",
+      "evaluate.num_shards",
+      "model.ch",
+      "model.attn_heads",
+      "model.norm_groups",
+      "model.num_res_blocks",
+    ),
+    (_is_positive, "must be above zero"),
+  ),
+  **dict.fromkeys(
+    (
+      "data.num_threads",
+      "evaluate.input_view",
+      "evaluate.num_views",
+      "optim.warmup_examples",
+    ),
+    (_is_not_negative, "must not be negative"),
+  ),
+  **dict.fromkeys(
+    ("diffusion.uncond_fraction", "model.dropout"),
+    (_is_fraction, "must be at least 0 and below 1"),
+  ),
+  "sampler.guidance_interval": (
+    _is_interval,
+    "must be two log-SNRs, the lower first, as in (-20.0, 20.0)",
+  ),
+  "sample.objects": (
+    _are_names,
+    "must be names of objects, as in"
+    " --config.sample.objects=\"('chair_test_00000',)\"",
+  ),
+  "model.ch_mult": (
+    _are_multipliers,
+    "must have a number of at least 1 for every level",
+  ),
+  "model.emb_ch": (lambda value: value >= 4, "must be at least 4"),
+}
+
+
+def check_values(config: ConfigDict) -> None:
+  """Raises if a value is out of range or two values contradict each other.
+
+  Raises:
+    UserError: names the key, its value and what it may be.
+  """
+  values = flatten(config.to_dict())
+  for key, choices in CHOICES.items():
+    if values[key] not in choices:
+      raise UserError(
+        f"{key}={values[key]!r} is none of {', '.join(map(repr, choices))}"
+      )
+  for key, value in values.items():
+    for pattern, (is_valid, rule) in RULES.items():
+      matches = fnmatch.fnmatch(key, pattern) and value is not None
+      if matches and not is_valid(value):
+        raise UserError(f"{key}={value} {rule}")
+  shard, shards = config.evaluate.shard_index, config.evaluate.num_shards
+  if not 0 <= shard < shards:
+    raise UserError(
+      f"evaluate.shard_index={shard} must be one of 0 to {shards - 1}, since"
+      f" evaluate.num_shards={shards}"
+    )
+  check_resolution(config.data.resolution, config.model.ch_mult)
+  _check_model(config.model)
+
+
+def check_resolution(resolution: int, ch_mult: Sequence[int]) -> None:
+  """Raises if halving the picture once a level gives parts of pixels.
+
+  Raises:
+    UserError: `resolution` is not a multiple of 2**(len(ch_mult) - 1).
+  """
+  multiple = 2 ** (len(ch_mult) - 1)
+  below = resolution // multiple * multiple
+  if resolution < 1 or resolution != below:
+    fitting = [str(n) for n in (below, below + multiple) if n > 0]
+    raise UserError(
+      f"data.resolution={resolution} does not fit a model of {len(ch_mult)}"
+      f" levels (model.ch_mult={tuple(ch_mult)}), which needs a multiple of"
+      f" {multiple}: use {' or '.join(fitting)}, or fewer levels."
+    )
+
+
+def _check_model(model: ConfigDict) -> None:
+  if model.concat_frames and model.cross_attn_resolutions != ():
+    raise UserError(
+      "model.concat_frames=True leaves one frame, which cannot attend to"
+      " another: it needs model.cross_attn_resolutions=(), as the variant"
+      " ':concat' of the configs sets"
+    )
+  if model.ch % model.norm_groups:
+    raise UserError(
+      f"model.ch={model.ch} must be a multiple of"
+      f" model.norm_groups={model.norm_groups}"
+    )
+  channels = [model.ch * m for m in model.ch_mult]
+  if any(c % model.attn_heads for c in channels):
+    raise UserError(
+      f"model.attn_heads={model.attn_heads} must divide the channels of every"
+      f" level, {channels}"
+    )

@@ -1,0 +1,76 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""`--mode=score`: measures 3D consistency, shows a table and writes a page.
+
+run_score(samples_source("W/samples", 100), "W/samples_consistency")
+"""
+
+from etils import epath
+
+from threedim_jax.evaluation.consistency import ConsistencyProtocol
+from threedim_jax.evaluation.consistency_results import score_consistency
+from threedim_jax.evaluation.distances.features import open_networks
+from threedim_jax.evaluation.view_sets import (
+  Source,
+  posed_source,
+  samples_source,
+)
+from threedim_jax.modes.command_line import results_folder
+from threedim_jax.runtime.errors import UserError
+from threedim_jax.viewing.score_page import write_score_page
+
+
+def run_score(
+  source: Source,
+  out: epath.PathLike,
+  protocol: ConsistencyProtocol = ConsistencyProtocol(),
+  *,
+  inception_weights: str | None = None,
+) -> epath.Path:
+  """Scores the views, prints the scores and writes OUT/consistency.html.
+
+  Args:
+    source: the views.
+    out: folder for pictures, consistency.json and the page.
+    protocol: settings.
+    inception_weights: path of pytorch-fid's file, for FID and KID.
+
+  Returns:
+    The path of the page.
+
+  Raises:
+    UserError: an object's folder is damaged or has too few views, or `out` is
+      the folder that holds the pictures.
+  """
+  networks = open_networks(inception_weights)  # refuse a wrong file at once
+  out = epath.Path(out)
+  score_consistency(source, out, protocol, networks)
+  return write_score_page(out)
+
+
+def run(config, args) -> None:
+  """`--mode=score`; results go beside the pictures, in a folder of their own.
+
+  Raises:
+    UserError: not exactly one of --samples and --views is given.
+  """
+  folder = args.samples or args.views
+  if not folder or (args.samples and args.views):
+    raise UserError(
+      "--mode=score needs --samples=DIR, a folder of samples such as W/samples,"
+      " or --views=DIR, a folder of posed pictures of one object"
+    )
+  protocol = ConsistencyProtocol(
+    num_views=args.num_views, num_steps=args.num_steps
+  )
+  if args.samples:
+    source = samples_source(folder, protocol.num_views)
+  else:
+    source = posed_source(folder, size=args.size, num_views=protocol.num_views)
+  page = run_score(
+    source,
+    results_folder(args, folder, "consistency"),
+    protocol,
+    inception_weights=args.inception_weights,
+  )
+  print(f"report: {page}")

@@ -1,0 +1,60 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Name, dtype and shape of every array in a tree: does a checkpoint fit?
+
+saved = {"ema_params": array_specs(ema_params)}   # JSON
+check_same_arrays(folder, saved, {"ema_params": target})
+"""
+
+from collections.abc import Mapping
+import os
+
+import jax
+from jaxtyping import PyTree
+import numpy as np
+
+from threedim_jax.runtime.errors import UserError
+
+_NUM_LISTED = 5
+
+
+def array_specs(tree: PyTree) -> dict[str, str]:
+  """{"conv/kernel": "float32[3, 3, 64, 32]", ...}, also of abstract arrays."""
+  leaves, _ = jax.tree_util.tree_flatten_with_path(tree)
+  return {
+    jax.tree_util.keystr(path, simple=True, separator="/"): (
+      f"{np.dtype(leaf.dtype).name}{list(leaf.shape)}"
+    )
+    for path, leaf in leaves
+  }
+
+
+def check_same_arrays(
+  folder: os.PathLike[str],
+  saved: Mapping[str, Mapping[str, str]],
+  items: Mapping[str, PyTree],
+) -> None:
+  """Checks `items` against the specs that were saved in `folder` with them.
+
+  Orbax alone would print pages of trees, and cast another dtype silently.
+
+  Raises:
+    UserError: an array is missing, or has another shape or dtype.
+  """
+  rows = []
+  for item, tree in items.items():
+    old, new = saved[item], array_specs(tree)
+    rows += [
+      f"{item}/{name} (checkpoint: {old.get(name, 'absent')}, "
+      f"model: {new.get(name, 'absent')})"
+      for name in sorted(old.keys() | new.keys())
+      if old.get(name) != new.get(name)
+    ]
+  if rows:
+    more = len(rows) - _NUM_LISTED
+    raise UserError(
+      f"the checkpoint {folder} is of another architecture than the "
+      f"configured model. Different: {'; '.join(rows[:_NUM_LISTED])}"
+      f"{f'; and {more} more' if more > 0 else ''}. Use the config it was "
+      "trained with, or a new --workdir."
+    )

@@ -1,0 +1,274 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Joins the processes of a run, whatever started them.
+
+Call `maybe_initialize()` before any other use of JAX. It understands, in this
+order: addresses in the environment, Open MPI, SLURM, TPU hosts, Kubernetes. A
+process that was started alone stays alone.
+
+  print(maybe_initialize())  # process 0/2 on host-a: 4 of 8 devices, TPU v5e
+  ...
+  wait_for_all("all views are there")
+"""
+
+from collections.abc import Iterator, Mapping
+import contextlib
+import importlib.util
+import itertools
+import os
+import re
+import socket
+import sys
+import threading
+from typing import Any
+
+import jax
+
+from threedim_jax.runtime import roll_call
+from threedim_jax.runtime.errors import EXIT_PREEMPTED, UserError
+from threedim_jax.runtime.stop_signal import StopSignal
+
+# JAX itself reads the first; the program has to pass the others.
+EXPLICIT = ("JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID")
+
+# A process that ends with an error waits this long for the others to end.
+# One that has nothing left to do waits in `wait_for_all`, without a limit.
+SHUTDOWN_SECONDS = 20
+LONGEST_WAIT_SECONDS = 30 * 24 * 3600
+
+EXIT_LOST_PEER = 134  # as JAX itself ends then: by SIGABRT
+
+_barrier_numbers = itertools.count()
+
+
+def maybe_initialize(environ: Mapping[str, str] = os.environ) -> str:
+  """Joins the other processes, if there are any; says who this one is.
+
+  Raises:
+    UserError: the environment contradicts itself.
+    SystemExit: with code 134 if not every process has started after five
+      minutes. From the first minute on stderr says which ones are missing.
+  """
+  options = plan(environ)
+  if options is not None and not jax.distributed.is_initialized():
+    try:
+      _join(options)
+    except roll_call.NotAllStarted as e:
+      print(f"error: {e}", file=sys.stderr, flush=True)
+      raise SystemExit(EXIT_LOST_PEER) from e
+    except (RuntimeError, ValueError) as e:
+      raise UserError(
+        f"this process could not join the others ({e}). Is every process"
+        " started with the same address, and does no firewall stand between"
+        " them?"
+      ) from e
+  devices = jax.local_devices()
+  return (
+    f"process {jax.process_index()}/{jax.process_count()} on"
+    f" {socket.gethostname()}: {len(devices)} of {jax.device_count()} devices,"
+    f" {devices[0].device_kind}"
+  )
+
+
+def _join(options: dict[str, Any]) -> None:
+  if "coordinator_address" in options:
+    roll_call.wait_until_all_started(
+      options["coordinator_address"],
+      options["num_processes"],
+      options["process_id"],
+    )
+  notice = threading.Timer(
+    roll_call.NOTICE_SECONDS,
+    print,
+    ["this process waits for the others; was each of them started?"],
+    {"file": sys.stderr, "flush": True},
+  )
+  notice.daemon = True
+  notice.start()
+  try:
+    with _without_proxies():
+      jax.distributed.initialize(
+        **options, shutdown_timeout_seconds=SHUTDOWN_SECONDS
+      )
+  finally:
+    notice.cancel()
+
+
+@contextlib.contextmanager
+def _without_proxies() -> Iterator[None]:
+  """Hides `http_proxy` and the like while JAX opens its connections.
+
+  gRPC sends everything through the proxy, even to this machine, and a proxy
+  does not know the hosts of a cluster.
+  """
+  names = [name for name in os.environ if name.lower().endswith("_proxy")]
+  hidden = {name: os.environ.pop(name) for name in names}
+  try:
+    yield
+  finally:
+    os.environ.update(hidden)
+
+
+def wait_for_all(name: str) -> None:
+  """Returns once every process has called it; each must call it as often.
+
+  Unlike a collective of the devices it may last for hours, and SIGTERM ends
+  it. A process that dies meanwhile ends the others within two minutes.
+
+  Raises:
+    SystemExit: with code 75 after SIGTERM, 134 if another process failed.
+  """
+  if jax.process_count() == 1:
+    return
+  # Orbax stays unloaded where there is nobody to wait for.
+  from orbax.checkpoint import multihost
+
+  everyone = set(range(jax.process_count()))
+  wait = multihost.get_barrier_sync_fn(processes=everyone)
+  key = f"{name} {next(_barrier_numbers)}"
+  errors = []
+
+  def run():
+    try:
+      wait(key=key, timeout_ms=LONGEST_WAIT_SECONDS * 1000)
+    except Exception as e:  # told by the main thread
+      errors.append(e)
+
+  # A signal handler does not run while the main thread waits in C++.
+  thread = threading.Thread(target=run, daemon=True)
+  with StopSignal(together=False) as stop:
+    thread.start()
+    while thread.is_alive():
+      thread.join(0.1)
+      if stop.poll():
+        raise SystemExit(EXIT_PREEMPTED)
+  if errors:
+    print(
+      f"another process failed, see its output ({errors[0]})", file=sys.stderr
+    )
+    raise SystemExit(EXIT_LOST_PEER)
+
+
+def plan(environ: Mapping[str, str]) -> dict[str, Any] | None:
+  """Arguments for `jax.distributed.initialize`; None for a process alone.
+
+  JAX detects most launchers by itself. This function decides whether to let
+  it, and answers itself where JAX would wait for processes that do not exist
+  or would leave devices idle.
+  """
+  if any(name in environ for name in EXPLICIT):
+    return _explicit(environ)
+  # Before SLURM: mpirun inside a SLURM job has its own ranks.
+  if int(environ.get("OMPI_COMM_WORLD_SIZE", 1)) > 1:
+    # Open MPI 5 no longer sets what JAX looks for; mpi4py asks MPI itself.
+    old = "OMPI_MCA_orte_hnp_uri" in environ
+    return {} if old else {"cluster_detection_method": "mpi4py"}
+  # SLURM_NTASKS counts the job's tasks, of which a step may have fewer.
+  if int(environ.get("SLURM_STEP_NUM_TASKS", 1)) > 1:
+    return _slurm(environ)
+  if "," in environ.get("TPU_WORKER_HOSTNAMES", "") or any(
+    name.startswith("MEGASCALE_") for name in environ
+  ):
+    return {}
+  if "JOB_COMPLETION_INDEX" in environ and (
+    "KUBERNETES_SERVICE_HOST" in environ
+  ):
+    return _kubernetes()
+  return {} if _on_tpu_vm(environ) else None
+
+
+def _explicit(environ: Mapping[str, str]) -> dict[str, Any]:
+  missing = [name for name in EXPLICIT if name not in environ]
+  if missing:
+    raise UserError(
+      f"{', '.join(EXPLICIT)} belong together, but {', '.join(missing)} is"
+      " not set: set all three, or none for a process alone"
+    )
+  address, *numbers = (environ[name] for name in EXPLICIT)
+  if not re.fullmatch(r".+:\d+", address):
+    raise UserError(f"JAX_COORDINATOR_ADDRESS={address} must be HOST:PORT")
+  if not all(n.isdecimal() for n in numbers) or (
+    int(numbers[1]) >= int(numbers[0])
+  ):
+    raise UserError(
+      f"JAX_PROCESS_ID={numbers[1]} must be one of 0 to"
+      f" JAX_NUM_PROCESSES - 1, and JAX_NUM_PROCESSES={numbers[0]} a number"
+    )
+  return {
+    "coordinator_address": address,
+    "num_processes": int(numbers[0]),
+    "process_id": int(numbers[1]),
+  }
+
+
+def _slurm(environ: Mapping[str, str]) -> dict[str, Any]:
+  """The step's processes; JAX would take the job's count."""
+  # The first host of a list like "node1,node3" or "node[01-04,07]".
+  nodes = environ["SLURM_STEP_NODELIST"]
+  prefix, number = re.match(r"([^\[,]+)(?:\[(\d+))?", nodes).groups(default="")
+  # From JAX's own range of ports; another one for each step of a job.
+  job, step = (int(environ[f"SLURM_{x}_ID"]) for x in ("JOB", "STEP"))
+  port = environ.get("JAX_COORDINATOR_PORT", 61440 + (job + 64 * step) % 4096)
+  return {
+    "coordinator_address": f"{prefix}{number}:{port}",
+    "num_processes": int(environ["SLURM_STEP_NUM_TASKS"]),
+    "process_id": int(environ["SLURM_PROCID"]),
+    "local_device_ids": _slurm_devices(environ),
+  }
+
+
+def _slurm_devices(environ: Mapping[str, str]) -> list[int] | None:
+  """This task's share of the GPUs that it can see; None: JAX decides.
+
+  JAX takes one GPU a task: if a node has a single task, all GPUs but the first
+  would lie idle without a warning.
+  """
+  visible = environ.get("CUDA_VISIBLE_DEVICES")
+  if not visible:
+    return None
+  num_gpus = len(visible.split(","))
+  if num_gpus == 1:
+    return [0]
+  tasks = _tasks_on_node(environ)
+  if num_gpus % tasks:
+    raise UserError(
+      f"{tasks} tasks on this node cannot share its {num_gpus} GPUs evenly:"
+      " set --ntasks-per-node to 1 or to the number of GPUs"
+    )
+  share = num_gpus // tasks
+  first = int(environ["SLURM_LOCALID"]) * share
+  return list(range(first, first + share))
+
+
+def _tasks_on_node(environ: Mapping[str, str]) -> int:
+  """Reads SLURM_STEP_TASKS_PER_NODE, run lengths like "8(x2),4"."""
+  node = int(environ.get("SLURM_NODEID", 0))
+  for part in environ["SLURM_STEP_TASKS_PER_NODE"].split(","):
+    count, repeats = re.fullmatch(r"(\d+)(?:\(x(\d+)\))?", part).groups()
+    node -= int(repeats or 1)
+    if node < 0:
+      return int(count)
+  return int(count)
+
+
+def _kubernetes() -> dict[str, Any]:
+  if importlib.util.find_spec("kubernetes") is None:
+    raise UserError(
+      "an indexed job on Kubernetes needs the package `kubernetes` to find its"
+      " other pods: pip install 'jax[k8s]', or set"
+      f" {', '.join(EXPLICIT)}"
+    )
+  return {}
+
+
+def _on_tpu_vm(environ: Mapping[str, str]) -> bool:
+  """A Cloud TPU VM that may use its TPU; JAX asks the metadata server."""
+  platforms = environ.get("JAX_PLATFORMS", "tpu")
+  return (
+    "tpu" in platforms
+    and "TPU_SKIP_MDS_QUERY" not in environ
+    and importlib.util.find_spec("libtpu") is not None
+    and bool(
+      [d for d in os.listdir("/dev") if re.fullmatch(r"accel\d+|vfio", d)]
+    )
+  )

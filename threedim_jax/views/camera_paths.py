@@ -1,0 +1,126 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Camera paths as numpy arrays: orbits, the SRN test spiral, random views.
+
+  world_from_cam = camera_paths.orbit(24, elevation_deg=20, radius=2.0)
+  K = camera_paths.default_K(resolution=64)
+
+Every camera looks at the origin of a world whose z axis points up. Axes are
+OpenCV's (x right, y down, z forward), poses are camera-to-world float64
+[N, 4, 4]. Numpy only: rendering workers must not import jax.
+"""
+
+import math
+
+from jaxtyping import Float
+import numpy as np
+
+from threedim_jax.runtime.errors import UserError
+
+# The camera of the SRN renderings: 131.25 px at 128 x 128, about 52 degrees.
+FOCAL_AT_128 = 131.25
+FOV_DEG = float(np.degrees(2 * np.arctan(64 / FOCAL_AT_128)))
+# Turns OpenGL axes (y up, z backward) into OpenCV's, and back.
+FLIP_GL_CV = np.diag([1.0, -1.0, -1.0, 1.0])
+# Distance of the SRN cameras from the object.
+RADIUS = {"car": 1.3, "chair": 2.0, "table": 2.0}
+# Spiral and random views stay between just above the horizon and just below
+# the pole, where "up" would no longer say which way the picture turns.
+MIN_ELEVATION_DEG, MAX_ELEVATION_DEG = 2.0, 85.0
+SPIRAL_TURNS = 3.2
+
+Number = float | int
+
+
+def look_at(
+  position: Float[np.ndarray, "*N 3"],
+  target=(0.0, 0.0, 0.0),
+  up=(0.0, 0.0, 1.0),
+) -> Float[np.ndarray, "*N 4 4"]:
+  """world_from_cam of cameras at `position` that look at `target`."""
+  position = np.asarray(position, np.float64)
+  forward = _unit(np.asarray(target, np.float64) - position)
+  right = _unit(np.cross(forward, np.asarray(up, np.float64)))
+  down = np.cross(forward, right)
+  world_from_cam = np.zeros((*position.shape[:-1], 4, 4))
+  world_from_cam[..., :3, :] = np.stack([right, down, forward, position], -1)
+  world_from_cam[..., 3, 3] = 1.0
+  return world_from_cam
+
+
+def sphere_points(
+  azimuth_deg, elevation_deg, radius: Number
+) -> Float[np.ndarray, "*N 3"]:
+  """Points on a sphere around the origin; azimuth 0 is +x and 90 is +y."""
+  azimuth, elevation = np.broadcast_arrays(
+    np.radians(azimuth_deg), np.radians(elevation_deg)
+  )
+  flat = np.cos(elevation)
+  return radius * np.stack(
+    [flat * np.cos(azimuth), flat * np.sin(azimuth), np.sin(elevation)], -1
+  )
+
+
+def orbit(
+  num_views: int, elevation_deg: Number, radius: Number
+) -> Float[np.ndarray, "N 4 4"]:
+  """A full turn at constant elevation, evenly spaced, from azimuth 0."""
+  azimuth_deg = np.arange(num_views) * 360.0 / num_views
+  return look_at(sphere_points(azimuth_deg, elevation_deg, radius))
+
+
+def srn_spiral(
+  num_views: int = 251, radius: Number = 2.0
+) -> Float[np.ndarray, "N 4 4"]:
+  """An Archimedean spiral up the hemisphere, like the SRN test cameras.
+
+  The angle from the pole shrinks in proportion to the azimuth: elevation goes
+  from `MIN_ELEVATION_DEG` to `MAX_ELEVATION_DEG` in `SPIRAL_TURNS` turns, in
+  fewer (but one) for less than SRN's 251 views, so that neighbours stay near.
+  """
+  turns = SPIRAL_TURNS * min(1.0, max(1 / SPIRAL_TURNS, num_views / 251))
+  u = np.linspace(0.0, 1.0, num_views)
+  elevation_deg = MIN_ELEVATION_DEG + u * (
+    MAX_ELEVATION_DEG - MIN_ELEVATION_DEG
+  )
+  return look_at(sphere_points(360.0 * turns * u, elevation_deg, radius))
+
+
+def random_views(
+  rng: np.random.Generator, num_views: int, radius: Number
+) -> Float[np.ndarray, "N 4 4"]:
+  """Cameras uniform by area over the elevations of the spiral."""
+  low, high = np.sin(np.radians([MIN_ELEVATION_DEG, MAX_ELEVATION_DEG]))
+  # The area of a sphere is uniform in z (Archimedes' hat-box theorem).
+  elevation_deg = np.degrees(np.arcsin(rng.uniform(low, high, num_views)))
+  azimuth_deg = rng.uniform(0.0, 360.0, num_views)
+  return look_at(sphere_points(azimuth_deg, elevation_deg, radius))
+
+
+def default_K(resolution: int) -> Float[np.ndarray, "3 3"]:
+  """The SRN camera in pixels of a square image, pixel centres at +0.5."""
+  return _centred_K(FOCAL_AT_128 * resolution / 128, resolution)
+
+
+def K_from_fov(
+  resolution: int, fov_deg: float | int
+) -> Float[np.ndarray, "3 3"]:
+  """The same with an angle between two opposite sides of the image."""
+  focal = resolution / 2 / math.tan(math.radians(fov_deg) / 2)
+  return _centred_K(focal, resolution)
+
+
+def _centred_K(f: float, resolution: int) -> Float[np.ndarray, "3 3"]:
+  c = resolution / 2
+  return np.array([[f, 0.0, c], [0.0, f, c], [0.0, 0.0, 1.0]])
+
+
+def _unit(v: np.ndarray) -> np.ndarray:
+  norm = np.linalg.norm(v, axis=-1, keepdims=True)
+  if np.any(norm < 1e-6):
+    raise UserError(
+      "a camera sits on its target or looks straight along `up`, which"
+      " leaves its orientation open: move it (an elevation of 85 degrees is"
+      " fine, 90 is not) or choose another `up`."
+    )
+  return v / norm

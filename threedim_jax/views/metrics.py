@@ -1,0 +1,138 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""PSNR and SSIM of pictures in [0, 1]; every name states its variant.
+
+Variants do not compare with each other: on one pair of views the two SSIM
+windows differ by as much as 0.09. 3DiM reports `ssim_gauss11` (Wang et al.
+2004), pixelNeRF and most later papers `ssim_skimage7`. Both are computed by
+scikit-image. White around an object raises any PSNR by about 7 dB, so
+`psnr_fg_u8` leaves it out. Faint noise on a white background lowers SSIM far
+more than PSNR, so `ssim_gauss11_snapped` removes that noise first.
+
+  ssim_gauss11(generated, truth)  # [N, H, W, 3] twice -> [N]
+"""
+
+from collections.abc import Callable, Sequence
+from concurrent import futures
+from typing import Any
+
+from jaxtyping import Bool, Float, Num
+import numpy as np
+
+from threedim_jax.runtime.errors import UserError
+
+Images = Float[np.ndarray, "N H W C"]
+Scores = Float[np.ndarray, " N"]
+
+_PIXELS = (-3, -2, -1)  # rows, columns and channels are averaged together
+# From here on the darkest channel counts as white, because a field that
+# renders nothing is slightly darker than 255.
+_WHITE_U8 = 250
+SNAP_LEVELS = 8  # `ssim_gauss11_snapped`: so many levels below 255 are white
+
+
+def psnr(image: Images, truth: Images) -> Scores:
+  """-10 log10 of the mean squared error, in dB; infinite for equal pictures."""
+  error = np.square(image.astype(np.float64) - truth).mean(_PIXELS)
+  return _decibels(error)
+
+
+def psnr_u8(image: Images, truth: Images) -> Scores:
+  """`psnr` after both pictures are clipped and rounded to 1/255."""
+  return psnr(_as_8_bit(image), _as_8_bit(truth))
+
+
+def psnr_fg_u8(image: Images, truth: Images) -> Scores:
+  """`psnr_u8` over the pixels that are foreground in either picture.
+
+  NaN if both pictures are white all over.
+  """
+  counts = is_foreground(image) | is_foreground(truth)
+  error = np.square(_as_8_bit(image) - _as_8_bit(truth)).mean(-1)
+  with np.errstate(invalid="ignore"):
+    error = (error * counts).sum((-2, -1)) / counts.sum((-2, -1))
+  return _decibels(error)
+
+
+def is_foreground(image: Images) -> Bool[np.ndarray, "N H W"]:
+  """Pixels with a channel below 250 of 255, that is, not (nearly) white."""
+  return np.round(image.min(-1) * 255) < _WHITE_U8
+
+
+def ssim_gauss11(image: Images, truth: Images) -> Scores:
+  """SSIM with an 11x11 Gaussian window (sd 1.5) and population covariance."""
+  return _ssim(
+    image,
+    truth,
+    window=11,
+    gaussian_weights=True,
+    sigma=1.5,
+    use_sample_covariance=False,
+  )
+
+
+def ssim_gauss11_snapped(image: Images, truth: Images) -> Scores:
+  """`ssim_gauss11` after the common background is set to white.
+
+  A pixel is background if every channel of both pictures is at least 247.
+  """
+  darkest = np.minimum(image, truth).min(-1, keepdims=True)
+  is_white = np.round(darkest * 255) >= 255 - SNAP_LEVELS
+  return ssim_gauss11(
+    np.where(is_white, 1.0, image), np.where(is_white, 1.0, truth)
+  )
+
+
+def ssim_skimage7(image: Images, truth: Images) -> Scores:
+  """SSIM with scikit-image's defaults: 7x7 window, sample covariance."""
+  return _ssim(image, truth, window=7)
+
+
+def score_views(
+  metrics: Sequence[Callable],
+  images: Num[np.ndarray, "N H W C"],
+  truth: Num[np.ndarray, "N H W C"],
+) -> dict[str, Float[np.ndarray, " N"]]:
+  """{name of the metric: [N]} for pictures of 0 to 255, uint8 or floats."""
+  image, truth = images / np.float64(255), truth / np.float64(255)
+  return {metric.__name__: metric(image, truth) for metric in metrics}
+
+
+def _as_8_bit(image: Images) -> Images:
+  return np.round(np.clip(image.astype(np.float64), 0, 1) * 255) / 255
+
+
+def _decibels(mean_squared_error: Scores) -> Scores:
+  with np.errstate(divide="ignore"):
+    return -10 * np.log10(mean_squared_error)
+
+
+def _ssim(
+  image: Images, truth: Images, *, window: int, **options: Any
+) -> Scores:
+  """Mean over pixels and channels; one thread a picture.
+
+  Raises:
+    UserError: the pictures are smaller than the window.
+  """
+  from skimage.metrics import structural_similarity  # takes a second to import
+
+  height, width = truth.shape[1:3]
+  if min(height, width) < window:
+    raise UserError(
+      f"SSIM with a {window}x{window} window needs pictures of at least"
+      f" {window}x{window} pixels, not {height}x{width}: use a larger"
+      " resolution."
+    )
+
+  def score_pair(one_truth: np.ndarray, one_image: np.ndarray) -> float:
+    return structural_similarity(
+      one_truth.astype(np.float64),
+      one_image.astype(np.float64),
+      data_range=1,
+      channel_axis=-1,
+      **options,
+    )
+
+  with futures.ThreadPoolExecutor() as threads:
+    return np.array(list(threads.map(score_pair, truth, image)))

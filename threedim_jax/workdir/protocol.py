@@ -1,0 +1,150 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Which views are given and which are asked for: the protocol, as data.
+
+Two numbers compare only if they were made of the same list of views. The list
+is a pure function of the data set, and its hash stands beside every result.
+
+  requests = requests_of(counts, num_objects=None, num_views=0)
+  list_sha256(requests)
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+import dataclasses
+import hashlib
+import itertools
+import json
+import zlib
+
+import numpy as np
+
+from threedim_jax.runtime.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class Protocol:
+  """What an evaluation does, in words and numbers that the result repeats."""
+
+  name: str
+  input_view: int  # the middle one of objects with too few views
+  target_views: str
+  object_order: str
+  background: str
+  pictures: str
+  averaging: str
+  seed: int  # of subsets; sampling has its own
+
+
+# Single-view SRN, as in pixelNeRF: input 64, targets all 250 others.
+SRN_V1 = Protocol(
+  name="srn-v1",
+  input_view=64,
+  target_views="all but the input view, ascending",
+  object_order="ids of the test split, ascending",
+  background="white",
+  pictures="8-bit PNG (psnr: before rounding)",
+  averaging="view -> object -> set",
+  seed=0,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+  """Which views of an object are given, and which to generate, in order."""
+
+  object_id: str
+  input_views: tuple[int, ...]
+  target_views: tuple[int, ...]
+
+
+def given_view(view: int) -> Protocol:
+  """The protocol with another input view, which its name tells."""
+  if view == SRN_V1.input_view:
+    return SRN_V1
+  return dataclasses.replace(
+    SRN_V1, name=f"{SRN_V1.name}, input view {view}", input_view=view
+  )
+
+
+def input_view_of(num_views: int, protocol: Protocol = SRN_V1) -> int:
+  """That of the protocol, or the middle view of an object with fewer."""
+  view = protocol.input_view
+  return view if num_views > view else num_views // 2
+
+
+def spread(indices: Sequence, num: int) -> tuple:
+  """Up to `num` of the items, evenly spaced from the first to the last."""
+  at = np.linspace(0, len(indices) - 1, min(num, len(indices)))
+  return tuple(indices[i] for i in at.round().astype(int))
+
+
+def requests_of(
+  counts: Mapping[str, int],
+  *,
+  num_objects: int | None,
+  num_views: int,
+  protocol: Protocol = SRN_V1,
+) -> list[Request]:
+  """The whole protocol, or a subset of it that does not depend on its order.
+
+  Args:
+    counts: views that each object of the test split has, by its id.
+    num_objects: so many, evenly spaced over the ordered ids; None: all.
+    num_views: so many targets of each object, drawn by the protocol's seed and
+      the object's id; 0: all.
+    protocol: `SRN_V1`, or that of `given_view`.
+
+  Raises:
+    UserError: an object leaves no view to generate, or has not the input view
+      that was asked for by `given_view`.
+  """
+  object_ids = sorted(counts)
+  requests = []
+  for object_id in spread(object_ids, num_objects or len(object_ids)):
+    count = counts[object_id]
+    if protocol != SRN_V1 and count <= protocol.input_view:
+      raise UserError(
+        f"object '{object_id}' has views 0 to {count - 1}, not"
+        f" evaluate.input_view={protocol.input_view}"
+      )
+    given = input_view_of(count, protocol)
+    targets = [i for i in range(count) if i != given]
+    if not targets:
+      raise UserError(
+        f"object '{object_id}' has {count} view: none is left to generate"
+      )
+    if 0 < num_views < len(targets):
+      seed = [protocol.seed, zlib.crc32(object_id.encode())]
+      chosen = np.random.default_rng(seed).choice(
+        targets, num_views, replace=False
+      )
+      targets = sorted(chosen.tolist())
+    requests.append(Request(object_id, (given,), tuple(targets)))
+  return requests
+
+
+def subset_text(
+  counts: Mapping[str, int], requests: Sequence[Request]
+) -> str | None:
+  """What was left out, in words; None if the list is the whole protocol.
+
+  Objects that were left out need not have the input view.
+  """
+  total = sum(count - 1 for count in counts.values())  # one view is given
+  views = sum(len(r.target_views) for r in requests)
+  if (len(requests), views) == (len(counts), total):
+    return None
+  return f"{len(requests)} of {len(counts)} objects, {views} of {total} views"
+
+
+def list_sha256(requests: Sequence[Request]) -> str:
+  """Hash of the ordered list of objects, given views and targets."""
+  rows = [dataclasses.astuple(r) for r in requests]
+  return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
+
+
+def by_shape(requests: Sequence[Request]) -> Iterator[list[Request]]:
+  """Groups requests whose numbers of given and wanted views agree."""
+  key = lambda r: (len(r.input_views), len(r.target_views))
+  for _, group in itertools.groupby(sorted(requests, key=key), key):
+    yield list(group)

@@ -1,0 +1,299 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Folders of samples: the only thing that scoring and viewing read.
+
+  samples/<object>/000.png, 001.png, ...  the generated views, 8-bit RGB
+                   cameras.npz            their world_from_cam, K, hw, view
+                   input_000.png, ...     the given views
+                   input_cameras.npz      the same four arrays of the given
+                   truth_000.png, ...     the true views, where known
+                   input.json             object_id, seed, ...; written last
+
+`input.json` appears in one atomic rename after everything else is on disk. A
+folder without it is unfinished and is sampled again. No model is needed to
+read a folder, so another method's pictures can be scored: write the same files.
+
+  write_sample("runs/x/samples", ObjectSamples(object_id="chair_7", ...))
+  for folder in list_complete("runs/x/samples"):
+    sampled = read_sample(folder)
+"""
+
+from collections.abc import Sequence
+import dataclasses
+import errno
+import io
+import json
+import re
+from typing import Any
+import zipfile
+import zlib
+
+from etils import epath
+from jaxtyping import UInt8
+import numpy as np
+
+from threedim_jax.runtime.disk import write_whole
+from threedim_jax.runtime.errors import UserError
+from threedim_jax.views.png import decode_png, encode_png
+from threedim_jax.views.posed_views import PosedViews
+
+INFO_FILE = "input.json"  # written last: its presence means "complete"
+CAMERA_KEYS = ("world_from_cam", "K", "hw", "view")
+AGAIN = "Delete the folder and run --mode=sample again."
+
+# What NumPy and zipfile raise for a damaged file; RuntimeError: an unknown
+# compression method or a password.
+_DAMAGED = (
+  *(EOFError, OSError, RuntimeError, TypeError, ValueError),
+  *(zipfile.BadZipFile, zlib.error),
+)
+_VIEW_FILE = re.compile(r"\d{3,}\.png")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ObjectSamples:
+  """The views of one object that were given and that were generated.
+
+  Attributes:
+    object_id: also the name of the object's folder.
+    given: the views that the sampler was given.
+    generated: the views that it made, in the order of generation.
+    truth: the true pictures of the generated views, where they are known.
+    info: facts about the run: seed, num_sample_steps, solver, guidance_weight,
+      guidance_interval, camera_distance, conditioning, checkpoint_step,
+      seconds_per_view, and pretrained, the name of bundled weights.
+  """
+
+  object_id: str
+  given: PosedViews
+  generated: PosedViews
+  truth: PosedViews | None = None
+  info: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+
+def folder_name(object_id: str) -> str:
+  """Returns the id if it can safely name a folder, else raises UserError."""
+  if not _is_safe_name(object_id):
+    raise UserError(
+      f"The object id {object_id!r} cannot name a folder of samples: it must"
+      " have 1 to 200 bytes, not start with a dot and hold no slash,"
+      " backslash or unprintable character. Rename the object in the data set."
+    )
+  return object_id
+
+
+def _is_safe_name(name: str) -> bool:
+  """Whether the name stays inside its folder on any operating system."""
+  return (
+    name.isprintable()  # no NUL, no line break, no lone surrogate
+    and 1 <= len(name.encode()) <= 200
+    and not name.startswith(".")  # "..", and our own unfinished files
+    and not re.search(r"[/\\]", name)
+  )
+
+
+# ---------------------------------------------------------------- writing
+
+
+def write_sample(
+  samples_dir: epath.PathLike, sampled: ObjectSamples
+) -> epath.Path:
+  """Writes `<samples_dir>/<object>/`, replacing the files of an older one."""
+  folder = epath.Path(samples_dir) / folder_name(sampled.object_id)
+  try:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / INFO_FILE).unlink(missing_ok=True)  # first: now unfinished
+    for old in folder.glob("*.png"):
+      old.unlink()
+    _write_images(folder, "", sampled.generated)
+    input_files = _write_images(folder, "input_", sampled.given)
+    truth_files = None
+    if sampled.truth is not None:
+      truth_files = _write_images(folder, "truth_", sampled.truth)
+    _write_cameras(folder / "cameras.npz", sampled.generated)
+    _write_cameras(folder / "input_cameras.npz", sampled.given)
+    info = {
+      **sampled.info,
+      "object_id": sampled.object_id,
+      "input_views": sampled.given.index.tolist(),
+      "input_files": input_files,
+      "truth_files": truth_files,
+      "complete": True,
+    }
+    text = json.dumps(info, indent=2, default=lambda scalar: scalar.item())
+    write_whole(folder / INFO_FILE, text + "\n")
+  except OSError as e:
+    if e.errno != errno.ENOSPC:
+      raise
+    raise UserError(
+      f"No space is left on the disk of {folder}. Free some and run the same"
+      f" command again: without {INFO_FILE} the folder will be redone."
+    ) from e
+  return folder
+
+
+def _write_images(
+  folder: epath.Path, prefix: str, views: PosedViews
+) -> list[str]:
+  names = [f"{prefix}{i:03d}.png" for i in range(len(views))]
+  for name, image_u8 in zip(names, views.images_u8, strict=True):
+    (folder / name).write_bytes(encode_png(image_u8))
+  return names
+
+
+def _write_cameras(path: epath.Path, views: PosedViews) -> None:
+  data = io.BytesIO()
+  np.savez(
+    data,
+    world_from_cam=views.world_from_cam,
+    K=views.K,
+    hw=np.int32(views.hw),
+    view=views.index,
+  )
+  path.write_bytes(data.getvalue())
+
+
+# ---------------------------------------------------------------- reading
+
+
+def is_complete(sample_dir: epath.PathLike) -> bool:
+  """Whether the folder was finished; an unreadable input.json means no."""
+  path = epath.Path(sample_dir) / INFO_FILE
+  try:
+    info = json.loads(path.read_text())
+  except (FileNotFoundError, NotADirectoryError, ValueError):
+    return False
+  return isinstance(info, dict) and info.get("complete") is True
+
+
+def list_complete(samples_dir: epath.PathLike) -> list[epath.Path]:
+  """The finished folders by name; an empty list if `samples_dir` is none."""
+  samples_dir = epath.Path(samples_dir)
+  if not samples_dir.is_dir():
+    return []
+  return sorted(p for p in samples_dir.iterdir() if is_complete(p))
+
+
+def read_sample(sample_dir: epath.PathLike) -> ObjectSamples:
+  """Reads one finished folder; a UserError names the file that is wrong."""
+  folder = epath.Path(sample_dir)
+  info = _read_info(folder)
+  object_id = info.pop("object_id")
+  cameras = _read_cameras(folder / "cameras.npz")
+  names = [f"{i:03d}.png" for i in range(len(cameras["view"]))]
+  found = [p.name for p in folder.iterdir() if _VIEW_FILE.fullmatch(p.name)]
+  if len(found) > len(names):  # a missing file is named when it is read
+    names = sorted(found)
+  generated = _views(folder, "cameras.npz", names, cameras)
+  truth_files = info.pop("truth_files", None)
+  truth = None
+  if truth_files is not None:
+    truth = generated.with_images(_read_images(folder, truth_files, cameras))
+  cameras = _read_cameras(folder / "input_cameras.npz")
+  given = _views(folder, "input_cameras.npz", info.pop("input_files"), cameras)
+  for key in ("complete", "input_views"):  # the arrays hold these
+    info.pop(key, None)
+  return ObjectSamples(
+    object_id=object_id,
+    given=given,
+    generated=generated,
+    truth=truth,
+    info=info,
+  )
+
+
+def _views(
+  folder: epath.Path,
+  cameras_file: str,
+  names: Sequence[str],
+  cameras: dict[str, np.ndarray],
+) -> PosedViews:
+  images_u8 = _read_images(folder, names, cameras)
+  arrays = cameras["world_from_cam"], cameras["K"], cameras["view"]
+  try:
+    return PosedViews(images_u8, *arrays, name=folder.name)
+  except UserError as e:
+    raise UserError(f"{folder / cameras_file}: {e}") from e
+
+
+def _read_info(folder: epath.Path) -> dict[str, Any]:
+  path = folder / INFO_FILE
+  if not path.exists():
+    raise UserError(
+      f"{folder} has no {INFO_FILE}: it is no folder of samples, or an"
+      " unfinished one. Run --mode=sample (again) to make it."
+    )
+  try:
+    info = json.loads(path.read_text())
+  except ValueError as e:
+    raise UserError(f"{path} is not valid JSON ({e}). {AGAIN}") from e
+  if not isinstance(info, dict) or info.get("complete") is not True:
+    raise UserError(f'{path} does not say "complete": true. {AGAIN}')
+  if info.get("object_id") != folder.name:
+    raise UserError(
+      f'{path} has "object_id" {info.get("object_id")!r}, but lies in the'
+      f" folder {folder.name!r}: the two must be equal."
+    )
+  for key in ("input_files", "truth_files"):
+    names = info.get(key)
+    if names is None and key == "truth_files":
+      continue
+    if not isinstance(names, list) or not all(
+      isinstance(name, str) and _is_safe_name(name) for name in names
+    ):
+      raise UserError(
+        f'{path}: "{key}" must list files in this folder, not {names!r}.'
+      )
+  return info
+
+
+def _read_cameras(path: epath.Path) -> dict[str, np.ndarray]:
+  if not path.exists():
+    raise UserError(f"{path} is missing. {AGAIN}")
+  try:
+    with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as npz:
+      cameras = {key: npz[key] for key in CAMERA_KEYS}
+  except KeyError as e:
+    raise UserError(
+      f"{path} lacks an array of {', '.join(CAMERA_KEYS)} ({e})."
+    ) from e
+  except _DAMAGED as e:
+    raise UserError(f"{path} is not a readable .npz file ({e}).") from e
+  if cameras["view"].ndim != 1 or not len(cameras["view"]):
+    raise UserError(f'{path}: "view" must list at least one view.')
+  n = len(cameras["view"])
+  shapes = {"world_from_cam": (n, 4, 4), "K": (n, 3, 3), "hw": (2,)}
+  for key, shape in shapes.items():
+    array = cameras[key]
+    numbers = array.dtype.kind in "fiu" and np.isfinite(array).all()
+    if array.shape != shape or not numbers:
+      raise UserError(
+        f'{path}: "{key}" must be finite numbers of shape {shape} for the'
+        f' {n} entries of "view"; it is {array.dtype} {array.shape}.'
+      )
+  kinds = {"view": "int32", "hw": "int32"}
+  return {k: a.astype(kinds.get(k, "float32")) for k, a in cameras.items()}
+
+
+def _read_images(
+  folder: epath.Path, names: Sequence[str], cameras: dict[str, np.ndarray]
+) -> UInt8[np.ndarray, "N H W 3"]:
+  if len(names) != len(cameras["view"]):
+    raise UserError(
+      f"{folder} holds {len(names)} pictures (first: {names[:1]}) for"
+      f" {len(cameras['view'])} cameras. {AGAIN}"
+    )
+  height, width = map(int, cameras["hw"])
+  images_u8 = []
+  for name in names:
+    path = folder / name
+    if not path.exists():
+      raise UserError(f"{path} is missing. {AGAIN}")
+    image_u8 = decode_png(path.read_bytes(), path)
+    if image_u8.shape != (height, width, 3):
+      raise UserError(
+        f"{path} is {image_u8.shape[1]}x{image_u8.shape[0]} pixels, but its"
+        f" cameras are for {width}x{height}. {AGAIN}"
+      )
+    images_u8.append(image_u8)
+  return np.stack(images_u8)

@@ -1,0 +1,45 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Seconds per stage of a run, summed over restarts, in `timings.json`.
+
+add_timings(workdir, {"train": 12.5})
+python -m threedim_jax.workdir.timings --workdir W install=60 data=20
+"""
+
+import argparse
+from collections.abc import Mapping
+import json
+
+from etils import epath
+
+from threedim_jax.runtime.disk import write_whole
+
+
+def add_timings(workdir: epath.PathLike, seconds: Mapping[str, float]) -> None:
+  """Adds to what the workdir's earlier runs took."""
+  path = epath.Path(workdir) / "timings.json"
+  total = _read(path)
+  for stage, value in seconds.items():
+    total[stage] = round(total.get(stage, 0.0) + value, 1)
+  write_whole(path, json.dumps(total, indent=2))
+
+
+def _read(path: epath.Path) -> dict[str, float]:
+  """{} where there is no file, or one that is damaged: these are only times."""
+  try:
+    return json.loads(path.read_text()) if path.exists() else {}
+  except ValueError:
+    return {}
+
+
+def main() -> None:
+  parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+  parser.add_argument("--workdir", required=True)
+  parser.add_argument("stages", nargs="+", metavar="STAGE=SECONDS")
+  args = parser.parse_args()
+  pairs = (stage.split("=", 1) for stage in args.stages)
+  add_timings(args.workdir, {name: float(value) for name, value in pairs})
+
+
+if __name__ == "__main__":
+  main()
