@@ -24,9 +24,16 @@ LossFn = Callable[
 def num_microbatches(
   batch_size: int, per_device_batch_size: int | None, num_devices: int
 ) -> int:
-  """How many parts a global batch is computed in; UserError if uneven.
+  """In how many parts a global batch is computed, one after the other.
 
-  One, where `per_device_batch_size` is no less than a device's whole share.
+  Args:
+    batch_size: examples in a global batch.
+    per_device_batch_size: the most examples that a device computes at a time;
+      None for no limit.
+    num_devices: of all processes together.
+
+  Raises:
+    UserError: the batch does not split evenly.
   """
   share, rest = divmod(batch_size, num_devices)
   at_once = min(per_device_batch_size or share, share)
@@ -42,11 +49,12 @@ def num_microbatches(
 def _accumulated_grads(
   loss_fn: LossFn, params: PyTree, batch: PairBatch, rng, parts: int
 ):
-  """Mean loss and gradients, summed `aux`, over `parts` micro-batches."""
+  """Means of loss and gradients, and sums of `aux`, over micro-batches."""
   grad_fn = jax.value_and_grad(loss_fn, has_aux=True)
   if parts == 1:
     return grad_fn(params, batch, rng)
-  # Part is the fast axis, so that every device keeps the examples it has.
+  # The part index varies fastest, so that every part has examples of every
+  # device, and none has to move.
   split = lambda x: rearrange(x, "(b p) ... -> p b ...", p=parts)
 
   def add(total, x):
@@ -76,11 +84,12 @@ def make_train_step(
     loss_fn: (params, batch, rng) -> (loss, aux).
     tx: the optimizer.
     ema_decay: decay per step of the running average of the parameters.
-    parts: micro-batches whose gradients are accumulated.
+    parts: number of micro-batches whose gradients are accumulated.
 
   Returns:
-    A pure function; `rng` is the root key, folded with the step inside, so
-    that a resumed run draws what an uninterrupted one would have.
+    A pure function. It folds the number of the step into `rng`, so pass the
+    same key at every step: a resumed run then draws what an uninterrupted run
+    would have drawn.
   """
 
   def train_step(state: TrainState, batch: PairBatch, rng):
