@@ -6,36 +6,29 @@ The paper gives durations in examples. They become steps here and nowhere else,
 so a configuration means the same at every batch size.
 """
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import PyTree
 import optax
 
 
-def make_optimizer(
-  *,
-  learning_rate: float,
-  warmup_examples: int,
-  b1: float,
-  b2: float,
-  global_batch_size: int,
-) -> optax.GradientTransformation:
+def make_tx(config: Any) -> optax.GradientTransformation:
   """Adam whose learning rate rises linearly to its peak (3DiM, appendix).
 
   Args:
-    learning_rate: at the peak, and after it.
-    warmup_examples: duration of the rise.
-    b1: decay of Adam's first moment.
-    b2: decay of its second moment.
-    global_batch_size: examples per step.
+    config: a whole configuration; `optim` and `train.batch_size` are read.
   """
-  warmup_steps = max(1, round(warmup_examples / global_batch_size))
+  optim = config.optim
+  peak = optim.learning_rate
+  warmup_steps = max(1, round(optim.warmup_examples / config.train.batch_size))
 
   def schedule(count):
     # Counts from 0. With + 1 the first update already changes something.
-    return learning_rate * jnp.minimum((count + 1) / warmup_steps, 1.0)
+    return peak * jnp.minimum((count + 1) / warmup_steps, 1.0)
 
-  return optax.adam(schedule, b1=b1, b2=b2)
+  return optax.adam(schedule, b1=optim.b1, b2=optim.b2)
 
 
 def ema_decay(half_life_examples: int, global_batch_size: int) -> float:

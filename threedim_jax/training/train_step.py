@@ -3,22 +3,50 @@
 """The training step: a pure function of (state, batch, rng)."""
 
 from collections.abc import Callable
+from typing import no_type_check
 
 from einops import rearrange
+import flax.struct
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Key, PyTree
+from jaxtyping import Array, Int, Key, PyTree
 import optax
 
 from threedim_jax.runtime.errors import UserError
 from threedim_jax.training.optim import ema_update
-from threedim_jax.training.train_state import TrainState
 from threedim_jax.views.pair_batch import PairBatch
 
 # (params, batch, rng) -> (loss, aux)
 LossFn = Callable[
   [PyTree, PairBatch, Key[Array, ""]], tuple[Array, dict[str, Array]]
 ]
+
+
+@no_type_check  # its leaves may be shapes or shardings, see Camera
+@flax.struct.dataclass
+class TrainState:
+  """The state of a training.
+
+  Attributes:
+    step: number of steps done, int32.
+    params: parameters of the network.
+    ema_params: their running average, which sampling uses.
+    opt_state: Adam's moments.
+  """
+
+  step: Int[Array, ""]
+  params: PyTree
+  ema_params: PyTree
+  opt_state: optax.OptState
+
+
+def create_train_state(
+  params: PyTree, tx: optax.GradientTransformation
+) -> TrainState:
+  """Makes the state before the first step, of parameters and an optimizer."""
+  # A copy, because a train step donates both, and no buffer twice.
+  ema_params = jax.tree.map(jnp.copy, params)
+  return TrainState(jnp.int32(0), params, ema_params, tx.init(params))
 
 
 def num_microbatches(
