@@ -127,9 +127,9 @@ def dispatch(config, workdir: epath.Path, mode: str) -> None:
 
     train_and_evaluate(config, workdir)
   elif photo_flags.given():
-    from threedim_jax.sampling.sample_image import sample_image
+    from threedim_jax.modes.sample import sample_photo
 
-    sample_image(config, workdir, photo_flags.photo(), _PRETRAINED.value)
+    sample_photo(config, workdir, photo_flags.photo(), _PRETRAINED.value)
   elif mode == "sample":
     from threedim_jax.modes.sample import sample
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Flags of `--mode=sample` for a picture of one's own, see `sample_image`.
+"""Flags of `--mode=sample` for a picture of one's own, see `sampling.photo`.
 
 --image=photo.png [--elevation=20] [--azimuth=0] [--distance=auto]
     [--fov=52] [--path=orbit|spiral|FILE.json]
@@ -11,7 +11,7 @@ from absl import flags
 from threedim_jax.runtime.errors import UserError
 
 _IMAGE = flags.DEFINE_string(
-  "image", None, "sample: a picture of your own, see `sample_image.Photo`."
+  "image", None, "sample: a picture of your own, see `photo.Photo`."
 )
 # How an own picture was taken, and where to look from; None: not given.
 _PHOTO = {
@@ -33,7 +33,7 @@ def given() -> bool:
 
 def photo():
   """The `Photo` that the flags describe; UserError names a wrong one."""
-  from threedim_jax.sampling.sample_image import Photo
+  from threedim_jax.sampling.photo import Photo
 
   values = {k: f.value for k, f in _PHOTO.items() if f.value is not None}
   distance = values.pop("distance", "auto")
