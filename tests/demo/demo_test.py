@@ -69,7 +69,7 @@ def test_a_seed_that_is_none_is_a_sentence(seed):
 
 
 def test_a_port_that_is_taken_or_none_is_a_sentence(sampler, monkeypatch):
-  monkeypatch.setattr(page.Engine, "pretrained", lambda name: engine)
+  monkeypatch.setattr(page, "load_sampler", lambda name: sampler)
   with socket.create_server(("127.0.0.1", 0)) as taken:
     for port in (taken.getsockname()[1], 99999):
       with pytest.raises(UserError, match=f"{port}.* --port"):
