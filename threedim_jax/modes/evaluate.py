@@ -26,6 +26,7 @@ import numpy as np
 from threedim_jax.evaluation.distances.features import open_networks
 from threedim_jax.evaluation.truth_scores import score_objects
 from threedim_jax.inputs.view_source import Views, open_split
+from threedim_jax.modes.command_line import workdir_of
 from threedim_jax.runtime import progress
 from threedim_jax.runtime.processes import wait_for_all
 from threedim_jax.sampling.generate import find_samples, generate, my_share
@@ -211,3 +212,14 @@ def _settings(protocol: dict, provenance: dict) -> dict:
     **{f"data.{k}": config["data"].get(k) for k in ("name", "config")},
     **{f"evaluate.{k}": evaluate.get(k) for k in ("num_objects", "num_views")},
   }
+
+
+def run(config: ConfigDict, args) -> None:
+  """`--mode=evaluate`."""
+  evaluate(
+    config,
+    workdir_of(args),
+    inception_weights=args.inception_weights,
+    pretrained=args.pretrained,
+    overwrite=args.overwrite,
+  )

@@ -13,12 +13,13 @@ import jax
 from ml_collections import ConfigDict
 
 from threedim_jax.inputs.view_source import Views, open_split
+from threedim_jax.modes.command_line import workdir_of
 from threedim_jax.runtime import progress
 from threedim_jax.runtime.errors import UserError
 from threedim_jax.runtime.processes import wait_for_all
 from threedim_jax.sampling.generate import generate, my_share
 from threedim_jax.sampling.load import load_sampler, settings_of
-from threedim_jax.sampling.photo import Photo, photo_scene
+from threedim_jax.sampling.photo import Photo, photo_from_flags, photo_scene
 from threedim_jax.sampling.scene import read_scene
 from threedim_jax.viewing.show import show, show_together
 from threedim_jax.workdir import samples
@@ -139,3 +140,12 @@ def one_turn(count: int, middle: int) -> range:
   """Indices of up to one turn of `count` poses, around the middle one."""
   first = min(max(0, middle - TURN_VIEWS // 2), max(0, count - TURN_VIEWS))
   return range(first, min(count, first + TURN_VIEWS))
+
+
+def run(config: ConfigDict, args) -> None:
+  """`--mode=sample`: of the data set's objects, or of one's own picture."""
+  options = args.pretrained, args.overwrite
+  if args.image:
+    sample_photo(config, workdir_of(args), photo_from_flags(args), *options)
+  else:
+    sample(config, workdir_of(args), *options)

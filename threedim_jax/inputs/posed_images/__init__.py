@@ -7,7 +7,7 @@
 
 Layouts, told apart by what lies in the folder:
 
-  NSVF, SRN        rgb/*.png (or .jpg), pose/*.txt, intrinsics.txt
+  NSVF, SRN        rgb/*.png (.jpg, .jpeg, .webp), pose/*.txt, intrinsics.txt
   transforms.json  of nerfstudio, instant-ngp and Blender; without it
                    transforms_train.json, _val or _test, in this order
 
@@ -25,6 +25,7 @@ import numpy as np
 
 from threedim_jax.inputs.posed_images import pictures, pose_folder, transforms
 from threedim_jax.inputs.posed_images.frames import Frame, fit_K
+from threedim_jax.inputs.posed_images.lens import undistort
 from threedim_jax.runtime import progress
 from threedim_jax.runtime.errors import UserError
 from threedim_jax.views.posed_views import PosedViews
@@ -47,7 +48,7 @@ def read_posed_images(
 
   Raises:
     UserError: no known layout, unequal counts, a picture or a pose that is
-      missing or damaged, lens distortion, pictures smaller than `size`.
+      missing or damaged, an unknown lens, pictures smaller than `size`.
   """
   frames = list_frames(folder)
   posed, mended = read_frames(spread(frames, num_views or len(frames)), size)
@@ -87,7 +88,12 @@ def read_frames(
     for frame in frames:
       image = pictures.open_picture(frame.path.read_bytes(), str(frame.path))
       rgb = pictures.over_white(image)
+      if frame.mask:
+        alpha = pictures.read_mask(frame.mask, rgb.shape[:2])
+        rgb = pictures.blend_over_white(rgb, alpha)
       K, warning = fit_K(frame, rgb.shape[:2])
+      if frame.distortion:
+        rgb, K = undistort(rgb, K, frame.distortion, str(frame.path))
       mended |= {warning: None} if warning else {}
       side = max(rgb.shape[:2])
       if size is not None and side < size:

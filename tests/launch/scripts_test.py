@@ -1,0 +1,157 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Every launcher: sound shell, help, dry runs that touch nothing, goldens."""
+
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+
+import make_goldens
+import pytest
+from stubs import Stubs
+
+REPO = pathlib.Path(__file__).parents[2]
+
+SOURCED = {"common.sh", "restarts.sh", "tpu_babysit.sh"}
+SHELL = sorted((REPO / "launch").glob("*.s[hb]*"))  # .sh and .sbatch
+SCRIPTS = [p for p in SHELL if p.name not in SOURCED]
+SCRIPTS += [REPO / "launch/doctor.py", REPO / "launch/k8s/render.py"]
+# These have no dry run.
+NOT_DRY = {"quickstart.sh", "test.sh", "doctor.py", "tpu_startup.sh"}
+COMMANDS = make_goldens.COMMANDS
+
+
+@pytest.fixture
+def stubs(tmp_path):
+  return Stubs(tmp_path)
+
+
+def interpreter(path: pathlib.Path) -> str:
+  return sys.executable if path.suffix == ".py" else "bash"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+  shutil.which("shellcheck") is None,
+  reason="SHELLCHECK IS MISSING: the launchers were NOT checked",
+)
+def test_shellcheck():
+  command = ["shellcheck", "-x", "-P", str(REPO), *map(str, SHELL)]
+  command.append(str(REPO / ".ci/run"))
+  result = subprocess.run(command, capture_output=True, text=True)
+  assert result.returncode == 0, result.stdout
+
+
+@pytest.mark.skipif(
+  shutil.which("bats") is None,
+  reason="BATS IS MISSING: launch/common.sh was NOT tested",
+)
+def test_bats():
+  result = subprocess.run(
+    ["bats", REPO / "tests/launch/common.bats"], capture_output=True, text=True
+  )
+  assert result.returncode == 0, result.stdout
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda p: p.name)
+def test_help_names_the_script_and_touches_nothing(path, stubs):
+  result = stubs.run(
+    interpreter(path), path, "--help", cwd=stubs.folder / "cwd"
+  )
+  assert result.returncode == 0, result.stdout
+  assert f"launch/{path.relative_to(REPO / 'launch')}" in result.stdout
+  assert_untouched(stubs)
+
+
+def assert_untouched(stubs):
+  for name in ("home", "tmp", "cwd"):
+    assert not os.listdir(stubs.folder / name), name
+  assert not stubs.calls()
+
+
+@pytest.mark.parametrize("index", range(len(COMMANDS)))
+def test_dry_run_prints_what_it_should_and_touches_nothing(index, stubs):
+  """If the change is meant: python tests/launch/make_goldens.py"""
+  goldens = make_goldens.GOLDENS.read_text()
+  expected = re.split(r"^(?=\$ )", goldens, flags=re.M)[1:]
+  assert len(expected) == len(COMMANDS)
+  # Called from an empty folder, so that whatever it writes shows.
+  assert make_goldens.golden(COMMANDS[index], stubs) == expected[index]
+  assert_untouched(stubs)
+
+
+def test_every_launcher_has_a_golden():
+  text = " ".join(COMMANDS)
+  for path in SCRIPTS:
+    if path.name not in NOT_DRY:
+      assert f"launch/{path.relative_to(REPO / 'launch')} " in text
+
+
+@pytest.mark.parametrize(
+  ("words", "message"),
+  [
+    ("local.sh configs/shapes.py", "WORKDIR is missing"),
+    ("local.sh configs/none.py W", "no configuration configs/none.py"),
+    ("local.sh configs/shapes.py W --fast", "unknown option --fast"),
+    ("local.sh configs/shapes.py W X", "one word too many: X"),
+    ("local.sh configs/shapes.py W --pause=soon", "whole number"),
+    ("local.sh configs/shapes.py W --env=npu", "npu.env"),
+    ("quickstart.sh --fast", "unknown option --fast"),
+    ("quickstart.sh W X", "shows how to call it"),
+    ("tpu_vm.sh create run --zone=Z --type=v6e-8", "--project=... is missing"),
+    ("tpu_vm.sh create run --project=P --type=v6e-8", "--zone=... is missing"),
+    ("tpu_vm.sh create run --project=P --zone=Z", "--type=... is missing"),
+    ("tpu_vm.sh create Run_1 --project=P --zone=Z", "cannot be a name"),
+    ("tpu_vm.sh fly run --project=P --zone=Z", "unknown command fly"),
+    (
+      "tpu_vm.sh run run --project=P --zone=Z --config=configs/shapes.py"
+      " --workdir=/tmp/w",
+      "gs://BUCKET/FOLDER",
+    ),
+    (
+      "tpu_vm.sh run run --project=P --zone=Z --config=/etc/passwd"
+      " --workdir=gs://B/w",
+      "outside this repository",
+    ),
+  ],
+)
+def test_bad_input_is_said_and_nothing_runs(words, message, stubs):
+  script, *rest = words.split()
+  result = stubs.run("bash", REPO / "launch" / script, *rest)
+  assert result.returncode == 2
+  assert message in result.stdout
+  assert not stubs.calls()
+
+
+def test_no_default_place():
+  """No launcher names a project, a zone or a bucket of its own."""
+  for path in SHELL:
+    for name in ("project", "zone", "location", "cluster", "partition"):
+      for value in re.findall(rf"opt_{name}=(\S*)", path.read_text()):
+        assert value == "''", path
+
+
+@pytest.mark.slow
+def test_gcloud_has_the_options_that_are_used():
+  """Of the real one, where it is installed: no request is made."""
+  if shutil.which("gcloud") is None:
+    pytest.skip("GCLOUD IS MISSING: its options were NOT checked")
+  used = {}
+  for line in make_goldens.GOLDENS.read_text().splitlines():
+    match = re.match(r"gcloud compute tpus (\S+) (\S+) (.*)", line)
+    if match:
+      words = re.sub(r"'[^']*'", lambda m: m[0].split("=")[0], match[3])
+      options = set(re.findall(r"(?:^|\s)'?(--[a-z-]+)", words))
+      used.setdefault((match[1], match[2]), set()).update(options)
+  assert len(used) >= 5
+  for (group, verb), options in used.items():
+    text = subprocess.run(
+      ["gcloud", "compute", "tpus", group, verb, "--help"],
+      capture_output=True, text=True,
+    ).stdout  # fmt: skip
+    text = re.sub(r"\x1b\[[0-9;]*m", "", text)
+    for option in options - {"--project", "--format", "--quiet"}:  # of all
+      assert option in text, (group, verb, option)
