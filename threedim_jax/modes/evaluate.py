@@ -202,14 +202,14 @@ def _check_settings(path: epath.Path, about: dict) -> None:
 
 def _settings(protocol: dict, provenance: dict) -> dict:
   """What decides the scores: not how the work is split up."""
-  config = provenance["config"]
-  evaluate = config.get("evaluate", {})
+  made_by = provenance["config"]
+  evaluate = made_by.get("evaluate", {})
   return {
     "the list of views": protocol.get("subset") or "all",
     **{k: protocol.get(k) for k in ("name", "list_sha256", "num_samples")},
     **{k: provenance.get(k) for k in ("checkpoint_step", "pretrained")},
-    **{f"sampler.{k}": v for k, v in config.get("sampler", {}).items()},
-    **{f"data.{k}": config["data"].get(k) for k in ("name", "config")},
+    **{f"sampler.{k}": v for k, v in made_by.get("sampler", {}).items()},
+    **{f"data.{k}": made_by["data"].get(k) for k in ("name", "config")},
     **{f"evaluate.{k}": evaluate.get(k) for k in ("num_objects", "num_views")},
   }
 
