@@ -103,6 +103,14 @@ FLAGS = (
     instead={"train": "train.init_from={}"},
   ),
   Flag(
+    "overwrite",
+    bool,
+    ("sample", "evaluate", "score", "mesh"),
+    "Replace results that were made with other settings. Without it they are"
+    " left alone and the command says what differs.",
+    default=False,
+  ),
+  Flag(
     "image",
     PATH,
     ("sample",),
