@@ -16,7 +16,7 @@ setuptools.setup(
   package_data={
     "threedim_jax": ["demo/examples/*"],
     "threedim_jax.models": ["weights/*"],
-    "threedim_jax.viewing": ["templates/*"],
+    "threedim_jax.viewing": ["templates/*", "published.csv"],
   },
   install_requires=[
     "absl-py>=2.1,<3",

@@ -32,26 +32,29 @@ def test_view_angles_of_a_single_camera_are_finite():
   assert np.isfinite(viewer.view_angles(np.eye(4)[None])).all()
 
 
-def test_frames_go_by_pose_or_as_generated(tmp_path):
+def test_frames_go_by_pose_or_as_generated():
   sampled = fake_sample(num_views=4)
-  order = lambda s: [f["label"] for f in viewer.object_context(s)["frames"]]
-  assert order(sampled) == ["view 0", "view 1", "view 2", "view 3"]
+
+  def labels(**options) -> list[str]:
+    return [f["label"] for f in viewer.orbit(sampled, **options).frames]
+
+  assert labels() == ["view 0", "view 1", "view 2", "view 3"]
+  assert labels(max_views=2) == ["view 0", "view 1", "view 3"]
   sampled.view[:] = [7, -1, 2]
-  assert order(sampled) == ["view 0", "view 7", "#1", "view 2"]
+  assert labels() == ["view 0", "view 7", "#1", "view 2"]
   sampled.view[:] = [3, 1, 2]
   sampled.input_view[:] = 2
-  assert order(sampled) == ["view 1", "view 2", "view 2", "view 3"]
+  assert labels() == ["view 1", "view 2", "view 2", "view 3"]
 
 
-@pytest.mark.parametrize("value", [None, "unknown", "no entry"])
-def test_the_time_of_a_view_may_be_unknown(tmp_path, value):
-  """As in the input.json of another method."""
+def test_facts_of_another_methods_folder_may_be_missing():
   sampled = fake_sample()
-  del sampled.info["seconds_per_view"]
-  if value != "no entry":
-    sampled.info["seconds_per_view"] = value
-  page = viewer.write_viewer(write_sample(tmp_path, sampled)).read_text()
-  assert "s a view" not in page
+  assert viewer.orbit(sampled).facts.endswith(
+    "64 steps, guidance 3.0, stochastic conditioning, 0.8 s a view"
+  )
+  sampled.info.clear()
+  sampled.info["seconds_per_view"] = "unknown"
+  assert viewer.orbit(sampled).facts.endswith("generated")
 
 
 def test_each_frame_has_its_psnr():
@@ -59,7 +62,7 @@ def test_each_frame_has_its_psnr():
   sampled.images_u8[0] = 100
   sampled.truth_u8[0] = 110  # 20 log10(255 / 10) = 28.1
   sampled.images_u8[1] = sampled.truth_u8[1]
-  frames = viewer.object_context(sampled)["frames"]
+  frames = viewer.orbit(sampled).frames
   assert [f["note"] for f in frames] == ["given", "28.1 dB", "inf dB"]
 
 

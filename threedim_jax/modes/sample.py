@@ -17,7 +17,7 @@ from threedim_jax.runtime.errors import UserError
 from threedim_jax.runtime.processes import wait_for_all
 from threedim_jax.sampling.generate import Generator, my_share
 from threedim_jax.viewing import viz
-from threedim_jax.viewing.report import write_viewer
+from threedim_jax.viewing.viewer import write_viewer
 from threedim_jax.workdir import samples as sample_io
 from threedim_jax.workdir.protocol import (
   Request,

@@ -12,6 +12,8 @@ from threedim_jax.evaluation.consistency_results import score_consistency
 from threedim_jax.evaluation.distances.features import open_networks
 from threedim_jax.evaluation.view_sets import Source
 from threedim_jax.viewing.score_page import write_score_page
+from threedim_jax.viewing.tables import print_scores
+from threedim_jax.workdir.scores import read_scores
 
 
 def run_score(
@@ -39,4 +41,7 @@ def run_score(
   networks = open_networks(inception_weights)  # refuse a wrong file at once
   out = epath.Path(out)
   score_consistency(source, out, protocol, networks)
-  return write_score_page(out)
+  page = write_score_page(out)
+  scores = read_scores(out / "consistency.json")
+  print_scores(scores, f"3D consistency, {protocol.name}")
+  return page

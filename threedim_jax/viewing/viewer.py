@@ -1,51 +1,59 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The drag-to-orbit viewer of real frames, as one HTML file per object.
+"""The orbit viewer: drag the picture and the nearest real frame is shown.
 
   write_viewer("runs/x/samples/chair_7")  # -> .../chair_7/viewer.html
 
-`object.html` lays out one object, `viewer.js` moves it, `page.css` styles it;
-the report shows the same three. A page holds its pictures itself and asks the
-network for nothing. The templates escape whatever comes from a file.
+templates/page.html lays out one object and viewer.js moves it.
 """
 
-import base64
-import pathlib
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from etils import epath
-from jaxtyping import Float, UInt8
-import jinja2
+from jaxtyping import Float
 import numpy as np
 
+from threedim_jax.viewing.page import Text, data_uri, write_page
+from threedim_jax.views import metrics
 from threedim_jax.views.lines import nearest_point
 from threedim_jax.views.png import encode_png
 from threedim_jax.workdir import samples
+from threedim_jax.workdir.protocol import spread
 
-_TEMPLATES = jinja2.Environment(
-  loader=jinja2.FileSystemLoader(pathlib.Path(__file__).parent / "templates"),
-  autoescape=True,
-  undefined=jinja2.StrictUndefined,
-  trim_blocks=True,
-  lstrip_blocks=True,
+HOW_TO = (
+  "Drag to turn the camera, or use the wheel, the arrow keys, Home (given view)"
+  " and space (play). Every picture is a real frame."
 )
+FACTS = {  # how a folder's `info` is told
+  "num_sample_steps": "{} steps",
+  "guidance_weight": "guidance {}",
+  "conditioning": "{} conditioning",
+}
 
 
-def render_page(template: str, **context: Any) -> str:
-  """Fills one of the package's templates."""
-  return _TEMPLATES.get_template(template).render(**context)
+class Orbit(NamedTuple):
+  """One object as a block for `page.write_page`; pictures are data URIs."""
 
-
-def data_uri(data: bytes) -> str:
-  return "data:image/png;base64," + base64.b64encode(data).decode()
+  object_id: str
+  label: str
+  numbers: Mapping[str, Sequence[str]]  # by row
+  facts: str
+  frames: list[dict[str, Any]]  # in the order of the strip
+  given_src: str
+  num_given: int
+  has_truth: bool
+  hw: tuple[int, int]
+  is_alone: bool  # on its page, which then names the object
+  kind = "orbit"
 
 
 def view_angles(
   world_from_cam: Float[np.ndarray, "N 4 4"],
 ) -> tuple[Float[np.ndarray, " N"], Float[np.ndarray, " N"]]:
-  """Azimuth (-180 .. 180; 0 is +x, 90 is +y) and elevation, in degrees.
+  """Azimuth (-180 to 180; 0 is +x, 90 is +y) and elevation, in degrees.
 
-  Both are seen from the point nearest to all optical axes; z is up.
+  They are measured at the point that is nearest to all optical axes; z is up.
   """
   world_from_cam = world_from_cam.astype(np.float64)
   position, forward = world_from_cam[:, :3, 3], world_from_cam[:, :3, 2]
@@ -54,72 +62,84 @@ def view_angles(
   return np.degrees(np.arctan2(y, x)), np.degrees(np.arctan2(z, np.hypot(x, y)))
 
 
-def object_context(sampled: samples.Sampled) -> dict[str, Any]:
-  """What `object.html` needs to show one object."""
-  num_given = len(sampled.input_view)
+def orbit(
+  sampled: samples.Sampled,
+  *,
+  label: str = "",
+  numbers: Mapping[str, Sequence[str]] | None = None,
+  max_views: int | None = None,
+  is_alone: bool = False,
+) -> Orbit:
+  """The given, generated and true views of one object.
+
+  Args:
+    sampled: the object.
+    label: beside the object's id.
+    numbers: the object's scores as text, by row.
+    max_views: shows so many of the generated views, evenly spread.
+    is_alone: whether the page shows nothing else.
+  """
+  num_given, num_generated = len(sampled.input_view), len(sampled.view)
   images_u8 = np.concatenate([sampled.input_images_u8, sampled.images_u8])
-  azimuth, elevation = view_angles(
+  view = np.concatenate([sampled.input_view, sampled.view])
+  angles = view_angles(
     np.concatenate([sampled.input_world_from_cam, sampled.world_from_cam])
   )
-  view = np.concatenate([sampled.input_view, sampled.view])
-  # The map of cameras: the pole is the middle, the horizon the unit circle.
-  radius = np.minimum((90 - elevation) / 90, 1.15)
-  map_x, map_y = (
-    radius * np.cos(np.radians(azimuth)),
-    -radius * np.sin(np.radians(azimuth)),
-  )
+  generated = range(num_given, len(view))
+  order = [*range(num_given), *spread(generated, max_views or num_generated)]
+  if (view >= 0).all():  # by pose index if all are known, else as generated
+    order.sort(key=lambda i: view[i])
+  psnr = None
+  if sampled.truth_u8 is not None:
+    psnr = metrics.psnr(sampled.images_u8 / 255, sampled.truth_u8 / 255)
   frames = []
-  for index, i in enumerate(_path_order(view)):
+  for i in order:
+    azimuth, elevation = (float(angle[i]) for angle in angles)
+    # On the map the pole is the middle and the horizon is the unit circle.
+    radius = min((90 - elevation) / 90, 1.15)
     frame = {
-      "index": index,
+      "index": len(frames),
       "given": i < num_given,
       "label": f"view {view[i]}" if view[i] >= 0 else f"#{i - num_given}",
-      "azimuth": float(azimuth[i]),
-      "elevation": float(elevation[i]),
-      "map_x": float(map_x[i]),
-      "map_y": float(map_y[i]),
+      "note": "given" if i < num_given else "",
+      "azimuth": azimuth,
+      "elevation": elevation,
+      "map_x": radius * np.cos(np.radians(azimuth)),
+      "map_y": -radius * np.sin(np.radians(azimuth)),
       "src": data_uri(encode_png(images_u8[i])),
       "truth_src": None,
-      "note": "given" if i < num_given else "",
     }
-    if not frame["given"] and sampled.truth_u8 is not None:
+    if i >= num_given and psnr is not None:
       truth_u8 = sampled.truth_u8[i - num_given]
       frame["truth_src"] = data_uri(encode_png(truth_u8))
-      frame["note"] = f"{_psnr(images_u8[i], truth_u8):.1f} dB"
+      frame["note"] = f"{psnr[i - num_given]:.1f} dB"
     frames.append(frame)
-  height, width = images_u8.shape[1:3]
-  return {
-    "object_id": sampled.object_id,
-    "info": sampled.info,
-    "frames": frames,
-    "given_src": data_uri(encode_png(images_u8[0])),
-    "num_given": num_given,
-    "num_generated": len(sampled.view),
-    "has_truth": sampled.truth_u8 is not None,
-    "width": width,
-    "height": height,
-  }
-
-
-def _path_order(view) -> list[int]:
-  """Order in which play, arrows and the strip go through the frames.
-
-  By pose index where all are known; else as generated, given views first.
-  """
-  if (view >= 0).all():
-    return np.argsort(view, kind="stable").tolist()
-  return list(range(len(view)))
-
-
-def _psnr(a_u8: UInt8[np.ndarray, "H W 3"], b_u8: UInt8[np.ndarray, "H W 3"]):
-  error = np.mean((a_u8.astype(np.float64) - b_u8) ** 2)
-  return 10 * np.log10(255**2 / error) if error else np.inf
+  facts = [f"{num_given} given view{'s' * (num_given > 1)}"]
+  facts += [f"{num_generated} generated"]
+  info = sampled.info
+  facts += [text.format(info[k]) for k, text in FACTS.items() if k in info]
+  if isinstance(seconds := info.get("seconds_per_view"), int | float):
+    facts.append(f"{seconds:.2g} s a view")
+  return Orbit(
+    object_id=sampled.object_id,
+    label=label,
+    numbers=numbers or {},
+    facts=", ".join(facts),
+    frames=frames,
+    given_src=data_uri(encode_png(images_u8[0])),
+    num_given=num_given,
+    has_truth=psnr is not None,
+    hw=images_u8.shape[1:3],
+    is_alone=is_alone,
+  )
 
 
 def write_viewer(sample_dir: epath.PathLike) -> epath.Path:
   """Writes `viewer.html` into one finished folder of samples."""
-  folder = epath.Path(sample_dir)
-  context = object_context(samples.read_sample(folder))
-  path = folder / "viewer.html"
-  path.write_text(render_page("viewer.html", object=context))
-  return path
+  sampled = samples.read_sample(sample_dir)
+  return write_page(
+    epath.Path(sample_dir) / "viewer.html",
+    sampled.object_id,
+    kind="views of one object",
+    sections={"": [orbit(sampled, is_alone=True), Text(HOW_TO)]},
+  )
