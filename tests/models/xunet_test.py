@@ -15,8 +15,7 @@ import numpy as np
 import pytest
 from random_params import random_params
 
-from threedim_jax.from_config import dummy_inputs
-from threedim_jax.models import get_model
+from threedim_jax.models import dummy_inputs, get_model
 from threedim_jax.models.layers import GroupNorm
 from threedim_jax.models.xunet import XUNet
 from threedim_jax.views import camera_paths

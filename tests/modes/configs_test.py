@@ -32,16 +32,19 @@ def test_has_the_keys_of_the_complete_one(name):
 
 @pytest.mark.parametrize("name", CONFIGS)
 def test_shapes_of_the_full_model_fit(name):
-  from threedim_jax import from_config
-  from threedim_jax.modes.config_flag import check_model_size
+  from threedim_jax.models import make_init_fn
+  from threedim_jax.modes.config_values import check_resolution
   from threedim_jax.modes.dry_run import batch_shapes
+  from threedim_jax.training.setup import make_loss_fn
 
   config = load(name)
-  check_model_size(config.data.resolution, config.model.ch_mult)
+  check_resolution(
+    config.data.resolution, config.model.ch_mult, config.model.patch_size
+  )
   rng = jax.random.key(0)
-  params = jax.eval_shape(from_config.make_init_fn(config), rng)
+  params = jax.eval_shape(make_init_fn(config), rng)
   loss, _ = jax.eval_shape(
-    from_config.make_loss_fn(config),
+    make_loss_fn(config),
     params,
     batch_shapes(config.data.resolution, 2),
     rng,
@@ -52,18 +55,17 @@ def test_shapes_of_the_full_model_fit(name):
 @functools.cache
 def loss_after_a_step(config_json: str) -> float:
   """Debug configs that shrink to the same are compiled and run once."""
-  from threedim_jax import from_config
+  from threedim_jax.models import make_init_fn
   from threedim_jax.modes.dry_run import batch_shapes
+  from threedim_jax.training.setup import make_loss_fn, make_tx
   from threedim_jax.training.train_state import create_train_state
   from threedim_jax.training.train_step import make_train_step
 
   config = ConfigDict(json.loads(config_json))
   rng = jax.random.key(0)
-  tx = from_config.make_tx(config)
-  step = make_train_step(from_config.make_loss_fn(config), tx, ema_decay=0.9)
-  create = lambda rng: create_train_state(
-    from_config.make_init_fn(config), tx, rng
-  )
+  tx = make_tx(config)
+  step = make_train_step(make_loss_fn(config), tx, ema_decay=0.9)
+  create = lambda rng: create_train_state(make_init_fn(config), tx, rng)
   shapes = jax.eval_shape(create, rng)
   # Constant parameters: initialising is tested elsewhere and slow to compile.
   state = jax.tree.map(
@@ -118,6 +120,8 @@ def test_the_paper_recipe():
     "use_ref_pose_emb": True,
     "concat_frames": False,
     "relative_cameras": False,
+    "patch_size": 1,
+    "detail_ch": 0,
     "remat": "none",
     "dtype": None,
   }

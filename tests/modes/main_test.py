@@ -64,11 +64,23 @@ def assert_one_paragraph(result, *fragments: str) -> None:
       ["--azimuth is for --image"],
     ),
     (
-      ["--workdir=w", "--mode=sample", "--image=a.png", "--elevation=95"],
+      [
+        "--workdir=w",
+        "--mode=sample",
+        "--image=a.png",
+        "--elevation=95",
+        "--pretrained=shapes32",
+      ],
       ["--elevation=95"],
     ),
     (
-      ["--workdir=w", "--mode=sample", "--image=a.png", "--distance=far"],
+      [
+        "--workdir=w",
+        "--mode=sample",
+        "--image=a.png",
+        "--distance=far",
+        "--pretrained=shapes32",
+      ],
       ["--distance=far", "auto"],
     ),
   ],
@@ -110,13 +122,13 @@ def test_data_of_another_resolution(run_main, tmp_path, tiny_data):
 
 def test_workdir_of_another_configuration(run_main, tmp_path, tiny_data):
   from configs import srn_chairs
-  from threedim_jax.modes import config_flag
+  from threedim_jax.workdir.config_file import check_workdir
 
   args, _ = tiny_data
   config = srn_chairs.get_config("debug")
   config.model.ch = 64
   workdir = tmp_path / "w"
-  config_flag.check_workdir(workdir, config.to_dict(), write=True)
+  check_workdir(workdir, config.to_dict(), write=True)
   before = (workdir / "config.json").read_text()
   result = run_main(f"--workdir={workdir}", *args)
   assert_one_paragraph(result, "model.ch", "64", "32")
@@ -148,13 +160,13 @@ def test_weights_that_ship_sample_without_training(
   result = run_main(*args, "--pretrained=shapes33", config=config)
   assert_one_paragraph(result, "'shapes33'", "shapes32")
   result = run_main(*args, config=config)
-  assert_one_paragraph(result, "no trained model", "--pretrained=shapes32")
+  assert_one_paragraph(result, "no trained model", "--pretrained=shapes64")
   code, _, err = run_main(*args, "--pretrained=shapes32", config=config)
   assert code == 0, err
   (folder,) = samples.list_complete(workdir / "samples")
   sampled = samples.read_sample(folder)
   assert sampled.info["pretrained"] == "shapes32"
-  assert sampled.images_u8.shape == (2, 32, 32, 3)
+  assert sampled.generated.images_u8.shape == (2, 32, 32, 3)
   assert (workdir / "report.html").exists()
 
 
@@ -181,9 +193,9 @@ def test_views_of_an_own_picture(run_main, tmp_path):
   code, out, err = run_main(*args, config=config)
   assert code == 0, err
   sampled = samples.read_sample(workdir / "samples" / "lamp")
-  assert sampled.images_u8.shape == (2, 32, 32, 3)
-  assert sampled.truth_u8 is None
-  azimuth, _ = view_angles(sampled.world_from_cam)
+  assert sampled.generated.images_u8.shape == (2, 32, 32, 3)
+  assert sampled.truth is None
+  azimuth, _ = view_angles(sampled.generated.world_from_cam)
   np.testing.assert_allclose(azimuth, [160, -80], atol=1e-3)
   assert (workdir / "samples" / "lamp" / "viewer.html").exists()
   assert "lamp" in (workdir / "report.html").read_text()

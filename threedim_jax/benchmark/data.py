@@ -12,8 +12,8 @@ from threedim_jax.benchmark import timing
 from threedim_jax.benchmark.timing import Row
 from threedim_jax.benchmark.training import Case, step_case
 from threedim_jax.diffusion.losses import to_pair_batch
-from threedim_jax.from_config import open_split
 from threedim_jax.inputs.pairs import train_iterator
+from threedim_jax.inputs.view_source import open_split
 from threedim_jax.runtime.sharding import make_mesh, put_batch
 
 

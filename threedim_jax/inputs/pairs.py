@@ -28,6 +28,7 @@ from threedim_jax.runtime.errors import UserError
 # cond_view, target_view: uint8 [b, H, W, 3]; cond_cam, target_cam: dicts of
 # float32 world_from_cam [b, 4, 4] and K [b, 3, 3].
 Batch = dict[str, np.ndarray | dict[str, np.ndarray]]
+CAMERA_KEYS = ("world_from_cam", "K")
 
 
 def train_iterator(
@@ -103,12 +104,15 @@ def _batches(
     return draw_cond(views, target, rng), target
 
   def read(pairs: tuple[np.ndarray, np.ndarray]) -> Batch:
-    cond, target = (views.gather(records[rows]) for records in pairs)
+    (cond_view, *cond_cam), (target_view, *target_cam) = (
+      views.gather(records[rows]) for records in pairs
+    )
+    camera = lambda arrays: dict(zip(CAMERA_KEYS, arrays, strict=True))
     return {
-      "cond_view": cond.pop("image"),
-      "target_view": target.pop("image"),
-      "cond_cam": cond,
-      "target_cam": target,
+      "cond_view": cond_view,
+      "target_view": target_view,
+      "cond_cam": camera(cond_cam),
+      "target_cam": camera(target_cam),
     }
 
   # Pairs are drawn, and batched, for all processes alike, and only then does

@@ -13,6 +13,7 @@ from etils import epath
 
 from threedim_jax.evaluation.distances.features import open_networks
 from threedim_jax.evaluation.truth_scores import score_objects
+from threedim_jax.modes.command_line import workdir_of
 from threedim_jax.runtime.errors import UserError
 from threedim_jax.workdir import results, samples
 from threedim_jax.workdir.evaluation_files import RESULT_FILE, samples_dir
@@ -67,14 +68,22 @@ def _check_not_ours(workdir: epath.Path) -> None:
 
 def _request(folder: epath.Path) -> Request:
   sampled = samples.read_sample(folder)
-  if sampled.truth_u8 is None:
+  if sampled.truth is None:
     raise UserError(
       f"{folder} has no true views: write truth_000.png and so on, and list"
       f' them as "truth_files" in {samples.INFO_FILE}'
     )
-  indices = lambda views: tuple(int(view) for view in views)
   return Request(
     object_id=sampled.object_id,
-    input_views=indices(sampled.input_view),
-    target_views=indices(sampled.view),
+    input_views=tuple(sampled.given.index.tolist()),
+    target_views=tuple(sampled.generated.index.tolist()),
   )
+
+
+def run(config, args) -> None:
+  """`--mode=compare`; the report shows the scores beside the pictures."""
+  from threedim_jax.viewing.report import write_report
+
+  workdir = workdir_of(args)
+  compare(workdir, inception_weights=args.inception_weights)
+  print(f"report: {write_report(workdir)}")

@@ -10,7 +10,13 @@ from etils import epath
 from threedim_jax.evaluation.consistency import ConsistencyProtocol
 from threedim_jax.evaluation.consistency_results import score_consistency
 from threedim_jax.evaluation.distances.features import open_networks
-from threedim_jax.evaluation.view_sets import Source
+from threedim_jax.evaluation.view_sets import (
+  Source,
+  posed_source,
+  samples_source,
+)
+from threedim_jax.modes.command_line import results_folder
+from threedim_jax.runtime.errors import UserError
 from threedim_jax.viewing.score_page import write_score_page
 from threedim_jax.viewing.tables import print_scores
 from threedim_jax.workdir.scores import read_scores
@@ -45,3 +51,31 @@ def run_score(
   scores = read_scores(out / "consistency.json")
   print_scores(scores, f"3D consistency, {protocol.name}")
   return page
+
+
+def run(config, args) -> None:
+  """`--mode=score`; results go beside the pictures, in a folder of their own.
+
+  Raises:
+    UserError: not exactly one of --samples and --views is given.
+  """
+  folder = args.samples or args.views
+  if not folder or (args.samples and args.views):
+    raise UserError(
+      "--mode=score needs --samples=DIR, a folder of samples such as W/samples,"
+      " or --views=DIR, a folder of posed pictures of one object"
+    )
+  protocol = ConsistencyProtocol(
+    num_views=args.num_views, num_steps=args.num_steps
+  )
+  if args.samples:
+    source = samples_source(folder, protocol.num_views)
+  else:
+    source = posed_source(folder, size=args.size, num_views=protocol.num_views)
+  page = run_score(
+    source,
+    results_folder(args, folder, "consistency"),
+    protocol,
+    inception_weights=args.inception_weights,
+  )
+  print(f"report: {page}")

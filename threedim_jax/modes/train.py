@@ -11,35 +11,22 @@ from etils import epath
 import jax
 from ml_collections import ConfigDict
 
-from threedim_jax.diffusion.losses import batch_shapes, to_pair_batch
-from threedim_jax.from_config import (
-  make_eval_step,
-  make_init_fn,
-  make_loss_fn,
-  make_tx,
-  open_split,
-)
+from threedim_jax.diffusion.losses import to_pair_batch
 from threedim_jax.inputs.pairs import eval_batches, train_iterator
-from threedim_jax.models.pretrained import starting_params
-from threedim_jax.modes.config_flag import check_workdir, free_space
+from threedim_jax.inputs.view_source import open_split
+from threedim_jax.modes.command_line import workdir_of
 from threedim_jax.runtime import progress
+from threedim_jax.runtime.disk import check_free_space
 from threedim_jax.runtime.errors import EXIT_PREEMPTED, UserError
-from threedim_jax.runtime.sharding import (
-  batch_sharding,
-  jit_train_step,
-  make_mesh,
-  put_batch,
-  replicated,
-  state_sharding,
-)
+from threedim_jax.runtime.sharding import make_mesh, put_batch
 from threedim_jax.runtime.stop_signal import StopSignal
 from threedim_jax.runtime.watchdog import Watchdog
 from threedim_jax.training import step_metrics
 from threedim_jax.training.goodput import Goodput
-from threedim_jax.training.optim import ema_decay
+from threedim_jax.training.initial_state import initial_state
 from threedim_jax.training.save_schedule import SaveSchedule
-from threedim_jax.training.train_state import TrainState, create_train_state
-from threedim_jax.training.train_step import make_train_step, num_microbatches
+from threedim_jax.training.setup import make_setup
+from threedim_jax.training.train_state import TrainState
 from threedim_jax.training.writers import (
   create_writer,
   metric_writers,
@@ -51,24 +38,7 @@ from threedim_jax.workdir.checkpoints.checkpointer import (
   MAX_KEPT,
   Checkpointer,
 )
-
-
-def fresh_state(config, shapes, shardings, create, rng) -> TrainState:
-  """Step zero: random parameters, or those of `train.init_from`."""
-  if not config.train.init_from:
-    return jax.block_until_ready(jax.jit(create, out_shardings=shardings)(rng))
-  create_params = jax.jit(
-    lambda: create(rng).params, out_shardings=shardings.params
-  )
-  params = jax.device_put(
-    starting_params(config, shapes.params, create_params),
-    shardings.params,
-  )
-  tx = make_tx(config)
-  return jax.jit(
-    lambda params: create_train_state(lambda _: params, tx, rng),
-    out_shardings=shardings,
-  )(params)
+from threedim_jax.workdir.config_file import check_workdir
 
 
 def bytes_to_come(workdir: epath.Path, shapes: TrainState) -> int:
@@ -114,19 +84,12 @@ def train_and_evaluate(config: ConfigDict, workdir: epath.PathLike) -> None:
 
   # --- Mesh, state shapes, shardings ----------------------------------------
   mesh = make_mesh(config.mesh.data, config.mesh.fsdp)
-  parts = num_microbatches(
-    batch_size, config.train.per_device_batch_size, mesh.size
-  )
-  tx = make_tx(config)
+  setup = make_setup(config, mesh)
+  parts, shapes = setup.num_microbatches, setup.shapes
   rng_init, rng_train, rng_eval = jax.random.split(
     jax.random.key(config.seed), 3
   )
-  init_fn = make_init_fn(config)
-  create = lambda rng: create_train_state(init_fn, tx, rng)
-  shapes = jax.eval_shape(create, rng_init)
-  shardings = state_sharding(mesh, shapes)
-  batch_sh, rep = batch_sharding(mesh), replicated(mesh)
-  free_space(workdir, bytes_to_come(workdir, shapes), "checkpoints")
+  check_free_space(workdir, bytes_to_come(workdir, shapes), "checkpoints")
   if jax.process_index() == 0:
     check_workdir(workdir, config.to_dict(), write=True)
 
@@ -143,7 +106,7 @@ def train_and_evaluate(config: ConfigDict, workdir: epath.PathLike) -> None:
       target = jax.tree.map(
         lambda x, s: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=s),
         shapes,
-        shardings,
+        setup.shardings,
       )
       with (
         progress.waiting("restore the last checkpoint"),
@@ -162,20 +125,11 @@ def train_and_evaluate(config: ConfigDict, workdir: epath.PathLike) -> None:
     else:
       check_nothing_lost(checkpointer)
       with progress.waiting("initialise the parameters"):
-        state = fresh_state(config, shapes, shardings, create, rng_init)
+        state = initial_state(config, setup, rng_init)
       start_step = 0
       goodput.resume(0, None)
 
     # --- Programs -------------------------------------------------------------
-    decay = ema_decay(config.optim.ema_half_life_examples, batch_size)
-    train_step = jit_train_step(
-      make_train_step(make_loss_fn(config), tx, decay, parts), mesh, shardings
-    )
-    eval_step = jax.jit(
-      make_eval_step(config),
-      in_shardings=(shardings.ema_params, batch_sh, rep),
-      out_shardings=(rep, rep),
-    )
     put = lambda batch: put_batch(to_pair_batch(batch), mesh)
     with progress.waiting("read the held-out views"):
       held_out = [
@@ -190,14 +144,14 @@ def train_and_evaluate(config: ConfigDict, workdir: epath.PathLike) -> None:
         )
       ]
     with progress.waiting("compile the train step"), goodput.phase("compile"):
-      train_step = train_step.lower(
-        state, batch_shapes(config.data.resolution, batch_size), rng_train
+      train_step = setup.train_step.lower(
+        state, setup.batch, rng_train
       ).compile()
     with (
       progress.waiting("compile the evaluation step"),
       goodput.phase("compile"),
     ):
-      eval_step = eval_step.lower(
+      eval_step = setup.eval_step.lower(
         state.ema_params, held_out[0], rng_eval
       ).compile()
 
@@ -288,3 +242,8 @@ def train_and_evaluate(config: ConfigDict, workdir: epath.PathLike) -> None:
     if stopping:
       logging.warning("SIGTERM: saved step %d, run again to resume.", step)
       raise SystemExit(EXIT_PREEMPTED)
+
+
+def run(config: ConfigDict, args) -> None:
+  """`--mode=train`."""
+  train_and_evaluate(config, workdir_of(args))

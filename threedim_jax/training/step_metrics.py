@@ -13,7 +13,7 @@ import jax
 import numpy as np
 
 from threedim_jax.runtime.errors import UserError
-from threedim_jax.viewing import viz
+from threedim_jax.views.image_grid import denoise_grid
 from threedim_jax.views.pixels import to_u8
 
 
@@ -47,7 +47,7 @@ def evaluate_loss(
     metrics, grid = eval_step(params, batch, jax.random.fold_in(rng, i))
     results.append(jax.device_get(metrics))
     if i == 0:
-      first_grid = viz.denoise_grid(to_u8(jax.device_get(grid)))
+      first_grid = denoise_grid(to_u8(jax.device_get(grid)))
     if should_stop():
       return None
   return summarize("eval", results), first_grid

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The orbit viewer: drag the picture and the nearest real frame is shown.
 
-  write_viewer("runs/x/samples/chair_7")  # -> .../chair_7/viewer.html
+  write_viewer(folder, read_sample(folder))  # -> .../chair_7/viewer.html
 
 templates/page.html lays out one object and viewer.js moves it.
 """
@@ -18,8 +18,8 @@ from threedim_jax.viewing.page import Text, data_uri, write_page
 from threedim_jax.views import metrics
 from threedim_jax.views.lines import nearest_point
 from threedim_jax.views.png import encode_png
-from threedim_jax.workdir import samples
 from threedim_jax.workdir.protocol import spread
+from threedim_jax.workdir.samples import ObjectSamples
 
 HOW_TO = (
   "Drag to turn the camera, or use the wheel, the arrow keys, Home (given view)"
@@ -63,7 +63,7 @@ def view_angles(
 
 
 def orbit(
-  sampled: samples.Sampled,
+  sampled: ObjectSamples,
   *,
   label: str = "",
   numbers: Mapping[str, Sequence[str]] | None = None,
@@ -79,38 +79,37 @@ def orbit(
     max_views: shows so many of the generated views, evenly spread.
     is_alone: whether the page shows nothing else.
   """
-  num_given, num_generated = len(sampled.input_view), len(sampled.view)
-  images_u8 = np.concatenate([sampled.input_images_u8, sampled.images_u8])
-  view = np.concatenate([sampled.input_view, sampled.view])
-  angles = view_angles(
-    np.concatenate([sampled.input_world_from_cam, sampled.world_from_cam])
-  )
-  generated = range(num_given, len(view))
+  views, truth = sampled.given + sampled.generated, sampled.truth
+  num_given, num_generated = len(sampled.given), len(sampled.generated)
+  angles = view_angles(views.world_from_cam)
+  generated = range(num_given, len(views))
   order = [*range(num_given), *spread(generated, max_views or num_generated)]
-  if (view >= 0).all():  # by pose index if all are known, else as generated
-    order.sort(key=lambda i: view[i])
+  if (views.index >= 0).all():  # else as generated
+    order.sort(key=lambda i: views.index[i])
   psnr = None
-  if sampled.truth_u8 is not None:
-    psnr = metrics.psnr(sampled.images_u8 / 255, sampled.truth_u8 / 255)
+  if truth is not None:
+    images = sampled.generated.images_u8 / 255
+    psnr = metrics.psnr(images, truth.images_u8 / 255)
   frames = []
   for i in order:
     azimuth, elevation = (float(angle[i]) for angle in angles)
+    index = views.index[i]
     # On the map the pole is the middle and the horizon is the unit circle.
     radius = min((90 - elevation) / 90, 1.15)
     frame = {
       "index": len(frames),
       "given": i < num_given,
-      "label": f"view {view[i]}" if view[i] >= 0 else f"#{i - num_given}",
+      "label": f"view {index}" if index >= 0 else f"#{i - num_given}",
       "note": "given" if i < num_given else "",
       "azimuth": azimuth,
       "elevation": elevation,
       "map_x": radius * np.cos(np.radians(azimuth)),
       "map_y": -radius * np.sin(np.radians(azimuth)),
-      "src": data_uri(encode_png(images_u8[i])),
+      "src": data_uri(encode_png(views.images_u8[i])),
       "truth_src": None,
     }
     if i >= num_given and psnr is not None:
-      truth_u8 = sampled.truth_u8[i - num_given]
+      truth_u8 = truth.images_u8[i - num_given]
       frame["truth_src"] = data_uri(encode_png(truth_u8))
       frame["note"] = f"{psnr[i - num_given]:.1f} dB"
     frames.append(frame)
@@ -126,19 +125,18 @@ def orbit(
     numbers=numbers or {},
     facts=", ".join(facts),
     frames=frames,
-    given_src=data_uri(encode_png(images_u8[0])),
+    given_src=data_uri(encode_png(views.images_u8[0])),
     num_given=num_given,
-    has_truth=psnr is not None,
-    hw=images_u8.shape[1:3],
+    has_truth=truth is not None,
+    hw=views.hw,
     is_alone=is_alone,
   )
 
 
-def write_viewer(sample_dir: epath.PathLike) -> epath.Path:
-  """Writes `viewer.html` into one finished folder of samples."""
-  sampled = samples.read_sample(sample_dir)
+def write_viewer(folder: epath.PathLike, sampled: ObjectSamples) -> epath.Path:
+  """Writes `viewer.html` of the views into the folder."""
   return write_page(
-    epath.Path(sample_dir) / "viewer.html",
+    epath.Path(folder) / "viewer.html",
     sampled.object_id,
     kind="views of one object",
     sections={"": [orbit(sampled, is_alone=True), Text(HOW_TO)]},

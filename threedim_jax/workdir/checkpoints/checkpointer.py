@@ -26,12 +26,10 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from threedim_jax.runtime import progress
+from threedim_jax.runtime.array_specs import array_specs, check_same_arrays
+from threedim_jax.runtime.disk import is_full_disk
 from threedim_jax.runtime.errors import UserError
 from threedim_jax.workdir.checkpoints import checksums
-from threedim_jax.workdir.checkpoints.array_specs import (
-  array_specs,
-  check_same_arrays,
-)
 from threedim_jax.workdir.checkpoints.checkpoint_policy import LatestAndBest
 
 DAMAGED = "damaged"  # bad steps are moved here, out of the way of a new save
@@ -279,7 +277,7 @@ class Checkpointer:
     try:
       yield
     except Exception as e:
-      if not checksums.is_full_disk(e):
+      if not is_full_disk(e):
         raise
       for folder in self.directory.glob(f"*{_TMP}*"):  # half-written: make room
         folder.rmtree(missing_ok=True)
@@ -301,3 +299,17 @@ def _items(state: Any) -> dict[str, Any]:
     "opt_state": state.opt_state,
   }
   return {"ema_params": state.ema_params, "train": train}
+
+
+def read_params(workdir: epath.PathLike) -> tuple[PyTree, dict[str, Any]]:
+  """Reads the averaged parameters of a workdir's newest good checkpoint.
+
+  Returns:
+    (parameters as host arrays, config).
+
+  Raises:
+    UserError: the workdir has no complete checkpoint.
+  """
+  folder = epath.Path(workdir).absolute() / "checkpoints"
+  with Checkpointer(folder, read_only=True) as checkpointer:
+    return checkpointer.read_params()
