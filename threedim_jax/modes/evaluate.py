@@ -29,6 +29,7 @@ from threedim_jax.runtime import progress
 from threedim_jax.runtime.processes import wait_for_all
 from threedim_jax.sampling.generate import Generator, my_share
 from threedim_jax.sampling.object_folder import is_done
+from threedim_jax.viewing.tables import print_scores
 from threedim_jax.workdir import results
 from threedim_jax.workdir.evaluation_files import RESULT_FILE, samples_dir
 from threedim_jax.workdir.protocol import (
@@ -39,6 +40,7 @@ from threedim_jax.workdir.protocol import (
   requests_of,
   subset_text,
 )
+from threedim_jax.workdir.scores import read_scores
 
 # Train views that the mean image is taken over, spread over the split.
 MEAN_IMAGE_VIEWS = 1000
@@ -165,10 +167,13 @@ def _provenance(generator: Generator) -> dict:
 
 
 def run(config: ConfigDict, args) -> None:
-  """`--mode=evaluate`."""
-  evaluate(
+  """`--mode=evaluate`: the process that scores prints the table."""
+  workdir = workdir_of(args)
+  result = evaluate(
     config,
-    workdir_of(args),
+    workdir,
     inception_weights=args.inception_weights,
     pretrained=args.pretrained,
   )
+  if result is not None:
+    print_scores(read_scores(workdir / RESULT_FILE), "Scores")

@@ -87,6 +87,7 @@ def sample(
     names = [sample_io.folder_name(r.object_id) for r in requests]
     shown = [workdir / "samples" / name for name in names[:NUM_TOGETHER]]
     show_together(workdir, [sample_io.read_sample(f) for f in shown])
+    print(f"orbit viewer: {shown[0] / 'viewer.html'}")
   return folders
 
 
@@ -96,6 +97,8 @@ def run(config: ConfigDict, args) -> None:
 
   if args.image:
     photo = photo_from_flags(args)
-    sample_image(config, workdir_of(args), photo, args.pretrained)
+    folder = sample_image(config, workdir_of(args), photo, args.pretrained)
+    if jax.process_index() == 0:
+      print(f"orbit viewer: {folder / 'viewer.html'}")
   else:
     sample(config, workdir_of(args), args.pretrained)
