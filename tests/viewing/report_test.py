@@ -28,7 +28,7 @@ pytest_plugins = "chromium"  # the fixture `browser`
 @pytest.fixture
 def no_curve(monkeypatch):
   """Spares the half second that drawing takes."""
-  monkeypatch.setattr(report, "loss_curve", lambda *_, **__: b"<svg></svg>")
+  monkeypatch.setattr(report, "loss_curve", lambda *_, **__: "<svg></svg>")
 
 
 @pytest.fixture(scope="module")

@@ -4,11 +4,12 @@
 
 import time
 
-from fake_run import HOSTILE, fake_sample, orbit_camera
+from fake_run import HOSTILE, fake_sample
 import numpy as np
 import pytest
 
 from threedim_jax.viewing import viewer
+from threedim_jax.views.camera_paths import look_at, sphere_points
 
 pytest_plugins = "chromium"  # the fixture `browser`
 
@@ -19,9 +20,7 @@ pytest_plugins = "chromium"  # the fixture `browser`
 def test_view_angles_are_those_of_the_orbit(centre):
   azimuth = np.array([-150.0, -90, 0, 45, 120])
   elevation = np.array([10.0, 60, -5, 30, 85])
-  cameras = np.array(
-    [orbit_camera(*np.radians(a)) for a in zip(azimuth, elevation, strict=True)]
-  )
+  cameras = look_at(sphere_points(azimuth, elevation, 2.0))
   cameras[:, :3, 3] += centre
   got = viewer.view_angles(cameras)
   np.testing.assert_allclose(got, [azimuth, elevation], atol=1e-6)

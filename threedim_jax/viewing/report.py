@@ -199,7 +199,7 @@ def _training(run: Run) -> list[Any]:
       bins[f"{low:.0f} to {low + width:.0f}"] = run.metrics[name]
   evaluated = run.metrics.get(EVAL_LOSS, [])
   svg = loss_curve(run.metrics[TRAIN_LOSS], evaluated=evaluated, bins=bins)
-  blocks = [Card([Drawing(svg.decode())])]
+  blocks = [Card([Drawing(svg)])]
   if run.grids:
     blocks.append(Card([Gallery(list(map(_grid, run.grids[-MAX_GRIDS:])))]))
   else:
