@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from etils import epath
 import jinja2
 
-from threedim_jax.runtime.disk import write_whole
+from threedim_jax.runtime.disk import write_atomically
 from threedim_jax.runtime.nested import flatten
 
 _TEMPLATES = jinja2.Environment(
@@ -117,5 +117,5 @@ def write_page(
     sections=sections,
     has_orbits=any(block.kind == "orbit" for block in blocks),
   )
-  write_whole(path, page)
+  write_atomically(path, page)
   return path
