@@ -97,7 +97,7 @@ def test_rows_by_hand(fits, tmp_path, capsys):
     assert abs(rows[row]["psnr_u8"] - psnr) < 1e-4
     assert abs(rows[row]["psnr_input_u8"] - (psnr - 20 * np.log10(2))) < 1e-4
   out = capsys.readouterr().out
-  assert f"generated {psnr:.2f} dB" in re.sub(" +", " ", out)
+  assert f"psnr_u8 ↑ {psnr:.2f} dB" in re.sub(r"\s+", " ", out)
   sampled = samples.read_sample(tmp_path / "s/chair")
   white = skimage_metrics.peak_signal_noise_ratio(
     sampled.generated.images_u8[5], np.full((SIZE, SIZE, 3), 255, np.uint8)

@@ -264,8 +264,8 @@ def test_command_line(full, tmp_path, monkeypatch, capsys, no_curve):
   out = re.sub(" +", " ", run(f"--workdir={full}", "--summary"))
   for text in (
     *("train 5 min 41 s", "wall time 7 min 10 s", "examples 25,600"),
-    *("PSNR 21.50 dB", "mean of 4 samples 22.75 ± 0.31 dB"),
-    *("consistency, samples 29.50 dB", "ground truth 34.25 dB"),
+    *("PSNR 21.50 dB", "psnr_u8\u00a0↑ 21.50 ± 0.31 dB 23.25 ± 0.31 dB"),
+    *("consistency, samples 29.50 dB", "psnr_u8\u00a0↑ 29.50 dB 34.25 dB"),
   ):
     assert text in out, text
   nowhere = tmp_path / "nowhere"

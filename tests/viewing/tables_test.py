@@ -97,5 +97,6 @@ def test_scores_can_be_printed(tmp_path, capsys):
   scores = read(tmp_path, rows=rows, remarks=["fid is left out"])
   tables.print_scores(scores, "Scores")
   lines = [line.split() for line in capsys.readouterr().out.splitlines()]
-  assert ["psnr_u8", "↑"] in lines and ["fid", "is", "left", "out"] in lines
-  assert ["[red]model", "20.00", "dB"] in lines
+  assert ["[red]model", "copy", "input"] in lines
+  assert ["psnr_u8", "↑", "20.00", "dB", "9.00", "dB"] in lines
+  assert ["fid", "is", "left", "out"] in lines

@@ -100,8 +100,10 @@ def averaging(scores: Scores, views: str) -> str:
 
 
 def print_scores(scores: Scores, title: str) -> None:
-  """Prints the table of scores, and why a metric is missing."""
-  print_table(score_table(scores), title)
+  """Prints a line for each metric, and why a metric is missing."""
+  table = score_table(scores)
+  heads, *lines = zip(table.heads, *table.rows, strict=True)
+  print_table(Table(lines, heads), title)
   for remark in scores.remarks:
     print(remark)
 
@@ -116,7 +118,8 @@ def print_table(table: Table, title: str) -> None:
   )
   for i, cell in enumerate(table.heads or table.rows[0]):
     head = rich.text.Text(str(cell.text))
-    shown.add_column(head, justify="right" if i else "left", overflow="fold")
+    justify = "right" if i else "left"
+    shown.add_column(head, justify=justify, overflow="fold", no_wrap=not i)
   for row in table.rows:
     shown.add_row(
       *(
