@@ -37,7 +37,7 @@ setuptools.setup(
   package_data={
     "threedim_jax": ["demo/examples/*"],
     "threedim_jax.models": ["weights/*"],
-    "threedim_jax.viewing": ["templates/*"],
+    "threedim_jax.viewing": ["templates/*", "published.csv"],
   },
   entry_points={"console_scripts": ["threedim-jax=threedim_jax.main:main"]},
   install_requires=[

@@ -146,6 +146,9 @@ def run(config: ConfigDict, args) -> None:
   """`--mode=sample`: of the data set's objects, or of one's own picture."""
   options = args.pretrained, args.overwrite
   if args.image:
-    sample_photo(config, workdir_of(args), photo_from_flags(args), *options)
+    photo = photo_from_flags(args)
+    folders = [sample_photo(config, workdir_of(args), photo, *options)]
   else:
-    sample(config, workdir_of(args), *options)
+    folders = sample(config, workdir_of(args), *options)
+  if jax.process_index() == 0:
+    print(f"orbit viewer: {folders[0] / 'viewer.html'}")
