@@ -2,22 +2,44 @@
 # SPDX-License-Identifier: Apache-2.0
 """Installs threedim_jax. Upper bounds are the newest versions we have run."""
 
+import pathlib
+
 import setuptools
+
+README = pathlib.Path(__file__).parent / "README.md"
 
 setuptools.setup(
   name="threedim_jax",
   version="0.1.0",
   description="3DiM (Novel View Synthesis with Diffusion Models) in JAX.",
+  long_description=README.read_text(),
+  long_description_content_type="text/markdown",
   license="Apache-2.0",
+  classifiers=[
+    "Development Status :: 4 - Beta",
+    "Intended Audience :: Science/Research",
+    "Operating System :: POSIX :: Linux",
+    "Programming Language :: Python :: 3",
+    "Programming Language :: Python :: 3.11",
+    "Topic :: Scientific/Engineering :: Artificial Intelligence",
+    "Topic :: Scientific/Engineering :: Image Processing",
+  ],
+  keywords="novel view synthesis, diffusion models, 3DiM, JAX, Flax, TPU",
   python_requires=">=3.11",
-  # `datasets`, `configs` and `tests` stay out: an installed top-level
-  # `datasets` would overwrite Hugging Face's package of that name.
-  packages=setuptools.find_packages(include=["threedim_jax", "threedim_jax.*"]),
+  # configs/ is installed as threedim_jax/configs, so that --config=configs/X.py
+  # works without a checkout. `datasets` and `tests` are not installed: a
+  # top-level `datasets` would overwrite Hugging Face's package of that name.
+  packages=[
+    *setuptools.find_packages(include=["threedim_jax", "threedim_jax.*"]),
+    "threedim_jax.configs",
+  ],
+  package_dir={"threedim_jax.configs": "configs"},
   package_data={
     "threedim_jax": ["demo/examples/*"],
     "threedim_jax.models": ["weights/*"],
     "threedim_jax.viewing": ["templates/*"],
   },
+  entry_points={"console_scripts": ["threedim-jax=threedim_jax.main:main"]},
   install_requires=[
     "absl-py>=2.1,<3",
     "array_record>=0.8,<0.9",

@@ -35,7 +35,7 @@ ALLOWED = {
 METHODS = set(ALLOWED)
 ALLOWED |= {
   "modes": METHODS,
-  "benchmark": METHODS,
+  "benchmark": METHODS | {"modes"},
   "demo": METHODS,
   "main": METHODS | {"modes"},
 }

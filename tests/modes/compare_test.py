@@ -52,7 +52,9 @@ def test_without_a_float_psnr_there_is_none(evaluated, tmp_path):
     sampled = dataclasses.replace(samples.read_sample(folder), info={})
     samples.write_sample(theirs / "evaluate", sampled)
   row = compare.compare(theirs)["rows"]["model"]
-  assert set(row) == {"psnr_u8", "ssim_skimage7", "ssim_gauss11"}
+  assert set(row) == {
+    *("psnr_u8", "ssim_gauss11", "ssim_gauss11_snapped", "ssim_skimage7")
+  }
 
 
 def test_what_cannot_be_compared_is_a_sentence(evaluated, tmp_path):

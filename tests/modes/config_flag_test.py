@@ -11,7 +11,10 @@ import ml_collections
 import pytest
 
 from threedim_jax.modes import config_flag
+from threedim_jax.modes.config_values import check_resolution
+from threedim_jax.runtime.disk import check_free_space
 from threedim_jax.runtime.errors import UserError
+from threedim_jax.workdir.config_file import check_workdir
 
 pytestmark = pytest.mark.filterwarnings(
   "ignore:the load_module:DeprecationWarning"  # of ml_collections
@@ -111,7 +114,10 @@ CHAIRS = "--config=configs/srn_chairs.py"
       ["--config=configs/srn_chair.py"],
       ["configs/srn_chair.py", "'configs/srn_chairs.py'"],
     ),
-    (["--config", "nowhere/x.py"], ["no config file 'nowhere/x.py'."]),
+    (
+      ["--config", "nowhere/x.py"],
+      ["no config file 'nowhere/x.py'", "configs/shapes.py"],
+    ),
     (
       ["--config=configs/shapes.py:debg"],
       ["configs/shapes.py", "'debg'", "only 'debug' is known"],
@@ -136,8 +142,8 @@ def test_wrong_command_line_is_one_sentence(parse, args, words):
 
 
 def test_nearest_suggests_or_lists():
-  assert "'beta'" in config_flag.nearest("bta", ["alpha", "beta"])
-  assert config_flag.nearest("x", ["b", "a"]) == "; choose from: a, b."
+  assert "'beta'" in config_flag.did_you_mean("bta", ["alpha", "beta"])
+  assert config_flag.did_you_mean("x", ["b", "a"]) == "; choose from: a, b."
 
 
 @pytest.fixture
@@ -155,18 +161,16 @@ def read(workdir):
 
 def test_workdir_remembers_the_first_config(tmp_path, config):
   workdir = tmp_path / "run"
-  config_flag.check_workdir(workdir, config, write=True)
+  check_workdir(workdir, config, write=True)
   assert read(workdir) == json.loads(json.dumps(config))
   before = (workdir / "config.json").stat().st_mtime_ns
-  config_flag.check_workdir(
-    workdir, config, write=True
-  )  # tuples are lists in the file
+  check_workdir(workdir, config, write=True)  # tuples are lists in the file
   assert (workdir / "config.json").stat().st_mtime_ns == before
   assert [p.name for p in workdir.iterdir()] == ["config.json"]
 
 
 def test_workdir_of_another_config_is_refused_and_kept(tmp_path, config):
-  config_flag.check_workdir(tmp_path, config, write=True)
+  check_workdir(tmp_path, config, write=True)
   saved = read(tmp_path)
   config["model"]["ch"] = 64
   config["model"]["ch_mult"] = (1, 2, 2)
@@ -174,7 +178,7 @@ def test_workdir_of_another_config_is_refused_and_kept(tmp_path, config):
   config["optim"] = {"b1": 0.9}
   del config["train"]["batch_size"]
   with pytest.raises(UserError) as error:
-    config_flag.check_workdir(tmp_path, config, write=True)
+    check_workdir(tmp_path, config, write=True)
   message = str(error.value)
   assert str(tmp_path / "config.json") in message
   assert "model.ch (saved: 32, now: 64)" in message
@@ -187,58 +191,62 @@ def test_workdir_of_another_config_is_refused_and_kept(tmp_path, config):
 
 
 def test_changeable_keys_are_updated(tmp_path, config):
-  config_flag.check_workdir(tmp_path, config, write=True)
+  check_workdir(tmp_path, config, write=True)
   config["train"]["num_examples"] = 200
   config["train"]["log_every_steps"] = 1
   config["sample"]["num_views"] = 9
-  config_flag.check_workdir(tmp_path, config, write=False)
+  check_workdir(tmp_path, config, write=False)
   assert read(tmp_path)["sample"]["num_views"] == 4
-  config_flag.check_workdir(tmp_path, config, write=True)
+  check_workdir(tmp_path, config, write=True)
   assert read(tmp_path) == json.loads(json.dumps(config))
 
 
 def test_true_is_not_one(tmp_path, config):
-  config_flag.check_workdir(tmp_path, config, write=True)
+  check_workdir(tmp_path, config, write=True)
   config["model"]["ch"] = 32.0
   with pytest.raises(UserError, match="saved: 32, now: 32.0"):
-    config_flag.check_workdir(tmp_path, config, write=True)
+    check_workdir(tmp_path, config, write=True)
 
 
 def test_broken_config_json_is_named(tmp_path, config):
   (tmp_path / "config.json").write_text('{"model": {')
   with pytest.raises(UserError, match=r"config\.json is not valid JSON"):
-    config_flag.check_workdir(tmp_path, config, write=True)
+    check_workdir(tmp_path, config, write=True)
   assert (tmp_path / "config.json").read_text() == '{"model": {'
 
 
 @pytest.mark.parametrize(
-  "resolution, levels, advice",
+  "resolution, levels, patch_size, advice",
   [
-    (100, 4, "96 or 104"),
-    (100, 6, "96 or 128"),
-    (5, 4, "use 8,"),
-    (0, 1, "use 1,"),
+    (100, 4, 1, "96 or 104"),
+    (100, 6, 1, "96 or 128"),
+    (100, 4, 3, "patch_size=3, .* 96 or 120"),
+    (5, 4, 1, "use 8,"),
+    (0, 1, 1, "use 1,"),
   ],
 )
-def test_resolution_that_levels_do_not_divide(resolution, levels, advice):
+def test_resolution_that_levels_do_not_divide(
+  resolution, levels, patch_size, advice
+):
   with pytest.raises(UserError, match=advice) as error:
-    config_flag.check_model_size(resolution, (1,) * levels)
+    check_resolution(resolution, (1,) * levels, patch_size)
   assert f"data.resolution={resolution}" in str(error.value)
 
 
 def test_resolution_that_fits():
-  config_flag.check_model_size(128, (1, 2, 2, 4))
-  config_flag.check_model_size(9, (1,))
+  check_resolution(128, (1, 2, 2, 4))
+  check_resolution(9, (1,))
+  check_resolution(48, (1, 2), 8)
 
 
 def test_free_space(tmp_path, monkeypatch):
   usage = types.SimpleNamespace(free=5_000_000)
   monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage)
   target = tmp_path / "not" / "yet"
-  config_flag.free_space(target, 5_000_000, "a checkpoint")
-  config_flag.free_space("gs://bucket/run", 1e12, "a checkpoint")
+  check_free_space(target, 5_000_000, "a checkpoint")
+  check_free_space("gs://bucket/run", 1e12, "a checkpoint")
   with pytest.raises(UserError) as error:
-    config_flag.free_space(target, 6_000_000_000, "a checkpoint")
+    check_free_space(target, 6_000_000_000, "a checkpoint")
   message = str(error.value)
   assert "a checkpoint" in message and str(target) in message
   assert "6,000 MB" in message and "5 MB" in message

@@ -33,12 +33,14 @@ def test_has_the_keys_of_the_complete_one(name):
 @pytest.mark.parametrize("name", CONFIGS)
 def test_shapes_of_the_full_model_fit(name):
   from threedim_jax.models import make_init_fn
-  from threedim_jax.modes.config_flag import check_model_size
+  from threedim_jax.modes.config_values import check_resolution
   from threedim_jax.modes.dry_run import batch_shapes
   from threedim_jax.training.setup import make_loss_fn
 
   config = load(name)
-  check_model_size(config.data.resolution, config.model.ch_mult)
+  check_resolution(
+    config.data.resolution, config.model.ch_mult, config.model.patch_size
+  )
   rng = jax.random.key(0)
   params = jax.eval_shape(make_init_fn(config), rng)
   loss, _ = jax.eval_shape(
@@ -118,6 +120,8 @@ def test_the_paper_recipe():
     "use_ref_pose_emb": True,
     "concat_frames": False,
     "relative_cameras": False,
+    "patch_size": 1,
+    "detail_ch": 0,
     "remat": "none",
     "dtype": None,
   }

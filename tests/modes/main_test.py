@@ -64,11 +64,23 @@ def assert_one_paragraph(result, *fragments: str) -> None:
       ["--azimuth is for --image"],
     ),
     (
-      ["--workdir=w", "--mode=sample", "--image=a.png", "--elevation=95"],
+      [
+        "--workdir=w",
+        "--mode=sample",
+        "--image=a.png",
+        "--elevation=95",
+        "--pretrained=shapes32",
+      ],
       ["--elevation=95"],
     ),
     (
-      ["--workdir=w", "--mode=sample", "--image=a.png", "--distance=far"],
+      [
+        "--workdir=w",
+        "--mode=sample",
+        "--image=a.png",
+        "--distance=far",
+        "--pretrained=shapes32",
+      ],
       ["--distance=far", "auto"],
     ),
   ],
@@ -110,13 +122,13 @@ def test_data_of_another_resolution(run_main, tmp_path, tiny_data):
 
 def test_workdir_of_another_configuration(run_main, tmp_path, tiny_data):
   from configs import srn_chairs
-  from threedim_jax.modes import config_flag
+  from threedim_jax.workdir.config_file import check_workdir
 
   args, _ = tiny_data
   config = srn_chairs.get_config("debug")
   config.model.ch = 64
   workdir = tmp_path / "w"
-  config_flag.check_workdir(workdir, config.to_dict(), write=True)
+  check_workdir(workdir, config.to_dict(), write=True)
   before = (workdir / "config.json").read_text()
   result = run_main(f"--workdir={workdir}", *args)
   assert_one_paragraph(result, "model.ch", "64", "32")
@@ -148,7 +160,7 @@ def test_weights_that_ship_sample_without_training(
   result = run_main(*args, "--pretrained=shapes33", config=config)
   assert_one_paragraph(result, "'shapes33'", "shapes32")
   result = run_main(*args, config=config)
-  assert_one_paragraph(result, "no trained model", "--pretrained=shapes32")
+  assert_one_paragraph(result, "no trained model", "--pretrained=shapes64")
   code, _, err = run_main(*args, "--pretrained=shapes32", config=config)
   assert code == 0, err
   (folder,) = samples.list_complete(workdir / "samples")

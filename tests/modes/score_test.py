@@ -13,7 +13,7 @@ import pytest
 from skimage import metrics as skimage_metrics
 
 from threedim_jax.evaluation import consistency as score
-from threedim_jax.evaluation import view_sets
+from threedim_jax.evaluation import consistency_results, view_sets
 from threedim_jax.modes import score as run
 from threedim_jax.runtime.errors import UserError
 from threedim_jax.views.posed_views import PosedViews
@@ -69,7 +69,7 @@ def fits(monkeypatch):
       for s in sets
     ]
 
-  monkeypatch.setattr(run, "fit_sets", fit_sets)
+  monkeypatch.setattr(consistency_results, "fit_sets", fit_sets)
   monkeypatch.setattr(run, "open_networks", lambda weights: ())
   return calls
 
@@ -223,7 +223,7 @@ def test_the_name_of_the_protocol_tells_what_differs():
 def test_many_objects_of_two_shapes_are_fitted_in_batches(
   fits, tmp_path, monkeypatch
 ):
-  monkeypatch.setattr(run, "OBJECTS_AT_ONCE", {"cpu": 2})
+  monkeypatch.setattr(consistency_results, "OBJECTS_AT_ONCE", {"cpu": 2})
   for i in range(3):
     write_object(tmp_path / "s", f"a{i}")
   write_object(tmp_path / "s", "b", num=30)

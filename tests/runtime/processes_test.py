@@ -1,41 +1,123 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""What each kind of launcher leaves in the environment, and what follows."""
+"""How `maybe_initialize` reads what each launcher leaves in the environment."""
 
 import importlib.util
+import os
+import re
+import subprocess
+import sys
 
+from free_port import free_port
 import pytest
 
 from threedim_jax.runtime import processes
 from threedim_jax.runtime.errors import UserError
 
+# Task 11 of 16 on two nodes.
 SLURM = {
-  "SLURM_JOB_ID": "7",
-  "SLURM_STEP_ID": "0",
-  "SLURM_STEP_NODELIST": "node[1-2]",
+  "SLURM_JOB_ID": "4100",
+  "SLURM_STEP_ID": "1",
+  "SLURM_STEP_NODELIST": "node[01-02]",
   "SLURM_NTASKS": "16",
+  "SLURM_STEP_NUM_TASKS": "16",
   "SLURM_PROCID": "11",
   "SLURM_LOCALID": "3",
   "SLURM_NODEID": "1",
   "SLURM_STEP_TASKS_PER_NODE": "8(x2)",
 }
+# Copied from SLURM 22.05: the shell that `salloc -n2` opens.
+SALLOC = {
+  "SLURM_JOB_ID": "5",
+  "SLURM_STEP_ID": "4294967290",
+  "SLURM_STEP_NODELIST": "vm",
+  "SLURM_NTASKS": "2",
+  "SLURM_STEP_NUM_TASKS": "1",
+  "SLURM_PROCID": "0",
+  "SLURM_LOCALID": "0",
+  "SLURM_NODEID": "0",
+  "SLURM_STEP_TASKS_PER_NODE": "1",
+}
+EXPLICIT = dict(zip(processes.EXPLICIT, ("host:1234", "4", "2"), strict=True))
+OMPI_4 = {"OMPI_COMM_WORLD_SIZE": "2", "OMPI_MCA_orte_hnp_uri": "x"}
 
 
-def test_a_process_alone_stays_alone():
-  assert processes.plan({}) is None
-  assert processes.plan({"SLURM_NTASKS": "8"}) is None  # no srun: a shell
-  assert processes.plan(SLURM | {"SLURM_NTASKS": "1"}) is None
-  assert processes.plan({"OMPI_COMM_WORLD_SIZE": "1"}) is None
-  assert processes.plan({"TPU_WORKER_HOSTNAMES": "localhost"}) is None
-  assert processes.plan({"KUBERNETES_SERVICE_HOST": "10.0.0.1"}) is None
+@pytest.mark.parametrize(
+  "environ",
+  [
+    {},
+    SALLOC,
+    {"SLURM_NTASKS": "8"},  # a shell of salloc on the login node
+    SLURM | {"SLURM_STEP_NUM_TASKS": "1"},
+    {"OMPI_COMM_WORLD_SIZE": "1"},
+    {"TPU_WORKER_HOSTNAMES": "localhost"},
+    {"KUBERNETES_SERVICE_HOST": "10.0.0.1"},
+  ],
+)
+def test_a_process_alone_stays_alone(environ):
+  assert processes.plan(environ) is None
 
 
-def explicit(address="host:1234", count="4", index="2"):
-  return dict(zip(processes.EXPLICIT, (address, count, index), strict=True))
+@pytest.mark.parametrize(
+  ("environ", "plan"),
+  [
+    (OMPI_4, {}),
+    # Open MPI 5, and mpirun inside a SLURM job.
+    (
+      SLURM | {"OMPI_COMM_WORLD_SIZE": "2"},
+      {"cluster_detection_method": "mpi4py"},
+    ),
+    ({"TPU_WORKER_HOSTNAMES": "a,b"}, {}),
+    ({"MEGASCALE_NUM_SLICES": "2"}, {}),
+  ],
+)
+def test_jax_detects_the_other_processes(environ, plan):
+  assert processes.plan(environ) == plan
+
+
+@pytest.mark.parametrize(
+  ("nodes", "host"),
+  [
+    ("vm", "vm"),
+    ("a1,b[2-3]", "a1"),
+    ("node[01-04,07]", "node01"),
+    ("node[7,09]", "node7"),
+  ],
+)
+def test_slurm_step_has_its_own_count_and_port(nodes, host):
+  environ = SLURM | {"SLURM_STEP_NODELIST": nodes, "SLURM_NTASKS": "32"}
+  assert processes.plan(environ) == {
+    "coordinator_address": f"{host}:{61440 + 4 + 64}",
+    "num_processes": 16,
+    "process_id": 11,
+    "local_device_ids": None,
+  }
+  chosen = processes.plan(environ | {"JAX_COORDINATOR_PORT": "99"})
+  assert chosen["coordinator_address"] == f"{host}:99"
+
+
+@pytest.mark.parametrize(
+  ("tasks", "gpus", "local", "node", "share"),
+  [
+    ("1(x2)", 8, 0, 0, list(range(8))),
+    ("8(x2)", 8, 3, 0, [3]),
+    ("2(x2)", 8, 1, 0, [4, 5, 6, 7]),
+    ("8(x2)", 1, 3, 0, [0]),  # it sees one alone: its own
+    ("8(x2),4", 8, 1, 2, [2, 3]),
+  ],
+)
+def test_slurm_tasks_share_a_nodes_gpus(tasks, gpus, local, node, share):
+  environ = SLURM | {
+    "SLURM_STEP_TASKS_PER_NODE": tasks,
+    "SLURM_LOCALID": str(local),
+    "SLURM_NODEID": str(node),
+    "CUDA_VISIBLE_DEVICES": ",".join(map(str, range(gpus))),
+  }
+  assert processes.plan(environ)["local_device_ids"] == share
 
 
 def test_explicit_addresses_win():
-  assert processes.plan(SLURM | explicit()) == {
+  assert processes.plan(SLURM | OMPI_4 | EXPLICIT) == {
     "coordinator_address": "host:1234",
     "num_processes": 4,
     "process_id": 2,
@@ -46,9 +128,13 @@ def test_explicit_addresses_win():
   ("environ", "message"),
   [
     ({"JAX_PROCESS_ID": "0"}, "JAX_NUM_PROCESSES is not set"),
-    (explicit(address="host"), "HOST:PORT"),
-    (explicit(index="4"), "0 to JAX_NUM_PROCESSES - 1"),
-    (explicit(count="four"), "JAX_NUM_PROCESSES=four"),
+    (EXPLICIT | {"JAX_COORDINATOR_ADDRESS": "host"}, "HOST:PORT"),
+    (EXPLICIT | {"JAX_PROCESS_ID": "4"}, "0 to JAX_NUM_PROCESSES - 1"),
+    (EXPLICIT | {"JAX_NUM_PROCESSES": "four"}, "JAX_NUM_PROCESSES=four"),
+    (
+      SLURM | {"SLURM_STEP_TASKS_PER_NODE": "3", "CUDA_VISIBLE_DEVICES": "0,1"},
+      "3 tasks on this node.*2 GPUs",
+    ),
   ],
 )
 def test_contradictions_are_one_sentence(environ, message):
@@ -56,42 +142,9 @@ def test_contradictions_are_one_sentence(environ, message):
     processes.plan(environ)
 
 
-def slurm_devices(tasks: str, gpus: str, local: int, node: int = 0):
-  environ = SLURM | {
-    "SLURM_STEP_TASKS_PER_NODE": tasks,
-    "SLURM_LOCALID": str(local),
-    "SLURM_NODEID": str(node),
-    "CUDA_VISIBLE_DEVICES": gpus,
-  }
-  return processes.plan(environ)["local_device_ids"]
-
-
-def test_slurm_shares_a_nodes_gpus():
-  all_8 = "0,1,2,3,4,5,6,7"
-  assert slurm_devices("1(x2)", all_8, 0) == list(range(8))
-  assert slurm_devices("8(x2)", all_8, 3) == [3]
-  assert slurm_devices("2(x2)", all_8, 1) == [4, 5, 6, 7]
-  assert slurm_devices("8(x2)", "5", 3) == [0]  # one visible: its own
-  assert slurm_devices("8(x2),4", all_8, 1, node=2) == [2, 3]
-  assert processes.plan(SLURM) == {"local_device_ids": None}  # CPUs
-  with pytest.raises(UserError, match="3 tasks on this node.*8 GPUs"):
-    slurm_devices("3(x2)", all_8, 0)
-
-
-def test_places_that_jax_knows_are_left_to_it():
-  orte = {"OMPI_COMM_WORLD_SIZE": "2", "OMPI_MCA_orte_hnp_uri": "x"}
-  assert processes.plan(orte) == {}
-  assert processes.plan({"OMPI_COMM_WORLD_SIZE": "2"}) == {
-    "cluster_detection_method": "mpi4py"
-  }
-  assert processes.plan({"TPU_WORKER_HOSTNAMES": "a,b"}) == {}
-  assert processes.plan({"MEGASCALE_NUM_SLICES": "2"}) == {}
-
-
 def test_an_indexed_job_needs_the_kubernetes_package(monkeypatch):
   job = {"KUBERNETES_SERVICE_HOST": "10.0.0.1", "JOB_COMPLETION_INDEX": "0"}
-  present = lambda name: object() if name == "kubernetes" else None
-  monkeypatch.setattr(importlib.util, "find_spec", present)
+  monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
   assert processes.plan(job) == {}
   monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
   with pytest.raises(UserError, match=r"jax\[k8s\]"):
@@ -102,3 +155,49 @@ def test_the_line_says_who_and_with_what():
   line = processes.maybe_initialize({})
   assert line.startswith("process 0/1 on ")
   assert line.endswith(": 4 of 4 devices, cpu")
+
+
+PROGRAM = """
+import os, sys
+from threedim_jax.runtime import processes, roll_call
+roll_call.wait_until_all_started.__kwdefaults__["timeout_s"] = {timeout_s}
+print(processes.maybe_initialize(), os.environ["http_proxy"])
+processes.wait_for_all("the end")
+"""
+
+
+def start(index: int, port: int, timeout_s: float) -> subprocess.Popen:
+  """A process of two behind a proxy that does not answer."""
+  environ = {
+    "JAX_COORDINATOR_ADDRESS": f"localhost:{port}",
+    "JAX_NUM_PROCESSES": "2",
+    "JAX_PROCESS_ID": str(index),
+    "http_proxy": "http://127.0.0.1:9/",
+  }
+  return subprocess.Popen(
+    [
+      "timeout", "100",
+      sys.executable, "-c", PROGRAM.format(timeout_s=timeout_s),
+    ],
+    env={**os.environ, **environ}, text=True,
+    stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+  )  # fmt: skip
+
+
+@pytest.mark.slow
+def test_two_processes_meet_in_spite_of_a_proxy():
+  port = free_port()
+  both = [start(index, port, timeout_s=60.0) for index in range(2)]
+  for index, process in enumerate(both):
+    out, err = process.communicate()
+    assert process.returncode == 0, err
+    assert re.match(rf"process {index}/2 on .* http://127.0.0.1:9/$", out), out
+
+
+@pytest.mark.slow
+def test_a_missing_process_is_named_and_the_code_asks_for_a_restart():
+  process = start(0, free_port(), timeout_s=2.0)
+  _, err = process.communicate()
+  assert process.returncode == processes.EXIT_LOST_PEER
+  assert "process 0 of 2 waits for process 1:" in err
+  assert "Check failure" not in err  # the end that JAX would make

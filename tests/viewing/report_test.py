@@ -18,7 +18,7 @@ from threedim_jax.viewing import report, viewer
 from threedim_jax.workdir import run as run_files
 from threedim_jax.workdir.samples import write_sample
 
-pytest_plugins = "tests.chromium"  # the fixture `browser`
+pytest_plugins = "chromium"  # the fixture `browser`
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from threedim_jax.viewing import object_pictures, score_page
 from threedim_jax.viewing.viewer import data_uri
 from threedim_jax.views.png import decode_png, encode_png
 
-pytest_plugins = "tests.chromium"  # the fixture `browser`
+pytest_plugins = "chromium"  # the fixture `browser`
 
 
 def scored(out, num_objects=1, *, num_views=5, truth=True, **kwargs):

@@ -1,8 +1,8 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Folders of samples against the true views in them, and against floors.
+"""Scores generated views against the true views in their folders.
 
-Metrics are averaged over the views of an object, then over objects.
+A metric is averaged over the views of an object, then over objects.
 
   scores = score_objects({"chair_7": [folder]}, open_networks(), mean_u8)
 """
@@ -25,38 +25,46 @@ from threedim_jax.workdir.samples import ObjectSamples
 
 MeanImage = UInt8[np.ndarray, "H W 3"] | None
 
+# SSIM with 3DiM's kernel comes first, as it is the one to compare.
 METRICS = (
   metrics.psnr,
   metrics.psnr_u8,
-  metrics.ssim_skimage7,
   metrics.ssim_gauss11,
+  metrics.ssim_gauss11_snapped,
+  metrics.ssim_skimage7,
 )
 
 VARIANTS = {
   "psnr": "floats before rounding, mean of per-view dB",
   "psnr_u8": "8-bit PNG files, mean of per-view dB",
+  "ssim_gauss11": "3DiM's: 11x11 Gaussian, sd 1.5, population covariance",
+  "ssim_gauss11_snapped": (
+    "the same, with pixels white to 8 levels in both pictures set to white"
+  ),
   "ssim_skimage7": "7x7 uniform window, sample covariance",
-  "ssim_gauss11": "11x11 Gaussian, sd 1.5, population covariance",
   "diversity_rmse": "distance of two samples of the same views, 0 to 1",
 }
 
 
 def score_sample(sampled: ObjectSamples) -> dict[str, np.ndarray]:
-  """Those of a folder; `psnr` only if noted when the views were floats."""
+  """{metric: [N]} of one folder.
+
+  `psnr` is of the floats before rounding, so it is taken from the folder's
+  notes and left out if it was not noted.
+  """
   scores = metrics.score_views(
-    METRICS, sampled.generated.images_u8, sampled.truth.images_u8
+    METRICS[1:], sampled.generated.images_u8, sampled.truth.images_u8
   )
-  del scores["psnr"]
   noted = sampled.info.get("psnr")
   return scores if noted is None else {"psnr": np.array(noted), **scores}
 
 
-def rows_of_pictures(
+def reference_pictures(
   samples: Sequence[ObjectSamples], mean_u8: MeanImage
 ) -> dict[str, np.ndarray]:
-  """The rows that are pictures, [N, H, W, 3] of 0 to 255, and no choice."""
+  """Pictures to compare the model with: {row: [N, H, W, 3] of 0 to 255}."""
   first, count = samples[0], len(samples)
-  rows = {"model": first.generated.images_u8}
+  rows = {}
   if count > 1:
     images = np.stack([s.generated.images_u8 for s in samples])
     rows[f"mean of {count} samples"] = images.mean(axis=0, dtype=np.float32)
@@ -74,28 +82,26 @@ def diversity_rmse(samples: Sequence[ObjectSamples]) -> float:
   return float(np.mean([np.sqrt(np.mean((a - b) ** 2)) for a, b in pairs]))
 
 
-def score_object(samples: Sequence[ObjectSamples], mean_u8: MeanImage) -> dict:
-  """Scores of one object: single sample, best and mean of N, and floors.
+def score_object(
+  samples: Sequence[ObjectSamples], references: Mapping[str, np.ndarray]
+) -> dict[str, Any]:
+  """Scores one object: first sample, best of N, and the references.
 
   Args:
     samples: the same views, sampled with one seed each; the first is "model".
-    mean_u8: of the training views; None: without that row.
+    references: of `reference_pictures`.
   """
-  mean = lambda scores: {k: np.mean(v) for k, v in scores.items()}
-  first = samples[0]
   each = [score_sample(s) for s in samples]
-  rows = {
-    name: mean(metrics.score_views(METRICS, images, first.truth.images_u8))
-    for name, images in rows_of_pictures(samples, mean_u8).items()
-  }
-  model = {"model": mean(each[0])}
+  means = [_means(scores) for scores in each]
+  rows = {"model": means[0]}
   if len(samples) > 1:
-    model["model"]["diversity_rmse"] = diversity_rmse(samples)
-    best = max(map(mean, each), key=lambda m: m["psnr_u8"])
-    model[f"best of {len(samples)}"] = best
-  rows = model | {k: v for k, v in rows.items() if k != "model"}
+    rows[f"best of {len(samples)}"] = max(means, key=lambda m: m["psnr_u8"])
+    rows["model"] = means[0] | {"diversity_rmse": diversity_rmse(samples)}
+  for name, images in references.items():
+    scores = metrics.score_views(METRICS, images, samples[0].truth.images_u8)
+    rows[name] = _means(scores)
   return {
-    "input_view": int(first.given.index[0]),
+    "input_view": int(samples[0].given.index[0]),
     "rows": {name: results.finite(row) for name, row in rows.items()},
     "mean": results.finite(rows["model"]),
     "views": [
@@ -103,9 +109,13 @@ def score_object(samples: Sequence[ObjectSamples], mean_u8: MeanImage) -> dict:
         "view": int(view),
         **results.finite({k: v[i] for k, v in each[0].items()}),
       }
-      for i, view in enumerate(first.generated.index)
+      for i, view in enumerate(samples[0].generated.index)
     ],
   }
+
+
+def _means(scores: Mapping[str, np.ndarray]) -> dict[str, float]:
+  return {name: float(np.mean(values)) for name, values in scores.items()}
 
 
 def score_objects(
@@ -113,26 +123,27 @@ def score_objects(
   networks: Sequence[Network],
   mean_u8: MeanImage,
 ) -> dict[str, Any]:
-  """What evaluation.json says of the pictures.
+  """The part of evaluation.json that depends on the pictures alone.
 
   Args:
-    folders: an object's samples of the same views, the first is "model".
-    networks: for the distances of all pictures together.
-    mean_u8: of the training views; None: without that row.
+    folders: each object's samples of the same views; the first is "model".
+    networks: for the distances between all pictures together.
+    mean_u8: mean of the training views; None leaves that row out.
   """
   objects, pool, num_views = {}, Pool(networks), 0
   with progress.bar("score objects", total=len(folders)) as bar:
     for object_id, of_object in folders.items():
       samples = [sample_io.read_sample(folder) for folder in of_object]
-      objects[object_id] = score_object(samples, mean_u8)
+      references = reference_pictures(samples, mean_u8)
+      objects[object_id] = score_object(samples, references)
       pool.add("truth", samples[0].truth.images_u8)
-      pictures = rows_of_pictures(samples, mean_u8)
-      for row, images in pictures.items():
+      pool.add("model", samples[0].generated.images_u8)
+      for row, images in references.items():
         pool.add(row, np.round(images).astype(np.uint8))
       num_views += len(samples[0].generated)
       bar.advance()
   summary = results.summarize(objects)
-  distances = pool.distances(dict.fromkeys(pictures, "truth"))
+  distances = pool.distances(dict.fromkeys(["model", *references], "truth"))
   for row, values in distances.rows.items():
     summary["rows"][row] |= results.finite(values)
   return {

@@ -25,6 +25,7 @@ from threedim_jax.inputs.camera_check.checks import (
   check_cameras,
 )
 from threedim_jax.inputs.view_source import open_split
+from threedim_jax.modes.command_line import results_folder, workdir_of
 from threedim_jax.runtime import progress
 from threedim_jax.runtime.errors import UserError
 from threedim_jax.views.image_grid import write_png
@@ -122,3 +123,17 @@ def _write(
   }
   paths[2].write_text(json.dumps(content, indent=2) + "\n")
   return paths
+
+
+def run(config: ConfigDict | None, args) -> None:
+  """`--mode=check_data`: of a data set, or of a folder of posed pictures."""
+  if args.views:
+    out = results_folder(args, args.views, "check")
+    check_folder(args.views, args.size, out)
+  elif config is not None:
+    check_dataset(config, workdir_of(args))
+  else:
+    raise UserError(
+      "--mode=check_data needs --config=FILE.py, whose data set it checks, or"
+      " --views=DIR, a folder of posed pictures of one object"
+    )

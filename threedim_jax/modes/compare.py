@@ -13,6 +13,7 @@ from etils import epath
 
 from threedim_jax.evaluation.distances.features import open_networks
 from threedim_jax.evaluation.truth_scores import score_objects
+from threedim_jax.modes.command_line import workdir_of
 from threedim_jax.runtime.errors import UserError
 from threedim_jax.workdir import results, samples
 from threedim_jax.workdir.evaluation_files import RESULT_FILE, samples_dir
@@ -77,3 +78,12 @@ def _request(folder: epath.Path) -> Request:
     input_views=tuple(sampled.given.index.tolist()),
     target_views=tuple(sampled.generated.index.tolist()),
   )
+
+
+def run(config, args) -> None:
+  """`--mode=compare`; the report shows the scores beside the pictures."""
+  from threedim_jax.viewing.report import write_report
+
+  workdir = workdir_of(args)
+  compare(workdir, inception_weights=args.inception_weights)
+  print(f"report: {write_report(workdir)}")

@@ -1,181 +1,150 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Turns a wrong configuration into one sentence, before any work is done.
+"""`--config=FILE.py:VARIANT` and its overrides; a wrong one is one sentence.
 
-CONFIG = config_check.define_config_flag()
-with errors.exit_with_message():  # exit code 2
-  config_check.parse_or_explain(sys.argv)
-  config_check.check_workdir(workdir, CONFIG.value.to_dict())
+  CONFIG = define_config_flag()
+  with errors.exit_with_message():  # exit code 2
+    parse_or_explain(sys.argv)
+  CONFIG.value.train.batch_size
+
+ml_collections alone answers a wrong key with a stack trace, and reports a
+missing file only when the configuration is first used.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+import contextlib
 import difflib
-import fnmatch
 import functools
-import json
-import math
+import os
 import pathlib
 import re
-import shutil
+import sys
 from typing import Any
 
 from absl import app, flags
-from etils import epath
 from ml_collections import ConfigDict, config_flags
 
-from threedim_jax.runtime.disk import write_whole
+import threedim_jax
 from threedim_jax.runtime.errors import UserError
 from threedim_jax.runtime.nested import flatten
 
-CONFIG_FILE = "config.json"
-
-# Keys that may differ between two runs in one workdir, as fnmatch patterns:
-# where it runs, how long, how often to look, and what to do with the result.
-CHANGEABLE = (
-  "mesh.*",
-  "model.remat",
-  "data.data_dir",
-  "data.num_threads",
-  "train.per_device_batch_size",
-  "train.num_examples",
-  "train.*_every_steps",
-  "train.*_every_minutes",
-  "sampler.*",
-  "sample.*",
-  "evaluate.*",
-)
-
-_ABSENT = "absent"
+NAME = "config"
+# Keys that hold a path: "~" is the home directory.
+PATH_KEYS = ("data.data_dir", "train.init_from")
+_PACKAGE = pathlib.Path(threedim_jax.__file__).parent
+# Folders that hold configs/, after the working directory: the repository, and
+# the installed package.
+_HOMES = (_PACKAGE.parent, _PACKAGE)
 
 
-def nearest(name: str, choices: Iterable[str]) -> str:
-  """The end of a sentence: the choice that is near, or else all of them."""
-  choices = sorted(choices)
-  for match in difflib.get_close_matches(name, choices, n=1):
-    return f"; did you mean {match!r}?"
-  return f"; choose from: {', '.join(choices)}." if choices else "."
-
-
-def _nearest_key(key: str, keys: Iterable[str]) -> str:
-  """`nearest` by the last part, in its own group and then in the others."""
-  group, _, tail = key.rpartition(".")
-  siblings = [k for k in keys if k.rpartition(".")[0] == group]
-  for candidates in (siblings, keys):
-    by_tail = {k.rpartition(".")[2]: k for k in candidates}
-    for match in difflib.get_close_matches(tail, by_tail, n=1):
-      return f"; did you mean {by_tail[match]!r}?"
-  if group and siblings:
-    return f"; {group} has: {', '.join(siblings)}."
-  return nearest(key, keys)
-
-
-def check_workdir(
-  workdir: epath.PathLike,
-  config: Mapping[str, Any],
-  *,
-  write: bool,
-) -> None:
-  """Keeps a workdir to one configuration, that of its config.json.
-
-  Only the keys of CHANGEABLE may differ from it. With `write` the file is made,
-  or those keys updated: done by a training run, once all else is in order, so
-  that a start that failed does not tie the folder to its mistake.
-
-  Raises:
-    UserError: other keys differ (they are listed), or config.json is broken.
-  """
-  if epath.Path(workdir).exists() and not epath.Path(workdir).is_dir():
-    raise UserError(f"--workdir={workdir} is a file; name a folder")
-  path = epath.Path(workdir) / CONFIG_FILE
-  now = json.loads(json.dumps(config))  # tuples become lists, as in the file
-  if path.exists():
-    try:
-      saved = json.loads(path.read_text())
-    except ValueError as e:
-      raise UserError(
-        f"{path} is not valid JSON ({e}). It holds the configuration of the "
-        "run in this folder: restore the file or use another --workdir."
-      ) from e
-    _check_same_run(path, flatten(saved), flatten(now))
-    if saved == now:
-      return
-  if write:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, json.dumps(now, indent=2) + "\n")
-
-
-def _check_same_run(
-  path: epath.Path, saved: dict[str, Any], now: dict[str, Any]
-) -> None:
-  value = lambda flat, key: repr(flat[key]) if key in flat else _ABSENT
-  rows = [
-    f"{key} (saved: {value(saved, key)}, now: {value(now, key)})"
-    for key in sorted(saved | now)
-    if value(saved, key) != value(now, key)
-    and not any(fnmatch.fnmatch(key, pattern) for pattern in CHANGEABLE)
-  ]
-  if rows:
-    raise UserError(
-      f"{path} belongs to a run with another configuration. Different: "
-      f"{'; '.join(rows)}. Give the saved values to go on with that run, or "
-      "use another --workdir; nothing was overwritten."
-    )
-
-
-@functools.cache  # for whoever asks: a process can define a flag only once
-def define_config_flag(name: str = "config") -> flags.FlagHolder:
+@functools.cache  # absl refuses to define a flag twice
+def define_config_flag() -> flags.FlagHolder:
   """--config=FILE.py[:VARIANT], with --config.KEY=VALUE overrides, locked."""
   return config_flags.DEFINE_config_file(
-    name, None, "Config file, for example configs/srn_chairs.py:debug."
+    NAME, None, "Config file, for example configs/srn_chairs.py:debug."
   )
 
 
-def parse_or_explain(argv: Sequence[str], name: str = "config") -> None:
-  """Parses absl's flags, of which `name` is the config.
-
-  ml_collections alone answers a wrong key with a stack trace, and a missing
-  file only when the config is first used.
+def parse_or_explain(argv: Sequence[str]) -> None:
+  """Parses all of absl's flags, among them the configuration.
 
   Raises:
     UserError: a wrong flag, config file, key or value, in one sentence.
   """
   if "help" not in flags.FLAGS:
     app.define_help_flags()
-  config = _load_config(argv, name)
+  argv = [_resolve_file(word) for word in _joined(argv)]
+  config = _load_config(argv)
   keys = {} if config is None else flatten(config.to_dict())
-  for key in _override_keys(argv, name):
+  for key in _override_keys(argv):
     if config is None:
-      raise UserError(f"--{name}.{key} needs --{name}=FILE.py before it.")
+      raise UserError(f"--config.{key} needs --config=FILE.py before it.")
     groups = {k[: m.start()] for k in keys for m in re.finditer(r"\.", k)}
     if key not in keys and key not in groups:
-      raise UserError(f"unknown key --{name}.{key}{_nearest_key(key, keys)}")
+      raise UserError(f"unknown key --config.{key}{_nearest_key(key, keys)}")
+  saved_argv, sys.argv = sys.argv, argv  # ml_collections reads overrides there
   try:
-    rest = flags.FLAGS(list(argv))
+    with _importable_configs(argv):
+      rest = flags.FLAGS(argv)
   except flags.Error as e:
-    raise UserError(_explain(str(e), name, config, keys)) from e
+    raise UserError(_explain(str(e), config, keys)) from e
+  finally:
+    sys.argv = saved_argv
   if len(rest) > 1:
     raise UserError(
       f"unexpected argument {rest[1]!r}: every option starts with --."
     )
   if config is not None:
-    _check_tuples(flags.FLAGS[name], name, keys)
+    _check_tuples(keys)
 
 
-def _load_config(argv: Sequence[str], name: str) -> ConfigDict | None:
-  """The config that --config=FILE names, without the overrides."""
-  value = None
-  for arg, following in zip(argv[1:], [*argv[2:], None], strict=False):
-    if match := re.fullmatch(rf"--?{name}(?:=(.*))?", arg):
-      value = following if match[1] is None else match[1]
-  if value is None:
-    return None
-  file, _, variant = value.partition(":")
-  path = pathlib.Path(file)
-  if not path.is_file():
-    others = map(str, path.parent.glob("*.py"))
-    raise UserError(f"no config file {file!r}{nearest(file, others)}")
+def _joined(argv: Sequence[str]) -> list[str]:
+  """Writes "--config FILE" as "--config=FILE"."""
+  words, rest = [], list(argv)
+  while rest:
+    word = rest.pop(0)
+    if word in ("-config", "--config") and rest:
+      word = f"--config={rest.pop(0)}"
+    words.append(word)
+  return words
+
+
+def _resolve_file(word: str) -> str:
+  """Replaces the file of "--config=FILE:VARIANT" by the one that is found.
+
+  The working directory is looked at first, then the repository, then the
+  configurations that are installed with the package. "~" is expanded, here and
+  in the keys that hold a path.
+  """
+  key, equals, value = word.partition("=")
+  if key.lstrip("-") in {f"{NAME}.{k}" for k in PATH_KEYS}:
+    return key + equals + os.path.expanduser(value)
+  if key.lstrip("-") != NAME or not equals:
+    return word
+  file, colon, variant = value.partition(":")
+  path = pathlib.Path(file).expanduser()
+  for folder in ("", *_HOMES):
+    if (folder / path).is_file():
+      return f"--{NAME}={folder / path}{colon}{variant}"
+  return word
+
+
+@contextlib.contextmanager
+def _importable_configs(argv: Sequence[str]) -> Iterator[None]:
+  """Lets a file in configs/ import its neighbours by `from configs import`."""
+  file = _file_and_variant(argv)[0]
+  folder = str(pathlib.Path(file or ".").absolute().parent.parent)
+  sys.path.insert(0, folder)
   try:
-    return config_flags.config_flags.ConfigFileFlagParser(name).parse(value)
+    yield
+  finally:
+    sys.path.remove(folder)
+
+
+def _file_and_variant(argv: Sequence[str]) -> tuple[str | None, str]:
+  """Of the last --config=FILE:VARIANT."""
+  values = [w.split("=", 1)[1] for w in argv if re.match(r"--?config=", w)]
+  if not values:
+    return None, ""
+  file, _, variant = values[-1].partition(":")
+  return file, variant
+
+
+def _load_config(argv: Sequence[str]) -> ConfigDict | None:
+  """The configuration that --config names, without the overrides."""
+  file, variant = _file_and_variant(argv)
+  if file is None:
+    return None
+  if not pathlib.Path(file).is_file():
+    folder = pathlib.Path(file).parent
+    others = {str(folder / p.name) for p in folder.glob("*.py")}
+    for home in _HOMES:
+      others |= {f"configs/{p.name}" for p in (home / "configs").glob("*.py")}
+    raise UserError(f"no config file {file!r}{did_you_mean(file, others)}")
+  try:
+    with _importable_configs(argv):
+      parser = config_flags.config_flags.ConfigFileFlagParser(NAME)
+      return parser.parse(f"{file}:{variant}" if variant else file)
   except Exception as e:  # the file is the user's code: it may raise anything
     lines = str(e).strip().splitlines() or [type(e).__name__]
     reason = re.sub(r"^\w+: ", "", lines[-1])
@@ -184,78 +153,57 @@ def _load_config(argv: Sequence[str], name: str) -> ConfigDict | None:
     ) from e
 
 
-def _override_keys(argv: Sequence[str], name: str) -> list[str]:
-  matches = (re.match(rf"--?(?:no)?{name}\.([^=]+)", arg) for arg in argv[1:])
+def _override_keys(argv: Sequence[str]) -> list[str]:
+  matches = (re.match(rf"--?(?:no)?{NAME}\.([^=]+)", word) for word in argv)
   return [match[1] for match in matches if match]
 
 
+def did_you_mean(name: str, choices: Iterable[str]) -> str:
+  """The end of a sentence: the nearest choice, or all of them if none is."""
+  choices = sorted(choices)
+  for match in difflib.get_close_matches(name, choices, n=1):
+    return f"; did you mean {match!r}?"
+  return f"; choose from: {', '.join(choices)}." if choices else "."
+
+
+def _nearest_key(key: str, keys: Iterable[str]) -> str:
+  """The nearest key by its last part: in the same group, then in all."""
+  group, _, tail = key.rpartition(".")
+  siblings = [k for k in keys if k.rpartition(".")[0] == group]
+  for candidates in (siblings, keys):
+    by_tail = {k.rpartition(".")[2]: k for k in candidates}
+    for match in difflib.get_close_matches(tail, by_tail, n=1):
+      return f"; did you mean {by_tail[match]!r}?"
+  if group and siblings:
+    return f"; {group} has: {', '.join(siblings)}."
+  return did_you_mean(key, keys)
+
+
 def _explain(
-  message: str,
-  name: str,
-  config: ConfigDict | None,
-  keys: Mapping[str, Any],
+  message: str, config: ConfigDict | None, keys: Mapping[str, Any]
 ) -> str:
-  """absl's message; where a value does not parse, with the expected type."""
-  bad_value = re.match(rf"flag --{name}\.([^=]+)=(.*?): ", message, re.DOTALL)
+  """absl's message; for a value that does not parse, the expected type."""
+  bad_value = re.match(rf"flag --{NAME}\.([^=]+)=(.*?): ", message, re.DOTALL)
   if bad_value is None or bad_value[1] not in keys:
     return message.splitlines()[0]
   key, value = bad_value.groups()
   kind = config_flags.config_path.get_type(key, config).__name__
   example = "" if keys[key] is None else f", for example {keys[key]!r}"
   return (
-    f"--{name}.{key}={value} does not parse: {key} is of type {kind}{example}."
+    f"--{NAME}.{key}={value} does not parse: {key} is of type {kind}{example}."
   )
 
 
-def _check_tuples(flag: flags.Flag, name: str, defaults: Mapping[str, Any]):
-  """(64, "b") for ch_mult: ml_collections does not look into a tuple."""
-  for key, value in config_flags.get_override_values(flag).items():
+def _check_tuples(defaults: Mapping[str, Any]) -> None:
+  """Raises for (64, "b") as ch_mult: ml_collections does not check elements."""
+  overrides = config_flags.get_override_values(flags.FLAGS[NAME])
+  for key, value in overrides.items():
     default = defaults.get(key)
     if not (default and isinstance(default, tuple)):
       continue
     kinds = {type(x).__name__ for x in default}
     if not {type(x).__name__ for x in value} <= kinds:
       raise UserError(
-        f"--{name}.{key} is {value!r}, but {key} holds values of type "
+        f"--{NAME}.{key} is {value!r}, but {key} holds values of type "
         f"{' or '.join(sorted(kinds))}, for example {default!r}."
       )
-
-
-def check_model_size(resolution: int, ch_mult: Sequence[int]) -> None:
-  """Every level but the first halves the image: it must stay whole pixels.
-
-  Raises:
-    UserError: `resolution` is not a multiple of 2**(len(ch_mult) - 1).
-  """
-  multiple = 2 ** (len(ch_mult) - 1)
-  below = resolution // multiple * multiple
-  if resolution < 1 or resolution != below:
-    fitting = [str(n) for n in (below, below + multiple) if n > 0]
-    raise UserError(
-      f"data.resolution={resolution} does not fit a model of {len(ch_mult)} "
-      f"levels (model.ch_mult={tuple(ch_mult)}), which needs a multiple of "
-      f"{multiple}: use {' or '.join(fitting)}, or fewer levels."
-    )
-
-
-def free_space(
-  path: epath.PathLike, bytes_needed: int | float, what: str
-) -> None:
-  """Checks the disk of `path`, which need not exist yet; buckets never fill.
-
-  Raises:
-    UserError: it has fewer than `bytes_needed` bytes left for `what`.
-  """
-  if "://" in str(path):
-    return
-  folder = pathlib.Path(path).absolute()
-  while not folder.exists():
-    folder = folder.parent
-  free = shutil.disk_usage(folder).free
-  if free < bytes_needed:
-    megabytes = lambda size: f"{math.ceil(size / 1e6):,} MB"
-    raise UserError(
-      f"not enough disk space for {what}: it needs {megabytes(bytes_needed)} "
-      f"in {path}, where {megabytes(free)} are free. Free some space or use "
-      "a folder on another disk."
-    )

@@ -1,8 +1,10 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Values of a configuration that no run could use, found before it starts."""
+"""Checks the values of a configuration before a run starts."""
 
+from collections.abc import Callable, Sequence
 import fnmatch
+from typing import Any
 
 from ml_collections import ConfigDict
 
@@ -11,7 +13,6 @@ from threedim_jax.diffusion.sampler import CONDITIONINGS
 from threedim_jax.diffusion.solvers import SOLVERS
 from threedim_jax.models import DTYPES
 from threedim_jax.models.xunet import REMAT
-from threedim_jax.modes.config_flag import check_model_size
 from threedim_jax.runtime.errors import UserError
 from threedim_jax.runtime.nested import flatten
 
@@ -23,37 +24,92 @@ CHOICES = {
   "model.remat": tuple(REMAT),
 }
 
-# Keys, as fnmatch patterns, whose value must be above zero.
-POSITIVE = (
-  "*.batch_size",
-  "train.per_device_batch_size",
-  "train.*_every_steps",
-  "train.*_every_minutes",
-  "train.num_examples",
-  "train.eval_batches",
-  "diffusion.min_snr_gamma",
-  "optim.learning_rate",
-  "optim.ema_half_life_examples",
-  "sampler.camera_distance",
-  "sampler.num_sample_steps",
-  "sample.num_*",
-  "evaluate.num_objects",
-  "evaluate.num_samples",
-  "evaluate.num_shards",
-  "model.norm_groups",
-  "model.num_res_blocks",
-)
-NOT_NEGATIVE = (
-  "data.num_threads",
-  "evaluate.input_view",
-  "evaluate.num_views",
-  "optim.warmup_examples",
-)
-FRACTIONS = ("diffusion.uncond_fraction", "model.dropout")
+
+def _is_positive(value: Any) -> bool:
+  return value > 0
+
+
+def _is_not_negative(value: Any) -> bool:
+  return value >= 0
+
+
+def _is_fraction(value: Any) -> bool:
+  return 0 <= value < 1
+
+
+def _is_interval(value: Any) -> bool:
+  numbers = [x for x in value if isinstance(x, (int, float))]
+  return len(value) == len(numbers) == 2 and numbers[0] < numbers[1]
+
+
+def _are_names(value: Any) -> bool:
+  return all(isinstance(x, str) for x in value)
+
+
+def _are_multipliers(value: Any) -> bool:
+  return len(value) > 0 and min(value) >= 1
+
+
+# Key patterns of fnmatch -> (test, what the value must be). None is left out.
+RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
+  **dict.fromkeys(
+    (
+      "*.batch_size",
+      "train.per_device_batch_size",
+      "train.*_every_steps",
+      "train.*_every_minutes",
+      "train.num_examples",
+      "train.eval_batches",
+      "diffusion.min_snr_gamma",
+      "optim.learning_rate",
+      "optim.ema_half_life_examples",
+      "sampler.camera_distance",
+      "sampler.num_sample_steps",
+      "sample.num_*",
+      "evaluate.num_objects",
+      "evaluate.num_samples",
+      "evaluate.num_shards",
+      "model.ch",
+      "model.attn_heads",
+      "model.norm_groups",
+      "model.num_res_blocks",
+      "model.patch_size",
+    ),
+    (_is_positive, "must be above zero"),
+  ),
+  **dict.fromkeys(
+    (
+      "data.num_threads",
+      "evaluate.input_view",
+      "evaluate.num_views",
+      "model.detail_ch",
+      "optim.warmup_examples",
+    ),
+    (_is_not_negative, "must not be negative"),
+  ),
+  **dict.fromkeys(
+    ("diffusion.uncond_fraction", "model.dropout"),
+    (_is_fraction, "must be at least 0 and below 1"),
+  ),
+  "sampler.guidance_interval": (
+    _is_interval,
+    "must be two log-SNRs, the lower first, as in (-20.0, 20.0)",
+  ),
+  "sample.objects": (
+    _are_names,
+    "must be names of objects, as in"
+    " --config.sample.objects=\"('chair_test_00000',)\"",
+  ),
+  "model.ch_mult": (
+    _are_multipliers,
+    "must have a number of at least 1 for every level",
+  ),
+  "model.emb_ch": (lambda value: value >= 4, "must be at least 4"),
+}
 
 
 def check_values(config: ConfigDict) -> None:
-  """Refuses values out of range.
+  """Raises if a value is out of range or two values contradict each other.
 
   Raises:
     UserError: names the key, its value and what it may be.
@@ -65,57 +121,60 @@ def check_values(config: ConfigDict) -> None:
         f"{key}={values[key]!r} is none of {', '.join(map(repr, choices))}"
       )
   for key, value in values.items():
-    positive = any(fnmatch.fnmatch(key, p) for p in POSITIVE)
-    if positive and value is not None and value <= 0:
-      raise UserError(f"{key}={value} must be above zero")
-  for key in NOT_NEGATIVE:
-    if values[key] < 0:
-      raise UserError(f"{key}={values[key]} must not be negative")
-  if not all(isinstance(i, str) for i in config.sample.objects):
-    raise UserError(
-      f"sample.objects={config.sample.objects} must be names of objects, as in"
-      " --config.sample.objects=\"('chair_test_00000',)\""
-    )
-  interval = config.sampler.guidance_interval
-  numbers = [x for x in interval if isinstance(x, (int, float))]
-  if len(interval) != 2 or len(numbers) != 2 or not numbers[0] < numbers[1]:
-    raise UserError(
-      f"sampler.guidance_interval={tuple(interval)} must be two log-SNRs, the"
-      " lower first, as in (-20.0, 20.0)"
-    )
+    for pattern, (is_valid, rule) in RULES.items():
+      matches = fnmatch.fnmatch(key, pattern) and value is not None
+      if matches and not is_valid(value):
+        raise UserError(f"{key}={value} {rule}")
   shard, shards = config.evaluate.shard_index, config.evaluate.num_shards
   if not 0 <= shard < shards:
     raise UserError(
       f"evaluate.shard_index={shard} must be one of 0 to {shards - 1}, since"
       f" evaluate.num_shards={shards}"
     )
-  if not config.model.ch_mult:
-    raise UserError("model.ch_mult is empty: it needs a number per level")
-  if min(config.model.ch_mult) < 1:
+  check_resolution(
+    config.data.resolution, config.model.ch_mult, config.model.patch_size
+  )
+  _check_model(config.model)
+
+
+def check_resolution(
+  resolution: int, ch_mult: Sequence[int], patch_size: int = 1
+) -> None:
+  """Raises unless patches and then levels divide the picture without a rest.
+
+  Every level but the first halves the number of patches along a side.
+
+  Raises:
+    UserError: `resolution` is not a multiple of
+      patch_size * 2**(len(ch_mult) - 1).
+  """
+  multiple = patch_size * 2 ** (len(ch_mult) - 1)
+  below = resolution // multiple * multiple
+  if resolution < 1 or resolution != below:
+    fitting = [str(n) for n in (below, below + multiple) if n > 0]
+    patches = f" and model.patch_size={patch_size}" if patch_size != 1 else ""
     raise UserError(
-      f"model.ch_mult={tuple(config.model.ch_mult)}: every level needs a"
-      " number of at least 1"
+      f"data.resolution={resolution} does not fit a model of {len(ch_mult)}"
+      f" levels (model.ch_mult={tuple(ch_mult)}){patches}, which needs a"
+      f" multiple of {multiple}: use {' or '.join(fitting)}, or fewer levels."
     )
-  if config.model.emb_ch < 4:
-    raise UserError(f"model.emb_ch={config.model.emb_ch} must be at least 4")
-  for key in FRACTIONS:
-    if not 0 <= values[key] < 1:
-      raise UserError(f"{key}={values[key]} must be at least 0 and below 1")
-  if config.model.concat_frames and config.model.cross_attn_resolutions != ():
+
+
+def _check_model(model: ConfigDict) -> None:
+  if model.concat_frames and model.cross_attn_resolutions != ():
     raise UserError(
       "model.concat_frames=True leaves one frame, which cannot attend to"
       " another: it needs model.cross_attn_resolutions=(), as the variant"
       " ':concat' of the configs sets"
     )
-  check_model_size(config.data.resolution, config.model.ch_mult)
-  ch, heads = config.model.ch, config.model.attn_heads
-  groups = config.model.norm_groups
-  if ch <= 0 or ch % groups:
+  if model.ch % model.norm_groups:
     raise UserError(
-      f"model.ch={ch} must be a multiple of model.norm_groups={groups}"
+      f"model.ch={model.ch} must be a multiple of"
+      f" model.norm_groups={model.norm_groups}"
     )
-  if heads <= 0 or any(ch * m % heads for m in config.model.ch_mult):
+  channels = [model.ch * m for m in model.ch_mult]
+  if any(c % model.attn_heads for c in channels):
     raise UserError(
-      f"model.attn_heads={heads} must divide the channels of every level,"
-      f" {[ch * m for m in config.model.ch_mult]}"
+      f"model.attn_heads={model.attn_heads} must divide the channels of every"
+      f" level, {channels}"
     )

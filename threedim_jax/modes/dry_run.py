@@ -147,3 +147,8 @@ def dry_run(config: ConfigDict, num_devices: int | None = None) -> None:
     if size:
       print(f"  {kind:28s}{size / 1e6:10.1f} MB")
   print(collectives_on_paper(config))
+
+
+def run(config: ConfigDict, args) -> None:
+  """`--dry_run`."""
+  dry_run(config, args.devices)

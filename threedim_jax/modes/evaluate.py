@@ -24,6 +24,7 @@ import numpy as np
 from threedim_jax.evaluation.distances.features import open_networks
 from threedim_jax.evaluation.truth_scores import score_objects
 from threedim_jax.inputs.view_source import Views, open_split
+from threedim_jax.modes.command_line import workdir_of
 from threedim_jax.runtime import progress
 from threedim_jax.runtime.processes import wait_for_all
 from threedim_jax.sampling.generate import Generator, my_share
@@ -161,3 +162,13 @@ def _provenance(generator: Generator) -> dict:
     "pretrained": generator.pretrained,
     **results.provenance(),
   }
+
+
+def run(config: ConfigDict, args) -> None:
+  """`--mode=evaluate`."""
+  evaluate(
+    config,
+    workdir_of(args),
+    inception_weights=args.inception_weights,
+    pretrained=args.pretrained,
+  )

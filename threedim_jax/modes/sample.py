@@ -10,6 +10,7 @@ import jax
 from ml_collections import ConfigDict
 
 from threedim_jax.inputs.view_source import Views, open_split
+from threedim_jax.modes.command_line import workdir_of
 from threedim_jax.runtime import progress
 from threedim_jax.runtime.errors import UserError
 from threedim_jax.runtime.processes import wait_for_all
@@ -87,3 +88,14 @@ def sample(
     shown = [workdir / "samples" / name for name in names[:NUM_TOGETHER]]
     show_together(workdir, [sample_io.read_sample(f) for f in shown])
   return folders
+
+
+def run(config: ConfigDict, args) -> None:
+  """`--mode=sample`: of the data set's objects, or of one's own picture."""
+  from threedim_jax.sampling.sample_image import photo_from_flags, sample_image
+
+  if args.image:
+    photo = photo_from_flags(args)
+    sample_image(config, workdir_of(args), photo, args.pretrained)
+  else:
+    sample(config, workdir_of(args), args.pretrained)

@@ -14,8 +14,9 @@ from ml_collections import ConfigDict
 from threedim_jax.diffusion.losses import to_pair_batch
 from threedim_jax.inputs.pairs import eval_batches, train_iterator
 from threedim_jax.inputs.view_source import open_split
-from threedim_jax.modes.config_flag import check_workdir, free_space
+from threedim_jax.modes.command_line import workdir_of
 from threedim_jax.runtime import progress
+from threedim_jax.runtime.disk import check_free_space
 from threedim_jax.runtime.errors import EXIT_PREEMPTED, UserError
 from threedim_jax.runtime.sharding import make_mesh, put_batch
 from threedim_jax.runtime.stop_signal import StopSignal
@@ -37,6 +38,7 @@ from threedim_jax.workdir.checkpoints.checkpointer import (
   MAX_KEPT,
   Checkpointer,
 )
+from threedim_jax.workdir.config_file import check_workdir
 
 
 def bytes_to_come(workdir: epath.Path, shapes: TrainState) -> int:
@@ -87,7 +89,7 @@ def train_and_evaluate(config: ConfigDict, workdir: epath.PathLike) -> None:
   rng_init, rng_train, rng_eval = jax.random.split(
     jax.random.key(config.seed), 3
   )
-  free_space(workdir, bytes_to_come(workdir, shapes), "checkpoints")
+  check_free_space(workdir, bytes_to_come(workdir, shapes), "checkpoints")
   if jax.process_index() == 0:
     check_workdir(workdir, config.to_dict(), write=True)
 
@@ -240,3 +242,8 @@ def train_and_evaluate(config: ConfigDict, workdir: epath.PathLike) -> None:
     if stopping:
       logging.warning("SIGTERM: saved step %d, run again to resume.", step)
       raise SystemExit(EXIT_PREEMPTED)
+
+
+def run(config: ConfigDict, args) -> None:
+  """`--mode=train`."""
+  train_and_evaluate(config, workdir_of(args))

@@ -1,13 +1,19 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Files that are there whole or not at all.
+"""Atomic writes, free space, and whether an error means a full disk.
 
 write_whole(workdir / "evaluation.json", text)
 """
 
+import errno
+import math
+import pathlib
 import secrets
+import shutil
 
 from etils import epath
+
+from threedim_jax.runtime.errors import UserError
 
 
 def write_whole(path: epath.PathLike, text: str) -> None:
@@ -24,3 +30,46 @@ def write_whole(path: epath.PathLike, text: str) -> None:
   except BaseException:
     unfinished.unlink(missing_ok=True)
     raise
+
+
+def check_free_space(
+  path: epath.PathLike, bytes_needed: int | float, purpose: str
+) -> None:
+  """Raises if the disk of `path` has too little space; buckets never fill.
+
+  Args:
+    path: file or folder, which need not exist yet.
+    bytes_needed: that will be written there.
+    purpose: for the message, as in "checkpoints".
+
+  Raises:
+    UserError: fewer than `bytes_needed` bytes are free.
+  """
+  if "://" in str(path):
+    return
+  folder = pathlib.Path(path).absolute()
+  while not folder.exists():
+    folder = folder.parent
+  free = shutil.disk_usage(folder).free
+  if free < bytes_needed:
+    raise UserError(
+      f"not enough disk space for {purpose}: {_megabytes(bytes_needed)} are"
+      f" needed in {path}, {_megabytes(free)} are free. Free some space or use"
+      " a folder on another disk."
+    )
+
+
+def _megabytes(size: int | float) -> str:
+  return f"{math.ceil(size / 1e6):,} MB"
+
+
+def is_full_disk(error: BaseException | None) -> bool:
+  """Whether an error, or one behind it, says that a disk or quota is full."""
+  while error is not None:
+    text = str(error).lower()  # TensorStore's errors have no errno
+    if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or any(
+      words in text for words in ("no space left", "quota exceeded")
+    ):
+      return True
+    error = error.__cause__ or error.__context__
+  return False

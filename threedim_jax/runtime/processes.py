@@ -1,9 +1,9 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Joins the processes of a run, wherever they were started.
+"""Joins the processes of a run, whatever started them.
 
-`maybe_initialize()` comes before any other use of JAX. It understands, in this
-order: addresses in the environment, SLURM, Open MPI, TPU hosts, Kubernetes. A
+Call `maybe_initialize()` before any other use of JAX. It understands, in this
+order: addresses in the environment, Open MPI, SLURM, TPU hosts, Kubernetes. A
 process that was started alone stays alone.
 
   print(maybe_initialize())  # process 0/2 on host-a: 4 of 8 devices, TPU v5e
@@ -11,7 +11,8 @@ process that was started alone stays alone.
   wait_for_all("all views are there")
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+import contextlib
 import importlib.util
 import itertools
 import os
@@ -23,18 +24,19 @@ from typing import Any
 
 import jax
 
+from threedim_jax.runtime import roll_call
 from threedim_jax.runtime.errors import EXIT_PREEMPTED, UserError
 from threedim_jax.runtime.stop_signal import StopSignal
 
-# JAX itself reads the first; the others have to be passed by the program.
+# JAX itself reads the first; the program has to pass the others.
 EXPLICIT = ("JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID")
 
-# A process that ends with an error waits so long for the others to end, too;
-# one that has nothing left to do waits in `wait_for_all`, without a limit.
+# A process that ends with an error waits this long for the others to end.
+# One that has nothing left to do waits in `wait_for_all`, without a limit.
 SHUTDOWN_SECONDS = 20
 LONGEST_WAIT_SECONDS = 30 * 24 * 3600
 
-EXIT_LOST_PEER = 134  # the code of SIGABRT, by which JAX itself ends then
+EXIT_LOST_PEER = 134  # as JAX itself ends then: by SIGABRT
 
 _barrier_numbers = itertools.count()
 
@@ -43,18 +45,21 @@ def maybe_initialize(environ: Mapping[str, str] = os.environ) -> str:
   """Joins the other processes, if there are any; says who this one is.
 
   Raises:
-    UserError: the environment contradicts itself, or the others do not answer.
+    UserError: the environment contradicts itself.
+    SystemExit: with code 134 if not every process has started after five
+      minutes. From the first minute on stderr says which ones are missing.
   """
   options = plan(environ)
   if options is not None and not jax.distributed.is_initialized():
     try:
-      jax.distributed.initialize(
-        **options, shutdown_timeout_seconds=SHUTDOWN_SECONDS
-      )
+      _join(options)
+    except roll_call.NotAllStarted as e:
+      print(f"error: {e}", file=sys.stderr, flush=True)
+      raise SystemExit(EXIT_LOST_PEER) from e
     except (RuntimeError, ValueError) as e:
       raise UserError(
         f"this process could not join the others ({e}). Is every process"
-        " started, with the same address, and does no firewall stand between"
+        " started with the same address, and does no firewall stand between"
         " them?"
       ) from e
   devices = jax.local_devices()
@@ -63,6 +68,45 @@ def maybe_initialize(environ: Mapping[str, str] = os.environ) -> str:
     f" {socket.gethostname()}: {len(devices)} of {jax.device_count()} devices,"
     f" {devices[0].device_kind}"
   )
+
+
+def _join(options: dict[str, Any]) -> None:
+  if "coordinator_address" in options:
+    roll_call.wait_until_all_started(
+      options["coordinator_address"],
+      options["num_processes"],
+      options["process_id"],
+    )
+  notice = threading.Timer(
+    roll_call.NOTICE_SECONDS,
+    print,
+    ["this process waits for the others; was each of them started?"],
+    {"file": sys.stderr, "flush": True},
+  )
+  notice.daemon = True
+  notice.start()
+  try:
+    with _without_proxies():
+      jax.distributed.initialize(
+        **options, shutdown_timeout_seconds=SHUTDOWN_SECONDS
+      )
+  finally:
+    notice.cancel()
+
+
+@contextlib.contextmanager
+def _without_proxies() -> Iterator[None]:
+  """Hides `http_proxy` and the like while JAX opens its connections.
+
+  gRPC sends everything through the proxy, even to this machine, and a proxy
+  does not know the hosts of a cluster.
+  """
+  names = [name for name in os.environ if name.lower().endswith("_proxy")]
+  hidden = {name: os.environ.pop(name) for name in names}
+  try:
+    yield
+  finally:
+    os.environ.update(hidden)
 
 
 def wait_for_all(name: str) -> None:
@@ -108,17 +152,20 @@ def wait_for_all(name: str) -> None:
 def plan(environ: Mapping[str, str]) -> dict[str, Any] | None:
   """Arguments for `jax.distributed.initialize`; None for a process alone.
 
-  JAX knows most places by itself. This decides whether to ask it, and mends
-  where its answer would leave devices idle.
+  JAX detects most launchers by itself. This function decides whether to let
+  it, and answers itself where JAX would wait for processes that do not exist
+  or would leave devices idle.
   """
   if any(name in environ for name in EXPLICIT):
     return _explicit(environ)
-  if int(environ.get("SLURM_NTASKS", 1)) > 1 and "SLURM_STEP_ID" in environ:
-    return {"local_device_ids": _slurm_devices(environ)}
+  # Before SLURM: mpirun inside a SLURM job has its own ranks.
   if int(environ.get("OMPI_COMM_WORLD_SIZE", 1)) > 1:
     # Open MPI 5 no longer sets what JAX looks for; mpi4py asks MPI itself.
     old = "OMPI_MCA_orte_hnp_uri" in environ
     return {} if old else {"cluster_detection_method": "mpi4py"}
+  # SLURM_NTASKS counts the job's tasks, of which a step may have fewer.
+  if int(environ.get("SLURM_STEP_NUM_TASKS", 1)) > 1:
+    return _slurm(environ)
   if "," in environ.get("TPU_WORKER_HOSTNAMES", "") or any(
     name.startswith("MEGASCALE_") for name in environ
   ):
@@ -154,11 +201,27 @@ def _explicit(environ: Mapping[str, str]) -> dict[str, Any]:
   }
 
 
+def _slurm(environ: Mapping[str, str]) -> dict[str, Any]:
+  """The step's processes; JAX would take the job's count."""
+  # The first host of a list like "node1,node3" or "node[01-04,07]".
+  nodes = environ["SLURM_STEP_NODELIST"]
+  prefix, number = re.match(r"([^\[,]+)(?:\[(\d+))?", nodes).groups(default="")
+  # From JAX's own range of ports; another one for each step of a job.
+  job, step = (int(environ[f"SLURM_{x}_ID"]) for x in ("JOB", "STEP"))
+  port = environ.get("JAX_COORDINATOR_PORT", 61440 + (job + 64 * step) % 4096)
+  return {
+    "coordinator_address": f"{prefix}{number}:{port}",
+    "num_processes": int(environ["SLURM_STEP_NUM_TASKS"]),
+    "process_id": int(environ["SLURM_PROCID"]),
+    "local_device_ids": _slurm_devices(environ),
+  }
+
+
 def _slurm_devices(environ: Mapping[str, str]) -> list[int] | None:
   """This task's share of the GPUs that it can see; None: JAX decides.
 
-  JAX takes one GPU per task, so that a node's only task would leave all but
-  the first of them idle, without a word.
+  JAX takes one GPU a task: if a node has a single task, all GPUs but the first
+  would lie idle without a warning.
   """
   visible = environ.get("CUDA_VISIBLE_DEVICES")
   if not visible:
@@ -178,7 +241,7 @@ def _slurm_devices(environ: Mapping[str, str]) -> list[int] | None:
 
 
 def _tasks_on_node(environ: Mapping[str, str]) -> int:
-  """SLURM_STEP_TASKS_PER_NODE is written like "8(x2),4": a run length code."""
+  """Reads SLURM_STEP_TASKS_PER_NODE, run lengths like "8(x2),4"."""
   node = int(environ.get("SLURM_NODEID", 0))
   for part in environ["SLURM_STEP_TASKS_PER_NODE"].split(","):
     count, repeats = re.fullmatch(r"(\d+)(?:\(x(\d+)\))?", part).groups()

@@ -70,12 +70,12 @@ def make_local_mesh(data: int, fsdp: int) -> Mesh:
   )
 
 
-def batch_sharding(mesh: Mesh) -> NamedSharding:
+def batch_sharding(mesh: Mesh | AbstractMesh) -> NamedSharding:
   """The leading axis over every device."""
   return NamedSharding(mesh, PartitionSpec(AXES))
 
 
-def replicated(mesh: Mesh) -> NamedSharding:
+def replicated(mesh: Mesh | AbstractMesh) -> NamedSharding:
   return NamedSharding(mesh, PartitionSpec())
 
 
@@ -105,7 +105,7 @@ def put_batch(batch: PyTree, mesh: Mesh) -> PyTree:
 
 
 def jit_train_step(
-  train_step: Callable, mesh: Mesh, state_sh: PyTree
+  train_step: Callable, mesh: Mesh | AbstractMesh, state_sh: PyTree
 ) -> jax.stages.Wrapped:
   """(state, batch, rng) -> (state, metrics), sharded, the state donated."""
   rep = replicated(mesh)

@@ -105,6 +105,29 @@ class Photo:
     return read_path(self.path, self.radius)
 
 
+def photo_from_flags(args) -> Photo:
+  """The photo that --image, --azimuth and so on describe.
+
+  Raises:
+    UserError: an angle out of range, or a distance that is no number.
+  """
+  values = {
+    name: getattr(args, name)
+    for name in ("azimuth", "elevation", "fov", "distance", "path")
+    if getattr(args, name) is not None
+  }
+  if values.get("distance") == "auto":
+    del values["distance"]
+  if "distance" in values:
+    try:
+      values["distance"] = float(values["distance"])
+    except ValueError as e:
+      raise UserError(
+        f"--distance={values['distance']} is neither auto nor a number"
+      ) from e
+  return Photo(file=args.image, **values)
+
+
 def read_path(
   file: epath.PathLike, radius: float | int
 ) -> Float[np.ndarray, "N 4 4"]:

@@ -27,6 +27,7 @@ import orbax.checkpoint as ocp
 
 from threedim_jax.runtime import progress
 from threedim_jax.runtime.array_specs import array_specs, check_same_arrays
+from threedim_jax.runtime.disk import is_full_disk
 from threedim_jax.runtime.errors import UserError
 from threedim_jax.workdir.checkpoints import checksums
 from threedim_jax.workdir.checkpoints.checkpoint_policy import LatestAndBest
@@ -276,7 +277,7 @@ class Checkpointer:
     try:
       yield
     except Exception as e:
-      if not checksums.is_full_disk(e):
+      if not is_full_disk(e):
         raise
       for folder in self.directory.glob(f"*{_TMP}*"):  # half-written: make room
         folder.rmtree(missing_ok=True)

@@ -15,7 +15,6 @@ it is still written to after us, and a checkpoint can be read without it.
 
 from collections.abc import Iterable, Iterator, Mapping
 import concurrent.futures
-import errno
 import hashlib
 import json
 from typing import Any
@@ -91,15 +90,3 @@ def _files(folder: epath.Path, names: Iterable[str]) -> Iterator[epath.Path]:
 def _sha256(path: epath.Path) -> str:
   with path.open("rb") as f:
     return hashlib.file_digest(f, "sha256").hexdigest()
-
-
-def is_full_disk(error: BaseException | None) -> bool:
-  """Whether an error, or one behind it, says that a disk or quota is full."""
-  while error is not None:
-    text = str(error).lower()  # TensorStore's errors have no errno
-    if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or any(
-      words in text for words in ("no space left", "quota exceeded")
-    ):
-      return True
-    error = error.__cause__ or error.__context__
-  return False

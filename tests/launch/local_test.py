@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-REPO = pathlib.Path(__file__).parents[1]
+REPO = pathlib.Path(__file__).parents[2]
 
 
 @pytest.mark.slow

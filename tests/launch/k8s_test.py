@@ -11,7 +11,7 @@ import sys
 import pytest
 import yaml
 
-REPO = pathlib.Path(__file__).parents[1]
+REPO = pathlib.Path(__file__).parents[2]
 sys.path.insert(0, str(REPO / "tests/launch"))
 sys.path.insert(0, str(REPO / "launch/k8s"))
 

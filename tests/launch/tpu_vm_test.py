@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-REPO = pathlib.Path(__file__).parents[1]
+REPO = pathlib.Path(__file__).parents[2]
 sys.path.insert(0, str(REPO / "tests/launch"))
 
 from stubs import Stubs  # noqa: E402

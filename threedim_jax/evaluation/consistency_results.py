@@ -1,0 +1,256 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Scores the 3D consistency of many objects and keeps a folder for each.
+
+OUT/<object>/score.json and the pictures beside it are written as soon as an
+object is scored, so a run that was cut short resumes there. consistency.json
+sums up all objects.
+
+  score_consistency(samples_source("W/samples", 100), out, protocol, networks)
+"""
+
+from collections.abc import Iterator, Sequence
+import dataclasses
+import hashlib
+import itertools
+import json
+import re
+from typing import Any
+
+from etils import epath
+import jax
+from jaxtyping import UInt8
+import numpy as np
+
+from threedim_jax.evaluation.consistency import (
+  NAME,
+  VARIANTS,
+  ConsistencyProtocol,
+  Fitted,
+  fit_sets,
+)
+from threedim_jax.evaluation.distances.features import Network
+from threedim_jax.evaluation.distances.pool import Distances, Pool
+from threedim_jax.evaluation.fields.field import FieldConfig
+from threedim_jax.evaluation.view_sets import ScoredViews, Source
+from threedim_jax.runtime import progress
+from threedim_jax.runtime.errors import UserError
+from threedim_jax.views import metrics
+from threedim_jax.views.png import decode_png, encode_png
+from threedim_jax.workdir import results, samples
+
+SCORE_FILE = "score.json"  # of one object, written last
+WHITE_ROW = "white image"
+TRUTH_ROW = "ground truth"
+# Names of the files with a row's held-out views and with their renders.
+PICTURES = ("view", "render")
+TRUTH_PICTURES = ("truth", "truth_render")
+INPUT_PICTURES = ("input", "input_render")
+_OUR_FILES = re.compile(
+  f"({'|'.join((*PICTURES, *TRUTH_PICTURES, *INPUT_PICTURES))})_\\d{{3,}}\\.png"
+)
+
+# Fields that are fitted together. More than one object at a time gains nothing
+# on a CPU; an accelerator would idle with so few.
+OBJECTS_AT_ONCE = {"cpu": 1}
+OBJECTS_AT_ONCE_ELSEWHERE = 8
+
+
+def score_consistency(
+  source: Source,
+  out: epath.Path,
+  protocol: ConsistencyProtocol,
+  networks: Sequence[Network],
+) -> dict[str, Any]:
+  """Scores the objects that were not yet scored with these views and protocol.
+
+  Args:
+    source: the views.
+    out: folder for the objects' folders and consistency.json.
+    protocol: settings.
+    networks: for the distances between views and renders.
+
+  Returns:
+    The content of consistency.json.
+
+  Raises:
+    UserError: an object's folder is damaged or has too few views, or `out` is
+      the folder that holds the pictures.
+  """
+  _check_apart(source, out)
+  todo, settings = {}, protocol.settings()
+  with progress.bar("read views", total=len(source)) as bar:
+    for object_id, origin in source.items():
+      sets = origin.load()
+      protocol.held_out(len(sets[0].views))
+      settings.setdefault("field", _field_settings(sets))
+      key = _key(sets, protocol)
+      if not _is_scored(out / object_id, key):
+        todo[object_id] = key
+      bar.advance()
+  with progress.bar("fit fields", total=len(todo) * protocol.num_steps) as bar:
+    for batch in _batches(source, list(todo)):
+      fitted = fit_sets(
+        list(itertools.chain(*batch.values())),
+        protocol,
+        on_steps=lambda steps, count=len(batch): bar.advance(steps * count),
+      )
+      for object_id, sets in batch.items():
+        mine, fitted = fitted[: len(sets)], fitted[len(sets) :]
+        _write_object(out / object_id, mine, todo[object_id])
+  objects = {object_id: _saved(out / object_id) for object_id in source}
+  summary = results.summarize(objects)
+  distances = _distances(objects, out, networks)
+  for row, values in distances.rows.items():
+    summary["rows"][row] |= results.finite(values)
+  result = {
+    "protocol": settings,
+    "provenance": results.provenance(),
+    "variants": VARIANTS | distances.variants,
+    "remarks": distances.remarks,
+    "num_held_out": sum(len(o["held_out"]) for o in objects.values()),
+    **summary,
+    "objects": objects,
+  }
+  results.write_result(out / "consistency.json", result)
+  return result
+
+
+def _check_apart(source: Source, out: epath.Path) -> None:
+  """Raises UserError if results would be written among the scored pictures."""
+  for object_id, origin in source.items():
+    folder = out / object_id
+    same = folder.resolve() == origin.folder.resolve()
+    if same or (folder / samples.INFO_FILE).exists():
+      raise UserError(
+        f"{folder} holds pictures that the results of scoring would replace:"
+        " name another folder for the results by --workdir"
+      )
+
+
+def _distances(
+  objects: dict[str, Any], out: epath.Path, networks: Sequence[Network]
+) -> Distances:
+  """Distances between held-out views and renders of all objects together."""
+  pool, pairs = Pool(networks), {}
+  for object_id, scores in objects.items():
+    for row in scores["rows"]:
+      if row == WHITE_ROW:
+        continue
+      views, renders = _read_pair(out / object_id, row, scores)
+      pairs[row] = f"{row}, held out"
+      pool.add(pairs[row], views)
+      pool.add(row, renders)
+      if row != TRUTH_ROW:  # the white pictures stand in for these renders
+        pairs[WHITE_ROW] = pairs[row]
+        pool.add(WHITE_ROW, np.full_like(views, 255))
+  return pool.distances(pairs)
+
+
+def _read_pair(
+  folder: epath.Path, row: str, scores: dict[str, Any]
+) -> list[UInt8[np.ndarray, "M H W 3"]]:
+  """The held-out views of a row and their renders."""
+  views = scores["held_out"]
+  return [_read_pictures(folder, name, views) for name in _file_names(row)]
+
+
+def _file_names(row: str) -> tuple[str, str]:
+  return TRUTH_PICTURES if row == TRUTH_ROW else PICTURES
+
+
+def _read_pictures(
+  folder: epath.Path, name: str, views: Sequence[int]
+) -> UInt8[np.ndarray, "M H W 3"]:
+  paths = [folder / f"{name}_{view:03d}.png" for view in views]
+  return np.stack([decode_png(path.read_bytes(), path) for path in paths])
+
+
+def _field_settings(sets: Sequence[ScoredViews]) -> dict[str, Any]:
+  height, width = sets[0].views.hw
+  return dataclasses.asdict(FieldConfig.for_size(max(height, width)))
+
+
+def _key(sets: Sequence[ScoredViews], protocol: ConsistencyProtocol) -> str:
+  """Hash of the views and settings that an object's score depends on."""
+  settings = {
+    "name": NAME,
+    **dataclasses.asdict(protocol),
+    "field": _field_settings(sets),
+  }
+  parts = [s.sha256() for s in sets], settings
+  return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def _is_scored(folder: epath.Path, key: str) -> bool:
+  """Whether the folder holds this score with all of its pictures intact."""
+  scores = _saved(folder)
+  if scores.get("key") != key:
+    return False
+  rows = scores["rows"]
+  try:
+    for row in rows.keys() - {WHITE_ROW}:
+      _read_pair(folder, row, scores)
+    if any("psnr_input_u8" in row for row in rows.values()):
+      for name in INPUT_PICTURES:
+        _read_pictures(folder, name, [0])
+  except (FileNotFoundError, ValueError, UserError):
+    return False
+  return True
+
+
+def _saved(folder: epath.Path) -> dict[str, Any]:
+  """The object's score.json; {} if it is missing or damaged."""
+  try:
+    return json.loads((folder / SCORE_FILE).read_text())
+  except (FileNotFoundError, ValueError):
+    return {}
+
+
+def _batches(
+  source: Source, object_ids: Sequence[str]
+) -> Iterator[dict[str, list[ScoredViews]]]:
+  """Groups consecutive objects whose views have the same shapes."""
+  at_once = OBJECTS_AT_ONCE.get(
+    jax.default_backend(), OBJECTS_AT_ONCE_ELSEWHERE
+  )
+
+  def shapes(item: tuple[str, list[ScoredViews]]) -> list[tuple[int, ...]]:
+    return [s.views.images_u8.shape for s in item[1]]
+
+  loaded = ((object_id, source[object_id].load()) for object_id in object_ids)
+  for _, group in itertools.groupby(loaded, shapes):
+    while batch := dict(itertools.islice(group, at_once)):
+      yield batch
+
+
+def _write_object(folder: epath.Path, fitted: list[Fitted], key: str) -> None:
+  """Writes held-out views and renders as PNG files, then score.json."""
+  folder.mkdir(parents=True, exist_ok=True)
+  (folder / SCORE_FILE).unlink(missing_ok=True)  # until it is back, unfinished
+  for old in folder.glob("*.png"):
+    if _OUR_FILES.fullmatch(old.name):
+      old.unlink()
+  pictures = {}
+  for each in fitted:
+    view_name, render_name = _file_names(each.view_set.row)
+    for i, view in enumerate(each.held_out):
+      pictures[f"{view_name}_{view:03d}"] = each.held_out_u8[i]
+      pictures[f"{render_name}_{view:03d}"] = each.renders_u8[i]
+  first = fitted[0]
+  if first.input_render_u8 is not None:
+    view_name, render_name = INPUT_PICTURES
+    pictures[f"{view_name}_000"] = first.view_set.given.images_u8[0]
+    pictures[f"{render_name}_000"] = first.input_render_u8
+  for name, image_u8 in pictures.items():
+    (folder / f"{name}.png").write_bytes(encode_png(image_u8))
+  rows = {f.view_set.row: f.row() for f in fitted}
+  rows[WHITE_ROW] = first.as_white().row()
+  foreground = np.mean(metrics.is_foreground(first.held_out_u8 / 255))
+  scores = {
+    "key": key,
+    "held_out": first.held_out.tolist(),
+    "foreground": round(float(foreground), 5),
+    "rows": {name: results.finite(row) for name, row in rows.items()},
+  }
+  results.write_result(folder / SCORE_FILE, scores)

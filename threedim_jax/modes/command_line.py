@@ -1,0 +1,381 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""The flags of every mode as one table, their checks, and the help page.
+
+mode, config, args = parse(sys.argv)
+args.pretrained, args.workdir  # every flag of the table; None if not given
+"""
+
+from collections.abc import Sequence
+import os
+import sys
+import textwrap
+import types
+from typing import Any, NamedTuple
+
+from absl import flags
+from etils import epath
+from ml_collections import ConfigDict
+
+from threedim_jax.modes import config_flag
+from threedim_jax.modes.config_values import check_values
+from threedim_jax.runtime.errors import UserError
+
+PROGRAM = "python -m threedim_jax.main"
+PATH = "path"  # a string in which "~" is the home directory
+
+
+class Mode(NamedTuple):
+  """A value of `--mode`: what it does, and a command to start from."""
+
+  summary: str
+  example: str
+
+
+MODES = {
+  "train": Mode(
+    "Train a model. The same command resumes an interrupted run.",
+    "--config=configs/shapes_small.py --workdir=runs/shapes",
+  ),
+  "sample": Mode(
+    "Generate views of test objects, or of your own picture with --image.",
+    "--mode=sample --pretrained=shapes64 --image=photo.jpg --workdir=runs/me",
+  ),
+  "evaluate": Mode(
+    "Generate test views and compare them with the true ones.",
+    "--mode=evaluate --config=configs/shapes_small.py --workdir=runs/shapes",
+  ),
+  "score": Mode(
+    "Measure the 3D consistency of views. Needs no model.",
+    "--mode=score --samples=runs/shapes/samples",
+  ),
+  "mesh": Mode(
+    "Fit a coloured mesh (GLB, PLY) to the views of one object.",
+    "--mode=mesh --samples=runs/me/samples/photo",
+  ),
+  "compare": Mode(
+    "Compare another method's views with the true ones. Needs no model.",
+    "--mode=compare --workdir=runs/other",
+  ),
+  "check_data": Mode(
+    "Check whether pictures and cameras of a data set or a folder agree.",
+    "--mode=check_data --views=captures/chair",
+  ),
+}
+
+
+class Flag(NamedTuple):
+  """A flag: who reads it, and what it means.
+
+  `needs` names a flag without which this one says nothing. `instead` maps a
+  mode that does not read the flag to the configuration key that it has.
+  """
+
+  name: str
+  kind: Any  # str, int, float, bool, PATH or a tuple of choices
+  modes: tuple[str, ...]
+  help: str
+  default: Any = None
+  needs: str | None = None
+  instead: dict[str, str] = {}
+  lower_bound: int | None = None
+
+
+# Modes of a model, which need a configuration and a workdir.
+RUN_MODES = ("train", "sample", "evaluate")
+# Modes that read pictures, whatever made them.
+FOLDER_MODES = tuple(mode for mode in MODES if mode not in RUN_MODES)
+
+FLAGS = (
+  Flag(
+    "workdir",
+    PATH,
+    tuple(MODES),
+    "Folder that this command writes to. score, mesh and check_data --views"
+    " choose one beside their input if it is not given.",
+  ),
+  Flag(
+    "pretrained",
+    str,
+    ("sample", "evaluate"),
+    "Use these bundled weights, for example shapes64, instead of a checkpoint"
+    " of --workdir. Their own configuration is used if --config is not given.",
+    instead={"train": "train.init_from={}"},
+  ),
+  Flag(
+    "image",
+    PATH,
+    ("sample",),
+    "Your own picture of one object, on a plain or transparent background.",
+  ),
+  Flag(
+    "azimuth",
+    float,
+    ("sample",),
+    "Where your picture was taken from, in degrees: 0 is the object's front,"
+    " 90 its left. Default: 0.",
+    needs="image",
+  ),
+  Flag(
+    "elevation",
+    float,
+    ("sample",),
+    "Height of the camera above the horizon, in degrees. Default: 20.",
+    needs="image",
+  ),
+  Flag(
+    "distance",
+    str,
+    ("sample",),
+    "Distance of the camera from the object, in units of the training data, or"
+    " auto: as far as in training.",
+    needs="image",
+  ),
+  Flag(
+    "fov",
+    float,
+    ("sample",),
+    "Field of view of your picture, in degrees. Default: 52.",
+    needs="image",
+  ),
+  Flag(
+    "path",
+    str,
+    ("sample",),
+    "Views to generate: orbit, spiral, or a JSON file with a list of"
+    ' {"azimuth": 90, "elevation": 20}. Default: orbit.',
+    needs="image",
+  ),
+  Flag(
+    "samples",
+    PATH,
+    ("score", "mesh"),
+    "score: folder of samples, such as W/samples. mesh: the folder of one"
+    " object in it.",
+  ),
+  Flag(
+    "views",
+    PATH,
+    ("score", "check_data"),
+    "Folder of posed pictures of one object: transforms.json, NSVF or SRN.",
+  ),
+  Flag(
+    "size",
+    int,
+    ("score", "check_data"),
+    "Resize the pictures of --views to SIZE x SIZE pixels.",
+    needs="views",
+    lower_bound=8,
+  ),
+  Flag(
+    "num_views",
+    int,
+    ("score",),
+    "Use at most this many views of an object.",
+    default=100,
+    lower_bound=1,
+    instead={
+      "sample": "sample.num_views={}",
+      "evaluate": "evaluate.num_views={}",
+    },
+  ),
+  Flag(
+    "num_steps",
+    int,
+    ("score",),
+    "Fit the neural field for this many steps.",
+    default=1000,
+    lower_bound=1,
+    instead={
+      "sample": "sampler.num_sample_steps={}",
+      "evaluate": "sampler.num_sample_steps={}",
+      "train": "train.num_examples, steps times batch size",
+    },
+  ),
+  Flag(
+    "inception_weights",
+    PATH,
+    ("evaluate", "compare", "score"),
+    "InceptionV3 weights of pytorch-fid (a .pth file). With them FID and KID"
+    " are computed.",
+  ),
+  Flag(
+    "dry_run",
+    bool,
+    RUN_MODES,
+    "Print the configuration, the parameters and the cost, then exit.",
+    default=False,
+  ),
+  Flag(
+    "devices",
+    int,
+    RUN_MODES,
+    "Shard over this many devices, whether or not they are here.",
+    needs="dry_run",
+    lower_bound=1,
+  ),
+)
+
+_CONFIG_HELP = (
+  "Configuration. configs/NAME.py is found in the working directory or in the"
+  " installed package; :VARIANT changes it, for example :debug. Set any key"
+  " with --config.KEY=VALUE."
+)
+
+_CONFIG = config_flag.define_config_flag()
+_MODE = flags.DEFINE_enum("mode", "train", list(MODES), "What to do.")
+
+
+def _define(flag: Flag) -> None:
+  if isinstance(flag.kind, tuple):
+    flags.DEFINE_enum(flag.name, flag.default, flag.kind, flag.help)
+  elif flag.kind is bool:
+    flags.DEFINE_bool(flag.name, flag.default, flag.help)
+  elif flag.kind in (int, float):
+    define = flags.DEFINE_integer if flag.kind is int else flags.DEFINE_float
+    define(flag.name, flag.default, flag.help, lower_bound=flag.lower_bound)
+  else:
+    flags.DEFINE_string(flag.name, flag.default, flag.help)
+
+
+for _flag in FLAGS:
+  _define(_flag)
+
+
+def parse(
+  argv: Sequence[str],
+) -> tuple[str, ConfigDict | None, types.SimpleNamespace]:
+  """Parses the command line; `--help` prints the help page and exits.
+
+  The mode may also be the first word: `threedim-jax sample --pretrained=...`.
+
+  Args:
+    argv: the program, then its flags.
+
+  Returns:
+    (mode, config or None, the flags of the table by name).
+
+  Raises:
+    UserError: a wrong flag, value, configuration file or key, or a flag that
+      the mode does not read.
+  """
+  argv = list(argv)
+  if argv[1:] and argv[1] in MODES:
+    argv[1] = f"--mode={argv[1]}"
+  if any(word in ("--help", "-help", "-h") for word in argv[1:]):
+    print(help_page())
+    sys.exit(0)
+  config_flag.parse_or_explain(_with_bundled_config(argv))
+  mode, config = _MODE.value, _CONFIG.value
+  args = types.SimpleNamespace(**{flag.name: _value(flag) for flag in FLAGS})
+  _check_flags_of_mode(mode)
+  if config is not None:
+    check_values(config)
+  elif mode in RUN_MODES:
+    raise UserError(
+      "--config is missing: a file such as --config=configs/srn_chairs.py"
+    )
+  return mode, config, args
+
+
+def help_page() -> str:
+  """All modes with their flags, in the order of the table."""
+  lines = [
+    f"usage: {PROGRAM} --mode=MODE [--FLAG=VALUE ...]",
+    "       threedim-jax MODE [--FLAG=VALUE ...]   (the same)",
+    "",
+    f"  {'--config=FILE.py[:VARIANT]':<28}  {_CONFIG_HELP}",
+  ]
+  for mode, (summary, example) in MODES.items():
+    lines += ["", f"{mode}: {summary}"]
+    for flag in FLAGS:
+      if mode not in flag.modes:
+        continue
+      value = "" if flag.kind is bool else f"={_value_name(flag)}"
+      default = f" Default: {flag.default}." if flag.default else ""
+      lines.append(f"  {f'--{flag.name}{value}':<28}  {flag.help}{default}")
+    lines.append(f"  example: {PROGRAM} {example}")
+  lines += [
+    "",
+    "exit codes: 0 done; 2 bad input; 75 stopped by SIGTERM after saving;",
+    "124 no progress. After 75 and 124 the same command resumes.",
+    "--helpfull lists every flag of every library.",
+  ]
+  return "\n".join(_wrapped(line) for line in lines)
+
+
+def _value_name(flag: Flag) -> str:
+  if isinstance(flag.kind, tuple):
+    return "|".join(flag.kind)
+  return {int: "N", float: "DEGREES", PATH: "PATH", str: "VALUE"}[flag.kind]
+
+
+def _wrapped(line: str) -> str:
+  """Breaks a help line at 80 columns; its text keeps its column."""
+  if line.startswith("  --"):
+    name, text = line[:30].rstrip(), line[30:].strip()
+    if len(line) > 30 and line[28:30].strip():  # a long name: text below it
+      name, text = line.split("  ", 2)[1], line.split("  ", 2)[2]
+      name = f"  {name}"
+    body = textwrap.wrap(text, 80 - 6)
+    return "\n".join([name, *(f"      {part}" for part in body)])
+  return line
+
+
+def _with_bundled_config(argv: list[str]) -> list[str]:
+  """Adds the configuration of --pretrained if no --config is given."""
+  from threedim_jax.models.pretrained import describe
+
+  given = {word.partition("=")[0].lstrip("-") for word in argv[1:]}
+  if "config" in given or "pretrained" not in given:
+    return argv
+  for word, following in zip(argv[1:], [*argv[2:], ""], strict=True):
+    name, equals, value = word.lstrip("-").partition("=")
+    if name == "pretrained":
+      config = describe(value if equals else following)["config"]
+      return [argv[0], f"--config={config}", *argv[1:]]
+  return argv
+
+
+def _value(flag: Flag) -> Any:
+  value = flags.FLAGS[flag.name].value
+  if flag.kind is PATH and value is not None:
+    return os.path.expanduser(value)
+  return value
+
+
+def _is_given(name: str) -> bool:
+  """Whether the user set the flag to something else than "no"."""
+  flag = flags.FLAGS[name]
+  return bool(flag.present) and flag.value is not False and flag.value != ""
+
+
+def _check_flags_of_mode(mode: str) -> None:
+  """Raises if a flag is given that this mode would silently ignore."""
+  for flag in FLAGS:
+    if not _is_given(flag.name):
+      continue
+    if mode not in flag.modes:
+      key = flag.instead.get(mode, "").format(flags.FLAGS[flag.name].value)
+      raise UserError(
+        f"--{flag.name} is for --mode={' or '.join(flag.modes)}, not for {mode}"
+        + (f", which has --config.{key}" if key else "")
+      )
+    if flag.needs and not _is_given(flag.needs):
+      raise UserError(f"--{flag.name} is for --{flag.needs}, which is missing")
+
+
+def workdir_of(args: types.SimpleNamespace) -> epath.Path:
+  """`--workdir` as an absolute path; UserError if it is not given."""
+  if not args.workdir:
+    raise UserError("--workdir is missing: the folder that this run writes to")
+  return epath.Path(args.workdir).absolute()
+
+
+def results_folder(
+  args: types.SimpleNamespace, folder: str, suffix: str
+) -> epath.Path:
+  """`--workdir` if it is given, else FOLDER_SUFFIX beside the input folder."""
+  path = epath.Path(folder).absolute()
+  default = path.parent / f"{path.name}_{suffix}"
+  return epath.Path(args.workdir or default).absolute()

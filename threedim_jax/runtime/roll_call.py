@@ -1,0 +1,178 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Waits until every process of a run has started, and names the missing ones.
+
+`jax.distributed.initialize` waits for missing processes without a word and
+then aborts with a C++ stack trace. So the processes meet here first. Process 0
+listens on the coordinator's port. Every other process connects and sends its
+number. When all are there, process 0 closes the port, which JAX's own
+coordinator opens next, and tells the others to go on.
+"""
+
+import re
+import selectors
+import socket
+import sys
+import time
+
+from threedim_jax.runtime.errors import UserError
+
+TIMEOUT_SECONDS = 300  # as long as JAX waits
+NOTICE_SECONDS = 20
+_GO = "go"
+_REFUSED = "refused: "
+
+
+class NotAllStarted(Exception):
+  """Not every process of the run started in time; the message names them."""
+
+
+class _Clock:
+  """Prints now and then why this process waits, and raises in the end."""
+
+  def __init__(self, timeout_s: float, notice_s: float):
+    self.start = time.monotonic()
+    self.timeout_s, self.notice_s = timeout_s, notice_s
+    self.next_notice = notice_s
+
+  def check(self, reason: str) -> None:
+    waited = time.monotonic() - self.start
+    if waited >= self.timeout_s:
+      raise NotAllStarted(f"gave up after {self.timeout_s:.0f} s: {reason}")
+    if waited >= self.next_notice:
+      self.next_notice += self.notice_s
+      print(f"{reason} ({waited:.0f} s)", file=sys.stderr, flush=True)
+
+
+def wait_until_all_started(
+  address: str,
+  num_processes: int,
+  process_id: int,
+  *,
+  timeout_s: float = TIMEOUT_SECONDS,
+  notice_s: float = NOTICE_SECONDS,
+) -> None:
+  """Returns once all processes have called it.
+
+  Args:
+    address: HOST:PORT of process 0.
+    num_processes: number of processes, this one included.
+    process_id: number of this process, from 0.
+    timeout_s: seconds to wait for all of them.
+    notice_s: seconds between two lines on stderr that say who is missing.
+
+  Raises:
+    NotAllStarted: someone is missing after `timeout_s`.
+    UserError: two processes contradict each other, or the port is in use.
+  """
+  clock = _Clock(timeout_s, notice_s)
+  host, _, port = address.rpartition(":")
+  if process_id == 0:
+    _gather(int(port), num_processes, clock)
+  else:
+    me = f"process {process_id} of {num_processes}"
+    _report(host.strip("[]"), int(port), me, clock)
+
+
+def _gather(port: int, num_processes: int, clock: _Clock) -> None:
+  """Process 0: listens until each of the others has connected."""
+  present: dict[int, socket.socket] = {}
+  with _listen(port) as server, selectors.DefaultSelector() as selector:
+    selector.register(server, selectors.EVENT_READ)
+    while missing := set(range(1, num_processes)) - present.keys():
+      for key, _ in selector.select(timeout=0.2):
+        if key.fileobj is server:
+          selector.register(server.accept()[0], selectors.EVENT_READ)
+          continue
+        # Its number, or the end of a process that was here already.
+        connection = key.fileobj
+        index = _read_number(connection, num_processes, present)
+        if index is not None:
+          present[index] = connection
+        else:
+          selector.unregister(connection)
+          connection.close()
+          present = {i: c for i, c in present.items() if c is not connection}
+      try:
+        clock.check(
+          f"process 0 of {num_processes} waits for {_names(missing)}: was each"
+          f" of them started, and can it reach port {port} of this host?"
+        )
+      except NotAllStarted as e:
+        _answer(present.values(), str(e))
+        raise
+  _answer(present.values(), _GO)
+
+
+def _listen(port: int) -> socket.socket:
+  dual = socket.has_dualstack_ipv6()
+  family = socket.AF_INET6 if dual else socket.AF_INET
+  try:
+    return socket.create_server(
+      ("", port), family=family, dualstack_ipv6=dual, backlog=1024
+    )
+  except OSError as e:
+    raise UserError(
+      f"process 0 cannot listen on port {port} ({e.strerror}): choose another"
+      " one, in JAX_COORDINATOR_ADDRESS or, in a SLURM job, by"
+      " JAX_COORDINATOR_PORT"
+    ) from e
+
+
+def _read_number(connection, num_processes: int, present) -> int | None:
+  """The number that a process sent; None if it has gone or is refused."""
+  try:
+    text = connection.recv(64).decode(errors="replace")
+  except OSError:
+    return None
+  match = re.fullmatch(r"process (\d+) of (\d+)\n", text)
+  if not match:
+    return None
+  index, count = map(int, match.groups())
+  if count != num_processes:
+    text = f"{_REFUSED}process 0 was told of {num_processes} processes"
+  elif index in present:
+    text = f"{_REFUSED}another process {index} is there already"
+  else:
+    return index
+  _answer([connection], text)
+  return None
+
+
+def _answer(connections, text: str) -> None:
+  for connection in connections:
+    try:
+      connection.sendall(text.encode())
+      connection.close()
+    except OSError:
+      pass  # that process has ended; JAX notices
+
+
+def _report(host: str, port: int, me: str, clock: _Clock) -> None:
+  """Every other process: tells process 0 its number, waits for the answer."""
+  while True:
+    answer = ""
+    try:
+      with socket.create_connection((host, port), timeout=5) as connection:
+        connection.sendall(f"{me}\n".encode())
+        connection.settimeout(clock.timeout_s)
+        answer = connection.recv(1024).decode(errors="replace")
+        reason = "it closed the connection"
+    except OSError as e:
+      reason = e.strerror or str(e)
+    if answer == _GO:
+      return
+    if answer.startswith(_REFUSED):
+      raise UserError(f"{me} was {answer}")
+    if answer:
+      raise NotAllStarted(answer)
+    clock.check(f"{me} does not reach process 0 at {host}:{port}: {reason}")
+    time.sleep(0.5)
+
+
+def _names(indices: set[int]) -> str:
+  """`process 3`, `processes 1, 3` or `processes 1, 2, ... (250 of them)`."""
+  text = ", ".join(str(index) for index in sorted(indices)[:8])
+  if len(indices) > 8:
+    text += f", ... ({len(indices)} of them)"
+  return f"process{'es' if len(indices) > 1 else ''} {text}"

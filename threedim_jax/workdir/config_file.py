@@ -1,0 +1,90 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""`config.json`: the configuration that a workdir belongs to.
+
+check_workdir("runs/x", config.to_dict(), write=True)
+"""
+
+from collections.abc import Mapping
+import fnmatch
+import json
+from typing import Any
+
+from etils import epath
+
+from threedim_jax.runtime.disk import write_whole
+from threedim_jax.runtime.errors import UserError
+from threedim_jax.runtime.nested import flatten
+
+CONFIG_FILE = "config.json"
+
+# Keys that a later run in the same workdir may change, as fnmatch patterns:
+# where and how long it runs, how often it logs, how it samples.
+CHANGEABLE = (
+  "mesh.*",
+  "model.remat",
+  "data.data_dir",
+  "data.num_threads",
+  "train.per_device_batch_size",
+  "train.num_examples",
+  "train.*_every_steps",
+  "train.*_every_minutes",
+  "sampler.*",
+  "sample.*",
+  "evaluate.*",
+)
+
+
+def check_workdir(
+  workdir: epath.PathLike, config: Mapping[str, Any], *, write: bool
+) -> None:
+  """Raises if the workdir belongs to a run with another configuration.
+
+  Args:
+    workdir: need not exist yet.
+    config: nested, as from `ConfigDict.to_dict`.
+    write: also write config.json, or update its changeable keys. A training
+      run does so once everything else is checked, so that a failed start does
+      not tie the folder to a wrong configuration.
+
+  Raises:
+    UserError: a key outside CHANGEABLE differs, or config.json is no JSON.
+  """
+  if epath.Path(workdir).exists() and not epath.Path(workdir).is_dir():
+    raise UserError(f"--workdir={workdir} is a file; name a folder")
+  path = epath.Path(workdir) / CONFIG_FILE
+  now = json.loads(json.dumps(config))  # tuples become lists, as in the file
+  if path.exists():
+    try:
+      saved = json.loads(path.read_text())
+    except ValueError as e:
+      raise UserError(
+        f"{path} is not valid JSON ({e}). It holds the configuration of the"
+        " run in this folder: restore the file or use another --workdir."
+      ) from e
+    _check_same_run(path, flatten(saved), flatten(now))
+    if saved == now:
+      return
+  if write:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, json.dumps(now, indent=2) + "\n")
+
+
+def _check_same_run(
+  path: epath.Path, saved: dict[str, Any], now: dict[str, Any]
+) -> None:
+  def shown(flat, key):
+    return repr(flat[key]) if key in flat else "absent"
+
+  rows = [
+    f"{key} (saved: {shown(saved, key)}, now: {shown(now, key)})"
+    for key in sorted(saved | now)
+    if shown(saved, key) != shown(now, key)
+    and not any(fnmatch.fnmatch(key, pattern) for pattern in CHANGEABLE)
+  ]
+  if rows:
+    raise UserError(
+      f"{path} belongs to a run with another configuration. Different:"
+      f" {'; '.join(rows)}. Use the saved values to continue that run, or"
+      " another --workdir. Nothing was overwritten."
+    )
