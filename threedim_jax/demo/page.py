@@ -22,9 +22,9 @@ from threedim_jax.demo.engine import MAX_VIEWS, Engine, Settings, looked_at
 from threedim_jax.demo.outputs import Made
 from threedim_jax.diffusion.sampler import CONDITIONINGS
 from threedim_jax.diffusion.solvers import SOLVERS
-from threedim_jax.inputs.own_image import open_photo, prepare
+from threedim_jax.inputs.cutout import prepare
+from threedim_jax.inputs.photo import PATHS, Photo, open_photo
 from threedim_jax.runtime.errors import UserError
-from threedim_jax.sampling.sample_image import PATHS, Photo
 
 MAX_UPLOAD = "10mb"
 EXAMPLES = epath.resource_path("threedim_jax") / "demo" / "examples"

@@ -104,7 +104,7 @@ def _separates_object(opaque: Bool[np.ndarray, "H W"]) -> bool:
   if not len(ys):
     return False
   inside = opaque[ys.min() : ys.max() + 1, xs.min() : xs.max() + 1]
-  return 1 - _border(inside).mean() > _TRANSPARENT_FRAME
+  return bool(1 - _border(inside).mean() > _TRANSPARENT_FRAME)
 
 
 def _border(array: np.ndarray) -> np.ndarray:

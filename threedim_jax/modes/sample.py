@@ -9,6 +9,7 @@ from etils import epath
 import jax
 from ml_collections import ConfigDict
 
+from threedim_jax.inputs.photo import Photo, PhotoViews, photo_from_flags
 from threedim_jax.inputs.view_source import Views, open_split
 from threedim_jax.modes.command_line import workdir_of
 from threedim_jax.runtime import progress
@@ -90,12 +91,33 @@ def sample(
   return folders
 
 
+def sample_photo(
+  config: ConfigDict,
+  workdir: epath.PathLike,
+  photo: Photo,
+  pretrained: str | None = None,
+) -> epath.Path:
+  """Samples views of the object in a photo; returns the object's folder."""
+  workdir = epath.Path(workdir)
+  views = PhotoViews(photo, config.data.resolution, config.sample.num_views)
+  generator = Generator(config, workdir, pretrained)
+  (folder,) = generator.run(
+    views,
+    [views.request()],
+    workdir / "samples",
+    batch_size=1,
+    seed=config.sampler.seed,
+  )
+  sampled = sample_io.read_sample(folder)
+  show(folder, sampled)
+  show_together(workdir, [sampled])
+  return folder
+
+
 def run(config: ConfigDict, args) -> None:
   """`--mode=sample`: of the data set's objects, or of one's own picture."""
-  from threedim_jax.sampling.sample_image import photo_from_flags, sample_image
-
   if args.image:
     photo = photo_from_flags(args)
-    sample_image(config, workdir_of(args), photo, args.pretrained)
+    sample_photo(config, workdir_of(args), photo, args.pretrained)
   else:
     sample(config, workdir_of(args), args.pretrained)

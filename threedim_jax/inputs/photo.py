@@ -1,54 +1,109 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""`--mode=sample --image=photo.png`: views of the object in somebody's picture.
+"""Somebody's photo of an object: its file, its camera, and the views to make.
 
-  python -m threedim_jax.main --config=configs/quickstart.py --workdir=W \\
-      --mode=sample --pretrained=shapes32 --image=photo.png --elevation=20
+  image = open_photo("photo.png")
+  views = PhotoViews(Photo(file="photo.png", elevation=20), 64, num_views=8)
 
-The object goes into the frame of the training objects: its middle at the
-origin, z up, its front towards +x. Where the picture was taken from is a guess
-of whoever took it: azimuth 0 looks at the front, 90 at the left side.
+The object stands as those of training do: its middle at the origin, z up, its
+front towards +x. The user says where the photo was taken from: azimuth 0 looks
+at the front, 90 at the left side.
 """
 
 import dataclasses
 import json
 import math
 import re
+import struct
 
 from etils import epath
 from jaxtyping import Float
-from ml_collections import ConfigDict
 import numpy as np
+from PIL import ExifTags, Image
 
-from threedim_jax.inputs.own_image import open_photo, prepare
+from threedim_jax.inputs.cutout import prepare
+from threedim_jax.inputs.posed_images.pictures import open_picture
 from threedim_jax.inputs.posed_images.text_files import pose_from_json
 from threedim_jax.runtime.errors import UserError
-from threedim_jax.sampling.generate import Generator
-from threedim_jax.viewing.show import show, show_together
 from threedim_jax.views import camera_paths
 from threedim_jax.views.posed_views import PosedViews
 from threedim_jax.workdir.protocol import Request
-from threedim_jax.workdir.samples import read_sample
 
+MAX_BYTES = 20_000_000
+_TURNS = dict(  # by EXIF's orientation; 1 is upright
+  enumerate(
+    (
+      Image.Transpose.FLIP_LEFT_RIGHT,
+      Image.Transpose.ROTATE_180,
+      Image.Transpose.FLIP_TOP_BOTTOM,
+      Image.Transpose.TRANSPOSE,
+      Image.Transpose.ROTATE_270,
+      Image.Transpose.TRANSVERSE,
+      Image.Transpose.ROTATE_90,
+    ),
+    start=2,
+  )
+)
 PATHS = ("orbit", "spiral")
-# Where a picture with the field of view of training shows a chair of training
-# as large as `own_image.prepare` makes an object.
+# From here, a picture with the field of view of training shows a chair of
+# training as large as `prepare` makes an object.
 DISTANCE = camera_paths.RADIUS["chair"]
+
+
+def open_photo(path: epath.PathLike) -> Image.Image:
+  """Reads a photo of any common format, turned as its camera was held.
+
+  Raises:
+    UserError: no such file, more than 20 MB, or as `open_picture`.
+  """
+  path = epath.Path(path)
+  if not path.is_file():
+    raise UserError(f"There is no picture {path}.")
+  size = path.stat().length
+  if size > MAX_BYTES:
+    raise UserError(
+      f"{path} has {size / 1e6:.0f} MB; at most"
+      f" {MAX_BYTES / 1e6:.0f} are read: save it smaller."
+    )
+  return decode_photo(path.read_bytes(), str(path))
+
+
+def decode_photo(data: bytes, source: str) -> Image.Image:
+  """As `open_photo`, of the bytes of a file; `source` names it in errors."""
+  image = open_picture(data, source)
+  # Pillow's exif_transpose writes the other entries again, which fails on many
+  # that cameras make.
+  try:
+    orientation = image.getexif().get(ExifTags.Base.Orientation)
+  except (SyntaxError, ValueError, struct.error):
+    return image
+  turn = _TURNS.get(orientation)
+  return image if turn is None else _transposed(image, turn)
+
+
+def _transposed(image: Image.Image, turn: Image.Transpose) -> Image.Image:
+  info = image.info
+  image = image.transpose(turn)
+  image.info = info  # with its colour profile
+  return image
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Photo:
-  """A picture and what is known of its camera.
+  """A photo, its camera, and the path of the views to make.
 
   Attributes:
-    file: of the picture.
+    file: path of the picture.
     elevation: degrees above the horizon.
     azimuth: degrees; 0 looks at the object's front, 90 at its left side.
-    distance: of the camera in units of training; None: from the field of view,
-      so that the object is as large as those of training.
-    fov: of the square picture around the object, degrees.
-    path: of the views to make: "orbit" at the picture's elevation, "spiral" as
-      in the SRN test cameras, or a JSON file, see `read_path`.
+    distance: of the camera from the object, in units of training. None: the
+      distance at which the object is as large as those of training.
+    fov: field of view of the square picture around the object, degrees.
+    path: "orbit" at the photo's elevation, "spiral" as the SRN test cameras, or
+      a JSON file, see `read_path`.
+
+  Raises:
+    UserError: a number is out of its range.
   """
 
   file: str
@@ -75,21 +130,21 @@ class Photo:
 
   @property
   def radius(self) -> float:
-    """Of the sphere on which the camera stands."""
+    """Radius of the sphere on which the camera stands."""
     if self.distance is not None:
       return self.distance
-    tangent = lambda deg: math.tan(math.radians(deg) / 2)
-    return DISTANCE * tangent(camera_paths.FOV_DEG) / tangent(self.fov)
+    trained, own = np.tan(np.radians([camera_paths.FOV_DEG, self.fov]) / 2)
+    return float(DISTANCE * trained / own)
 
   def pose(self) -> Float[np.ndarray, "4 4"]:
-    """world_from_cam of the picture."""
+    """world_from_cam of the photo."""
     place = camera_paths.sphere_points(
       self.azimuth, self.elevation, self.radius
     )
     return camera_paths.look_at(place)
 
   def K(self, resolution: int) -> Float[np.ndarray, "3 3"]:
-    """In pixels of the prepared picture."""
+    """Intrinsics in pixels of the prepared picture."""
     return camera_paths.K_from_fov(resolution, self.fov)
 
   def targets(self, num_views: int) -> Float[np.ndarray, "N 4 4"]:
@@ -178,13 +233,16 @@ def _entry(entry, where: str, radius: float | int):
   return camera_paths.look_at(camera_paths.sphere_points(*angles))
 
 
-class OnePicture:
-  """An object of which one view is known, the first: `ObjectViews`."""
+class PhotoViews:
+  """The photo as the first of an object's views; the others are to be made.
+
+  It has what a sampler asks of a data set: `object` and `has_truth`.
+  """
 
   has_truth = False
 
   def __init__(self, photo: Photo, resolution: int, num_views: int):
-    """Reads and prepares the picture; UserError says what is wrong."""
+    """Reads and prepares the photo; raises a UserError if it cannot."""
     image_u8 = prepare(open_photo(photo.file), resolution)
     poses = [photo.pose()[None], photo.targets(num_views)]
     stem = re.sub(r"[^\w-]+", "_", epath.Path(photo.file).stem).strip("_")
@@ -197,32 +255,9 @@ class OnePicture:
     self._views = PosedViews(images_u8, poses, K, index, self.object_id)
 
   def request(self) -> Request:
-    """All views but the given one."""
+    """Asks for all views but the photo."""
     return Request(self.object_id, (0,), tuple(range(1, len(self._views))))
 
   def object(self, object_id: str, views: tuple[int, ...]) -> PosedViews:
-    """The views; all but the given one are white."""
+    """The views of these numbers; all but the photo are white."""
     return self._views[views]
-
-
-def sample_image(
-  config: ConfigDict,
-  workdir: epath.PathLike,
-  photo: Photo,
-  pretrained: str | None = None,
-) -> epath.Path:
-  """Samples and shows; returns the object's folder."""
-  workdir = epath.Path(workdir)
-  views = OnePicture(photo, config.data.resolution, config.sample.num_views)
-  generator = Generator(config, workdir, pretrained)
-  (folder,) = generator.run(
-    views,
-    [views.request()],
-    workdir / "samples",
-    batch_size=1,
-    seed=config.sampler.seed,
-  )
-  sampled = read_sample(folder)
-  show(folder, sampled)
-  show_together(workdir, [sampled])
-  return folder
