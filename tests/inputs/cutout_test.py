@@ -103,7 +103,10 @@ def with_alpha(change):
     lambda draw: draw.point([(7 * i, 5 * i) for i in range(60)], fill=0),
     lambda draw: draw.rectangle((0, 0, 499, 3), fill=0),
     lambda draw: draw.ellipse((20, 200, 120, 280), fill=0),
-    lambda draw: draw.rounded_rectangle((0, 0, 499, 299), 20, outline=0),
+    lambda draw: (
+      draw.rectangle((0, 0, 499, 299), fill=0),
+      draw.rounded_rectangle((0, 0, 499, 299), 15, fill=255),
+    ),
     lambda draw: draw.rectangle((0, 0, 499, 299), fill=200),
   ],
 )

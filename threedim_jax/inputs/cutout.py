@@ -27,9 +27,10 @@ _ASK = (
   " or photograph the object whole on a plain one"
 )
 
-# Alpha separates an object if it is low at this share of the frame around what
-# is opaque. A few transparent pixels or round corners are less.
-_TRANSPARENT_FRAME = 0.15
+# Alpha separates an object if this share of the picture is transparent, or this
+# share of the frame around what is opaque. A few transparent pixels, a strip at
+# the border or round corners are less.
+_TRANSPARENT, _TRANSPARENT_FRAME = 0.2, 0.15
 _SPECK = 0.01  # a smaller part of the whole object is dirt
 _PLAIN_BORDER = 0.9  # of the picture's border must be background
 _MIN_TOLERANCE, _MAX_TOLERANCE = 12.0, 24.0  # grey levels
@@ -97,12 +98,12 @@ def cut_out(
 
 
 def _separates_object(opaque: Bool[np.ndarray, "H W"]) -> bool:
-  """Whether the frame around the opaque pixels is transparent to some part."""
-  if opaque.all():
-    return False
+  """Whether alpha cuts an object out, and not only some pixels of a sheet."""
   ys, xs = np.nonzero(_without_specks(opaque))
-  if not len(ys):
+  if opaque.all() or not len(ys):
     return False
+  if 1 - _border(opaque).mean() > 0.5 and 1 - opaque.mean() > _TRANSPARENT:
+    return True
   inside = opaque[ys.min() : ys.max() + 1, xs.min() : xs.max() + 1]
   return bool(1 - _border(inside).mean() > _TRANSPARENT_FRAME)
 
