@@ -1,33 +1,17 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Somebody's photo of an object: its file, its camera, and the views to make.
+"""Reads a photo of any common format, turned as its camera was held.
 
-  image = open_photo("photo.png")
-  views = PhotoViews(Photo(file="photo.png", elevation=20), 64, num_views=8)
-
-The object stands as those of training do: its middle at the origin, z up, its
-front towards +x. The user says where the photo was taken from: azimuth 0 looks
-at the front, 90 at the left side.
+image = open_photo("photo.jpg")
 """
 
-import dataclasses
-import json
-import math
-import re
 import struct
 
 from etils import epath
-from jaxtyping import Float
-import numpy as np
 from PIL import ExifTags, Image
 
-from threedim_jax.inputs.cutout import prepare
 from threedim_jax.inputs.posed_images.pictures import open_picture
-from threedim_jax.inputs.posed_images.text_files import pose_from_json
 from threedim_jax.runtime.errors import UserError
-from threedim_jax.views import camera_paths
-from threedim_jax.views.posed_views import PosedViews
-from threedim_jax.workdir.protocol import Request
 
 MAX_BYTES = 20_000_000
 _TURNS = dict(  # by EXIF's orientation; 1 is upright
@@ -44,14 +28,10 @@ _TURNS = dict(  # by EXIF's orientation; 1 is upright
     start=2,
   )
 )
-PATHS = ("orbit", "spiral")
-# From here, a picture with the field of view of training shows a chair of
-# training as large as `prepare` makes an object.
-DISTANCE = camera_paths.RADIUS["chair"]
 
 
 def open_photo(path: epath.PathLike) -> Image.Image:
-  """Reads a photo of any common format, turned as its camera was held.
+  """The decoded photo, upright; its colour profile is kept.
 
   Raises:
     UserError: no such file, more than 20 MB, or as `open_picture`.
@@ -86,178 +66,3 @@ def _transposed(image: Image.Image, turn: Image.Transpose) -> Image.Image:
   image = image.transpose(turn)
   image.info = info  # with its colour profile
   return image
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Photo:
-  """A photo, its camera, and the path of the views to make.
-
-  Attributes:
-    file: path of the picture.
-    elevation: degrees above the horizon.
-    azimuth: degrees; 0 looks at the object's front, 90 at its left side.
-    distance: of the camera from the object, in units of training. None: the
-      distance at which the object is as large as those of training.
-    fov: field of view of the square picture around the object, degrees.
-    path: "orbit" at the photo's elevation, "spiral" as the SRN test cameras, or
-      a JSON file, see `read_path`.
-
-  Raises:
-    UserError: a number is out of its range.
-  """
-
-  file: str
-  elevation: float = 20.0
-  azimuth: float = 0.0
-  distance: float | None = None
-  fov: float = camera_paths.FOV_DEG
-  path: str = "orbit"
-
-  def __post_init__(self):
-    distance = DISTANCE if self.distance is None else self.distance
-    limits = {
-      "elevation": (self.elevation, -89.0, 89.0),
-      "azimuth": (self.azimuth, -360.0, 360.0),
-      "fov": (self.fov, 1.0, 120.0),
-      "distance": (distance, 0.1, 100.0),
-    }
-    for name, (value, low, high) in limits.items():
-      if not low <= value <= high:
-        raise UserError(
-          f"--{name}={value:g} is out of range: it must be between {low:g} and"
-          f" {high:g}."
-        )
-
-  @property
-  def radius(self) -> float:
-    """Radius of the sphere on which the camera stands."""
-    if self.distance is not None:
-      return self.distance
-    trained, own = np.tan(np.radians([camera_paths.FOV_DEG, self.fov]) / 2)
-    return float(DISTANCE * trained / own)
-
-  def pose(self) -> Float[np.ndarray, "4 4"]:
-    """world_from_cam of the photo."""
-    place = camera_paths.sphere_points(
-      self.azimuth, self.elevation, self.radius
-    )
-    return camera_paths.look_at(place)
-
-  def K(self, resolution: int) -> Float[np.ndarray, "3 3"]:
-    """Intrinsics in pixels of the prepared picture."""
-    return camera_paths.K_from_fov(resolution, self.fov)
-
-  def targets(self, num_views: int) -> Float[np.ndarray, "N 4 4"]:
-    """world_from_cam of the views to make."""
-    if self.path == "spiral":
-      return camera_paths.srn_spiral(num_views, self.radius)
-    if self.path == "orbit":
-      turn = np.arange(1, num_views + 1) / (num_views + 1)
-      places = camera_paths.sphere_points(
-        self.azimuth + 360 * turn, self.elevation, self.radius
-      )
-      return camera_paths.look_at(places)
-    return read_path(self.path, self.radius)
-
-
-def photo_from_flags(args) -> Photo:
-  """The photo that --image, --azimuth and so on describe.
-
-  Raises:
-    UserError: an angle out of range, or a distance that is no number.
-  """
-  values = {
-    name: getattr(args, name)
-    for name in ("azimuth", "elevation", "fov", "distance", "path")
-    if getattr(args, name) is not None
-  }
-  if values.get("distance") == "auto":
-    del values["distance"]
-  if "distance" in values:
-    try:
-      values["distance"] = float(values["distance"])
-    except ValueError as e:
-      raise UserError(
-        f"--distance={values['distance']} is neither auto nor a number"
-      ) from e
-  return Photo(file=args.image, **values)
-
-
-def read_path(
-  file: epath.PathLike, radius: float | int
-) -> Float[np.ndarray, "N 4 4"]:
-  """Poses from a JSON file, a list of one entry a view.
-
-  An entry is {"azimuth": deg, "elevation": deg, "distance": optional}, or
-  {"world_from_cam": 4x4} in OpenCV axes.
-
-  Raises:
-    UserError: names the entry that is wrong.
-  """
-  file = epath.Path(file)
-  if not file.is_file():
-    raise UserError(
-      f"--path={file} is neither {' nor '.join(PATHS)} nor a JSON file."
-    )
-  try:
-    entries = json.loads(file.read_text())
-  except (ValueError, RecursionError) as e:
-    raise UserError(f"{file} is not valid JSON ({e}).") from e
-  if not isinstance(entries, list) or not entries:
-    raise UserError(f"{file} must hold a list of at least one view.")
-  return np.stack(
-    [
-      _entry(entry, f"{file}: view {i}", radius)
-      for i, entry in enumerate(entries)
-    ]
-  )
-
-
-def _entry(entry, where: str, radius: float | int):
-  if isinstance(entry, dict) and "world_from_cam" in entry:
-    return pose_from_json(entry["world_from_cam"], f'{where}: "world_from_cam"')
-  angles = [
-    entry.get(key, default) if isinstance(entry, dict) else None
-    for key, default in (
-      ("azimuth", None),
-      ("elevation", None),
-      ("distance", radius),
-    )
-  ]
-  numbers = [isinstance(x, int | float) and math.isfinite(x) for x in angles]
-  if not all(numbers) or not -89 <= angles[1] <= 89 or angles[2] <= 0:
-    raise UserError(
-      f'{where} needs "azimuth" and "elevation" in degrees (elevation between'
-      ' -89 and 89, a "distance" above 0), or "world_from_cam", 4x4.'
-    )
-  return camera_paths.look_at(camera_paths.sphere_points(*angles))
-
-
-class PhotoViews:
-  """The photo as the first of an object's views; the others are to be made.
-
-  It has what a sampler asks of a data set: `object` and `has_truth`.
-  """
-
-  has_truth = False
-
-  def __init__(self, photo: Photo, resolution: int, num_views: int):
-    """Reads and prepares the photo; raises a UserError if it cannot."""
-    image_u8 = prepare(open_photo(photo.file), resolution)
-    poses = [photo.pose()[None], photo.targets(num_views)]
-    stem = re.sub(r"[^\w-]+", "_", epath.Path(photo.file).stem).strip("_")
-    self.object_id = stem[:100] or "picture"
-    poses = np.concatenate(poses)
-    images_u8 = np.full((len(poses), *image_u8.shape), 255, np.uint8)
-    images_u8[0] = image_u8
-    K = np.tile(photo.K(resolution), (len(poses), 1, 1))
-    index = np.arange(len(poses), dtype=np.int32)
-    self._views = PosedViews(images_u8, poses, K, index, self.object_id)
-
-  def request(self) -> Request:
-    """Asks for all views but the photo."""
-    return Request(self.object_id, (0,), tuple(range(1, len(self._views))))
-
-  def object(self, object_id: str, views: tuple[int, ...]) -> PosedViews:
-    """The views of these numbers; all but the photo are white."""
-    return self._views[views]
