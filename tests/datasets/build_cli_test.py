@@ -16,7 +16,7 @@ import tensorflow_datasets as tfds
 
 from threedim_jax.runtime.errors import UserError
 
-REPO = pathlib.Path(__file__).parents[1]
+REPO = pathlib.Path(__file__).parents[2]
 HUGE = ["--num_train_objects", "100000"]
 TINY = ["--num_train_objects", "2", "--num_test_objects", "1"]
 
