@@ -31,13 +31,13 @@ from threedim_jax.benchmark import (
 )
 from threedim_jax.benchmark.flops import count_flops
 from threedim_jax.benchmark.inputs import denoise_args
-from threedim_jax.diffusion.losses import batch_shapes
 from threedim_jax.evaluation.fields.field import FieldConfig
 from threedim_jax.models import make_init_fn
 from threedim_jax.runtime.errors import UserError
 from threedim_jax.sampling import load
 from threedim_jax.sampling.load import make_denoiser
 from threedim_jax.training import setup
+from threedim_jax.views.pair_batch import batch_shapes
 
 REPO = pathlib.Path(__file__).parents[2]
 SECONDS = 0.0  # MIN_REPEATS calls

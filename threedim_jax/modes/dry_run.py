@@ -20,11 +20,11 @@ from ml_collections import ConfigDict
 from threedim_jax.benchmark.collectives import expected_bytes
 from threedim_jax.benchmark.flops import count_flops
 from threedim_jax.benchmark.live_bytes import peak_bytes
-from threedim_jax.diffusion.losses import batch_shapes
 from threedim_jax.models import make_init_fn
 from threedim_jax.runtime import progress
 from threedim_jax.runtime.sharding import make_mesh_on_paper, state_sharding
 from threedim_jax.training.setup import make_setup
+from threedim_jax.views.pair_batch import batch_shapes
 
 GIB = 2**30
 PAPER_DEVICES = (1, 2, 4, 8, 16, 32, 64, 128, 256)

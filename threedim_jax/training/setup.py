@@ -20,12 +20,7 @@ from ml_collections import ConfigDict
 import optax
 
 from threedim_jax.diffusion.denoise import bind_params
-from threedim_jax.diffusion.losses import (
-  PairBatch,
-  batch_shapes,
-  denoised_grid,
-  diffusion_loss,
-)
+from threedim_jax.diffusion.losses import denoised_grid, diffusion_loss
 from threedim_jax.models import get_model, make_init_fn
 from threedim_jax.runtime.sharding import (
   batch_sharding,
@@ -40,6 +35,7 @@ from threedim_jax.training.train_step import (
   make_train_step,
   num_microbatches,
 )
+from threedim_jax.views.pair_batch import PairBatch, batch_shapes
 
 GRID_ROWS = 4  # pairs in the picture that an evaluation step makes
 

@@ -32,7 +32,7 @@ from etils import epath
 from jaxtyping import UInt8
 import numpy as np
 
-from threedim_jax.runtime.disk import write_whole
+from threedim_jax.runtime.disk import write_atomically
 from threedim_jax.runtime.errors import UserError
 from threedim_jax.views.png import decode_png, encode_png
 from threedim_jax.views.posed_views import PosedViews
@@ -121,7 +121,7 @@ def write_sample(
       "complete": True,
     }
     text = json.dumps(info, indent=2, default=lambda scalar: scalar.item())
-    write_whole(folder / INFO_FILE, text + "\n")
+    write_atomically(folder / INFO_FILE, text + "\n")
   except OSError as e:
     if e.errno != errno.ENOSPC:
       raise
