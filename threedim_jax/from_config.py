@@ -120,4 +120,6 @@ def make_tx(config: ConfigDict) -> optax.GradientTransformation:
     b1=config.optim.b1,
     b2=config.optim.b2,
     global_batch_size=config.train.batch_size,
+    num_examples=config.train.num_examples,
+    decay_examples=config.optim.decay_examples,
   )

@@ -137,3 +137,23 @@ def test_the_paper_recipe():
   }
   assert c.sampler.num_sample_steps == 256
   assert c.data.resolution == 128
+
+
+@pytest.mark.slow
+def test_the_efficient_variant_costs_a_third_of_the_paper_s_at_most():
+  """FLOPs of an example: forward pass and gradients."""
+  from threedim_jax import from_config
+  from threedim_jax.benchmark.flops import count_flops
+  from threedim_jax.diffusion.losses import batch_shapes
+
+  def flops(arg):
+    config, rng = load("srn_cars", arg), jax.random.key(0)
+    loss_fn = from_config.make_loss_fn(config)
+    return count_flops(
+      jax.grad(lambda *args: loss_fn(*args)[0]),
+      jax.eval_shape(from_config.make_init_fn(config), rng),
+      batch_shapes(config.data.resolution, 1),
+      rng,
+    )
+
+  assert flops("efficient") < flops("") / 3
