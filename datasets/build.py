@@ -6,8 +6,8 @@
   python datasets/build.py srn --config cars --manual_dir ~/Downloads
   python datasets/build.py meshes --config 64 --from ~/my_models
 
-Run again it finds the data set complete and does nothing; after a crash or
-Ctrl-C it starts afresh. See datasets/README.md for the configs.
+A command that is run again finds the data set complete and does nothing. After
+a crash or Ctrl-C it starts afresh. See datasets/README.md for what is read.
 """
 
 import argparse
@@ -20,26 +20,29 @@ import pathlib
 import sys
 import time
 
+from meshes.orientation import FRONTS, Orientation
 from shapes.counts import Counts
 
 from threedim_jax.runtime.errors import UserError, exit_with_message
 
-# Spawned workers import this file too: what is slow to import (TFDS) is
-# imported in functions.
+# Spawned workers import this file too: modules that are slow to import (TFDS)
+# are imported in functions.
 NAMES = ("shapes", "srn", "meshes")
 COUNTS = tuple(field.name for field in dataclasses.fields(Counts))
 # Flags that are for one data set alone.
 FLAGS = {
   "shapes": COUNTS,
   "srn": ("manual_dir",),
-  "meshes": ("from", "name", "up", "radius", "cameras"),
+  "meshes": (*("from", "name", "up", "front", "radius", "cameras", "strict"),),
 }
 
 
 def main(argv: list[str] | None = None) -> pathlib.Path:
   """Builds, perhaps exports, prints a summary; returns the folder."""
   start = time.monotonic()
-  args = _parser().parse_args(argv)
+  argv = _join_front(sys.argv[1:] if argv is None else argv)
+  with_configs = "-h" in argv or "--help" in argv
+  args = _parser(with_configs).parse_args(argv)
   Builder, config_name, kwargs = _builder_and_arguments(args)
   from prepare import prepare
 
@@ -57,28 +60,80 @@ def main(argv: list[str] | None = None) -> pathlib.Path:
   return folder
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(with_configs: bool) -> argparse.ArgumentParser:
+  """The flags; the help lists all configs `with_configs`, which takes TFDS."""
   from_env = os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
   parser = argparse.ArgumentParser(
-    description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    description=__doc__,
+    epilog=_list_configs() if with_configs else None,
+    formatter_class=argparse.RawTextHelpFormatter,
   )
   add = parser.add_argument
   add("data_set", help=", ".join(NAMES))
-  add("--config", help="default: the first; a wrong one lists them all")
+  add("--config", help="see the lists below; default: the first")
   add("--data_dir", type=_path, default=from_env, help="of all data sets")
-  add("--manual_dir", type=_path, help="where srn_cars.zip lies (srn)")
-  add("--from", type=_path, metavar="DIR", help="of mesh files (meshes)")
-  add("--name", help="of the result; default: that of --from (meshes)")
-  add("--up", choices=("y", "z"), help="axis of the files that is up (meshes)")
-  add("--radius", type=float, help="distance of the cameras (meshes)")
-  add("--cameras", type=_path, metavar="JSON", help="poses (meshes)")
   add("--overwrite", action="store_true", help="build again")
   add("--skip_bad", action="store_true", help="leave out faulty objects")
-  add("--export_srn", type=_path, metavar="DIR", help="write SRN folders too")
   add("--num_workers", type=int, help="processes; default: all cores")
+  add(
+    "--export_srn",
+    type=_path,
+    metavar="DIR",
+    help="also write folders in the layout of the SRN archives",
+  )
+  add = parser.add_argument_group("srn").add_argument
+  add("--manual_dir", type=_path, help="the folder of srn_cars.zip")
+  add = parser.add_argument_group("meshes").add_argument
+  add("--from", type=_path, metavar="PATH", help="a folder, or a zip file")
+  add("--name", help="of the data set; default: that of --from")
+  add(
+    "--up",
+    choices=("y", "z"),
+    help="axis of the files that is up; default: y for OBJ and glTF, else z",
+  )
+  add(
+    "--front",
+    choices=FRONTS,
+    help="axis of the files that azimuth 0 looks at; default: -z for\n"
+    "model_normalized.obj (ShapeNetCore.v2), z for other files with y up,\n"
+    "x for files with z up",
+  )
+  add("--radius", type=float, help="distance of the cameras; default: 2.0")
+  add("--cameras", type=_path, metavar="JSON", help="poses of your own")
+  add(
+    "--strict",
+    action="store_const",
+    const=True,
+    help="a model whose texture cannot be used is faulty; without this\n"
+    "flag it is drawn in the colour of its material, and named at the end",
+  )
+  group = parser.add_argument_group("shapes, in place of the config's")
   for name in COUNTS:
-    add(f"--{name}", type=int, help="instead of the config's (shapes)")
+    group.add_argument(f"--{name}", type=int)
   return parser
+
+
+def _list_configs() -> str:
+  lines = []
+  for name in NAMES:
+    lines.append(f"configs of {name}:")
+    configs = _module(name).Builder.BUILDER_CONFIGS
+    lines += [f"  {c.name:16}{c.description}" for c in configs]
+  return "\n".join(lines)
+
+
+def _module(data_set: str):
+  """The module of the builder of a data set."""
+  return importlib.import_module(f"{data_set}.{data_set}_dataset_builder")
+
+
+def _join_front(argv: list[str]) -> list[str]:
+  """Lets `--front -z` mean `--front=-z`, which argparse takes for a flag."""
+  argv = list(argv)
+  for i in reversed(range(len(argv) - 1)):
+    if argv[i] == "--front" and argv[i + 1] in FRONTS:
+      argv[i : i + 2] = [f"--front={argv[i + 1]}"]
+  return argv
 
 
 def _path(name: str) -> pathlib.Path:
@@ -97,8 +152,7 @@ def _builder_and_arguments(args: argparse.Namespace) -> tuple[type, str, dict]:
     wrong = [flag for flag in flags if flag in given]
     if wrong and owner != args.data_set:
       raise UserError(f"--{wrong[0]} is for {owner}, not for {args.data_set}.")
-  module_name = f"{args.data_set}.{args.data_set}_dataset_builder"
-  module = importlib.import_module(module_name)
+  module = _module(args.data_set)
   configs = list(module.Builder.builder_configs)
   config = args.config or configs[0]
   _choose(f"config of {args.data_set}", config, configs)
@@ -115,11 +169,14 @@ def _builder_and_arguments(args: argparse.Namespace) -> tuple[type, str, dict]:
     kwargs["manual_dir"] = args.manual_dir or default
   else:
     if "from" not in given:
-      raise UserError("meshes needs --from=DIR, the folder of the mesh files.")
+      raise UserError(
+        "meshes needs --from=PATH, a folder or zip file of mesh files."
+      )
     kwargs |= {
       "config": module.config_of(config, args.name, given["from"]),
       "source": given["from"],
-      "up": args.up,
+      "orientation": Orientation(args.up, args.front),
+      "strict": bool(args.strict),
       "distance": args.radius,
       "camera_file": args.cameras,
     }
@@ -144,15 +201,24 @@ def _choose(what: str, name: str, known) -> None:
 
 
 def _summary(folder: pathlib.Path, seconds: float) -> str:
+  """What was built, and what of it is not as the files have it."""
   from view_builder import OBJECTS_FILE
 
   index = json.loads((folder / OBJECTS_FILE).read_text())
+  metadata = json.loads((folder / "metadata.json").read_text())
   splits = ", ".join(
     f"{split} {len(objects)} objects ({sum(o[2] for o in objects)} views)"
     for split, objects in index.items()
   )
   size = sum(p.stat().st_size for p in folder.iterdir()) / 1e6
-  return f"built {folder}\n{splits}, {size:.1f} MB, {seconds:.0f} s"
+  lines = [f"built {folder}", f"{splits}, {size:.1f} MB, {seconds:.0f} s"]
+  for key, title in (
+    ("notes", "drawn, but not as their files have them"),
+    ("left_out", "left out"),
+  ):
+    if found := metadata[key]:
+      lines += [f"{title} ({len(found)}):", *(f"  {text}" for text in found)]
+  return "\n".join(lines)
 
 
 if __name__ == "__main__":

@@ -1,15 +1,15 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Renders a trimesh mesh from a pinhole camera: embree rays, white background.
+"""Renders an object from a pinhole camera with embree, on white.
 
   render = Renderer(mesh)
   image_u8 = render(world_from_cam, K, resolution=64)
   records = render_records(render, world_from_cam, K, 64, object_id="chair_0")
 
-The light stands still in the world: a sun, a weaker fill light from the other
-side and a sky that is brighter above, so that neighbouring faces differ.
-Surfaces are diffuse and two-sided and cast no shadows, so a face has the same
-shade in every picture, which is computed once for the mesh.
+The light is fixed to the world: a sun, a weaker fill light from the other side
+and a sky that is brighter above, so that neighbouring faces differ. Surfaces
+are diffuse, both sides are lit alike, and nothing casts a shadow. A face has
+the same shade in every picture, so shades are computed once for each object.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from einops import rearrange, reduce
 import numpy as np
 from surfaces import Paint, Part, part_of
 import trimesh
-from trimesh.ray.ray_pyembree import RayMeshIntersector
+from visible_faces import VisibleFaces
 
 from threedim_jax.views.png import encode_png
 
@@ -28,24 +28,29 @@ _RAYS_AT_A_TIME = 8192  # more of them fall out of the processor's cache
 
 
 class Renderer:
-  """Renders one mesh, or the parts of one object, as `surfaces.py` has it."""
+  """Renders one object: a trimesh mesh, or parts as in `surfaces.py`.
+
+  Of coincident faces of parts the one that is turned to the camera is shown
+  (`visible_faces.py`). Meshes are taken to have no such faces.
+  """
 
   def __init__(self, mesh: trimesh.Trimesh | Sequence[Part]):
-    if isinstance(mesh, trimesh.Trimesh):
-      parts = [part_of(mesh)]
-    else:
-      parts = mesh
-      corners = np.concatenate([p.triangles for p in parts])
-      faces = np.arange(3 * len(corners)).reshape(-1, 3)
-      mesh = trimesh.Trimesh(corners.reshape(-1, 3), faces, process=False)
-    self._rays = RayMeshIntersector(mesh)
+    is_mesh = isinstance(mesh, trimesh.Trimesh)
+    parts = [part_of(mesh)] if is_mesh else mesh
     self._paint = Paint(parts)
-    normals = mesh.face_normals
-    # Row -1 is what a ray that hits nothing gets: the background.
-    self._normals = np.vstack([normals, np.zeros(3)])
-    rgb = 1.0 if self._paint.flat is None else self._paint.flat
-    self._front = np.vstack([rgb * _light(normals), np.ones(3)])
-    self._back = np.vstack([rgb * _light(-normals), np.ones(3)])
+    triangles = np.concatenate([p.triangles for p in parts])
+    self._visible = VisibleFaces(self._paint, triangles, not is_mesh)
+    normals = self._visible.normals[:-1]
+    self._light = {
+      False: np.vstack([_light(normals), np.ones(1)]),
+      True: np.vstack([_light(-normals), np.ones(1)]),
+    }
+    self._flat = None
+    if self._paint.flat:
+      self._flat = {
+        behind: np.vstack([self._paint.flat_colors(light[:-1]), np.ones(3)])
+        for behind, light in self._light.items()
+      }
 
   def __call__(
     self,
@@ -85,12 +90,16 @@ class Renderer:
     self, pos: np.ndarray, dirs: np.ndarray, pixel: float
   ) -> np.ndarray:
     """Colours [N, 3] that rays from `pos` [3] along `dirs` [N, 3] meet."""
-    face = self._rays.intersects_first(np.broadcast_to(pos, dirs.shape), dirs)
-    behind = np.einsum("nc,nc->n", self._normals[face], dirs) > 0
-    rgb = np.where(behind[:, None], self._back[face], self._front[face])
-    if self._paint.flat is None:
-      hit = np.flatnonzero(face >= 0)
-      rgb[hit] *= self._paint(face[hit], pos, dirs[hit], pixel)
+    face = self._visible(pos, dirs)
+    normals = self._visible.normals[face]
+    behind = (np.einsum("nc,nc->n", normals, dirs) > 0)[:, None]
+    table = self._flat or self._light
+    rgb = np.where(behind, table[True][face], table[False][face])
+    if self._flat:
+      return rgb
+    hit = np.flatnonzero(face >= 0)
+    light, rgb = rgb, np.ones((len(face), 3))
+    rgb[hit] = self._paint(face[hit], pos, dirs[hit], pixel, light[hit])
     return rgb
 
 
@@ -119,11 +128,11 @@ def render_records(
 
 
 def _light(normals: np.ndarray) -> np.ndarray:
-  """The part [F, 3] of the light that diffuse faces send back."""
+  """The part [F, 1] of the light that diffuse faces send back."""
   sun = np.maximum(normals @ _SUN, 0)
   fill = np.maximum(normals @ _FILL, 0)
   light = 0.56 + 0.12 * normals[:, 2] + 0.36 * sun + 0.16 * fill
-  return np.tile(np.clip(light, 0, 1)[:, None], 3)
+  return np.clip(light, 0, 1)[:, None]
 
 
 def _sample_places(pixels: np.ndarray, samples: int) -> np.ndarray:

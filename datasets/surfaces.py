@@ -1,13 +1,14 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The colours of triangles: of faces, of vertices, of materials, of textures.
+"""The colours of triangles: of faces, vertices, materials and textures.
 
-  paint = Paint([part_of(mesh)])
-  rgb = paint(face, pos, dirs, pixel)    # where rays meet the faces
+  paint = Paint(parts)
+  rgb = paint(face, pos, dirs, pixel, light)    # where rays meet the faces
+  hit = paint.is_solid(face, pos, dirs)         # False: a transparent texel
 
-Everything is opaque, textures repeat, and what a picture of few pixels shows
-of a large texture is averaged (an image pyramid), so that it does not flicker
-from view to view.
+Surfaces are opaque or not there: a texel whose alpha is below the cutoff does
+not stop a ray, and all others do. A texture that is much finer than the rays
+is averaged (an image pyramid), so that it does not flicker from view to view.
 """
 
 from collections.abc import Sequence
@@ -17,95 +18,177 @@ import cv2
 import numpy as np
 import trimesh
 
-_PLACEHOLDER = np.asarray(trimesh.visual.material.empty_material().image)
+from threedim_jax.views.pixels import linear_from_srgb, srgb_from_linear
+
 _TINY = 1e-12
+_GRID = 64  # points along the edge of a face where its alpha is looked up
+_MAX_POINTS = 200_000
+
+
+@dataclasses.dataclass(frozen=True)
+class Texture:
+  """A picture that is laid on faces.
+
+  Attributes:
+    pixels: uint8 [H, W, 4], RGBA in display values; the last row is at v = 0.
+    wrap: what lies outside [0, 1] along u and v: "repeat", "mirror" or "clamp".
+    nearest: whether texels have hard edges (no interpolation).
+  """
+
+  pixels: np.ndarray
+  wrap: tuple[str, str] = ("repeat", "repeat")
+  nearest: bool = False
 
 
 @dataclasses.dataclass
 class Part:
-  """Triangles that share a texture, or have none.
+  """Triangles that share a material.
 
   Attributes:
-    triangles: corners, float64 [F, 3, 3].
-    colors: of the corners, float64 [F, 3, 3] in [0, 1]; times the texture.
-    texture: uint8 [H, W, 3] or None; its last row is at v = 0.
-    uv: of the corners, float64 [F, 3, 2]; None without texture.
+    triangles: corners, float64 [F, 3, 3]; the side on which they run
+      counterclockwise is the front.
+    colors: of the corners, float64 [F, 3, 3] in [0, 1]; multiplied with the
+      texture. They are display values, or proportional to light if `linear`.
+    alpha: of the corners, float64 [F, 3]; multiplied with the texture's alpha.
+    texture: of the surface's colour, or None.
+    uv: texture coordinates of the corners, float64 [F, 3, 2].
+    glow: emitted light, float64 [3] (linear), or None.
+    glow_texture: multiplied with `glow`, or None.
+    glow_uv: its coordinates, float64 [F, 3, 2].
+    cutoff: the alpha below which the surface is not there; None: it is there
+      whatever its alpha.
+    linear: whether colours are multiplied in proportion to light (glTF) or as
+      display values (all other formats).
+    lit: whether light falls on the surface; False shows the colour as it is.
+    two_sided: whether the back of the faces is seen.
   """
 
   triangles: np.ndarray
   colors: np.ndarray
-  texture: np.ndarray | None = None
+  alpha: np.ndarray | None = None
+  texture: Texture | None = None
   uv: np.ndarray | None = None
+  glow: np.ndarray | None = None
+  glow_texture: Texture | None = None
+  glow_uv: np.ndarray | None = None
+  cutoff: float | None = None
+  linear: bool = False
+  lit: bool = True
+  two_sided: bool = True
+
+  @property
+  def one_color_per_face(self) -> bool:
+    varies = (self.colors != self.colors[:, :1]).any()
+    return not varies and self.texture is None and self.glow_texture is None
 
 
 def part_of(mesh: trimesh.Trimesh) -> Part:
-  """What is to be drawn of a mesh, with all that trimesh knows of its look."""
+  """The triangles of a trimesh mesh with the colours of faces or vertices."""
   faces, visual = mesh.faces, mesh.visual
-  part = Part(np.asarray(mesh.vertices)[faces], np.ones((len(faces), 3, 3)))
-  if visual.kind != "texture":
-    if visual.kind == "vertex":
-      part.colors = visual.vertex_colors[faces][..., :3] / 255.0
-    else:
-      part.colors *= visual.face_colors[:, None, :3] / 255.0
-    return part
-  # Beside a material, colours of vertices lie in one place or the other.
-  colors = visual.vertex_attributes.get("color")
-  if colors is None:
-    colors = mesh.vertex_attributes.get("color")
-  if colors is not None:
-    part.colors = _unit_colors(colors)[faces]
-  image, factor = _image_and_factor(visual.material)
-  if image is not None and visual.uv is not None:
-    part.texture = np.asarray(image.convert("RGB"))
-    part.uv = np.asarray(visual.uv)[faces][..., :2]
-    if np.array_equal(part.texture, _PLACEHOLDER[..., :3]):
-      # Texture coordinates without a texture.
-      part.texture = part.uv = None
-      factor = _PLACEHOLDER[0, 0, :3] if colors is None else None
-  if factor is not None:
-    part.colors = part.colors * (np.asarray(factor[:3]) / 255.0)
-  return part
+  colors = np.ones((len(faces), 3, 3))
+  if visual.kind == "vertex":
+    colors = visual.vertex_colors[faces][..., :3] / 255.0
+  elif isinstance(visual, trimesh.visual.ColorVisuals):
+    colors *= visual.face_colors[:, None, :3] / 255.0
+  return Part(np.asarray(mesh.vertices)[faces], colors)
 
 
-def _unit_colors(colors: np.ndarray) -> np.ndarray:
-  """Colours [V, 3] in [0, 1] of [V, 3 or 4] integers of 8 or 16 bits."""
-  colors = np.asarray(colors)[:, :3]
-  if colors.dtype.kind in "iu":
-    return colors / (65535.0 if colors.dtype.itemsize == 2 else 255.0)
-  return np.clip(colors.astype(float), 0, 1)
+def visible_points(part: Part) -> np.ndarray:
+  """Points [N, 3] that span what is seen of a part.
+
+  These are all corners, or, where alpha decides what is seen, a grid of points
+  on each face without those that are transparent.
+  """
+  if part.cutoff is None:
+    return part.triangles.reshape(-1, 3)
+  steps = int(np.sqrt(2 * _MAX_POINTS / max(1, len(part.triangles))))
+  steps = min(_GRID, max(2, steps))
+  i, j = np.nonzero(np.add.outer(*[np.arange(steps + 1)] * 2) <= steps)
+  weights = np.stack([steps - i - j, i, j], -1) / steps
+  weights += 1e-4 * (1 / 3 - weights)  # off the edge, where textures wrap
+  rows = np.repeat(np.arange(len(part.triangles)), len(weights))
+  weights = np.tile(weights, (len(part.triangles), 1))
+  seen = _alpha(part, rows, weights) >= part.cutoff
+  corners = part.triangles[rows[seen]]
+  return np.einsum("nk,nkc->nc", weights[seen], corners)
 
 
-def _image_and_factor(material):
-  """A picture or None, and the uint8 colour that it or white is times."""
-  if isinstance(material, trimesh.visual.material.PBRMaterial):
-    return material.baseColorTexture, material.baseColorFactor
-  image = getattr(material, "image", None)
-  # In .mtl files a texture stands in place of the colour Kd.
-  return image, material.main_color if image is None else None
+def _alpha(part: Part, rows: np.ndarray, weights: np.ndarray) -> np.ndarray:
+  """Alpha [N] at points that `weights` [N, 3] place on the faces `rows`."""
+  alpha = np.ones(len(rows))
+  if part.alpha is not None:
+    alpha = np.einsum("nk,nk->n", weights, part.alpha[rows])
+  if part.texture is not None:
+    uv = np.einsum("nk,nkc->nc", weights, part.uv[rows])
+    alpha = alpha * _sample(part.texture.pixels, uv, part.texture)[:, 3]
+  return alpha
 
 
 class Paint:
   """The colours of the faces of all parts, numbered one part after the other.
 
-  `flat` [F, 3] has the colours if every face has just one, else it is None.
+  `flat` tells whether every face has just one colour.
   """
 
   def __init__(self, parts: Sequence[Part]):
+    self._parts = parts
     self._corners = np.concatenate([p.triangles for p in parts])
     self._colors = np.concatenate([p.colors for p in parts])
-    one_color = (self._colors == self._colors[:, :1]).all()
-    textured = [p for p in parts if p.texture is not None]
-    flat = one_color and not textured
-    self.flat = self._colors[:, 0] if flat else None
-    self._textures = [_Texture(p) for p in textured]
-    numbers = {id(p): i for i, p in enumerate(textured)}
     sizes = [len(p.triangles) for p in parts]
-    self._texture = np.repeat([numbers.get(id(p), -1) for p in parts], sizes)
+    self.part = np.repeat(np.arange(len(parts)), sizes)
     # The number of a face within its part.
     self._row = np.concatenate([np.arange(n) for n in sizes])
+    self.flat = all(p.one_color_per_face for p in parts)
+    self.has_holes = np.array([p.cutoff is not None for p in parts])[self.part]
+    self.two_sided = np.array([p.two_sided for p in parts])[self.part]
+    self._textures = [
+      p.texture and _Pyramid(p.texture, p.uv, p.triangles, p.cutoff is not None)
+      for p in parts
+    ]
+    self._glows = [
+      p.glow_texture
+      and _Pyramid(p.glow_texture, p.glow_uv, p.triangles, with_alpha=False)
+      for p in parts
+    ]
+
+  def flat_colors(self, light: np.ndarray) -> np.ndarray:
+    """The colour [F, 3] of every face under `light` [F, 1]; only if `flat`."""
+    rgb = self._colors[:, 0] * light
+    for i, part in enumerate(self._parts):
+      n = np.flatnonzero(self.part == i)
+      rgb[n] = _shade(part, self._colors[n, 0], light[n], part.glow)
+    return rgb
+
+  def looks(self) -> np.ndarray:
+    """Numbers [F]: faces with equal numbers look the same on either side."""
+    rgb = self._colors.mean(1)
+    _, looks = np.unique(
+      np.column_stack([self.part, rgb]), axis=0, return_inverse=True
+    )
+    looks = looks.ravel()
+    simple = np.array([p.one_color_per_face for p in self._parts])[self.part]
+    return np.where(simple, looks, looks.max() + 1 + np.arange(len(looks)))
+
+  def is_solid(
+    self, face: np.ndarray, pos: np.ndarray, dirs: np.ndarray
+  ) -> np.ndarray:
+    """Whether the faces [N] stop the rays from `pos` along `dirs` [N, 3]."""
+    solid = np.ones(len(face), bool)
+    check = np.flatnonzero(self.has_holes[face])
+    weights, _ = _intersect(self._corners[face[check]], pos, dirs[check])
+    for i, n in _split(self.part[face[check]]):
+      part = self._parts[i]
+      alpha = _alpha(part, self._row[face[check[n]]], weights[n])
+      solid[check[n]] = alpha >= part.cutoff
+    return solid
 
   def __call__(
-    self, face: np.ndarray, pos: np.ndarray, dirs: np.ndarray, pixel: float
+    self,
+    face: np.ndarray,
+    pos: np.ndarray,
+    dirs: np.ndarray,
+    pixel: float,
+    light: np.ndarray,
   ) -> np.ndarray:
     """Colours [N, 3] of the points where rays meet faces.
 
@@ -114,32 +197,68 @@ class Paint:
       pos: [3], where all rays start.
       dirs: [N, 3], their directions, 1 long along the optical axis.
       pixel: the distance of neighbouring rays at depth 1.
+      light: [N, 1], the part of the light that the faces send back.
     """
     weights, depth = _intersect(self._corners[face], pos, dirs)
     rgb = np.einsum("nk,nkc->nc", weights, self._colors[face])
-    texture = self._texture[face]
-    for i in np.unique(texture[texture >= 0]):
-      n = np.flatnonzero(texture == i)
-      row = self._row[face[n]]
-      rgb[n] *= self._textures[i](row, weights[n], depth[n] * pixel)
+    for i, n in _split(self.part[face]):
+      part, row = self._parts[i], self._row[face[n]]
+      color, glow = rgb[n], part.glow
+      if part.texture is not None:
+        texels = self._textures[i](row, weights[n], depth[n] * pixel)
+        color = color * (linear_from_srgb(texels) if part.linear else texels)
+      if part.glow_texture is not None:
+        texels = self._glows[i](row, weights[n], depth[n] * pixel)
+        glow = glow * linear_from_srgb(texels)
+      rgb[n] = _shade(part, color, light[n], glow)
     return rgb
 
 
-class _Texture:
-  """The texture of a part, and smaller ones for what is far away."""
+def _split(numbers: np.ndarray):
+  """Pairs (number, places where it stands) for each that occurs."""
+  if not len(numbers):
+    return ()
+  order = np.argsort(numbers, kind="stable")
+  found, starts = np.unique(numbers[order], return_index=True)
+  return zip(found, np.split(order, starts[1:]), strict=True)
 
-  def __init__(self, part: Part):
-    level = part.texture
+
+def _shade(part: Part, color, light, glow) -> np.ndarray:
+  """Display values of surfaces of `color` under `light`."""
+  if part.linear:
+    color = srgb_from_linear(np.clip(color, 0, 1))
+  if part.lit:
+    color = color * light
+  if glow is not None:
+    color = srgb_from_linear(np.minimum(linear_from_srgb(color) + glow, 1))
+  return color
+
+
+class _Pyramid:
+  """A texture on faces, and smaller copies of it for what is far away."""
+
+  def __init__(
+    self,
+    texture: Texture,
+    uv: np.ndarray,
+    triangles: np.ndarray,
+    with_alpha: bool,
+  ):
+    self._texture, self._uv = texture, uv
+    level = texture.pixels.astype(np.float32)
+    # Transparent texels take no part in averages: colours are weighted.
+    self._weighted = with_alpha and texture.pixels[..., 3].min() < 255
+    if self._weighted:
+      level[..., :3] *= level[..., 3:] / 255
     self._levels = [level]
     while max(level.shape[:2]) > 1:
       h, w = (max(1, n // 2) for n in level.shape[:2])
       level = cv2.resize(level, (w, h), interpolation=cv2.INTER_AREA)
       self._levels.append(level)
-    self._uv = part.uv
-    h, w = part.texture.shape[:2]
-    a, b, c = np.moveaxis(part.uv * [w, h], 1, 0)
+    h, w = texture.pixels.shape[:2]
+    a, b, c = np.moveaxis(uv * [w, h], 1, 0)
     texels = np.abs(np.linalg.det(np.stack([b - a, c - a], -1)))
-    a, b, c = np.moveaxis(part.triangles, 1, 0)
+    a, b, c = np.moveaxis(triangles, 1, 0)
     area = np.linalg.norm(np.cross(b - a, c - a), axis=-1)
     self._density = np.sqrt(texels / np.maximum(area, _TINY))
 
@@ -149,22 +268,39 @@ class _Texture:
     texels = np.maximum(self._density[row] * spacing, 1.0)
     level = np.rint(np.log2(texels)).astype(int)
     level = np.minimum(level, len(self._levels) - 1)
-    rgb = np.empty((len(row), 3))
-    for i in np.unique(level):
-      n = level == i
-      rgb[n] = _bilinear(self._levels[i], uv[n])
-    return rgb
+    rgba = np.empty((len(row), 4))
+    for i, n in _split(level):
+      rgba[n] = _sample(self._levels[i], uv[n], self._texture)
+    if not self._weighted:
+      return rgba[:, :3]
+    return np.clip(rgba[:, :3] / np.maximum(rgba[:, 3:], _TINY), 0, 1)
 
 
-def _bilinear(texture: np.ndarray, uv: np.ndarray) -> np.ndarray:
-  h, w = texture.shape[:2]
-  place = np.stack([uv[:, 0] % 1 * w, (1 - uv[:, 1]) % 1 * h], -1) - 0.5
-  low = np.floor(place).astype(int)
+def _sample(pixels: np.ndarray, uv: np.ndarray, texture: Texture) -> np.ndarray:
+  """RGBA [N, 4] in [0, 1] at texture coordinates [N, 2] of `pixels`."""
+  h, w = pixels.shape[:2]
+  place = np.stack([uv[:, 0] * w, (1 - uv[:, 1]) * h], -1) - 0.5
+  if texture.nearest:
+    place = np.rint(place)
+  low = np.floor(place)
   x, y = np.moveaxis(place - low, 1, 0)[..., None]
-  (x0, y0), (x1, y1) = low.T % [[w], [h]], (low.T + 1) % [[w], [h]]
-  top = texture[y0, x0] * (1 - x) + texture[y0, x1] * x
-  bottom = texture[y1, x0] * (1 - x) + texture[y1, x1] * x
+  x0, x1 = (_wrap(low[:, 0] + i, w, texture.wrap[0]) for i in (0, 1))
+  y0, y1 = (_wrap(low[:, 1] + i, h, texture.wrap[1]) for i in (0, 1))
+  top = pixels[y0, x0] * (1 - x) + pixels[y0, x1] * x
+  bottom = pixels[y1, x0] * (1 - x) + pixels[y1, x1] * x
   return (top * (1 - y) + bottom * y) / 255.0
+
+
+def _wrap(place: np.ndarray, size: int, mode: str) -> np.ndarray:
+  """Numbers of texels 0 .. size - 1 for places outside as well."""
+  if mode == "clamp":
+    place = np.clip(place, 0, size - 1)
+  elif mode == "mirror":
+    place = place % (2 * size)
+    place = np.minimum(place, 2 * size - 1 - place)
+  else:
+    place = place % size
+  return place.astype(int)
 
 
 def _intersect(corners, pos, dirs) -> tuple[np.ndarray, np.ndarray]:

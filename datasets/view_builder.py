@@ -8,18 +8,18 @@
     def _generate_examples(self, tasks):
       return self.stream("train", make_records, tasks, len(tasks))
 
-An ordinary TFDS builder but for the writing: TFDS's own keeps a whole split in
-memory and writes it twice, this one streams, object after object, and leaves
-an index of the objects beside the records.
+This is an ordinary TFDS builder except for the writing. TFDS's own writer keeps
+a whole split in memory and writes it twice. This one writes object after object
+and leaves an index of the objects beside the records.
 """
 
 from collections.abc import Callable, Iterable, Iterator
 import contextlib
-import dataclasses
 import io
 import json
 import sys
 
+from made import BadObject, Made
 import numpy as np
 import parallel
 from record_writer import FILE_FORMAT, RecordWriter
@@ -31,14 +31,6 @@ from threedim_jax.runtime.errors import UserError
 OBJECTS_FILE = "objects.json"
 
 
-@dataclasses.dataclass(frozen=True)
-class BadObject:
-  """What a worker returns in place of the records of a faulty object."""
-
-  object_id: str
-  reason: str
-
-
 class ViewBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
   """Base of our builders; configs have a `resolution`."""
 
@@ -46,17 +38,22 @@ class ViewBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     self.num_workers = num_workers
     self.skip_bad = skip_bad
     self.skipped: list[BadObject] = []
+    self.notes: list[str] = []
     self._ordered_map = map
     super().__init__(file_format=FILE_FORMAT, **kwargs)
 
   @property
   def settings(self) -> dict:
-    """What besides the config decides the content; goes into the metadata."""
+    """What decides the content besides the config, for `metadata.json`."""
     return {}
 
   def expected_bytes(self) -> int:
-    """A guess, on the high side, at the size of the finished data set."""
+    """An estimate, rather too high, of the size of the data set."""
     raise NotImplementedError
+
+  def left_out(self) -> list[str]:
+    """Sentences about what was left out before any object was made."""
+    return []
 
   def _info(self):
     r = self.builder_config.resolution
@@ -82,17 +79,20 @@ class ViewBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
   ) -> Iterator[tuple[int, dict]]:
     """Yields (key, example) of every view of every item, in order.
 
-    `make_records(item)` runs in a worker and returns the records of one
-    object, or a `BadObject`.
+    `make_records(item)` runs in a worker. It returns the records of one object,
+    in a `Made` if there are notes about them, or a `BadObject`.
     """
     key = 0
     with progress.bar(f"{self.name}: {split} objects", total) as bar:
-      for records in self._ordered_map(make_records, items):
+      for made in self._ordered_map(make_records, items):
         bar.advance()
-        if isinstance(records, BadObject):
-          self._skip_or_stop(records)
+        if isinstance(made, BadObject):
+          self._skip_or_stop(made)
           continue
-        for record in records:
+        if isinstance(made, Made):
+          self.notes += made.notes
+          made = made.records
+        for record in made:
           # TFDS keeps the bytes of an image that it gets as a file.
           yield key, {**record, "image": io.BytesIO(record["image"])}
           key += 1
@@ -120,14 +120,16 @@ class ViewBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         if not index[split]:
           raise UserError(f"no object of the {split} split is usable.")
     self.info.set_splits(tfds.core.SplitDict(infos))
-    skipped = dict.fromkeys(bad.object_id for bad in self.skipped)
+    skipped = {bad.object_id: bad.reason for bad in self.skipped}
     self.info.metadata["skipped"] = list(skipped)
+    self.info.metadata["left_out"] = self.left_out() + list(skipped.values())
+    self.info.metadata["notes"] = list(dict.fromkeys(self.notes))
     # TFDS renames the folder when it is complete: never half of this file.
     (self.data_path / OBJECTS_FILE).write_text(json.dumps(index))
 
 
 def bytes_per_view(resolution: int) -> int:
-  """A guess, on the high side, at the size of the record of one view."""
+  """An estimate, rather too high, of the size of the record of one view."""
   return 500 + int(0.75 * resolution**2)
 
 

@@ -217,21 +217,23 @@ def markdown(rows: list[dict[str, Any]]) -> str:
 
 def write_picture(root: pathlib.Path) -> None:
   """The first object: input and truth, then the views of every system."""
-  from threedim_jax.viewing import viz
+  from threedim_jax.views.image_grid import image_grid, write_png
   from threedim_jax.workdir.samples import list_complete, read_sample
 
   rows, labels, num_shown = [], [], 8
   for system in SYSTEMS:
     folder = list_complete(root / system.name / "evaluate")[0]
     sampled = read_sample(folder)
-    step = -(-len(sampled.images_u8) // num_shown)
+    step = -(-len(sampled.generated) // num_shown)
     if not rows:
-      rows.append([sampled.input_images_u8[0], *sampled.truth_u8[::step]])
+      rows.append(
+        [sampled.given.images_u8[0], *sampled.truth.images_u8[::step]]
+      )
       labels.append("input | truth")
-    rows.append([None, *sampled.images_u8[::step]])
+    rows.append([None, *sampled.generated.images_u8[::step]])
     labels.append(system.name)
-  viz.write_png(
-    root / "views.png", viz.image_grid(rows, row_labels=labels, min_side=64)
+  write_png(
+    root / "views.png", image_grid(rows, row_labels=labels, min_side=64)
   )
 
 

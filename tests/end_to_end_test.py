@@ -144,12 +144,12 @@ def test_samples_follow_the_folder_contract(finished):
   workdir, config, _ = finished
   (folder,) = samples.list_complete(workdir / "samples")
   sampled = samples.read_sample(folder)
-  assert len(sampled.images_u8) == config.sample.num_views
+  assert len(sampled.generated) == config.sample.num_views
   assert sampled.info["checkpoint_step"] == NUM_STEPS
-  assert set(sampled.view.tolist()).isdisjoint(sampled.input_view.tolist())
+  assert set(sampled.generated.index).isdisjoint(sampled.given.index)
   # The poses are those of the true views, in order.
   with np.load(folder / "cameras.npz", allow_pickle=False) as cameras:
-    np.testing.assert_array_equal(cameras["view"], sampled.view)
+    np.testing.assert_array_equal(cameras["view"], sampled.generated.index)
   for name in ("views.png", "orbit.gif", "orbit.mp4", "viewer.html"):
     assert (folder / name).read_bytes(), name
 
@@ -165,7 +165,10 @@ def test_evaluation_is_what_the_pictures_say(finished):
   sampled = samples.read_sample(workdir / "evaluate" / object_id)
   assert len(scores["views"]) == config.evaluate.num_views
   for row, image, truth in zip(
-    scores["views"], sampled.images_u8, sampled.truth_u8, strict=True
+    scores["views"],
+    sampled.generated.images_u8,
+    sampled.truth.images_u8,
+    strict=True,
   ):
     psnr = skimage_metrics.peak_signal_noise_ratio(truth, image)
     ssim = skimage_metrics.structural_similarity(truth, image, channel_axis=-1)
@@ -377,8 +380,8 @@ def test_weights_are_exported_as_they_were_averaged(finished, tmp_path):
   import jax
   import numpy as np
 
-  from threedim_jax.models.pretrained import export
   from threedim_jax.sampling.generate import Generator
+  from threedim_jax.training.export import export
 
   workdir, config, _ = finished
   path = tmp_path / "weights.msgpack"

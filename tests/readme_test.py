@@ -105,6 +105,7 @@ def write_what_is_scored(folder: pathlib.Path) -> None:
   import posed_folders
   import striped_spheres
 
+  from threedim_jax.views.posed_views import PosedViews
   from threedim_jax.workdir import samples
 
   images_u8, poses, K = striped_spheres.views(7, size=16)
@@ -116,18 +117,13 @@ def write_what_is_scored(folder: pathlib.Path) -> None:
     poses,
     posed_folders.srn_intrinsics(K[0], (16, 16)),
   )
-  views = lambda chosen: (images_u8[chosen], poses[chosen], K[chosen])
-  fields = ("images_u8", "world_from_cam", "K")
-  given = dict(zip(fields, views(slice(0, 1)), strict=True))
-  sampled = samples.Sampled(
-    object_id="spheres",
-    **dict(zip(fields, views(slice(1, 7)), strict=True)),
-    view=np.arange(1, 7, dtype=np.int32),
-    **{f"input_{name}": value for name, value in given.items()},
-    input_view=np.zeros(1, np.int32),
+  views = PosedViews(images_u8, poses, K, np.arange(7, dtype=np.int32))
+  sampled = samples.ObjectSamples(
+    object_id="spheres", given=views[:1], generated=views[1:]
   )
   samples.write_sample(folder / "samples", sampled)
-  sampled = dataclasses.replace(sampled, truth_u8=sampled.images_u8[::-1])
+  truth = sampled.generated[::-1]
+  sampled = dataclasses.replace(sampled, truth=truth)
   samples.write_sample(folder / "evaluate", sampled)
 
 

@@ -120,8 +120,8 @@ def untrained(tmp_path_factory):
   import tiny_dataset
 
   from configs import srn_chairs
-  from threedim_jax.from_config import dummy_inputs, make_tx
-  from threedim_jax.models import get_model
+  from threedim_jax.models import dummy_inputs, get_model
+  from threedim_jax.training.setup import make_tx
   from threedim_jax.training.train_state import create_train_state
   from threedim_jax.workdir.checkpoints.checkpointer import Checkpointer
 

@@ -15,9 +15,10 @@ import pathlib
 
 import numpy as np
 
-from threedim_jax.inputs.posed_images.text_files import check_K, check_pose
+from threedim_jax.inputs.posed_images.text_files import check_K
 from threedim_jax.runtime.errors import UserError
 from threedim_jax.views import camera_paths
+from threedim_jax.views.posed_views import check_pose
 
 _KEYS = ("world_from_cam", "K", "fov_deg")
 _LEAST_VIEWS = 2

@@ -2,19 +2,24 @@
 # SPDX-License-Identifier: Apache-2.0
 """Finds the mesh files of a folder and names and splits their objects.
 
-  files = find_meshes(folder)
-  splits = split_objects(files)    # {"train": [...], "validation": ..., ...}
+  found = find_meshes(folder)            # the zip files in it are read too
+  splits = split_objects(found.files)    # {"train": [...], "validation": ...}
 
-A file is an object, its id the path: `chair/a1/models/model_normalized.obj` is
-`chair_a1`, since the generic names at the end say nothing, and `chair` is its
-category. The split of an object depends on its id alone.
+A file is an object, and its path is the object's id: the id of
+`chair/a1/models/model_normalized.obj` is `chair_a1`, because the generic names
+at the end tell nothing, and its category is `chair`. A zip file counts as a
+folder. Models of a furniture library (.sh3f) have the names and categories of
+its catalogue. The split of an object depends on its id alone.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 import dataclasses
 import hashlib
-import os
 import pathlib
+import re
+
+from meshes.catalogue import Entry, read_catalogue
+from meshes.sources import ZIP_SUFFIXES, Zip, open_source
 
 from threedim_jax.runtime.errors import UserError
 from threedim_jax.workdir.samples import folder_name
@@ -28,62 +33,160 @@ _TRAIN, _VALIDATION = 0.90, 0.05  # of the objects; the rest is for testing
 
 @dataclasses.dataclass(frozen=True)
 class MeshFile:
-  """One mesh file: `path` is relative to the folder that was searched."""
+  """One mesh file.
+
+  Attributes:
+    path: relative to the folder or the zip file.
+    size: in bytes.
+    object_id: see above.
+    category: the first folder, where it holds several objects, or the
+      catalogue's.
+    zip_path: of the zip file, relative to the folder; None: a file of its own.
+    entry: what the catalogue of the zip file says.
+  """
 
   path: pathlib.PurePath
-  size: int  # bytes
+  size: int
   object_id: str
-  category: str | None  # the first folder, where it holds several objects
+  category: str | None
+  zip_path: pathlib.PurePath | None = None
+  entry: Entry | None = None
+
+  @property
+  def label(self) -> str:
+    return str(
+      self.path if self.zip_path is None else self.zip_path / self.path
+    )
 
 
-def find_meshes(folder: pathlib.Path) -> list[MeshFile]:
-  """The mesh files below a folder, sorted by object id.
+@dataclasses.dataclass(frozen=True)
+class Found:
+  """Mesh files, sorted by object id, and what was left out of catalogues."""
+
+  files: list[MeshFile]
+  left_out: list[str]
+
+
+def find_meshes(source: pathlib.Path) -> Found:
+  """The mesh files below a folder and in its zip files, or in one zip file.
 
   Hidden files are left out, folders that are links are not entered.
 
   Raises:
-    UserError: there is none, two of them would be the same object, or a folder
-      cannot be listed.
+    UserError: there is none, two of them would be the same object, a zip file
+      is damaged, or a folder cannot be listed.
   """
-  if not folder.is_dir():
-    raise UserError(
-      f"--from={folder} is not a folder: name the one with the meshes."
-    )
-  found = {}
-  for parent, folders, names in os.walk(folder, onerror=_stop):
-    folders[:] = [name for name in folders if not name.startswith(".")]
-    for name in names:
-      path = pathlib.Path(parent, name)
-      if path.suffix.lower() in SUFFIXES and not name.startswith("."):
-        file = _mesh_file(folder, path)
-        other = found.setdefault(file.object_id, file)
-        if other is not file:
-          first, second = sorted((str(other.path), str(file.path)))
-          raise UserError(
-            f"{first} and {second} in {folder} would both be the object"
-            f" {file.object_id!r}: rename or remove one of them."
-          )
+  folder, only = root_of(source)
+  found: dict[str, MeshFile] = {}
+  left_out: list[str] = []
+  for file in _mesh_files(folder, only, left_out):
+    other = found.setdefault(file.object_id, file)
+    if other is not file:
+      first, second = sorted((other.label, file.label))
+      raise UserError(
+        f"{first} and {second} in {folder} would both be the object"
+        f" {file.object_id!r}: rename or remove one of them."
+      )
   if not found:
     raise UserError(
-      f"{folder} holds no mesh: put files in there that end with"
-      f" {', '.join(SUFFIXES)}, or name another folder with --from."
+      f"{source} holds no mesh: put files in there that end with"
+      f" {', '.join(SUFFIXES)}, or zip files of them, or name another folder"
+      " with --from."
     )
-  return [found[object_id] for object_id in sorted(found)]
+  return Found([found[key] for key in sorted(found)], left_out)
 
 
-def _stop(e: OSError) -> None:
-  """`os.walk` would leave the folder out."""
-  raise UserError(f"{e.filename} cannot be listed ({e.strerror}).") from e
+def root_of(
+  source: pathlib.Path,
+) -> tuple[pathlib.Path, pathlib.PurePath | None]:
+  """The folder to read, and the zip file in it if `source` is one.
+
+  Raises:
+    UserError: `source` is neither.
+  """
+  if source.is_dir():
+    return source, None
+  if source.is_file() and source.suffix.lower() in ZIP_SUFFIXES:
+    return source.parent, pathlib.PurePath(source.name)
+  raise UserError(
+    f"--from={source} is neither a folder nor a zip file: name the one with"
+    " the meshes."
+  )
 
 
-def _mesh_file(folder: pathlib.Path, path: pathlib.Path) -> MeshFile:
-  relative = path.relative_to(folder)
-  parts = [*relative.parts[:-1], relative.stem]
+def _mesh_files(
+  folder: pathlib.Path, only: pathlib.PurePath | None, left_out: list[str]
+) -> Iterator[MeshFile]:
+  if only is not None:
+    yield from _in_zip(folder, only, left_out, prefix=())
+    return
+  for path, size in open_source(folder, None).files():
+    if path.suffix.lower() in SUFFIXES:
+      yield _mesh_file(path, path.parts, size)
+    elif path.suffix.lower() in ZIP_SUFFIXES:
+      prefix = (*path.parts[:-1], path.stem)
+      yield from _in_zip(folder, path, left_out, prefix)
+
+
+def _in_zip(
+  folder: pathlib.Path,
+  zip_path: pathlib.PurePath,
+  left_out: list[str],
+  prefix: tuple[str, ...],
+) -> Iterator[MeshFile]:
+  source = open_source(folder, zip_path)
+  assert isinstance(source, Zip)
+  entries = read_catalogue(source)
+  missing = set(entries or ())
+  for path, size in source.files():
+    if path.suffix.lower() not in SUFFIXES:
+      continue
+    if entries is None:
+      parts = path.parts
+      # The zip file of a folder often holds that folder.
+      same = prefix and len(parts) > 1 and parts[0] == prefix[-1]
+      file = _mesh_file(path, (*prefix[: -1 if same else None], *parts), size)
+      yield dataclasses.replace(file, zip_path=zip_path)
+    elif path in entries:
+      missing.discard(path)
+      yield _catalogued(path, size, entries[path], zip_path, prefix)
+    else:
+      left_out.append(f"{zip_path / path} is not in the catalogue.")
+  for path in sorted(missing):
+    what = "is not in the zip file"
+    if path.suffix.lower() not in SUFFIXES:
+      what = f"has a format that is not read ({', '.join(SUFFIXES)} are)"
+    left_out.append(f"{zip_path / path} of the catalogue {what}.")
+
+
+def _catalogued(
+  path: pathlib.PurePath,
+  size: int,
+  entry: Entry,
+  zip_path: pathlib.PurePath,
+  prefix: tuple[str, ...],
+) -> MeshFile:
+  """Its id is the name in the catalogue, and the file's, which is unique."""
+  name = re.sub(r"[^\w.-]+", "-", entry.name).strip("-._")
+  return MeshFile(
+    path=path,
+    size=size,
+    object_id=folder_name("_".join(filter(None, (*prefix, name, path.stem)))),
+    category=entry.category or None,
+    zip_path=zip_path,
+    entry=entry,
+  )
+
+
+def _mesh_file(
+  path: pathlib.PurePath, parts: Sequence[str], size: int
+) -> MeshFile:
+  parts = [*parts[:-1], path.stem]
   while len(parts) > 1 and parts[-1].lower() in _GENERIC:
     parts.pop()
   return MeshFile(
-    path=relative,
-    size=path.lstat().st_size,
+    path=path,
+    size=size,
     object_id=folder_name("_".join(parts)),
     category=parts[0] if len(parts) > 1 else None,
   )

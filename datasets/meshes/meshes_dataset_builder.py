@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""TFDS builder of `meshes`: a folder of 3D models, each of them an object.
+"""TFDS builder of `meshes`: a folder or zip file of 3D models.
 
 python datasets/build.py meshes --from FOLDER --config 64
 """
@@ -14,8 +14,9 @@ import sys
 
 from meshes import files, objects
 from meshes.cameras import read_cameras
+from meshes.loading import Orientation
 import tensorflow_datasets as tfds
-from view_builder import BadObject, ViewBuilder, bytes_per_view
+from view_builder import ViewBuilder, bytes_per_view
 
 from threedim_jax.runtime import progress
 from threedim_jax.runtime.errors import UserError
@@ -30,21 +31,32 @@ class MeshesConfig(tfds.core.BuilderConfig):
   num_test_views: int = 251  # of validation objects as well
 
 
+def _config(
+  name: str, resolution: int, num_train_views: int = 50, num_test_views=251
+) -> MeshesConfig:
+  return MeshesConfig(
+    name=name,
+    description=f"{resolution} pixels, {num_train_views} training views and"
+    f" {num_test_views} test views of an object",
+    resolution=resolution,
+    num_train_views=num_train_views,
+    num_test_views=num_test_views,
+  )
+
+
 class Builder(ViewBuilder):
   """Objects from mesh files on white, with cameras distributed as in SRN."""
 
   name = "meshes"
   VERSION = tfds.core.Version("1.0.0")
   BUILDER_CONFIGS = [
-    MeshesConfig(name="64", resolution=64),
-    MeshesConfig(name="32", resolution=32, num_train_views=24),
-    MeshesConfig(name="128", resolution=128),
-    # As the paper has it for all of ShapeNet in one model.
-    MeshesConfig(name="many_64", resolution=64, num_train_views=250),
-    MeshesConfig(name="many_128", resolution=128, num_train_views=250),
-    MeshesConfig(
-      name="debug", resolution=16, num_train_views=4, num_test_views=6
-    ),
+    _config("64", 64),
+    _config("32", 32, num_train_views=24),
+    _config("128", 128),
+    # The paper's model of all of ShapeNet has as many views.
+    _config("many_64", 64, num_train_views=250),
+    _config("many_128", 128, num_train_views=250),
+    _config("debug", 16, num_train_views=4, num_test_views=6),
   ]
 
   def __init__(
@@ -52,28 +64,31 @@ class Builder(ViewBuilder):
     *,
     config: MeshesConfig,
     source: pathlib.Path,
-    up: str | None,
+    orientation: Orientation,
     distance: float | None,
     camera_file: pathlib.Path | None,
+    strict: bool,
     **kwargs,
   ):
     """A builder from `config_of`; the other arguments are flags of build.py.
 
     Raises:
-      UserError: the folder, the distance or the camera file is of no use.
+      UserError: the folder, the distance or the camera file cannot be used.
     """
     if camera_file is not None and distance is not None:
       raise UserError(
         "--radius is for our cameras, not for those of --cameras."
       )
-    self._source, self._up = source, up
+    self._orientation, self._strict = orientation, strict
     self._distance = objects.DISTANCE if distance is None else distance
     objects.check_distance(self._distance)
     self._cameras = None
     if camera_file is not None:
       self._cameras = read_cameras(camera_file, config.resolution)
     with progress.waiting(f"{self.name}: list {source}"):
-      self._files = files.find_meshes(source)
+      self._folder, _ = files.root_of(source)
+      found = files.find_meshes(source)
+    self._files, self._left_out = found.files, found.left_out
     super().__init__(config=config, **kwargs)
 
   def _create_builder_config(self, builder_config, version):
@@ -81,19 +96,22 @@ class Builder(ViewBuilder):
 
   @property
   def settings(self) -> dict:
-    sizes = [
-      f"{f.object_id}\0{f.path.as_posix()}\0{f.size}" for f in self._files
-    ]
+    sizes = [f"{f.object_id}\0{f.label}\0{f.size}" for f in self._files]
     found = {
       "num_objects": len(self._files),
       "categories": _count_categories(self._files),
       "files_sha256": _sha256("\n".join(sizes).encode()),
-      "up": self._up,
+      "up": self._orientation.up,
+      "front": self._orientation.front,
+      "strict": self._strict,
     }
     if self._cameras is None:
       return found | {"radius": self._distance}
     poses, K = self._cameras
     return found | {"cameras_sha256": _sha256(poses.tobytes() + K.tobytes())}
+
+  def left_out(self) -> list[str]:
+    return self._left_out
 
   def expected_bytes(self) -> int:
     splits = files.split_objects(self._files)
@@ -104,7 +122,7 @@ class Builder(ViewBuilder):
     splits = files.split_objects(self._files)
     if len(self._files) < len(splits):
       print(
-        f"note: {self._source} has {len(self._files)} mesh(es), fewer than the"
+        f"note: {self._folder} has {len(self._files)} mesh(es), fewer than the"
         " three splits: each split holds all of them, so that scores will be"
         " of objects seen in training.",
         file=sys.stderr,
@@ -114,19 +132,19 @@ class Builder(ViewBuilder):
   def _generate_examples(self, split: str, mesh_files: list[files.MeshFile]):
     tasks = [
       objects.Task(
-        folder=self._source,
-        path=file.path,
-        object_id=file.object_id,
+        folder=self._folder,
+        file=file,
         split=split,
         num_views=self._num_views(split),
         resolution=self.builder_config.resolution,
-        up=self._up,
+        orientation=self._orientation,
         distance=self._distance,
         cameras=self._cameras,
+        strict=self._strict,
       )
       for file in mesh_files
     ]
-    return self.stream(split, make_records, tasks, len(tasks))
+    return self.stream(split, objects.make_records, tasks, len(tasks))
 
   def _num_views(self, split: str) -> int:
     if self._cameras is not None:
@@ -142,7 +160,9 @@ def config_of(config: str, name: str | None, source: pathlib.Path):
     UserError: the name could not be one of a folder.
   """
   if name is None:
-    name = re.sub(r"[^\w.-]+", "_", source.resolve().name, flags=re.ASCII)
+    path = source.resolve()
+    name = path.name if path.is_dir() else path.stem
+    name = re.sub(r"[^\w.-]+", "_", name, flags=re.ASCII)
     name = name.strip("._-") or Builder.name
   elif not _SAFE_NAME.fullmatch(name):
     raise UserError(
@@ -151,13 +171,6 @@ def config_of(config: str, name: str | None, source: pathlib.Path):
     )
   chosen = Builder.builder_configs[config]
   return dataclasses.replace(chosen, name=f"{name}_{config}")
-
-
-def make_records(task: objects.Task) -> list[dict] | BadObject:
-  try:
-    return objects.render_mesh(task)
-  except UserError as e:
-    return BadObject(task.object_id, str(e))
 
 
 def _count_categories(mesh_files: list[files.MeshFile]) -> dict[str, int]:

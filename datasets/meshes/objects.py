@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """From a mesh file to the records of its object.
 
-  records = render_mesh(task)    # in a worker: no jax, no TFDS here
+  made = make_records(task)    # in a worker: no jax, no TFDS here
 
 The random cameras of an object depend on its id alone: they stay the same
 whatever other meshes lie beside it.
@@ -11,8 +11,10 @@ whatever other meshes lie beside it.
 import dataclasses
 import pathlib
 
-from meshes.files import id_digest
-from meshes.loading import RADIUS, load_parts
+from made import BadObject, Made
+from meshes.files import MeshFile, id_digest
+from meshes.loading import RADIUS, Orientation, load
+from meshes.sources import open_source
 import numpy as np
 from rendering import Renderer, render_records
 
@@ -27,19 +29,27 @@ LEAST_DISTANCE = RADIUS / np.sin(np.radians(camera_paths.FOV_DEG) / 2)
 class Task:
   """What a worker needs to know to make one object.
 
-  `distance` is that of the cameras from the object's centre. `cameras` are
-  world_from_cam [N, 4, 4] and K [3, 3] that a user brought; None: ours.
+  Attributes:
+    folder: what `file` lies in.
+    file: the mesh file.
+    split: "train" has random cameras, the others the spiral.
+    num_views: of the object.
+    resolution: of the pictures, in pixels.
+    orientation: how the file stands.
+    distance: of the cameras from the object's centre.
+    cameras: world_from_cam [N, 4, 4] and K [3, 3] of the user; None: ours.
+    strict: whether a texture that cannot be used makes the object faulty.
   """
 
   folder: pathlib.Path
-  path: pathlib.PurePath
-  object_id: str
+  file: MeshFile
   split: str
   num_views: int
   resolution: int
-  up: str | None
+  orientation: Orientation = Orientation()
   distance: float = DISTANCE
   cameras: tuple[np.ndarray, np.ndarray] | None = None
+  strict: bool = False
 
 
 def check_distance(distance: float) -> None:
@@ -59,12 +69,32 @@ def cameras(task: Task) -> tuple[np.ndarray, np.ndarray]:
   K = camera_paths.default_K(task.resolution)
   if task.split != "train":
     return camera_paths.srn_spiral(task.num_views, task.distance), K
-  seed = int.from_bytes(id_digest(task.object_id)[8:24])
+  seed = int.from_bytes(id_digest(task.file.object_id)[8:24])
   rng = np.random.default_rng(seed)
   return camera_paths.random_views(rng, task.num_views, task.distance), K
 
 
-def render_mesh(task: Task) -> list[dict]:
-  """The records of one object; a UserError says what is wrong with its file."""
-  render = Renderer(load_parts(task.folder, task.path, task.up))
-  return render_records(render, *cameras(task), task.resolution, task.object_id)
+def render_mesh(task: Task) -> Made:
+  """The records of one object, and notes on textures that are missing.
+
+  Raises:
+    UserError: says what is wrong with its file.
+  """
+  file = task.file
+  source = open_source(task.folder, file.zip_path)
+  loaded = load(source, file.path, task.orientation, file.entry)
+  notes = [f"{source.name}/{file.path}: {note}." for note in loaded.notes]
+  if notes and task.strict:
+    raise UserError(notes[0])
+  records = render_records(
+    Renderer(loaded.parts), *cameras(task), task.resolution, file.object_id
+  )
+  return Made(records, notes)
+
+
+def make_records(task: Task) -> Made | BadObject:
+  """`render_mesh`, with an error as a result."""
+  try:
+    return render_mesh(task)
+  except UserError as e:
+    return BadObject(task.file.object_id, str(e))

@@ -22,11 +22,18 @@ class ShapesConfig(tfds.core.BuilderConfig):
   off_axis: float = 0.0
 
 
-def limits(name: str, kind: str = "chair", **cameras) -> ShapesConfig:
-  """A few held-out objects that are not as those of training: to evaluate."""
+def limits(
+  name: str, what: str, kind: str = "chair", **cameras
+) -> ShapesConfig:
+  """Held-out objects that differ from those of training, for evaluation."""
   counts = Counts(2, 2, 1, 16)
   return ShapesConfig(
-    name=name, resolution=32, counts=counts, kinds=(kind,), **cameras
+    name=name,
+    resolution=32,
+    description=f"5 MB, about 17 s: to evaluate on {what}",
+    counts=counts,
+    kinds=(kind,),
+    **cameras,
   )
 
 
@@ -36,23 +43,45 @@ class Builder(ViewBuilder):
   name = "shapes"
   VERSION = tfds.core.Version("1.0.0")
   BUILDER_CONFIGS = [
-    ShapesConfig(name="16", resolution=16, counts=Counts(3000, 24, 8, 32)),
-    ShapesConfig(name="32", resolution=32, counts=Counts(3000, 24, 8, 32)),
-    ShapesConfig(name="64", resolution=64, counts=Counts(16000, 12, 8, 32)),
-    ShapesConfig(name="128", resolution=128, counts=Counts(4000, 50, 8, 32)),
+    ShapesConfig(
+      name="16",
+      resolution=16,
+      description="50 MB, about 45 s",
+      counts=Counts(3000, 24, 8, 32),
+    ),
+    ShapesConfig(
+      name="32",
+      resolution=32,
+      description="80 MB, about 2 min",
+      counts=Counts(3000, 24, 8, 32),
+    ),
+    ShapesConfig(
+      name="64",
+      resolution=64,
+      description="400 MB, about 9 min",
+      counts=Counts(16000, 12, 8, 32),
+    ),
+    ShapesConfig(
+      name="128",
+      resolution=128,
+      description="750 MB, about 25 min",
+      counts=Counts(4000, 50, 8, 32),
+    ),
     ShapesConfig(
       name="quickstart",
+      description="9 MB, about 16 s: chairs only",
       resolution=32,
       counts=Counts(500, 16, 4, 16, num_test_views=24),
       kinds=("chair",),
     ),
-    limits("limits_none"),
-    limits("limits_near", distance=0.8),
-    limits("limits_far", distance=1.5),
-    limits("limits_off_axis", off_axis=0.3),
-    limits("limits_table", kind="table"),
+    limits("limits_none", "chairs as in training"),
+    limits("limits_near", "chairs from nearby", distance=0.8),
+    limits("limits_far", "chairs from far away", distance=1.5),
+    limits("limits_off_axis", "chairs off the middle", off_axis=0.3),
+    limits("limits_table", "tables", kind="table"),
     ShapesConfig(
       name="debug",
+      description="0.4 MB, 3 s",
       resolution=16,
       counts=Counts(8, 4, 2, 2, num_test_views=6),
     ),

@@ -11,10 +11,11 @@ import functools
 import pathlib
 import sys
 
+from made import BadObject
 from srn.archive import Entry, RawObject, open_archive
 from srn.objects import read_object
 import tensorflow_datasets as tfds
-from view_builder import BadObject, ViewBuilder, bytes_per_view
+from view_builder import ViewBuilder, bytes_per_view
 
 from threedim_jax.runtime import progress
 from threedim_jax.runtime.errors import UserError
@@ -41,6 +42,7 @@ class Builder(ViewBuilder):
   BUILDER_CONFIGS = [
     SrnConfig(
       name=kind if resolution == 128 else f"{kind}_{resolution}",
+      description=f"{kind} at {resolution} pixels, from srn_{kind}.zip",
       kind=kind,
       resolution=resolution,
     )

@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from threedim_jax import from_config
+from threedim_jax import models
 from threedim_jax.benchmark import (
   cli,
   compiling,
@@ -32,7 +32,12 @@ from threedim_jax.benchmark import (
 from threedim_jax.benchmark.flops import count_flops
 from threedim_jax.benchmark.inputs import denoise_args
 from threedim_jax.evaluation.fields.field import FieldConfig
+from threedim_jax.models import make_init_fn
 from threedim_jax.runtime.errors import UserError
+from threedim_jax.sampling import load
+from threedim_jax.sampling.load import make_denoiser
+from threedim_jax.training import setup
+from threedim_jax.views.pair_batch import batch_shapes
 
 REPO = pathlib.Path(__file__).parents[2]
 SECONDS = 0.0  # MIN_REPEATS calls
@@ -63,7 +68,8 @@ def xunet_config():
 @pytest.fixture
 def config(xunet_config, monkeypatch):
   """The same with the toy for a network."""
-  monkeypatch.setattr(from_config, "get_model", lambda model: Toy(model.ch))
+  for module in (models, load, setup):
+    monkeypatch.setattr(module, "get_model", lambda model: Toy(model.ch))
   plain = lambda model, params, hw: lambda cam: cam
   monkeypatch.setattr(sampling, "get_camera_encoder", plain)
   return xunet_config
@@ -168,7 +174,7 @@ def test_a_batch_is_what_training_takes(config):
   batch = training.random_batch(8, 4)
   describe = lambda x: (x.shape, x.dtype)
   assert jax.tree.map(describe, batch) == jax.tree.map(
-    describe, training.batch_shapes(8, 4)
+    describe, batch_shapes(8, 4)
   )
   case = training.step_case(config)
   first, second = (int(case.call()[0].step) for _ in range(2))
@@ -178,8 +184,8 @@ def test_a_batch_is_what_training_takes(config):
 def test_a_denoising_step_is_a_forward_pass_without_most_rays(xunet_config):
   """Of four frames' rays it encodes one: the given view's, for both halves."""
   c, B = xunet_config, xunet_config.sample.batch_size
-  params = jax.eval_shape(from_config.make_init_fn(c), jax.random.key(0))
-  denoiser = from_config.make_denoiser(c)
+  params = jax.eval_shape(make_init_fn(c), jax.random.key(0))
+  denoiser = make_denoiser(c)
   args = denoise_args(c, 2 * B, B)
   assert int(args[-1].sum()) == B
   forward = count_flops(lambda p, *a: denoiser(p)(*a), params, *args)

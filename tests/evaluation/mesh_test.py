@@ -15,7 +15,8 @@ from threedim_jax.evaluation.fields import mesh
 from threedim_jax.evaluation.fields.field import FieldConfig, Fields
 from threedim_jax.runtime.errors import UserError
 from threedim_jax.views import camera_paths
-from threedim_jax.workdir.samples import Sampled, write_sample
+from threedim_jax.views.posed_views import PosedViews
+from threedim_jax.workdir.samples import ObjectSamples, write_sample
 
 CENTER, RADIUS, N = (0.3, -0.2, 0.1), 1.5, 33
 BALL = 0.5  # of the radius
@@ -133,17 +134,8 @@ def box_folder(tmp_path_factory):
     images.append(np.where((near < far)[..., None], (200, 30, 30), 255))
   images = np.uint8(images)
   K = np.float32(np.broadcast_to(K, (24, 3, 3)))
-  sampled = Sampled(
-    object_id="box",
-    images_u8=images[1:],
-    world_from_cam=poses[1:],
-    K=K[1:],
-    view=np.arange(1, 24, dtype=np.int32),
-    input_images_u8=images[:1],
-    input_world_from_cam=poses[:1],
-    input_K=K[:1],
-    input_view=np.int32([0]),
-  )
+  views = PosedViews(images, poses, K, np.arange(24, dtype=np.int32))
+  sampled = ObjectSamples(object_id="box", given=views[:1], generated=views[1:])
   return write_sample(tmp_path_factory.mktemp("samples"), sampled)
 
 

@@ -8,6 +8,7 @@ import pytest
 skimage_metrics = pytest.importorskip("skimage.metrics")
 
 from threedim_jax.evaluation import truth_scores  # noqa: E402
+from threedim_jax.views.posed_views import PosedViews  # noqa: E402
 from threedim_jax.workdir import samples as sample_io  # noqa: E402
 
 N, SIZE = 3, 16
@@ -21,22 +22,18 @@ def pictures(seed: int, count: int = N) -> np.ndarray:
 TRUTH = pictures(0)
 
 
-def sampled(noise: int, seed: int) -> sample_io.Sampled:
+def sampled(noise: int, seed: int) -> sample_io.ObjectSamples:
   """Truth with noise: the less, the better the sample."""
   rng = np.random.default_rng(seed)
   images = TRUTH + rng.integers(-noise, noise + 1, TRUTH.shape)
-  cameras = lambda n: np.tile(np.eye(4, dtype=np.float32), (n, 1, 1))
-  return sample_io.Sampled(
+  pose = np.eye(4, dtype=np.float32)[None]
+  poses, index = np.tile(pose, (N, 1, 1)), np.arange(N, dtype=np.int32) + 5
+  truth = PosedViews(TRUTH, poses, poses[:, :3, :3], index)
+  return sample_io.ObjectSamples(
     object_id="chair",
-    images_u8=images.clip(0, 255).astype(np.uint8),
-    world_from_cam=cameras(N),
-    K=cameras(N)[:, :3, :3],
-    view=np.arange(N, dtype=np.int32) + 5,
-    input_images_u8=pictures(9, 1),
-    input_world_from_cam=cameras(1),
-    input_K=cameras(1)[:, :3, :3],
-    input_view=np.array([4], np.int32),
-    truth_u8=TRUTH,
+    given=PosedViews(pictures(9, 1), pose, pose[:, :3, :3], np.int32([4])),
+    generated=truth.with_images(images.clip(0, 255).astype(np.uint8)),
+    truth=truth,
     info={"psnr": [10.0 + noise, 11.0, 12.0]},
   )
 
@@ -66,8 +63,8 @@ def psnr(images, truth=TRUTH) -> float:
 def test_every_row_is_what_scikit_image_says(three):
   samples, scores = three
   rows = scores["rows"]
-  images = [s.images_u8 for s in samples]
-  given = np.repeat(samples[0].input_images_u8, N, axis=0)
+  images = [s.generated.images_u8 for s in samples]
+  given = np.repeat(samples[0].given.images_u8, N, axis=0)
   mean_u8 = np.repeat(MEAN_U8[None], N, axis=0)
   expected = {
     "model": psnr(images[0]),
@@ -109,7 +106,7 @@ def test_float_psnr_is_the_one_noted_before_rounding(three):
 
 def test_diversity_by_hand(three):
   samples, scores = three
-  a, b, c = (np.float64(s.images_u8) / 255 for s in samples)
+  a, b, c = (np.float64(s.generated.images_u8) / 255 for s in samples)
   rms = lambda x, y: np.sqrt(np.mean((x - y) ** 2))
   expected = np.mean([rms(a, b), rms(a, c), rms(b, c)])
   diversity = scores["rows"]["model"]["diversity_rmse"]

@@ -10,8 +10,9 @@ import pytest
 
 from threedim_jax.inputs.camera_check import checks as camera_check
 from threedim_jax.inputs.camera_check import silhouettes
-from threedim_jax.inputs.camera_check.checks import ObjectViews, check_cameras
+from threedim_jax.inputs.camera_check.checks import check_cameras
 from threedim_jax.views import camera_paths
+from threedim_jax.views.posed_views import PosedViews
 
 SIDE, VIEWS = 32, 16
 OBJECTS = (("chair", 0), ("car", 1))
@@ -36,13 +37,15 @@ PATHS = {
 }
 
 
-def make_objects(path: str, side: int = SIDE) -> list[ObjectViews]:
+def make_objects(path: str, side: int = SIDE) -> list[PosedViews]:
   rng, objects = np.random.default_rng(0), []
   for kind, index in OBJECTS:
     poses = PATHS[path](rng, camera_paths.RADIUS[kind])
     images_u8 = render(kind, index, poses, side)
     K = np.tile(camera_paths.default_K(side), (len(poses), 1, 1))
-    objects.append(ObjectViews(f"{kind}_{index}", images_u8, poses, K))
+    name = f"{kind}_{index}"
+    views = PosedViews(images_u8, poses, K, name=name, checked=False)
+    objects.append(views)
   return objects
 
 
@@ -167,7 +170,7 @@ def test_a_crop_is_no_fault():
   [
     (np.diag([1.0, 1, -1, 1]), "is mirrored"),
     (np.diag([1.0, 1, 1.01, 1]), "has no rotation"),
-    (np.diag([1.0, 1, 1, np.nan]), "is not finite"),
+    (np.diag([1.0, 1, 1, np.nan]), "not finite"),
     (np.diag([1.0, 1, 1, 2]), "last row"),
   ],
 )
@@ -204,7 +207,7 @@ def test_one_object_in_other_units(scene):
 
 def test_one_strange_object_of_three_is_a_note(scene):
   odd = POSE_FAULTS["pictures and poses do not belong together"](scene[0])
-  odd = dataclasses.replace(scene[0], object_id="odd", world_from_cam=odd)
+  odd = dataclasses.replace(scene[0], name="odd", world_from_cam=odd)
   report = check_cameras([*scene, odd])
   assert not report.faults and verdicts(report)["silhouettes"] == "note"
   assert any("['odd']" in check.text for check in report.checks)

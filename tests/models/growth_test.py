@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from random_params import random_params
 
-from threedim_jax.from_config import dummy_inputs
+from threedim_jax.models import dummy_inputs
 from threedim_jax.models.growth import grow
 from threedim_jax.models.xunet import XUNet
 

@@ -30,10 +30,10 @@ def no_new_levels():
 @pytest.fixture(scope="module")
 def quickstart_shapes():
   from configs import quickstart
-  from threedim_jax import from_config
+  from threedim_jax.models import make_init_fn
 
   config = quickstart.get_config()
-  init = from_config.make_init_fn(config)
+  init = make_init_fn(config)
   return config, jax.eval_shape(init, jax.random.key(0))
 
 
@@ -42,17 +42,17 @@ def test_they_fit_their_configuration(name):
   """The description beside the weights is the configuration's."""
   import jax.numpy as jnp
 
-  from threedim_jax import from_config
   from threedim_jax.benchmark.inputs import denoise_args
+  from threedim_jax.models import make_init_fn
   from threedim_jax.models.pretrained import (
-    check_meaning,
-    load_denoiser,
+    check_settings_match,
     load_pretrained,
   )
+  from threedim_jax.sampling.load import load_denoiser, make_denoiser
 
   config = config_of(name)
-  check_meaning(name, config)
-  init = from_config.make_init_fn(config)
+  check_settings_match(name, config)
+  init = make_init_fn(config)
   shapes = jax.eval_shape(init, jax.random.key(0))
   params = load_pretrained(name, shapes)
   for x, s in zip(
@@ -64,7 +64,7 @@ def test_they_fit_their_configuration(name):
   assert np.abs(params["Conv_1"]["kernel"]).max() > 1e-3
   denoise_fn, resolution = load_denoiser(name)
   assert resolution == config.data.resolution
-  expected = from_config.make_denoiser(config)(params)
+  expected = make_denoiser(config)(params)
   args = denoise_args(config, batch_size=2, num_unconditional=1)
   difference = jax.jit(denoise_fn)(*args) - jax.jit(expected)(*args)
   assert float(jnp.max(jnp.abs(difference))) == 0.0
@@ -102,11 +102,11 @@ def test_a_flipped_byte_is_noticed(quickstart_shapes, tmp_path, monkeypatch):
 
 def test_another_network_is_refused():
   from configs import srn_chairs
-  from threedim_jax import from_config
+  from threedim_jax.models import make_init_fn
   from threedim_jax.models.pretrained import load_pretrained
   from threedim_jax.runtime.errors import UserError
 
-  init = from_config.make_init_fn(srn_chairs.get_config("debug"))
+  init = make_init_fn(srn_chairs.get_config("debug"))
   shapes = jax.eval_shape(init, jax.random.key(0))
   with pytest.raises(UserError, match="another architecture"):
     load_pretrained("shapes32", shapes)
@@ -133,22 +133,22 @@ def test_a_pretrained_run_does_not_claim_this_run_s_training():
 )
 def test_a_network_is_not_taken_for_another(key, value):
   from configs import quickstart
-  from threedim_jax.models.pretrained import check_meaning
+  from threedim_jax.models.pretrained import check_settings_match
   from threedim_jax.runtime.errors import UserError
 
   config = quickstart.get_config()
-  check_meaning("shapes32", config)
+  check_settings_match("shapes32", config)
   group = config.diffusion if key == "prediction" else config.model
   group[key] = value
   with pytest.raises(UserError, match=f"add --config.*{key}="):
-    check_meaning("shapes32", config)
+    check_settings_match("shapes32", config)
 
 
 def test_training_refuses_weights_of_another_meaning(quickstart_shapes):
   """They would fit in: the arrays are the same."""
   from configs import quickstart
-  from threedim_jax.models.pretrained import starting_params
   from threedim_jax.runtime.errors import UserError
+  from threedim_jax.training.initial_state import starting_params
 
   config, target = quickstart.get_config(), quickstart_shapes[1]
   config.diffusion.prediction = "eps"
@@ -168,17 +168,16 @@ def test_another_method_starts_from_nothing(variant):
 def small_training(tmp_path_factory):
   """(workdir of a network for 8x8 pictures, its averaged parameters)."""
   from configs import srn_chairs
-  from threedim_jax import from_config
+  from threedim_jax.models import make_init_fn
+  from threedim_jax.training.setup import make_tx
   from threedim_jax.training.train_state import create_train_state
   from threedim_jax.workdir.checkpoints.checkpointer import Checkpointer
 
   config = srn_chairs.get_config("debug")
   config.data.resolution = 8
   config.model.attn_resolutions = (4,)
-  init = from_config.make_init_fn(config)
-  state = create_train_state(
-    init, from_config.make_tx(config), jax.random.key(0)
-  )
+  init = make_init_fn(config)
+  state = create_train_state(init, make_tx(config), jax.random.key(0))
   workdir = tmp_path_factory.mktemp("small")
   with Checkpointer(workdir / "checkpoints") as checkpointer:
     checkpointer.save(1, state, config=config.to_dict())
@@ -189,14 +188,14 @@ def small_training(tmp_path_factory):
 def test_training_goes_on_with_larger_pictures(small_training, factor):
   """Every place of the small picture is where `factor`^2 new ones are."""
   from configs import srn_chairs
-  from threedim_jax import from_config
-  from threedim_jax.models.pretrained import starting_params
+  from threedim_jax.models import make_init_fn
+  from threedim_jax.training.initial_state import starting_params
 
   workdir, small = small_training
   config = srn_chairs.get_config("debug")
   config.data.resolution = 8 * factor
   config.model.attn_resolutions = (4 * factor,)
-  target = jax.eval_shape(from_config.make_init_fn(config), jax.random.key(0))
+  target = jax.eval_shape(make_init_fn(config), jax.random.key(0))
   config.train.init_from = str(workdir)
   params = starting_params(config, target, no_new_levels)
   flat = lambda tree: traverse_util.flatten_dict(tree, sep="/")
@@ -214,11 +213,11 @@ def test_training_goes_on_with_larger_pictures(small_training, factor):
 
 def test_weights_that_ship_start_larger_pictures():
   from configs import shapes_small
-  from threedim_jax import from_config
-  from threedim_jax.models.pretrained import starting_params
+  from threedim_jax.models import make_init_fn
+  from threedim_jax.training.initial_state import starting_params
 
   config = shapes_small.get_config()
-  init = from_config.make_init_fn(config)
+  init = make_init_fn(config)
   target = jax.eval_shape(init, jax.random.key(0))
   zeros = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), target)
   params = starting_params(config, target, lambda: zeros)
@@ -233,20 +232,16 @@ def test_weights_that_ship_start_larger_pictures():
 def test_a_training_starts_with_a_level_more(small_training):
   """On several devices, with random parameters in the new level alone."""
   from configs import srn_chairs
-  from threedim_jax import from_config
-  from threedim_jax.modes.train import fresh_state
-  from threedim_jax.runtime.sharding import make_mesh, state_sharding
-  from threedim_jax.training.train_state import create_train_state
+  from threedim_jax.runtime.sharding import make_mesh
+  from threedim_jax.training.initial_state import initial_state
+  from threedim_jax.training.setup import make_setup
 
   workdir, small = small_training
   config = srn_chairs.get_config("debug")
   config.model.update(ch_mult=(1, 1, 2), attn_resolutions=(4,))
   config.train.init_from = str(workdir)
-  init, tx = from_config.make_init_fn(config), from_config.make_tx(config)
-  create = lambda rng: create_train_state(init, tx, rng)
-  shapes = jax.eval_shape(create, jax.random.key(0))
-  shardings = state_sharding(make_mesh(-1, 1), shapes)
-  state = fresh_state(config, shapes, shardings, create, jax.random.key(1))
+  setup = make_setup(config, make_mesh(-1, 1))
+  state = initial_state(config, setup, jax.random.key(1))
   kernel = lambda params, block: np.asarray(
     params[block]["ResnetBlock_0"]["Conv_0"]["kernel"]
   )
@@ -260,8 +255,8 @@ def test_a_training_starts_with_a_level_more(small_training):
 
 def test_a_start_that_is_nowhere_is_named(small_training, tmp_path):
   from configs import quickstart
-  from threedim_jax.models.pretrained import starting_params
   from threedim_jax.runtime.errors import UserError
+  from threedim_jax.training.initial_state import starting_params
 
   _, small = small_training
   config = quickstart.get_config()
@@ -273,13 +268,13 @@ def test_a_start_that_is_nowhere_is_named(small_training, tmp_path):
 
 def test_a_start_of_another_network_is_refused(small_training):
   from configs import quickstart
-  from threedim_jax import from_config
-  from threedim_jax.models.pretrained import starting_params
+  from threedim_jax.models import make_init_fn
   from threedim_jax.runtime.errors import UserError
+  from threedim_jax.training.initial_state import starting_params
 
   config = quickstart.get_config()
   config.train.init_from = str(small_training[0])
-  init = from_config.make_init_fn(config)
+  init = make_init_fn(config)
   target = jax.eval_shape(init, jax.random.key(0))
   zeros = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), target)
   with pytest.raises(UserError, match="another architecture"):

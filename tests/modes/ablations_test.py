@@ -15,8 +15,7 @@ from sampler_test import HW, cameras, random_bank, sample
 
 from configs import srn_chairs
 from threedim_jax.diffusion.denoise import make_denoise_fn
-from threedim_jax.from_config import dummy_inputs
-from threedim_jax.models import get_model
+from threedim_jax.models import dummy_inputs, get_model
 from threedim_jax.models.xunet import share_channels
 from threedim_jax.modes.config_values import check_values
 from threedim_jax.runtime.errors import UserError

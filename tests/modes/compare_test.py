@@ -65,7 +65,7 @@ def test_what_cannot_be_compared_is_a_sentence(evaluated, tmp_path):
   with pytest.raises(UserError, match="no finished folder"):
     compare.compare(theirs)
   folder = samples.list_complete(workdir / "evaluate")[0]
-  sampled = dataclasses.replace(samples.read_sample(folder), truth_u8=None)
+  sampled = dataclasses.replace(samples.read_sample(folder), truth=None)
   samples.write_sample(theirs / "evaluate", sampled)
   with pytest.raises(UserError, match=f"{folder.name} has no true views"):
     compare.compare(theirs)

@@ -166,7 +166,7 @@ def test_weights_that_ship_sample_without_training(
   (folder,) = samples.list_complete(workdir / "samples")
   sampled = samples.read_sample(folder)
   assert sampled.info["pretrained"] == "shapes32"
-  assert sampled.images_u8.shape == (2, 32, 32, 3)
+  assert sampled.generated.images_u8.shape == (2, 32, 32, 3)
   assert (workdir / "report.html").exists()
 
 
@@ -193,9 +193,9 @@ def test_views_of_an_own_picture(run_main, tmp_path):
   code, out, err = run_main(*args, config=config)
   assert code == 0, err
   sampled = samples.read_sample(workdir / "samples" / "lamp")
-  assert sampled.images_u8.shape == (2, 32, 32, 3)
-  assert sampled.truth_u8 is None
-  azimuth, _ = view_angles(sampled.world_from_cam)
+  assert sampled.generated.images_u8.shape == (2, 32, 32, 3)
+  assert sampled.truth is None
+  azimuth, _ = view_angles(sampled.generated.world_from_cam)
   np.testing.assert_allclose(azimuth, [160, -80], atol=1e-3)
   assert (workdir / "samples" / "lamp" / "viewer.html").exists()
   assert "lamp" in (workdir / "report.html").read_text()

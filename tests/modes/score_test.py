@@ -16,6 +16,7 @@ from threedim_jax.evaluation import consistency as score
 from threedim_jax.evaluation import consistency_results, view_sets
 from threedim_jax.modes import score as run
 from threedim_jax.runtime.errors import UserError
+from threedim_jax.views.posed_views import PosedViews
 from threedim_jax.workdir import samples
 
 V, SIZE, DARKER = 12, 16, 10
@@ -31,18 +32,14 @@ def run_score(source, out, protocol):
 def write_object(samples_dir, object_id: str, *, truth: bool = True, num=V):
   rng = np.random.default_rng(len(object_id))
   images = rng.integers(20, 200, (num, SIZE, SIZE, 3), np.uint8)
-  eye = lambda n: np.tile(np.eye(4, dtype=np.float32), (n, 1, 1))
-  sampled = samples.Sampled(
+  poses = np.tile(np.eye(4, dtype=np.float32), (num, 1, 1))
+  index = np.arange(num, dtype=np.int32)
+  views = PosedViews(images, poses, poses[:, :3, :3], index)
+  sampled = samples.ObjectSamples(
     object_id=object_id,
-    images_u8=images,
-    world_from_cam=eye(num),
-    K=eye(num)[:, :3, :3],
-    view=np.arange(num, dtype=np.int32),
-    input_images_u8=images[:1],
-    input_world_from_cam=eye(1),
-    input_K=eye(1)[:, :3, :3],
-    input_view=np.array([0], np.int32),
-    truth_u8=images[::-1].copy() if truth else None,
+    given=views[:1],
+    generated=views,
+    truth=views.with_images(images[::-1]) if truth else None,
   )
   return samples.write_sample(samples_dir, sampled)
 
@@ -58,13 +55,13 @@ def fits(monkeypatch):
 
   def fit_sets(sets, protocol, on_steps=None):
     calls.append([s.row for s in sets])
-    held_out = protocol.held_out(len(sets[0].images_u8))
+    held_out = protocol.held_out(len(sets[0].views))
     on_steps(protocol.num_steps)
     return [
       score.Fitted(
         s,
         held_out,
-        s.images_u8[held_out] - np.uint8(DARKER),
+        s.views.images_u8[held_out] - np.uint8(DARKER),
         None
         if s.given is None
         else s.given.images_u8[0] - np.uint8(2 * DARKER),
@@ -100,7 +97,7 @@ def test_rows_by_hand(fits, tmp_path):
     assert abs(rows[row]["psnr_input_u8"] - (psnr - 20 * np.log10(2))) < 1e-4
   sampled = samples.read_sample(tmp_path / "s/chair")
   white = skimage_metrics.peak_signal_noise_ratio(
-    sampled.images_u8[5], np.full((SIZE, SIZE, 3), 255, np.uint8)
+    sampled.generated.images_u8[5], np.full((SIZE, SIZE, 3), 255, np.uint8)
   )
   assert abs(rows["white image"]["psnr_u8"] - white) < 1e-4
   assert result["objects"]["chair"]["held_out"] == [5]
@@ -118,12 +115,12 @@ def test_pictures_are_the_views_and_the_renders(fits, tmp_path):
   read = lambda name: decode_png((folder / name).read_bytes(), name)
   sampled = samples.read_sample(tmp_path / "s/chair")
   expected = {
-    "view_005.png": sampled.images_u8[5],
-    "render_005.png": sampled.images_u8[5] - DARKER,
-    "truth_005.png": sampled.truth_u8[5],
-    "truth_render_005.png": sampled.truth_u8[5] - DARKER,
-    "input_000.png": sampled.input_images_u8[0],
-    "input_render_000.png": sampled.input_images_u8[0] - 2 * DARKER,
+    "view_005.png": sampled.generated.images_u8[5],
+    "render_005.png": sampled.generated.images_u8[5] - DARKER,
+    "truth_005.png": sampled.truth.images_u8[5],
+    "truth_render_005.png": sampled.truth.images_u8[5] - DARKER,
+    "input_000.png": sampled.given.images_u8[0],
+    "input_render_000.png": sampled.given.images_u8[0] - 2 * DARKER,
   }
   assert {p.name for p in folder.glob("*.png")} == set(expected)
   for name, image in expected.items():
@@ -242,8 +239,12 @@ def test_no_more_than_num_views_are_used_and_evenly(tmp_path):
   ((_, origin),) = view_sets.samples_source(tmp_path / "s", 11).items()
   generated, truth = origin.load()
   sampled = samples.read_sample(tmp_path / "s/chair")
-  np.testing.assert_array_equal(generated.images_u8, sampled.images_u8[::3])
-  np.testing.assert_array_equal(truth.images_u8, sampled.truth_u8[::3])
+  np.testing.assert_array_equal(
+    generated.views.images_u8, sampled.generated.images_u8[::3]
+  )
+  np.testing.assert_array_equal(
+    truth.views.images_u8, sampled.truth.images_u8[::3]
+  )
 
 
 def test_a_folder_without_samples_is_a_sentence(tmp_path):

@@ -7,7 +7,7 @@ from jax.sharding import PartitionSpec as P
 import numpy as np
 import pytest
 
-from threedim_jax.from_config import make_init_fn, make_tx
+from threedim_jax.models import make_init_fn
 from threedim_jax.runtime.errors import UserError
 from threedim_jax.runtime.sharding import (
   MIN_SIZE_TO_SHARD,
@@ -17,6 +17,7 @@ from threedim_jax.runtime.sharding import (
   replicated,
   state_sharding,
 )
+from threedim_jax.training.setup import make_tx
 from threedim_jax.training.train_state import create_train_state
 
 

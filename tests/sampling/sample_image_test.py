@@ -116,8 +116,8 @@ def test_a_folder_without_truth(tmp_path):
   write_object(views, request, generated, facts, tmp_path / "samples")
   folder = tmp_path / "samples" / "my_chair"
   sampled = read_sample(folder)
-  assert sampled.truth_u8 is None and len(sampled.images_u8) == 3
-  assert sampled.input_images_u8.min() == 0
+  assert sampled.truth is None and len(sampled.generated) == 3
+  assert sampled.given.images_u8.min() == 0
   assert is_done(views, request, folder, facts)
   assert not is_done(views, request, folder, {"seed": 2})
   moved = Photo(file=str(file), azimuth=5.0)

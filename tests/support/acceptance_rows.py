@@ -15,16 +15,17 @@ import numpy as np
 import striped_spheres
 
 from threedim_jax.evaluation import consistency as score
-from threedim_jax.evaluation.view_sets import ViewSet
+from threedim_jax.evaluation.view_sets import ScoredViews
+from threedim_jax.views.posed_views import PosedViews
 
 NUM_VIEWS = 40
 PROTOCOL = score.ConsistencyProtocol(num_steps=200, hold_out_every=8)
 
 
-def spoiled_sets() -> dict[str, ViewSet]:
+def spoiled_sets() -> dict[str, ScoredViews]:
   images_u8, poses, K = striped_spheres.views(NUM_VIEWS, size=32)
-  make = lambda name, images_u8=images_u8, poses=poses: ViewSet(
-    row=name, images_u8=images_u8, world_from_cam=poses, K=K
+  make = lambda name, images_u8=images_u8, poses=poses: ScoredViews(
+    name, PosedViews(images_u8, poses, K)
   )
   hue = lambda sd: striped_spheres.jitter_hue(images_u8, sd)
   pose = lambda sd: striped_spheres.jitter_pose(poses, sd)

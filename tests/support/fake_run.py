@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A finished run without a model: chairs of boxes, seen from an orbit.
 
-  sampled = fake_sample("chair_0", seed=0)  # a Sampled, 32x32
+  sampled = fake_sample("chair_0", seed=0)  # an ObjectSamples, 32x32
   fake_run(tmp_path)  # a workdir of a real run; fake_scores.py has its scores
 
 The "generated" views are the true ones, blurred, so that a person who looks at
@@ -15,7 +15,8 @@ import cv2
 import numpy as np
 
 from threedim_jax.views.png import encode_png
-from threedim_jax.workdir.samples import Sampled, write_sample
+from threedim_jax.views.posed_views import PosedViews
+from threedim_jax.workdir.samples import ObjectSamples, write_sample
 
 RESOLUTION = 32
 # What a file must not get into a page as code.
@@ -99,7 +100,7 @@ def fake_sample(
   resolution: int = RESOLUTION,
   elevations: tuple[float, ...] = (0.35,),
   truth: bool = True,
-) -> Sampled:
+) -> ObjectSamples:
   """`num_views` on a ring per elevation; the first one is the given view."""
   angles = [
     (2 * np.pi * i / num_views, elevation)
@@ -107,21 +108,18 @@ def fake_sample(
     for i in range(num_views)
   ]
   cameras = np.array([orbit_camera(*angle) for angle in angles], np.float32)
-  views = np.array([render(seed, c, resolution) for c in cameras])
-  K = np.broadcast_to(intrinsics(resolution), (len(views), 3, 3))
-  K = K.astype(np.float32)
-  index = np.arange(len(views), dtype=np.int32)
-  return Sampled(
+  images_u8 = np.array([render(seed, c, resolution) for c in cameras])
+  K = np.tile(intrinsics(resolution), (len(cameras), 1, 1))
+  index = np.arange(len(cameras), dtype=np.int32)
+  views = PosedViews(images_u8, cameras, K, index, object_id)
+  true = views[1:]
+  return ObjectSamples(
     object_id=object_id,
-    images_u8=np.array([blurred(view) for view in views[1:]]),
-    world_from_cam=cameras[1:],
-    K=K[1:],
-    view=index[1:],
-    input_images_u8=views[:1],
-    input_world_from_cam=cameras[:1],
-    input_K=K[:1],
-    input_view=index[:1],
-    truth_u8=views[1:] if truth else None,
+    given=views[:1],
+    generated=true.with_images(
+      np.array([blurred(image_u8) for image_u8 in true.images_u8])
+    ),
+    truth=true if truth else None,
     info={
       "seed": seed,
       "num_sample_steps": 64,
@@ -150,7 +148,7 @@ def fake_metrics(num_steps: int = 400, every: int = 5) -> list[dict]:
   return rows
 
 
-def fake_run(workdir, *, num_objects: int = 2, **kwargs) -> list[Sampled]:
+def fake_run(workdir, *, num_objects: int = 2, **kwargs) -> list[ObjectSamples]:
   """Fills `workdir` with all that training and sampling leave."""
   samples = [
     fake_sample(f"chair_{i}", seed=i, **kwargs) for i in range(num_objects)
@@ -170,7 +168,7 @@ def fake_run(workdir, *, num_objects: int = 2, **kwargs) -> list[Sampled]:
   (workdir / "timings.json").write_text(json.dumps(timings))
   (workdir / "images").mkdir()
   for step in (100, 200, 300, 400):
-    grid = np.hstack(samples[0].images_u8[:4])
+    grid = np.hstack(samples[0].generated.images_u8[:4])
     path = workdir / "images" / f"{step:08d}_denoise.png"
     path.write_bytes(encode_png(grid))
   return samples

@@ -16,7 +16,7 @@ from fake_run import blurred, fake_run
 import numpy as np
 
 from threedim_jax.views.png import encode_png
-from threedim_jax.workdir.samples import Sampled, write_sample
+from threedim_jax.workdir.samples import ObjectSamples, write_sample
 
 SHA256 = "5f" * 32
 
@@ -29,7 +29,7 @@ def score(psnr: float) -> dict[str, float]:
   }
 
 
-def fake_scored_run(workdir, **kwargs) -> list[Sampled]:
+def fake_scored_run(workdir, **kwargs) -> list[ObjectSamples]:
   """A run of which every section of the report has something to show."""
   samples = fake_run(workdir, **kwargs)
   for sampled in samples:
@@ -39,7 +39,7 @@ def fake_scored_run(workdir, **kwargs) -> list[Sampled]:
   return samples
 
 
-def fake_evaluation(samples: list[Sampled]) -> dict:
+def fake_evaluation(samples: list[ObjectSamples]) -> dict:
   """Object i has a PSNR of 20 + i; the set's is what the tests look for."""
   model = score(21.5)
   of_a_set = {
@@ -75,17 +75,19 @@ def fake_evaluation(samples: list[Sampled]) -> dict:
       "fd_effnetlite0": "EfficientNet-Lite0 features: not FID",
     },
     "num_objects": len(samples),
-    "num_views": sum(len(s.view) for s in samples),
+    "num_views": sum(len(s.generated) for s in samples),
     "mean": rows["model"],
     "rows": rows,
     "standard_errors": errors,
     "intervals": {"model": {"psnr_u8": [20.75, 22.25]}},
     "objects": {
       s.object_id: {
-        "input_view": int(s.input_view[0]),
+        "input_view": int(s.given.index[0]),
         "rows": {"model": score(20.0 + i), "copy input": score(15.0)},
         "mean": score(20.0 + i),
-        "views": [{"view": int(v), **score(20 + v / 10)} for v in s.view],
+        "views": [
+          {"view": int(v), **score(20 + v / 10)} for v in s.generated.index
+        ],
       }
       for i, s in enumerate(samples)
     },
@@ -93,7 +95,7 @@ def fake_evaluation(samples: list[Sampled]) -> dict:
 
 
 def fake_consistency(
-  out_dir, samples: list[Sampled], *, every: int = 2, truth: bool = True
+  out_dir, samples: list[ObjectSamples], *, every: int = 2, truth: bool = True
 ) -> dict:
   """Fills `out_dir`; object i agrees to 30 - i dB. Returns the numbers."""
   names = ("generated", "ground truth", "white image")
@@ -111,14 +113,14 @@ def fake_consistency(
     rows[name]["psnr_input_u8"] = 24.5
   objects = {}
   for i, sampled in enumerate(samples):
-    held_out = list(range(0, len(sampled.images_u8), every))
+    held_out = list(range(0, len(sampled.generated), every))
     folder = out_dir / sampled.object_id
     folder.mkdir(parents=True)
-    pictures = {"input_000": sampled.input_images_u8[0]}
+    pictures = {"input_000": sampled.given.images_u8[0]}
     for view in held_out:
-      pictures[f"view_{view:03d}"] = sampled.images_u8[view]
+      pictures[f"view_{view:03d}"] = sampled.generated.images_u8[view]
       if truth:
-        pictures[f"truth_{view:03d}"] = sampled.truth_u8[view]
+        pictures[f"truth_{view:03d}"] = sampled.truth.images_u8[view]
     for name, image_u8 in list(pictures.items()):
       pictures[_render_name(name)] = blurred(np.roll(image_u8, 1, axis=1))
     for name, image_u8 in pictures.items():
@@ -131,7 +133,7 @@ def fake_consistency(
   result = {
     "protocol": {
       "name": "consistency-v1",
-      "num_views": len(samples[0].images_u8),
+      "num_views": len(samples[0].generated),
       "hold_out_every": every,
       "num_steps": 1000,
       "seed": 0,

@@ -13,12 +13,13 @@ import jax
 
 from configs import srn_chairs
 from threedim_jax.benchmark.collectives import collective_bytes
-from threedim_jax.diffusion.losses import batch_shapes
-from threedim_jax.from_config import make_init_fn, make_loss_fn, make_tx
+from threedim_jax.models import make_init_fn
 from threedim_jax.modes.dry_run import training_cost
 from threedim_jax.runtime import sharding
+from threedim_jax.training.setup import make_loss_fn, make_tx
 from threedim_jax.training.train_state import create_train_state
 from threedim_jax.training.train_step import make_train_step
+from threedim_jax.views.pair_batch import batch_shapes
 
 # XLA:CPU runs what it can at the same time, unless it is told to save memory.
 XLA_FLAGS = (

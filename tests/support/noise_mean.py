@@ -18,12 +18,12 @@ import jax.numpy as jnp
 from ml_collections import ConfigDict
 import numpy as np
 
-from threedim_jax import from_config
 from threedim_jax.diffusion.equations import alpha_sigma, q_sample, x0_from_eps
 from threedim_jax.inputs.view_source import open_views
-from threedim_jax.models.pretrained import load_denoiser, read_workdir
+from threedim_jax.sampling.load import load_denoiser, make_denoiser
 from threedim_jax.views.cameras import Camera
 from threedim_jax.views.pixels import from_u8
+from threedim_jax.workdir.checkpoints.checkpointer import read_params
 
 LOGSNRS = (-6.0, -4.0, -2.0, 0.0, 2.0, 4.0)
 NUM_OBJECTS, NUM_DRAWS = 16, 6
@@ -32,8 +32,8 @@ NUM_OBJECTS, NUM_DRAWS = 16, 6
 def denoiser(source: str):
   if not epath.Path(source).is_dir():
     return load_denoiser(source)[0]
-  params, config = read_workdir(source)
-  return from_config.make_denoiser(ConfigDict(config))(params)
+  params, config = read_params(source)
+  return make_denoiser(ConfigDict(config))(params)
 
 
 def held_out_views(data_config: str):
@@ -45,11 +45,9 @@ def held_out_views(data_config: str):
     views.object(object_id, (64, 100 + 3 * i))
     for i, object_id in enumerate(views.object_ids[:NUM_OBJECTS])
   ]
-  stack = lambda key: np.stack([pair[key] for pair in pairs])
-  images = jnp.asarray(from_u8(stack("image")))
-  cam = lambda i: Camera(
-    K=stack("K")[:, i], world_from_cam=stack("world_from_cam")[:, i]
-  )
+  stack = lambda key: np.stack([getattr(pair, key) for pair in pairs])
+  images = jnp.asarray(from_u8(stack("images_u8")))
+  cam = lambda i: Camera(stack("world_from_cam")[:, i], stack("K")[:, i])
   return (images[:, 0], cam(0)), (images[:, 1], cam(1))
 
 

@@ -63,11 +63,13 @@ def main() -> None:
   args = parser.parse_args()
   for folder in sample_io.list_complete(args.samples):
     sampled = sample_io.read_sample(folder)
-    if sampled.truth_u8 is None:
+    if sampled.truth is None:
       continue
     for kind, perturb in KINDS.items():
-      images_u8 = perturb(sampled.truth_u8, np.random.default_rng(0))
-      bad = dataclasses.replace(sampled, images_u8=images_u8, truth_u8=None)
+      images_u8 = perturb(sampled.truth.images_u8, np.random.default_rng(0))
+      bad = dataclasses.replace(
+        sampled, generated=sampled.truth.with_images(images_u8), truth=None
+      )
       print(sample_io.write_sample(epath.Path(args.out) / kind, bad))
 
 

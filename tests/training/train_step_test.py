@@ -13,9 +13,8 @@ import pytest
 from random_params import random_params
 
 from configs import srn_chairs
-from threedim_jax.diffusion.losses import PairBatch, draw_noise
-from threedim_jax.from_config import dummy_inputs, make_loss_fn
-from threedim_jax.models import get_model
+from threedim_jax.diffusion.losses import draw_noise
+from threedim_jax.models import dummy_inputs, get_model
 from threedim_jax.runtime.errors import UserError
 from threedim_jax.runtime.sharding import (
   batch_sharding,
@@ -25,8 +24,10 @@ from threedim_jax.runtime.sharding import (
   state_sharding,
 )
 from threedim_jax.training.optim import make_optimizer
+from threedim_jax.training.setup import make_loss_fn
 from threedim_jax.training.train_state import TrainState, create_train_state
 from threedim_jax.training.train_step import make_train_step, num_microbatches
+from threedim_jax.views.pair_batch import PairBatch
 
 RNG = jax.random.key(0)
 

@@ -70,10 +70,10 @@ def test_best_median_and_worst_are_shown_with_their_numbers(tmp_path, samples):
   best, other = samples[4], samples[3]
   shown = (0, 1, 3, 4, 6, 7, 9, 10)  # evenly spread, first and last included
   for i in range(11):
-    assert (uri(best.images_u8[i]) in section) == (i in shown)
-    assert (uri(best.truth_u8[i]) in section) == (i in shown)
-  assert uri(best.input_images_u8[0]) in section
-  assert uri(other.input_images_u8[0]) not in section
+    assert (uri(best.generated.images_u8[i]) in section) == (i in shown)
+    assert (uri(best.truth.images_u8[i]) in section) == (i in shown)
+  assert uri(best.given.images_u8[0]) in section
+  assert uri(other.given.images_u8[0]) not in section
   assert re.search(r"view 11<small>21.1 dB</small>", section)
 
 

@@ -159,7 +159,10 @@ def test_what_comes_from_files_is_escaped(tmp_path):
   (tmp_path / "images").mkdir()
   name = hostile.replace("/", "") + ".png"
   (tmp_path / "images" / name).write_bytes((folder / "000.png").read_bytes())
-  for path in (report.write_report(tmp_path), viewer.write_viewer(folder)):
+  for path in (
+    report.write_report(tmp_path),
+    viewer.write_viewer(folder, sampled),
+  ):
     page = path.read_text()
     assert "planted" in page and str(markupsafe.escape(HOSTILE)) in page
     assert "<script>planted" not in page and "<img src=x" not in page

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from threedim_jax.viewing import viewer
-from threedim_jax.workdir.samples import write_sample
 
 pytest_plugins = "chromium"  # the fixture `browser`
 
@@ -36,10 +35,10 @@ def test_frames_go_by_pose_or_as_generated(tmp_path):
   sampled = fake_sample(num_views=4)
   order = lambda s: [f["label"] for f in viewer.object_context(s)["frames"]]
   assert order(sampled) == ["view 0", "view 1", "view 2", "view 3"]
-  sampled.view[:] = [7, -1, 2]
+  sampled.generated.index[:] = [7, -1, 2]
   assert order(sampled) == ["view 0", "view 7", "#1", "view 2"]
-  sampled.view[:] = [3, 1, 2]
-  sampled.input_view[:] = 2
+  sampled.generated.index[:] = [3, 1, 2]
+  sampled.given.index[:] = 2
   assert order(sampled) == ["view 1", "view 2", "view 2", "view 3"]
 
 
@@ -50,15 +49,15 @@ def test_the_time_of_a_view_may_be_unknown(tmp_path, value):
   del sampled.info["seconds_per_view"]
   if value != "no entry":
     sampled.info["seconds_per_view"] = value
-  page = viewer.write_viewer(write_sample(tmp_path, sampled)).read_text()
+  page = viewer.write_viewer(tmp_path, sampled).read_text()
   assert "s a view" not in page
 
 
 def test_each_frame_has_its_psnr():
   sampled = fake_sample(num_views=3)
-  sampled.images_u8[0] = 100
-  sampled.truth_u8[0] = 110  # 20 log10(255 / 10) = 28.1
-  sampled.images_u8[1] = sampled.truth_u8[1]
+  sampled.generated.images_u8[0] = 100
+  sampled.truth.images_u8[0] = 110  # 20 log10(255 / 10) = 28.1
+  sampled.generated.images_u8[1] = sampled.truth.images_u8[1]
   frames = viewer.object_context(sampled)["frames"]
   assert [f["note"] for f in frames] == ["given", "28.1 dB", "inf dB"]
 
@@ -112,8 +111,7 @@ RING = 12  # views on each of two rings; frame 0 is the given one
 @pytest.fixture
 def orbit(browser, tmp_path):
   sampled = fake_sample(num_views=RING, elevations=(0.2, 0.7), resolution=16)
-  folder = write_sample(tmp_path, sampled)
-  return Viewer(browser, viewer.write_viewer(folder))
+  return Viewer(browser, viewer.write_viewer(tmp_path, sampled))
 
 
 def test_the_first_generated_view_is_shown_first(orbit):
@@ -214,8 +212,8 @@ def test_scrub_and_touch(orbit):
 
 
 def test_a_closed_orbit_goes_round(browser, tmp_path):
-  folder = write_sample(tmp_path, fake_sample(num_views=8, resolution=16))
-  orbit = Viewer(browser, viewer.write_viewer(folder))
+  sampled = fake_sample(num_views=8, resolution=16)
+  orbit = Viewer(browser, viewer.write_viewer(tmp_path, sampled))
   shown = []
   for key in ("Home", "ArrowLeft", "ArrowRight", "ArrowUp"):
     orbit.page.key(key)
@@ -225,7 +223,7 @@ def test_a_closed_orbit_goes_round(browser, tmp_path):
 
 
 def test_hostile_names_run_nothing_in_a_browser(browser, tmp_path):
-  folder = write_sample(tmp_path, fake_sample(HOSTILE, num_views=2))
-  browser.open(viewer.write_viewer(folder).rename(tmp_path / "viewer.html"))
+  sampled = fake_sample(HOSTILE, num_views=2)
+  browser.open(viewer.write_viewer(tmp_path, sampled))
   assert browser.evaluate("typeof planted") == "undefined"
   assert browser.evaluate("document.querySelector('h1').textContent") == HOSTILE

@@ -6,9 +6,9 @@ import io
 import json
 import pickle
 
+from fake_run import fake_sample
 import numpy as np
 import pytest
-from tests.fake_run import fake_sample
 
 from threedim_jax.runtime.errors import UserError
 from threedim_jax.views.png import encode_png

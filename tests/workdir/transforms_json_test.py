@@ -7,9 +7,10 @@ import math
 
 import numpy as np
 
-from threedim_jax.inputs.posed_images import read_posed_images
+from threedim_jax.inputs.posed_images import list_frames, read_posed_images
 from threedim_jax.views import camera_paths
-from threedim_jax.workdir.samples import Sampled, write_sample
+from threedim_jax.views.posed_views import PosedViews
+from threedim_jax.workdir.samples import ObjectSamples, write_sample
 from threedim_jax.workdir.transforms_json import write_transforms
 
 
@@ -19,21 +20,13 @@ def test_transforms_round_trip(tmp_path):
   poses = np.float32(camera_paths.srn_spiral(5, 1.7))
   K = np.float32([[20.0, 0, 7.5], [0, 21.0, 6.5], [0, 0, 1]])
   K = np.repeat(K[None], 5, axis=0)
-  sampled = Sampled(
-    object_id="cup",
-    images_u8=images[2:],
-    world_from_cam=poses[2:],
-    K=K[2:],
-    view=np.int32([4, 5, 6]),
-    input_images_u8=images[:2],
-    input_world_from_cam=poses[:2],
-    input_K=K[:2],
-    input_view=np.int32([0, 1]),
-  )
+  views = PosedViews(images, poses, K, np.int32([0, 1, 4, 5, 6]))
+  sampled = ObjectSamples(object_id="cup", given=views[:2], generated=views[2:])
   folder = write_sample(tmp_path, sampled)
   path = write_transforms(folder, sampled)
+  names = [frame.name for frame in list_frames(folder)]
+  assert names == ["000", "001", "002", "input_000", "input_001"]
   posed = read_posed_images(folder)
-  assert posed.names == ("000", "001", "002", "input_000", "input_001")
   order = [2, 3, 4, 0, 1]
   np.testing.assert_array_equal(posed.images_u8, images[order])
   np.testing.assert_allclose(posed.world_from_cam, poses[order], atol=1e-6)

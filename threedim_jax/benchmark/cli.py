@@ -31,7 +31,7 @@ from threedim_jax.benchmark import (
   yardstick,
 )
 from threedim_jax.benchmark.timing import Row
-from threedim_jax.from_config import open_split
+from threedim_jax.inputs.view_source import open_split
 from threedim_jax.modes import config_flag
 from threedim_jax.modes.config_values import check_values
 from threedim_jax.runtime import progress

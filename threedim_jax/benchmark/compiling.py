@@ -9,7 +9,7 @@ from threedim_jax.benchmark import timing
 from threedim_jax.benchmark.sampling import compile_sampler, sampler_args
 from threedim_jax.benchmark.timing import Program, Row
 from threedim_jax.benchmark.training import compile_step
-from threedim_jax.from_config import make_init_fn
+from threedim_jax.models import make_init_fn
 
 
 def compile_row(name: str, program: Program) -> Row:

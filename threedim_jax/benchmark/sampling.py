@@ -16,8 +16,8 @@ from threedim_jax.benchmark.inputs import random_views
 from threedim_jax.benchmark.timing import Program, Row, Times
 from threedim_jax.benchmark.training import forward_case, random_params
 from threedim_jax.diffusion.sampler import make_bank, sample_view
-from threedim_jax.from_config import make_denoiser, sampler_options
 from threedim_jax.models import get_camera_encoder
+from threedim_jax.sampling.load import make_denoiser, sampler_options
 
 FEW_STEPS, MORE_STEPS = 4, 16  # timed
 MANY_STEPS = 64  # only compiled, for its memory

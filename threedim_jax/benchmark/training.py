@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The train step, exactly as `train.py` builds it, and a forward pass alone.
+"""The training step, exactly as training runs it, and a forward pass alone.
 
 Pictures are random and already on the device: waiting for data is measured in
 `data`. Weights are random, whatever `train.init_from` says.
@@ -17,23 +17,11 @@ from threedim_jax.benchmark import timing
 from threedim_jax.benchmark.flops import count_flops
 from threedim_jax.benchmark.inputs import denoise_args, random_batch
 from threedim_jax.benchmark.timing import Program, Row
-from threedim_jax.diffusion.losses import PairBatch, batch_shapes
-from threedim_jax.from_config import (
-  make_denoiser,
-  make_init_fn,
-  make_loss_fn,
-  make_tx,
-)
-from threedim_jax.runtime.sharding import (
-  jit_train_step,
-  make_mesh,
-  put_batch,
-  replicated,
-  state_sharding,
-)
-from threedim_jax.training.optim import ema_decay
-from threedim_jax.training.train_state import create_train_state
-from threedim_jax.training.train_step import make_train_step, num_microbatches
+from threedim_jax.models import make_init_fn
+from threedim_jax.runtime.sharding import make_mesh, put_batch, replicated
+from threedim_jax.sampling.load import make_denoiser
+from threedim_jax.training.setup import TrainSetup, make_setup
+from threedim_jax.views.pair_batch import PairBatch
 
 
 class Case(NamedTuple):
@@ -63,37 +51,29 @@ def random_params(config: ConfigDict):
   return jax.jit(make_init_fn(config))(jax.random.key(0))
 
 
-def step_parts(config: ConfigDict):
-  """(mesh, step function, create function, state's shapes and shardings)."""
-  batch_size = config.train.batch_size
-  mesh = make_mesh(config.mesh.data, config.mesh.fsdp)
-  parts = num_microbatches(
-    batch_size, config.train.per_device_batch_size, mesh.size
-  )
-  tx, init_fn = make_tx(config), make_init_fn(config)
-  decay = ema_decay(config.optim.ema_half_life_examples, batch_size)
-  step = make_train_step(make_loss_fn(config), tx, decay, parts)
-  create = lambda rng: create_train_state(init_fn, tx, rng)
-  shapes = jax.eval_shape(create, jax.random.key(0))
-  return mesh, step, create, shapes, state_sharding(mesh, shapes)
-
-
 def compile_step(config: ConfigDict) -> Program:
-  """The step's program, its state donated; call it inside the mesh."""
-  mesh, step, _, shapes, shardings = step_parts(config)
-  jitted = jit_train_step(step, mesh, shardings)
-  batch = batch_shapes(config.data.resolution, config.train.batch_size)
-  with jax.set_mesh(mesh):
-    return timing.compile_program(jitted, shapes, batch, jax.random.key(1))
+  """The training step's program; call it inside the mesh."""
+  return _compile_step(
+    make_setup(config, make_mesh(config.mesh.data, config.mesh.fsdp))
+  )
+
+
+def _compile_step(setup: TrainSetup) -> Program:
+  with jax.set_mesh(setup.mesh):
+    return timing.compile_program(
+      setup.train_step, setup.shapes, setup.batch, jax.random.key(1)
+    )
 
 
 def step_case(config: ConfigDict) -> Case:
   """`call(batch=...)` takes a step; without a batch, on the same pictures."""
-  mesh, step, create, shapes, shardings = step_parts(config)
-  resolution, batch_size = config.data.resolution, config.train.batch_size
-  program, rng = compile_step(config), jax.random.key(1)
-  state = jax.jit(create, out_shardings=shardings)(jax.random.key(0))
-  same = put_batch(random_batch(resolution, batch_size), mesh)
+  mesh = make_mesh(config.mesh.data, config.mesh.fsdp)
+  setup = make_setup(config, mesh)
+  program, rng = _compile_step(setup), jax.random.key(1)
+  create = jax.jit(setup.create_state, out_shardings=setup.shardings)
+  state = create(jax.random.key(0))
+  batch = random_batch(config.data.resolution, config.train.batch_size)
+  same = put_batch(batch, mesh)
   rng = jax.device_put(rng, replicated(mesh))
 
   def call(batch: PairBatch | None = None):
@@ -101,7 +81,7 @@ def step_case(config: ConfigDict) -> Case:
     state, metrics = program.compiled(state, batch or same, rng)
     return state, metrics
 
-  flops = count_flops(step, shapes, batch_shapes(resolution, batch_size), rng)
+  flops = count_flops(setup.train_step, setup.shapes, setup.batch, rng)
   return Case("step", program, call, flops, mesh.size)
 
 

@@ -25,7 +25,7 @@ from threedim_jax.diffusion.sampler import (
   make_bank,
   sample_next,
 )
-from threedim_jax.models.pretrained import load_denoiser
+from threedim_jax.sampling.load import load_denoiser
 from threedim_jax.views.cameras import Camera
 from threedim_jax.views.pixels import from_u8, to_u8
 

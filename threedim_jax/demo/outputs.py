@@ -15,9 +15,10 @@ from jaxtyping import Float, Int, UInt8
 import numpy as np
 
 from threedim_jax.evaluation.fields.mesh import write_mesh
-from threedim_jax.modes.sample import show
-from threedim_jax.viewing import viz
+from threedim_jax.viewing.show import show
 from threedim_jax.viewing.viewer import view_angles
+from threedim_jax.views.image_grid import upscale
+from threedim_jax.views.posed_views import PosedViews
 from threedim_jax.workdir import samples
 
 KEEP_SECONDS = 3600  # that files can be downloaded
@@ -33,20 +34,18 @@ class Made:
   views_u8: tuple[UInt8[np.ndarray, "H W 3"], ...]
   facts: dict
 
-  def sampled(self) -> samples.Sampled:
-    count = len(self.views_u8)
-    K = np.repeat(np.float32(self.K)[None], count + 1, axis=0)
-    poses = np.float32(self.poses)
-    return samples.Sampled(
+  def sampled(self) -> samples.ObjectSamples:
+    count = 1 + len(self.views_u8)
+    views = PosedViews(
+      np.stack([self.given_u8, *self.views_u8]),
+      self.poses[:count],
+      np.tile(self.K, (count, 1, 1)),
+      np.arange(count, dtype=np.int32),
+    )
+    return samples.ObjectSamples(
       object_id="views",
-      images_u8=np.stack(self.views_u8),
-      world_from_cam=poses[1 : count + 1],
-      K=K[1:],
-      view=np.arange(1, count + 1, dtype=np.int32),
-      input_images_u8=self.given_u8[None],
-      input_world_from_cam=poses[:1],
-      input_K=K[:1],
-      input_view=np.zeros(1, np.int32),
+      given=views[:1],
+      generated=views[1:],
       info=self.facts,
     )
 
@@ -127,8 +126,9 @@ def new_folder() -> epath.Path:
 def write_files(made: Made) -> tuple[str, list[str]]:
   """(the orbit viewer as HTML, files to download) of all views so far."""
   root = new_folder()
-  folder = samples.write_sample(root, made.sampled())
-  show(folder)
+  sampled = made.sampled()
+  folder = samples.write_sample(root, sampled)
+  show(folder, sampled)
   page = html.escape((folder / "viewer.html").read_text())
   archive = shutil.make_archive(str(root / "views"), "zip", folder)
   frame = (
@@ -147,4 +147,4 @@ def write_mesh_files(made: Made) -> tuple[str, str]:
 
 
 def thumbnail(image_u8: UInt8[np.ndarray, "H W 3"]) -> UInt8[np.ndarray, "..."]:
-  return viz.upscale(image_u8, 128)
+  return upscale(image_u8, 128)

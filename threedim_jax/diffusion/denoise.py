@@ -11,7 +11,7 @@ of diffusion.
 """
 
 from collections.abc import Callable
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -84,6 +84,23 @@ def make_denoise_fn(
     return out
 
   return denoise_fn
+
+
+def bind_params(
+  model: Any, params: PyTree, prediction: str, **apply_options
+) -> DenoiseFn:
+  """Makes a `DenoiseFn` of a Flax network and its parameters.
+
+  Args:
+    model: a Flax module that is called as `make_denoise_fn` describes.
+    params: its parameters.
+    prediction: what its output means, see `make_denoise_fn`.
+    **apply_options: passed to `model.apply`, for example `rngs`. Without
+      `train=True` there is no dropout.
+  """
+  options = {"train": False, **apply_options}
+  apply_fn = lambda *args: model.apply({"params": params}, *args, **options)
+  return make_denoise_fn(apply_fn, prediction)
 
 
 def mask_view(

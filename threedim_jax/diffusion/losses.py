@@ -14,7 +14,7 @@ from typing import no_type_check
 import flax.struct
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Key, UInt8
+from jaxtyping import Array, Bool, Float, Key
 
 from threedim_jax import LOGSNR_MAX, LOGSNR_MIN, NUM_LOGSNR_BINS
 from threedim_jax.diffusion.denoise import DenoiseFn, mask_view
@@ -26,40 +26,8 @@ from threedim_jax.diffusion.equations import (
   q_sample,
   x0_from_eps,
 )
-from threedim_jax.views.cameras import Camera
+from threedim_jax.views.pair_batch import PairBatch
 from threedim_jax.views.pixels import from_u8
-
-
-@no_type_check  # see Camera
-@flax.struct.dataclass
-class PairBatch:
-  """Pairs of views of one object each, pixels as stored."""
-
-  cond_view: UInt8[Array, "B H W 3"]
-  target_view: UInt8[Array, "B H W 3"]
-  cond_cam: Camera
-  target_cam: Camera
-
-
-def to_pair_batch(batch: dict) -> PairBatch:
-  """A batch of the input pipeline as the losses take it."""
-  return PairBatch(
-    cond_view=batch["cond_view"],
-    target_view=batch["target_view"],
-    cond_cam=Camera(**batch["cond_cam"]),
-    target_cam=Camera(**batch["target_cam"]),
-  )
-
-
-def batch_shapes(resolution: int, batch_size: int) -> PairBatch:
-  """A batch as shapes only, to trace and compile with."""
-  shape = jax.ShapeDtypeStruct
-  view = shape((batch_size, resolution, resolution, 3), jnp.uint8)
-  camera = Camera(
-    shape((batch_size, 4, 4), jnp.float32),
-    shape((batch_size, 3, 3), jnp.float32),
-  )
-  return PairBatch(view, view, camera, camera)
 
 
 @no_type_check  # see Camera

@@ -25,7 +25,7 @@ import numpy as np
 
 from threedim_jax.evaluation.fields.fit import FieldConfig, fit_fields
 from threedim_jax.evaluation.fields.render import render_views
-from threedim_jax.evaluation.view_sets import ViewSet
+from threedim_jax.evaluation.view_sets import ScoredViews
 from threedim_jax.runtime.errors import UserError
 from threedim_jax.views import metrics
 from threedim_jax.views.pixels import to_u8
@@ -90,14 +90,14 @@ class ConsistencyProtocol:
 class Fitted:
   """Views of an object and what the field that was fitted to them shows."""
 
-  view_set: ViewSet
+  view_set: ScoredViews
   held_out: Int[np.ndarray, " M"]
   renders_u8: UInt8[np.ndarray, "M H W 3"]
   input_render_u8: UInt8[np.ndarray, "H W 3"] | None
 
   @property
   def held_out_u8(self) -> UInt8[np.ndarray, "M H W 3"]:
-    return self.view_set.images_u8[self.held_out]
+    return self.view_set.views.images_u8[self.held_out]
 
   def row(self) -> dict[str, float]:
     """Mean over the held-out views; a metric may be infinite or NaN."""
@@ -125,7 +125,7 @@ class Fitted:
 
 
 def fit_sets(
-  view_sets: Sequence[ViewSet],
+  view_sets: Sequence[ScoredViews],
   protocol: ConsistencyProtocol,
   on_steps: Callable[[int], None] | None = None,
 ) -> list[Fitted]:
@@ -137,11 +137,11 @@ def fit_sets(
     protocol: settings.
     on_steps: called with the number of steps done since the last call.
   """
-  num_views, height, width = view_sets[0].images_u8.shape[:3]
+  num_views, (height, width) = len(view_sets[0].views), view_sets[0].views.hw
   held_out = protocol.held_out(num_views)
   fitted = np.setdiff1d(np.arange(num_views), held_out)
-  stack = lambda sets, name: np.stack([getattr(s, name) for s in sets])
-  train = [s[fitted] for s in view_sets]
+  stack = lambda views, name: np.stack([getattr(v, name) for v in views])
+  train = [s.views[fitted] for s in view_sets]
   fields = fit_fields(
     stack(train, "images_u8"),
     stack(train, "world_from_cam"),
@@ -152,11 +152,14 @@ def fit_sets(
     on_steps=on_steps,
   )
   with_input = view_sets[0].given is not None
-  poses = [s.poses(held_out, with_input) for s in view_sets]
+  shown = [
+    s.views[held_out] + s.given[:1] if with_input else s.views[held_out]
+    for s in view_sets
+  ]
   renders = render_views(
     fields,
-    np.stack([world_from_cam for world_from_cam, _ in poses]),
-    np.stack([K for _, K in poses]),
+    stack(shown, "world_from_cam"),
+    stack(shown, "K"),
     (height, width),
   )
   renders_u8 = to_u8(np.asarray(renders) * 2 - 1)

@@ -32,7 +32,7 @@ from threedim_jax.evaluation.consistency import (
 from threedim_jax.evaluation.distances.features import Network
 from threedim_jax.evaluation.distances.pool import Distances, Pool
 from threedim_jax.evaluation.fields.field import FieldConfig
-from threedim_jax.evaluation.view_sets import Source, ViewSet
+from threedim_jax.evaluation.view_sets import ScoredViews, Source
 from threedim_jax.runtime import progress
 from threedim_jax.runtime.errors import UserError
 from threedim_jax.views import metrics
@@ -82,7 +82,7 @@ def score_consistency(
   with progress.bar("read views", total=len(source)) as bar:
     for object_id, origin in source.items():
       sets = origin.load()
-      protocol.held_out(len(sets[0].images_u8))
+      protocol.held_out(len(sets[0].views))
       settings.setdefault("field", _field_settings(sets))
       key = _key(sets, protocol)
       if not _is_scored(out / object_id, key):
@@ -166,12 +166,12 @@ def _read_pictures(
   return np.stack([decode_png(path.read_bytes(), path) for path in paths])
 
 
-def _field_settings(sets: Sequence[ViewSet]) -> dict[str, Any]:
-  height, width = sets[0].images_u8.shape[1:3]
+def _field_settings(sets: Sequence[ScoredViews]) -> dict[str, Any]:
+  height, width = sets[0].views.hw
   return dataclasses.asdict(FieldConfig.for_size(max(height, width)))
 
 
-def _key(sets: Sequence[ViewSet], protocol: ConsistencyProtocol) -> str:
+def _key(sets: Sequence[ScoredViews], protocol: ConsistencyProtocol) -> str:
   """Hash of the views and settings that an object's score depends on."""
   settings = {
     "name": NAME,
@@ -209,14 +209,14 @@ def _saved(folder: epath.Path) -> dict[str, Any]:
 
 def _batches(
   source: Source, object_ids: Sequence[str]
-) -> Iterator[dict[str, list[ViewSet]]]:
+) -> Iterator[dict[str, list[ScoredViews]]]:
   """Groups consecutive objects whose views have the same shapes."""
   at_once = OBJECTS_AT_ONCE.get(
     jax.default_backend(), OBJECTS_AT_ONCE_ELSEWHERE
   )
 
-  def shapes(item: tuple[str, list[ViewSet]]) -> list[tuple[int, ...]]:
-    return [s.images_u8.shape for s in item[1]]
+  def shapes(item: tuple[str, list[ScoredViews]]) -> list[tuple[int, ...]]:
+    return [s.views.images_u8.shape for s in item[1]]
 
   loaded = ((object_id, source[object_id].load()) for object_id in object_ids)
   for _, group in itertools.groupby(loaded, shapes):

@@ -21,7 +21,7 @@ from threedim_jax.runtime import progress
 from threedim_jax.views import metrics
 from threedim_jax.workdir import results
 from threedim_jax.workdir import samples as sample_io
-from threedim_jax.workdir.samples import Sampled
+from threedim_jax.workdir.samples import ObjectSamples
 
 MeanImage = UInt8[np.ndarray, "H W 3"] | None
 
@@ -46,42 +46,44 @@ VARIANTS = {
 }
 
 
-def score_sample(sampled: Sampled) -> dict[str, np.ndarray]:
+def score_sample(sampled: ObjectSamples) -> dict[str, np.ndarray]:
   """{metric: [N]} of one folder.
 
   `psnr` is of the floats before rounding, so it is taken from the folder's
   notes and left out if it was not noted.
   """
-  scores = metrics.score_views(METRICS[1:], sampled.images_u8, sampled.truth_u8)
+  scores = metrics.score_views(
+    METRICS[1:], sampled.generated.images_u8, sampled.truth.images_u8
+  )
   noted = sampled.info.get("psnr")
   return scores if noted is None else {"psnr": np.array(noted), **scores}
 
 
 def reference_pictures(
-  samples: Sequence[Sampled], mean_u8: MeanImage
+  samples: Sequence[ObjectSamples], mean_u8: MeanImage
 ) -> dict[str, np.ndarray]:
   """Pictures to compare the model with: {row: [N, H, W, 3] of 0 to 255}."""
   first, count = samples[0], len(samples)
   rows = {}
   if count > 1:
-    images = np.stack([s.images_u8 for s in samples])
+    images = np.stack([s.generated.images_u8 for s in samples])
     rows[f"mean of {count} samples"] = images.mean(axis=0, dtype=np.float32)
-  shape = first.truth_u8.shape
-  rows["copy input"] = np.broadcast_to(first.input_images_u8[:1], shape)
+  shape = first.truth.images_u8.shape
+  rows["copy input"] = np.broadcast_to(first.given.images_u8[:1], shape)
   if mean_u8 is not None:
     rows["mean image"] = np.broadcast_to(mean_u8, shape)
   return rows
 
 
-def diversity_rmse(samples: Sequence[Sampled]) -> float:
+def diversity_rmse(samples: Sequence[ObjectSamples]) -> float:
   """Mean over pairs of samples of the RMS pixel distance, in [0, 1]."""
-  images = [s.images_u8 / np.float32(255) for s in samples]
+  images = [s.generated.images_u8 / np.float32(255) for s in samples]
   pairs = itertools.combinations(images, 2)
   return float(np.mean([np.sqrt(np.mean((a - b) ** 2)) for a, b in pairs]))
 
 
 def score_object(
-  samples: Sequence[Sampled], references: Mapping[str, np.ndarray]
+  samples: Sequence[ObjectSamples], references: Mapping[str, np.ndarray]
 ) -> dict[str, Any]:
   """Scores one object: first sample, best of N, and the references.
 
@@ -96,10 +98,10 @@ def score_object(
     rows[f"best of {len(samples)}"] = max(means, key=lambda m: m["psnr_u8"])
     rows["model"] = means[0] | {"diversity_rmse": diversity_rmse(samples)}
   for name, images in references.items():
-    scores = metrics.score_views(METRICS, images, samples[0].truth_u8)
+    scores = metrics.score_views(METRICS, images, samples[0].truth.images_u8)
     rows[name] = _means(scores)
   return {
-    "input_view": int(samples[0].input_view[0]),
+    "input_view": int(samples[0].given.index[0]),
     "rows": {name: results.finite(row) for name, row in rows.items()},
     "mean": results.finite(rows["model"]),
     "views": [
@@ -107,7 +109,7 @@ def score_object(
         "view": int(view),
         **results.finite({k: v[i] for k, v in each[0].items()}),
       }
-      for i, view in enumerate(samples[0].view)
+      for i, view in enumerate(samples[0].generated.index)
     ],
   }
 
@@ -134,11 +136,11 @@ def score_objects(
       samples = [sample_io.read_sample(folder) for folder in of_object]
       references = reference_pictures(samples, mean_u8)
       objects[object_id] = score_object(samples, references)
-      pool.add("truth", samples[0].truth_u8)
-      pool.add("model", samples[0].images_u8)
+      pool.add("truth", samples[0].truth.images_u8)
+      pool.add("model", samples[0].generated.images_u8)
       for row, images in references.items():
         pool.add(row, np.round(images).astype(np.uint8))
-      num_views += len(samples[0].view)
+      num_views += len(samples[0].generated)
       bar.advance()
   summary = results.summarize(objects)
   distances = pool.distances(dict.fromkeys(["model", *references], "truth"))

@@ -8,7 +8,7 @@ one after the other, and `objects.json`, which says where each object starts.
 Reading it needs neither TensorFlow nor the code that built it.
 
   views = open_views(None, "shapes", "32", "test")
-  views.object("chair_0003", views=[0, 5])["image"]  # uint8 [2, 32, 32, 3]
+  views.object("chair_0003", views=[0, 5]).images_u8  # uint8 [2, 32, 32, 3]
 """
 
 from collections.abc import Sequence
@@ -17,15 +17,15 @@ import json
 import os
 import re
 import shlex
-from typing import TypedDict
 
 import cv2
 from etils import epath
-from jaxtyping import Float32, UInt8
+from ml_collections import ConfigDict
 import numpy as np
 import tensorflow_datasets as tfds
 
 from threedim_jax.runtime.errors import UserError
+from threedim_jax.views.posed_views import PosedViews
 
 INDEX_FILE = "objects.json"  # written last: without it the build was cut short
 CACHE_BYTES = 1 << 30  # a split that decodes to less is kept in memory
@@ -34,12 +34,8 @@ CACHE_BYTES = 1 << 30  # a split that decodes to less is kept in memory
 cv2.setNumThreads(0)
 
 
-class View(TypedDict):
-  """One view, or several stacked: RGB; OpenCV axes; K in pixels."""
-
-  image: UInt8[np.ndarray, "*V H W 3"]
-  world_from_cam: Float32[np.ndarray, "*V 4 4"]
-  K: Float32[np.ndarray, "*V 3 3"]
+# A record as it is stored: picture, world_from_cam and K of one view.
+Record = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 def default_data_dir(data_dir: str | os.PathLike | None) -> epath.Path:
@@ -98,6 +94,22 @@ def open_views(
   return Views(builder, split, index[split], again, cache_bytes)
 
 
+def open_split(config: ConfigDict, split: str) -> "Views":
+  """Opens a split of the data set that `config.data` names.
+
+  Args:
+    config: a whole configuration.
+    split: "train", "validation" or "test".
+
+  Raises:
+    UserError: as `open_views`.
+  """
+  data = config.data
+  return open_views(
+    data.data_dir, data.name, data.config, split, resolution=data.resolution
+  )
+
+
 def _build_command(name: str, config: str) -> str:
   """What builds a data set; that of a folder of meshes is called after it."""
   named = re.fullmatch(r"(.+?)_((many_)?\d+|debug)", config)
@@ -130,6 +142,8 @@ class Views:
   and a copy in another process starts with an empty cache.
   """
 
+  has_truth = True  # every view has its picture
+
   def __init__(
     self,
     builder: tfds.core.DatasetBuilder,
@@ -152,7 +166,7 @@ class Views:
     )
     self._check_index()
     fits = len(self) * np.prod(self._shape) <= cache_bytes
-    self._cache: dict[int, View] | None = {} if fits else None
+    self._cache: dict[int, Record] | None = {} if fits else None
 
   def _check_index(self) -> None:
     ends = np.cumsum(self.counts)
@@ -190,28 +204,26 @@ class Views:
     """How many views an object has; objects go by id or by index."""
     return int(self.counts[self._object_index(object_id)])
 
-  def view(self, object_id: str | int, view_index: int) -> View:
-    """One view: image uint8 [H, W, 3], world_from_cam [4, 4], K [3, 3]."""
-    return self.read(self._record(object_id, view_index))
-
   def object(
-    self, object_id: str | int, views: Sequence[int] | None = None
-  ) -> View:
-    """The chosen views of an object (None: all of them), stacked."""
+    self,
+    object_id: str | int,
+    views: Sequence[int] | None = None,
+    *,
+    checked: bool = True,
+  ) -> PosedViews:
+    """The chosen views of an object (None: all of them); see `PosedViews`."""
     index = self._object_index(object_id)
     chosen = range(self.num_views(index)) if views is None else views
-    return self.gather([self._record(index, view) for view in chosen])
+    arrays = self.gather([self._record(index, view) for view in chosen])
+    name = self.object_ids[index]
+    return PosedViews(*arrays, np.int32(chosen), name, checked)
 
-  def gather(self, records: Sequence[int] | np.ndarray) -> View:
-    """The views of these records, stacked in their order."""
+  def gather(self, records: Sequence[int] | np.ndarray) -> Record:
+    """Pictures, world_from_cam and K of these records, each stacked."""
     views = [self.read(int(record)) for record in records]
-    return View(
-      image=np.stack([view["image"] for view in views]),
-      world_from_cam=np.stack([view["world_from_cam"] for view in views]),
-      K=np.stack([view["K"] for view in views]),
-    )
+    return tuple(map(np.stack, zip(*views, strict=True)))
 
-  def read(self, record: int) -> View:
+  def read(self, record: int) -> Record:
     """The view of one record, in read-only arrays.
 
     Raises:
@@ -223,7 +235,7 @@ class Views:
       self._cache[record] = self._decode(record)
     return self._cache[record]
 
-  def _decode(self, record: int) -> View:
+  def _decode(self, record: int) -> Record:
     index = self.object_of(record)
     object_id, view = self.object_ids[index], record - int(self.starts[index])
     try:
@@ -239,12 +251,9 @@ class Views:
       raise self._damaged(object_id, view, f"the record is of {found}")
     if image is None or image.shape != self._shape:
       raise self._damaged(object_id, view, "its picture does not decode")
-    arrays = View(
-      image=cv2.cvtColor(image, cv2.COLOR_BGR2RGB),
-      world_from_cam=stored["world_from_cam"],
-      K=stored["K"],
-    )
-    for array in arrays.values():
+    image_u8 = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    arrays = image_u8, stored["world_from_cam"], stored["K"]
+    for array in arrays:
       array.setflags(write=False)
     return arrays
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import jax.numpy as jnp
-from jaxtyping import PyTree
+from jaxtyping import Array, Key, PyTree
 
 from threedim_jax.models.conditioning import RayCodes, encode_rays
 from threedim_jax.models.patches import patch_cameras
@@ -24,6 +24,25 @@ def get_model(model_config: Any) -> XUNet:
   """
   fields = dict(model_config)
   return XUNet(**fields | {"dtype": DTYPES[fields["dtype"]]})
+
+
+def dummy_inputs(resolution: int, batch_size: int = 1) -> tuple:
+  """Arguments that the network can be traced with: (views, logsnr, ...)."""
+  B, F, R = batch_size, 2, resolution
+  cameras = Camera(jnp.zeros((B, F, 4, 4)), jnp.zeros((B, F, 3, 3)))
+  views = jnp.zeros((B, F, R, R, 3))
+  return views, jnp.zeros((B, F)), cameras, jnp.ones((B,), bool)
+
+
+def make_init_fn(config: Any) -> Callable[[Key[Array, ""]], PyTree]:
+  """Returns a function from a random key to the network's parameters.
+
+  Args:
+    config: a whole configuration; `model` and `data.resolution` are read.
+  """
+  model = get_model(config.model)
+  inputs = dummy_inputs(config.data.resolution)
+  return lambda rng: model.init(rng, *inputs, train=False)["params"]
 
 
 def get_camera_encoder(

@@ -58,10 +58,10 @@ class XUNetBlock(nn.Module):
   @nn.compact
   def __call__(
     self,
-    h: Float[Array, "B F H W C"],
-    emb: Float[Array, "B F H W E"],
+    h: Float[Array, "N H W C"],
+    emb: Float[Array, "N H W E"],
     train: bool,
-  ) -> Float[Array, "B F H W C2"]:
+  ) -> Float[Array, "N H W C2"]:
     h = ResnetBlock(
       self.features,
       self.dropout,
@@ -143,11 +143,11 @@ class XUNet(nn.Module):
     The cameras are those of both frames, [B, F, ...], or their ray codes.
     """
     num_resolutions = len(self.ch_mult)
-    noisy = views[:, -1:]
+    noisy = views[:, -1]
     views = space_to_depth(views, self.patch_size)
     logsnr_emb, embs = self._embed(logsnr, cameras, cond_mask, views.shape[2:4])
-    if self.concat_frames:
-      views = rearrange(views, "b f h w c -> b 1 h w (f c)")
+    fold = "b h w (f c)" if self.concat_frames else "(b f) h w c"
+    h = rearrange(views, f"b f h w c -> {fold}")
 
     Block = XUNetBlock
     if self.remat != "none":
@@ -163,7 +163,7 @@ class XUNet(nn.Module):
     names = (f"XUNetBlock_{i}" for i in itertools.count())
 
     def block(h, level):
-      size = h.shape[2]
+      size = h.shape[1]
       cross = self.cross_attn_resolutions
       return Block(
         features=self.ch * self.ch_mult[level],
@@ -180,7 +180,7 @@ class XUNet(nn.Module):
         h, embs[level], train=train
       )
 
-    h = nn.Conv(self.ch, (3, 3), dtype=self.dtype)(views)
+    h = nn.Conv(self.ch, (3, 3), dtype=self.dtype)(h)
     skips = [h]
     for level in range(num_resolutions):
       for _ in range(self.num_res_blocks):
@@ -199,21 +199,23 @@ class XUNet(nn.Module):
         h = resample(h, level - 1, "up")
     assert not skips
 
-    # Only the target frame, the last, is asked for: the other one stops here.
-    h = GroupNorm(self.norm_groups)(h[:, -1:])
-    h = nn.swish(h)
+    # Only the target frame, the last of each example, has an output.
+    h = rearrange(h, "(b f) h w c -> b f h w c", b=len(views))[:, -1]
+    h = nn.swish(GroupNorm(self.norm_groups)(h))
     if self.detail_ch:
       path = DetailPath(self.detail_ch, self.patch_size, self.dtype)
-      return path(h, noisy, logsnr_emb[:, -1:])[:, 0]
+      return path(h, noisy, logsnr_emb[:, -1])
     h = nn.Conv(
       3 * self.patch_size**2, (3, 3), kernel_init=nn.initializers.zeros
     )(h.astype(jnp.float32))
-    return depth_to_space(h, self.patch_size)[:, 0]
+    return depth_to_space(h, self.patch_size)
 
   def _embed(self, logsnr, cameras, cond_mask, hw) -> tuple[Array, list[Array]]:
-    """(log-SNR [B, F, E], what FiLM takes on every level [B, F, h, w, E]).
+    """Embeds log-SNR and rays; `hw` counts patches.
 
-    The latter is the sum of log-SNR and rays. `hw` counts patches.
+    Returns:
+      (log-SNR [B, F, E], the input of FiLM on every level [N, h, w, E], which
+      is the sum of log-SNR and rays).
     """
     if self.relative_cameras:
       cameras = relative_to_first(cameras)
@@ -228,4 +230,5 @@ class XUNet(nn.Module):
     embs = [logsnr_emb[:, :, None, None, :] + emb for emb in pose_embs]
     if self.concat_frames:
       embs = [share_channels(emb) for emb in embs]
+    embs = [rearrange(emb, "b f h w e -> (b f) h w e") for emb in embs]
     return logsnr_emb, [nn.swish(emb).astype(self.dtype) for emb in embs]

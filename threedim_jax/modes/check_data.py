@@ -10,26 +10,26 @@ contact_sheet.png and check_data.json to the folder; then a fault is raised.
 A data set is judged by some objects of train and test, spread evenly.
 """
 
+import dataclasses
 import json
 import os
 
 from etils import epath
 from ml_collections import ConfigDict
-import numpy as np
 
-from threedim_jax.from_config import open_split
 from threedim_jax.inputs import posed_images
 from threedim_jax.inputs.camera_check import pictures
 from threedim_jax.inputs.camera_check.checks import (
   Check,
-  ObjectViews,
   Report,
   check_cameras,
 )
+from threedim_jax.inputs.view_source import open_split
 from threedim_jax.modes.command_line import results_folder, workdir_of
 from threedim_jax.runtime import progress
 from threedim_jax.runtime.errors import UserError
-from threedim_jax.viewing import viz
+from threedim_jax.views.image_grid import write_png
+from threedim_jax.views.posed_views import PosedViews
 from threedim_jax.workdir.protocol import spread
 
 # Looked at: more tell no more, and take longer.
@@ -52,9 +52,9 @@ def check_dataset(config: ConfigDict, workdir: epath.Path) -> None:
       views = open_split(config, split)
       for index in spread(range(len(views.object_ids)), count):
         chosen = spread(range(views.num_views(index)), VIEWS_OF_OBJECT)
-        arrays = views.object(index, chosen)
-        object_id = f"{split}: {views.object_ids[index]}"
-        objects.append(_object_views(object_id, arrays))
+        seen = views.object(index, chosen, checked=False)
+        name = f"{split}: {seen.name}"
+        objects.append(dataclasses.replace(seen, name=name))
   _report(f"{data.name}/{data.config}", objects, workdir)
 
 
@@ -69,25 +69,21 @@ def check_folder(
   """
   frames = posed_images.list_frames(folder)
   chosen = spread(frames, VIEWS_OF_FOLDER)
-  posed = posed_images.read_frames(chosen, size)
-  arrays = {
-    "image": posed.images_u8,
-    "world_from_cam": posed.world_from_cam,
-    "K": posed.K,
-  }
+  posed, mended = posed_images.read_frames(chosen, size)
   name = os.path.basename(os.path.abspath(folder))
-  mended = [
+  faults = [
     Check(
       "picture size", "fault", f"{text} Write the K of these pictures there"
     )
-    for text in posed.mended
+    for text in mended
   ]
-  _report(str(folder), [_object_views(name, arrays)], workdir, mended)
+  objects = [dataclasses.replace(posed, name=name)]
+  _report(str(folder), objects, workdir, faults)
 
 
 def _report(
   source: str,
-  objects: list[ObjectViews],
+  objects: list[PosedViews],
   workdir: epath.Path,
   more: list[Check] = (),
 ) -> None:
@@ -108,7 +104,7 @@ def _report(
 
 def _write(
   source: str,
-  objects: list[ObjectViews],
+  objects: list[PosedViews],
   report: Report,
   workdir: epath.Path,
 ) -> list[epath.Path]:
@@ -116,26 +112,17 @@ def _write(
   names = ("cameras.png", "contact_sheet.png", "check_data.json")
   paths = [workdir / name for name in names]
   paths[0].write_bytes(pictures.cameras_png(objects, report))
-  viz.write_png(paths[1], pictures.contact_sheet(objects, report))
+  write_png(paths[1], pictures.contact_sheet(objects, report))
   content = {
     "source": source,
     "verdict": "fault" if report.faults else "ok",
     "best_hypothesis": report.best.name,
     "checks": [vars(check) for check in report.checks],
     "silhouette_iou": report.iou,
-    "objects": {o.object_id: len(o.images_u8) for o in objects},
+    "objects": {o.name: len(o) for o in objects},
   }
   paths[2].write_text(json.dumps(content, indent=2) + "\n")
   return paths
-
-
-def _object_views(object_id: str, arrays) -> ObjectViews:
-  return ObjectViews(
-    object_id,
-    arrays["image"],
-    arrays["world_from_cam"].astype(np.float64),
-    arrays["K"].astype(np.float64),
-  )
 
 
 def run(config: ConfigDict | None, args) -> None:

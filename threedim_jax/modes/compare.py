@@ -68,16 +68,15 @@ def _check_not_ours(workdir: epath.Path) -> None:
 
 def _request(folder: epath.Path) -> Request:
   sampled = samples.read_sample(folder)
-  if sampled.truth_u8 is None:
+  if sampled.truth is None:
     raise UserError(
       f"{folder} has no true views: write truth_000.png and so on, and list"
       f' them as "truth_files" in {samples.INFO_FILE}'
     )
-  indices = lambda views: tuple(int(view) for view in views)
   return Request(
     object_id=sampled.object_id,
-    input_views=indices(sampled.input_view),
-    target_views=indices(sampled.view),
+    input_views=tuple(sampled.given.index.tolist()),
+    target_views=tuple(sampled.generated.index.tolist()),
   )
 
 

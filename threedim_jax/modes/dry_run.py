@@ -20,11 +20,11 @@ from ml_collections import ConfigDict
 from threedim_jax.benchmark.collectives import expected_bytes
 from threedim_jax.benchmark.flops import count_flops
 from threedim_jax.benchmark.live_bytes import peak_bytes
-from threedim_jax.diffusion.losses import batch_shapes
-from threedim_jax.from_config import make_init_fn, make_loss_fn
+from threedim_jax.models import make_init_fn
 from threedim_jax.runtime import progress
 from threedim_jax.runtime.sharding import make_mesh_on_paper, state_sharding
-from threedim_jax.training.train_step import num_microbatches
+from threedim_jax.training.setup import make_setup
+from threedim_jax.views.pair_batch import batch_shapes
 
 GIB = 2**30
 PAPER_DEVICES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
@@ -57,15 +57,12 @@ def training_cost(config: ConfigDict, num_devices: int) -> Cost:
   """The mesh is the config's, spread over `num_devices`, here or not."""
   mesh = make_mesh_on_paper(config.mesh.data, config.mesh.fsdp, num_devices)
   rng = jax.random.key(0)
-  params = jax.eval_shape(make_init_fn(config), rng)
-  shardings = state_sharding(mesh, params)
-  batch_size = config.train.batch_size
-  parts = num_microbatches(
-    batch_size, config.train.per_device_batch_size, num_devices
-  )
-  per_device = max(1, batch_size // parts // num_devices)
+  setup = make_setup(config, mesh)
+  params, shardings = setup.shapes.params, setup.shardings.params
+  parts = setup.num_microbatches
+  per_device = max(1, config.train.batch_size // parts // num_devices)
   batch = batch_shapes(config.data.resolution, per_device)
-  grad_fn = jax.value_and_grad(make_loss_fn(config), has_aux=True)
+  grad_fn = jax.value_and_grad(setup.loss_fn, has_aux=True)
   # Linear in the batch, up to the learned embeddings' once-a-batch share.
   flops = count_flops(grad_fn, params, batch, rng) * parts * num_devices
   peak = peak_bytes(jax.make_jaxpr(grad_fn)(params, batch, rng))

@@ -23,8 +23,7 @@ import numpy as np
 
 from threedim_jax.evaluation.distances.features import open_networks
 from threedim_jax.evaluation.truth_scores import score_objects
-from threedim_jax.from_config import open_split
-from threedim_jax.inputs.view_source import Views
+from threedim_jax.inputs.view_source import Views, open_split
 from threedim_jax.modes.command_line import workdir_of
 from threedim_jax.runtime import progress
 from threedim_jax.runtime.processes import wait_for_all
@@ -49,7 +48,7 @@ def mean_image(views: Views) -> np.ndarray:
   """Mean of train views spread over the split, uint8 [H, W, 3]."""
   records = np.linspace(0, len(views) - 1, MEAN_IMAGE_VIEWS).astype(int)
   with progress.waiting("average the training views"):
-    images = views.gather(np.unique(records))["image"]
+    images = views.gather(np.unique(records))[0]
   return np.round(images.mean(axis=0)).astype(np.uint8)
 
 

@@ -8,17 +8,14 @@ Everything lands in `<workdir>/samples/<object>/`, see `sample_io`.
 from etils import epath
 import jax
 from ml_collections import ConfigDict
-import numpy as np
 
-from threedim_jax.from_config import open_split
-from threedim_jax.inputs.view_source import Views
+from threedim_jax.inputs.view_source import Views, open_split
 from threedim_jax.modes.command_line import workdir_of
 from threedim_jax.runtime import progress
 from threedim_jax.runtime.errors import UserError
 from threedim_jax.runtime.processes import wait_for_all
 from threedim_jax.sampling.generate import Generator, my_share
-from threedim_jax.viewing import viz
-from threedim_jax.viewing.report import write_viewer
+from threedim_jax.viewing.show import show, show_together
 from threedim_jax.workdir import samples as sample_io
 from threedim_jax.workdir.protocol import (
   Request,
@@ -26,14 +23,12 @@ from threedim_jax.workdir.protocol import (
   input_view_of,
   spread,
 )
-from threedim_jax.workdir.transforms_json import write_transforms
 
 # One turn of SRN's test spiral (251 views in 3.2 turns): poses within it are
 # neighbours, so that the generated views play as a smooth orbit.
 TURN_VIEWS = 78
 
 NUM_TOGETHER = 4  # objects in the pictures beside the report
-SHOW_FPS = 6
 
 
 def one_turn(count: int, middle: int) -> range:
@@ -84,36 +79,15 @@ def sample(
     )
   with progress.bar("write pictures", total=len(folders)) as bar:
     for folder in folders:
-      show(folder)
+      show(folder, sample_io.read_sample(folder))
       bar.advance()
   with progress.waiting("wait for the other processes"):
     wait_for_all("sampled")
   if jax.process_index() == 0:
     names = [sample_io.folder_name(r.object_id) for r in requests]
     shown = [workdir / "samples" / name for name in names[:NUM_TOGETHER]]
-    show_together(workdir, shown)
+    show_together(workdir, [sample_io.read_sample(f) for f in shown])
   return folders
-
-
-def show_together(workdir: epath.Path, folders: list[epath.Path]) -> None:
-  """A few objects, each the given view and beside it the others in turn."""
-  samples = [sample_io.read_sample(folder) for folder in folders]
-  length = min(len(s.images_u8) for s in samples)
-  given = lambda s: np.repeat(s.input_images_u8[:1], length, axis=0)
-  pairs = [(given(s), s.images_u8[:length]) for s in samples]
-  side_by_side = np.concatenate([x for pair in pairs for x in pair], axis=2)
-  viz.write_gif(workdir / "orbits.gif", side_by_side, fps=SHOW_FPS, min_side=96)
-  viz.write_mp4(workdir / "orbits.mp4", side_by_side, fps=SHOW_FPS)
-  grid = [[s.input_images_u8[0], *s.images_u8[:length]] for s in samples]
-  viz.write_png(workdir / "views.png", viz.image_grid(grid, min_side=96))
-
-
-def show(folder: epath.Path) -> None:
-  """Grid, GIF, MP4, viewer, transforms.json of a complete folder, in it."""
-  sampled = sample_io.read_sample(folder)
-  viz.write_sample_pictures(folder, sampled)
-  write_viewer(folder)
-  write_transforms(folder, sampled)
 
 
 def run(config: ConfigDict, args) -> None:

@@ -20,14 +20,9 @@ from ml_collections import ConfigDict
 import numpy as np
 
 from threedim_jax.diffusion.sampler import make_bank, sample_next
-from threedim_jax.from_config import (
-  make_denoiser,
-  make_init_fn,
-  sampler_options,
-)
-from threedim_jax.models import get_camera_encoder
+from threedim_jax.models import get_camera_encoder, make_init_fn
 from threedim_jax.models.pretrained import (
-  check_meaning,
+  check_settings_match,
   describe,
   load_pretrained,
 )
@@ -41,6 +36,7 @@ from threedim_jax.runtime.sharding import (
 )
 from threedim_jax.runtime.stop_signal import StopSignal
 from threedim_jax.runtime.watchdog import Watchdog
+from threedim_jax.sampling.load import make_denoiser, sampler_options
 from threedim_jax.sampling.object_folder import (
   ObjectViews,
   is_done,
@@ -48,6 +44,7 @@ from threedim_jax.sampling.object_folder import (
 )
 from threedim_jax.views.cameras import Camera, scale_to_distance
 from threedim_jax.views.pixels import from_u8
+from threedim_jax.views.posed_views import PosedViews
 from threedim_jax.workdir import samples
 from threedim_jax.workdir.checkpoints.checkpointer import Checkpointer
 from threedim_jax.workdir.protocol import Request
@@ -76,7 +73,7 @@ class Generator:
       self._params_sh,
     )
     if pretrained:
-      check_meaning(pretrained, config)
+      check_settings_match(pretrained, config)
       params = load_pretrained(pretrained, shapes)
       self.params = jax.device_put(params, self._params_sh)
       network = describe(pretrained)
@@ -214,24 +211,21 @@ class Generator:
 
   def _inputs(self, views: ObjectViews, requests: Sequence[Request], seed: int):
     """Keys, bank and target cameras of a batch of objects."""
-    stack = lambda choose: jax.tree.map(
-      lambda *x: np.stack(x),
-      *[views.object(r.object_id, choose(r)) for r in requests],
-    )
-    given = stack(lambda r: r.input_views)
-    wanted = stack(lambda r: r.target_views)
-    capacity = given["K"].shape[1] + wanted["K"].shape[1]
+    given = [views.object(r.object_id, r.input_views) for r in requests]
+    wanted = [views.object(r.object_id, r.target_views) for r in requests]
+    images_u8 = np.stack([posed.images_u8 for posed in given])
+    capacity = len(given[0]) + len(wanted[0])
     # An object's pictures depend on the seed and its id alone.
     rngs = jax.vmap(lambda i: jax.random.fold_in(jax.random.key(seed), i))(
       np.array([zlib.crc32(r.object_id.encode()) for r in requests], np.uint32)
     )
-    given_cams, wanted_cams = _camera(given), _camera(wanted)
+    given_cams, wanted_cams = _stack_cameras(given), _stack_cameras(wanted)
     if self.config.sampler.camera_distance is not None:
       # The folders keep the cameras of the data set.
       given_cams, wanted_cams = scale_to_distance(
         given_cams, wanted_cams, self.config.sampler.camera_distance
       )
-    bank = make_bank(from_u8(jnp.asarray(given["image"])), given_cams, capacity)
+    bank = make_bank(from_u8(jnp.asarray(images_u8)), given_cams, capacity)
     return rngs, bank, wanted_cams
 
   def facts(self, seed: int) -> dict:
@@ -261,5 +255,6 @@ def _leave_if_asked(stop: StopSignal) -> None:
     raise SystemExit(EXIT_PREEMPTED)
 
 
-def _camera(view: dict) -> Camera:
-  return Camera(jnp.asarray(view["world_from_cam"]), jnp.asarray(view["K"]))
+def _stack_cameras(views: Sequence[PosedViews]) -> Camera:
+  cameras = [posed.cameras() for posed in views]
+  return jax.tree.map(lambda *x: jnp.stack(x), *cameras)

@@ -16,6 +16,7 @@ import numpy as np
 from threedim_jax.runtime.errors import UserError
 from threedim_jax.views import metrics
 from threedim_jax.views.pixels import to_u8
+from threedim_jax.views.posed_views import PosedViews
 from threedim_jax.workdir import samples
 from threedim_jax.workdir.protocol import Request
 
@@ -24,10 +25,10 @@ from threedim_jax.workdir.protocol import Request
 class ObjectViews(Protocol):
   """What generating needs of `view_source.Views`."""
 
-  def object(
-    self, object_id: str, views: tuple[int, ...]
-  ) -> Mapping[str, np.ndarray]:
-    """Stacked "world_from_cam", "K" and, where it is known, "image"."""
+  has_truth: bool  # of the views to generate
+
+  def object(self, object_id: str, views: tuple[int, ...]) -> PosedViews:
+    """The views; white pictures where none are known."""
     ...
 
 
@@ -41,27 +42,20 @@ def write_object(
   """One object's folder; `generated` in [-1, 1], before it is rounded."""
   given = views.object(request.object_id, request.input_views)
   wanted = views.object(request.object_id, request.target_views)
-  truth_u8 = wanted.get("image")
   scores = {}
-  if truth_u8 is not None:
+  if views.has_truth:
     # Only here are the floats at hand that the PNG files round.
     psnr = metrics.psnr(
-      np.clip((generated + 1) / 2, 0, 1), np.float32(truth_u8 / 255)
+      np.clip((generated + 1) / 2, 0, 1), np.float32(wanted.images_u8 / 255)
     )
     scores = {"psnr": [round(float(x), 5) for x in psnr]}
   samples.write_sample(
     samples_dir,
-    samples.Sampled(
+    samples.ObjectSamples(
       object_id=request.object_id,
-      images_u8=to_u8(generated),
-      world_from_cam=wanted["world_from_cam"],
-      K=wanted["K"],
-      view=np.array(request.target_views, np.int32),
-      input_images_u8=given["image"],
-      input_world_from_cam=given["world_from_cam"],
-      input_K=given["K"],
-      input_view=np.array(request.input_views, np.int32),
-      truth_u8=truth_u8,
+      given=given,
+      generated=wanted.with_images(to_u8(generated)),
+      truth=wanted if views.has_truth else None,
       info={**facts, **scores},
     ),
   )
@@ -83,20 +77,20 @@ def is_done(
     return False
   given = views.object(request.object_id, request.input_views)
   wanted = views.object(request.object_id, request.target_views)
-  truth_u8 = wanted.get("image")
   same = (
-    tuple(sampled.view) == request.target_views
-    and tuple(sampled.input_view) == request.input_views
+    tuple(sampled.generated.index) == request.target_views
+    and tuple(sampled.given.index) == request.input_views
     and facts.items() <= sampled.info.items()
-    and np.array_equal(sampled.input_images_u8, given["image"])
-    and np.array_equal(sampled.world_from_cam, wanted["world_from_cam"])
-    and np.array_equal(sampled.K, wanted["K"])
+    and np.array_equal(sampled.given.images_u8, given.images_u8)
+    and np.array_equal(sampled.generated.world_from_cam, wanted.world_from_cam)
+    and np.array_equal(sampled.generated.K, wanted.K)
   )
-  if truth_u8 is None:
-    return same and sampled.truth_u8 is None
+  if not views.has_truth:
+    return same and sampled.truth is None
   # Without "psnr" it was written by an earlier version.
   return (
     same
     and "psnr" in sampled.info
-    and np.array_equal(sampled.truth_u8, truth_u8)
+    and sampled.truth is not None
+    and np.array_equal(sampled.truth.images_u8, wanted.images_u8)
   )

@@ -22,11 +22,13 @@ import numpy as np
 
 from threedim_jax.inputs.own_image import open_photo, prepare
 from threedim_jax.inputs.posed_images.text_files import pose_from_json
-from threedim_jax.modes.sample import show, show_together
 from threedim_jax.runtime.errors import UserError
 from threedim_jax.sampling.generate import Generator
+from threedim_jax.viewing.show import show, show_together
 from threedim_jax.views import camera_paths
+from threedim_jax.views.posed_views import PosedViews
 from threedim_jax.workdir.protocol import Request
+from threedim_jax.workdir.samples import read_sample
 
 PATHS = ("orbit", "spiral")
 # Where a picture with the field of view of training shows a chair of training
@@ -179,27 +181,28 @@ def _entry(entry, where: str, radius: float | int):
 class OnePicture:
   """An object of which one view is known, the first: `ObjectViews`."""
 
+  has_truth = False
+
   def __init__(self, photo: Photo, resolution: int, num_views: int):
     """Reads and prepares the picture; UserError says what is wrong."""
-    self._image = prepare(open_photo(photo.file), resolution)[None]
+    image_u8 = prepare(open_photo(photo.file), resolution)
     poses = [photo.pose()[None], photo.targets(num_views)]
-    self._poses = np.float32(np.concatenate(poses))
-    self._K = np.float32(photo.K(resolution))
     stem = re.sub(r"[^\w-]+", "_", epath.Path(photo.file).stem).strip("_")
     self.object_id = stem[:100] or "picture"
+    poses = np.concatenate(poses)
+    images_u8 = np.full((len(poses), *image_u8.shape), 255, np.uint8)
+    images_u8[0] = image_u8
+    K = np.tile(photo.K(resolution), (len(poses), 1, 1))
+    index = np.arange(len(poses), dtype=np.int32)
+    self._views = PosedViews(images_u8, poses, K, index, self.object_id)
 
   def request(self) -> Request:
     """All views but the given one."""
-    return Request(self.object_id, (0,), tuple(range(1, len(self._poses))))
+    return Request(self.object_id, (0,), tuple(range(1, len(self._views))))
 
-  def object(self, object_id: str, views) -> dict[str, np.ndarray]:
-    """Cameras of the views; the picture if it is the given one."""
-    index = list(views)
-    cameras = {
-      "world_from_cam": self._poses[index],
-      "K": np.repeat(self._K[None], len(index), axis=0),
-    }
-    return cameras | ({"image": self._image} if index == [0] else {})
+  def object(self, object_id: str, views: tuple[int, ...]) -> PosedViews:
+    """The views; all but the given one are white."""
+    return self._views[views]
 
 
 def sample_image(
@@ -219,6 +222,7 @@ def sample_image(
     batch_size=1,
     seed=config.sampler.seed,
   )
-  show(folder)
-  show_together(workdir, [folder])
+  sampled = read_sample(folder)
+  show(folder, sampled)
+  show_together(workdir, [sampled])
   return folder

@@ -10,10 +10,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Key, PyTree
 import optax
 
-from threedim_jax.diffusion.losses import PairBatch
 from threedim_jax.runtime.errors import UserError
 from threedim_jax.training.optim import ema_update
 from threedim_jax.training.train_state import TrainState
+from threedim_jax.views.pair_batch import PairBatch
 
 # (params, batch, rng) -> (loss, aux)
 LossFn = Callable[

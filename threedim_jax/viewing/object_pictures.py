@@ -57,23 +57,23 @@ def sample_pictures(
     sampled = samples.read_sample(samples_dir / samples.folder_name(object_id))
   except UserError as e:
     return frame(error=str(e))
-  shown = spread(range(len(sampled.view)), MAX_VIEWS)
+  shown = spread(range(len(sampled.generated)), MAX_VIEWS)
   pictures = lambda images: [data_uri(encode_png(images[i])) for i in shown]
   heads = []
   for i in shown:
-    view = int(sampled.view[i])
+    view = int(sampled.generated.index[i])
     head = f"view {view}" if view >= 0 else f"#{i}"
     psnr = scores.views.get(view, {}).get("psnr_u8")
     heads.append((head, "" if psnr is None else f"{psnr:.1f} dB"))
-  rows = {"generated": pictures(sampled.images_u8)}
-  if sampled.truth_u8 is not None:
-    rows["true"] = pictures(sampled.truth_u8)
+  rows = {"generated": pictures(sampled.generated.images_u8)}
+  if sampled.truth is not None:
+    rows["true"] = pictures(sampled.truth.images_u8)
   return frame(
-    note=_some_of(len(shown), len(sampled.view)),
-    width=sampled.images_u8.shape[2],
+    note=_some_of(len(shown), len(sampled.generated)),
+    width=sampled.generated.hw[1],
     given=[
       ("given view", data_uri(encode_png(image)))
-      for image in sampled.input_images_u8
+      for image in sampled.given.images_u8
     ],
     heads=heads,
     rows=rows,

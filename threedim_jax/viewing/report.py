@@ -18,7 +18,7 @@ import rich.table
 
 from threedim_jax import LOGSNR_MAX, LOGSNR_MIN, NUM_LOGSNR_BINS
 from threedim_jax.runtime import progress
-from threedim_jax.runtime.disk import write_whole
+from threedim_jax.runtime.disk import write_atomically
 from threedim_jax.runtime.errors import UserError, exit_with_message
 from threedim_jax.runtime.nested import flatten
 from threedim_jax.viewing.curves import loss_curve
@@ -63,7 +63,7 @@ def write_report(workdir: epath.PathLike) -> epath.Path:
       f" --workdir={run.workdir}",
     )
   path = run.workdir / "report.html"
-  write_whole(path, page)
+  write_atomically(path, page)
   return path
 
 

@@ -11,7 +11,7 @@ pictures itself; the pictures of differences are made here.
 from etils import epath
 
 from threedim_jax.runtime import progress
-from threedim_jax.runtime.disk import write_whole
+from threedim_jax.runtime.disk import write_atomically
 from threedim_jax.runtime.errors import UserError
 from threedim_jax.runtime.nested import flatten
 from threedim_jax.viewing.object_pictures import ObjectPictures, field_pictures
@@ -74,7 +74,7 @@ def write_score_page(out_dir: epath.PathLike) -> epath.Path:
       provenance=list(flatten(scores.provenance).items()),
     )
   path = out_dir / "consistency.html"
-  write_whole(path, page)
+  write_atomically(path, page)
   return path
 
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The drag-to-orbit viewer of real frames, as one HTML file per object.
 
-  write_viewer("runs/x/samples/chair_7")  # -> .../chair_7/viewer.html
+  write_viewer(folder, read_sample(folder))  # -> .../chair_7/viewer.html
 
 `object.html` lays out one object, `viewer.js` moves it, `page.css` styles it;
 the report shows the same three. A page holds its pictures itself and asks the
@@ -54,14 +54,11 @@ def view_angles(
   return np.degrees(np.arctan2(y, x)), np.degrees(np.arctan2(z, np.hypot(x, y)))
 
 
-def object_context(sampled: samples.Sampled) -> dict[str, Any]:
+def object_context(sampled: samples.ObjectSamples) -> dict[str, Any]:
   """What `object.html` needs to show one object."""
-  num_given = len(sampled.input_view)
-  images_u8 = np.concatenate([sampled.input_images_u8, sampled.images_u8])
-  azimuth, elevation = view_angles(
-    np.concatenate([sampled.input_world_from_cam, sampled.world_from_cam])
-  )
-  view = np.concatenate([sampled.input_view, sampled.view])
+  views, num_given = sampled.given + sampled.generated, len(sampled.given)
+  images_u8, view = views.images_u8, views.index
+  azimuth, elevation = view_angles(views.world_from_cam)
   # The map of cameras: the pole is the middle, the horizon the unit circle.
   radius = np.minimum((90 - elevation) / 90, 1.15)
   map_x, map_y = (
@@ -82,20 +79,20 @@ def object_context(sampled: samples.Sampled) -> dict[str, Any]:
       "truth_src": None,
       "note": "given" if i < num_given else "",
     }
-    if not frame["given"] and sampled.truth_u8 is not None:
-      truth_u8 = sampled.truth_u8[i - num_given]
+    if not frame["given"] and sampled.truth is not None:
+      truth_u8 = sampled.truth.images_u8[i - num_given]
       frame["truth_src"] = data_uri(encode_png(truth_u8))
       frame["note"] = f"{_psnr(images_u8[i], truth_u8):.1f} dB"
     frames.append(frame)
-  height, width = images_u8.shape[1:3]
+  height, width = views.hw
   return {
     "object_id": sampled.object_id,
     "info": sampled.info,
     "frames": frames,
     "given_src": data_uri(encode_png(images_u8[0])),
     "num_given": num_given,
-    "num_generated": len(sampled.view),
-    "has_truth": sampled.truth_u8 is not None,
+    "num_generated": len(sampled.generated),
+    "has_truth": sampled.truth is not None,
     "width": width,
     "height": height,
   }
@@ -116,10 +113,10 @@ def _psnr(a_u8: UInt8[np.ndarray, "H W 3"], b_u8: UInt8[np.ndarray, "H W 3"]):
   return 10 * np.log10(255**2 / error) if error else np.inf
 
 
-def write_viewer(sample_dir: epath.PathLike) -> epath.Path:
-  """Writes `viewer.html` into one finished folder of samples."""
-  folder = epath.Path(sample_dir)
-  context = object_context(samples.read_sample(folder))
-  path = folder / "viewer.html"
-  path.write_text(render_page("viewer.html", object=context))
+def write_viewer(
+  folder: epath.PathLike, sampled: samples.ObjectSamples
+) -> epath.Path:
+  """Writes `viewer.html` of the views into the folder."""
+  path = epath.Path(folder) / "viewer.html"
+  path.write_text(render_page("viewer.html", object=object_context(sampled)))
   return path

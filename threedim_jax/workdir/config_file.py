@@ -12,7 +12,7 @@ from typing import Any
 
 from etils import epath
 
-from threedim_jax.runtime.disk import write_whole
+from threedim_jax.runtime.disk import write_atomically
 from threedim_jax.runtime.errors import UserError
 from threedim_jax.runtime.nested import flatten
 
@@ -67,7 +67,7 @@ def check_workdir(
       return
   if write:
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, json.dumps(now, indent=2) + "\n")
+    write_atomically(path, json.dumps(now, indent=2) + "\n")
 
 
 def _check_same_run(

@@ -19,7 +19,7 @@ from etils import epath
 import jax
 import numpy as np
 
-from threedim_jax.runtime.disk import write_whole
+from threedim_jax.runtime.disk import write_atomically
 
 NUM_RESAMPLES = 2000
 INTERVAL = (2.5, 97.5)  # percentiles
@@ -97,4 +97,4 @@ def git_revision() -> str | None:
 
 def write_result(path: epath.PathLike, result: Mapping[str, Any]) -> None:
   """Writes strict JSON in one rename: a reader sees all of it or the old."""
-  write_whole(path, json.dumps(result, indent=1, allow_nan=False) + "\n")
+  write_atomically(path, json.dumps(result, indent=1, allow_nan=False) + "\n")

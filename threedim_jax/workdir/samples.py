@@ -1,19 +1,19 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The folder contract: everything that scores or shows reads only this.
+"""Folders of samples: the only thing that scoring and viewing read.
 
   samples/<object>/000.png, 001.png, ...  the generated views, 8-bit RGB
-                   cameras.npz            world_from_cam, K, hw, view of them
+                   cameras.npz            their world_from_cam, K, hw, view
                    input_000.png, ...     the given views
                    input_cameras.npz      the same four arrays of the given
                    truth_000.png, ...     the true views, where known
                    input.json             object_id, seed, ...; written last
 
-`input.json` appears in one atomic rename when all else is on disk: a folder
-without it is unfinished, and is done again. No model is needed to read a
-folder, so another method's pictures can be scored by writing the same files.
+`input.json` appears in one atomic rename after everything else is on disk. A
+folder without it is unfinished and is sampled again. No model is needed to
+read a folder, so another method's pictures can be scored: write the same files.
 
-  write_sample("runs/x/samples", Sampled(object_id="chair_7", ...))
+  write_sample("runs/x/samples", ObjectSamples(object_id="chair_7", ...))
   for folder in list_complete("runs/x/samples"):
     sampled = read_sample(folder)
 """
@@ -29,18 +29,21 @@ import zipfile
 import zlib
 
 from etils import epath
-from jaxtyping import Float32, Int32, UInt8
+from jaxtyping import UInt8
 import numpy as np
 
-from threedim_jax.runtime.disk import write_whole
+from threedim_jax.runtime.disk import write_atomically
 from threedim_jax.runtime.errors import UserError
 from threedim_jax.views.png import decode_png, encode_png
+from threedim_jax.views.posed_views import PosedViews
 
 INFO_FILE = "input.json"  # written last: its presence means "complete"
 CAMERA_KEYS = ("world_from_cam", "K", "hw", "view")
 AGAIN = "Delete the folder and run --mode=sample again."
 
-_DAMAGED = (  # what NumPy and zipfile raise; RuntimeError: a method or password
+# What NumPy and zipfile raise for a damaged file; RuntimeError: an unknown
+# compression method or a password.
+_DAMAGED = (
   *(EOFError, OSError, RuntimeError, TypeError, ValueError),
   *(zipfile.BadZipFile, zlib.error),
 )
@@ -48,31 +51,28 @@ _VIEW_FILE = re.compile(r"\d{3,}\.png")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Sampled:
-  """One object's generated views (N), given views (M) and true views.
+class ObjectSamples:
+  """The views of one object that were given and that were generated.
 
-  Cameras are OpenCV, K in pixels. `view` is the index of the pose in the data
-  set, -1 if it has none. `info` holds the facts about the run: seed,
-  num_sample_steps, solver, guidance_weight, guidance_interval,
-  camera_distance, conditioning, checkpoint_step, seconds_per_view, and
-  pretrained, the name of weights that ship.
+  Attributes:
+    object_id: also the name of the object's folder.
+    given: the views that the sampler was given.
+    generated: the views that it made, in the order of generation.
+    truth: the true pictures of the generated views, where they are known.
+    info: facts about the run: seed, num_sample_steps, solver, guidance_weight,
+      guidance_interval, camera_distance, conditioning, checkpoint_step,
+      seconds_per_view, and pretrained, the name of bundled weights.
   """
 
   object_id: str
-  images_u8: UInt8[np.ndarray, "N H W 3"]
-  world_from_cam: Float32[np.ndarray, "N 4 4"]
-  K: Float32[np.ndarray, "N 3 3"]
-  view: Int32[np.ndarray, " N"]
-  input_images_u8: UInt8[np.ndarray, "M H W 3"]
-  input_world_from_cam: Float32[np.ndarray, "M 4 4"]
-  input_K: Float32[np.ndarray, "M 3 3"]
-  input_view: Int32[np.ndarray, " M"]
-  truth_u8: UInt8[np.ndarray, "N H W 3"] | None = None
+  given: PosedViews
+  generated: PosedViews
+  truth: PosedViews | None = None
   info: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
 def folder_name(object_id: str) -> str:
-  """Returns the id if it is safe as the name of a folder, else UserError."""
+  """Returns the id if it can safely name a folder, else raises UserError."""
   if not _is_safe_name(object_id):
     raise UserError(
       f"The object id {object_id!r} cannot name a folder of samples: it must"
@@ -83,7 +83,7 @@ def folder_name(object_id: str) -> str:
 
 
 def _is_safe_name(name: str) -> bool:
-  """Whether the name leads to a file or folder right here, on any system."""
+  """Whether the name stays inside its folder on any operating system."""
   return (
     name.isprintable()  # no NUL, no line break, no lone surrogate
     and 1 <= len(name.encode()) <= 200
@@ -95,34 +95,33 @@ def _is_safe_name(name: str) -> bool:
 # ---------------------------------------------------------------- writing
 
 
-def write_sample(samples_dir: epath.PathLike, sampled: Sampled) -> epath.Path:
-  """Writes `<samples_dir>/<object>/`; an older folder's files are replaced."""
+def write_sample(
+  samples_dir: epath.PathLike, sampled: ObjectSamples
+) -> epath.Path:
+  """Writes `<samples_dir>/<object>/`, replacing the files of an older one."""
   folder = epath.Path(samples_dir) / folder_name(sampled.object_id)
   try:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / INFO_FILE).unlink(missing_ok=True)  # first: now unfinished
     for old in folder.glob("*.png"):
       old.unlink()
-    _write_images(folder, "", sampled.images_u8)
-    input_files = _write_images(folder, "input_", sampled.input_images_u8)
+    _write_images(folder, "", sampled.generated)
+    input_files = _write_images(folder, "input_", sampled.given)
     truth_files = None
-    if sampled.truth_u8 is not None:
-      truth_files = _write_images(folder, "truth_", sampled.truth_u8)
-    hw = sampled.images_u8.shape[1:3]
-    cameras = (sampled.world_from_cam, sampled.K, hw, sampled.view)
-    _write_cameras(folder / "cameras.npz", *cameras)
-    cameras = (sampled.input_world_from_cam, sampled.input_K, hw)
-    _write_cameras(folder / "input_cameras.npz", *cameras, sampled.input_view)
+    if sampled.truth is not None:
+      truth_files = _write_images(folder, "truth_", sampled.truth)
+    _write_cameras(folder / "cameras.npz", sampled.generated)
+    _write_cameras(folder / "input_cameras.npz", sampled.given)
     info = {
       **sampled.info,
       "object_id": sampled.object_id,
-      "input_views": [int(v) for v in sampled.input_view],
+      "input_views": sampled.given.index.tolist(),
       "input_files": input_files,
       "truth_files": truth_files,
       "complete": True,
     }
     text = json.dumps(info, indent=2, default=lambda scalar: scalar.item())
-    write_whole(folder / INFO_FILE, text + "\n")
+    write_atomically(folder / INFO_FILE, text + "\n")
   except OSError as e:
     if e.errno != errno.ENOSPC:
       raise
@@ -133,21 +132,23 @@ def write_sample(samples_dir: epath.PathLike, sampled: Sampled) -> epath.Path:
   return folder
 
 
-def _write_images(folder: epath.Path, prefix: str, images_u8) -> list[str]:
-  names = [f"{prefix}{i:03d}.png" for i in range(len(images_u8))]
-  for name, image_u8 in zip(names, images_u8, strict=True):
+def _write_images(
+  folder: epath.Path, prefix: str, views: PosedViews
+) -> list[str]:
+  names = [f"{prefix}{i:03d}.png" for i in range(len(views))]
+  for name, image_u8 in zip(names, views.images_u8, strict=True):
     (folder / name).write_bytes(encode_png(image_u8))
   return names
 
 
-def _write_cameras(path: epath.Path, world_from_cam, K, hw, view) -> None:
+def _write_cameras(path: epath.Path, views: PosedViews) -> None:
   data = io.BytesIO()
   np.savez(
     data,
-    world_from_cam=np.asarray(world_from_cam, np.float32),
-    K=np.asarray(K, np.float32),
-    hw=np.asarray(hw, np.int32),
-    view=np.asarray(view, np.int32),
+    world_from_cam=views.world_from_cam,
+    K=views.K,
+    hw=np.int32(views.hw),
+    view=views.index,
   )
   path.write_bytes(data.getvalue())
 
@@ -156,7 +157,7 @@ def _write_cameras(path: epath.Path, world_from_cam, K, hw, view) -> None:
 
 
 def is_complete(sample_dir: epath.PathLike) -> bool:
-  """True if the folder was finished; one that cannot be read was not."""
+  """Whether the folder was finished; an unreadable input.json means no."""
   path = epath.Path(sample_dir) / INFO_FILE
   try:
     info = json.loads(path.read_text())
@@ -166,44 +167,53 @@ def is_complete(sample_dir: epath.PathLike) -> bool:
 
 
 def list_complete(samples_dir: epath.PathLike) -> list[epath.Path]:
-  """The finished folders, sorted by name; none if there is no such place."""
+  """The finished folders by name; an empty list if `samples_dir` is none."""
   samples_dir = epath.Path(samples_dir)
   if not samples_dir.is_dir():
     return []
   return sorted(p for p in samples_dir.iterdir() if is_complete(p))
 
 
-def read_sample(sample_dir: epath.PathLike) -> Sampled:
-  """Reads one finished folder; UserError names the file that is wrong."""
+def read_sample(sample_dir: epath.PathLike) -> ObjectSamples:
+  """Reads one finished folder; a UserError names the file that is wrong."""
   folder = epath.Path(sample_dir)
   info = _read_info(folder)
+  object_id = info.pop("object_id")
   cameras = _read_cameras(folder / "cameras.npz")
-  input_cameras = _read_cameras(folder / "input_cameras.npz")
-  views = [f"{i:03d}.png" for i in range(len(cameras["view"]))]
+  names = [f"{i:03d}.png" for i in range(len(cameras["view"]))]
   found = [p.name for p in folder.iterdir() if _VIEW_FILE.fullmatch(p.name)]
-  if len(found) > len(views):  # a missing one is named when it is read
-    views = sorted(found)
+  if len(found) > len(names):  # a missing file is named when it is read
+    names = sorted(found)
+  generated = _views(folder, "cameras.npz", names, cameras)
   truth_files = info.pop("truth_files", None)
-  truth_u8 = None
+  truth = None
   if truth_files is not None:
-    truth_u8 = _read_images(folder, truth_files, cameras)
-  for key in ("complete", "input_views"):  # the arrays say it
+    truth = generated.with_images(_read_images(folder, truth_files, cameras))
+  cameras = _read_cameras(folder / "input_cameras.npz")
+  given = _views(folder, "input_cameras.npz", info.pop("input_files"), cameras)
+  for key in ("complete", "input_views"):  # the arrays hold these
     info.pop(key, None)
-  return Sampled(
-    object_id=info.pop("object_id"),
-    images_u8=_read_images(folder, views, cameras),
-    world_from_cam=cameras["world_from_cam"],
-    K=cameras["K"],
-    view=cameras["view"],
-    input_images_u8=_read_images(
-      folder, info.pop("input_files"), input_cameras
-    ),
-    input_world_from_cam=input_cameras["world_from_cam"],
-    input_K=input_cameras["K"],
-    input_view=input_cameras["view"],
-    truth_u8=truth_u8,
+  return ObjectSamples(
+    object_id=object_id,
+    given=given,
+    generated=generated,
+    truth=truth,
     info=info,
   )
+
+
+def _views(
+  folder: epath.Path,
+  cameras_file: str,
+  names: Sequence[str],
+  cameras: dict[str, np.ndarray],
+) -> PosedViews:
+  images_u8 = _read_images(folder, names, cameras)
+  arrays = cameras["world_from_cam"], cameras["K"], cameras["view"]
+  try:
+    return PosedViews(images_u8, *arrays, name=folder.name)
+  except UserError as e:
+    raise UserError(f"{folder / cameras_file}: {e}") from e
 
 
 def _read_info(folder: epath.Path) -> dict[str, Any]:
@@ -261,14 +271,6 @@ def _read_cameras(path: epath.Path) -> dict[str, np.ndarray]:
         f'{path}: "{key}" must be finite numbers of shape {shape} for the'
         f' {n} entries of "view"; it is {array.dtype} {array.shape}.'
       )
-  rotation = cameras["world_from_cam"][:, :3, :3]
-  gram = rotation @ np.swapaxes(rotation, 1, 2)
-  rigid = np.abs(gram - np.eye(3)).max() < 1e-3
-  if not rigid or (np.linalg.det(rotation) < 0).any():
-    raise UserError(
-      f'{path}: "world_from_cam" must be rigid transforms: rotations without'
-      " scale, shear or mirroring."
-    )
   kinds = {"view": "int32", "hw": "int32"}
   return {k: a.astype(kinds.get(k, "float32")) for k, a in cameras.items()}
 

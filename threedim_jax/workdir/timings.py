@@ -12,7 +12,7 @@ import json
 
 from etils import epath
 
-from threedim_jax.runtime.disk import write_whole
+from threedim_jax.runtime.disk import write_atomically
 
 
 def add_timings(workdir: epath.PathLike, seconds: Mapping[str, float]) -> None:
@@ -21,7 +21,7 @@ def add_timings(workdir: epath.PathLike, seconds: Mapping[str, float]) -> None:
   total = _read(path)
   for stage, value in seconds.items():
     total[stage] = round(total.get(stage, 0.0) + value, 1)
-  write_whole(path, json.dumps(total, indent=2))
+  write_atomically(path, json.dumps(total, indent=2))
 
 
 def _read(path: epath.Path) -> dict[str, float]:

@@ -15,31 +15,26 @@ from etils import epath
 import numpy as np
 
 from threedim_jax.views.camera_paths import FLIP_GL_CV
-from threedim_jax.workdir.samples import Sampled
+from threedim_jax.workdir.samples import ObjectSamples
 
 TRANSFORMS_FILE = "transforms.json"
 
 
 def write_transforms(
-  sample_dir: epath.PathLike, sampled: Sampled
+  sample_dir: epath.PathLike, sampled: ObjectSamples
 ) -> epath.Path:
   """Writes transforms.json beside the pictures of one finished folder.
 
-  Given views come first. Poses are camera-to-world with OpenGL axes, the
-  world is ours: z up, the object's front towards +x.
+  Given views come first. Poses are camera-to-world with OpenGL axes; the world
+  is ours: z up, the object's front towards +x.
   """
-  height, width = sampled.images_u8.shape[1:3]
-  given = [f"input_{i:03d}.png" for i in range(len(sampled.input_view))]
-  made = [f"{i:03d}.png" for i in range(len(sampled.view))]
-  poses = np.concatenate([sampled.input_world_from_cam, sampled.world_from_cam])
+  views, num_given = sampled.given + sampled.generated, len(sampled.given)
+  height, width = views.hw
+  names = [f"input_{i:03d}.png" for i in range(num_given)]
+  names += [f"{i:03d}.png" for i in range(len(sampled.generated))]
+  poses, Ks = np.float64(views.world_from_cam), np.float64(views.K)
   frames = [
-    _frame(name, pose, K, name in given)
-    for name, pose, K in zip(
-      [*given, *made],
-      np.float64(poses),
-      np.float64(np.concatenate([sampled.input_K, sampled.K])),
-      strict=True,
-    )
+    _frame(name, poses[i], Ks[i], i < num_given) for i, name in enumerate(names)
   ]
   content = {
     "camera_model": "PINHOLE",

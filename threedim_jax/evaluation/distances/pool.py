@@ -7,8 +7,8 @@ per-object distances would be another, much larger number.
 
   pool = Pool(open_networks())
   for sampled in samples:
-    pool.add("model", sampled.images_u8)
-    pool.add("truth", sampled.truth_u8)
+    pool.add("model", sampled.generated.images_u8)
+    pool.add("truth", sampled.truth.images_u8)
   distances = pool.distances({"model": "truth"})
 """
 

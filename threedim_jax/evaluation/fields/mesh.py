@@ -66,7 +66,7 @@ def write_mesh(
   facts = {
     "what": LABEL,
     "object_id": sampled.object_id,
-    "num_views": len(sampled.view) + len(sampled.input_view),
+    "num_views": len(sampled.given) + len(sampled.generated),
     "psnr_of_the_fit": round(psnr, 3),
     "num_vertices": len(mesh.vertices),
     "num_faces": len(mesh.faces),
@@ -82,7 +82,7 @@ def write_mesh(
 
 
 def fit_mesh(
-  sampled: samples.Sampled,
+  sampled: samples.ObjectSamples,
   *,
   num_steps: int = NUM_STEPS,
   on_steps: Callable[[int], None] | None = None,
@@ -92,11 +92,9 @@ def fit_mesh(
   Raises:
     UserError: the views show nothing that a surface could be laid around.
   """
-  stack = lambda a, b: np.concatenate([a, b])[None]
-  images_u8 = stack(sampled.input_images_u8, sampled.images_u8)
-  poses = stack(sampled.input_world_from_cam, sampled.world_from_cam)
-  K = stack(sampled.input_K, sampled.K)
-  hw = images_u8.shape[2:4]
+  views = sampled.given + sampled.generated
+  images_u8, hw = views.images_u8[None], views.hw
+  poses, K = views.world_from_cam[None], views.K[None]
   fields = fit_fields(
     images_u8,
     poses,

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Finds out whether the cameras of a data set fit its pictures. Numpy only.
 
-  report = check_cameras([ObjectViews("chair_1", images_u8, world_from_cam, K)])
+  report = check_cameras([PosedViews(images_u8, world_from_cam, K)])
   report.faults
 
 The pictures decide: if the cameras are right, one solid (the visual hull of
@@ -22,7 +22,7 @@ from collections.abc import Sequence
 import dataclasses
 from typing import Literal
 
-from jaxtyping import Float, UInt8
+from jaxtyping import Float
 import numpy as np
 
 from threedim_jax.inputs.camera_check import silhouettes
@@ -35,6 +35,8 @@ from threedim_jax.inputs.camera_check.hypotheses import (
   usual_mistakes,
 )
 from threedim_jax.inputs.camera_check.silhouettes import Sphere
+from threedim_jax.runtime.errors import UserError
+from threedim_jax.views.posed_views import PosedViews, check_pose
 
 # IoU of hull and silhouettes, measured on chairs and cars of 16 to 128 pixels:
 # 0.77 to 0.95 with 24 views and right cameras, 0.65 to 0.90 with 4; 0.2 to 0.7
@@ -43,23 +45,8 @@ FLOOR, FLOOR_FEW_VIEWS = 0.75, 0.6
 MANY_VIEWS = 12
 # How much more of the silhouettes must be explained by undoing a mistake.
 MARGIN, FOCAL_MARGIN = 0.05, 0.03
-_RIGID_TOLERANCE = 1e-3
 _BLANK = 1e-3  # of the pixels
 _RADIUS_RATIO = 2.0
-
-
-@dataclasses.dataclass(frozen=True)
-class ObjectViews:
-  """Some views of one object, as they are stored."""
-
-  object_id: str
-  images_u8: UInt8[np.ndarray, "V H W 3"]
-  world_from_cam: Float[np.ndarray, "V 4 4"]
-  K: Float[np.ndarray, "V 3 3"]
-
-  @property
-  def hw(self) -> tuple[int, int]:
-    return self.images_u8.shape[1:3]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,7 +79,7 @@ class Report:
     return [check for check in self.checks if check.verdict == "fault"]
 
 
-def check_cameras(objects: Sequence[ObjectViews]) -> Report:
+def check_cameras(objects: Sequence[PosedViews]) -> Report:
   """Runs all checks on views of one or more objects."""
   poses, background = check_poses(objects), check_background(objects)
   found = [silhouettes.small_masks(o.images_u8) for o in objects]
@@ -137,10 +124,10 @@ class _Seen:
   scale: Float[np.ndarray, "3 1"]  # K * scale is that of the masks
 
   @classmethod
-  def of(cls, views: ObjectViews, masks, scale) -> "_Seen":
+  def of(cls, views: PosedViews, masks, scale) -> "_Seen":
     keep = _not_blank(masks)
-    poses, K = views.world_from_cam[keep], views.K[keep]
-    return cls(views.object_id, poses, K, masks[keep], scale)
+    poses, K = np.float64(views.world_from_cam[keep]), np.float64(views.K[keep])
+    return cls(views.name, poses, K, masks[keep], scale)
 
   def explain(self, hypothesis: Hypothesis) -> tuple[float, Sphere]:
     poses, K = hypothesis.undo(self.world_from_cam, self.K)
@@ -188,28 +175,21 @@ def judge(
   return stored, Check(name, "ok", text)
 
 
-def check_poses(objects: Sequence[ObjectViews]) -> Check:
+def check_poses(objects: Sequence[PosedViews]) -> Check:
   """Finite rotations without mirroring, and a last row of 0 0 0 1."""
   name = "rigid poses"
   for views in objects:
-    for i, pose in enumerate(views.world_from_cam):
-      R, problem = pose[:3, :3], None
-      if not np.isfinite(pose).all():
-        problem = "is not finite"
-      elif np.abs(pose[3] - [0, 0, 0, 1]).max() > _RIGID_TOLERANCE:
-        problem = f"has the last row {pose[3].tolist()}, not 0 0 0 1"
-      elif (error := np.abs(R.T @ R - np.eye(3)).max()) > _RIGID_TOLERANCE:
-        problem = f"has no rotation (it is off by {error:.2g})"
-      elif np.linalg.det(R) < 0:
-        problem = "is mirrored (determinant -1): negate one axis of the camera"
-      if problem:
-        where = f"{views.object_id} (view {i} of those looked at)"
-        return Check(name, "fault", f"the pose of {where} {problem}")
+    for i, pose in enumerate(np.float64(views.world_from_cam)):
+      where = f"the pose of {views.name} (view {i} of those looked at)"
+      try:
+        check_pose(pose, where)
+      except UserError as e:
+        return Check(name, "fault", str(e))
   count = sum(len(o.world_from_cam) for o in objects)
   return Check(name, "ok", f"{count} poses are rotations and positions")
 
 
-def check_background(objects: Sequence[ObjectViews]) -> Check:
+def check_background(objects: Sequence[PosedViews]) -> Check:
   """White corners: without a white background there are no silhouettes."""
   corners = [o.images_u8[:, [0, 0, -1, -1], [0, -1, 0, -1]] for o in objects]
   white = (np.concatenate(corners) >= silhouettes.NOT_WHITE).all(-1).mean()
@@ -224,11 +204,11 @@ def check_background(objects: Sequence[ObjectViews]) -> Check:
 
 
 def check_objects_seen(
-  objects: Sequence[ObjectViews], masks: Sequence[np.ndarray]
+  objects: Sequence[PosedViews], masks: Sequence[np.ndarray]
 ) -> Check:
   """Every picture shows something."""
   blank = {
-    o.object_id: f"{(~_not_blank(m)).sum()} of {len(m)}"
+    o.name: f"{(~_not_blank(m)).sum()} of {len(m)}"
     for o, m in zip(objects, masks, strict=True)
     if not _not_blank(m).all()
   }
@@ -241,7 +221,7 @@ def check_objects_seen(
   return Check("object seen", "ok", text)
 
 
-def check_K(objects: Sequence[ObjectViews], trusted: bool) -> Check:
+def check_K(objects: Sequence[PosedViews], trusted: bool) -> Check:
   """Focal length and principal point against the size of the pictures.
 
   trusted: the silhouettes have judged the principal point; if it is off the

@@ -18,10 +18,11 @@ from jaxtyping import Float, UInt8
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from threedim_jax.inputs.camera_check.checks import ObjectViews, Report
+from threedim_jax.inputs.camera_check.checks import Report
 from threedim_jax.inputs.camera_check.hypotheses import STORED, Hypothesis
 from threedim_jax.inputs.camera_check.silhouettes import Sphere, project
-from threedim_jax.viewing import viz
+from threedim_jax.views import image_grid
+from threedim_jax.views.posed_views import PosedViews
 from threedim_jax.workdir.protocol import spread
 
 STORED_COLOUR, BEST_COLOUR = "#d1495b", "#2a9d6f"
@@ -32,7 +33,7 @@ _COLUMNS = 8
 
 
 def contact_sheet(
-  objects: Sequence[ObjectViews], report: Report
+  objects: Sequence[PosedViews], report: Report
 ) -> UInt8[np.ndarray, "H W 3"]:
   """A row for each object (three of one alone): its views, with the sphere."""
   drawn = [(STORED, report.spheres, STORED_COLOUR)]
@@ -44,9 +45,9 @@ def contact_sheet(
     chosen = list(spread(range(len(views.images_u8)), num_rows * _COLUMNS))
     cells = [_cell(image_u8) for image_u8 in views.images_u8[chosen]]
     for hypothesis, spheres, colour in drawn:
-      if views.object_id not in spheres:
+      if views.name not in spheres:
         continue
-      sphere = spheres[views.object_id]
+      sphere = spheres[views.name]
       cameras = _undone(views, hypothesis, chosen)
       cells = [
         _with_sphere(cell, views.hw, sphere, *camera, colour)
@@ -54,12 +55,12 @@ def contact_sheet(
       ]
     for i in range(0, len(cells), _COLUMNS):
       rows.append(cells[i : i + _COLUMNS])
-      labels.append("" if i else views.object_id[-28:])
-  grid = viz.image_grid(rows, row_labels=labels, min_side=_CELL)
+      labels.append("" if i else views.name[-28:])
+  grid = image_grid.image_grid(rows, row_labels=labels, min_side=_CELL)
   return _under_title(grid, _title(report))
 
 
-def cameras_png(objects: Sequence[ObjectViews], report: Report) -> bytes:
+def cameras_png(objects: Sequence[PosedViews], report: Report) -> bytes:
   """Cameras of two objects as stored: in 3D, from above and from the side.
 
   With bounding spheres, the axes of the world, and a thin line from each
@@ -68,7 +69,7 @@ def cameras_png(objects: Sequence[ObjectViews], report: Report) -> bytes:
   from matplotlib.figure import Figure
 
   shown = [objects[i] for i in sorted({0, len(objects) - 1})]
-  spheres = [report.spheres.get(o.object_id) for o in shown]
+  spheres = [report.spheres.get(o.name) for o in shown]
   places = [o.world_from_cam[:, :3, 3] for o in shown]
   places += [s.center[None] for s in spheres if s is not None]
   span = np.vstack([*places, np.zeros((1, 3))])
@@ -131,11 +132,11 @@ def _under_title(
 ) -> UInt8[np.ndarray, "H2 W 3"]:
   font = ImageFont.load_default(size=15)
   height = 22 * len(lines) + 6
-  canvas = np.full((height, *image_u8.shape[1:]), viz.PAPER, np.uint8)
+  canvas = np.full((height, *image_u8.shape[1:]), image_grid.PAPER, np.uint8)
   image = Image.fromarray(np.vstack([canvas, image_u8]))
   draw = ImageDraw.Draw(image)
   for i, line in enumerate(lines):
-    draw.text((10, 8 + 22 * i), line, fill=viz.INK, font=font)
+    draw.text((10, 8 + 22 * i), line, fill=image_grid.INK, font=font)
   return np.array(image)
 
 
@@ -143,7 +144,7 @@ def _cell(image_u8: UInt8[np.ndarray, "H W 3"]) -> UInt8[np.ndarray, "H2 W2 3"]:
   """Small pictures enlarged by a whole factor, large ones averaged."""
   h, w = image_u8.shape[:2]
   if min(h, w) <= _CELL:
-    return viz.upscale(image_u8, _CELL)
+    return image_grid.upscale(image_u8, _CELL)
   size = round(w * _CELL / min(h, w)), round(h * _CELL / min(h, w))
   return cv2.resize(image_u8, size, interpolation=cv2.INTER_AREA)
 
@@ -187,7 +188,7 @@ def _with_sphere(
 
 
 def _undone(
-  views: ObjectViews, hypothesis: Hypothesis, chosen: list[int]
+  views: PosedViews, hypothesis: Hypothesis, chosen: list[int]
 ) -> tuple[np.ndarray, np.ndarray]:
   return hypothesis.undo(views.world_from_cam[chosen], views.K[chosen])
 
@@ -199,7 +200,7 @@ def _draw_axes(ax, length: float) -> None:
     ax.text(*tip * 1.12, axis, color=colour, fontsize=12, weight="bold")
 
 
-def _draw_cameras(ax, views: ObjectViews, size: float, colour: str) -> None:
+def _draw_cameras(ax, views: PosedViews, size: float, colour: str) -> None:
   """Pyramids from the eye to the picture; a roof marks its upper side."""
   from mpl_toolkits.mplot3d.art3d import Line3DCollection, Poly3DCollection
 
@@ -218,7 +219,7 @@ def _draw_cameras(ax, views: ObjectViews, size: float, colour: str) -> None:
     pictures.append([a, b, c, d])
     roofs.append([a, roof, b])
     aims.append([eye, eye + pose[:3, 2] * np.linalg.norm(eye)])
-  label = f"{views.object_id} ({len(views.images_u8)} views)"
+  label = f"{views.name} ({len(views.images_u8)} views)"
   ax.plot([], [], [], color=colour, linewidth=4, label=label)
   if not edges:
     return
@@ -231,7 +232,7 @@ def _draw_cameras(ax, views: ObjectViews, size: float, colour: str) -> None:
     ax.add_collection3d(Poly3DCollection(faces, color=colour, alpha=alpha))
 
 
-def _is_outside(views: ObjectViews, sphere: Sphere) -> bool:
+def _is_outside(views: PosedViews, sphere: Sphere) -> bool:
   """All cameras are: a sphere for cameras that cannot be right is none."""
   offset = views.world_from_cam[:, :3, 3] - sphere.center
   return bool(np.linalg.norm(offset, axis=1).min() > sphere.radius)

@@ -3,11 +3,11 @@
 """Reads a folder of posed images, as NeRF and SRN data sets have them.
 
   posed = read_posed_images("lego", size=64, num_views=100)
-  posed.images_u8, posed.world_from_cam, posed.K
+  posed.images_u8, posed.world_from_cam, posed.K  # a `PosedViews`
 
 Layouts, told apart by what lies in the folder:
 
-  NSVF, SRN        rgb/*.png (or .jpg), pose/*.txt, intrinsics.txt
+  NSVF, SRN        rgb/*.png (.jpg, .jpeg, .webp), pose/*.txt, intrinsics.txt
   transforms.json  of nerfstudio, instant-ngp and Blender; without it
                    transforms_train.json, _val or _test, in this order
 
@@ -17,34 +17,19 @@ only: workers that build data sets import this and must not import jax.
 """
 
 from collections.abc import Sequence
-import dataclasses
 import os
 import sys
 
 from etils import epath
-from jaxtyping import Float32, UInt8
 import numpy as np
 
 from threedim_jax.inputs.posed_images import pictures, pose_folder, transforms
 from threedim_jax.inputs.posed_images.frames import Frame, fit_K
+from threedim_jax.inputs.posed_images.lens import undistort
 from threedim_jax.runtime import progress
 from threedim_jax.runtime.errors import UserError
+from threedim_jax.views.posed_views import PosedViews
 from threedim_jax.workdir.protocol import spread
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class PosedImages:
-  """Pictures over white and their cameras (OpenCV axes, K in pixels).
-
-  `mended` says what in the files was wrong and could be set right: intrinsics
-  that are for another size of the same pictures.
-  """
-
-  names: tuple[str, ...]
-  images_u8: UInt8[np.ndarray, "N H W 3"]
-  world_from_cam: Float32[np.ndarray, "N 4 4"]
-  K: Float32[np.ndarray, "N 3 3"]
-  mended: tuple[str, ...] = ()
 
 
 def read_posed_images(
@@ -52,7 +37,7 @@ def read_posed_images(
   *,
   size: int | None = None,
   num_views: int | None = None,
-) -> PosedImages:
+) -> PosedViews:
   """The pictures of a folder with their cameras; prints what was mended.
 
   Args:
@@ -63,11 +48,11 @@ def read_posed_images(
 
   Raises:
     UserError: no known layout, unequal counts, a picture or a pose that is
-      missing or damaged, lens distortion, pictures smaller than `size`.
+      missing or damaged, an unknown lens, pictures smaller than `size`.
   """
   frames = list_frames(folder)
-  posed = read_frames(spread(frames, num_views or len(frames)), size)
-  for text in posed.mended:
+  posed, mended = read_frames(spread(frames, num_views or len(frames)), size)
+  for text in mended:
     print(f"warning: {text}", file=sys.stderr)
   return posed
 
@@ -89,14 +74,26 @@ def list_frames(folder: str | os.PathLike) -> list[Frame]:
   )
 
 
-def read_frames(frames: Sequence[Frame], size: int | None) -> PosedImages:
-  """Decodes the pictures of `frames` and brings them and K to `size`."""
+def read_frames(
+  frames: Sequence[Frame], size: int | None
+) -> tuple[PosedViews, list[str]]:
+  """Decodes the pictures of `frames` and brings them and K to `size`.
+
+  Returns:
+    (views, what was wrong in the files and could be set right: intrinsics that
+    are for another size of the same pictures).
+  """
   images_u8, Ks, mended = [], [], {}
   with progress.bar("read posed images", len(frames)) as bar:
     for frame in frames:
       image = pictures.open_picture(frame.path.read_bytes(), str(frame.path))
       rgb = pictures.over_white(image)
+      if frame.mask:
+        alpha = pictures.read_mask(frame.mask, rgb.shape[:2])
+        rgb = pictures.blend_over_white(rgb, alpha)
       K, warning = fit_K(frame, rgb.shape[:2])
+      if frame.distortion:
+        rgb, K = undistort(rgb, K, frame.distortion, str(frame.path))
       mended |= {warning: None} if warning else {}
       side = max(rgb.shape[:2])
       if size is not None and side < size:
@@ -114,12 +111,5 @@ def read_frames(frames: Sequence[Frame], size: int | None) -> PosedImages:
       images_u8.append(image_u8)
       Ks.append(K)
       bar.advance()
-  return PosedImages(
-    names=tuple(frame.name for frame in frames),
-    images_u8=np.stack(images_u8),
-    world_from_cam=np.stack([f.world_from_cam for f in frames]).astype(
-      np.float32
-    ),
-    K=np.stack(Ks).astype(np.float32),
-    mended=tuple(mended),
-  )
+  poses = np.stack([frame.world_from_cam for frame in frames])
+  return PosedViews(np.stack(images_u8), poses, np.stack(Ks)), [*mended]

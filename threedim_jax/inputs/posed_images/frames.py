@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""One view of a folder, before its picture is decoded.
+"""One view of a folder before its picture is decoded, and K for its size.
 
 K, warning = fit_K(frame, hw=(800, 800))
 """
@@ -12,34 +12,39 @@ from etils import epath
 from jaxtyping import Float
 import numpy as np
 
+from threedim_jax.inputs.posed_images.lens import (
+  SAME_SCALE,
+  Distortion,
+  implied_hw,
+)
 from threedim_jax.inputs.posed_images.text_files import check_K
 from threedim_jax.runtime.errors import UserError
-
-# A principal point so far from the centre means another picture size, if it is
-# so in both directions alike: lenses are off by a few per cent.
-_FAR_OFF_CENTRE = 0.2
-_SAME_SCALE = 0.02
 
 
 @dataclasses.dataclass(frozen=True)
 class Frame:
   """A picture's file and camera: OpenCV axes, K in pixels.
 
-  `hw` is the picture size that K is for, None where the files do not say;
-  `source` is the file that K comes from, for messages.
+  Attributes:
+    hw: the picture size that K is for; None if the files do not say it.
+    source: the file that K comes from, for messages.
+    distortion: of the lens; None for a pinhole.
+    mask: a picture that is black where the object is not; None without one.
   """
 
   name: str
   path: epath.Path
   world_from_cam: Float[np.ndarray, "4 4"]
   K: Float[np.ndarray, "3 3"]
-  hw: tuple[int, int] | None
+  hw: tuple[float | int, float | int] | None
   source: str
+  distortion: Distortion | None = None
+  mask: epath.Path | None = None
 
 
 def natural_key(name: str) -> list[tuple[int, str]]:
-  """Sorts r_2 before r_10."""
-  parts = re.split(r"(\d+)", name)
+  """A sort key that puts r_2 before r_10."""
+  parts = re.split(r"([0-9]+)", name)
   return [(int(p), "") if p.isdecimal() else (-1, p) for p in parts]
 
 
@@ -48,22 +53,22 @@ def fit_K(
 ) -> tuple[Float[np.ndarray, "3 3"], str]:
   """K for the frame's picture of `hw` pixels, and a warning ("" if none).
 
-  Intrinsics of another size of the same picture are scaled. Where no size is
-  stated, a principal point in the centre of another size gives it away.
+  K of another size of the same picture is scaled. If the files do not say which
+  size K is for, a principal point in the centre of another size tells.
 
   Raises:
     UserError: K fits neither the picture nor a resized one.
   """
-  K_hw = frame.hw or _implied_hw(frame.K, hw) or hw
+  K_hw = frame.hw or implied_hw(frame.K, hw)
   where = f"{frame.source} (for {frame.path.name})"
   if tuple(K_hw) == tuple(hw):
     return check_K(frame.K, hw, where), ""
   scale = np.divide(hw, K_hw)
   sizes = (
-    f"for pictures of {K_hw[0]} x {K_hw[1]} pixels, but the pictures have"
+    f"for pictures of {K_hw[0]:g} x {K_hw[1]:g} pixels, but the pictures have"
     f" {hw[0]} x {hw[1]}"
   )
-  if abs(scale[0] / scale[1] - 1) > _SAME_SCALE:
+  if abs(scale[0] / scale[1] - 1) > SAME_SCALE:
     raise UserError(
       f"{where} is {sizes}: this is not the same picture in two sizes. Put"
       " the intrinsics of the pictures there."
@@ -71,14 +76,3 @@ def fit_K(
   K = frame.K.copy()
   K[:2] *= scale[::-1, None]
   return check_K(K, hw, where), f"{frame.source} is {sizes}; K was scaled."
-
-
-def _implied_hw(
-  K: Float[np.ndarray, "3 3"], hw: tuple[int, int]
-) -> tuple[int, int] | None:
-  """The picture size that K is for, if it is clearly another one than `hw`."""
-  times = 2 * K[[1, 0], 2] / hw
-  alike = times.min() > 0 and abs(times[0] / times[1] - 1) < _SAME_SCALE
-  if not alike or abs(times.mean() - 1) < _FAR_OFF_CENTRE:
-    return None
-  return tuple((2 * K[[1, 0], 2]).round().astype(int).tolist())

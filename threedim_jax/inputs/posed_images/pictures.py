@@ -1,37 +1,78 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Pictures of other programs: decoded, laid over white, brought to a size.
+"""Reads pictures of other programs, and brings them and K to a size.
 
-  image = open_picture(data, "rgb/000000.png")   # PIL, complete and 8-bit
-  rgb = over_white(image)                        # float32 0 .. 255
+  image = open_picture(data, "rgb/000000.png")   # PIL, decoded, 8 bits
+  rgb = over_white(image)                        # sRGB, float32 0 .. 255
   image_u8, K = fit(rgb, K, size=64)
 
-Alpha is composited before resampling and in float: done in 8 bits or the other
-way round, the edge of every object would be wrong by some grey levels.
+Alpha is composited in float before resampling. In 8 bits, or the other way
+round, the edge of every object would be wrong by some grey levels.
 """
 
+import functools
 import io
 
 import cv2
 from etils import epath
 from jaxtyping import Float, Float32, UInt8
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageCms
 
 from threedim_jax.runtime.errors import UserError
 
-_MODES_8_BIT = ("RGB", "RGBA", "L", "LA", "P", "PA", "1")
+# Suffixes that a file name may leave out; whole names can have any.
+PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
+MAX_PIXELS = 50_000_000
+# Pillow knows more formats, but one of them starts another program (EPS), and
+# the others are no pictures that cameras and renderers write.
+_FORMATS = (
+  *("AVIF", "BMP", "GIF", "HEIF", "JPEG", "JPEG2000", "MPO"),
+  *("PNG", "PPM", "TIFF", "WEBP"),
+)
+_MODES_8_BIT = (
+  *("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr"),
+)
 _DEPTH = 24  # where the header chunk of a PNG file has the bits of a channel
+_HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")
+# Files that people have and that are not read: where a mark is, and what it is.
+_OTHER_FILES = (
+  (4, b"ftypavif", "an AVIF picture"),
+  (4, b"ftypcrx", "a raw photo of a Canon camera"),
+  (4, b"ftyp", "a video"),
+  (0, b"\xff\x0a", "a JPEG XL picture"),
+  (4, b"JXL ", "a JPEG XL picture"),
+  (0, b"%PDF", "a PDF document"),
+  (0, b"%!PS", "a PostScript document"),
+  (0, b"8BPS", "a Photoshop document"),
+  (0, b"\0\0\1\0", "an icon"),
+  (0, b"v/1\1", "an OpenEXR picture"),
+  (0, b"#?RADIANCE", "a Radiance HDR picture"),
+  (0, b"<svg", "an SVG drawing"),
+  (0, b"<?xml", "an SVG drawing or another XML file"),
+)
 
 
 def open_picture(data: bytes, source: str) -> Image.Image:
-  """The whole picture, decoded; a UserError names what is wrong with it."""
+  """Decodes a whole picture; `source` names it in errors.
+
+  Raises:
+    UserError: no picture, a format that is not read, damaged, more than 8 bits
+      a channel, or more than 50 million pixels.
+  """
   try:
-    image = Image.open(io.BytesIO(data))
+    image = _open(io.BytesIO(data))
+    width, height = image.size
+  except Exception as e:  # decoders raise many kinds for broken bytes
+    raise UserError(_why_not_opened(data, source)) from e
+  if width * height > MAX_PIXELS:
+    raise UserError(
+      f"{source} has {width} x {height} pixels; at most {MAX_PIXELS / 1e6:.0f}"
+      " million are read: save it smaller."
+    )
+  try:
     image.load()
-  except UnidentifiedImageError as e:
-    raise UserError(f"{source} does not decode: it is not a picture.") from e
-  except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as e:
+  except Exception as e:
     raise UserError(f"{source} does not decode ({e}).") from e
   # Pillow would drop the lower half of the bits of RGB without a word.
   deep = image.format == "PNG" and data[_DEPTH] == 16
@@ -44,21 +85,135 @@ def open_picture(data: bytes, source: str) -> Image.Image:
 
 
 def read_hw(path: epath.Path) -> tuple[int, int]:
-  """Height and width of a picture, from its header alone."""
+  """Height and width of a picture; raises a UserError if it is none."""
+  with path.open("rb") as file:
+    try:
+      with _open(file) as image:
+        return image.height, image.width
+    except Exception as e:
+      file.seek(0)
+      raise UserError(_why_not_opened(file.read(64), str(path))) from e
+
+
+def _open(file: io.IOBase) -> Image.Image:
+  """Reads the header; registers the plug-in for HEIF if the file needs it."""
+  if _is_heif(file.read(16)):
+    _can_read_heif()
+  file.seek(0)
+  Image.init()
+  formats = [name for name in _FORMATS if name in Image.OPEN]
+  return Image.open(file, formats=formats)
+
+
+def _is_heif(data: bytes) -> bool:
+  return data[4:8] == b"ftyp" and data[8:12] in _HEIF_BRANDS
+
+
+@functools.cache
+def _can_read_heif() -> bool:
+  """Registers the optional plug-in for the photos of iPhones."""
   try:
-    with path.open("rb") as file, Image.open(file) as image:
-      return image.height, image.width
-  except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as e:
-    raise UserError(f"{path} is not a picture ({e}).") from e
+    import pillow_heif
+  except ImportError:
+    return False
+  pillow_heif.register_heif_opener()
+  return True
+
+
+def _why_not_opened(data: bytes, source: str) -> str:
+  if _is_heif(data):
+    if _can_read_heif():
+      return f"{source} does not decode: it is a damaged HEIC picture."
+    return (
+      f"{source} is a HEIC picture. Install what reads it (pip install"
+      " pillow-heif), or save it as JPEG or PNG."
+    )
+  start = data[:64].lstrip()
+  for offset, mark, kind in _OTHER_FILES:
+    if start[offset:].startswith(mark):
+      return f"{source} is {kind}, which is not read: save it as PNG or JPEG."
+  return f"{source} does not decode: it is not a picture."
+
+
+def to_srgb(image: Image.Image) -> Image.Image:
+  """RGB, or RGBA if it has transparency, in the colours of sRGB.
+
+  An embedded ICC profile is applied (Display P3, Adobe RGB, CMYK, grey). A
+  profile that is damaged, or for other channels than the picture has, is
+  ignored, as browsers do.
+  """
+  alpha = None
+  if image.has_transparency_data:
+    rgba = image.convert("RGBA")
+    alpha = rgba.getchannel("A")
+    image = image.convert("L") if image.mode == "LA" else rgba.convert("RGB")
+  profile = image.info.get("icc_profile")
+  rgb = _apply_profile(image, profile) if profile else image.convert("RGB")
+  if alpha is not None:
+    rgb.putalpha(alpha)
+  return rgb
+
+
+def _apply_profile(image: Image.Image, profile: bytes) -> Image.Image:
+  rgb = image.convert("RGB")
+  for pixels in (image, rgb):
+    try:
+      return ImageCms.profileToProfile(
+        pixels,
+        ImageCms.ImageCmsProfile(io.BytesIO(profile)),
+        ImageCms.createProfile("sRGB"),
+        outputMode="RGB",
+      )
+    except (ImageCms.PyCMSError, OSError, TypeError, ValueError):
+      continue
+  return rgb
 
 
 def over_white(image: Image.Image) -> Float32[np.ndarray, "H W 3"]:
-  """Grey levels 0 .. 255 of an 8-bit picture, its alpha laid over white."""
-  if image.mode == "RGB" and "transparency" not in image.info:
+  """sRGB levels 0 .. 255 of an 8-bit picture; its alpha is laid over white."""
+  image = to_srgb(image)
+  if image.mode == "RGB":
     return np.asarray(image, np.float32)
-  rgba = np.asarray(image.convert("RGBA"), np.float32)
-  rgb, alpha = rgba[..., :3], rgba[..., 3:] / 255
+  rgba = np.asarray(image, np.float32)
+  return blend_over_white(rgba[..., :3], rgba[..., 3:] / 255)
+
+
+def blend_over_white(
+  rgb: Float32[np.ndarray, "H W 3"], alpha: Float32[np.ndarray, "H W 1"]
+) -> Float32[np.ndarray, "H W 3"]:
   return rgb * alpha + 255 * (1 - alpha)
+
+
+def read_mask(
+  path: epath.Path, hw: tuple[int, int]
+) -> Float32[np.ndarray, "H W 1"]:
+  """How much of each pixel is the object, 0 .. 1, for a picture of `hw` pixels.
+
+  Black is not the object; the brightest level of the mask is. A mask of another
+  size is scaled. If the file has transparency, that is the mask.
+
+  Raises:
+    UserError: the mask is no picture, is all black or has other proportions.
+  """
+  image = open_picture(path.read_bytes(), str(path))
+  levels = np.asarray(image.convert("L"), np.float32)
+  if image.has_transparency_data:
+    alpha = np.asarray(image.convert("RGBA").getchannel("A"), np.float32)
+    levels = alpha if alpha.min() < 255 else levels
+  if not levels.any():
+    raise UserError(
+      f"{path} is black everywhere: a mask is white where the object is."
+    )
+  if levels.shape != hw:
+    ratio = np.divide(hw, levels.shape)
+    if abs(ratio[0] / ratio[1] - 1) > 0.02:
+      raise UserError(
+        f"{path} has {levels.shape[0]} x {levels.shape[1]} pixels, its picture"
+        f" has {hw[0]} x {hw[1]}: the proportions differ."
+      )
+    way = cv2.INTER_AREA if ratio[0] < 1 else cv2.INTER_LINEAR
+    levels = cv2.resize(levels, hw[::-1], interpolation=way)
+  return levels[..., None] / levels.max()
 
 
 def fit(
@@ -68,9 +223,9 @@ def fit(
 ) -> tuple[UInt8[np.ndarray, "H2 W2 3"], Float[np.ndarray, "3 3"]]:
   """The picture as uint8 with `size` x `size` pixels, and its K.
 
-  A picture that is not square gets white margins to make it square: that
-  keeps what is seen and its proportions. Then areas are averaged, and K moves
-  along (pixel centres lie at +0.5, so scaling it is all). None: as it is.
+  A picture that is not square gets white margins first, which keeps all of it
+  and its proportions. Then areas are averaged and K is scaled (pixel centres
+  lie at +0.5, so scaling is all). None: the picture keeps its size.
   """
   K = K.copy()
   if size is not None:

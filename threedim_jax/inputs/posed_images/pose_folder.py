@@ -16,13 +16,12 @@ from etils import epath
 import numpy as np
 
 from threedim_jax.inputs.posed_images.frames import Frame, natural_key
+from threedim_jax.inputs.posed_images.pictures import PICTURE_SUFFIXES
 from threedim_jax.inputs.posed_images.text_files import (
   parse_intrinsics,
   parse_pose,
 )
 from threedim_jax.runtime.errors import UserError
-
-PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg")
 
 
 def is_one(folder: epath.Path) -> bool:
@@ -47,7 +46,9 @@ def list_frames(folder: epath.Path) -> list[Frame]:
       f" ({len(images)} pictures, {len(poses)} poses)."
     )
   if not images:
-    raise UserError(f"{folder}/rgb holds no .png or .jpg file.")
+    raise UserError(
+      f"{folder}/rgb holds no picture ({' '.join(PICTURE_SUFFIXES)})."
+    )
   frames = []
   for stem in sorted(images, key=natural_key):
     pose = parse_pose(poses[stem].read_bytes(), str(poses[stem]))

@@ -12,15 +12,14 @@ use, then `height width`, which NSVF may leave out; a last line of one number,
 where there is one after it, says whether poses are world-to-camera.
 """
 
+import codecs
 import dataclasses
 from typing import Any
 
 import numpy as np
 
 from threedim_jax.runtime.errors import UserError
-
-# Rounding in text files stays far below this.
-_RIGID_TOLERANCE = 1e-3
+from threedim_jax.views.posed_views import check_pose
 
 
 @dataclasses.dataclass
@@ -42,27 +41,13 @@ def pose_from_json(value: Any, source: str) -> np.ndarray:
   """A rigid transform [4, 4] from nested lists; UserError names `source`."""
   try:
     pose = np.array(value, np.float64)
-  except (TypeError, ValueError):
+  except (OverflowError, TypeError, ValueError):
     pose = np.zeros(0)
+  if pose.shape == (3, 4):  # instant-ngp's; the last row is understood
+    pose = np.vstack([pose, [0, 0, 0, 1]])
   if pose.shape != (4, 4):
     raise UserError(f"{source} is no 4x4 matrix.")
   return check_pose(pose, source)
-
-
-def check_pose(pose: np.ndarray, source: str) -> np.ndarray:
-  """`pose` [4, 4] itself, if it is a finite rigid transform."""
-  if not np.isfinite(pose).all():
-    raise UserError(f"{source} holds a number that is not finite.")
-  R = pose[:3, :3]
-  error = np.abs(R.T @ R - np.eye(3)).max()
-  last_row_ok = np.abs(pose[3] - [0, 0, 0, 1]).max() < _RIGID_TOLERANCE
-  if not (error < _RIGID_TOLERANCE and np.linalg.det(R) > 0 and last_row_ok):
-    raise UserError(
-      f"{source} is not a rigid transform: it needs a rotation (this one is"
-      f" off by {error:.2g}, determinant {np.linalg.det(R):.2g}) and the last"
-      f" row 0 0 0 1, and has {pose[3].tolist()}."
-    )
-  return pose
 
 
 def parse_intrinsics(data: bytes, source: str) -> Intrinsics:
@@ -135,8 +120,10 @@ def format_intrinsics(K: np.ndarray, hw: tuple[int, int]) -> str:
 
 def _numbers(data: bytes, source: str) -> list[list[float]]:
   """The finite numbers of every line that is not empty."""
+  is_utf16 = data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
   try:
-    lines = [line.split() for line in data.decode("ascii").splitlines()]
+    text = data.decode("utf-16" if is_utf16 else "utf-8-sig")
+    lines = [line.split() for line in text.splitlines()]
     numbers = [[float(x) for x in line] for line in lines if line]
   except ValueError as e:
     raise UserError(f"{source} is not a text file of numbers ({e}).") from e

@@ -8,6 +8,9 @@ mesh = textured_sheet(pixels)
 
 import pathlib
 
+from meshes.loading import load
+from meshes.orientation import Orientation
+from meshes.sources import Folder
 import numpy as np
 from PIL import Image
 import trimesh
@@ -62,3 +65,10 @@ def write_obj(path: pathlib.Path, mtl: str | None, texture=None) -> None:
 def srgb(linear) -> np.ndarray:
   """As the standard has it, IEC 61966-2-1, in 0 .. 255."""
   return 255 * (1.055 * np.asarray(linear) ** (1 / 2.4) - 0.055)
+
+
+def load_mesh(path: pathlib.Path, **orientation):
+  """What `meshes.loading.load` makes of a file, whose folder is its source."""
+  source = Folder(path.parent)
+  name = pathlib.PurePath(path.name)
+  return load(source, name, Orientation(**orientation))

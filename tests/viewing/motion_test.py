@@ -8,17 +8,21 @@ import subprocess
 import xml.etree.ElementTree
 
 import einops
+from fake_run import fake_sample
 import imageio_ffmpeg
 import jax
 import jax.numpy as jnp
 import numpy as np
 from PIL import Image
 import pytest
-from tests.fake_run import fake_sample
 
-from threedim_jax.viewing import viz
+from threedim_jax.viewing import motion
 from threedim_jax.viewing.curves import loss_curve, smoothed
+from threedim_jax.viewing.show import show, show_together, views_grid
+from threedim_jax.views import image_grid
 from threedim_jax.views.pixels import from_u8, to_u8
+from threedim_jax.views.posed_views import PosedViews
+from threedim_jax.workdir.samples import ObjectSamples
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +77,7 @@ def box_of(grid: np.ndarray, colour) -> tuple[int, int, int, int]:
 @pytest.mark.parametrize(("min_side", "factor"), [(1, 1), (4, 1), (5, 2)])
 def test_upscale_repeats_pixels_by_a_whole_factor(min_side, factor):
   images_u8 = np.arange(2 * 4 * 6 * 3, dtype=np.uint8).reshape(2, 4, 6, 3)
-  large = viz.upscale(images_u8, min_side)
+  large = image_grid.upscale(images_u8, min_side)
   assert large.shape == (2, 4 * factor, 6 * factor, 3)
   for i in range(factor):
     for j in range(factor):
@@ -83,7 +87,7 @@ def test_upscale_repeats_pixels_by_a_whole_factor(min_side, factor):
 @pytest.mark.parametrize("labels", [(), ("one", "two")])
 def test_grid_puts_cells_in_rows_and_columns(labels):
   a, b, c = solid(RED, GREEN, BLUE)
-  grid = viz.image_grid(
+  grid = image_grid.image_grid(
     [[a, b], [None, c]], row_labels=labels, col_labels=labels, min_side=8
   )
   boxes = [box_of(grid, colour) for colour in (RED, GREEN, BLUE)]
@@ -98,7 +102,7 @@ def test_grid_puts_cells_in_rows_and_columns(labels):
 def test_denoise_grid_is_one_row_an_example():
   columns = np.array([solid(RED, GREEN, BLUE, (9, 9, 9))] * 3)
   columns[1:] = 128
-  grid = viz.denoise_grid(columns, min_side=8)
+  grid = image_grid.denoise_grid(columns, min_side=8)
   lefts = [box_of(grid, c)[1] for c in (RED, GREEN, BLUE, (9, 9, 9))]
   assert lefts == sorted(lefts)
   assert len({box_of(grid, c)[0] for c in (RED, GREEN, BLUE)}) == 1
@@ -107,9 +111,18 @@ def test_denoise_grid_is_one_row_an_example():
 def test_views_grid_has_each_truth_below_its_view():
   colours = [(i, 0, 0) for i in range(30, 40)]
   truth = [(0, i, 0) for i in range(30, 40)]
-  grid = viz.views_grid(
-    solid(BLUE), solid(*colours), solid(*truth), per_row=4, min_side=4
+  cameras = fake_sample(num_views=11).generated
+  posed = lambda images_u8: PosedViews(
+    images_u8,
+    *(a[: len(images_u8)] for a in (cameras.world_from_cam, cameras.K)),
   )
+  sampled = ObjectSamples(
+    object_id="a",
+    given=posed(solid(BLUE)),
+    generated=posed(solid(*colours)),
+    truth=posed(solid(*truth)),
+  )
+  grid = views_grid(sampled, per_row=4, min_side=4)
   input_top = box_of(grid, BLUE)[0]
   for i in range(10):
     top, left, *_ = box_of(grid, colours[i])
@@ -127,14 +140,14 @@ def psnr(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def test_gif_shows_the_frames_for_ever(tmp_path):
-  frames_u8 = fake_sample(num_views=6, resolution=48).images_u8
+  frames_u8 = fake_sample(num_views=6, resolution=48).generated.images_u8
   noise = np.random.default_rng(0).integers(-30, 30, frames_u8.shape)
   noise[(frames_u8 == 255).all(axis=-1)] = 0
   frames_u8 = (frames_u8 + noise).clip(0, 255).astype(np.uint8)
   pixels = einops.rearrange(frames_u8, "n h w c -> (n h w) c")
   assert len(np.unique(pixels, axis=0)) > 1000  # a palette has 256
   path = tmp_path / "orbit.gif"
-  viz.write_gif(path, frames_u8, fps=10, min_side=100)
+  motion.write_gif(path, frames_u8, fps=10, min_side=100)
   with Image.open(path) as gif:
     assert gif.n_frames == len(frames_u8)
     assert gif.info["loop"] == 0 and gif.info["duration"] == 100
@@ -150,7 +163,7 @@ def test_gif_keeps_white_white_among_many_colours(tmp_path):
   frames_u8 = np.random.default_rng(0).integers(0, 255, (2, 64, 64, 3))
   frames_u8[:, :2, :2] = 255
   path = tmp_path / "orbit.gif"
-  viz.write_gif(path, frames_u8.astype(np.uint8), min_side=64)
+  motion.write_gif(path, frames_u8.astype(np.uint8), min_side=64)
   with Image.open(path) as gif:
     frame = np.array(gif.convert("RGB"))
   assert (frame[:2, :2] == 255).all() and (frame == 255).all(-1).mean() < 0.1
@@ -172,12 +185,14 @@ def play(path) -> tuple[np.ndarray, str]:
 
 @pytest.mark.parametrize("hw", [(16, 16), (15, 17), (257, 259)])
 def test_mp4_plays_everywhere_and_looks_the_same(tmp_path, sampled, hw):
-  frames_u8 = viz.upscale(sampled.images_u8, max(hw))[:, : hw[0], : hw[1]]
+  frames_u8 = image_grid.upscale(sampled.generated.images_u8, max(hw))[
+    :, : hw[0], : hw[1]
+  ]
   path = tmp_path / "orbit.mp4"
-  viz.write_mp4(path, frames_u8, fps=8)
+  motion.write_mp4(path, frames_u8, fps=8)
   data = path.read_bytes()
   assert data.index(b"moov") < data.index(b"mdat")  # plays while it loads
-  viz.write_mp4(tmp_path / "again.mp4", frames_u8, fps=8)
+  motion.write_mp4(tmp_path / "again.mp4", frames_u8, fps=8)
   assert (tmp_path / "again.mp4").read_bytes() == data
 
   shown, stream = play(path)
@@ -186,7 +201,9 @@ def test_mp4_plays_everywhere_and_looks_the_same(tmp_path, sampled, hw):
   height, width = shown.shape[1:3]
   assert width % 2 == height % 2 == 0 and min(width, height) >= 256
   assert len(shown) == len(frames_u8)
-  for frame, expected in zip(shown, viz.upscale(frames_u8, 256), strict=True):
+  for frame, expected in zip(
+    shown, image_grid.upscale(frames_u8, 256), strict=True
+  ):
     h, w = expected.shape[:2]
     assert height - h in (0, 1) and width - w in (0, 1)
     assert psnr(frame[:h, :w], expected) > 26
@@ -195,16 +212,24 @@ def test_mp4_plays_everywhere_and_looks_the_same(tmp_path, sampled, hw):
 def test_mp4_keeps_colours(tmp_path):
   colours = [RED, GREEN, BLUE, (255, 255, 255), (40, 196, 216)]
   path = tmp_path / "colours.mp4"
-  viz.write_mp4(path, viz.upscale(solid(*colours), 64))
+  motion.write_mp4(path, image_grid.upscale(solid(*colours), 64))
   for frame, colour in zip(play(path)[0], colours, strict=True):
     np.testing.assert_allclose(frame.mean(axis=(0, 1)), colour, atol=4)
 
 
 def test_sample_pictures(tmp_path, sampled):
-  paths = viz.write_sample_pictures(tmp_path, sampled)
-  names = ["views.png", "orbit.gif", "orbit.mp4"]
-  assert [p.name for p in paths] == names
-  assert all(p.stat().length > 500 for p in paths)
+  (tmp_path / "one").mkdir()
+  show(tmp_path / "one", sampled)
+  show_together(tmp_path, [sampled, fake_sample(num_views=4, resolution=16)])
+  names = {"views.png", "orbit.gif", "orbit.mp4"}
+  of_one = {"viewer.html", "transforms.json"}
+  for folder, expected in (
+    (tmp_path / "one", names | of_one),
+    (tmp_path, {n.replace("orbit", "orbits") for n in names}),
+  ):
+    files = {p.name: p for p in folder.iterdir() if p.is_file()}
+    assert set(files) == expected
+    assert all(p.stat().st_size > 500 for p in files.values())
 
 
 # ----------------------------------------------------------------- curves

@@ -1,0 +1,157 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""The materials of glTF 2.0 files, as far as diffuse surfaces show them.
+
+  look = read_material(file, number)
+  uv = texture_coordinates(file, attributes, look.base)
+
+Read are base colour, or diffuse colour under specular-glossiness, emission,
+alpha mode, sidedness and unlit materials. Reflections, normal maps and
+occlusion are ignored.
+"""
+
+import dataclasses
+import math
+
+from meshes.gltf_accessors import GltfFile
+from meshes.gltf_extensions import refuse
+import numpy as np
+from surfaces import Texture
+
+_CUTOFF = 0.5  # of transmission and of the alpha mode BLEND
+_WRAPS = {10497: "repeat", 33071: "clamp", 33648: "mirror"}
+_NEAREST = 9728
+# Where a texture may have another picture beside the one of core glTF.
+_PICTURES = ("EXT_texture_webp", "EXT_texture_avif", "MSFT_texture_dds")
+
+
+@dataclasses.dataclass(frozen=True)
+class TextureUse:
+  """A texture of a material, and how it is laid on.
+
+  Attributes:
+    texture: its pixels; None if they are not usable.
+    set: the number of the texture coordinates, n in TEXCOORD_n.
+    uv_from_uv: float64 [2, 3], what KHR_texture_transform does to them.
+  """
+
+  texture: Texture | None
+  set: int
+  uv_from_uv: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class Look:
+  """A material: its numbers are proportional to light."""
+
+  color: tuple[float, ...] = (1.0, 1.0, 1.0, 1.0)
+  base: TextureUse | None = None
+  glow: tuple[float, ...] | None = None
+  glow_texture: TextureUse | None = None
+  cutoff: float | None = None
+  lit: bool = True
+  two_sided: bool = False
+  is_seen: bool = True
+
+
+def read_material(file: GltfFile, index: int) -> Look:
+  """The look of a material.
+
+  Raises:
+    UserError: it has a texture that is not read.
+    ValueError: (as other errors of parsing) the file is broken.
+  """
+  material = file.item("materials", index)
+  extensions = material.get("extensions", {})
+  color, base = _base(file, material, extensions)
+  cutoff = None
+  mode = material.get("alphaMode", "OPAQUE")
+  if mode == "MASK":
+    cutoff = _number(material.get("alphaCutoff", 0.5))
+  elif mode == "BLEND":
+    cutoff = _CUTOFF
+  elif mode != "OPAQUE":
+    raise ValueError(f"alphaMode is {mode!r}")
+  glow = _numbers(material.get("emissiveFactor", (0, 0, 0)), 3)
+  strength = extensions.get("KHR_materials_emissive_strength", {})
+  glow = tuple(g * _number(strength.get("emissiveStrength", 1)) for g in glow)
+  glow_texture = _texture_use(file, material.get("emissiveTexture"))
+  transmission = extensions.get("KHR_materials_transmission", {})
+  if "transmissionTexture" in transmission:
+    refuse(file.refers.label, "KHR_materials_transmission with a texture")
+  return Look(
+    color=color,
+    base=base,
+    glow=glow if any(glow) else None,
+    glow_texture=glow_texture if any(glow) else None,
+    cutoff=cutoff,
+    lit="KHR_materials_unlit" not in extensions,
+    two_sided=bool(material.get("doubleSided", False)),
+    is_seen=_number(transmission.get("transmissionFactor", 0)) <= _CUTOFF,
+  )
+
+
+def _base(file: GltfFile, material: dict, extensions: dict):
+  """Factor and texture of the surface's colour."""
+  old = extensions.get("KHR_materials_pbrSpecularGlossiness")
+  if old is not None:
+    color = old.get("diffuseFactor", (1, 1, 1, 1))
+    return _numbers(color, 4), _texture_use(file, old.get("diffuseTexture"))
+  pbr = material.get("pbrMetallicRoughness", {})
+  color = _numbers(pbr.get("baseColorFactor", (1, 1, 1, 1)), 4)
+  return color, _texture_use(file, pbr.get("baseColorTexture"))
+
+
+def _texture_use(file: GltfFile, info: dict | None) -> TextureUse | None:
+  if info is None:
+    return None
+  texture = file.item("textures", info["index"])
+  transform = info.get("extensions", {}).get("KHR_texture_transform", {})
+  number = transform.get("texCoord", info.get("texCoord", 0))
+  sampler = {}
+  if "sampler" in texture:
+    sampler = file.item("samplers", texture["sampler"])
+  wrap = tuple(_WRAPS[sampler.get(key, 10497)] for key in ("wrapS", "wrapT"))
+  pixels = file.picture(_picture_index(file, texture))
+  if pixels is not None:
+    nearest = sampler.get("magFilter") == _NEAREST
+    texture = Texture(pixels, wrap, nearest)
+  return TextureUse(
+    texture if pixels is not None else None, number, _transform(transform)
+  )
+
+
+def _picture_index(file: GltfFile, texture: dict) -> int:
+  extensions = texture.get("extensions", {})
+  for name in _PICTURES:
+    if name in extensions:
+      index = extensions[name]["source"]
+      # With another picture beside it, only what decodes here is taken.
+      if "source" not in texture or file.picture(index) is not None:
+        return index
+  if "source" in texture:
+    return texture["source"]
+  for name in extensions:
+    refuse(file.refers.label, name)
+  raise ValueError("a texture has no picture")
+
+
+def _transform(transform: dict) -> np.ndarray:
+  """As the extension has it: scale, then rotate, then move."""
+  angle = _number(transform.get("rotation", 0))
+  su, sv = _numbers(transform.get("scale", (1, 1)), 2)
+  u, v = _numbers(transform.get("offset", (0, 0)), 2)
+  c, s = math.cos(angle), math.sin(angle)
+  return np.array([[c * su, s * sv, u], [-s * su, c * sv, v]])
+
+
+def _number(value) -> float:
+  if not isinstance(value, (int, float)) or not math.isfinite(value):
+    raise ValueError(f"{value!r} is not a number")
+  return float(value)
+
+
+def _numbers(values, count: int) -> tuple[float, ...]:
+  if len(values) != count:
+    raise ValueError(f"{values!r} does not hold {count} numbers")
+  return tuple(_number(value) for value in values)

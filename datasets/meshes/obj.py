@@ -1,0 +1,195 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Reads OBJ files as MeshLab and Blender do.
+
+  parts = read_obj(data, refers)
+
+Read are faces with any number of corners, negative indices, several material
+libraries, colours after the coordinates of vertices, comments, tabs and
+continued lines. Lines, points and normals are ignored.
+"""
+
+import array
+import dataclasses
+import re
+
+from meshes.mtl import DEFAULT_COLOR, look_of, read_mtl
+from meshes.polygons import triangulate
+from meshes.references import References
+import numpy as np
+from surfaces import Part
+
+# Statements that make surfaces in ways that are not read.
+_REFUSED = ("surf", "curv2", "bmat", "call", "csh", "bsp", "bzp", "cdc")
+_NO_UV = -1
+
+
+@dataclasses.dataclass
+class _Content:
+  """The numbers of a file, in the order in which they stand there."""
+
+  xyz: array.array = dataclasses.field(default_factory=lambda: array.array("d"))
+  rgb: array.array = dataclasses.field(default_factory=lambda: array.array("d"))
+  uv: array.array = dataclasses.field(default_factory=lambda: array.array("d"))
+  # Of all corners of all faces, from 0; then of all faces.
+  vertex: array.array = dataclasses.field(
+    default_factory=lambda: array.array("q")
+  )
+  uv_of: array.array = dataclasses.field(
+    default_factory=lambda: array.array("q")
+  )
+  counts: array.array = dataclasses.field(
+    default_factory=lambda: array.array("q")
+  )
+  material: array.array = dataclasses.field(
+    default_factory=lambda: array.array("q")
+  )
+  names: dict[str | None, int] = dataclasses.field(
+    default_factory=lambda: {None: 0}
+  )
+  libraries: list[str] = dataclasses.field(default_factory=list)
+
+
+def read_obj(data: bytes, refers: References) -> list[Part]:
+  """The parts of an OBJ file.
+
+  Raises:
+    UserError: a material library is missing.
+    ValueError: (as other errors of parsing) the file is broken.
+  """
+  content = _parse(decode_text(data))
+  xyz = np.array(content.xyz).reshape(-1, 3)
+  rgb = np.array(content.rgb).reshape(-1, 3)
+  uv = np.array(content.uv).reshape(-1, 2)
+  vertex, uv_of = np.array(content.vertex), np.array(content.uv_of)
+  if not len(vertex):
+    return []
+  if vertex.min() < 0 or vertex.max() >= len(xyz):
+    raise ValueError("a face has a vertex that does not exist")
+  if uv_of.min() < _NO_UV or uv_of.max() >= len(uv):
+    raise ValueError("a face has a texture coordinate that does not exist")
+  if not np.isnan(rgb).all() and np.nanmax(rgb) > 1:
+    rgb = rgb / 255
+  corner, polygon = triangulate(xyz[vertex], np.array(content.counts))
+  material = np.array(content.material)[polygon]
+  with_uv = (uv_of[corner] != _NO_UV).all(1)
+  looks = _looks(content, refers)
+  parts = []
+  for number in np.unique(material):
+    look = looks[number]
+    if look is None:
+      continue
+    for has_uv in (False, True):
+      rows = corner[(material == number) & (with_uv == has_uv)]
+      if len(rows):
+        corners_uv = uv[uv_of[rows]] if has_uv else None
+        parts.append(
+          _part(xyz[vertex[rows]], rgb[vertex[rows]], corners_uv, look)
+        )
+  return parts
+
+
+def decode_text(data: bytes) -> str:
+  """Text of any encoding, with plain line ends and lines not continued."""
+  try:
+    text = data.decode("utf-8-sig")
+  except UnicodeDecodeError:
+    text = data.decode("latin-1")
+  text = text.replace("\r\n", "\n").replace("\r", "\n")
+  return text.replace("\\\n", " ")
+
+
+def _parse(text: str) -> _Content:
+  content = _Content()
+  material = 0
+  xyz, uv, counts = content.xyz, content.uv, content.counts
+  for line in text.split("\n"):
+    words = line.split(None, 1)
+    if len(words) < 2:
+      continue
+    key, rest = words
+    if key in ("v", "vt", "f", "fo"):
+      fields = rest.partition("#")[0].split()
+    if key == "v":
+      xyz.extend([float(x) for x in fields[:3]])
+      if len(xyz) % 3:
+        raise ValueError(f"a vertex has {len(fields)} coordinates")
+      colored = len(fields) >= 6
+      nan = [float("nan")] * 3
+      content.rgb.extend([float(x) for x in fields[3:6]] if colored else nan)
+    elif key == "vt":
+      uv.append(float(fields[0]))
+      uv.append(float(fields[1]) if len(fields) > 1 else 0.0)
+    elif key in ("f", "fo"):
+      num_xyz, num_uv = len(xyz) // 3, len(uv) // 2
+      for field in fields:
+        v, _, others = field.partition("/")
+        vt = others.partition("/")[0]
+        content.vertex.append(_index(int(v), num_xyz))
+        content.uv_of.append(_index(int(vt), num_uv) if vt else _NO_UV)
+      counts.append(len(fields))
+      content.material.append(material)
+    elif key == "usemtl":
+      name = _without_comment(rest)
+      material = content.names.setdefault(name, len(content.names))
+    elif key == "mtllib":
+      content.libraries.append(_without_comment(rest))
+    elif key in _REFUSED:
+      raise ValueError(f"the statement {key!r} is not read")
+  return content
+
+
+def _index(number: int, count: int) -> int:
+  """From 0; negative numbers count back from the last one so far."""
+  if number == 0:
+    raise ValueError("an index is 0, they start from 1")
+  result = number - 1 if number > 0 else count + number
+  if result < 0:
+    raise ValueError(f"the index {number} points before the first vertex")
+  return result
+
+
+def _without_comment(text: str) -> str:
+  return re.sub(r"(^|\s)#.*", "", text).strip()
+
+
+def _looks(content: _Content, refers: References) -> list[dict | None]:
+  """A look for each name of a material, as `look_of` has it."""
+  materials = {}
+  for line in content.libraries:
+    # Several names stand on a line, or one that has spaces.
+    names = [line] if refers.has(line) else line.split()
+    for name in names:
+      found = read_mtl(decode_text(refers.read(name)))
+      materials = found | materials  # the first library comes first
+  looks = []
+  for name in content.names:
+    material = materials.get(name)
+    if name is None and len(content.names) == 1 and len(materials) == 1:
+      (material,) = materials.values()  # nothing else can be meant
+    if material is None and name is not None and materials:
+      refers.notes.append(f"the material {name!r} is not in its .mtl file")
+    look = {"color": None}
+    looks.append(look if material is None else look_of(material, refers))
+  return looks
+
+
+def _part(triangles, rgb, uv, look: dict) -> Part:
+  """A part from corners [F, 3, 3], their colours (or nan), and coordinates."""
+  look = dict(look)
+  color, uv_map = look.pop("color"), look.pop("map", None)
+  glow_map = look.pop("glow_map", None)
+  colors = np.ones_like(triangles) * (DEFAULT_COLOR if color is None else color)
+  if uv is None:
+    for key in ("texture", "cutoff", "glow_texture"):
+      look.pop(key, None)
+  else:
+    if "texture" in look:
+      look["uv"] = uv * uv_map.scale + uv_map.offset
+      colors = np.ones_like(triangles)  # the texture stands in place of Kd
+    if "glow_texture" in look:
+      look["glow_uv"] = uv * glow_map.scale + glow_map.offset
+  # Colours of vertices are multiplied with that of the material, if it has one.
+  base = np.ones_like(triangles) if color is None else colors
+  colors = np.where(np.isnan(rgb), colors, np.nan_to_num(rgb) * base)
+  return Part(triangles, np.clip(colors, 0, 1), **look)

@@ -1,0 +1,169 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Reads PLY files with the library plyfile.
+
+  parts = read_ply(data, refers)
+
+Read are faces with any number of corners, triangle strips, colours of vertices
+and faces (integers of any size, or fractions), and textures named by
+`comment TextureFile`, with coordinates at the vertices or the faces. Colours
+are multiplied with the texture, as in MeshLab.
+"""
+
+import io
+
+from meshes.polygons import triangulate
+from meshes.references import References
+import numpy as np
+import plyfile
+from surfaces import Part, Texture
+
+_CUTOFF = 0.5
+_GREY = 0.4
+_RGB = (
+  ("red", "green", "blue"),
+  ("diffuse_red", "diffuse_green", "diffuse_blue"),
+  ("r", "g", "b"),
+)
+_UV = (("s", "t"), ("u", "v"), ("texture_u", "texture_v"))
+_INDICES = ("vertex_indices", "vertex_index")
+
+
+def read_ply(data: bytes, refers: References) -> list[Part]:
+  """The parts of a file: one, or one for each of several textures.
+
+  Raises:
+    ValueError: (as other errors of parsing) the file is broken.
+  """
+  ply = _parse(data)
+  vertices = ply["vertex"].data
+  xyz = np.stack([vertices[k].astype(np.float64) for k in "xyz"], -1)
+  corners, counts, face = _polygons(ply)
+  if not len(corners):
+    return []
+  if corners.min() < 0 or corners.max() >= len(xyz):
+    raise ValueError("a face has a vertex that does not exist")
+  rows, polygon = triangulate(xyz[corners], counts)
+  triangles = xyz[corners[rows]]
+  faces = ply["face"].data if "face" in ply else None
+  colors = _rgb(vertices)
+  of_faces = None if faces is None or face is None else _rgb(faces)
+  if colors is not None:
+    colors = colors[corners[rows]]
+  elif of_faces is not None:
+    colors = np.repeat(of_faces[face[polygon]][:, None], 3, axis=1)
+  textures = [
+    text.split(None, 1)[1].strip()
+    for text in ply.comments
+    if text.lower().startswith("texturefile ") and len(text.split()) > 1
+  ]
+  uv = _uv(faces, vertices, counts, corners, rows) if textures else None
+  if uv is None:
+    color = np.full((len(triangles), 3, 3), _GREY) if colors is None else colors
+    return [Part(triangles, color)]
+  number = np.zeros(len(triangles), int)
+  if faces is not None and "texnumber" in faces.dtype.names:
+    number = faces["texnumber"][face[polygon]]
+  return [
+    _textured(
+      triangles[number == i],
+      None if colors is None else colors[number == i],
+      uv[number == i],
+      refers.texture(textures[i]) if 0 <= i < len(textures) else None,
+    )
+    for i in np.unique(number)
+  ]
+
+
+def _parse(data: bytes) -> plyfile.PlyData:
+  # What a broken header counts must not be reserved in memory.
+  header = data[: data.find(b"end_header")].decode("latin-1").split("\n")
+  for line in header:
+    words = line.split()
+    if len(words) == 3 and words[0] == "element" and int(words[2]) > len(data):
+      raise ValueError(f"it has fewer {words[1]} elements than its header says")
+  lists = {"face": {name: 3 for name in _INDICES}}
+  try:
+    return plyfile.PlyData.read(io.BytesIO(data), known_list_len=lists)
+  except plyfile.PlyParseError:  # not all are triangles: a slower way
+    return plyfile.PlyData.read(io.BytesIO(data))
+
+
+def _polygons(ply: plyfile.PlyData):
+  """Corners of all polygons, their counts, and the rows of `face`, or None."""
+  if "face" in ply and ply["face"].count:
+    faces = ply["face"].data
+    name = next(n for n in _INDICES if n in faces.dtype.names)
+    lists = faces[name]
+    if lists.dtype == object:
+      counts = np.array([len(row) for row in lists])
+      corners = np.concatenate([*lists, np.zeros(0, int)]).astype(np.int64)
+    else:
+      counts = np.full(len(lists), lists.shape[1])
+      corners = lists.reshape(-1).astype(np.int64)
+    return corners, counts, np.arange(len(counts))
+  if "tristrips" in ply:
+    strips = ply["tristrips"].data
+    name = next(n for n in _INDICES if n in strips.dtype.names)
+    triangles = [t for row in strips[name] for t in _strip(row.tolist())]
+    corners = np.array(triangles, np.int64).reshape(-1)
+    return corners, np.full(len(triangles), 3), None
+  return np.zeros(0, np.int64), np.zeros(0, int), None
+
+
+def _strip(indices: list[int]) -> list[tuple[int, int, int]]:
+  """Triangles of a strip; -1 starts a new one."""
+  triangles, start = [], 0
+  for i, index in enumerate(indices):
+    if index == -1:
+      start = i + 1
+    elif i - start >= 2:
+      a, b, c = indices[i - 2 : i + 1]
+      triangles.append((b, a, c) if (i - start) % 2 else (a, b, c))
+  return triangles
+
+
+def _rgb(rows: np.ndarray) -> np.ndarray | None:
+  """Colours [N, 3] in [0, 1] of vertices or faces, if they have any."""
+  for names in _RGB:
+    if all(name in rows.dtype.names for name in names):
+      values = np.stack([rows[name] for name in names], -1)
+      if values.dtype.kind in "iu":
+        bits = 16 if values.dtype.itemsize == 2 else 8
+        if values.dtype.itemsize == 4 and values.max(initial=0) > 255:
+          bits = 16
+        return np.clip(values / (2.0**bits - 1), 0, 1)
+      values = values.astype(np.float64)
+      if np.nanmax(values, initial=0) > 1:
+        values = values / 255
+      return np.clip(values, 0, 1)
+  return None
+
+
+def _uv(faces, vertices, counts, corners, rows) -> np.ndarray | None:
+  """Texture coordinates [T, 3, 2] of the corners of the triangles."""
+  if faces is not None and "texcoord" in faces.dtype.names:
+    lists = faces["texcoord"]
+    lengths = np.array([len(row) for row in lists])
+    if (lengths != 2 * counts).any():
+      raise ValueError("a face has not two texture coordinates a corner")
+    uv = np.concatenate([*lists]).astype(np.float64).reshape(-1, 2)
+    return uv[rows]
+  for names in _UV:
+    if all(name in vertices.dtype.names for name in names):
+      uv = np.stack([vertices[name].astype(np.float64) for name in names], -1)
+      return uv[corners[rows]]
+  return None
+
+
+def _textured(triangles, colors, uv, pixels: np.ndarray | None) -> Part:
+  if pixels is None:  # the colours of the vertices, or grey
+    grey = np.full((len(triangles), 3, 3), _GREY)
+    return Part(triangles, grey if colors is None else colors)
+  return Part(
+    triangles,
+    np.ones((len(triangles), 3, 3)) if colors is None else colors,
+    texture=Texture(pixels),
+    uv=uv,
+    cutoff=_CUTOFF if pixels[..., 3].min() < 255 else None,
+  )

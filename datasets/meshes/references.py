@@ -1,0 +1,98 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""What a mesh file refers to: buffers, material libraries and textures.
+
+refers = References(source, path)
+data = refers.read("model.bin")             # UserError if it is missing
+pixels = refers.texture("wood.png")         # None if it is not usable
+refers.notes                                # says which textures were not
+"""
+
+import io
+import pathlib
+
+import cv2
+from meshes.sources import Folder, NotHere, Zip
+import numpy as np
+from PIL import Image
+
+from threedim_jax.runtime.errors import UserError
+
+_MAX_PIXELS = 2**26
+_MAX_SIDE = 4096  # larger textures are scaled down; views have 128 pixels
+
+
+class References:
+  """Reads what one mesh file refers to."""
+
+  def __init__(self, source: Folder | Zip, path: pathlib.PurePath):
+    self.label = f"{source.name}/{path}"
+    self.notes: list[str] = []
+    self._source, self._path = source, path
+    self._pictures: dict[str, np.ndarray | None] = {}
+
+  def has(self, name: str) -> bool:
+    """Whether there is a file of this name."""
+    try:
+      self._source.find(name, self._path)
+    except NotHere:
+      return False
+    return True
+
+  def read(self, name: str) -> bytes:
+    """The content of a file that is needed.
+
+    Raises:
+      UserError: it is missing, outside the folder, or cannot be read.
+    """
+    try:
+      return self._source.read(self._source.find(name, self._path))
+    except NotHere as e:
+      raise UserError(
+        f"{self.label} refers to {name!r}, which cannot be had ({e}): put it"
+        " there, or take the reference out."
+      ) from e
+
+  def texture(self, name: str) -> np.ndarray | None:
+    """The pixels of a picture file, uint8 [H, W, 4]; None if not usable."""
+    if name not in self._pictures:
+      try:
+        data = self._source.read(self._source.find(name, self._path))
+      except NotHere as e:
+        self._note(name, str(e))
+        self._pictures[name] = None
+      except UserError as e:
+        self._note(name, str(e))
+        self._pictures[name] = None
+      else:
+        self._pictures[name] = self.decode(data, name)
+    return self._pictures[name]
+
+  def decode(self, data: bytes, name: str) -> np.ndarray | None:
+    """The pixels of an encoded picture, uint8 [H, W, 4]; None if damaged."""
+    try:
+      return _decode(data)
+    except Exception as e:  # decoders of foreign bytes raise anything
+      self._note(name, f"it does not decode: {' '.join(str(e).split())}")
+      return None
+
+  def _note(self, name: str, reason: str) -> None:
+    self.notes.append(f"the texture {name!r} is not used ({reason})")
+
+
+def _decode(data: bytes) -> np.ndarray:
+  image = Image.open(io.BytesIO(data))
+  if image.width * image.height > _MAX_PIXELS:
+    raise ValueError(f"{image.width} x {image.height} pixels are too many")
+  image.load()
+  if image.mode in ("I;16", "I;16L", "I;16B", "I", "F"):
+    grey = np.asarray(image, np.float64)
+    deepest = 255 if image.mode == "F" else 65535
+    grey = np.clip(grey / deepest, 0, 1) * 255
+    image = Image.fromarray((grey + 0.5).astype(np.uint8))
+  pixels = np.asarray(image.convert("RGBA"))
+  scale = _MAX_SIDE / max(pixels.shape[:2])
+  if scale < 1:
+    size = [max(1, round(n * scale)) for n in (image.width, image.height)]
+    pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+  return pixels

@@ -1,0 +1,197 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Where mesh files lie: in a folder, or in a zip file in that folder.
+
+  source = open_source(folder, zip_path)    # zip_path None: the folder itself
+  for path, size in source.files(): ...
+  data = source.read(path)
+  path = source.find("../images/wood.png", path)    # what a file refers to
+
+Nothing outside the folder or the zip file is read, and nothing is written:
+members of zip files are decompressed in memory, up to a limit.
+"""
+
+from collections.abc import Iterator
+import functools
+import os
+import pathlib
+import posixpath
+import urllib.parse
+import zipfile
+import zlib
+
+from threedim_jax.runtime.errors import UserError
+
+ZIP_SUFFIXES = (".zip", ".sh3f")
+# A member of a zip file may be this big, and anything that compresses well.
+_MAX_BYTES = 2_000_000_000
+_MAX_BYTES_OF_A_BOMB, _BOMB_RATIO = 64_000_000, 100
+
+
+class NotHere(Exception):
+  """A file that another one refers to is missing, or must not be read."""
+
+
+class Folder:
+  """The files below a folder."""
+
+  def __init__(self, root: pathlib.Path):
+    self.name = str(root)
+    self._root = root
+
+  def files(self) -> Iterator[tuple[pathlib.PurePath, int]]:
+    """Paths relative to the folder, and sizes in bytes.
+
+    Hidden files and folders are left out; folders that are links are not
+    entered.
+    """
+    for parent, folders, names in os.walk(self._root, onerror=_stop):
+      folders[:] = [name for name in folders if not name.startswith(".")]
+      for name in names:
+        path = pathlib.Path(parent, name)
+        if not name.startswith("."):
+          yield path.relative_to(self._root), path.lstat().st_size
+
+  def read(self, path: pathlib.PurePath) -> bytes:
+    """The content of a file.
+
+    Raises:
+      UserError: it is not a file, or a link that leads out of the folder.
+    """
+    file = self._root / path
+    try:
+      if not file.resolve().is_relative_to(self._root.resolve()):
+        raise UserError(f"{file} is a link that leads out of {self._root}.")
+      if not file.is_file():
+        raise UserError(f"{file} is not a file.")
+      return file.read_bytes()
+    except (OSError, RuntimeError) as e:  # a link to itself raises the latter
+      raise UserError(f"{file} cannot be read ({e}).") from e
+
+  def find(self, name: str, path: pathlib.PurePath) -> pathlib.PurePath:
+    """The file that the file `path` calls `name`.
+
+    Upper and lower case may differ, as on the systems where many models were
+    made; a path that leads nowhere (`C:\\tmp\\wood.png`) is looked up beside
+    the file.
+
+    Raises:
+      NotHere: there is no such file, or it is outside the folder.
+    """
+    root = self._root.resolve()
+    outside = False
+    for candidate in _spellings(name):
+      try:
+        file = (self._root / path.parent / candidate).resolve()
+        if not file.is_relative_to(root):
+          outside = True
+        elif file.is_file():
+          return file.relative_to(root)
+        elif file.parent.is_dir():
+          for other in sorted(file.parent.iterdir()):
+            if other.name.lower() == file.name.lower() and other.is_file():
+              return other.relative_to(root)
+      except (OSError, ValueError, RuntimeError):
+        continue
+    raise NotHere(
+      f"it is not in {root}" if outside else "there is no such file"
+    )
+
+
+class Zip:
+  """The files in a zip file."""
+
+  def __init__(self, file: pathlib.Path):
+    self.name = str(file)
+    try:
+      self._zip = zipfile.ZipFile(file)
+    except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError) as e:
+      raise UserError(f"{file} cannot be read as a zip file ({e}).") from e
+    self._infos = {}
+    for info in self._zip.infolist():
+      name = posixpath.normpath(info.filename.replace("\\", "/"))
+      if not info.is_dir() and not name.startswith(("/", "../")):
+        self._infos[name] = info
+    self._any_case = {name.lower(): name for name in self._infos}
+
+  def files(self) -> Iterator[tuple[pathlib.PurePath, int]]:
+    """Paths and sizes of the members; without hidden files and macOS's own."""
+    for name, info in self._infos.items():
+      parts = name.split("/")
+      if not any(part.startswith((".", "__MACOSX")) for part in parts):
+        yield pathlib.PurePosixPath(name), info.file_size
+
+  def read(self, path: pathlib.PurePath) -> bytes:
+    """The content of a member.
+
+    Raises:
+      UserError: it is missing, damaged, encrypted or too big.
+    """
+    label = f"{self.name}/{path}"
+    info = self._infos.get(path.as_posix())
+    if info is None:
+      raise UserError(f"{label} does not exist.")
+    limit = _MAX_BYTES
+    if info.file_size > _BOMB_RATIO * max(1, info.compress_size):
+      limit = _MAX_BYTES_OF_A_BOMB
+    if info.file_size > limit:
+      raise UserError(
+        f"{label} would take {info.file_size / 1e6:.0f} MB"
+        f" from {info.compress_size / 1e6:.1f} MB: unpack it yourself if you"
+        " trust it, and name the folder with --from."
+      )
+    if info.flag_bits & 1:
+      raise UserError(f"{label} is encrypted: unpack the zip file first.")
+    try:
+      with self._zip.open(info) as file:
+        return file.read(limit)
+    except (
+      OSError,
+      EOFError,
+      ValueError,
+      RuntimeError,
+      zlib.error,
+      zipfile.BadZipFile,
+      NotImplementedError,
+    ) as e:
+      raise UserError(f"{label} is damaged ({e}).") from e
+
+  def find(self, name: str, path: pathlib.PurePath) -> pathlib.PurePath:
+    """As `Folder.find`."""
+    outside = False
+    for candidate in _spellings(name):
+      full = posixpath.normpath(posixpath.join(path.parent, candidate))
+      if full.startswith(("/", "..")):
+        outside = True
+      elif found := self._any_case.get(full.lower()):
+        exact = full if full in self._infos else found
+        return pathlib.PurePosixPath(exact)
+    raise NotHere(
+      f"it is not in {self.name}" if outside else "there is no such file"
+    )
+
+
+@functools.lru_cache(maxsize=8)
+def open_source(
+  folder: pathlib.Path, zip_path: pathlib.PurePath | None
+) -> Folder | Zip:
+  """The folder, or the zip file in it; stays open for the next object.
+
+  Raises:
+    UserError: it is not a zip file.
+  """
+  return Folder(folder) if zip_path is None else Zip(folder / zip_path)
+
+
+def _spellings(name: str) -> list[str]:
+  """Ways to read a file name in a mesh file, the likeliest first."""
+  name = name.strip().strip('"').replace("\\", "/")
+  unquoted = urllib.parse.unquote(name)
+  names = [name, unquoted, posixpath.basename(name)]
+  names = [n for n in dict.fromkeys(names) if n and "\0" not in n]
+  return [n for n in names if n not in (".", "..")]
+
+
+def _stop(e: OSError) -> None:
+  """`os.walk` would leave the folder out."""
+  raise UserError(f"{e.filename} cannot be listed ({e.strerror}).") from e

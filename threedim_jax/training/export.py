@@ -1,0 +1,59 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Turns the newest checkpoint of a workdir into a weights file.
+
+python -m threedim_jax.training.export --workdir W --out FILE.msgpack
+"""
+
+import argparse
+import hashlib
+import json
+
+from etils import epath
+from flax import serialization
+import jax
+import numpy as np
+
+from threedim_jax.runtime.errors import exit_with_message
+from threedim_jax.workdir.checkpoints.checkpointer import read_params
+
+
+def export(workdir: epath.PathLike, out: epath.PathLike) -> str:
+  """Writes the averaged parameters in float16, and NAME.json beside them.
+
+  Args:
+    workdir: of a training.
+    out: NAME.msgpack. NAME.json gets the network's settings.
+
+  Returns:
+    The SHA-256 of `out`.
+
+  Raises:
+    UserError: the workdir has no complete checkpoint.
+  """
+  out = epath.Path(out)
+  params, config = read_params(workdir)
+  half = jax.tree.map(lambda x: np.asarray(x, np.float16), params)
+  data = serialization.msgpack_serialize(half)
+  del config["model"]["remat"]  # changes the memory of training, not the output
+  network = {
+    "resolution": config["data"]["resolution"],
+    "prediction": config["diffusion"]["prediction"],
+    "model": config["model"],
+  }
+  out.write_bytes(data)
+  out.with_suffix(".json").write_text(json.dumps(network, indent=2) + "\n")
+  return hashlib.sha256(data).hexdigest()
+
+
+def main() -> None:
+  parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+  parser.add_argument("--workdir", required=True, help="folder of a training")
+  parser.add_argument("--out", required=True, help="file to write")
+  args = parser.parse_args()
+  with exit_with_message():
+    print(export(args.workdir, args.out))
+
+
+if __name__ == "__main__":
+  main()

@@ -1,0 +1,117 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""The state that a run starts with: restored, random, or from other weights.
+
+state, done = restore_or_create(config, setup, checkpointer, rng)
+"""
+
+from collections.abc import Callable
+
+from etils import epath
+import jax
+from jaxtyping import PyTree
+from ml_collections import ConfigDict
+
+from threedim_jax.models.growth import grow
+from threedim_jax.models.pretrained import (
+  SHA256,
+  check_settings_match,
+  read_weights,
+  weights_path,
+)
+from threedim_jax.runtime import progress
+from threedim_jax.runtime.array_specs import array_specs, check_same_arrays
+from threedim_jax.runtime.errors import UserError
+from threedim_jax.training.setup import TrainSetup, make_tx
+from threedim_jax.training.train_state import TrainState, create_train_state
+from threedim_jax.workdir.checkpoints.checkpointer import (
+  Checkpointer,
+  read_params,
+)
+
+
+def restore_or_create(
+  config: ConfigDict,
+  setup: TrainSetup,
+  checkpointer: Checkpointer,
+  rng: jax.Array,
+) -> tuple[TrainState, int]:
+  """Restores the newest checkpoint; without one, makes the initial state.
+
+  Returns:
+    The state and the number of steps done.
+
+  Raises:
+    UserError: all checkpoints are damaged, or the newest one is of another
+      architecture; or as `starting_params`.
+  """
+  if checkpointer.latest_step() is None:
+    checkpointer.check_not_all_damaged()
+    with progress.waiting("initialise the parameters"):
+      return initial_state(config, setup, rng), 0
+  target = jax.tree.map(
+    lambda x, s: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=s),
+    setup.shapes,
+    setup.shardings,
+  )
+  with progress.waiting("restore the last checkpoint"):
+    state, step, _ = checkpointer.restore(target)
+  return state, step
+
+
+def initial_state(
+  config: ConfigDict, setup: TrainSetup, rng: jax.Array
+) -> TrainState:
+  """Random parameters, or those that `train.init_from` names.
+
+  Raises:
+    UserError: as `starting_params`.
+  """
+  if not config.train.init_from:
+    create = jax.jit(setup.create_state, out_shardings=setup.shardings)
+    return jax.block_until_ready(create(rng))
+  shardings = setup.shardings.params
+  create_params = jax.jit(
+    lambda: setup.create_state(rng).params, out_shardings=shardings
+  )
+  params = starting_params(config, setup.shapes.params, create_params)
+  tx = make_tx(config)
+  create = jax.jit(
+    lambda params: create_train_state(lambda _: params, tx, rng),
+    out_shardings=setup.shardings,
+  )
+  return create(jax.device_put(params, shardings))
+
+
+def starting_params(
+  config: ConfigDict, target: PyTree, create_params: Callable[[], PyTree]
+) -> PyTree:
+  """The parameters that `train.init_from` names, as float32 host arrays.
+
+  They may come from smaller pictures, see `models.growth`.
+
+  Args:
+    config: `train.init_from` is the name of bundled weights or the workdir of
+      another training, whose averaged parameters are taken.
+    target: arrays or shapes that the parameters must agree with.
+    create_params: makes random parameters, for levels of the network that the
+      source does not have.
+
+  Raises:
+    UserError: there are no such weights and no such workdir, or the network
+      has another architecture or was trained with other settings.
+  """
+  source = config.train.init_from
+  if source in SHA256:
+    check_settings_match(source, config)
+    params, path = read_weights(source), weights_path(source)
+  elif (epath.Path(source) / "checkpoints").is_dir():
+    (params, _), path = read_params(source), epath.Path(source)
+  else:
+    raise UserError(
+      f"train.init_from={source!r} is neither the workdir of a training nor"
+      f" weights that ship with threedim_jax ({', '.join(SHA256)})"
+    )
+  params = grow(params, target, create_params)
+  check_same_arrays(path, {"params": array_specs(params)}, {"params": target})
+  return params

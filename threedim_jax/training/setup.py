@@ -1,0 +1,170 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""From a configuration to everything that a training step needs.
+
+Training, the benchmark and the dry run share this. Beyond this module nothing
+that is jitted reads the configuration.
+
+  setup = make_setup(config, make_mesh(config.mesh.data, config.mesh.fsdp))
+  state = jax.jit(setup.create_state, out_shardings=setup.shardings)(rng)
+  state, metrics = setup.train_step(state, batch, rng)
+"""
+
+from collections.abc import Callable
+import dataclasses
+
+import jax
+from jax.sharding import AbstractMesh, Mesh
+from jaxtyping import PyTree
+from ml_collections import ConfigDict
+import optax
+
+from threedim_jax.diffusion.denoise import bind_params
+from threedim_jax.diffusion.losses import denoised_grid, diffusion_loss
+from threedim_jax.models import get_model, make_init_fn
+from threedim_jax.runtime.sharding import (
+  batch_sharding,
+  jit_train_step,
+  replicated,
+  state_sharding,
+)
+from threedim_jax.training.optim import ema_decay, make_optimizer
+from threedim_jax.training.train_state import TrainState, create_train_state
+from threedim_jax.training.train_step import (
+  LossFn,
+  make_train_step,
+  num_microbatches,
+)
+from threedim_jax.views.pair_batch import PairBatch, batch_shapes
+
+GRID_ROWS = 4  # pairs in the picture that an evaluation step makes
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainSetup:
+  """A training on a mesh, ready to run.
+
+  Attributes:
+    mesh: devices with the axes "data" and "fsdp".
+    num_microbatches: parts in which a global batch is computed, one after the
+      other.
+    loss_fn: (params, batch, rng) -> (loss, aux), with dropout.
+    create_state: rng -> the state before step 1, with random parameters.
+    shapes: shapes and dtypes of the state.
+    shardings: shardings of the state on `mesh`.
+    batch: shapes and dtypes of a global batch.
+    train_step: jitted (state, batch, rng) -> (state, metrics). The state that
+      is passed in is donated.
+    eval_step: jitted (params, batch, rng) -> (metrics, grid [B, 4, H, W, 3]),
+      without dropout and with B <= GRID_ROWS.
+  """
+
+  mesh: Mesh | AbstractMesh
+  num_microbatches: int
+  loss_fn: LossFn
+  create_state: Callable[[jax.Array], TrainState]
+  shapes: PyTree
+  shardings: PyTree
+  batch: PairBatch
+  train_step: jax.stages.Wrapped
+  eval_step: jax.stages.Wrapped
+
+
+def make_setup(config: ConfigDict, mesh: Mesh | AbstractMesh) -> TrainSetup:
+  """Sets up a training.
+
+  Args:
+    config: a whole configuration.
+    mesh: of devices that are here, or an `AbstractMesh` to ask about shapes.
+
+  Raises:
+    UserError: the batch does not split evenly over the devices.
+  """
+  batch_size = config.train.batch_size
+  parts = num_microbatches(
+    batch_size, config.train.per_device_batch_size, mesh.size
+  )
+  tx, init_fn, loss_fn = (
+    make_tx(config),
+    make_init_fn(config),
+    make_loss_fn(config),
+  )
+
+  def create_state(rng):
+    return create_train_state(init_fn, tx, rng)
+
+  shapes = jax.eval_shape(create_state, jax.random.key(0))
+  shardings = state_sharding(mesh, shapes)
+  decay = ema_decay(config.optim.ema_half_life_examples, batch_size)
+  everywhere = replicated(mesh)
+  return TrainSetup(
+    mesh=mesh,
+    num_microbatches=parts,
+    loss_fn=loss_fn,
+    create_state=create_state,
+    shapes=shapes,
+    shardings=shardings,
+    batch=batch_shapes(config.data.resolution, batch_size),
+    train_step=jit_train_step(
+      make_train_step(loss_fn, tx, decay, parts), mesh, shardings
+    ),
+    eval_step=jax.jit(
+      make_eval_step(config),
+      in_shardings=(shardings.ema_params, batch_sharding(mesh), everywhere),
+      out_shardings=(everywhere, everywhere),
+    ),
+  )
+
+
+def make_tx(config: ConfigDict) -> optax.GradientTransformation:
+  """The optimizer: reads `config.optim` and `config.train`."""
+  return make_optimizer(
+    learning_rate=config.optim.learning_rate,
+    warmup_examples=config.optim.warmup_examples,
+    b1=config.optim.b1,
+    b2=config.optim.b2,
+    global_batch_size=config.train.batch_size,
+    num_examples=config.train.num_examples,
+    decay_examples=config.optim.decay_examples,
+  )
+
+
+def make_loss_fn(config: ConfigDict) -> LossFn:
+  """Returns (params, batch, rng) -> (loss, aux), with dropout."""
+  model, diffusion = get_model(config.model), config.diffusion
+  prediction = diffusion.prediction
+  uncond_fraction = diffusion.uncond_fraction
+  logsnr_shift = diffusion.logsnr_shift
+  min_snr_gamma = diffusion.min_snr_gamma
+
+  def loss_fn(params, batch, rng):
+    rng_noise, rng_dropout = jax.random.split(rng)
+    denoise_fn = bind_params(
+      model, params, prediction, train=True, rngs={"dropout": rng_dropout}
+    )
+    return diffusion_loss(
+      denoise_fn,
+      batch,
+      rng_noise,
+      prediction=prediction,
+      uncond_fraction=uncond_fraction,
+      logsnr_shift=logsnr_shift,
+      min_snr_gamma=min_snr_gamma,
+    )
+
+  return loss_fn
+
+
+def make_eval_step(config: ConfigDict) -> Callable:
+  """Returns (params, batch, rng) -> (metrics, grid), see `TrainSetup`."""
+  model, prediction = get_model(config.model), config.diffusion.prediction
+
+  def eval_step(params, batch, rng):
+    denoise_fn = bind_params(model, params, prediction)
+    loss, aux = diffusion_loss(
+      denoise_fn, batch, rng, prediction=prediction, uncond_fraction=0.0
+    )
+    shown = jax.tree.map(lambda x: x[:GRID_ROWS], batch)
+    return {"loss": loss, **aux}, denoised_grid(denoise_fn, shown, rng)
+
+  return eval_step

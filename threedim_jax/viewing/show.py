@@ -1,0 +1,67 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""The pictures and pages beside an object's samples.
+
+show(folder, sampled)           # in the folder of one object
+show_together(workdir, several) # beside the report
+"""
+
+from collections.abc import Sequence
+
+from etils import epath
+from jaxtyping import UInt8
+import numpy as np
+
+from threedim_jax.viewing.motion import write_gif, write_mp4
+from threedim_jax.viewing.viewer import write_viewer
+from threedim_jax.views.image_grid import image_grid, write_png
+from threedim_jax.workdir.samples import ObjectSamples
+from threedim_jax.workdir.transforms_json import write_transforms
+
+FPS, FPS_TOGETHER = 12, 6
+
+
+def show(folder: epath.PathLike, sampled: ObjectSamples) -> None:
+  """Writes grid, GIF, MP4, viewer and transforms.json into the folder."""
+  folder, frames_u8 = epath.Path(folder), sampled.generated.images_u8
+  write_png(folder / "views.png", views_grid(sampled))
+  write_gif(folder / "orbit.gif", frames_u8, fps=FPS)
+  write_mp4(folder / "orbit.mp4", frames_u8, fps=FPS)
+  write_viewer(folder, sampled)
+  write_transforms(folder, sampled)
+
+
+def show_together(
+  workdir: epath.PathLike, samples: Sequence[ObjectSamples]
+) -> None:
+  """Writes a few objects side by side, each after its given view.
+
+  orbits.gif and orbits.mp4 turn all objects at once, views.png has a row each.
+  """
+  workdir = epath.Path(workdir)
+  length = min(len(s.generated) for s in samples)
+  columns = []
+  for s in samples:
+    given_u8 = np.repeat(s.given.images_u8[:1], length, axis=0)
+    columns += [given_u8, s.generated.images_u8[:length]]
+  frames_u8 = np.concatenate(columns, axis=2)
+  write_gif(workdir / "orbits.gif", frames_u8, fps=FPS_TOGETHER, min_side=96)
+  write_mp4(workdir / "orbits.mp4", frames_u8, fps=FPS_TOGETHER)
+  rows = [
+    [s.given.images_u8[0], *s.generated.images_u8[:length]] for s in samples
+  ]
+  write_png(workdir / "views.png", image_grid(rows, min_side=96))
+
+
+def views_grid(
+  sampled: ObjectSamples, *, per_row: int = 8, min_side: int = 96
+) -> UInt8[np.ndarray, "H2 W2 3"]:
+  """The given views, then blocks of generated views, each over its truth."""
+  rows, labels = [list(sampled.given.images_u8)], ["input"]
+  for i in range(0, len(sampled.generated), per_row):
+    rows.append(list(sampled.generated.images_u8[i : i + per_row]))
+    labels.append("generated")
+    if sampled.truth is not None:
+      rows.append(list(sampled.truth.images_u8[i : i + per_row]))
+      labels.append("truth")
+  return image_grid(rows, row_labels=labels, min_side=min_side)
