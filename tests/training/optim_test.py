@@ -45,6 +45,13 @@ def test_warm_up_is_counted_in_examples():
   np.testing.assert_allclose(got, [-0.5, -0.5], rtol=1e-4)
 
 
+def test_decay_ends_at_zero_after_the_last_update():
+  """The last 16 of 24 examples in batches of 4; the warm-up comes first."""
+  got = updates(7, num_examples=24, decay_examples=16)[:, 0]
+  expected = -0.5 * np.array([0.25, 0.5, 0.75, 0.75, 0.5, 0.25, 0.0])
+  np.testing.assert_allclose(got, expected, rtol=1e-4)
+
+
 def test_adam_by_hand():
   rng = np.random.default_rng(0)
   gradients = rng.standard_normal((5, 2)).astype(np.float32)
