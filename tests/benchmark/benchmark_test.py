@@ -29,7 +29,7 @@ from threedim_jax.benchmark import (
   training,
   yardstick,
 )
-from threedim_jax.benchmark.flops import count_flops
+from threedim_jax.aot.flops import count_flops
 from threedim_jax.benchmark.inputs import denoise_args
 from threedim_jax.diffusion.losses import batch_shapes
 from threedim_jax.evaluation.fields.field import FieldConfig

@@ -16,10 +16,12 @@ from absl import logging
 from etils import epath
 import jax
 import jax.numpy as jnp
+from jax.sharding import Mesh
+from jaxtyping import PyTree
 from ml_collections import ConfigDict
 import numpy as np
 
-from threedim_jax.diffusion.sampler import make_bank, sample_next
+from threedim_jax.diffusion.sampler import Bank, make_bank, sample_next
 from threedim_jax.models import get_camera_encoder, make_init_fn
 from threedim_jax.models.pretrained import (
   check_settings_match,
@@ -97,39 +99,7 @@ class Generator:
 
   def _compile(self, rngs, bank, target_cams):
     """The program of one view; all views and all batches share it."""
-    denoiser = make_denoiser(self.config)
-    options = sampler_options(self.config)
-
-    def next_view(
-      params, rngs, bank, target_cam, index, guidance_weight, num_sample_steps
-    ):
-      return sample_next(
-        denoiser(params),
-        rngs,
-        bank,
-        target_cam,
-        index,
-        guidance_weight=guidance_weight,
-        num_sample_steps=num_sample_steps,
-        encode_camera=get_camera_encoder(
-          self.config.model, params, bank.views.shape[2:4]
-        ),
-        **options,
-      )
-
-    # A batch that does not split evenly runs whole on every device.
-    even = rngs.shape[0] % self.mesh.size == 0
-    rep = replicated(self.mesh)
-    by_object = batch_sharding(self.mesh) if even else rep
-    bank_sh = jax.tree.map(lambda x: by_object if x.ndim else rep, bank)
-    fn = jax.jit(
-      next_view,
-      in_shardings=(
-        *(self._params_sh, by_object, bank_sh, by_object),
-        *(rep, rep, rep),  # the numbers of `_args`
-      ),
-      out_shardings=bank_sh,
-    )
+    fn = jit_next_view(self.config, self.mesh, self._params_sh, bank)
     args = self._args(rngs, bank, target_cams, 0)
     with progress.waiting("compile the sampler"):
       return fn.lower(*args).compile()
@@ -241,6 +211,53 @@ class Generator:
       "solver": sampler.solver,
       "checkpoint_step": self.step,
     } | ({"pretrained": self.pretrained} if self.pretrained else {})
+
+
+def jit_next_view(
+  config: ConfigDict, mesh: Mesh, params_sh: PyTree, bank: Bank
+) -> jax.stages.Wrapped:
+  """Jits the generation of one more view of every object of a batch.
+
+  Args:
+    config: a whole configuration.
+    mesh: devices that share the objects.
+    params_sh: shardings of the parameters.
+    bank: of the objects; shapes are enough.
+
+  Returns:
+    (params, rngs, bank, target camera, index of the view, guidance weight,
+    number of sampling steps) -> bank with the view.
+  """
+  denoiser = make_denoiser(config)
+  options = sampler_options(config)
+
+  def next_view(
+    params, rngs, bank, target_cam, index, guidance_weight, num_sample_steps
+  ):
+    return sample_next(
+      denoiser(params),
+      rngs,
+      bank,
+      target_cam,
+      index,
+      guidance_weight=guidance_weight,
+      num_sample_steps=num_sample_steps,
+      encode_camera=get_camera_encoder(
+        config.model, params, bank.views.shape[2:4]
+      ),
+      **options,
+    )
+
+  # A batch that does not split evenly runs whole on every device.
+  rep = replicated(mesh)
+  even = bank.views.shape[0] % mesh.size == 0
+  by_object = batch_sharding(mesh) if even else rep
+  bank_sh = jax.tree.map(lambda x: by_object if x.ndim else rep, bank)
+  return jax.jit(
+    next_view,
+    in_shardings=(params_sh, by_object, bank_sh, by_object, rep, rep, rep),
+    out_shardings=bank_sh,
+  )
 
 
 def my_share(requests: Sequence[Request]) -> Sequence[Request]:
