@@ -42,6 +42,8 @@ def get_config(arg: str = "") -> ConfigDict:
   c.model.use_ref_pose_emb = True
   c.model.concat_frames = False  # variant "concat": the Concat-UNet ablation
   c.model.relative_cameras = False  # variant "relative": no absolute pose
+  c.model.patch_size = 1  # pixels; above 1: cheaper, attention in patches
+  c.model.detail_ch = 0  # of the full-resolution layers beside patches
   c.model.remat = "none"  # or "dots", "full": less memory, more arithmetic
   c.model.dtype = "bfloat16"  # of the blocks; the rest is float32
 
@@ -155,6 +157,7 @@ def shrink(c: ConfigDict) -> None:
     attn_resolutions=(8,),
     dtype="float32",
   )
+  c.model.patch_size = min(c.model.patch_size, 2)  # of 16 pixels
   c.train.update(
     batch_size=4,
     per_device_batch_size=None,

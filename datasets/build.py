@@ -107,9 +107,7 @@ def _parser(with_configs: bool) -> argparse.ArgumentParser:
     help="a model whose texture cannot be used is faulty; without this\n"
     "flag it is drawn in the colour of its material, and named at the end",
   )
-  add = parser.add_argument_group(
-    "shapes, in place of the config's"
-  ).add_argument
+  group = parser.add_argument_group("shapes, in place of the config's")
   for name in COUNTS:
     group.add_argument(f"--{name}", type=int)
   return parser

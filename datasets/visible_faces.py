@@ -43,11 +43,8 @@ class VisibleFaces:
       with_twins: whether to look for faces that coincide.
     """
     self._paint = paint
-    ab, ac = (
-      triangles[:, 1] - triangles[:, 0],
-      triangles[:, 2] - triangles[:, 0],
-    )
-    normals = np.cross(ab, ac)
+    a, b, c = np.moveaxis(triangles, 1, 0)
+    normals = np.cross(b - a, c - a)
     length = np.linalg.norm(normals, axis=-1, keepdims=True)
     normals = normals / np.maximum(length, np.finfo(float).tiny)
     # Row -1 is what a ray meets that meets nothing.

@@ -216,23 +216,27 @@ def test_broken_config_json_is_named(tmp_path, config):
 
 
 @pytest.mark.parametrize(
-  "resolution, levels, advice",
+  "resolution, levels, patch_size, advice",
   [
-    (100, 4, "96 or 104"),
-    (100, 6, "96 or 128"),
-    (5, 4, "use 8,"),
-    (0, 1, "use 1,"),
+    (100, 4, 1, "96 or 104"),
+    (100, 6, 1, "96 or 128"),
+    (100, 4, 3, "patch_size=3, .* 96 or 120"),
+    (5, 4, 1, "use 8,"),
+    (0, 1, 1, "use 1,"),
   ],
 )
-def test_resolution_that_levels_do_not_divide(resolution, levels, advice):
+def test_resolution_that_levels_do_not_divide(
+  resolution, levels, patch_size, advice
+):
   with pytest.raises(UserError, match=advice) as error:
-    check_resolution(resolution, (1,) * levels)
+    check_resolution(resolution, (1,) * levels, patch_size)
   assert f"data.resolution={resolution}" in str(error.value)
 
 
 def test_resolution_that_fits():
   check_resolution(128, (1, 2, 2, 4))
   check_resolution(9, (1,))
+  check_resolution(48, (1, 2), 8)
 
 
 def test_free_space(tmp_path, monkeypatch):

@@ -38,7 +38,9 @@ def test_shapes_of_the_full_model_fit(name):
   from threedim_jax.training.setup import make_loss_fn
 
   config = load(name)
-  check_resolution(config.data.resolution, config.model.ch_mult)
+  check_resolution(
+    config.data.resolution, config.model.ch_mult, config.model.patch_size
+  )
   rng = jax.random.key(0)
   params = jax.eval_shape(make_init_fn(config), rng)
   loss, _ = jax.eval_shape(
@@ -118,6 +120,8 @@ def test_the_paper_recipe():
     "use_ref_pose_emb": True,
     "concat_frames": False,
     "relative_cameras": False,
+    "patch_size": 1,
+    "detail_ch": 0,
     "remat": "none",
     "dtype": None,
   }

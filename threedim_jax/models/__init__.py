@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Key, PyTree
 
 from threedim_jax.models.conditioning import RayCodes, encode_rays
+from threedim_jax.models.patches import patch_cameras
 from threedim_jax.models.xunet import XUNet
 from threedim_jax.views.cameras import Camera
 
@@ -54,9 +55,13 @@ def get_camera_encoder(
     params: of the network.
     hw: height and width of the pictures.
   """
-  if dict(model_config).get("relative_cameras"):
+  fields = dict(model_config)
+  if fields.get("relative_cameras"):
     return lambda cameras: cameras  # it takes both cameras to know the rays
   convs = params["ConditioningProcessor_0"]
   count = sum(name.startswith("Conv_") for name in convs)
   kernels = [convs[f"Conv_{i}"]["kernel"] for i in range(count)]
-  return lambda cameras: encode_rays(kernels, cameras, hw)
+  p = fields.get("patch_size", XUNet.patch_size)
+  return lambda cameras: encode_rays(
+    kernels, patch_cameras(cameras, p), (hw[0] // p, hw[1] // p)
+  )

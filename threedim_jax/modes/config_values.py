@@ -73,6 +73,7 @@ RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
       "model.attn_heads",
       "model.norm_groups",
       "model.num_res_blocks",
+      "model.patch_size",
     ),
     (_is_positive, "must be above zero"),
   ),
@@ -81,6 +82,7 @@ RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
       "data.num_threads",
       "evaluate.input_view",
       "evaluate.num_views",
+      "model.detail_ch",
       "optim.warmup_examples",
     ),
     (_is_not_negative, "must not be negative"),
@@ -129,24 +131,32 @@ def check_values(config: ConfigDict) -> None:
       f"evaluate.shard_index={shard} must be one of 0 to {shards - 1}, since"
       f" evaluate.num_shards={shards}"
     )
-  check_resolution(config.data.resolution, config.model.ch_mult)
+  check_resolution(
+    config.data.resolution, config.model.ch_mult, config.model.patch_size
+  )
   _check_model(config.model)
 
 
-def check_resolution(resolution: int, ch_mult: Sequence[int]) -> None:
-  """Raises if halving the picture once a level gives parts of pixels.
+def check_resolution(
+  resolution: int, ch_mult: Sequence[int], patch_size: int = 1
+) -> None:
+  """Raises unless patches and then levels divide the picture without a rest.
+
+  Every level but the first halves the number of patches along a side.
 
   Raises:
-    UserError: `resolution` is not a multiple of 2**(len(ch_mult) - 1).
+    UserError: `resolution` is not a multiple of
+      patch_size * 2**(len(ch_mult) - 1).
   """
-  multiple = 2 ** (len(ch_mult) - 1)
+  multiple = patch_size * 2 ** (len(ch_mult) - 1)
   below = resolution // multiple * multiple
   if resolution < 1 or resolution != below:
     fitting = [str(n) for n in (below, below + multiple) if n > 0]
+    patches = f" and model.patch_size={patch_size}" if patch_size != 1 else ""
     raise UserError(
       f"data.resolution={resolution} does not fit a model of {len(ch_mult)}"
-      f" levels (model.ch_mult={tuple(ch_mult)}), which needs a multiple of"
-      f" {multiple}: use {' or '.join(fitting)}, or fewer levels."
+      f" levels (model.ch_mult={tuple(ch_mult)}){patches}, which needs a"
+      f" multiple of {multiple}: use {' or '.join(fitting)}, or fewer levels."
     )
 
 
