@@ -71,7 +71,9 @@ class Cost:
 
     The pass is not told apart: forward and backward are one module.
     """
-    parts = re.findall(r"(?:^|[/(])([A-Z]\w*?)(?:_\d+)?(?=[/)]|$)", self.op_name)
+    parts = re.findall(
+      r"(?:^|[/(])([A-Z]\w*?)(?:_\d+)?(?=[/)]|$)", self.op_name
+    )
     inner = [p for p in parts if p not in ("XUNet", "XUNetBlock")]
     return "/".join(inner)
 
@@ -276,7 +278,9 @@ def _kind(name: str, opcode: str, op_name: str, fused: list[str]) -> str:
     return "collective"
   if opcode == "copy" or name.startswith("copy"):
     return "copy"
-  if re.search(r"Dropout|random_|threefry|_bernoulli|_normal|_uniform", op_name):
+  if re.search(
+    r"Dropout|random_|threefry|_bernoulli|_normal|_uniform", op_name
+  ):
     return "random bits"
   if "GroupNorm" in op_name:
     return "norm"

@@ -51,7 +51,9 @@ class Chip:
 # Peaks are those of cloud.google.com/tpu/docs/system-architecture-tpu-vm. Two
 # cores of a v4 or v5p chip are one device ("megacore"), as is usual there.
 CHIPS = {
-  "v4": Chip(275e12, 8 * 128**2, 3, "v4:2x2x1", {"chip_config_name": "megacore"}),
+  "v4": Chip(
+    275e12, 8 * 128**2, 3, "v4:2x2x1", {"chip_config_name": "megacore"}
+  ),
   "v5e": Chip(197e12, 4 * 128**2, 2, "v5e:4x4"),
   "v5p": Chip(459e12, 8 * 128**2, 3, "v5p:2x2x1"),
   "v6e": Chip(918e12, 4 * 256**2, 2, "v6e:4x4"),

@@ -10,8 +10,8 @@ once per view is left out; the time of a whole view is extrapolated from both.
 import jax
 from ml_collections import ConfigDict
 
-from threedim_jax.benchmark import timing
 from threedim_jax.aot.flops import count_flops
+from threedim_jax.benchmark import timing
 from threedim_jax.benchmark.inputs import random_views
 from threedim_jax.benchmark.timing import Program, Row, Times
 from threedim_jax.benchmark.training import forward_case, random_params

@@ -33,6 +33,7 @@ class GroupNorm(nn.Module):
     num_channels = h.shape[-1]
     scale = self.param("scale", nn.initializers.ones, (num_channels,))
     bias = self.param("bias", nn.initializers.zeros, (num_channels,))
+    scale, bias = scale[None], bias[None]
     # Summing over H W per channel before grouping keeps the channel axis
     # whole, which XLA:CPU vectorises; nn.GroupNorm is several times slower.
     x = h.astype(jnp.float32)
@@ -95,7 +96,7 @@ def random_mask(
   """
   first, second = jax.random.bits(rng, (2,), jnp.uint32)
   x = first
-  for axis, n in enumerate(shape):
+  for axis in range(len(shape)):
     stride = math.prod(shape[axis + 1 :])
     x = x + stride * jax.lax.broadcasted_iota(jnp.uint32, shape, axis)
   x = (x ^ (x >> 16)) * jnp.uint32(0x7FEB352D)
@@ -215,9 +216,7 @@ class AttnBlock(nn.Module):
   dtype: Dtype = jnp.float32
 
   @nn.compact
-  def __call__(
-    self, h_in: Float[Array, "N H W C"]
-  ) -> Float[Array, "N H W C"]:
+  def __call__(self, h_in: Float[Array, "N H W C"]) -> Float[Array, "N H W C"]:
     _, H, _, C = h_in.shape
     h = rearrange(GroupNorm(self.norm_groups)(h_in), "n h w c -> n (h w) c")
     kv = {"self": lambda h: h, "cross": swap_frames}[self.attn_type](h)
