@@ -18,6 +18,7 @@ def updates(
   config = srn_chairs.get_config()
   config.optim.update(learning_rate=0.5, warmup_examples=16, b1=0.9, b2=0.99)
   config.train.batch_size = batch_size
+  config.train.num_examples = options.pop("num_examples", 10**6)
   config.optim.update(options)
   tx = make_tx(config)
   state, result = tx.init(jnp.zeros(2)), []
