@@ -7,7 +7,7 @@ import json
 import shutil
 import types
 
-from noise_generator import NoiseGenerator
+from noise_sampler import NoiseSampler
 import pytest
 import tiny_dataset
 
@@ -23,7 +23,7 @@ def evaluated(tmp_path, debug_config, monkeypatch):
   c = debug_config
   c.data.update(data_dir=str(tmp_path), name="tiny", config="16")
   c.evaluate.update(num_objects=None, num_views=0)
-  monkeypatch.setattr(evaluate, "Generator", NoiseGenerator)
+  monkeypatch.setattr(evaluate, "load_sampler", NoiseSampler.load)
   for module in (evaluate, compare):
     monkeypatch.setattr(module, "open_networks", lambda weights: ())
   return evaluate.evaluate(c, tmp_path / "ours"), tmp_path / "ours"

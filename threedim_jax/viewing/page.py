@@ -15,10 +15,10 @@ import pathlib
 from typing import Any, NamedTuple
 
 from etils import epath
+from flax.traverse_util import flatten_dict
 import jinja2
 
 from threedim_jax.runtime.disk import write_atomically
-from threedim_jax.runtime.nested import flatten
 
 _TEMPLATES = jinja2.Environment(
   loader=jinja2.FileSystemLoader(pathlib.Path(__file__).parent / "templates"),
@@ -81,7 +81,8 @@ class Gallery(NamedTuple):
 
 def facts_table(facts: Mapping[str, Any]) -> Table:
   """A row for each value of a nested dictionary."""
-  rows = [[Cell(key), Cell(value)] for key, value in flatten(facts).items()]
+  flat = flatten_dict(dict(facts), sep=".")
+  rows = [[Cell(key), Cell(value)] for key, value in flat.items()]
   return Table(rows, style="facts")
 
 
