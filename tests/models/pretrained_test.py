@@ -168,15 +168,15 @@ def small_training(tmp_path_factory):
   """(workdir of a network for 8x8 pictures, its averaged parameters)."""
   from configs import srn_chairs
   from threedim_jax.models import make_init_fn
-  from threedim_jax.training.setup import make_tx
-  from threedim_jax.training.train_state import create_train_state
+  from threedim_jax.training.optim import make_tx
+  from threedim_jax.training.train_step import create_train_state
   from threedim_jax.workdir.checkpoints.checkpointer import Checkpointer
 
   config = srn_chairs.get_config("debug")
   config.data.resolution = 8
   config.model.attn_resolutions = (4,)
   init = make_init_fn(config)
-  state = create_train_state(init, make_tx(config), jax.random.key(0))
+  state = create_train_state(init(jax.random.key(0)), make_tx(config))
   workdir = tmp_path_factory.mktemp("small")
   with Checkpointer(workdir / "checkpoints") as checkpointer:
     checkpointer.save(1, state, config=config.to_dict())

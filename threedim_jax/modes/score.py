@@ -5,9 +5,14 @@
 run_score(samples_source("W/samples", 100), "W/samples_consistency")
 """
 
+import dataclasses
+
 from etils import epath
 
-from threedim_jax.evaluation.consistency import ConsistencyProtocol
+from threedim_jax.evaluation.consistency import (
+  PROTOCOLS,
+  ConsistencyProtocol,
+)
 from threedim_jax.evaluation.consistency_results import score_consistency
 from threedim_jax.evaluation.distances.features import open_networks
 from threedim_jax.evaluation.view_sets import (
@@ -60,8 +65,14 @@ def run(config, args) -> None:
       "--mode=score needs --samples=DIR, a folder of samples such as W/samples,"
       " or --views=DIR, a folder of posed pictures of one object"
     )
-  protocol = ConsistencyProtocol(
-    num_views=args.num_views, num_steps=args.num_steps
+  protocol = PROTOCOLS[args.protocol]
+  given = {
+    "num_views": args.num_views,
+    "num_steps": args.num_steps,
+    "fit_given": args.fit_given or None,
+  }
+  protocol = dataclasses.replace(
+    protocol, **{name: v for name, v in given.items() if v is not None}
   )
   if args.samples:
     source = samples_source(folder, protocol.num_views)

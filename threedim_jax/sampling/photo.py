@@ -20,7 +20,8 @@ from etils import epath
 from jaxtyping import Float
 import numpy as np
 
-from threedim_jax.inputs.own_image import open_photo, prepare
+from threedim_jax.inputs.cutout import prepare
+from threedim_jax.inputs.photo import open_photo
 from threedim_jax.inputs.posed_images.text_files import pose_from_json
 from threedim_jax.runtime.errors import UserError
 from threedim_jax.sampling.scene import Scene
@@ -30,7 +31,7 @@ from threedim_jax.views.posed_views import PosedViews
 
 PATHS = ("orbit", "spiral")
 # Where a picture with the field of view of training shows a chair of training
-# as large as `own_image.prepare` makes an object.
+# as large as `cutout.prepare` makes an object.
 DISTANCE = camera_paths.RADIUS["chair"]
 
 

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from etils import epath
+from flax.traverse_util import flatten_dict
 import rich
 import rich.table
 
@@ -20,7 +21,6 @@ from threedim_jax import LOGSNR_MAX, LOGSNR_MIN, NUM_LOGSNR_BINS
 from threedim_jax.runtime import progress
 from threedim_jax.runtime.disk import write_atomically
 from threedim_jax.runtime.errors import UserError, exit_with_message
-from threedim_jax.runtime.nested import flatten
 from threedim_jax.viewing.curves import loss_curve
 from threedim_jax.viewing.report_scores import score_sections
 from threedim_jax.viewing.score_table import score_text
@@ -57,7 +57,7 @@ def write_report(workdir: epath.PathLike) -> epath.Path:
       curve=_curve(run),
       grids=[_grid(path) for path in run.grids[-MAX_GRIDS:]],
       timings=_timings(run.timings),
-      config=list(flatten(run.config or {}).items()),
+      config=list(flatten_dict(run.config or {}, sep=".").items()),
       provenance=_provenance(run),
       command=f"python -m threedim_jax.main --config=CONFIG.py"
       f" --workdir={run.workdir}",
@@ -190,7 +190,7 @@ def _provenance(run: Run) -> list[tuple[str, Any]]:
   """Where the numbers come from; the configuration has its own section."""
   facts = dict(run.evaluation.provenance) if run.evaluation else {}
   facts.pop("config", None)
-  return [("workdir", str(run.workdir)), *flatten(facts).items()]
+  return [("workdir", str(run.workdir)), *flatten_dict(facts, sep=".").items()]
 
 
 # ------------------------------------------------------------------ table

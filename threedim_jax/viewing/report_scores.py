@@ -10,7 +10,8 @@ that papers report, which stand apart from ours unless the data are the same.
 
 from typing import Any
 
-from threedim_jax.runtime.nested import flatten
+from flax.traverse_util import flatten_dict
+
 from threedim_jax.viewing.object_pictures import sample_pictures
 from threedim_jax.viewing.published import (
   CATEGORIES,
@@ -64,7 +65,7 @@ def _scores(run: Run) -> dict[str, Any] | None:
     "averaging": "Mean over the views of an object, then over"
     f" {counted(scores.num_objects, 'held-out object')}.",
     "protocol": _protocol(scores),
-    "protocol_facts": list(flatten(scores.protocol).items()),
+    "protocol_facts": list(flatten_dict(scores.protocol, sep=".").items()),
     "ranked_by": RANKED_BY,
     "row": scores.subject,
     "examples": [

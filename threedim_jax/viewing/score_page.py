@@ -9,11 +9,11 @@ pictures itself; the pictures of differences are made here.
 """
 
 from etils import epath
+from flax.traverse_util import flatten_dict
 
 from threedim_jax.runtime import progress
 from threedim_jax.runtime.disk import write_atomically
 from threedim_jax.runtime.errors import UserError
-from threedim_jax.runtime.nested import flatten
 from threedim_jax.viewing.object_pictures import ObjectPictures, field_pictures
 from threedim_jax.viewing.report_scores import consistency_context, counted
 from threedim_jax.viewing.score_table import score_text
@@ -70,8 +70,8 @@ def write_score_page(out_dir: epath.PathLike) -> epath.Path:
       examples=examples,
       others=others,
       num_objects=scores.num_objects,
-      protocol=list(flatten(scores.protocol).items()),
-      provenance=list(flatten(scores.provenance).items()),
+      protocol=list(flatten_dict(scores.protocol, sep=".").items()),
+      provenance=list(flatten_dict(scores.provenance, sep=".").items()),
     )
   path = out_dir / "consistency.html"
   write_atomically(path, page)
