@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import pytest
 
 from threedim_jax import models
+from threedim_jax.aot.flops import count_flops
 from threedim_jax.benchmark import (
   cli,
   compiling,
@@ -29,7 +30,6 @@ from threedim_jax.benchmark import (
   training,
   yardstick,
 )
-from threedim_jax.benchmark.flops import count_flops
 from threedim_jax.benchmark.inputs import denoise_args
 from threedim_jax.evaluation.fields.field import FieldConfig
 from threedim_jax.models import make_init_fn
@@ -71,7 +71,7 @@ def config(xunet_config, monkeypatch):
   for module in (models, load, setup):
     monkeypatch.setattr(module, "get_model", lambda model: Toy(model.ch))
   plain = lambda model, params, hw: lambda cam: cam
-  monkeypatch.setattr(sampling, "get_camera_encoder", plain)
+  monkeypatch.setattr(load, "get_camera_encoder", plain)
   return xunet_config
 
 
@@ -190,7 +190,7 @@ def test_a_denoising_step_is_a_forward_pass_without_most_rays(xunet_config):
   assert int(args[-1].sum()) == B
   forward = count_flops(lambda p, *a: denoiser(p)(*a), params, *args)
   step = sampling.step_flops(c, params, *sampling.sampler_args(c, 3))
-  encode = lambda p, cam: sampling.get_camera_encoder(c.model, p, (8, 8))(cam)
+  encode = lambda p, cam: load.get_camera_encoder(c.model, p, (8, 8))(cam)
   *_, cam = sampling.sampler_args(c, 3)
   rays = count_flops(encode, params, cam)  # of B frames
   assert step == pytest.approx(forward - 3 * rays, rel=0.01)

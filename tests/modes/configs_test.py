@@ -24,10 +24,10 @@ def load(name: str, arg: str = ""):
 
 @pytest.mark.parametrize("name", CONFIGS)
 def test_has_the_keys_of_the_complete_one(name):
-  from threedim_jax.runtime.nested import flatten
+  from flax.traverse_util import flatten_dict
 
-  complete = flatten(load("srn_chairs").to_dict())
-  assert set(flatten(load(name).to_dict())) == set(complete)
+  complete = flatten_dict(load("srn_chairs").to_dict(), sep=".")
+  assert set(flatten_dict(load(name).to_dict(), sep=".")) == set(complete)
 
 
 @pytest.mark.parametrize("name", CONFIGS)
@@ -56,16 +56,19 @@ def test_shapes_of_the_full_model_fit(name):
 def loss_after_a_step(config_json: str) -> float:
   """Debug configs that shrink to the same are compiled and run once."""
   from threedim_jax.models import make_init_fn
-  from threedim_jax.training.setup import make_loss_fn, make_tx
-  from threedim_jax.training.train_state import create_train_state
-  from threedim_jax.training.train_step import make_train_step
+  from threedim_jax.training.optim import make_tx
+  from threedim_jax.training.setup import make_loss_fn
+  from threedim_jax.training.train_step import (
+    create_train_state,
+    make_train_step,
+  )
   from threedim_jax.views.pair_batch import batch_shapes
 
   config = ConfigDict(json.loads(config_json))
   rng = jax.random.key(0)
   tx = make_tx(config)
   step = make_train_step(make_loss_fn(config), tx, ema_decay=0.9)
-  create = lambda rng: create_train_state(make_init_fn(config), tx, rng)
+  create = lambda rng: create_train_state(make_init_fn(config)(rng), tx)
   shapes = jax.eval_shape(create, rng)
   # Constant parameters: initialising is tested elsewhere and slow to compile.
   state = jax.tree.map(

@@ -17,7 +17,7 @@ from jax.sharding import AxisType, NamedSharding, PartitionSpec
 import numpy as np
 import optax
 
-from threedim_jax.training.train_state import TrainState
+from threedim_jax.training.train_step import TrainState
 from threedim_jax.workdir.checkpoints import checksums
 from threedim_jax.workdir.checkpoints.checkpointer import Checkpointer
 

@@ -7,19 +7,20 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from threedim_jax.training.optim import ema_decay, ema_update, make_optimizer
+from configs import srn_chairs
+from threedim_jax.training.optim import ema_decay, ema_update, make_tx
 
 
-def updates(num_updates: int, gradients=None, **options) -> np.ndarray:
-  """What make_optimizer adds to a parameter at each update."""
-  options = {
-    "learning_rate": 0.5,
-    "warmup_examples": 16,
-    "b1": 0.9,
-    "b2": 0.99,
-    "global_batch_size": 4,
-  } | options
-  tx = make_optimizer(**options)
+def updates(
+  num_updates: int, gradients=None, batch_size=4, **options
+) -> np.ndarray:
+  """What the optimizer adds to a parameter at each update."""
+  config = srn_chairs.get_config()
+  config.optim.update(learning_rate=0.5, warmup_examples=16, b1=0.9, b2=0.99)
+  config.train.batch_size = batch_size
+  config.train.num_examples = options.pop("num_examples", 10**6)
+  config.optim.update(options)
+  tx = make_tx(config)
   state, result = tx.init(jnp.zeros(2)), []
   update = jax.jit(tx.update)
   for i in range(num_updates):
@@ -39,7 +40,7 @@ def test_warm_up_is_linear_and_starts_with_a_step():
 
 def test_warm_up_is_counted_in_examples():
   """Twice the batch is half the steps; less than a batch is no warm-up."""
-  got = updates(3, global_batch_size=8)[:, 0]
+  got = updates(3, batch_size=8)[:, 0]
   np.testing.assert_allclose(got, [-0.25, -0.5, -0.5], rtol=1e-4)
   got = updates(2, warmup_examples=1)[:, 0]
   np.testing.assert_allclose(got, [-0.5, -0.5], rtol=1e-4)

@@ -17,8 +17,8 @@ import jax
 from jaxtyping import PyTree
 from ml_collections import ConfigDict
 
+from threedim_jax.aot.flops import count_flops
 from threedim_jax.benchmark.collectives import expected_bytes
-from threedim_jax.benchmark.flops import count_flops
 from threedim_jax.benchmark.live_bytes import peak_bytes
 from threedim_jax.models import make_init_fn
 from threedim_jax.runtime import progress

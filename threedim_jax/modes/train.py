@@ -28,7 +28,7 @@ from threedim_jax.training.initial_state import restore_or_create
 from threedim_jax.training.save_schedule import SaveSchedule
 from threedim_jax.training.setup import TrainSetup, make_setup
 from threedim_jax.training.step_metrics import LogInterval, evaluate_loss
-from threedim_jax.training.train_state import TrainState
+from threedim_jax.training.train_step import TrainState
 from threedim_jax.training.writers import (
   create_writer,
   metric_writers,

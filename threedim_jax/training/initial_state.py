@@ -22,8 +22,8 @@ from threedim_jax.models.pretrained import (
 from threedim_jax.runtime import progress
 from threedim_jax.runtime.array_specs import array_specs, check_same_arrays
 from threedim_jax.runtime.errors import UserError
-from threedim_jax.training.setup import TrainSetup, make_tx
-from threedim_jax.training.train_state import TrainState, create_train_state
+from threedim_jax.training.setup import TrainSetup
+from threedim_jax.training.train_step import TrainState
 from threedim_jax.workdir.checkpoints.checkpointer import (
   Checkpointer,
   read_params,
@@ -67,20 +67,15 @@ def initial_state(
   Raises:
     UserError: as `starting_params`.
   """
-  if not config.train.init_from:
-    create = jax.jit(setup.create_state, out_shardings=setup.shardings)
-    return jax.block_until_ready(create(rng))
-  shardings = setup.shardings.params
-  create_params = jax.jit(
-    lambda: setup.create_state(rng).params, out_shardings=shardings
-  )
-  params = starting_params(config, setup.shapes.params, create_params)
-  tx = make_tx(config)
-  create = jax.jit(
-    lambda params: create_train_state(lambda _: params, tx, rng),
-    out_shardings=setup.shardings,
-  )
-  return create(jax.device_put(params, shardings))
+  params, shardings = None, setup.shardings
+  if config.train.init_from:
+    create_params = jax.jit(
+      lambda: setup.create_state(rng).params, out_shardings=shardings.params
+    )
+    params = starting_params(config, setup.shapes.params, create_params)
+    params = jax.device_put(params, shardings.params)
+  create_state = jax.jit(setup.create_state, out_shardings=shardings)
+  return jax.block_until_ready(create_state(rng, params))
 
 
 def starting_params(

@@ -11,10 +11,10 @@ import json
 from typing import Any
 
 from etils import epath
+from flax.traverse_util import flatten_dict
 
 from threedim_jax.runtime.disk import write_atomically
 from threedim_jax.runtime.errors import UserError
-from threedim_jax.runtime.nested import flatten
 
 CONFIG_FILE = "config.json"
 
@@ -62,7 +62,9 @@ def check_workdir(
         f"{path} is not valid JSON ({e}). It holds the configuration of the"
         " run in this folder: restore the file or use another --workdir."
       ) from e
-    _check_same_run(path, flatten(saved), flatten(now))
+    _check_same_run(
+      path, flatten_dict(saved, sep="."), flatten_dict(now, sep=".")
+    )
     if saved == now:
       return
   if write:

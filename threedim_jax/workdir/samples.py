@@ -174,6 +174,18 @@ def list_complete(samples_dir: epath.PathLike) -> list[epath.Path]:
   return sorted(p for p in samples_dir.iterdir() if is_complete(p))
 
 
+def read_settings(sample_dir: epath.PathLike) -> dict[str, Any]:
+  """What a finished folder notes of its making; decodes no picture.
+
+  Returns:
+    The facts of `ObjectSamples.info`, "input_views" and "views", the numbers
+    of the given and of the generated views in their data set.
+  """
+  folder = epath.Path(sample_dir)
+  cameras = _read_cameras(folder / "cameras.npz")
+  return _read_info(folder) | {"views": cameras["view"].tolist()}
+
+
 def read_sample(sample_dir: epath.PathLike) -> ObjectSamples:
   """Reads one finished folder; a UserError names the file that is wrong."""
   folder = epath.Path(sample_dir)

@@ -177,16 +177,6 @@ class Checkpointer:
     restored, step, config = self._restore({"ema_params": target})
     return restored["ema_params"], step, config
 
-  def read_params(self) -> tuple[PyTree, dict[str, Any]]:
-    """(`ema_params` as host arrays, config), whatever their shapes are."""
-    step = self._good_step(["ema_params"])
-    path, reader = self._folder(step) / "ema_params", ocp.PyTreeCheckpointer()
-    host = ocp.RestoreArgs(restore_type=np.ndarray)
-    found = reader.metadata(path).item_metadata.tree
-    args = jax.tree.map(lambda _: host, found)
-    config = checksums.read_meta(self._folder(step))["config"]
-    return reader.restore(path, restore_args=args), config
-
   def _folder(self, step: int) -> epath.Path:
     return self.directory / str(step)
 
@@ -270,7 +260,12 @@ def read_params(workdir: epath.PathLike) -> tuple[PyTree, dict[str, Any]]:
   """
   folder = epath.Path(workdir).absolute() / FOLDER
   with Checkpointer(folder, read_only=True) as checkpointer:
-    return checkpointer.read_params()
+    step = checkpointer._good_step(["ema_params"])
+  path, reader = folder / str(step) / "ema_params", ocp.PyTreeCheckpointer()
+  found = reader.metadata(path).item_metadata.tree
+  args = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), found)
+  config = checksums.read_meta(path.parent)["config"]
+  return reader.restore(path, restore_args=args), config
 
 
 def checkpoint_bytes_needed(workdir: epath.PathLike, shapes: PyTree) -> int:

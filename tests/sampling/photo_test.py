@@ -10,11 +10,9 @@ from PIL import Image
 import pytest
 
 from threedim_jax.runtime.errors import UserError
-from threedim_jax.sampling.object_folder import is_done, write_object
-from threedim_jax.sampling.sample_image import OnePicture, Photo, read_path
+from threedim_jax.sampling.photo import Photo, photo_scene, read_path
 from threedim_jax.viewing.viewer import view_angles
 from threedim_jax.views import camera_paths
-from threedim_jax.workdir.samples import read_sample
 
 
 def test_the_default_camera_is_that_of_training():
@@ -102,27 +100,19 @@ def test_no_such_path():
     Photo(file="a.png", path="circle").targets(3)
 
 
-def test_a_folder_without_truth(tmp_path):
-  """Written, read, found complete, and made again for another picture."""
+def test_the_scene_of_a_photo(tmp_path):
   picture = np.full((50, 50, 3), 255, np.uint8)
   picture[10:30, 20:40] = 0
   file = tmp_path / "my chair!.png"
   Image.fromarray(picture).save(file)
-  views = OnePicture(Photo(file=str(file)), resolution=16, num_views=3)
-  request = views.request()
-  assert request.object_id == "my_chair"
-  generated = np.zeros((3, 16, 16, 3), np.float32)
-  facts = {"seed": 1}
-  write_object(views, request, generated, facts, tmp_path / "samples")
-  folder = tmp_path / "samples" / "my_chair"
-  sampled = read_sample(folder)
-  assert sampled.truth is None and len(sampled.generated) == 3
-  assert sampled.given.images_u8.min() == 0
-  assert is_done(views, request, folder, facts)
-  assert not is_done(views, request, folder, {"seed": 2})
-  moved = Photo(file=str(file), azimuth=5.0)
-  assert not is_done(OnePicture(moved, 16, 3), request, folder, facts)
-  picture[10:30, 20:40] = 90
-  Image.fromarray(picture).save(file)
-  other = OnePicture(Photo(file=str(file)), 16, 3)
-  assert not is_done(other, request, folder, facts)
+  photo = Photo(str(file), azimuth=30.0)
+  scene = photo_scene(photo, resolution=16, num_views=3)
+  assert scene.given.name == "my_chair" and scene.truth is None
+  assert scene.given.hw == (16, 16) and scene.given.images_u8.min() == 0
+  np.testing.assert_allclose(
+    scene.given.world_from_cam[0], photo.pose(), atol=1e-6
+  )
+  np.testing.assert_allclose(
+    scene.targets.world_from_cam, photo.targets(3), atol=1e-6
+  )
+  assert scene.index.tolist() == [1, 2, 3]

@@ -1,13 +1,14 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""`--mode=sample --image=photo.png`: views of the object in somebody's picture.
+"""A photo of one's own: where it was taken from and what to make of it.
 
-  python -m threedim_jax.main --config=configs/quickstart.py --workdir=W \\
-      --mode=sample --pretrained=shapes32 --image=photo.png --elevation=20
+  photo = Photo("photo.png", elevation=20, azimuth=40)
+  scene = photo_scene(photo, resolution=64, num_views=12)
+  views = sampler.views(scene.given, scene.targets)
 
-The object goes into the frame of the training objects: its middle at the
-origin, z up, its front towards +x. Where the picture was taken from is a guess
-of whoever took it: azimuth 0 looks at the front, 90 at the left side.
+The object stands in the world of the training objects: its middle at the
+origin, z up, its front towards +x. Only the photographer knows where the
+camera was: azimuth 0 looks at the front, 90 at the left side.
 """
 
 import dataclasses
@@ -17,26 +18,24 @@ import re
 
 from etils import epath
 from jaxtyping import Float
-from ml_collections import ConfigDict
 import numpy as np
 
-from threedim_jax.inputs.own_image import open_photo, prepare
+from threedim_jax.inputs.cutout import prepare
+from threedim_jax.inputs.photo import open_photo
 from threedim_jax.inputs.posed_images.text_files import pose_from_json
 from threedim_jax.runtime.errors import UserError
-from threedim_jax.sampling.generate import Generator
-from threedim_jax.viewing.show import show, show_together
+from threedim_jax.sampling.scene import Scene
 from threedim_jax.views import camera_paths
+from threedim_jax.views.cameras import Camera
 from threedim_jax.views.posed_views import PosedViews
-from threedim_jax.workdir.protocol import Request
-from threedim_jax.workdir.samples import read_sample
 
 PATHS = ("orbit", "spiral")
 # Where a picture with the field of view of training shows a chair of training
-# as large as `own_image.prepare` makes an object.
+# as large as `cutout.prepare` makes an object.
 DISTANCE = camera_paths.RADIUS["chair"]
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True)
 class Photo:
   """A picture and what is known of its camera.
 
@@ -178,51 +177,21 @@ def _entry(entry, where: str, radius: float | int):
   return camera_paths.look_at(camera_paths.sphere_points(*angles))
 
 
-class OnePicture:
-  """An object of which one view is known, the first: `ObjectViews`."""
+def photo_scene(photo: Photo, resolution: int, num_views: int) -> Scene:
+  """Reads and prepares the picture: the given view, and the cameras to visit.
 
-  has_truth = False
-
-  def __init__(self, photo: Photo, resolution: int, num_views: int):
-    """Reads and prepares the picture; UserError says what is wrong."""
-    image_u8 = prepare(open_photo(photo.file), resolution)
-    poses = [photo.pose()[None], photo.targets(num_views)]
-    stem = re.sub(r"[^\w-]+", "_", epath.Path(photo.file).stem).strip("_")
-    self.object_id = stem[:100] or "picture"
-    poses = np.concatenate(poses)
-    images_u8 = np.full((len(poses), *image_u8.shape), 255, np.uint8)
-    images_u8[0] = image_u8
-    K = np.tile(photo.K(resolution), (len(poses), 1, 1))
-    index = np.arange(len(poses), dtype=np.int32)
-    self._views = PosedViews(images_u8, poses, K, index, self.object_id)
-
-  def request(self) -> Request:
-    """All views but the given one."""
-    return Request(self.object_id, (0,), tuple(range(1, len(self._views))))
-
-  def object(self, object_id: str, views: tuple[int, ...]) -> PosedViews:
-    """The views; all but the given one are white."""
-    return self._views[views]
-
-
-def sample_image(
-  config: ConfigDict,
-  workdir: epath.PathLike,
-  photo: Photo,
-  pretrained: str | None = None,
-) -> epath.Path:
-  """Samples and shows; returns the object's folder."""
-  workdir = epath.Path(workdir)
-  views = OnePicture(photo, config.data.resolution, config.sample.num_views)
-  generator = Generator(config, workdir, pretrained)
-  (folder,) = generator.run(
-    views,
-    [views.request()],
-    workdir / "samples",
-    batch_size=1,
-    seed=config.sampler.seed,
+  Raises:
+    UserError: there is no such picture, or its object cannot be told from the
+      background.
+  """
+  image_u8 = prepare(open_photo(photo.file), resolution)
+  stem = re.sub(r"[^\w-]+", "_", epath.Path(photo.file).stem).strip("_")
+  K, first = photo.K(resolution)[None], np.zeros(1, np.int32)
+  targets = np.float32(photo.targets(num_views))
+  return Scene(
+    given=PosedViews(
+      image_u8[None], photo.pose()[None], K, first, stem[:100] or "picture"
+    ),
+    targets=Camera(targets, np.float32(np.repeat(K, len(targets), axis=0))),
+    index=np.arange(1, 1 + len(targets), dtype=np.int32),
   )
-  sampled = read_sample(folder)
-  show(folder, sampled)
-  show_together(workdir, [sampled])
-  return folder
