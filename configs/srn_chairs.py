@@ -154,10 +154,9 @@ def regress(c: ConfigDict) -> None:
 
 
 def use_patches(c: ConfigDict) -> None:
-  """Patches of 2x2 pixels and a thin path at full resolution.
+  """Patches of 2x2 pixels and a thin path at full resolution (v-prediction).
 
-  On small networks this learned as much from 0.4 of the arithmetic, with
-  v-prediction (launch/benchmarks.md).
+  Nobody has trained this size yet.
   """
   c.model.update(patch_size=2, detail_ch=32)
   c.diffusion.prediction = "v"
