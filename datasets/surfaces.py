@@ -22,7 +22,7 @@ from threedim_jax.views.pixels import linear_from_srgb, srgb_from_linear
 
 _TINY = 1e-12
 _GRID = 64  # points along the edge of a face where its alpha is looked up
-_MAX_POINTS = 2_000_000
+_MAX_POINTS = 200_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -142,10 +142,12 @@ class Paint:
     self.has_holes = np.array([p.cutoff is not None for p in parts])[self.part]
     self.two_sided = np.array([p.two_sided for p in parts])[self.part]
     self._textures = [
-      p.texture and _Pyramid(p.texture, p.uv, p.triangles) for p in parts
+      p.texture and _Pyramid(p.texture, p.uv, p.triangles, p.cutoff is not None)
+      for p in parts
     ]
     self._glows = [
-      p.glow_texture and _Pyramid(p.glow_texture, p.glow_uv, p.triangles)
+      p.glow_texture
+      and _Pyramid(p.glow_texture, p.glow_uv, p.triangles, with_alpha=False)
       for p in parts
     ]
 
@@ -235,12 +237,18 @@ def _shade(part: Part, color, light, glow) -> np.ndarray:
 class _Pyramid:
   """A texture on faces, and smaller copies of it for what is far away."""
 
-  def __init__(self, texture: Texture, uv: np.ndarray, triangles: np.ndarray):
+  def __init__(
+    self,
+    texture: Texture,
+    uv: np.ndarray,
+    triangles: np.ndarray,
+    with_alpha: bool,
+  ):
     self._texture, self._uv = texture, uv
-    # Transparent texels take no part in averages: colours are weighted.
     level = texture.pixels.astype(np.float32)
-    self._opaque = texture.pixels[..., 3].min() == 255
-    if not self._opaque:
+    # Transparent texels take no part in averages: colours are weighted.
+    self._weighted = with_alpha and texture.pixels[..., 3].min() < 255
+    if self._weighted:
       level[..., :3] *= level[..., 3:] / 255
     self._levels = [level]
     while max(level.shape[:2]) > 1:
@@ -263,7 +271,7 @@ class _Pyramid:
     rgba = np.empty((len(row), 4))
     for i, n in _split(level):
       rgba[n] = _sample(self._levels[i], uv[n], self._texture)
-    if self._opaque:
+    if not self._weighted:
       return rgba[:, :3]
     return np.clip(rgba[:, :3] / np.maximum(rgba[:, 3:], _TINY), 0, 1)
 

@@ -9,8 +9,8 @@ This is the first face that a ray meets, with three exceptions:
 
 - Faces that coincide. Many models have each surface twice, back to back, with
   a different material on the inside. Of faces that lie within `TWIN_DISTANCE`
-  of each other, the one that is turned to the camera is shown. Of several that
-  are turned alike, the last one of the file is shown.
+  of each other, the one that is turned to the camera is shown. Of faces within
+  `TIE_DISTANCE` that are turned alike, the last one of the file is shown.
 - Faces that are seen from the front only (glTF), from behind.
 - Faces whose texture is transparent where the ray meets them.
 
@@ -24,7 +24,9 @@ from embreex.mesh_construction import TriangleMesh
 import numpy as np
 from surfaces import Paint
 
-TWIN_DISTANCE = 2e-5  # objects have a radius of about 0.8
+# Objects have a radius of about 0.8.
+TWIN_DISTANCE = 5e-5  # between faces back to back
+TIE_DISTANCE = 4e-6  # between faces that are turned alike
 _LEAST_COS = 0.02  # bounds the window along rays that graze a face
 _EMBREE_SIZE = 100.0  # of an object, for the precision of float32
 _PLANE_GRID = 1e-3  # of normals and offsets; planes as near may coincide
@@ -123,18 +125,25 @@ class VisibleFaces:
     cos = np.einsum("nc,lnc->ln", dirs, self.normals[faces])
     steep = np.abs(cos[nearest, columns]) / np.linalg.norm(dirs, axis=-1)
     window = TWIN_DISTANCE / np.maximum(steep, _LEAST_COS)
-    end = depth + window / np.linalg.norm(dirs, axis=-1)
+    window /= np.linalg.norm(dirs, axis=-1)
+    end = depth + window
     candidate = depths <= end
     front = cos < 0
     candidate &= (faces >= 0) & (front | self._paint.two_sided[faces])
-    # Those turned to the camera first, then from the end of the file.
-    rank = np.where(front, 2, 1) * len(self.normals) + faces
-    rank = np.where(candidate, rank, -1)
+    # Those turned to the camera first, then by depth, then from the file's end.
+    turned_alike = np.where(candidate, np.where(front, 1, 2), 0)
+    behind = np.zeros(depths.shape)
+    for kind in (1, 2):
+      n = turned_alike == kind
+      first = np.where(n, depths, np.inf).min(0)
+      first = np.where(np.isfinite(first), first, 0)
+      behind = np.where(n, depths - first, behind)
+    behind = np.where(behind * TWIN_DISTANCE < window * TIE_DISTANCE, 0, behind)
+    order = np.lexsort((-faces, behind, ~front, ~candidate), axis=0)
     shown = np.full(len(dirs), -1)
-    for layer in np.argsort(-rank, axis=0):
+    for layer in order:
       face = faces[layer, columns]
-      open_ = (shown < 0) & (rank[layer, columns] >= 0)
-      n = np.flatnonzero(open_)
+      n = np.flatnonzero((shown < 0) & candidate[layer, columns])
       n = n[self._paint.is_solid(face[n], pos, dirs[n])]
       shown[n] = face[n]
     return shown, end
@@ -226,7 +235,7 @@ def _overlap(triangles, normals, pair) -> np.ndarray:
   a, b = triangles[pair[:, 0]], triangles[pair[:, 1]]
   normal = normals[pair[:, 0]]
   middle = b.mean(1) - a.mean(1)
-  result = np.abs(np.einsum("pc,pc->p", middle, normal)) < 10 * TWIN_DISTANCE
+  result = np.abs(np.einsum("pc,pc->p", middle, normal)) < 4 * TWIN_DISTANCE
   for corners in (a, b):
     for k in range(3):
       edge = corners[:, (k + 1) % 3] - corners[:, k]

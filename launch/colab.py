@@ -132,7 +132,8 @@ enlarged(given_u8)
 # 1.3 for a car) say where it was taken from.
 
 # %% tags=["upload"]
-from threedim_jax.inputs.own_image import decode_photo, prepare
+from threedim_jax.inputs.cutout import prepare
+from threedim_jax.inputs.photo import decode_photo
 
 OWN_PICTURE = False  # @param {type:"boolean"}
 if OWN_PICTURE and IN_COLAB:

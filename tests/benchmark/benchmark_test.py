@@ -31,13 +31,13 @@ from threedim_jax.benchmark import (
   yardstick,
 )
 from threedim_jax.benchmark.inputs import denoise_args
-from threedim_jax.diffusion.losses import batch_shapes
 from threedim_jax.evaluation.fields.field import FieldConfig
 from threedim_jax.models import make_init_fn
 from threedim_jax.runtime.errors import UserError
 from threedim_jax.sampling import load
 from threedim_jax.sampling.load import make_denoiser
 from threedim_jax.training import setup
+from threedim_jax.views.pair_batch import batch_shapes
 
 REPO = pathlib.Path(__file__).parents[2]
 SECONDS = 0.0  # MIN_REPEATS calls
@@ -71,7 +71,7 @@ def config(xunet_config, monkeypatch):
   for module in (models, load, setup):
     monkeypatch.setattr(module, "get_model", lambda model: Toy(model.ch))
   plain = lambda model, params, hw: lambda cam: cam
-  monkeypatch.setattr(sampling, "get_camera_encoder", plain)
+  monkeypatch.setattr(load, "get_camera_encoder", plain)
   return xunet_config
 
 
@@ -190,7 +190,7 @@ def test_a_denoising_step_is_a_forward_pass_without_most_rays(xunet_config):
   assert int(args[-1].sum()) == B
   forward = count_flops(lambda p, *a: denoiser(p)(*a), params, *args)
   step = sampling.step_flops(c, params, *sampling.sampler_args(c, 3))
-  encode = lambda p, cam: sampling.get_camera_encoder(c.model, p, (8, 8))(cam)
+  encode = lambda p, cam: load.get_camera_encoder(c.model, p, (8, 8))(cam)
   *_, cam = sampling.sampler_args(c, 3)
   rays = count_flops(encode, params, cam)  # of B frames
   assert step == pytest.approx(forward - 3 * rays, rel=0.01)

@@ -11,12 +11,12 @@ from threedim_jax.diffusion import equations
 from threedim_jax.diffusion.denoise import make_denoise_fn
 from threedim_jax.diffusion.losses import (
   NUM_LOGSNR_BINS,
-  PairBatch,
   denoised_grid,
   diffusion_loss,
   draw_noise,
 )
 from threedim_jax.views.cameras import Camera
+from threedim_jax.views.pair_batch import PairBatch
 from threedim_jax.views.pixels import from_u8
 
 # One size: every operation is then compiled once for all tests.

@@ -4,7 +4,7 @@
 
 import json
 
-from noise_generator import NoiseGenerator
+from noise_sampler import NoiseSampler
 import pytest
 import tiny_dataset
 
@@ -25,7 +25,7 @@ def config(tmp_path, debug_config):
 def test_two_shards_find_what_one_run_does(
   config, tmp_path, monkeypatch, capsys
 ):
-  monkeypatch.setattr(evaluate, "Generator", NoiseGenerator)
+  monkeypatch.setattr(evaluate, "load_sampler", NoiseSampler.load)
   monkeypatch.setattr(evaluate, "open_networks", lambda weights: ())
   whole = evaluate.evaluate(config, tmp_path / "whole")
   assert len(whole["objects"]) == NUM_OBJECTS

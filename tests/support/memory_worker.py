@@ -13,13 +13,9 @@ import jax
 
 from configs import srn_chairs
 from threedim_jax.benchmark.collectives import collective_bytes
-from threedim_jax.diffusion.losses import batch_shapes
-from threedim_jax.models import make_init_fn
 from threedim_jax.modes.dry_run import training_cost
-from threedim_jax.runtime import sharding
-from threedim_jax.training.setup import make_loss_fn, make_tx
-from threedim_jax.training.train_state import create_train_state
-from threedim_jax.training.train_step import make_train_step
+from threedim_jax.runtime.sharding import make_mesh
+from threedim_jax.training.setup import make_setup
 
 # XLA:CPU runs what it can at the same time, unless it is told to save memory.
 XLA_FLAGS = (
@@ -29,16 +25,12 @@ XLA_FLAGS = (
 )
 
 
-def compile_step(config, mesh, parts: int):
-  tx, init_fn = make_tx(config), make_init_fn(config)
-  rng = jax.random.key(0)
-  shapes = jax.eval_shape(lambda k: create_train_state(init_fn, tx, k), rng)
-  shardings = sharding.state_sharding(mesh, shapes)
-  batch = batch_shapes(config.data.resolution, config.train.batch_size)
+def compile_step(config, mesh):
+  setup = make_setup(config, mesh)
   with jax.set_mesh(mesh):
-    step = make_train_step(make_loss_fn(config), tx, 0.9, parts)
-    jitted = sharding.jit_train_step(step, mesh, shardings)
-    return jitted.lower(shapes, batch, rng).compile()
+    return setup.train_step.lower(
+      setup.shapes, setup.batch, jax.random.key(0)
+    ).compile()
 
 
 def row(remat: str, data: int, fsdp: int, parts: int) -> dict:
@@ -47,7 +39,7 @@ def row(remat: str, data: int, fsdp: int, parts: int) -> dict:
   config.mesh.update(data=data, fsdp=fsdp)
   config.train.batch_size = 64 * parts
   config.train.per_device_batch_size = 16
-  compiled = compile_step(config, sharding.make_mesh(data, fsdp), parts)
+  compiled = compile_step(config, make_mesh(data, fsdp))
   memory = compiled.memory_analysis()
   cost = training_cost(config, 4)
   return {

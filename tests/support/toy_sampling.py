@@ -8,7 +8,9 @@ import numpy as np
 
 from threedim_jax.diffusion import equations
 from threedim_jax.diffusion.sampler import make_bank
+from threedim_jax.views import camera_paths
 from threedim_jax.views.cameras import Camera
+from threedim_jax.views.posed_views import PosedViews
 
 HW = 4
 
@@ -29,6 +31,31 @@ def random_bank(batch_size: int, num_given: int, capacity: int, seed=0):
   rng = np.random.default_rng(seed)
   views = rng.uniform(-1.0, 1.0, (batch_size, num_given, HW, HW, 3))
   return make_bank(jnp.float32(views), cameras(batch_size, num_given), capacity)
+
+
+def toy_sampler(monkeypatch, denoise_fn, size: int = HW):
+  """A `Sampler` whose network is a `DenoiseFn` of the test."""
+  from threedim_jax.runtime.sharding import make_local_mesh
+  from threedim_jax.sampling import load
+
+  bind = lambda model, params, prediction: denoise_fn
+  monkeypatch.setattr(load, "bind_params", bind)
+  monkeypatch.setattr(load, "get_model", lambda config: None)
+  plain = lambda model, params, hw: lambda cam: cam
+  monkeypatch.setattr(load, "get_camera_encoder", plain)
+  mesh = make_local_mesh(-1, 1)
+  params = {"w": jnp.zeros(3)}
+  return load.Sampler(params, {}, "eps", size, mesh, name="toy")
+
+
+def toy_scene(seed: int, num_views: int = 3, size: int = HW):
+  """(given view, cameras to visit) with random pictures."""
+  rng = np.random.default_rng(seed)
+  poses = camera_paths.srn_spiral(1 + num_views, 2.0)
+  K = np.tile(camera_paths.default_K(size), (1 + num_views, 1, 1))
+  images_u8 = rng.integers(0, 256, (1 + num_views, size, size, 3), np.uint8)
+  views = PosedViews(images_u8, poses, K, name=f"object_{seed}")
+  return views[:1], views[1:].cameras()
 
 
 def keys(batch_size: int, seed=0):

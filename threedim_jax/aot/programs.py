@@ -25,7 +25,11 @@ from threedim_jax.models import make_init_fn
 from threedim_jax.runtime import progress
 from threedim_jax.runtime.errors import UserError
 from threedim_jax.runtime.sharding import mesh_shape, state_sharding
-from threedim_jax.sampling.generate import jit_next_view
+from threedim_jax.sampling.load import (
+  jit_next_view,
+  make_view_fn,
+  settings_of,
+)
 from threedim_jax.training.setup import make_setup
 from threedim_jax.views.cameras import Camera
 
@@ -160,7 +164,13 @@ def compile_sampler(
     *(params, rngs, bank, cameras(batch_size), shape((), jnp.int32)),
     *(shape((), jnp.float32), shape((), jnp.int32)),
   )
-  next_view = jit_next_view(config, mesh, state_sharding(mesh, params), bank)
+  next_view = jit_next_view(
+    make_view_fn(config.model, config.diffusion.prediction),
+    mesh,
+    state_sharding(mesh, params),
+    bank,
+    settings_of(config).static_options(),
+  )
   num_steps = config.sampler.num_sample_steps
   flops = count_flops(next_view, *args, while_trips=num_steps)
   split = mesh.size if batch_size % mesh.size == 0 else 1

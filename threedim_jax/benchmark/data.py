@@ -11,25 +11,23 @@ from ml_collections import ConfigDict
 from threedim_jax.benchmark import timing
 from threedim_jax.benchmark.timing import Row
 from threedim_jax.benchmark.training import Case, step_case
-from threedim_jax.diffusion.losses import to_pair_batch
 from threedim_jax.inputs.pairs import train_iterator
 from threedim_jax.inputs.view_source import open_split
 from threedim_jax.runtime.sharding import make_mesh, put_batch
+from threedim_jax.views.pair_batch import PairBatch
 
 
-def open_batches(config: ConfigDict) -> Iterator[dict]:
+def open_batches(config: ConfigDict) -> Iterator[PairBatch]:
   """Batches as training reads them; UserError where there is no data set."""
   return train_iterator(
     open_split(config, "train"),
     global_batch_size=config.train.batch_size,
     seed=config.seed,
-    process_index=jax.process_index(),
-    process_count=jax.process_count(),
     num_threads=config.data.num_threads,
   )
 
 
-def reading(batches: Iterator[dict], seconds: float | int) -> float:
+def reading(batches: Iterator[PairBatch], seconds: float | int) -> float:
   """Seconds a batch, over many: readers work ahead, so single ones mislead."""
   for _ in range(10):  # more than are kept ready
     next(batches)
@@ -43,7 +41,7 @@ def reading(batches: Iterator[dict], seconds: float | int) -> float:
 def training_on_data(
   config: ConfigDict,
   case: Case,
-  batches: Iterator[dict],
+  batches: Iterator[PairBatch],
   seconds: float | int,
 ) -> tuple[timing.Times, float]:
   """(seconds of a step with its data, share of them spent waiting for it).
@@ -53,7 +51,7 @@ def training_on_data(
   """
   count, waited, pending = 0, 0.0, None
   mesh = make_mesh(config.mesh.data, config.mesh.fsdp)
-  put = lambda batch: put_batch(to_pair_batch(batch), mesh)
+  put = lambda batch: put_batch(batch, mesh)
   jax.block_until_ready(case.call(put(next(batches))))
   begin = time.perf_counter()
   while count < timing.MIN_REPEATS or time.perf_counter() - begin < seconds:

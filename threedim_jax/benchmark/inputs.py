@@ -8,9 +8,9 @@ import jax.numpy as jnp
 from ml_collections import ConfigDict
 import numpy as np
 
-from threedim_jax.diffusion.losses import PairBatch
 from threedim_jax.views import camera_paths
 from threedim_jax.views.cameras import Camera
+from threedim_jax.views.pair_batch import PairBatch
 from threedim_jax.views.pixels import from_u8
 
 RADIUS = 2.0  # of the cameras from the object

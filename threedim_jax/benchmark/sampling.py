@@ -7,6 +7,8 @@ cost of a step is the slope between two short samplings, so that what happens
 once per view is left out; the time of a whole view is extrapolated from both.
 """
 
+import functools
+
 import jax
 from ml_collections import ConfigDict
 
@@ -15,9 +17,8 @@ from threedim_jax.benchmark import timing
 from threedim_jax.benchmark.inputs import random_views
 from threedim_jax.benchmark.timing import Program, Row, Times
 from threedim_jax.benchmark.training import forward_case, random_params
-from threedim_jax.diffusion.sampler import make_bank, sample_view
-from threedim_jax.models import get_camera_encoder
-from threedim_jax.sampling.load import make_denoiser, sampler_options
+from threedim_jax.diffusion.sampler import make_bank
+from threedim_jax.sampling.load import make_view_fn, settings_of
 
 FEW_STEPS, MORE_STEPS = 4, 16  # timed
 MANY_STEPS = 64  # only compiled, for its memory
@@ -25,20 +26,11 @@ MANY_STEPS = 64  # only compiled, for its memory
 
 def make_sampler(config: ConfigDict, num_sample_steps: int):
   """(params, keys, bank, target camera) -> views [B, H, W, 3]."""
-  denoiser = make_denoiser(config)
-  options = {
-    "num_sample_steps": num_sample_steps,
-    "guidance_weight": config.sampler.guidance_weight,
-    **sampler_options(config),
-  }
-  hw = (config.data.resolution,) * 2
-  return lambda params, rngs, bank, cam: sample_view(
-    denoiser(params),
-    rngs,
-    bank,
-    cam,
-    encode_camera=get_camera_encoder(config.model, params, hw),
-    **options,
+  return functools.partial(
+    make_view_fn(config.model, config.diffusion.prediction),
+    num_sample_steps=num_sample_steps,
+    guidance_weight=config.sampler.guidance_weight,
+    **settings_of(config).static_options(),
   )
 
 

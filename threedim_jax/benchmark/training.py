@@ -17,11 +17,11 @@ from threedim_jax.aot.flops import count_flops
 from threedim_jax.benchmark import timing
 from threedim_jax.benchmark.inputs import denoise_args, random_batch
 from threedim_jax.benchmark.timing import Program, Row
-from threedim_jax.diffusion.losses import PairBatch
 from threedim_jax.models import make_init_fn
 from threedim_jax.runtime.sharding import make_mesh, put_batch, replicated
 from threedim_jax.sampling.load import make_denoiser
 from threedim_jax.training.setup import TrainSetup, make_setup
+from threedim_jax.views.pair_batch import PairBatch
 
 
 class Case(NamedTuple):

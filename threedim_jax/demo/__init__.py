@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """`python -m threedim_jax.demo`: one picture, an orbit, a mesh, in the browser.
 
-`engine` samples and knows no page, `page` is the page and knows no network,
-`outputs` makes what there is to look at and to keep. `examples/` holds held-out
-objects of `shapes`, drawn at 128 pixels.
+`page` is the page, `outputs` makes what it shows and hands out. `examples/`
+holds held-out objects of `shapes`, drawn at 128 pixels.
 """

@@ -3,7 +3,6 @@
 """What the demo shows and hands out: a map of cameras, a viewer, files."""
 
 import atexit
-import dataclasses
 import functools
 import html
 import shutil
@@ -18,36 +17,10 @@ from threedim_jax.evaluation.fields.mesh import write_mesh
 from threedim_jax.viewing.show import show
 from threedim_jax.viewing.viewer import view_angles
 from threedim_jax.views.image_grid import upscale
-from threedim_jax.views.posed_views import PosedViews
 from threedim_jax.workdir import samples
+from threedim_jax.workdir.samples import ObjectSamples
 
 KEEP_SECONDS = 3600  # that files can be downloaded
-
-
-@dataclasses.dataclass(frozen=True)
-class Made:
-  """A given view, the cameras that were asked for, and the views so far."""
-
-  given_u8: UInt8[np.ndarray, "H W 3"]
-  poses: Float[np.ndarray, "N1 4 4"]
-  K: Float[np.ndarray, "3 3"]
-  views_u8: tuple[UInt8[np.ndarray, "H W 3"], ...]
-  facts: dict
-
-  def sampled(self) -> samples.ObjectSamples:
-    count = 1 + len(self.views_u8)
-    views = PosedViews(
-      np.stack([self.given_u8, *self.views_u8]),
-      self.poses[:count],
-      np.tile(self.K, (count, 1, 1)),
-      np.arange(count, dtype=np.int32),
-    )
-    return samples.ObjectSamples(
-      object_id="views",
-      given=views[:1],
-      generated=views[1:],
-      info=self.facts,
-    )
 
 
 def camera_map(poses: Float[np.ndarray, "N1 4 4"], num_done: int) -> str:
@@ -123,10 +96,9 @@ def new_folder() -> epath.Path:
   return epath.Path(tempfile.mkdtemp(dir=_root()))
 
 
-def write_files(made: Made) -> tuple[str, list[str]]:
+def write_files(sampled: ObjectSamples) -> tuple[str, list[str]]:
   """(the orbit viewer as HTML, files to download) of all views so far."""
   root = new_folder()
-  sampled = made.sampled()
   folder = samples.write_sample(root, sampled)
   show(folder, sampled)
   page = html.escape((folder / "viewer.html").read_text())
@@ -138,10 +110,10 @@ def write_files(made: Made) -> tuple[str, list[str]]:
   return frame, [archive, str(folder / "orbit.gif")]
 
 
-def write_mesh_files(made: Made) -> tuple[str, str]:
+def write_mesh_files(sampled: ObjectSamples) -> tuple[str, str]:
   """(GLB, PLY) of a field that is fitted to the views."""
   root = new_folder()
-  folder = samples.write_sample(root, made.sampled())
+  folder = samples.write_sample(root, sampled)
   glb, ply, _ = write_mesh(folder)
   return str(glb), str(ply)
 

@@ -18,15 +18,21 @@ import gradio as gr
 import numpy as np
 
 from threedim_jax.demo import outputs
-from threedim_jax.demo.engine import MAX_VIEWS, Engine, Settings, looked_at
-from threedim_jax.demo.outputs import Made
 from threedim_jax.diffusion.sampler import CONDITIONINGS
 from threedim_jax.diffusion.solvers import SOLVERS
-from threedim_jax.inputs.own_image import open_photo, prepare
 from threedim_jax.runtime.errors import UserError
-from threedim_jax.sampling.sample_image import PATHS, Photo
+from threedim_jax.sampling.load import (
+  Sampler,
+  Settings,
+  load_sampler,
+  looked_at,
+)
+from threedim_jax.sampling.photo import PATHS, Photo, photo_scene
+from threedim_jax.sampling.scene import Scene
+from threedim_jax.workdir.samples import ObjectSamples
 
 MAX_UPLOAD = "10mb"
+MAX_VIEWS = 48  # one compiled program serves every number of views up to it
 EXAMPLES = epath.resource_path("threedim_jax") / "demo" / "examples"
 INTRO = """# 3DiM: views of an object from one picture
 Upload a picture on a plain or transparent background, or take an example, say
@@ -53,8 +59,10 @@ def told(handler):
   return wrapped
 
 
-def read(engine: Engine, file, azimuth, elevation, distance, path, num_views):
-  """(given view, poses, K) of what the visitor set."""
+def read(
+  sampler: Sampler, file, azimuth, elevation, distance, path, num_views
+) -> Scene:
+  """The scene that the visitor set."""
   if not file:
     raise UserError("Upload a picture first, or take an example below.")
   photo = Photo(
@@ -64,45 +72,52 @@ def read(engine: Engine, file, azimuth, elevation, distance, path, num_views):
     distance=float(distance),
     path=path if path in PATHS else "orbit",
   )
-  given_u8 = prepare(open_photo(file), engine.resolution)
   count = int(np.clip(num_views, 1, MAX_VIEWS))
-  poses = np.concatenate([photo.pose()[None], photo.targets(count)])
-  return given_u8, poses, photo.K(engine.resolution)
+  return photo_scene(photo, sampler.resolution, count)
+
+
+def poses_of(scene: Scene) -> np.ndarray:
+  """world_from_cam of the given view and of the wanted ones."""
+  return np.concatenate(
+    [scene.given.world_from_cam, scene.targets.world_from_cam]
+  )
 
 
 def settings_of(seed, steps, weight, solver, conditioning) -> Settings:
   if seed is None or not 0 <= seed < 2**32:  # the field may be empty
     raise UserError("The seed must be a whole number from 0 to 4294967295.")
-  return Settings(int(seed), int(steps), float(weight), solver, conditioning)
+  return Settings(
+    seed=int(seed),
+    num_sample_steps=int(steps),
+    guidance_weight=float(weight),
+    solver=solver,
+    conditioning=conditioning,
+  )
 
 
-def gallery(made: Made) -> list[tuple]:
-  given = (outputs.thumbnail(made.given_u8), "given")
+def gallery(sampled: ObjectSamples) -> list[tuple]:
+  given = (outputs.thumbnail(sampled.given.images_u8[0]), "given")
   return [given] + [
     (outputs.thumbnail(view_u8), str(i + 1))
-    for i, view_u8 in enumerate(made.views_u8)
+    for i, view_u8 in enumerate(sampled.generated.images_u8)
   ]
 
 
-def sampling(engine: Engine, scene, settings: Settings) -> Iterator[Made]:
+def sampling(
+  sampler: Sampler, scene: Scene, settings: Settings
+) -> Iterator[ObjectSamples]:
   """What there is before the first view and after each."""
-  given_u8, poses, K = scene
-  facts = {
-    "pretrained": engine.name,
-    "seed": settings.seed,
-    "num_sample_steps": settings.num_sample_steps,
-    "guidance_weight": settings.guidance_weight,
-    "solver": settings.solver,
-    "conditioning": settings.conditioning,
-  }
-  views = ()
-  yield Made(given_u8, poses, K, views, facts)
-  for view_u8 in engine.views(given_u8, poses, K, settings):
-    views = (*views, view_u8)
-    yield Made(given_u8, poses, K, views, facts)
+  facts = settings.facts() | sampler.facts()
+  views_u8 = np.zeros((0, *scene.given.images_u8.shape[1:]), np.uint8)
+  yield scene.samples(views_u8, facts)
+  for view_u8 in sampler.views(
+    scene.given, scene.targets, settings, capacity=1 + MAX_VIEWS
+  ):
+    views_u8 = np.concatenate([views_u8, view_u8[None]])
+    yield scene.samples(views_u8, facts)
 
 
-def make_page(engine: Engine) -> gr.Blocks:
+def make_page(sampler: Sampler) -> gr.Blocks:
   """The page; `serve` shows it."""
   look = {}
   theme = gr.themes.Base(font=["sans-serif"], font_mono=["monospace"])
@@ -111,15 +126,16 @@ def make_page(engine: Engine) -> gr.Blocks:
 
   @told
   def preview(*scene):
-    given_u8, poses, _ = read(engine, *scene)
-    return outputs.thumbnail(given_u8), outputs.camera_map(poses, 0)
+    scene = read(sampler, *scene)
+    seen = outputs.thumbnail(scene.given.images_u8[0])
+    return seen, outputs.camera_map(poses_of(scene), 0)
 
   @told
   def generate(*values):
-    scene, settings = read(engine, *values[:6]), settings_of(*values[6:])
-    total, start = len(scene[1]) - 1, time.monotonic()
-    for made in sampling(engine, scene, settings):
-      done = len(made.views_u8)
+    scene, settings = read(sampler, *values[:6]), settings_of(*values[6:])
+    total, start = len(scene.index), time.monotonic()
+    for made in sampling(sampler, scene, settings):
+      done = len(made.generated)
       status = f"{done} of {total} views; the first one compiles"
       if done == 1:
         start = time.monotonic()
@@ -129,42 +145,38 @@ def make_page(engine: Engine) -> gr.Blocks:
           f"{done} of {total} views, {each:.1f} s a view,"
           f" {each * (total - done):.0f} s left"
         )
-      picture = outputs.thumbnail(made.given_u8)
-      where = outputs.camera_map(made.poses, done)
+      picture = outputs.thumbnail(made.given.images_u8[0])
+      where = outputs.camera_map(poses_of(scene), done)
       yield picture, where, gallery(made), status, made
 
   @told
   def finish(made):
-    if made is None or not made.views_u8:
+    if made is None or not len(made.generated):
       raise UserError("There are no views yet: press Generate.")
-    facts = made.facts
-    looked = looked_at(
-      Settings(
-        facts["seed"],
-        facts["num_sample_steps"],
-        facts["guidance_weight"],
-        facts["solver"],
-        facts["conditioning"],
-      ),
-      len(made.views_u8),
+    facts = made.info
+    settings = Settings(
+      seed=facts["seed"],
+      num_sample_steps=facts["num_sample_steps"],
+      conditioning=facts["conditioning"],
     )
+    looked = looked_at(settings, len(made.generated))
     frame, files = outputs.write_files(made)
-    status = f"{len(made.views_u8)} views are done"
+    status = f"{len(made.generated)} views are done"
     return frame, files, outputs.inspector(looked), status
 
   @told
   def mesh(made):
-    if made is None or len(made.views_u8) < 3:
+    if made is None or len(made.generated) < 3:
       raise UserError("A mesh needs three views at least: press Generate.")
     glb, ply = outputs.write_mesh_files(made)
     return glb, [glb, ply]
 
   @told
   def compare(*values):
-    scene, rest = read(engine, *values[:6]), values[6:-1]
+    scene, rest = read(sampler, *values[:6]), values[6:-1]
     shown = {"stochastic": [], "first": []}
     for conditioning in shown:
-      for made in sampling(engine, scene, settings_of(*rest, conditioning)):
+      for made in sampling(sampler, scene, settings_of(*rest, conditioning)):
         shown[conditioning] = gallery(made)
         yield shown["stochastic"], shown["first"]
 
@@ -173,7 +185,7 @@ def make_page(engine: Engine) -> gr.Blocks:
   with gr.Blocks(
     title="3DiM", analytics_enabled=False, delete_cache=keep, **look
   ) as page:
-    gr.Markdown(INTRO.format(size=engine.resolution))
+    gr.Markdown(INTRO.format(size=sampler.resolution))
     made = gr.State(None)
     with gr.Row():
       with gr.Column(scale=1):
@@ -254,7 +266,7 @@ def serve(host: str, port: int, weights: str, **launch_options) -> gr.Blocks:
   Raises:
     UserError: the port cannot be had.
   """
-  page = make_page(Engine.pretrained(weights))
+  page = make_page(load_sampler(weights))
   page.queue(default_concurrency_limit=2)
   try:
     page.launch(

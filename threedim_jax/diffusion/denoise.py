@@ -1,10 +1,9 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The seam between networks and everything that uses one.
+"""`DenoiseFn`: the interface between networks and diffusion.
 
-A `DenoiseFn` is all that training, sampling and the oracles of the tests
-share: neither the losses nor the sampler know of a model, and no model knows
-of diffusion.
+Losses and sampler call a `DenoiseFn` and do not know what network it is, if
+any: tests pass exact formulas. Networks do not know about diffusion.
 
   denoise_fn = make_denoise_fn(apply_fn, prediction="eps")
   eps_hat = denoise_fn(z_t, logsnr, cond_view, cond_cam, target_cam, cond_mask)
@@ -24,9 +23,19 @@ from threedim_jax.views.cameras import Camera
 
 @runtime_checkable  # for the type checks under pytest
 class DenoiseFn(Protocol):
-  """Estimates the noise in z_t, given one view and both cameras.
+  """Estimates the noise in a view, given another view and both cameras.
 
-  A camera may be any pytree that the network takes for one.
+  Args:
+    z_t: noisy target views.
+    logsnr: their log-SNR.
+    cond_view: conditioning views.
+    cond_cam: cameras of `cond_view`, or what the network takes in their place,
+      such as encoded rays.
+    target_cam: as `cond_cam`, of the target views.
+    cond_mask: False for unconditional examples.
+
+  Returns:
+    eps_hat.
   """
 
   def __call__(
@@ -46,20 +55,23 @@ PREDICTIONS = ("eps", "v", "view")
 def make_denoise_fn(
   apply_fn: Callable[..., Array], prediction: str
 ) -> DenoiseFn:
-  """Wraps a two-frame network as a `DenoiseFn`.
+  """Makes a `DenoiseFn` of a network that takes two frames.
+
+  The conditioning frame gets the highest log-SNR, because it is clean. In
+  unconditional examples it gets the lowest: 3DiM (appendix) defines them as
+  those whose conditioning frame is at the maximum noise level. The caller
+  replaces that frame by noise, see `mask_view`.
 
   Args:
     apply_fn: (views [B, 2, H, W, 3], logsnr [B, 2], cameras [B, 2], cond_mask)
-      -> [B, H, W, 3]; parameters, dropout and the like already bound.
-    prediction: what the network's output means: "eps" (3DiM), "v", or "view",
-      the target itself, told without a look at z_t. That one is regression,
-      an ablation of the paper: sampling it takes one step.
+      -> [B, H, W, 3]; parameters and dropout are bound already.
+    prediction: what the network returns. "eps" (3DiM): the noise. "v": the
+      velocity of `v_from_eps`. "view": the clean target x0, predicted from the
+      conditioning view alone; z_t is not shown to the network. This is the
+      paper's regression ablation, and sampling it takes one step.
 
-  Returns:
-    A function that gives the clean frame the highest log-SNR and an
-    unconditional one the lowest: an unconditional example is one whose
-    conditioning frame is at the maximum noise level (3DiM, appendix). The
-    caller replaces that frame by noise, see `mask_view`.
+  Raises:
+    ValueError: `prediction` is none of these.
   """
   if prediction not in PREDICTIONS:
     raise ValueError(f"prediction {prediction!r} is none of {PREDICTIONS}")
@@ -68,8 +80,8 @@ def make_denoise_fn(
     cond_logsnr = jnp.where(cond_mask, LOGSNR_MAX, LOGSNR_MIN)
     seen, seen_logsnr = z_t, logsnr
     if prediction == "view":
-      # Both frames show the known view: from a blank one, whose group norms
-      # divide nothing by nothing, the network learns a constant colour.
+      # Both frames show the conditioning view. With a blank target frame, whose
+      # group norms compute 0 / 0, the network learns a constant colour.
       seen, seen_logsnr = cond_view, jnp.full_like(logsnr, LOGSNR_MIN)
     out = apply_fn(
       jnp.stack([cond_view, seen], axis=1),

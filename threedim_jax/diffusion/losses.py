@@ -1,12 +1,13 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The denoising loss (3DiM sec. 2.1): draw t, noise and the mask, compare.
+"""The denoising loss (3DiM sec. 2.1).
 
   loss, aux = diffusion_loss(denoise_fn, batch, rng, ...)
 
-`aux` holds what the loop logs: the loss in equal bins of log-SNR, the single
-most telling plot of a diffusion run, as sums and counts so that accumulated
-micro-batches stay exact.
+It draws a time, noise and the unconditional mask, lets the network estimate
+the noise, and compares. `aux` holds the loss by log-SNR, in bins of equal
+width, which shows best how a diffusion run goes. These are sums and counts,
+because they add up exactly over micro-batches.
 """
 
 from typing import no_type_check
@@ -14,7 +15,7 @@ from typing import no_type_check
 import flax.struct
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Key, UInt8
+from jaxtyping import Array, Bool, Float, Key
 
 from threedim_jax import LOGSNR_MAX, LOGSNR_MIN, NUM_LOGSNR_BINS
 from threedim_jax.diffusion.denoise import DenoiseFn, mask_view
@@ -26,46 +27,22 @@ from threedim_jax.diffusion.equations import (
   q_sample,
   x0_from_eps,
 )
-from threedim_jax.views.cameras import Camera
+from threedim_jax.views.pair_batch import PairBatch
 from threedim_jax.views.pixels import from_u8
 
 
 @no_type_check  # see Camera
 @flax.struct.dataclass
-class PairBatch:
-  """Pairs of views of one object each, pixels as stored."""
-
-  cond_view: UInt8[Array, "B H W 3"]
-  target_view: UInt8[Array, "B H W 3"]
-  cond_cam: Camera
-  target_cam: Camera
-
-
-def to_pair_batch(batch: dict) -> PairBatch:
-  """A batch of the input pipeline as the losses take it."""
-  return PairBatch(
-    cond_view=batch["cond_view"],
-    target_view=batch["target_view"],
-    cond_cam=Camera(**batch["cond_cam"]),
-    target_cam=Camera(**batch["target_cam"]),
-  )
-
-
-def batch_shapes(resolution: int, batch_size: int) -> PairBatch:
-  """A batch as shapes only, to trace and compile with."""
-  shape = jax.ShapeDtypeStruct
-  view = shape((batch_size, resolution, resolution, 3), jnp.uint8)
-  camera = Camera(
-    shape((batch_size, 4, 4), jnp.float32),
-    shape((batch_size, 3, 3), jnp.float32),
-  )
-  return PairBatch(view, view, camera, camera)
-
-
-@no_type_check  # see Camera
-@flax.struct.dataclass
 class Noised:
-  """One random draw of everything that the loss needs."""
+  """A batch with random times, noise and mask.
+
+  Attributes:
+    z_t: noisy target views.
+    eps: the noise in them.
+    logsnr: log-SNR of `z_t`.
+    cond_view: conditioning views; noise where the example is unconditional.
+    cond_mask: False where the example is unconditional.
+  """
 
   z_t: Float[Array, "B H W 3"]
   eps: Float[Array, "B H W 3"]
@@ -80,7 +57,10 @@ def draw_noise(
   uncond_fraction: float,
   logsnr_shift: float = 0.0,
 ) -> Noised:
-  """Draws t, eps and the unconditional mask, each per example."""
+  """Draws time, noise and mask, independently for each example.
+
+  The arguments are those of `diffusion_loss`.
+  """
   rng_t, rng_eps, rng_mask, rng_cond = jax.random.split(rng, 4)
   x0, cond_view = from_u8(batch.target_view), from_u8(batch.cond_view)
   B = x0.shape[0]
@@ -102,7 +82,7 @@ def draw_noise(
 def predict(
   denoise_fn: DenoiseFn, batch: PairBatch, noised: Noised
 ) -> Float[Array, "B H W 3"]:
-  """eps_hat for a draw of `draw_noise`."""
+  """The network's estimate of the noise that `draw_noise` drew."""
   return denoise_fn(
     noised.z_t,
     noised.logsnr,
@@ -116,10 +96,12 @@ def predict(
 def loss_weight(
   logsnr: Float[Array, " B"], prediction: str, min_snr_gamma: float | None
 ) -> Float[Array, " B"] | float:
-  """What turns the squared error of eps into the error that is averaged.
+  """The factor that turns the squared error of eps into the loss.
 
-  Either that of the predicted quantity itself, or min(SNR, gamma) times that
-  of the clean view (min-SNR, arXiv 2303.09556, eq. 8), whatever is predicted.
+  Without `min_snr_gamma` the loss is the squared error of the predicted
+  quantity: eps, v or the clean view. With it, the loss is min(SNR, gamma)
+  times the squared error of the clean view, whatever is predicted (min-SNR,
+  arXiv 2303.09556, eq. 8).
   """
   if min_snr_gamma is not None:
     # eps_hat - eps = alpha / sigma (x0 - x0_hat) for one and the same z_t.
@@ -142,22 +124,22 @@ def diffusion_loss(
   logsnr_shift: float = 0.0,
   min_snr_gamma: float | None = None,
 ) -> tuple[Float[Array, ""], dict[str, Array]]:
-  """Mean squared error of the prediction over pixels and examples.
+  """The mean squared error of the prediction over pixels and examples.
 
   Args:
-    denoise_fn: the network as a noise estimate.
-    batch: B pairs of views.
-    rng: typed key; every draw is per example.
-    prediction: "eps" (3DiM), "v" or "view": the space in which the error is
-      measured.
+    denoise_fn: estimates the noise.
+    batch: pairs of views.
+    rng: key of all draws.
+    prediction: "eps" (3DiM), "v" or "view": the quantity whose error is
+      averaged, see `make_denoise_fn`.
     uncond_fraction: share of unconditional examples (3DiM: 0.1).
-    logsnr_shift: added to the log-SNR that is drawn (3DiM: 0); below zero,
-      noisier examples are seen more often.
+    logsnr_shift: added to the log-SNR that is drawn (3DiM: 0). Below zero,
+      noisy examples are more frequent.
     min_snr_gamma: see `loss_weight` (3DiM: None).
 
   Returns:
-    The loss, and {"bin_sum", "bin_count"}: loss per log-SNR bin, noisiest
-    first.
+    The loss, and {"bin_sum", "bin_count"}: the sum of losses and the number of
+    examples in each log-SNR bin, from noisy to clean.
   """
   noised = draw_noise(batch, rng, uncond_fraction, logsnr_shift)
   eps_hat = predict(denoise_fn, batch, noised)
@@ -175,7 +157,11 @@ def denoised_grid(
   batch: PairBatch,
   rng: Key[Array, ""],
 ) -> Float[Array, "B 4 H W 3"]:
-  """Columns conditioning | noisy | x0_hat | target, in [-1, 1], to look at."""
+  """Pictures to look at: conditioning, noisy, denoised and target view.
+
+  Returns:
+    The four of each example, in [-1, 1].
+  """
   noised = draw_noise(batch, rng, uncond_fraction=0.0)
   eps_hat = predict(denoise_fn, batch, noised)
   x0_hat = x0_from_eps(noised.z_t, eps_hat, expand(noised.logsnr, eps_hat))

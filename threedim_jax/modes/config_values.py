@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 import fnmatch
 from typing import Any
 
+from flax.traverse_util import flatten_dict
 from ml_collections import ConfigDict
 
 from threedim_jax.diffusion.denoise import PREDICTIONS
@@ -14,7 +15,6 @@ from threedim_jax.diffusion.solvers import SOLVERS
 from threedim_jax.models import DTYPES
 from threedim_jax.models.xunet import REMAT
 from threedim_jax.runtime.errors import UserError
-from threedim_jax.runtime.nested import flatten
 
 CHOICES = {
   "diffusion.prediction": PREDICTIONS,
@@ -83,6 +83,7 @@ RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
       "evaluate.input_view",
       "evaluate.num_views",
       "model.detail_ch",
+      "optim.decay_examples",
       "optim.warmup_examples",
     ),
     (_is_not_negative, "must not be negative"),
@@ -114,7 +115,7 @@ def check_values(config: ConfigDict) -> None:
   Raises:
     UserError: names the key, its value and what it may be.
   """
-  values = flatten(config.to_dict())
+  values = flatten_dict(config.to_dict(), sep=".")
   for key, choices in CHOICES.items():
     if values[key] not in choices:
       raise UserError(

@@ -1,0 +1,167 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""The colours of mesh files, in pictures of them from above."""
+
+import pathlib
+
+from mesh_folders import (
+  box,
+  colored_box,
+  load_mesh,
+  srgb,
+  textured_sheet,
+  write_obj,
+)
+import numpy as np
+from PIL import Image
+import pytest
+from rendering import Renderer
+from surfaces import part_of
+import trimesh
+
+from threedim_jax.views import camera_paths
+
+K = camera_paths.default_K(64)
+ABOVE = camera_paths.look_at(np.array([0.0, 0, 2]), up=(0, 1, 0))
+SKY = 0.56 + 0.12 + 0.36 * 0.72 + 0.16 * 0.30  # of the light on what lies flat
+PBRMaterial = trimesh.visual.material.PBRMaterial
+
+
+def load(path: pathlib.Path):
+  return load_mesh(path, up="z").parts
+
+
+def from_above(path: pathlib.Path, resolution=64) -> np.ndarray:
+  """A picture without the light of what faces up; its rows run down y."""
+  K = camera_paths.default_K(resolution)
+  image = Renderer(load(path))(ABOVE, K, resolution)
+  return image / SKY
+
+
+def middle(path: pathlib.Path) -> np.ndarray:
+  return from_above(path)[28:36, 28:36].mean((0, 1))
+
+
+def test_colours_of_vertices_and_their_mean(tmp_path):
+  colored_box(tmp_path / "a.ply", (200, 100, 50))
+  np.testing.assert_allclose(middle(tmp_path / "a.ply"), [200, 100, 50], atol=1)
+  sheet = textured_sheet(np.zeros((2, 2, 3), np.uint8))
+  sheet.visual = trimesh.visual.ColorVisuals(
+    vertex_colors=[[240, 0, 0], [0, 240, 0], [240, 0, 0], [0, 0, 240]]
+  )
+  sheet.export(tmp_path / "b.ply")
+  # Both faces have the red corners at the ends of their common edge.
+  image = from_above(tmp_path / "b.ply")
+  np.testing.assert_allclose(image[31:33, 31:33, 0], 240, atol=8)
+  assert image[40, 40, 1] > 40 and image[40, 40, 2] < 8  # right and below
+  assert image[24, 24, 2] > 40 and image[24, 24, 1] < 8
+
+
+def test_colours_of_vertices_in_an_obj_with_texture_coordinates(tmp_path):
+  lines = [f"v {x} {y} 0 0.2 0.6 0.4" for x, y in ((0, 0), (1, 0), (0, 1))]
+  lines += ["vt 0 0", "f 1/1 2/1 3/1"]
+  (tmp_path / "a.obj").write_text("\n".join(lines) + "\n")
+  image = from_above(tmp_path / "a.obj")
+  np.testing.assert_allclose(image[36, 26], [51, 153, 102], atol=2)
+
+
+def test_the_colour_of_a_material(tmp_path):
+  write_obj(tmp_path / "a.obj", "Ka 1 1 1\nKd 0.8 0.4 0.2")
+  np.testing.assert_allclose(middle(tmp_path / "a.obj"), [204, 102, 51], atol=2)
+  mesh = box()
+  mesh.visual = trimesh.visual.TextureVisuals(
+    material=PBRMaterial(baseColorFactor=[0.6, 0.2, 0.05, 1.0])
+  )
+  mesh.export(tmp_path / "b.glb")
+  expected = srgb([0.6, 0.2, 0.05])
+  np.testing.assert_allclose(middle(tmp_path / "b.glb"), expected, atol=2)
+
+
+def test_a_texture_is_drawn_where_it_is_and_times_its_factor(tmp_path):
+  quadrants = np.uint8(
+    [[[250, 0, 0], [0, 250, 0]], [[0, 0, 250], [250, 250, 0]]]
+  )
+  pixels = quadrants.repeat(32, 0).repeat(32, 1)
+  sheet = textured_sheet(pixels, baseColorFactor=[1.0, 1.0, 1.0, 1.0])
+  sheet.export(tmp_path / "a.glb")
+  image = from_above(tmp_path / "a.glb")
+  for y, row in zip((24, 40), quadrants, strict=True):
+    for x, rgb in zip((24, 40), row, strict=True):
+      np.testing.assert_allclose(image[y, x], rgb, atol=2)
+  sheet = textured_sheet(pixels, baseColorFactor=[0.25, 0.25, 0.25, 1.0])
+  sheet.export(tmp_path / "b.glb")
+  half = from_above(tmp_path / "b.glb")[24, 24, 0]
+  assert half == pytest.approx(250 * srgb(0.25) / 255, abs=2)
+
+
+def test_the_texture_of_an_mtl_file_in_place_of_its_colour(tmp_path):
+  texture = np.full((4, 4, 3), [180, 90, 30], np.uint8)
+  mtl = "Kd 0 0 0\nmap_Kd textures\\a%20b.png"
+  write_obj(tmp_path / "obj/a.obj", mtl)
+  (tmp_path / "obj/textures").mkdir()
+  Image.fromarray(texture).save(tmp_path / "obj/textures/a b.png")
+  np.testing.assert_allclose(
+    middle(tmp_path / "obj/a.obj"), [180, 90, 30], atol=2
+  )
+
+
+def test_a_fine_texture_far_away_is_its_mean_and_repeats(tmp_path):
+  stripes = np.zeros((256, 256, 3), np.uint8)
+  stripes[:, ::2] = 240
+  sheet = textured_sheet(
+    stripes, repeat=4.0, baseColorFactor=[1.0, 1.0, 1.0, 1.0]
+  )
+  sheet.export(tmp_path / "a.glb")
+  image = from_above(tmp_path / "a.glb", resolution=16)
+  np.testing.assert_allclose(image[5:11, 5:11], 120, atol=4)
+  # One texel in four is white: with repeats there are four bands across.
+  bands = np.zeros((4, 4, 3), np.uint8)
+  bands[:, 1] = 240
+  sheet = textured_sheet(
+    bands, repeat=4.0, baseColorFactor=[1.0, 1.0, 1.0, 1.0]
+  )
+  sheet.export(tmp_path / "b.glb")
+  row = from_above(tmp_path / "b.glb")[32, 16:48, 0] > 120
+  assert np.sum(np.diff(row.astype(int)) == 1) in (3, 4)
+
+
+def test_a_scene_keeps_places_and_colours_of_its_parts(tmp_path):
+  scene = trimesh.Scene()
+  colors = [(250, 0, 0), (0, 250, 0)]
+  for x, rgb in zip((-1.0, 1.0), colors, strict=True):
+    ball = trimesh.creation.box((1.0, 1.0, 1.0))
+    rgb = [*(np.array(rgb) / 255.0), 1.0]
+    ball.visual = trimesh.visual.TextureVisuals(
+      material=PBRMaterial(baseColorFactor=rgb)
+    )
+    place = trimesh.transformations.translation_matrix([x, 0, 0])
+    scene.add_geometry(ball, transform=place)
+  scene.add_geometry(
+    textured_sheet(np.full((2, 2, 3), [0, 0, 250], np.uint8)),
+    transform=trimesh.transformations.scale_matrix(0.4),
+  )
+  scene.add_geometry(trimesh.PointCloud([[9.0, 9, 9], [8, 8, 8]]))
+  scene.export(tmp_path / "a.glb")
+  assert len(load(tmp_path / "a.glb")) == 3
+  image = from_above(tmp_path / "a.glb")
+  found = [np.argmax(image[32, x]) for x in (16, 32, 48)]
+  assert found == [0, 2, 1]
+
+
+def test_a_gltf_reads_its_files_and_percent_encoded_names(tmp_path):
+  sheet = textured_sheet(np.full((2, 2, 3), [10, 200, 90], np.uint8))
+  exported = trimesh.Scene(sheet).export(file_type="gltf")
+  for name, data in exported.items():
+    (tmp_path / name).write_bytes(data)
+  np.testing.assert_allclose(
+    middle(tmp_path / "model.gltf"), [10, 200, 90], atol=2
+  )
+
+
+def test_parts_are_drawn_as_the_mesh_itself():
+  mesh = trimesh.creation.icosphere(subdivisions=2, radius=0.6)
+  rng = np.random.default_rng(0)
+  mesh.visual.vertex_colors = rng.integers(0, 256, (len(mesh.vertices), 3))
+  pose = camera_paths.orbit(1, 20, 2.0)[0]
+  images = [Renderer(m)(pose, K, 64) for m in (mesh, [part_of(mesh)])]
+  np.testing.assert_array_equal(*images)
