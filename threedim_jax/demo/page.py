@@ -38,7 +38,7 @@ FIT = (
 )
 
 
-def read_examples() -> list[tuple[str, float, float, float]]:
+def read_examples() -> list[tuple[str, float | int, float | int, float | int]]:
   """(picture, azimuth, elevation, distance) of every bundled example."""
   entries = json.loads((EXAMPLES / "examples.json").read_text())
   return [
@@ -81,9 +81,13 @@ def _given_column() -> types.SimpleNamespace:
   c = types.SimpleNamespace()
   c.file = gr.State(examples[0][0])
   with gr.Row():
-    c.upload = gr.UploadButton("Upload a picture", elem_id="upload")
-    c.go = gr.Button("Generate", variant="primary", elem_id="generate")
-    c.stop = gr.Button("Stop", elem_id="stop")
+    c.upload = gr.UploadButton(
+      "Upload a picture", elem_id="upload", min_width=100
+    )
+    c.go = gr.Button(
+      "Generate", variant="primary", elem_id="generate", min_width=100
+    )
+    c.stop = gr.Button("Stop", elem_id="stop", min_width=60, scale=0)
   c.examples = gr.Dataset(
     components=[gr.Image(visible=False)],
     samples=[[example[0]] for example in examples],
@@ -91,7 +95,11 @@ def _given_column() -> types.SimpleNamespace:
     label="or an example",
     elem_id="examples",
   )
-  c.preview = gr.HTML(elem_id="preview", padding=False)
+  with gr.Row():
+    with gr.Column(scale=2, min_width=180):
+      c.pictures = gr.HTML(elem_id="pictures", padding=False)
+    with gr.Column(scale=1, min_width=90):
+      c.map = gr.HTML(elem_id="map", padding=False)
   with gr.Row():
     c.azimuth = gr.Slider(
       *(-180, 180, azimuth), step=1, label="azimuth", min_width=140
@@ -154,10 +162,15 @@ def _made_column() -> types.SimpleNamespace:
 
 def _connect(page, handlers: Handlers, given, made) -> None:
   """Says which handler each button and slider calls."""
-  preview = show_errors(handlers.preview)
-  page.load(preview, given.scene, given.preview, show_progress="hidden")
+  preview = {
+    "fn": show_errors(handlers.preview),
+    "inputs": given.scene,
+    "outputs": [given.pictures, given.map],
+    "show_progress": "hidden",
+  }
+  page.load(**preview)
   for control in given.scene:
-    control.change(preview, given.scene, given.preview, show_progress="hidden")
+    control.change(**preview)
   given.upload.upload(lambda file: file, given.upload, given.file)
   given.examples.click(
     lambda index: read_examples()[index],
@@ -167,7 +180,7 @@ def _connect(page, handlers: Handlers, given, made) -> None:
   run = given.go.click(
     show_errors(handlers.generate),
     given.scene + given.sampler,
-    [given.preview, made.views, made.status, made.samples],
+    [given.map, made.views, made.status, made.samples],
     show_progress="hidden",
   )
 
