@@ -161,7 +161,7 @@ def _part(
     return None
   part = _painted(look, positions, attributes, faces)
   if "material" not in primitive and "COLOR_0" not in attributes:
-    part.colors *= linear_from_srgb(np.float64(_GREY))
+    part.colors *= linear_from_srgb(np.array(_GREY))
   return part
 
 

@@ -16,7 +16,7 @@ import tensorflow_datasets as tfds
 
 from threedim_jax.runtime.errors import UserError
 
-REPO = pathlib.Path(__file__).parents[1]
+REPO = pathlib.Path(__file__).parents[2]
 HUGE = ["--num_train_objects", "100000"]
 TINY = ["--num_train_objects", "2", "--num_test_objects", "1"]
 
@@ -40,8 +40,9 @@ def mtimes(folder: pathlib.Path) -> dict[str, int]:
     ("shapes --from {tmp}", "--from is for meshes, not for shapes"),
     ("meshes --from {tmp} --seed 3", "--seed is for shapes, not for meshes"),
     ("meshes --from {tmp} --manual_dir {tmp}", "--manual_dir is for srn"),
-    ("meshes", "meshes needs --from=DIR"),
-    ("meshes --from {tmp}/no", "/no is not a folder"),
+    ("meshes", "meshes needs --from=PATH"),
+    ("meshes --from {tmp}/no", "/no is neither a folder nor a zip file"),
+    ("meshes --from {tmp} --up z --front -z", "holds no mesh"),
     ("meshes --from {tmp}", "holds no mesh: put files in there"),
     ("meshes --from {tmp} --name a/b", "--name is 'a/b': choose one of"),
     ("meshes --from {tmp} --radius 1.5", "radius is 1.5, .* from 1.87 on"),

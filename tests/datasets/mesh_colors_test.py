@@ -4,8 +4,14 @@
 
 import pathlib
 
-from mesh_folders import box, colored_box, srgb, textured_sheet, write_obj
-from meshes.loading import load_parts
+from mesh_folders import (
+  box,
+  colored_box,
+  load_mesh,
+  srgb,
+  textured_sheet,
+  write_obj,
+)
 import numpy as np
 from PIL import Image
 import pytest
@@ -22,7 +28,7 @@ PBRMaterial = trimesh.visual.material.PBRMaterial
 
 
 def load(path: pathlib.Path):
-  return load_parts(path.parent, pathlib.PurePath(path.name), up="z")
+  return load_mesh(path, up="z").parts
 
 
 def from_above(path: pathlib.Path, resolution=64) -> np.ndarray:

@@ -2,25 +2,28 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is read of a mesh file, how it is drawn, and what is refused."""
 
-import base64
 import json
 import os
 import pathlib
 
 import build
-from mesh_folders import box, colored_box, srgb, textured_sheet, write_obj
-from meshes.loading import RADIUS, load_parts
+from mesh_folders import (
+  box,
+  colored_box,
+  load_mesh,
+  write_obj,
+)
+from meshes.loading import RADIUS, load
+from meshes.orientation import Orientation
+from meshes.sources import Folder
 import numpy as np
 from PIL import Image
 import pytest
+from tiny_glb import Glb
 import trimesh
 
 from threedim_jax.runtime.errors import UserError
-
-
-def load(path: pathlib.Path, up: str | None = "z"):
-  return load_parts(path.parent, pathlib.PurePath(path.name), up)
-
+from threedim_jax.views.pixels import srgb_from_linear
 
 # ------------------------------------------------------------- geometry
 
@@ -42,7 +45,7 @@ def test_up_and_size(tmp_path, suffix, up):
   else:
     mesh.export(path)
   for chosen in (None, "y", "z"):
-    (part,) = load(path, chosen)
+    (part,) = load_mesh(path, up=chosen).parts
     corners = part.triangles.reshape(-1, 3)
     assert np.linalg.norm(corners, axis=-1).max() == pytest.approx(RADIUS)
     np.testing.assert_allclose(corners.max(0), -corners.min(0), atol=1e-6)
@@ -56,13 +59,43 @@ def test_what_was_up_is_up_and_not_mirrored(tmp_path):
   corners = np.array([[0, 0, 0], [1, 0, 0], [0, 2, 0], [0, 0, 3]], float)
   faces = np.array([[0, 2, 1], [0, 1, 3], [0, 3, 2], [1, 2, 3]])
   trimesh.Trimesh(corners, faces, process=False).export(tmp_path / "a.obj")
-  (part,) = load(tmp_path / "a.obj", "y")
+  (part,) = load_mesh(tmp_path / "a.obj").parts
   scale = RADIUS / (np.linalg.norm([1, 2, 3]) / 2)
   turned = [[0, 0, 0], [0, 1, 0], [0, 0, 2], [3, 0, 0]] - np.array(
     [1.5, 0.5, 1]
   )
   found = {tuple(c) for c in part.triangles.reshape(-1, 3).round(6)}
   assert found == {tuple(c) for c in (turned * scale).round(6)}
+
+
+@pytest.mark.parametrize("up", ["y", "z"])
+@pytest.mark.parametrize("front", ["x", "-x", "y", "-y", "z", "-z"])
+def test_the_front_is_seen_at_azimuth_0(up, front):
+  orientation = Orientation(up, front)
+  path = pathlib.PurePath("a.obj")
+  if front[-1] == up:
+    with pytest.raises(UserError, match="are the same axis"):
+      orientation.world_from_file(path)
+    return
+  R = orientation.world_from_file(path)
+  axis = lambda name: (-1) ** name.count("-") * np.eye(3)["xyz".index(name[-1])]
+  np.testing.assert_array_equal(R @ axis(front), [1, 0, 0])
+  np.testing.assert_array_equal(R @ axis(up), [0, 0, 1])
+  assert np.linalg.det(R) == 1
+
+
+def test_shapenet_looks_along_minus_z(tmp_path):
+  """A box with a mark behind (+z) and one in front (-z)."""
+  write_obj(tmp_path / "a/models/model_normalized.obj", "Kd .8 0 0")
+  path = tmp_path / "a/models/model_normalized.obj"
+  plate = "v -.3 -.3 -.6\nv .3 -.3 -.6\nv .3 .3 -.6\nv -.3 .3 -.6\nv 0 0 -2\n"
+  text = path.read_text() + "newmtl b\n" + plate + "usemtl\nf -5 -4 -3 -2\n"
+  path.write_text(text + "f -1 -5 -4\n")
+  spike = lambda **more: load_mesh(path, **more).parts[0].triangles[-1, 0]
+  assert spike()[0] > 0.4 > abs(spike()[1]), "towards azimuth 0"
+  assert spike(front="z")[0] < -0.4
+  path = path.rename(path.with_name("other.obj"))
+  assert spike()[0] < -0.4, "other files look along +z"
 
 
 def test_reads_back_what_mode_mesh_writes(tmp_path):
@@ -75,14 +108,24 @@ def test_reads_back_what_mode_mesh_writes(tmp_path):
   (tmp_path / "a.glb").write_bytes(glb_bytes(made))
   made.export(tmp_path / "a.ply")
   (glb,), (ply,) = (
-    load(tmp_path / "a.glb", None),
-    load(tmp_path / "a.ply", None),
+    load_mesh(tmp_path / "a.glb").parts,
+    load_mesh(tmp_path / "a.ply").parts,
   )
   np.testing.assert_allclose(glb.triangles, ply.triangles, atol=1e-6)
-  np.testing.assert_allclose(glb.colors, ply.colors, atol=0.02)  # 8 bits
+  display = srgb_from_linear(glb.colors)
+  np.testing.assert_allclose(display, ply.colors, atol=0.02)  # 8 bits
 
 
 # ----------------------------------------------------------- what is refused
+
+
+def gltf_with_buffer(uri: str) -> str:
+  """A triangle whose corners are in another file."""
+  glb = Glb()
+  glb.mesh({"POSITION": glb.add(np.float32([[0, 0, 0], [1, 0, 0], [0, 1, 0]]))})
+  glb.json["buffers"] = [{"uri": uri, "byteLength": 36}]
+  return json.dumps(glb.json)
+
 
 TRIANGLE = "v 0 0 0\nv 1 0 0\nv 0 1 0\n"
 BROKEN = {
@@ -98,21 +141,16 @@ BROKEN = {
   "empty.glb": ("", "cannot be read"),
   "empty.stl": ("", "cannot be read|has no faces"),
   "words.off": ("OFF\nx y z\n", "cannot be read"),
-  "nothing.gltf": ("{}", "cannot be read|has no faces"),
+  "nothing.gltf": ("{}", "glTF without a version"),
   "bin.gltf": (
-    '{"asset": {"version": "2.0"}, "buffers": [{"uri": "../x.bin",'
-    ' "byteLength": 4}]}',
+    gltf_with_buffer("../x.bin"),
     "refers to '../x.bin', which cannot be had .it is not in",
   ),
   "web.gltf": (
-    '{"asset": {"version": "2.0"}, "buffers": [{"uri":'
-    ' "https://example.com/x.bin", "byteLength": 4}]}',
+    gltf_with_buffer("https://example.com/x.bin"),
     "refers to 'https://example.com/x.bin', which cannot be had .there is no",
   ),
-  "draco.gltf": (
-    '{"extensionsRequired": ["KHR_draco_mesh_compression"]}',
-    "has the extension KHR_draco_mesh_compression, which is not read",
-  ),
+  "surface.obj": (TRIANGLE + "surf 0 1 0 1 1 2 3\n", "'surf' is not read"),
 }
 
 
@@ -121,91 +159,8 @@ def test_a_broken_file_is_named(tmp_path, name):
   content, message = BROKEN[name]
   (tmp_path / name).write_text(content)
   with pytest.raises(UserError, match=message) as e:
-    load(tmp_path / name)
+    load_mesh(tmp_path / name)
   assert str(tmp_path / name) in str(e.value) and "\n" not in str(e.value)
-
-
-def tiny_gltf(color_type: int) -> dict:
-  """A triangle with vertex colours of the given glTF component type."""
-  positions = np.float32([[0, 0, 0], [1, 0, 0], [0, 1, 0]]).tobytes()
-  colors = np.full((3, 4), 40000, np.uint16).tobytes()
-  data = base64.b64encode(positions + colors).decode()
-  uri = f"data:application/octet-stream;base64,{data}"
-  return {
-    "asset": {"version": "2.0"},
-    "buffers": [{"uri": uri, "byteLength": 60}],
-    "bufferViews": [
-      {"buffer": 0, "byteOffset": 0, "byteLength": 36},
-      {"buffer": 0, "byteOffset": 36, "byteLength": 24},
-    ],
-    "accessors": [
-      {"bufferView": 0, "componentType": 5126, "count": 3, "type": "VEC3"},
-      {
-        "bufferView": 1,
-        "componentType": color_type,
-        "normalized": True,
-        "count": 3,
-        "type": "VEC4",
-      },
-    ],
-    "meshes": [{"primitives": [{"attributes": {"POSITION": 0, "COLOR_0": 1}}]}],
-    "nodes": [{"mesh": 0}],
-    "scenes": [{"nodes": [0]}],
-    "scene": 0,
-  }
-
-
-def test_16_bit_colours_are_read_or_refused(tmp_path):
-  content = tiny_gltf(5123)
-  path = tmp_path / "a.gltf"
-  path.write_text(json.dumps(content))
-  with pytest.raises(UserError, match="16-bit vertex colours and no material"):
-    load(path)
-  content["meshes"][0]["primitives"][0]["material"] = 0
-  factor = {"baseColorFactor": [1, 0.5, 1, 1]}
-  content["materials"] = [{"pbrMetallicRoughness": factor}]
-  path.write_text(json.dumps(content))
-  (part,) = load(path)
-  grey = 40000 / 65535
-  expected = srgb([grey, grey * 0.5, grey]) / 255
-  np.testing.assert_allclose(part.colors[0, 0], expected, atol=2e-3)
-  transform = {"index": 0, "extensions": {"KHR_texture_transform": {}}}
-  factor["baseColorTexture"] = transform
-  content["textures"] = [{"extensions": {"KHR_texture_basisu": {"source": 0}}}]
-  path.write_text(json.dumps(content))
-  with pytest.raises(UserError, match="a texture with KHR_texture_transform"):
-    load(path)
-  del transform["extensions"]
-  path.write_text(json.dumps(content))
-  with pytest.raises(UserError, match="a texture of a kind that is not read"):
-    load(path)
-  content["textures"] = [{"source": 0}]
-  content["images"] = [{"uri": "data:image/png;base64,AAAA"}]
-  path.write_text(json.dumps(content))
-  with pytest.raises(UserError, match="texture 0 does not decode"):
-    load(path)
-
-
-def test_a_damaged_texture_in_a_glb(tmp_path):
-  pixels = np.random.default_rng(0).integers(0, 256, (16, 16, 3), np.uint8)
-  textured_sheet(pixels).export(tmp_path / "a.glb")
-  data = bytearray((tmp_path / "a.glb").read_bytes())
-  place = data.index(b"IDAT")
-  data[place + 8 : place + 40] = bytes(32)
-  (tmp_path / "b.glb").write_bytes(data)
-  load(tmp_path / "a.glb")
-  with pytest.raises(UserError, match="b.glb: the texture 0 does not decode"):
-    load(tmp_path / "b.glb")
-
-
-def test_trimesh_says_nothing_beside_our_sentence(tmp_path, caplog):
-  colored_box(tmp_path / "a.ply")
-  data = (tmp_path / "a.ply").read_bytes()
-  named = data.replace(b"\nelement", b"\ncomment TextureFile b.png\nelement", 1)
-  (tmp_path / "a.ply").write_bytes(named)
-  with pytest.raises(UserError, match="a.ply refers to 'b.png'"):
-    load(tmp_path / "a.ply")
-  assert not caplog.records
 
 
 def secret(folder: pathlib.Path) -> pathlib.Path:
@@ -215,46 +170,87 @@ def secret(folder: pathlib.Path) -> pathlib.Path:
   return path
 
 
-@pytest.mark.parametrize("name", ["../../secret.png", "{tmp}/secret.png"])
+def loaded_from(folder: pathlib.Path, name: str):
+  return load(Folder(folder), pathlib.PurePath(name))
+
+
+@pytest.mark.parametrize(
+  "name", ["../../secret.png", "{tmp}/secret.png", "link.png"]
+)
 def test_no_texture_from_outside_the_folder(tmp_path, name):
   path = secret(tmp_path)
   source = tmp_path / "toys"
   write_obj(source / "a/model.obj", "map_Kd " + name.format(tmp=tmp_path))
-  with pytest.raises(UserError, match="secret.png', which .*it is not in"):
-    load_parts(source, pathlib.PurePath("a/model.obj"), None)
+  (source / "a/link.png").symlink_to(path)
+  loaded = loaded_from(source, "a/model.obj")
+  (note,) = loaded.notes
+  assert "secret.png" in note or "link.png" in note
+  assert "is not used (it is not in" in note or "leads out" in note
+  assert loaded.parts[0].texture is None
   # From further up it is inside: the same file is fine.
-  assert path.exists()
-  load_parts(tmp_path, pathlib.PurePath("toys/a/model.obj"), None)
+  loaded = loaded_from(tmp_path, "toys/a/model.obj")
+  assert loaded.parts[0].texture is not None and not loaded.notes
 
 
 def test_no_link_leads_out_of_the_folder(tmp_path):
   source = tmp_path / "toys"
-  write_obj(source / "a/model.obj", "map_Kd link.png")
-  (source / "a/link.png").symlink_to(secret(tmp_path))
-  with pytest.raises(UserError, match="link.png', which .*it is not in"):
-    load_parts(source, pathlib.PurePath("a/model.obj"), None)
+  source.mkdir()
   colored_box(tmp_path / "b.ply")
   (source / "b.ply").symlink_to(tmp_path / "b.ply")
-  with pytest.raises(UserError, match="b.ply is a link that leads out of"):
-    load_parts(source, pathlib.PurePath("b.ply"), None)
   (source / "c.ply").symlink_to("c.ply")
-  with pytest.raises(UserError, match="c.ply cannot be read"):
-    load_parts(source, pathlib.PurePath("c.ply"), None)
   os.mkfifo(source / "d.ply")  # would be waited for
-  with pytest.raises(UserError, match="d.ply is not a file"):
-    load_parts(source, pathlib.PurePath("d.ply"), None)
+  for name, message in (
+    ("b.ply", "b.ply is a link that leads out of"),
+    ("c.ply", "c.ply cannot be read"),
+    ("d.ply", "d.ply is not a file"),
+  ):
+    with pytest.raises(UserError, match=message):
+      loaded_from(source, name)
 
 
-def test_a_missing_or_damaged_texture_is_no_grey_object(tmp_path):
-  write_obj(tmp_path / "a.obj", "map_Kd wood.png")
-  with pytest.raises(UserError, match="refers to 'wood.png', .*no such file"):
-    load(tmp_path / "a.obj")
-  (tmp_path / "wood.png").write_bytes(b"\x89PNG")
-  with pytest.raises(UserError, match="wood.png does not decode"):
-    load(tmp_path / "a.obj")
+@pytest.mark.parametrize(
+  "picture, reason",
+  [
+    (None, "there is no such file"),
+    (b"\x89PNG", "it does not decode"),
+    (b"GIF89a" + bytes(40), "it does not decode"),
+  ],
+)
+def test_a_texture_that_cannot_be_used(picture, reason, tmp_path):
+  """The object has the colour of its material, and a note says why."""
+  write_obj(tmp_path / "a.obj", "Kd 0.2 0.6 0.4\nmap_Kd wood.png")
+  if picture is not None:
+    (tmp_path / "wood.png").write_bytes(picture)
+  loaded = load_mesh(tmp_path / "a.obj")
+  (note,) = loaded.notes
+  assert f"the texture 'wood.png' is not used ({reason}" in note
+  assert (loaded.parts[0].colors == [0.2, 0.6, 0.4]).all()
+
+
+def test_a_missing_library_leaves_no_colour_to_draw(tmp_path):
   write_obj(tmp_path / "b.obj", None)
   with pytest.raises(UserError, match="refers to 'b.mtl', .*no such file"):
-    load(tmp_path / "b.obj")
+    load_mesh(tmp_path / "b.obj")
+
+
+def test_missing_textures_are_listed_or_refused_with_strict(tmp_path, capsys):
+  source = tmp_path / "toys"
+  colored_box(source / "fine.ply")
+  write_obj(source / "a.obj", "Kd 0.2 0.6 0.4\nmap_Kd lost.png")
+  args = f"meshes --config debug --num_workers 1 --data_dir {tmp_path}"
+  args = [*args.split(), "--from", str(source)]
+  folder = build.main(args)
+  note = "a.obj: the texture 'lost.png' is not used (there is no such file)."
+  out = capsys.readouterr().out
+  assert out.count(note) == 1 and "not as their files have them (1)" in out
+  assert json.loads((folder / "metadata.json").read_text())["notes"]
+  with pytest.raises(UserError, match="strict is False there and True here"):
+    build.main([*args, "--strict"])
+  with pytest.raises(UserError, match="the texture 'lost.png' is not used"):
+    build.main([*args, "--strict", "--overwrite"])
+  build.main([*args, "--strict", "--overwrite", "--skip_bad"])
+  out = capsys.readouterr().out
+  assert "left out (1):" in out and note in out
 
 
 def test_broken_files_stop_the_build_or_are_listed(tmp_path, capfd):
@@ -271,7 +267,7 @@ def test_broken_files_stop_the_build_or_are_listed(tmp_path, capfd):
   metadata = json.loads((folder / "metadata.json").read_text())
   assert metadata["skipped"] == ["bad"] and metadata["num_objects"] == 7
   err = capfd.readouterr().err
-  assert f"skipped: {source}/bad.obj has no faces." in err
+  assert f"skipped: {source}/bad.obj has no faces" in err
   lines = [s for s in err.splitlines() if not s.startswith("skipped: ")]
   # Nothing but our own progress: no noise of libraries.
   assert lines and all(s.startswith("meshes: ") for s in lines), err

@@ -124,7 +124,7 @@ def test_bytes_do_not_depend_on_the_workers(built, source, tmp_path):
 def test_another_mesh_beside_changes_no_other_object():
   """Neither its split nor its cameras, once there are enough for 90/5/5."""
   file = lambda i: files.MeshFile(
-    pathlib.PurePath(f"{i}.obj"), 1, f"o{i}", None
+    pathlib.PurePath(f"{i}.obj"), 1, f"o{i}", category=None
   )
   few, many = (
     files.split_objects([file(i) for i in range(n)]) for n in (300, 1000)
@@ -138,9 +138,7 @@ def test_another_mesh_beside_changes_no_other_object():
   assert 870 < counts[0] < 930 and 30 < counts[1] < 75 and 30 < counts[2] < 75
   for n in range(3, 12):
     assert all(files.split_objects([file(i) for i in range(n)]).values())
-  task = objects.Task(
-    pathlib.Path(), pathlib.PurePath(), "o1", "train", 3, 16, None
-  )
+  task = objects.Task(pathlib.Path(), file(1), "train", 3, 16)
   (a, _), (b, _) = objects.cameras(task), objects.cameras(task)
   np.testing.assert_array_equal(a, b)
 
@@ -181,7 +179,7 @@ def test_hidden_files_are_no_meshes_and_names_are_those_of_folders(tmp_path):
   for name in ("._a.obj", ".git/a.obj", "a.txt", "Ää b.GLB"):
     (tmp_path / name).parent.mkdir(exist_ok=True)
     (tmp_path / name).write_text("")
-  assert [f.object_id for f in files.find_meshes(tmp_path)] == ["Ää b"]
+  assert [f.object_id for f in files.find_meshes(tmp_path).files] == ["Ää b"]
   (tmp_path / ("x" * 201 + ".obj")).write_text("")
   with pytest.raises(UserError, match="cannot name a folder"):
     files.find_meshes(tmp_path)

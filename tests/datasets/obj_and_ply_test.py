@@ -323,7 +323,7 @@ def test_an_object_that_is_transparent_everywhere_is_refused(
 
 def polygon(rng: np.random.Generator, n: int) -> np.ndarray:
   """A star-shaped polygon, mostly concave, somewhere in space."""
-  angle = np.sort(rng.uniform(0, 2 * np.pi, n))
+  angle = (np.arange(n) + rng.uniform(0, 0.4, n)) * 2 * np.pi / n
   flat = rng.uniform(0.3, 1.0, (n, 1)) * np.stack(
     [np.cos(angle), np.sin(angle), 0 * angle], -1
   )

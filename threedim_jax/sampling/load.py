@@ -294,36 +294,55 @@ class Sampler:
       return self._programs[key]
 
   def _compile(self, options: dict[str, Any], args: tuple) -> Callable:
-    def next_view(params, keys, bank, cam, index, weight, num_steps):
-      view = self._view_fn(
-        params,
-        index_keys(keys, index),
-        bank,
-        cam,
-        guidance_weight=weight,
-        num_sample_steps=num_steps,
-        **options,
-      )
-      return bank.append(view, cam), view
-
-    bank: Bank = args[2]
-    # A batch that does not split evenly runs whole on every device.
-    even = bank.views.shape[0] % self._mesh.size == 0
-    rep = replicated(self._mesh)
-    by_object = batch_sharding(self._mesh) if even else rep
-    bank_sh = jax.tree.map(lambda x: by_object if x.ndim else rep, bank)
-    return (
-      jax.jit(
-        next_view,
-        in_shardings=(
-          *(self._params_sh, by_object, bank_sh, by_object),
-          *(rep, rep, rep),
-        ),
-        out_shardings=(bank_sh, by_object),
-      )
-      .lower(*args)
-      .compile()
+    jitted = jit_next_view(
+      self._view_fn, self._mesh, self._params_sh, args[2], options
     )
+    return jitted.lower(*args).compile()
+
+
+def jit_next_view(
+  view_fn: Callable[..., Float[Array, "B H W 3"]],
+  mesh: jax.sharding.Mesh,
+  params_sh: PyTree,
+  bank: Bank,
+  options: Mapping[str, Any],
+) -> jax.stages.Wrapped:
+  """Jits the generation of one more view of every object of a batch.
+
+  Args:
+    view_fn: of `make_view_fn`.
+    mesh: devices that share the objects.
+    params_sh: shardings of the parameters.
+    bank: known views of the objects; shapes are enough.
+    options: of `Settings.static_options`.
+
+  Returns:
+    (params, keys, bank, target camera, index of the view, guidance weight,
+    number of sampling steps) -> (bank with the view, view [B, H, W, 3]).
+  """
+
+  def next_view(params, keys, bank, cam, index, weight, num_steps):
+    view = view_fn(
+      params,
+      index_keys(keys, index),
+      bank,
+      cam,
+      guidance_weight=weight,
+      num_sample_steps=num_steps,
+      **options,
+    )
+    return bank.append(view, cam), view
+
+  # A batch that does not split evenly runs whole on every device.
+  rep = replicated(mesh)
+  even = bank.views.shape[0] % mesh.size == 0
+  by_object = batch_sharding(mesh) if even else rep
+  bank_sh = jax.tree.map(lambda x: by_object if x.ndim else rep, bank)
+  return jax.jit(
+    next_view,
+    in_shardings=(params_sh, by_object, bank_sh, by_object, rep, rep, rep),
+    out_shardings=(bank_sh, by_object),
+  )
 
 
 def load_sampler(

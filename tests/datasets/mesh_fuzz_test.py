@@ -1,0 +1,27 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Damaged mesh files: every reader ends in a picture or in a sentence."""
+
+import pathlib
+
+import mesh_fuzz
+from mutations import run_alone
+import pytest
+
+from threedim_jax.runtime.errors import UserError
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("reader", mesh_fuzz.READERS)
+def test_damaged_files(reader):
+  outcome = run_alone(pathlib.Path(mesh_fuzz.__file__), reader, number=200)
+  assert not outcome.faults, outcome.faults[0]
+  assert outcome.tried == 200 and outcome.refused > 20 and outcome.read > 2
+
+
+@pytest.mark.parametrize("reader", mesh_fuzz.READERS)
+def test_the_files_are_fine_before_they_are_damaged(reader):
+  try:
+    mesh_fuzz.read(mesh_fuzz.READERS[reader]())
+  except UserError as e:
+    pytest.fail(str(e))
