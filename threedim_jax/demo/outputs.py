@@ -16,8 +16,9 @@ import numpy as np
 
 from threedim_jax.evaluation.fields.mesh import agreement_text, write_mesh
 from threedim_jax.sampling.scene import Scene
+from threedim_jax.viewing.page import data_uri
 from threedim_jax.viewing.show import show
-from threedim_jax.viewing.viewer import data_uri, view_angles
+from threedim_jax.viewing.viewer import view_angles
 from threedim_jax.views.metrics import is_foreground
 from threedim_jax.views.png import encode_png
 from threedim_jax.workdir.samples import ObjectSamples, write_sample

@@ -102,22 +102,32 @@ def _given_column() -> types.SimpleNamespace:
       c.map = gr.HTML(elem_id="map", padding=False)
   with gr.Row():
     c.azimuth = gr.Slider(
-      *(-180, 180, azimuth), step=1, label="azimuth", min_width=140
+      *(-180, 180, azimuth),
+      step=1,
+      label="azimuth",
+      min_width=140,
+      elem_id="azimuth",
     )
     c.elevation = gr.Slider(
-      *(-20, 80, elevation), step=1, label="elevation", min_width=140
+      *(-20, 80, elevation),
+      step=1,
+      label="elevation",
+      min_width=140,
+      elem_id="elevation",
     )
-  with gr.Accordion("distance, path, number of views", open=False):
+  with gr.Accordion(
+    "distance, path, number of views", open=False, elem_id="more"
+  ):
     gr.Markdown(HOW)
     c.distance = gr.Slider(0.8, 3, distance, step=0.1, label="distance")
     c.path = gr.Radio(list(PATHS), value="orbit", label="path of the cameras")
     c.num_views = gr.Slider(
       1, MAX_VIEWS, NUM_VIEWS, step=1, label="views", elem_id="num-views"
     )
-  with gr.Accordion("sampler", open=False):
+  with gr.Accordion("sampler", open=False, elem_id="sampler"):
     c.seed = gr.Number(DEFAULTS.seed, precision=0, label="seed")
     c.steps = gr.Slider(
-      2, 256, DEFAULTS.num_sample_steps, step=1, label="steps"
+      2, 256, DEFAULTS.num_sample_steps, step=1, label="steps", elem_id="steps"
     )
     c.weight = gr.Slider(
       0, 5, DEFAULTS.guidance_weight, step=0.1, label="guidance"
