@@ -17,7 +17,8 @@ Ks = Float[np.ndarray, "V 3 3"]
 Undo = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 # Distance of the principal point from the centre, over the picture's size.
-# Above the first, K may be for another picture size. No lens reaches the second.
+# Above the first, K may be for another picture size. No lens is off by the
+# second.
 OFF_CENTRE = 0.02
 FAR_OFF_CENTRE = 0.2
 
