@@ -14,19 +14,14 @@ worker_lines() {
 
 # training_state LINES: idle, running, or the exit code to act on.
 training_state() {
-  local state value codes=() idle=0 running=0
-  while read -r _ _ state value; do
-    case $state in
-      running) running=1 ;;
-      exited) codes+=("$value") ;;
-      *) idle=1 ;;
-    esac
-  done <<<"$1"
-  if ((${#codes[@]})) && [[ $(verdict "${codes[@]}") != 0 ]]; then
-    verdict "${codes[@]}"
-  elif ((running)); then
+  local code
+  # shellcheck disable=SC2046  # one word per code
+  code=$(verdict $(sed -n 's/.* exited //p' <<<"$1"))
+  if [[ $code != 0 ]]; then
+    echo "$code"
+  elif [[ $1 == *" running "* ]]; then
     echo running
-  elif ((idle)); then
+  elif [[ $1 == *" idle"* ]]; then
     echo idle
   else
     echo 0

@@ -229,17 +229,15 @@ delete() {
 }
 
 # again COMMAND: the line that calls another command for the same TPU.
+original=("$@")
 again() {
-  local options=("${place[@]}") option variable
-  if [[ $1 != delete ]]; then
-    for option in type runtime config workdir source; do
-      variable=opt_$option
-      [[ -z ${!variable} ]] || options+=("--$option=${!variable}")
-    done
-    [[ -z $opt_spot ]] || options+=(--spot)
-    ((${#program_flags[@]} == 0)) || options+=(-- "${program_flags[@]}")
-  fi
-  quoted bash "$0" "$1" "$name" "${options[@]}"
+  local words=("${original[@]}") i
+  for i in "${!words[@]}"; do
+    [[ ${words[i]} != "$command" ]] || break
+  done
+  words[i]=$1
+  [[ $1 != delete ]] || words=(delete "$name" "${place[@]}")
+  same_again "${words[@]}"
 }
 
 code=0

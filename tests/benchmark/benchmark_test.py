@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import pytest
 
 from threedim_jax import models
+from threedim_jax.aot.flops import count_flops
 from threedim_jax.benchmark import (
   cli,
   compiling,
@@ -29,7 +30,6 @@ from threedim_jax.benchmark import (
   training,
   yardstick,
 )
-from threedim_jax.benchmark.flops import count_flops
 from threedim_jax.benchmark.inputs import denoise_args
 from threedim_jax.evaluation.fields.field import FieldConfig
 from threedim_jax.models import make_init_fn

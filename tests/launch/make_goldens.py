@@ -21,7 +21,6 @@ MORE = [
   "bash launch/local.sh configs/shapes.py:debug W --env=cpu --max_restarts=3"
   " --pause=1 -- --mode=sample '--config.name=two words'",
   "bash launch/slurm_submit.sh configs/shapes.py /shared/W --gpus_per_node=0",
-  "bash launch/slurm.sbatch configs/shapes.py /shared/W --env=gpu",
   f"bash launch/tpu_vm.sh create run {PLACE} --type=v5litepod-16 {JOB}"
   " --source=https://HOST/REPO@v1 -- '--config.name=two words'",
   *(

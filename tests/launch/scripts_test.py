@@ -20,7 +20,9 @@ SHELL = sorted((REPO / "launch").glob("*.s[hb]*"))  # .sh and .sbatch
 SCRIPTS = [p for p in SHELL if p.name not in SOURCED]
 SCRIPTS += [REPO / "launch/doctor.py", REPO / "launch/k8s/render.py"]
 # These have no dry run.
-NOT_DRY = {"quickstart.sh", "test.sh", "doctor.py", "tpu_startup.sh"}
+NOT_DRY = {
+  "quickstart.sh", "test.sh", "doctor.py", "tpu_startup.sh", "slurm.sbatch",
+}  # fmt: skip
 COMMANDS = make_goldens.COMMANDS
 
 
@@ -99,6 +101,7 @@ def test_every_launcher_has_a_golden():
     ("local.sh configs/shapes.py W X", "one word too many: X"),
     ("local.sh configs/shapes.py W --pause=soon", "whole number"),
     ("local.sh configs/shapes.py W --env=npu", "npu.env"),
+    ("slurm.sbatch configs/shapes.py W --dry-run", "only SLURM can run this"),
     ("quickstart.sh --fast", "unknown option --fast"),
     ("quickstart.sh W X", "shows how to call it"),
     ("tpu_vm.sh create run --zone=Z --type=v6e-8", "--project=... is missing"),

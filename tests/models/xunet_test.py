@@ -16,7 +16,7 @@ import pytest
 from random_params import random_params
 
 from threedim_jax.models import dummy_inputs, get_model
-from threedim_jax.models.layers import GroupNorm
+from threedim_jax.models.layers import Dropout, GroupNorm
 from threedim_jax.models.xunet import XUNet
 from threedim_jax.views import camera_paths
 from threedim_jax.views.cameras import Camera
@@ -163,7 +163,7 @@ def test_dropout_reaches_every_residual_block(tiny_xunet):
   calls = []
 
   def spy(next_fn, args, kwargs, context):
-    if isinstance(context.module, nn.Dropout):
+    if isinstance(context.module, Dropout):
       calls.append((context.module.rate, kwargs["deterministic"]))
     return next_fn(*args, **kwargs)
 

@@ -144,3 +144,24 @@ def test_the_paper_recipe():
   assert load("srn_chairs").sampler.guidance_weight == 2.0
   assert load("srn_chairs", "large").model.ch == 448
   assert c.data.resolution == 128
+
+
+@pytest.mark.slow
+def test_the_efficient_variant_costs_a_third_of_the_paper_s_at_most():
+  """FLOPs of an example: forward pass and gradients."""
+  from threedim_jax.benchmark.flops import count_flops
+  from threedim_jax.models import make_init_fn
+  from threedim_jax.training.setup import make_loss_fn
+  from threedim_jax.views.pair_batch import batch_shapes
+
+  def flops(arg):
+    config, rng = load("srn_cars", arg), jax.random.key(0)
+    loss_fn = make_loss_fn(config)
+    return count_flops(
+      jax.grad(lambda *args: loss_fn(*args)[0]),
+      jax.eval_shape(make_init_fn(config), rng),
+      batch_shapes(config.data.resolution, 1),
+      rng,
+    )
+
+  assert flops("efficient") < flops("") / 3

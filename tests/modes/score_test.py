@@ -7,6 +7,7 @@ darkened: what is expected can then be computed by hand.
 """
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -85,7 +86,7 @@ def test_every_tenth_view_is_held_out_and_never_an_end():
     held(5)
 
 
-def test_rows_by_hand(fits, tmp_path):
+def test_rows_by_hand(fits, tmp_path, capsys):
   write_object(tmp_path / "s", "chair")
   source = view_sets.samples_source(tmp_path / "s", 100)
   result = run_score(source, tmp_path / "out", PROTOCOL)
@@ -95,6 +96,8 @@ def test_rows_by_hand(fits, tmp_path):
   for row in ("generated", "ground truth"):
     assert abs(rows[row]["psnr_u8"] - psnr) < 1e-4
     assert abs(rows[row]["psnr_input_u8"] - (psnr - 20 * np.log10(2))) < 1e-4
+  out = capsys.readouterr().out
+  assert f"psnr_u8 ↑ {psnr:.2f} dB" in re.sub(r"\s+", " ", out)
   sampled = samples.read_sample(tmp_path / "s/chair")
   white = skimage_metrics.peak_signal_noise_ratio(
     sampled.generated.images_u8[5], np.full((SIZE, SIZE, 3), 255, np.uint8)

@@ -55,7 +55,8 @@ def _obj() -> dict[str, bytes]:
     f"f {i + 1} {(i + 1) % 6 + 1} -{6 - (i + 1) % 6} {i + 7}\n"
     for i in range(6)
   )
-  mtl = "newmtl wood\nKd 1 1 1\nmap_Kd -s 2 2 1 -o .5 0 a.png\nmap_d -s 2 2 1 -o .5 0 a.png\n"
+  mtl = "newmtl wood\nKd 1 1 1\nmap_Kd -s 2 2 1 -o .5 0 a.png\n"
+  mtl += "map_d -s 2 2 1 -o .5 0 a.png\n"
   mtl += "newmtl red\nKd .8 .1 .1\nKe 0 .1 0\nd 0.9\n"
   return {"a.obj": text.encode(), "a.mtl": mtl.encode(), "a.png": _png()}
 

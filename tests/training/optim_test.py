@@ -18,6 +18,7 @@ def updates(
   config = srn_chairs.get_config()
   config.optim.update(learning_rate=0.5, warmup_examples=16, b1=0.9, b2=0.99)
   config.train.batch_size = batch_size
+  config.train.num_examples = options.pop("num_examples", 10**6)
   config.optim.update(options)
   tx = make_tx(config)
   state, result = tx.init(jnp.zeros(2)), []
@@ -43,6 +44,13 @@ def test_warm_up_is_counted_in_examples():
   np.testing.assert_allclose(got, [-0.25, -0.5, -0.5], rtol=1e-4)
   got = updates(2, warmup_examples=1)[:, 0]
   np.testing.assert_allclose(got, [-0.5, -0.5], rtol=1e-4)
+
+
+def test_decay_ends_at_zero_after_the_last_update():
+  """The last 16 of 24 examples in batches of 4; the warm-up comes first."""
+  got = updates(7, num_examples=24, decay_examples=16)[:, 0]
+  expected = -0.5 * np.array([0.25, 0.5, 0.75, 0.75, 0.5, 0.25, 0.0])
+  np.testing.assert_allclose(got, expected, rtol=1e-4)
 
 
 def test_adam_by_hand():

@@ -101,8 +101,7 @@ class Profile:
   Attributes:
     costs: of every instruction that has an estimate.
     collectives: in the order of the schedule.
-    unknown_loops: loops whose number of runs the text does not tell. They are
-      counted as if they ran once.
+    unknown_loops: names of loops whose length the text does not tell.
   """
 
   costs: list[Cost]
@@ -132,11 +131,16 @@ class Profile:
     return total
 
 
-def read_profile(hlo: str) -> Profile:
-  """Reads `compiled.as_text()` of a program for a TPU."""
+def read_profile(hlo: str, while_trips: int = 1) -> Profile:
+  """Reads the text of a program for a TPU.
+
+  Args:
+    hlo: `compiled.as_text()`.
+    while_trips: how often a loop runs whose length the text does not tell.
+  """
   entry, computations = _split(hlo)
   profile = Profile([], [], [])
-  _Walk(computations, profile).visit(entry, 1)
+  _Walk(computations, profile, while_trips).visit(entry, 1)
   return profile
 
 
@@ -157,8 +161,14 @@ def _split(hlo: str) -> tuple[str, dict[str, list[str]]]:
 class _Walk:
   """Visits what a program runs, and collects it in a `Profile`."""
 
-  def __init__(self, computations: dict[str, list[str]], profile: Profile):
+  def __init__(
+    self,
+    computations: dict[str, list[str]],
+    profile: Profile,
+    while_trips: int,
+  ):
     self._computations, self._profile = computations, profile
+    self._while_trips = while_trips
 
   def visit(self, computation: str, times: int) -> None:
     started: dict[str, tuple[str, int, int]] = {}
@@ -187,7 +197,7 @@ class _Walk:
       if compare[1] in constants:
         return int(constants[compare[1]])
     self._profile.unknown_loops.append(name)
-    return 1
+    return self._while_trips
 
   def _visit_most_expensive(self, line: str, times: int) -> None:
     found = ", ".join(a or b for a, b in _BRANCHES.findall(line))
@@ -195,7 +205,8 @@ class _Walk:
     branches = []
     for name in names:
       branches.append(Profile([], [], []))
-      _Walk(self._computations, branches[-1]).visit(name, times)
+      walk = _Walk(self._computations, branches[-1], self._while_trips)
+      walk.visit(name, times)
     best = max(branches, key=lambda profile: profile.cycles)
     self._profile.costs.extend(best.costs)
     self._profile.collectives.extend(best.collectives)

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from jax.extend.core import Var
 
-from threedim_jax.benchmark.flops import inner_jaxprs
+from threedim_jax.aot.flops import inner_jaxprs
 
 # These read whole arrays from memory; any other operation fuses its inputs.
 _PRODUCTS = {"dot_general", "conv_general_dilated"}

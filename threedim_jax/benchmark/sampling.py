@@ -12,8 +12,8 @@ import functools
 import jax
 from ml_collections import ConfigDict
 
+from threedim_jax.aot.flops import count_flops
 from threedim_jax.benchmark import timing
-from threedim_jax.benchmark.flops import count_flops
 from threedim_jax.benchmark.inputs import random_views
 from threedim_jax.benchmark.timing import Program, Row, Times
 from threedim_jax.benchmark.training import forward_case, random_params

@@ -13,8 +13,8 @@ import jax
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
+from threedim_jax.aot.flops import count_flops
 from threedim_jax.benchmark import timing
-from threedim_jax.benchmark.flops import count_flops
 from threedim_jax.benchmark.inputs import denoise_args, random_batch
 from threedim_jax.benchmark.timing import Program, Row
 from threedim_jax.models import make_init_fn

@@ -132,8 +132,14 @@ def _guided_eps(
 
 
 def _in_interval(logsnr, interval: tuple[float, float]) -> Array | bool:
-  """Whether to guide; True, not traced, where that is so at every step."""
+  """Whether guidance applies at this log-SNR.
+
+  A Python bool, not a tracer, if the interval covers the whole schedule or is
+  empty (low > high): no `lax.cond` is compiled then.
+  """
   low, high = interval
+  if low > high:
+    return False
   if low <= LOGSNR_MIN and high >= LOGSNR_MAX:
     return True
   return (low <= logsnr) & (logsnr <= high)
@@ -218,9 +224,10 @@ def sample_view(
     )
     plain = lambda: denoise_fn(z_t, logsnr_t, *args, jnp.ones((B,), bool))
     inside = _in_interval(times.logsnr_t, guidance_interval)
-    eps_hat = (
-      guided() if inside is True else jax.lax.cond(inside, guided, plain)
-    )
+    if isinstance(inside, bool):
+      eps_hat = guided() if inside else plain()
+    else:
+      eps_hat = jax.lax.cond(inside, guided, plain)
     x0_hat = x0_from_eps(z_t, eps_hat, expand(logsnr_t, z_t))
     x0_hat = jnp.clip(x0_hat, -1.0, 1.0)
     # XLA drops the noise where a solver has no use for it.

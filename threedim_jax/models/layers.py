@@ -33,6 +33,7 @@ class GroupNorm(nn.Module):
     num_channels = h.shape[-1]
     scale = self.param("scale", nn.initializers.ones, (num_channels,))
     bias = self.param("bias", nn.initializers.zeros, (num_channels,))
+    scale, bias = scale[None], bias[None]
     # Summing over H W per channel before grouping keeps the channel axis
     # whole, which XLA:CPU vectorises; nn.GroupNorm is several times slower.
     x = h.astype(jnp.float32)
@@ -43,8 +44,8 @@ class GroupNorm(nn.Module):
     mean = group(jnp.mean(x, axis=(1, 2)))
     mean_sq = group(jnp.mean(jnp.square(x), axis=(1, 2)))
     var = jnp.maximum(mean_sq - jnp.square(mean), 0.0)
-    gain = ungroup(jax.lax.rsqrt(var + self.epsilon)) * scale[None]
-    offset = bias[None] - ungroup(mean) * gain
+    gain = ungroup(jax.lax.rsqrt(var + self.epsilon)) * scale
+    offset = bias - ungroup(mean) * gain
     expand = lambda m: rearrange(m, "n c -> n 1 1 c")
     return (x * expand(gain) + expand(offset)).astype(h.dtype)
 

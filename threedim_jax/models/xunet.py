@@ -214,8 +214,8 @@ class XUNet(nn.Module):
     """Embeds log-SNR and rays; `hw` counts patches.
 
     Returns:
-      (log-SNR [B, F, E], the input of FiLM on every level [N, h, w, E], which
-      is the sum of log-SNR and rays).
+      The embedding of the log-SNR, [B, F, E], and the input of FiLM on every
+      level, [N, h, w, E]: the sum of that and the embedding of the rays.
     """
     if self.relative_cameras:
       cameras = relative_to_first(cameras)

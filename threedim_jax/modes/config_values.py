@@ -83,6 +83,7 @@ RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
       "evaluate.input_view",
       "evaluate.num_views",
       "model.detail_ch",
+      "optim.decay_examples",
       "optim.warmup_examples",
     ),
     (_is_not_negative, "must not be negative"),

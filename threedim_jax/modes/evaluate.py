@@ -32,6 +32,7 @@ from threedim_jax.runtime.processes import wait_for_all
 from threedim_jax.sampling.generate import find_samples, generate, my_share
 from threedim_jax.sampling.load import Sampler, load_sampler, settings_of
 from threedim_jax.sampling.scene import read_scene
+from threedim_jax.viewing.tables import print_scores
 from threedim_jax.workdir import results
 from threedim_jax.workdir.evaluation_files import RESULT_FILE, samples_dir
 from threedim_jax.workdir.protocol import (
@@ -215,11 +216,14 @@ def _settings(protocol: dict, provenance: dict) -> dict:
 
 
 def run(config: ConfigDict, args) -> None:
-  """`--mode=evaluate`."""
-  evaluate(
+  """`--mode=evaluate`: the process that scores prints the table."""
+  workdir = workdir_of(args)
+  result = evaluate(
     config,
-    workdir_of(args),
+    workdir,
     inception_weights=args.inception_weights,
     pretrained=args.pretrained,
     overwrite=args.overwrite,
   )
+  if result is not None:
+    print_scores(read_scores(workdir / RESULT_FILE), "Scores")

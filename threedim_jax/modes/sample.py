@@ -85,6 +85,7 @@ def sample(
       first.get(name) or samples.read_sample(folder / name) for name in names
     ]
     show_together(workdir, together)
+    print(f"orbit viewer: {folder / names[0] / 'viewer.html'}")
   return folders
 
 
@@ -111,6 +112,8 @@ def sample_photo(
   folder = workdir / "samples" / sampled.object_id
   show(folder, sampled)
   show_together(workdir, [sampled])
+  if jax.process_index() == 0:
+    print(f"orbit viewer: {folder / 'viewer.html'}")
   return folder
 
 

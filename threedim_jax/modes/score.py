@@ -23,6 +23,8 @@ from threedim_jax.evaluation.view_sets import (
 from threedim_jax.modes.command_line import results_folder
 from threedim_jax.runtime.errors import UserError
 from threedim_jax.viewing.score_page import write_score_page
+from threedim_jax.viewing.tables import print_scores
+from threedim_jax.workdir.scores import read_scores
 
 
 def run_score(
@@ -50,7 +52,10 @@ def run_score(
   networks = open_networks(inception_weights)  # refuse a wrong file at once
   out = epath.Path(out)
   score_consistency(source, out, protocol, networks)
-  return write_score_page(out)
+  page = write_score_page(out)
+  scores = read_scores(out / "consistency.json")
+  print_scores(scores, f"3D consistency, {protocol.name}")
+  return page
 
 
 def run(config, args) -> None:

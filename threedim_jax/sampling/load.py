@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import dataclasses
 import json
 import threading
+import time
 from typing import Any
 
 from etils import epath
@@ -50,11 +51,13 @@ from threedim_jax.runtime.sharding import (
   replicated,
   state_sharding,
 )
+from threedim_jax.views.camera_paths import default_K, look_at
 from threedim_jax.views.cameras import Camera, scale_to_distance
 from threedim_jax.views.pixels import from_u8, to_u8
 from threedim_jax.views.posed_views import PosedViews
 from threedim_jax.workdir.checkpoints.checkpointer import Checkpointer
 
+NO_GUIDANCE = (LOGSNR_MAX, LOGSNR_MIN)  # an empty interval
 CONFIG_FILE = "config.json"  # in the workdir of every training
 
 
@@ -87,11 +90,18 @@ class Settings:
     return dataclasses.asdict(self) | {"guidance_interval": interval}
 
   def static_options(self) -> dict[str, Any]:
-    """The keyword arguments of `sample_view` that are compiled in."""
+    """The keyword arguments of `sample_view` that are compiled in.
+
+    Without guidance the interval is empty: the unconditional half of every
+    step, whose weight is 0, is not computed.
+    """
+    guided = self.guidance_weight != 0
     return {
       "conditioning": self.conditioning,
       "solver": self.solver,
-      "guidance_interval": tuple(self.guidance_interval),
+      "guidance_interval": tuple(self.guidance_interval)
+      if guided
+      else NO_GUIDANCE,
     }
 
   def single_key(self) -> Key[Array, " 1"]:
@@ -244,6 +254,34 @@ class Sampler:
 
     return run(bank)
 
+  def is_compiled(self, settings: Settings, capacity: int) -> bool:
+    """Whether `views` with these arguments would start at once."""
+    R = self.resolution
+    shape = (1, capacity, R, R, 3)
+    return (shape, *settings.static_options().values()) in self._programs
+
+  def measure(self, settings: Settings, capacity: int) -> tuple[float, float]:
+    """Compiles the program of `views` and measures it on a grey picture.
+
+    Returns:
+      (seconds to compile, seconds per view with these settings).
+    """
+    R = self.resolution
+    grey = np.full((1, R, R, 3), 128, np.uint8)
+    poses = look_at(np.array([[2.0, 0, 0], [0, 2.0, 0]]))
+    K = np.tile(default_K(R), (2, 1, 1))
+    given = PosedViews(grey, poses[:1], K[:1])
+    target = Camera(np.float32(poses[1:]), np.float32(K[1:]))
+    times = []
+    for num_steps in (1, 2, 6):
+      few = dataclasses.replace(settings, num_sample_steps=num_steps)
+      start = time.monotonic()
+      [*self.views(given, target, few, capacity=capacity)]
+      times.append(time.monotonic() - start)
+    first, short, long = times
+    step = max(long - short, 0.0) / 4
+    return first, short + step * (settings.num_sample_steps - 2)
+
   def _program(self, settings: Settings, args: tuple) -> Callable:
     """The compiled program of one view, for arguments of these shapes."""
     options = settings.static_options()
@@ -256,36 +294,55 @@ class Sampler:
       return self._programs[key]
 
   def _compile(self, options: dict[str, Any], args: tuple) -> Callable:
-    def next_view(params, keys, bank, cam, index, weight, num_steps):
-      view = self._view_fn(
-        params,
-        index_keys(keys, index),
-        bank,
-        cam,
-        guidance_weight=weight,
-        num_sample_steps=num_steps,
-        **options,
-      )
-      return bank.append(view, cam), view
-
-    bank: Bank = args[2]
-    # A batch that does not split evenly runs whole on every device.
-    even = bank.views.shape[0] % self._mesh.size == 0
-    rep = replicated(self._mesh)
-    by_object = batch_sharding(self._mesh) if even else rep
-    bank_sh = jax.tree.map(lambda x: by_object if x.ndim else rep, bank)
-    return (
-      jax.jit(
-        next_view,
-        in_shardings=(
-          *(self._params_sh, by_object, bank_sh, by_object),
-          *(rep, rep, rep),
-        ),
-        out_shardings=(bank_sh, by_object),
-      )
-      .lower(*args)
-      .compile()
+    jitted = jit_next_view(
+      self._view_fn, self._mesh, self._params_sh, args[2], options
     )
+    return jitted.lower(*args).compile()
+
+
+def jit_next_view(
+  view_fn: Callable[..., Float[Array, "B H W 3"]],
+  mesh: jax.sharding.Mesh,
+  params_sh: PyTree,
+  bank: Bank,
+  options: Mapping[str, Any],
+) -> jax.stages.Wrapped:
+  """Jits the generation of one more view of every object of a batch.
+
+  Args:
+    view_fn: of `make_view_fn`.
+    mesh: devices that share the objects.
+    params_sh: shardings of the parameters.
+    bank: known views of the objects; shapes are enough.
+    options: of `Settings.static_options`.
+
+  Returns:
+    (params, keys, bank, target camera, index of the view, guidance weight,
+    number of sampling steps) -> (bank with the view, view [B, H, W, 3]).
+  """
+
+  def next_view(params, keys, bank, cam, index, weight, num_steps):
+    view = view_fn(
+      params,
+      index_keys(keys, index),
+      bank,
+      cam,
+      guidance_weight=weight,
+      num_sample_steps=num_steps,
+      **options,
+    )
+    return bank.append(view, cam), view
+
+  # A batch that does not split evenly runs whole on every device.
+  rep = replicated(mesh)
+  even = bank.views.shape[0] % mesh.size == 0
+  by_object = batch_sharding(mesh) if even else rep
+  bank_sh = jax.tree.map(lambda x: by_object if x.ndim else rep, bank)
+  return jax.jit(
+    next_view,
+    in_shardings=(params_sh, by_object, bank_sh, by_object, rep, rep, rep),
+    out_shardings=(bank_sh, by_object),
+  )
 
 
 def load_sampler(

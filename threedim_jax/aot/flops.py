@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Counts the multiply-add work of a function from its jaxpr.
 
-XLA's own cost analysis counts the body of a scan once; this walks the program
-and counts matrix products and convolutions, times the length of the scans
-around them. What `jax.checkpoint` computes again is counted again; of the
-branches of a `cond` the dearest counts.
+XLA's own cost analysis counts the body of a scan once. This count walks the
+jaxpr and adds up matrix products and convolutions, times the length of the
+scans around them. What `jax.checkpoint` recomputes is counted again; of the
+branches of a `cond` the most expensive one counts.
 """
 
 from collections.abc import Callable, Iterator
@@ -15,12 +15,18 @@ from typing import Any
 import jax
 
 
-def count_flops(fn: Callable, *args) -> int:
-  """FLOPs (2 per multiply-add) of `fn(*args)`; args may be shapes only."""
-  return _count(jax.make_jaxpr(fn)(*args).jaxpr)
+def count_flops(fn: Callable, *args, while_trips: int = 1) -> int:
+  """Returns the FLOPs of `fn(*args)`, 2 for every multiply-add.
+
+  Args:
+    fn: any function that JAX can trace.
+    *args: its arguments; shapes are enough.
+    while_trips: how often a loop runs whose length is not known to JAX.
+  """
+  return _count(jax.make_jaxpr(fn)(*args).jaxpr, while_trips)
 
 
-def _count(jaxpr) -> int:
+def _count(jaxpr, while_trips: int) -> int:
   total = 0
   for eqn in jaxpr.eqns:
     name = eqn.primitive.name
@@ -32,14 +38,15 @@ def _count(jaxpr) -> int:
     elif name == "conv_general_dilated":
       total += _conv_flops(eqn)
     else:
-      times = eqn.params["length"] if name == "scan" else 1
-      inner = [_count(j) for j in inner_jaxprs(eqn.params)]
-      total += times * (max(inner) if name == "cond" else sum(inner))
+      times = {"scan": eqn.params.get("length"), "while": while_trips}
+      inner = [_count(j, while_trips) for j in inner_jaxprs(eqn.params)]
+      flops = max(inner) if name == "cond" else sum(inner)
+      total += times.get(name, 1) * flops
   return total
 
 
 def _conv_flops(eqn) -> int:
-  """Work of a convolution, zeros of dilated inputs and kernels left out."""
+  """FLOPs of a convolution, without those on the zeros of dilated inputs."""
   spec = eqn.params["dimension_numbers"]
   lhs, rhs = (v.aval.shape for v in eqn.invars)
   out = eqn.outvars[0].aval.shape
