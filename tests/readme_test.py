@@ -192,13 +192,3 @@ def test_readme_commands_run_in_debug_form(data_dir, tmp_path, monkeypatch):
     page = tmp_path / "scored" / f"{kind}_consistency" / "consistency.html"
     assert page.exists()
   assert (tmp_path / "out" / "contact_sheet.png").exists()
-
-
-@pytest.mark.slow
-def test_the_python_snippet_runs_as_printed(tmp_path, monkeypatch):
-  (snippet,) = re.findall(r"```python\n(.*?)```", README, re.S)
-  monkeypatch.chdir(tmp_path)
-  exec(compile(snippet, "README.md", "exec"), {})
-  picture = np.asarray(Image.open("views.png"))
-  assert picture.shape[1] > 4.5 * picture.shape[0]  # five views in a row
-  assert picture.std() > 10
