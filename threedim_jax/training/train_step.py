@@ -81,9 +81,11 @@ def _accumulated_grads(
   grad_fn = jax.value_and_grad(loss_fn, has_aux=True)
   if parts == 1:
     return grad_fn(params, batch, rng)
+
   # The part index varies fastest, so that every part has examples of every
   # device, and none has to move.
-  split = lambda x: rearrange(x, "(b p) ... -> p b ...", p=parts)
+  def split(x):
+    return rearrange(x, "(b p) ... -> p b ...", p=parts)
 
   def add(total, x):
     part, index = x
@@ -96,8 +98,8 @@ def _accumulated_grads(
   zeros = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
   xs = (jax.tree.map(split, batch), jnp.arange(parts))
   ((loss, aux), grads), _ = jax.lax.scan(add, zeros, xs)
-  mean = lambda tree: jax.tree.map(lambda x: x / parts, tree)
-  return (mean(loss), aux), mean(grads)
+  loss, grads = jax.tree.map(lambda x: x / parts, (loss, grads))
+  return (loss, aux), grads
 
 
 def make_train_step(
