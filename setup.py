@@ -93,6 +93,7 @@ setuptools.setup(
       "pillow-heif>=0.21,<2",
       "pytest>=8,<10",
       "pytest-xdist>=3.6,<4",
+      "selenium>=4.20,<5",
       "pyyaml>=6,<7",
       "ruff>=0.17,<0.18",
     ],

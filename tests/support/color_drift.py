@@ -26,7 +26,7 @@ from threedim_jax.views.pixels import to_u8
 
 
 def mean_color(image_u8) -> np.ndarray:
-  shown = np.asarray(is_foreground(image_u8 / np.float32(255)))
+  (shown,) = is_foreground(image_u8[None] / np.float32(255))
   return image_u8[shown].mean(axis=0) if shown.any() else np.full(3, 255.0)
 
 

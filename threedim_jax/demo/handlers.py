@@ -15,8 +15,10 @@ import time
 
 import gradio as gr
 import numpy as np
+from PIL import Image
 
 from threedim_jax.demo import outputs
+from threedim_jax.inputs.photo import open_photo
 from threedim_jax.runtime.errors import UserError
 from threedim_jax.sampling.load import Sampler, Settings, looked_at
 from threedim_jax.sampling.photo import PATHS, Photo, photo_scene
@@ -106,9 +108,14 @@ class Handlers:
       name = os.path.basename(file)
       raise UserError(str(e).replace(str(file), name)) from e
 
-  def preview(self, *values) -> str:
-    """What the model sees, and where the cameras are."""
-    return outputs.preview(self.read_scene(*values), 0)
+  def preview(self, *values) -> tuple[str, str]:
+    """(the picture and what the model sees of it, the cameras from above)."""
+    scene = self.read_scene(*values)
+    photo = open_photo(values[0]).convert("RGBA")
+    photo.thumbnail((260, 260))
+    paper = Image.new("RGBA", photo.size, "white")
+    photo_u8 = np.asarray(Image.alpha_composite(paper, photo).convert("RGB"))
+    return outputs.pictures(photo_u8, scene), outputs.camera_map(scene, 0)
 
   def sample(self, scene: Scene, settings: Settings) -> Iterator[ObjectSamples]:
     """Yields what there is before the first view and after each."""
@@ -122,7 +129,7 @@ class Handlers:
       yield scene.samples(views_u8, facts)
 
   def generate(self, *values) -> Iterator[tuple]:
-    """Yields (preview, views, status, samples) before and after each view."""
+    """Yields (map, views, status, samples) before and after each view."""
     scene, settings = self.read_scene(*values[:6]), read_settings(*values[6:])
     total = len(scene.index)
     status = f"Sampling view 1 of {total}."
@@ -143,7 +150,7 @@ class Handlers:
       if done == total:
         status = f"All {total} views are done. The orbit is being made."
       yield (
-        outputs.preview(scene, done),
+        outputs.camera_map(scene, done),
         outputs.views_grid(sampled, total),
         status,
         sampled,

@@ -16,8 +16,9 @@ import numpy as np
 
 from threedim_jax.evaluation.fields.mesh import agreement_text, write_mesh
 from threedim_jax.sampling.scene import Scene
+from threedim_jax.viewing.page import data_uri
 from threedim_jax.viewing.show import show
-from threedim_jax.viewing.viewer import data_uri, view_angles
+from threedim_jax.viewing.viewer import view_angles
 from threedim_jax.views.metrics import is_foreground
 from threedim_jax.views.png import encode_png
 from threedim_jax.workdir.samples import ObjectSamples, write_sample
@@ -29,10 +30,11 @@ GIVEN_COLOR, DONE_COLOR, WAITING_COLOR = "#e4572e", "#2e86ab", "#bbb"
 STYLE = """<style>
 .views {display: grid; gap: 6px;
   grid-template-columns: repeat(auto-fill, minmax(92px, 1fr))}
-.seen {display: flex; gap: 10px; justify-content: space-between}
+.seen {display: flex; gap: 10px}
 .seen > * {flex: 1 1 0; min-width: 0}
 .views figure, .seen figure {margin: 0}
 .views img, .seen img, .seen svg {width: 100%; aspect-ratio: 1; display: block;
+  max-height: 130px;
   object-fit: contain; background: #fff; border-radius: 4px;
   image-rendering: pixelated}
 .views .waiting {aspect-ratio: 1; border: 1px dashed #999; border-radius: 4px}
@@ -40,6 +42,7 @@ STYLE = """<style>
 .looked {table-layout: fixed; width: 100%; border-spacing: 1px}
 .looked th {width: 2em; font-size: 11px}
 .looked td {height: 14px; padding: 0}
+.gradio-container {padding-top: 8px !important}
 #orbit-viewer {width: 100%; height: 640px; border: 0; display: block}
 </style>"""
 
@@ -52,14 +55,19 @@ def picture(image_u8: UInt8[np.ndarray, "H W 3"], caption: str) -> str:
   )
 
 
-def preview(scene: Scene, num_done: int) -> str:
-  """The picture as the model sees it, and the cameras from above."""
-  seen = picture(scene.given.images_u8[0], "as the model sees it")
-  return f'<div class="seen">{seen}{camera_map(scene, num_done)}</div>'
+def pictures(photo_u8: UInt8[np.ndarray, "H W 3"], scene: Scene) -> str:
+  """The whole picture beside what the model sees of it."""
+  pair = picture(photo_u8, "your picture") + picture(
+    scene.given.images_u8[0], "as the model sees it"
+  )
+  return f'<div class="seen">{pair}</div>'
 
 
 def camera_map(scene: Scene, num_done: int) -> str:
-  """An SVG from above: the pole in the middle, the horizon the circle."""
+  """An SVG from above: the pole in the middle, the horizon the circle.
+
+  The first `num_done` of the wanted cameras have another colour.
+  """
   poses = np.concatenate(
     [scene.given.world_from_cam, scene.targets.world_from_cam]
   )
@@ -77,12 +85,12 @@ def camera_map(scene: Scene, num_done: int) -> str:
     for i in reversed(range(len(poses)))
   ]
   return (
-    '<figure><svg viewBox="-85 -85 170 170" role="img"'
+    '<div class="seen"><figure><svg viewBox="-85 -85 170 170" role="img"'
     ' aria-label="cameras from above">'
     '<circle r="60" fill="none" stroke="#999"/>'
     '<circle r="30" fill="none" stroke="#999" stroke-dasharray="2 3"/>'
     '<text x="62" y="3" font-size="9" fill="#777">front</text>'
-    f"{''.join(dots)}</svg><figcaption>cameras from above</figcaption></figure>"
+    f"{''.join(dots)}</svg><figcaption>cameras</figcaption></figure></div>"
   )
 
 
@@ -139,7 +147,7 @@ def color_numbers(sampled: ObjectSamples) -> tuple[float, float]:
 
 
 def _mean_color(image_u8: UInt8[np.ndarray, "H W 3"]) -> np.ndarray:
-  shown = np.asarray(is_foreground(image_u8 / np.float32(255)))
+  (shown,) = is_foreground(image_u8[None] / np.float32(255))
   return image_u8[shown].mean(axis=0) if shown.any() else np.full(3, 255.0)
 
 

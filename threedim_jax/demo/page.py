@@ -6,10 +6,9 @@ import inspect
 import json
 import types
 
-from etils import epath
 import gradio as gr
 
-from threedim_jax.demo import outputs
+from threedim_jax.demo import EXAMPLES, outputs
 from threedim_jax.demo.handlers import (
   DEFAULTS,
   MAX_VIEWS,
@@ -23,7 +22,6 @@ from threedim_jax.sampling.load import load_sampler
 from threedim_jax.sampling.photo import PATHS
 
 MAX_UPLOAD = "50mb"  # above what we read, so that our own message is shown
-EXAMPLES = epath.resource_path("threedim_jax") / "demo" / "examples"
 NUM_VIEWS = 12  # at first
 INTRO = """## 3DiM: views of an object from one picture
 The weights are small: procedural chairs and cars, {size}x{size} pixels, about
@@ -38,7 +36,7 @@ FIT = (
 )
 
 
-def read_examples() -> list[tuple[str, float, float, float]]:
+def read_examples() -> list[tuple[str, float | int, float | int, float | int]]:
   """(picture, azimuth, elevation, distance) of every bundled example."""
   entries = json.loads((EXAMPLES / "examples.json").read_text())
   return [
@@ -81,9 +79,13 @@ def _given_column() -> types.SimpleNamespace:
   c = types.SimpleNamespace()
   c.file = gr.State(examples[0][0])
   with gr.Row():
-    c.upload = gr.UploadButton("Upload a picture", elem_id="upload")
-    c.go = gr.Button("Generate", variant="primary", elem_id="generate")
-    c.stop = gr.Button("Stop", elem_id="stop")
+    c.upload = gr.UploadButton(
+      "Upload a picture", elem_id="upload", min_width=100
+    )
+    c.go = gr.Button(
+      "Generate", variant="primary", elem_id="generate", min_width=100
+    )
+    c.stop = gr.Button("Stop", elem_id="stop", min_width=60, scale=0)
   c.examples = gr.Dataset(
     components=[gr.Image(visible=False)],
     samples=[[example[0]] for example in examples],
@@ -91,25 +93,39 @@ def _given_column() -> types.SimpleNamespace:
     label="or an example",
     elem_id="examples",
   )
-  c.preview = gr.HTML(elem_id="preview", padding=False)
+  with gr.Row():
+    with gr.Column(scale=2, min_width=180):
+      c.pictures = gr.HTML(elem_id="pictures", padding=False)
+    with gr.Column(scale=1, min_width=90):
+      c.map = gr.HTML(elem_id="map", padding=False)
   with gr.Row():
     c.azimuth = gr.Slider(
-      *(-180, 180, azimuth), step=1, label="azimuth", min_width=140
+      *(-180, 180, azimuth),
+      step=1,
+      label="azimuth",
+      min_width=140,
+      elem_id="azimuth",
     )
     c.elevation = gr.Slider(
-      *(-20, 80, elevation), step=1, label="elevation", min_width=140
+      *(-20, 80, elevation),
+      step=1,
+      label="elevation",
+      min_width=140,
+      elem_id="elevation",
     )
-  with gr.Accordion("distance, path, number of views", open=False):
+  with gr.Accordion(
+    "distance, path, number of views", open=False, elem_id="more"
+  ):
     gr.Markdown(HOW)
     c.distance = gr.Slider(0.8, 3, distance, step=0.1, label="distance")
     c.path = gr.Radio(list(PATHS), value="orbit", label="path of the cameras")
     c.num_views = gr.Slider(
       1, MAX_VIEWS, NUM_VIEWS, step=1, label="views", elem_id="num-views"
     )
-  with gr.Accordion("sampler", open=False):
+  with gr.Accordion("sampler", open=False, elem_id="sampler"):
     c.seed = gr.Number(DEFAULTS.seed, precision=0, label="seed")
     c.steps = gr.Slider(
-      2, 256, DEFAULTS.num_sample_steps, step=1, label="steps"
+      2, 256, DEFAULTS.num_sample_steps, step=1, label="steps", elem_id="steps"
     )
     c.weight = gr.Slider(
       0, 5, DEFAULTS.guidance_weight, step=0.1, label="guidance"
@@ -154,10 +170,15 @@ def _made_column() -> types.SimpleNamespace:
 
 def _connect(page, handlers: Handlers, given, made) -> None:
   """Says which handler each button and slider calls."""
-  preview = show_errors(handlers.preview)
-  page.load(preview, given.scene, given.preview, show_progress="hidden")
+  preview = {
+    "fn": show_errors(handlers.preview),
+    "inputs": given.scene,
+    "outputs": [given.pictures, given.map],
+    "show_progress": "hidden",
+  }
+  page.load(**preview)
   for control in given.scene:
-    control.change(preview, given.scene, given.preview, show_progress="hidden")
+    control.change(**preview)
   given.upload.upload(lambda file: file, given.upload, given.file)
   given.examples.click(
     lambda index: read_examples()[index],
@@ -167,7 +188,7 @@ def _connect(page, handlers: Handlers, given, made) -> None:
   run = given.go.click(
     show_errors(handlers.generate),
     given.scene + given.sampler,
-    [given.preview, made.views, made.status, made.samples],
+    [given.map, made.views, made.status, made.samples],
     show_progress="hidden",
   )
 
