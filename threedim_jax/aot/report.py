@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the compiler said, as text to read and as JSON to compare.
 
-  print(describe(compiled))
-  write_result("train.json", to_json(compiled))
+print(describe(compiled))
+write_result("train.json", to_json(compiled))
 """
 
 from collections.abc import Mapping
