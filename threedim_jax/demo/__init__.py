@@ -6,3 +6,7 @@
 and hand out. `examples/` holds held-out objects of `shapes`, drawn at 128
 pixels. Uses every other folder but benchmark; nothing imports the demo.
 """
+
+from etils import epath
+
+EXAMPLES = epath.resource_path("threedim_jax") / "demo" / "examples"

@@ -6,10 +6,9 @@ import inspect
 import json
 import types
 
-from etils import epath
 import gradio as gr
 
-from threedim_jax.demo import outputs
+from threedim_jax.demo import EXAMPLES, outputs
 from threedim_jax.demo.handlers import (
   DEFAULTS,
   MAX_VIEWS,
@@ -23,7 +22,6 @@ from threedim_jax.sampling.load import load_sampler
 from threedim_jax.sampling.photo import PATHS
 
 MAX_UPLOAD = "50mb"  # above what we read, so that our own message is shown
-EXAMPLES = epath.resource_path("threedim_jax") / "demo" / "examples"
 NUM_VIEWS = 12  # at first
 INTRO = """## 3DiM: views of an object from one picture
 The weights are small: procedural chairs and cars, {size}x{size} pixels, about
