@@ -144,7 +144,9 @@ def distortion_loss(
 
 
 def render_pixels(
-  show: Callable[[Float[Array, "R 3"], Float[Array, "R 3"]], Float[Array, "R 3"]],
+  show: Callable[
+    [Float[Array, "R 3"], Float[Array, "R 3"]], Float[Array, "R 3"]
+  ],
   cams: Camera,
   hw: tuple[int, int],
 ) -> Float[Array, "V H W 3"]:
