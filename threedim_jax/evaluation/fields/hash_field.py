@@ -194,7 +194,9 @@ def density_and_geometry(
     config.resolutions[: config.num_dense],
     config.resolutions[config.num_dense :],
   )
-  features = [look_up_pairs(tables["pairs"], dense[-1], points)] if dense else []
+  features = (
+    [look_up_pairs(tables["pairs"], dense[-1], points)] if dense else []
+  )
   features += [
     interpolate(table, points, n)
     for table, n in zip(tables["tables"], hashed, strict=True)

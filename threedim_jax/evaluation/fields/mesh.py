@@ -28,8 +28,7 @@ from threedim_jax.evaluation.fields.field import (
   on_grid,
   raw_density,
 )
-from threedim_jax.evaluation.fields.fit import fit_fields
-from threedim_jax.evaluation.fields.render import render_views
+from threedim_jax.evaluation.fields.fit import fit_fields, render_views
 from threedim_jax.runtime import progress
 from threedim_jax.runtime.errors import UserError
 from threedim_jax.views import metrics
