@@ -148,6 +148,32 @@ def test_running_again_fits_only_what_is_new(fits, tmp_path):
   assert len(fits) == 6
 
 
+def test_scores_of_another_protocol_are_left_alone(fits, tmp_path):
+  from types import SimpleNamespace
+
+  write_object(tmp_path / "s", "a")
+  not_given = ("views", "workdir", "size", "num_views", "fit_given")
+  args = SimpleNamespace(
+    **dict.fromkeys((*not_given, "inception_weights")),
+    samples=str(tmp_path / "s"),
+    num_steps=4,
+    protocol=next(iter(run.PROTOCOLS)),
+    overwrite=False,
+  )
+  run.run(None, args)
+  result = tmp_path / "s_consistency" / "consistency.json"
+  before = result.read_bytes()
+  run.run(None, args)  # the same settings: nothing to fit
+  assert len(fits) == 1
+  args.num_steps = 5
+  with pytest.raises(UserError, match="num_steps was 4 and is now 5"):
+    run.run(None, args)
+  assert result.read_bytes() == before
+  args.overwrite = True
+  run.run(None, args)
+  assert result.read_bytes() != before
+
+
 @pytest.mark.parametrize(
   "picture", ["view_005.png", "truth_render_005.png", "input_render_000.png"]
 )
