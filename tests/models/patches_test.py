@@ -61,8 +61,8 @@ def test_a_patch_is_a_pixel_of_a_smaller_picture(tiny_xunet, variant):
   model, params = patch_network(tiny_xunet, **VARIANTS[variant])
   cut = "b f (h y) (w x) c -> b f h w (y x c)"
   patched = rearrange(views, cut, y=2, x=2)
-  if variant == "concat":
-    patched = rearrange(patched, "b f h w c -> b 1 h w (f c)")
+  fold = "b h w (f c)" if variant == "concat" else "(b f) h w c"
+  patched = rearrange(patched, f"b f h w c -> {fold}")
 
   outputs = []
 
@@ -80,7 +80,7 @@ def test_a_patch_is_a_pixel_of_a_smaller_picture(tiny_xunet, variant):
   smaller = model.clone(patch_size=1)
   with nn.intercept_methods(with_patches):
     smaller.apply({"params": params}, *args, train=False)
-  glue = "b 1 h w (y x c) -> b (h y) (w x) c"
+  glue = "b h w (y x c) -> b (h y) (w x) c"
   expected = rearrange(outputs[0], glue, y=2, x=2)
   got = apply_fn(model)({"params": params}, *tiny_xunet.inputs)
   assert got.shape == (3, 8, 8, 3) and np.std(got) > 0.1

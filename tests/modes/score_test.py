@@ -10,6 +10,7 @@ import dataclasses
 import json
 import re
 
+from etils import epath
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -263,7 +264,7 @@ def test_distances_are_those_of_all_objects_together(fits, tmp_path):
   )
   result = consistency_results.score_consistency(
     view_sets.samples_source(tmp_path / "s", 100),
-    tmp_path / "out", PROTOCOL, [mean_color],
+    epath.Path(tmp_path / "out"), PROTOCOL, [mean_color],
   )  # fmt: skip
   views = np.concatenate(
     [samples.read_sample(f).generated.images_u8[[5, 15]]

@@ -235,6 +235,15 @@ FLAGS = (
     needs="dry_run",
     lower_bound=1,
   ),
+  Flag(
+    "topology",
+    str,
+    RUN_MODES,
+    "Compile the train step and the sampler for this TPU slice, for example"
+    " v5e:4x4, and print memory and time as the compiler estimates them. Needs"
+    " no TPU, but: pip install 'threedim_jax[aot]'.",
+    needs="dry_run",
+  ),
 )
 
 _CONFIG_HELP = (

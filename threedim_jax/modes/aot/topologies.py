@@ -32,6 +32,7 @@ class Chip:
     peak: dense bfloat16 FLOP/s.
     multipliers: multiply-adds of its matrix units in a cycle.
     dims: how many numbers the shape of a slice has.
+    most: chips of the largest slice.
     example: a slice that exists.
     options: of `get_topology_desc`.
   """
@@ -39,6 +40,7 @@ class Chip:
   peak: float
   multipliers: int
   dims: int
+  most: int
   example: str
   options: dict = dataclasses.field(default_factory=dict)
 
@@ -52,11 +54,11 @@ class Chip:
 # cores of a v4 or v5p chip are one device ("megacore"), as is usual there.
 CHIPS = {
   "v4": Chip(
-    275e12, 8 * 128**2, 3, "v4:2x2x1", {"chip_config_name": "megacore"}
+    275e12, 8 * 128**2, 3, 4096, "v4:2x2x1", {"chip_config_name": "megacore"}
   ),
-  "v5e": Chip(197e12, 4 * 128**2, 2, "v5e:4x4"),
-  "v5p": Chip(459e12, 8 * 128**2, 3, "v5p:2x2x1"),
-  "v6e": Chip(918e12, 4 * 256**2, 2, "v6e:4x4"),
+  "v5e": Chip(197e12, 4 * 128**2, 2, 256, "v5e:4x4"),
+  "v5p": Chip(459e12, 8 * 128**2, 3, 8960, "v5p:2x2x1"),
+  "v6e": Chip(918e12, 4 * 256**2, 2, 256, "v6e:4x4"),
 }
 
 # The compiler asks for a machine's name and kind, and complains without.
@@ -109,7 +111,12 @@ def get_topology(name: str) -> Topology:
     os.environ.setdefault(key, value)
   options = dict(chip.options)
   sizes = [int(n) for n in shape.split("x")]
-  if len(sizes) == chip.dims and math.prod(sizes) == 1:
+  if len(sizes) != chip.dims or not 1 <= math.prod(sizes) <= chip.most:
+    raise UserError(
+      f"--topology={name}: a slice of {generation} has {chip.dims} dimensions"
+      f" and 1 to {chip.most} chips, for example {chip.example}"
+    )
+  if math.prod(sizes) == 1:
     options["chips_per_host_bounds"] = (1, 1, 1)
   try:
     devices = topologies.get_topology_desc(name, "tpu", **options).devices
