@@ -110,7 +110,7 @@ def variant(c: ConfigDict, arg: str) -> ConfigDict:
   concat: the Concat-UNet of the paper's ablation, without cross-attention.
   large: the paper's larger model, 448 channels and 1.338 B parameters.
   relative: cameras are given relative to the one that is looked at.
-  regression: the same network predicts the view itself: no noise, one step.
+  regression: the same network computes the view in one step from pure noise.
   efficient: the same pictures for a third of the paper's arithmetic or less.
   debug: a run of seconds on made-up data.
 
@@ -146,7 +146,12 @@ def relate(c: ConfigDict) -> None:
 
 
 def regress(c: ConfigDict) -> None:
-  """Nothing is random, so that nothing is to be guided or repeated either."""
+  """The paper's regression: one step from pure noise to the clean view.
+
+  The target frame is always standard Gaussian noise at the lowest log-SNR, and
+  the conditioning frame is clean. There is nothing to guide: no example is
+  unconditional.
+  """
   c.diffusion.update(prediction="view", uncond_fraction=0.0)
   c.sampler.update(
     num_sample_steps=1, guidance_weight=0.0, conditioning="first"
@@ -154,10 +159,9 @@ def regress(c: ConfigDict) -> None:
 
 
 def use_patches(c: ConfigDict) -> None:
-  """Patches of 2x2 pixels and a thin path at full resolution.
+  """Patches of 2x2 pixels and a thin path at full resolution (v-prediction).
 
-  On small networks this learned as much from 0.4 of the arithmetic, with
-  v-prediction (launch/benchmarks.md).
+  Nobody has trained this size yet.
   """
   c.model.update(patch_size=2, detail_ch=32)
   c.diffusion.prediction = "v"
@@ -188,7 +192,7 @@ def shrink(c: ConfigDict) -> None:
   c.optim.update(
     learning_rate=1e-3, warmup_examples=16, ema_half_life_examples=16
   )
-  c.sampler.num_sample_steps = 2
+  c.sampler.num_sample_steps = min(c.sampler.num_sample_steps, 2)
   c.sample.update(num_objects=1, num_views=2, batch_size=1)
   c.evaluate.update(num_objects=1, num_views=2, batch_size=1)
 

@@ -32,7 +32,6 @@ ALLOWED = {
   "training": FILES | {"models", "diffusion", "inputs"},
   "sampling": FILES | {"models", "diffusion", "inputs"},
 }
-ALLOWED["aot"] = FILES | {"models", "diffusion", "sampling", "training"}
 METHODS = set(ALLOWED)
 ALLOWED |= {
   "modes": METHODS,

@@ -53,9 +53,11 @@ class Builder(ViewBuilder):
     _config("64", 64),
     _config("32", 32, num_train_views=24),
     _config("128", 128),
-    # The paper's model of all of ShapeNet has as many views.
     _config("many_64", 64, num_train_views=250),
     _config("many_128", 128, num_train_views=250),
+    # The paper's: 128 pairs an object, see --random_orientation.
+    _config("pairs_64", 64, num_train_views=256),
+    _config("pairs_128", 128, num_train_views=256),
     _config("debug", 16, num_train_views=4, num_test_views=6),
   ]
 
@@ -67,6 +69,8 @@ class Builder(ViewBuilder):
     orientation: Orientation,
     distance: float | None,
     camera_file: pathlib.Path | None,
+    turned: bool,
+    least_scale: float,
     strict: bool,
     **kwargs,
   ):
@@ -79,6 +83,13 @@ class Builder(ViewBuilder):
       raise UserError(
         "--radius is for our cameras, not for those of --cameras."
       )
+    if camera_file is not None and (turned or least_scale != 1):
+      raise UserError(
+        "--random_orientation and --least_scale are for our cameras, not for"
+        " those of --cameras."
+      )
+    objects.check_scale(least_scale)
+    self._turned, self._least_scale = turned, least_scale
     self._orientation, self._strict = orientation, strict
     self._distance = objects.DISTANCE if distance is None else distance
     objects.check_distance(self._distance)
@@ -106,7 +117,11 @@ class Builder(ViewBuilder):
       "strict": self._strict,
     }
     if self._cameras is None:
-      return found | {"radius": self._distance}
+      return found | {
+        "radius": self._distance,
+        "random_orientation": self._turned,
+        "least_scale": self._least_scale,
+      }
     poses, K = self._cameras
     return found | {"cameras_sha256": _sha256(poses.tobytes() + K.tobytes())}
 
@@ -140,6 +155,8 @@ class Builder(ViewBuilder):
         orientation=self._orientation,
         distance=self._distance,
         cameras=self._cameras,
+        turned=self._turned,
+        least_scale=self._least_scale,
         strict=self._strict,
       )
       for file in mesh_files

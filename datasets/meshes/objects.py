@@ -17,10 +17,12 @@ from meshes.loading import RADIUS, Orientation, load
 from meshes.sources import open_source
 import numpy as np
 from rendering import Renderer, render_records
+from scipy.spatial.transform import Rotation
 
 from threedim_jax.runtime.errors import UserError
 from threedim_jax.views import camera_paths
 
+_PAIR = 2  # views that see the object in one orientation and scale
 DISTANCE = camera_paths.RADIUS["chair"]  # of cameras that we place
 LEAST_DISTANCE = RADIUS / np.sin(np.radians(camera_paths.FOV_DEG) / 2)
 
@@ -38,6 +40,9 @@ class Task:
     orientation: how the file stands.
     distance: of the cameras from the object's centre.
     cameras: world_from_cam [N, 4, 4] and K [3, 3] of the user; None: ours.
+    turned: whether each pair of training views sees the object at random
+      orientation.
+    least_scale: the smallest of its random sizes in a pair; 1: none.
     strict: whether a texture that cannot be used makes the object faulty.
   """
 
@@ -49,6 +54,8 @@ class Task:
   orientation: Orientation = Orientation()
   distance: float = DISTANCE
   cameras: tuple[np.ndarray, np.ndarray] | None = None
+  turned: bool = False
+  least_scale: float = 1.0
   strict: bool = False
 
 
@@ -62,6 +69,14 @@ def check_distance(distance: float) -> None:
     )
 
 
+def check_scale(least_scale: float) -> None:
+  """Raises a UserError if objects would be inside out or vanish."""
+  if not 0.1 <= least_scale <= 1:
+    raise UserError(
+      f"--least_scale is {least_scale:g}: choose a number from 0.1 to 1."
+    )
+
+
 def cameras(task: Task) -> tuple[np.ndarray, np.ndarray]:
   """world_from_cam [N, 4, 4] and K: random for training, else the spiral."""
   if task.cameras is not None:
@@ -71,7 +86,31 @@ def cameras(task: Task) -> tuple[np.ndarray, np.ndarray]:
     return camera_paths.srn_spiral(task.num_views, task.distance), K
   seed = int.from_bytes(id_digest(task.file.object_id)[8:24])
   rng = np.random.default_rng(seed)
-  return camera_paths.random_views(rng, task.num_views, task.distance), K
+  poses = camera_paths.random_views(rng, task.num_views, task.distance)
+  if task.turned or task.least_scale < 1:
+    poses = _around_moved_object(poses, rng, task.turned, task.least_scale)
+  return poses, K
+
+
+def _around_moved_object(
+  poses: np.ndarray, rng: np.random.Generator, turned: bool, least_scale: float
+) -> np.ndarray:
+  """Poses [N, 4, 4] as if the object were turned and scaled for each pair.
+
+  The object and its light stay where they are, and the cameras move instead:
+  one that sees the object turned by R and scaled by s is turned back by R, and
+  1 / s times as far away. So all views of an object share one world.
+  """
+  num_pairs = -(-len(poses) // _PAIR)
+  rotations = np.tile(np.eye(3), (num_pairs, 1, 1))
+  if turned:
+    rotations = Rotation.random(num_pairs, random_state=rng).as_matrix()
+  scales = np.exp(rng.uniform(np.log(least_scale), 0, num_pairs))
+  pair = np.arange(len(poses)) // _PAIR
+  moved = poses.copy()
+  moved[:, :3] = rotations[pair].swapaxes(1, 2) @ poses[:, :3]
+  moved[:, :3, 3] /= scales[pair, None]
+  return moved
 
 
 def render_mesh(task: Task) -> Made:

@@ -58,8 +58,8 @@ class Builder(ViewBuilder):
     ShapesConfig(
       name="64",
       resolution=64,
-      description="400 MB, about 9 min",
-      counts=Counts(16000, 12, 8, 32),
+      description="400 MB, about 6 min",
+      counts=Counts(4000, 50, 8, 32),
     ),
     ShapesConfig(
       name="128",

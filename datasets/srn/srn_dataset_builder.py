@@ -14,6 +14,7 @@ import sys
 from made import BadObject
 from srn.archive import Entry, RawObject, open_archive
 from srn.objects import read_object
+from srn.resplit import SEED, ids_sha256, resplit
 import tensorflow_datasets as tfds
 from view_builder import ViewBuilder, bytes_per_view
 
@@ -32,6 +33,21 @@ NUM_VIEWS = {"train": 50, "validation": 251, "test": 251}
 class SrnConfig(tfds.core.BuilderConfig):
   kind: str = "cars"
   resolution: int = 128
+  resplit: bool = False  # whether the splits are merged and divided anew
+
+
+def _config(kind: str, resolution: int, resplit: bool = False) -> SrnConfig:
+  name = f"{kind}_resplit" if resplit else kind
+  what = f"{kind} at {resolution} pixels, from srn_{kind}.zip"
+  if resplit:
+    what += ", split anew (the paper's chairs*)"
+  return SrnConfig(
+    name=name if resolution == 128 else f"{name}_{resolution}",
+    description=what,
+    kind=kind,
+    resolution=resolution,
+    resplit=resplit,
+  )
 
 
 class Builder(ViewBuilder):
@@ -40,13 +56,10 @@ class Builder(ViewBuilder):
   name = "srn"
   VERSION = tfds.core.Version("1.0.0")
   BUILDER_CONFIGS = [
-    SrnConfig(
-      name=kind if resolution == 128 else f"{kind}_{resolution}",
-      description=f"{kind} at {resolution} pixels, from srn_{kind}.zip",
-      kind=kind,
-      resolution=resolution,
+    _config(kind, resolution, resplit)
+    for kind, resplit in (
+      *(("cars", False), ("chairs", False), ("chairs", True)),
     )
-    for kind in NUM_OBJECTS
     for resolution in (128, 64, 32, 16)
   ]
 
@@ -66,9 +79,16 @@ class Builder(ViewBuilder):
   def _split_generators(self, dl_manager):
     for split, full in NUM_OBJECTS[self.builder_config.kind].items():
       _warn_of_subset(split, full, self._archive.objects.get(split, ()))
+    objects = self._archive.objects
+    if self.builder_config.resplit:
+      objects = resplit(objects)
+      self.info.metadata["resplit_seed"] = SEED
+      self.info.metadata["resplit_ids_sha256"] = {
+        split: ids_sha256(entries) for split, entries in objects.items()
+      }
     return {
       split: self._generate_examples(split, entries)
-      for split, entries in self._archive.objects.items()
+      for split, entries in objects.items()
     }
 
   def _generate_examples(self, split: str, entries: list[Entry]):

@@ -18,10 +18,10 @@ import jax.numpy as jnp
 import pytest
 
 from threedim_jax import models
-from threedim_jax.aot.flops import count_flops
 from threedim_jax.benchmark import cli, parts, programs, timing, tpu
 from threedim_jax.evaluation.fields.field import FieldConfig
 from threedim_jax.models import get_camera_encoder, make_init_fn
+from threedim_jax.modes.aot.flops import count_flops
 from threedim_jax.runtime.errors import UserError
 from threedim_jax.sampling import load
 from threedim_jax.training import setup

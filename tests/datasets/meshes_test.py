@@ -7,7 +7,7 @@ import pathlib
 
 import build
 from etils import epath
-from mesh_folders import colored_box, write_obj
+from mesh_folders import colored_box, load_mesh, write_obj
 from meshes import files, objects
 from meshes.cameras import read_cameras
 from meshes.meshes_dataset_builder import Builder, config_of
@@ -295,3 +295,52 @@ def test_the_readme_has_the_counts_of_every_config():
   for c in Builder.BUILDER_CONFIGS:
     row = f"| `{c.name}` | {c.resolution} | {c.num_train_views} |"
     assert f"{row} {c.num_test_views} |" in text
+
+
+def task_of(object_id: str, **settings) -> objects.Task:
+  path = pathlib.PurePath("a.ply")
+  file = files.MeshFile(path, 1, object_id, category=None)
+  return objects.Task(pathlib.Path(), file, "train", 2000, 64, **settings)
+
+
+def test_random_orientation_and_scale_move_the_cameras():
+  """Pairs keep their relative view; directions and rolls become uniform."""
+  plain, _ = objects.cameras(task_of("a"))
+  moved, _ = objects.cameras(task_of("a", turned=True, least_scale=0.5))
+  again, _ = objects.cameras(task_of("a", turned=True, least_scale=0.5))
+  np.testing.assert_array_equal(moved, again)
+  other, _ = objects.cameras(task_of("b", turned=True, least_scale=0.5))
+  assert (moved != other).any()
+  distance = np.linalg.norm(moved[:, :3, 3], axis=-1)
+  scale = 2.0 / distance
+  assert scale.min() < 0.51 and scale.max() > 0.99 and (scale <= 1).all()
+  assert abs(np.median(scale) - np.sqrt(0.5)) < 0.03
+  relative = lambda poses: np.linalg.inv(poses[::2]) @ poses[1::2]
+  first, second = relative(plain), relative(moved)
+  np.testing.assert_allclose(first[:, :3, :3], second[:, :3, :3], atol=1e-9)
+  np.testing.assert_allclose(
+    first[:, :3, 3], second[:, :3, 3] * scale[::2, None], atol=1e-9
+  )
+  # Uniform over all rotations: every axis of the cameras points everywhere.
+  for axis in range(3):
+    mean = moved[::2, :3, axis].mean(0)
+    spread = moved[::2, :3, axis].T @ moved[::2, :3, axis] / len(moved[::2])
+    np.testing.assert_allclose(mean, 0, atol=0.06)
+    np.testing.assert_allclose(spread, np.eye(3) / 3, atol=0.04)
+
+
+def test_random_orientation_is_in_the_records(tmp_path):
+  """Cameras and pictures of the records still fit."""
+  colored_box(tmp_path / "toys/a.ply")
+  flags = ("--random_orientation", "--least_scale", "0.5")
+  folder = run(tmp_path / "toys", tmp_path, *flags)
+  render = Renderer(load_mesh(tmp_path / "toys/a.ply").parts)
+  views = list(tfds.builder_from_directory(folder).as_data_source("train"))
+  for view in views:
+    expected = render(view["world_from_cam"], view["K"], 16, samples=3)
+    np.testing.assert_array_equal(view["image"], expected)
+  heights = [view["world_from_cam"][2, 3] for view in views]
+  assert len({round(float(h), 3) for h in heights}) == 4
+  assert metadata(folder)["least_scale"] == 0.5
+  with pytest.raises(UserError, match="--least_scale is 0: choose a number"):
+    run(tmp_path / "toys", tmp_path, "--least_scale", "0")

@@ -187,6 +187,11 @@ SPELLINGS = {
     _TEXTURED,
     {"m.mtl": WOOD, "n.mtl": 'newmtl wood\nmap_Kd "C:\\Users\\me\\t.png"\n'},
   ),
+  "map known by its last word": (
+    "mtllib n.mtl\n" + V + VT + "usemtl wood\n" + FT,
+    _TEXTURED,
+    {"m.mtl": WOOD, "n.mtl": "newmtl wood\nmap_Kd /Users/me/old t.png\n"},
+  ),
   "gain of a map": (
     "mtllib n.mtl\n" + V + VT + "usemtl wood\n" + FT,
     "mtllib m.mtl\n" + V + VT + "usemtl wood\n" + FT,

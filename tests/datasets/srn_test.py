@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The SRN builder: round trip from `shapes`, conventions of the archives."""
 
+import hashlib
 import io
+import json
 import pathlib
 
 import build
@@ -171,3 +173,37 @@ def test_resizing_averages_areas_and_scales_K(tmp_path):
   want = picture(22, 32).reshape(16, 2, 16, 2, 3).mean((1, 3))
   np.testing.assert_allclose(pixels, want, atol=0.51)
   np.testing.assert_array_equal(records[2]["K"], camera_paths.default_K(16))
+
+
+def test_chairs_split_anew(tmp_path):
+  """All objects, splits of the old sizes, and an order that never changes."""
+  files, sizes = {}, {"train": 12, "val": 3, "test": 5}
+  for split, size in sizes.items():
+    for i in range(size):
+      for name, data in car_files(num_views=2).items():
+        if name.startswith("cars_train/b1/"):
+          top = f"chairs_{split}/{split}{i}"
+          files[name.replace("cars_train/b1", top)] = data
+  write_zip(tmp_path / "srn_chairs.zip", files)
+  args = "srn --config chairs_resplit_16 --num_workers 1".split()
+  folders = "--data_dir", str(tmp_path), "--manual_dir", str(tmp_path)
+  folder = build.main([*args, *folders])
+  index = json.loads((folder / "objects.json").read_text())
+  ids = {split: [o[0] for o in objects] for split, objects in index.items()}
+  assert {split: len(v) for split, v in ids.items()} == {
+    "train": 12,
+    "validation": 3,
+    "test": 5,
+  }
+  all_ids = sum(ids.values(), [])
+  assert sorted(all_ids) == sorted(
+    f"{s}{i}" for s in sizes for i in range(sizes[s])
+  )
+  assert ids["validation"] == ["test0", "train11", "train2"]  # for good
+  mixed = sum(id_.startswith("train") for id_ in ids["test"])
+  assert 0 < mixed, "test objects come from all splits"
+  metadata = json.loads((folder / "metadata.json").read_text())
+  for split, names in ids.items():
+    digest = hashlib.sha256("".join(f"{n}\n" for n in names).encode())
+    assert metadata["resplit_ids_sha256"][split] == digest.hexdigest()
+  assert metadata["resplit_seed"] == 0

@@ -201,3 +201,7 @@ def test_image_is_made_of_what_is_there():
   kept = re.findall(r"^!(\S+)", ignore, re.M)
   assert {"setup.py", "threedim_jax", "configs", "launch"} <= set(kept)
   assert all((REPO / entry).exists() for entry in kept)
+  # The first layer has setup.py and, empty, the folders that it looks for.
+  made = re.search(r"RUN mkdir (.*?) &&", text)[1].split()
+  mapping = re.search(r"package_dir={(.*?)}", (REPO / "setup.py").read_text())
+  assert set(re.findall(r': "(\w+)"', mapping[1])) < set(made)

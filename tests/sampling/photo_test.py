@@ -72,6 +72,8 @@ def test_a_path_of_angles_and_poses(tmp_path):
     ('[{"azimuth": 1}]', 'view 0 needs "azimuth" and "elevation"'),
     ('[{"azimuth": 1, "elevation": 90}]', "view 0 needs"),
     ('[{"azimuth": NaN, "elevation": 0}]', "view 0 needs"),
+    ('[{"azimuth": 1e999, "elevation": 0}]', "view 0 needs"),
+    (f'[{{"azimuth": {10**400}, "elevation": 0}}]', "view 0 needs"),
     ('[{"world_from_cam": [1]}]', "no 4x4 matrix"),
     (
       '[{"world_from_cam": [[2,0,0,0],[0,2,0,0],[0,0,2,0],[0,0,0,1]]}]',

@@ -12,7 +12,7 @@ import pytest
 
 def get(name: str):
   """`get_topology`, or a skip that shows up in the summary of warnings."""
-  from threedim_jax.aot.topologies import get_topology
+  from threedim_jax.modes.aot.topologies import get_topology
 
   if importlib.util.find_spec("libtpu") is None:
     reason = "libtpu is not installed: what the TPU compiler says is untested"

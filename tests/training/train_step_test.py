@@ -149,7 +149,7 @@ def test_every_step_draws_anew_and_resuming_draws_the_same(toy_cameras):
   """Time, noise and masks: a step's draws depend on the key and its number."""
 
   def loss_fn(params, batch, rng):
-    noised = draw_noise(batch, rng, 0.5)
+    noised = draw_noise(batch, rng, prediction="eps", uncond_fraction=0.5)
     return params["w"], {
       "logsnr": noised.logsnr,
       "eps": noised.eps,

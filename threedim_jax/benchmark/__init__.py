@@ -6,5 +6,5 @@
 
 `programs` makes what is timed, `timing` times it, `parts` turns times into
 rows (plain dictionaries), and `table` shows and saves them. `tpu` compiles for
-slices that are not here, see `threedim_jax.aot`.
+slices that are not here, see `threedim_jax.modes.aot`.
 """

@@ -15,11 +15,11 @@ import jax.numpy as jnp
 from ml_collections import ConfigDict
 import numpy as np
 
-from threedim_jax.aot.flops import count_flops
 from threedim_jax.benchmark import timing
 from threedim_jax.benchmark.timing import Program
 from threedim_jax.diffusion.sampler import make_bank
 from threedim_jax.models import make_init_fn
+from threedim_jax.modes.aot.flops import count_flops
 from threedim_jax.runtime.sharding import make_mesh, put_batch, replicated
 from threedim_jax.sampling.load import make_denoiser, make_view_fn, settings_of
 from threedim_jax.training.setup import make_setup

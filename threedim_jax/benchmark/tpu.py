@@ -83,9 +83,9 @@ _WORKER = """
 import sys
 import jax
 jax.config.update("jax_platforms", "cpu")
-from threedim_jax.aot.programs import compile_train_step
-from threedim_jax.aot.report import to_json
-from threedim_jax.aot.topologies import get_topology
+from threedim_jax.modes.aot.programs import compile_train_step
+from threedim_jax.modes.aot.report import to_json
+from threedim_jax.modes.aot.topologies import get_topology
 from threedim_jax.modes import command_line
 from threedim_jax.workdir.results import write_result
 topology, per_device, path, *argv = sys.argv[1:]

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """`DenoiseFn`: the interface between networks and diffusion.
 
-Losses and sampler call a `DenoiseFn` and do not know what network it is, if
-any: tests pass exact formulas. Networks do not know about diffusion.
+The sampler calls a `DenoiseFn`, which returns noise, and the loss calls a
+`PredictFn`, which returns what the network computes. Neither knows what network
+it is, if any: tests pass exact formulas. Networks do not know about diffusion.
 
   denoise_fn = make_denoise_fn(apply_fn, prediction="eps")
   eps_hat = denoise_fn(z_t, logsnr, cond_view, cond_cam, target_cam, cond_mask)
@@ -17,7 +18,14 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PyTree
 
 from threedim_jax import LOGSNR_MAX, LOGSNR_MIN
-from threedim_jax.diffusion.equations import eps_from_v, eps_from_x0, expand
+from threedim_jax.diffusion.equations import (
+  eps_from_v,
+  eps_from_x0,
+  expand,
+  v_from_eps,
+  x0_from_eps,
+  x0_from_v,
+)
 from threedim_jax.views.cameras import Camera
 
 
@@ -49,13 +57,17 @@ class DenoiseFn(Protocol):
   ) -> Float[Array, "B H W 3"]: ...
 
 
+# Takes the arguments of a `DenoiseFn` and returns the network's own output,
+# which `prediction` interprets.
+PredictFn = Callable[..., Float[Array, "B H W 3"]]
+
+# What a network computes: the noise (3DiM), the velocity of `v_from_eps`, or
+# the clean target view itself (the paper's regression: one step from noise).
 PREDICTIONS = ("eps", "v", "view")
 
 
-def make_denoise_fn(
-  apply_fn: Callable[..., Array], prediction: str
-) -> DenoiseFn:
-  """Makes a `DenoiseFn` of a network that takes two frames.
+def make_predict_fn(apply_fn: Callable[..., Array]) -> PredictFn:
+  """Makes a `PredictFn` of a network that takes two frames.
 
   The conditioning frame gets the highest log-SNR, because it is clean. In
   unconditional examples it gets the lowest: 3DiM (appendix) defines them as
@@ -65,30 +77,37 @@ def make_denoise_fn(
   Args:
     apply_fn: (views [B, 2, H, W, 3], logsnr [B, 2], cameras [B, 2], cond_mask)
       -> [B, H, W, 3]; parameters and dropout are bound already.
-    prediction: what the network returns. "eps" (3DiM): the noise. "v": the
-      velocity of `v_from_eps`. "view": the clean target x0, predicted from the
-      conditioning view alone; z_t is not shown to the network. This is the
-      paper's regression ablation, and sampling it takes one step.
+  """
+
+  def predict_fn(z_t, logsnr, cond_view, cond_cam, target_cam, cond_mask):
+    cond_logsnr = jnp.where(cond_mask, LOGSNR_MAX, LOGSNR_MIN)
+    return apply_fn(
+      jnp.stack([cond_view, z_t], axis=1),
+      jnp.stack([cond_logsnr, logsnr], axis=1),
+      jax.tree.map(lambda a, b: jnp.stack([a, b], 1), cond_cam, target_cam),
+      cond_mask,
+    )
+
+  return predict_fn
+
+
+def make_denoise_fn(
+  apply_fn: Callable[..., Array], prediction: str
+) -> DenoiseFn:
+  """Makes a `DenoiseFn` of a network that takes two frames.
+
+  Args:
+    apply_fn: see `make_predict_fn`.
+    prediction: what the network computes, one of `PREDICTIONS`.
 
   Raises:
     ValueError: `prediction` is none of these.
   """
-  if prediction not in PREDICTIONS:
-    raise ValueError(f"prediction {prediction!r} is none of {PREDICTIONS}")
+  check_prediction(prediction)
+  predict_fn = make_predict_fn(apply_fn)
 
-  def denoise_fn(z_t, logsnr, cond_view, cond_cam, target_cam, cond_mask):
-    cond_logsnr = jnp.where(cond_mask, LOGSNR_MAX, LOGSNR_MIN)
-    seen, seen_logsnr = z_t, logsnr
-    if prediction == "view":
-      # Both frames show the conditioning view. With a blank target frame, whose
-      # group norms compute 0 / 0, the network learns a constant colour.
-      seen, seen_logsnr = cond_view, jnp.full_like(logsnr, LOGSNR_MIN)
-    out = apply_fn(
-      jnp.stack([cond_view, seen], axis=1),
-      jnp.stack([cond_logsnr, seen_logsnr], axis=1),
-      jax.tree.map(lambda a, b: jnp.stack([a, b], 1), cond_cam, target_cam),
-      cond_mask,
-    )
+  def denoise_fn(z_t, logsnr, *args):
+    out = predict_fn(z_t, logsnr, *args)
     if prediction == "v":
       return eps_from_v(z_t, out, expand(logsnr, z_t))
     if prediction == "view":
@@ -98,21 +117,50 @@ def make_denoise_fn(
   return denoise_fn
 
 
-def bind_params(
-  model: Any, params: PyTree, prediction: str, **apply_options
-) -> DenoiseFn:
-  """Makes a `DenoiseFn` of a Flax network and its parameters.
+def check_prediction(prediction: str) -> None:
+  """Raises a ValueError if `prediction` is none of `PREDICTIONS`."""
+  if prediction not in PREDICTIONS:
+    raise ValueError(f"prediction {prediction!r} is none of {PREDICTIONS}")
+
+
+def network_target(
+  prediction: str, x0: Array, eps: Array, logsnr: Array
+) -> Array:
+  """What a network of this prediction should compute."""
+  check_prediction(prediction)
+  if prediction == "v":
+    return v_from_eps(x0, eps, logsnr)
+  return x0 if prediction == "view" else eps
+
+
+def x0_from_output(
+  prediction: str, z_t: Array, out: Array, logsnr: Array
+) -> Array:
+  """The clean view that a network's output implies."""
+  check_prediction(prediction)
+  if prediction == "v":
+    return x0_from_v(z_t, out, logsnr)
+  return out if prediction == "view" else x0_from_eps(z_t, out, logsnr)
+
+
+def bind_apply(
+  model: Any, params: PyTree, **apply_options
+) -> Callable[..., Array]:
+  """Binds parameters to a Flax network: the `apply_fn` of `make_predict_fn`.
 
   Args:
-    model: a Flax module that is called as `make_denoise_fn` describes.
+    model: a Flax module.
     params: its parameters.
-    prediction: what its output means, see `make_denoise_fn`.
     **apply_options: passed to `model.apply`, for example `rngs`. Without
       `train=True` there is no dropout.
   """
   options = {"train": False, **apply_options}
-  apply_fn = lambda *args: model.apply({"params": params}, *args, **options)
-  return make_denoise_fn(apply_fn, prediction)
+  return lambda *args: model.apply({"params": params}, *args, **options)
+
+
+def bind_params(model: Any, params: PyTree, prediction: str) -> DenoiseFn:
+  """Makes a `DenoiseFn` without dropout of a Flax network."""
+  return make_denoise_fn(bind_apply(model, params), prediction)
 
 
 def mask_view(

@@ -85,6 +85,12 @@ def eps_from_v(z_t: Array, v: Array, logsnr: Array) -> Array:
   return sigma * z_t + alpha * v
 
 
+def x0_from_v(z_t: Array, v: Array, logsnr: Array) -> Array:
+  """x0 = alpha z_t - sigma v."""
+  alpha, sigma = alpha_sigma(logsnr)
+  return alpha * z_t - sigma * v
+
+
 def q_posterior(
   z_t: Array, x0_hat: Array, logsnr_t: Array, logsnr_s: Array
 ) -> tuple[Array, Array]:

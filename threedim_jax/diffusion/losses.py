@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The denoising loss (3DiM sec. 2.1).
 
-  loss, aux = diffusion_loss(denoise_fn, batch, rng, ...)
+  loss, aux = diffusion_loss(predict_fn, batch, rng, prediction="eps", ...)
 
-It draws a time, noise and the unconditional mask, lets the network estimate
-the noise, and compares. `aux` holds the loss by log-SNR, in bins of equal
+It draws a time, noise and the unconditional mask, and compares the network's
+output with what it should be. `aux` holds the loss by log-SNR, in bins of equal
 width, which shows best how a diffusion run goes. These are sums and counts,
 because they add up exactly over micro-batches.
 """
@@ -18,14 +18,17 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Key
 
 from threedim_jax import LOGSNR_MAX, LOGSNR_MIN, NUM_LOGSNR_BINS
-from threedim_jax.diffusion.denoise import DenoiseFn, mask_view
+from threedim_jax.diffusion.denoise import (
+  PredictFn,
+  mask_view,
+  network_target,
+  x0_from_output,
+)
 from threedim_jax.diffusion.equations import (
-  alpha_sigma,
   expand,
   logsnr_bin,
   logsnr_schedule_cosine,
   q_sample,
-  x0_from_eps,
 )
 from threedim_jax.views.pair_batch import PairBatch
 from threedim_jax.views.pixels import from_u8
@@ -37,6 +40,7 @@ class Noised:
   """A batch with random times, noise and mask.
 
   Attributes:
+    x0: target views in [-1, 1].
     z_t: noisy target views.
     eps: the noise in them.
     logsnr: log-SNR of `z_t`.
@@ -44,6 +48,7 @@ class Noised:
     cond_mask: False where the example is unconditional.
   """
 
+  x0: Float[Array, "B H W 3"]
   z_t: Float[Array, "B H W 3"]
   eps: Float[Array, "B H W 3"]
   logsnr: Float[Array, " B"]
@@ -54,6 +59,8 @@ class Noised:
 def draw_noise(
   batch: PairBatch,
   rng: Key[Array, ""],
+  *,
+  prediction: str,
   uncond_fraction: float,
   logsnr_shift: float = 0.0,
 ) -> Noised:
@@ -64,11 +71,16 @@ def draw_noise(
   rng_t, rng_eps, rng_mask, rng_cond = jax.random.split(rng, 4)
   x0, cond_view = from_u8(batch.target_view), from_u8(batch.cond_view)
   B = x0.shape[0]
-  logsnr = logsnr_schedule_cosine(jax.random.uniform(rng_t, (B,)))
-  logsnr = jnp.clip(logsnr + logsnr_shift, LOGSNR_MIN, LOGSNR_MAX)
+  if prediction == "view":
+    # Regression starts where the sampler's only step starts: at pure noise.
+    logsnr = jnp.full((B,), LOGSNR_MIN)
+  else:
+    logsnr = logsnr_schedule_cosine(jax.random.uniform(rng_t, (B,)))
+    logsnr = jnp.clip(logsnr + logsnr_shift, LOGSNR_MIN, LOGSNR_MAX)
   eps = jax.random.normal(rng_eps, x0.shape)
   cond_mask = jax.random.uniform(rng_mask, (B,)) >= uncond_fraction
   return Noised(
+    x0=x0,
     z_t=q_sample(x0, eps, expand(logsnr, x0)),
     eps=eps,
     logsnr=logsnr,
@@ -80,10 +92,10 @@ def draw_noise(
 
 
 def predict(
-  denoise_fn: DenoiseFn, batch: PairBatch, noised: Noised
+  predict_fn: PredictFn, batch: PairBatch, noised: Noised
 ) -> Float[Array, "B H W 3"]:
-  """The network's estimate of the noise that `draw_noise` drew."""
-  return denoise_fn(
+  """The network's output for what `draw_noise` drew."""
+  return predict_fn(
     noised.z_t,
     noised.logsnr,
     noised.cond_view,
@@ -96,26 +108,24 @@ def predict(
 def loss_weight(
   logsnr: Float[Array, " B"], prediction: str, min_snr_gamma: float | None
 ) -> Float[Array, " B"] | float:
-  """The factor that turns the squared error of eps into the loss.
+  """The factor of the squared error of the network's output.
 
-  Without `min_snr_gamma` the loss is the squared error of the predicted
-  quantity: eps, v or the clean view. With it, the loss is min(SNR, gamma)
-  times the squared error of the clean view, whatever is predicted (min-SNR,
+  It is 1 without `min_snr_gamma`. With it, the loss is min(SNR, gamma) times
+  the squared error of the clean view, whatever is predicted (min-SNR,
   arXiv 2303.09556, eq. 8).
   """
-  if min_snr_gamma is not None:
-    # eps_hat - eps = alpha / sigma (x0 - x0_hat) for one and the same z_t.
-    return jnp.minimum(1.0, min_snr_gamma * jnp.exp(-logsnr))
-  if prediction == "v":
-    # eps_hat - eps = alpha (v_hat - v).
-    return 1.0 / jnp.square(alpha_sigma(logsnr)[0])
-  if prediction == "view":
-    return jnp.exp(-logsnr)
-  return 1.0
+  if min_snr_gamma is None:
+    return 1.0
+  if prediction == "v":  # x0_hat - x0 = sigma (v - v_hat)
+    return jnp.minimum(
+      jax.nn.sigmoid(logsnr), min_snr_gamma * jax.nn.sigmoid(-logsnr)
+    )
+  # x0_hat - x0 = sigma / alpha (eps - eps_hat)
+  return jnp.minimum(1.0, min_snr_gamma * jnp.exp(-logsnr))
 
 
 def diffusion_loss(
-  denoise_fn: DenoiseFn,
+  predict_fn: PredictFn,
   batch: PairBatch,
   rng: Key[Array, ""],
   *,
@@ -124,26 +134,35 @@ def diffusion_loss(
   logsnr_shift: float = 0.0,
   min_snr_gamma: float | None = None,
 ) -> tuple[Float[Array, ""], dict[str, Array]]:
-  """The mean squared error of the prediction over pixels and examples.
+  """The mean squared error of the network's output over pixels and examples.
 
   Args:
-    denoise_fn: estimates the noise.
+    predict_fn: the network.
     batch: pairs of views.
     rng: key of all draws.
-    prediction: "eps" (3DiM), "v" or "view": the quantity whose error is
-      averaged, see `make_denoise_fn`.
+    prediction: what the network computes: "eps" (3DiM), "v" or "view", see
+      `PREDICTIONS`. With "view" the noise level is always the highest.
     uncond_fraction: share of unconditional examples (3DiM: 0.1).
     logsnr_shift: added to the log-SNR that is drawn (3DiM: 0). Below zero,
       noisy examples are more frequent.
-    min_snr_gamma: see `loss_weight` (3DiM: None).
+    min_snr_gamma: see `loss_weight` (3DiM: None). Not for "view".
 
   Returns:
     The loss, and {"bin_sum", "bin_count"}: the sum of losses and the number of
     examples in each log-SNR bin, from noisy to clean.
   """
-  noised = draw_noise(batch, rng, uncond_fraction, logsnr_shift)
-  eps_hat = predict(denoise_fn, batch, noised)
-  error = jnp.mean(jnp.square(eps_hat - noised.eps), axis=(1, 2, 3))
+  noised = draw_noise(
+    batch,
+    rng,
+    prediction=prediction,
+    uncond_fraction=uncond_fraction,
+    logsnr_shift=logsnr_shift,
+  )
+  target = network_target(
+    prediction, noised.x0, noised.eps, expand(noised.logsnr, noised.x0)
+  )
+  out = predict(predict_fn, batch, noised)
+  error = jnp.mean(jnp.square(out - target), axis=(1, 2, 3))
   error = error * loss_weight(noised.logsnr, prediction, min_snr_gamma)
   bins = jax.nn.one_hot(
     logsnr_bin(noised.logsnr, NUM_LOGSNR_BINS), NUM_LOGSNR_BINS
@@ -153,17 +172,21 @@ def diffusion_loss(
 
 
 def denoised_grid(
-  denoise_fn: DenoiseFn,
+  predict_fn: PredictFn,
   batch: PairBatch,
   rng: Key[Array, ""],
+  *,
+  prediction: str,
 ) -> Float[Array, "B 4 H W 3"]:
   """Pictures to look at: conditioning, noisy, denoised and target view.
 
   Returns:
     The four of each example, in [-1, 1].
   """
-  noised = draw_noise(batch, rng, uncond_fraction=0.0)
-  eps_hat = predict(denoise_fn, batch, noised)
-  x0_hat = x0_from_eps(noised.z_t, eps_hat, expand(noised.logsnr, eps_hat))
-  columns = [noised.cond_view, noised.z_t, x0_hat, from_u8(batch.target_view)]
+  noised = draw_noise(batch, rng, prediction=prediction, uncond_fraction=0.0)
+  out = predict(predict_fn, batch, noised)
+  x0_hat = x0_from_output(
+    prediction, noised.z_t, out, expand(noised.logsnr, out)
+  )
+  columns = [noised.cond_view, noised.z_t, x0_hat, noised.x0]
   return jnp.clip(jnp.stack(columns, axis=1), -1.0, 1.0)

@@ -136,6 +136,7 @@ def check_values(config: ConfigDict) -> None:
     config.data.resolution, config.model.ch_mult, config.model.patch_size
   )
   _check_model(config.model)
+  _check_regression(config)
 
 
 def check_resolution(
@@ -178,4 +179,20 @@ def _check_model(model: ConfigDict) -> None:
     raise UserError(
       f"model.attn_heads={model.attn_heads} must divide the channels of every"
       f" level, {channels}"
+    )
+
+
+def _check_regression(config: ConfigDict) -> None:
+  if config.diffusion.prediction != "view":
+    return
+  if config.sampler.num_sample_steps != 1:
+    raise UserError(
+      'diffusion.prediction="view" is trained from pure noise only, so it needs'
+      " sampler.num_sample_steps=1, as the variant ':regression' of the configs"
+      " sets"
+    )
+  if config.diffusion.min_snr_gamma is not None:
+    raise UserError(
+      'diffusion.prediction="view" is trained at one noise level only:'
+      " diffusion.min_snr_gamma has no use there, leave it unset"
     )

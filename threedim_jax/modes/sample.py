@@ -85,6 +85,7 @@ def sample(
       first.get(name) or samples.read_sample(folder / name) for name in names
     ]
     show_together(workdir, together)
+    print(f"orbit viewer: {folder / names[0] / 'viewer.html'}")
   return folders
 
 
@@ -111,6 +112,8 @@ def sample_photo(
   folder = workdir / "samples" / sampled.object_id
   show(folder, sampled)
   show_together(workdir, [sampled])
+  if jax.process_index() == 0:
+    print(f"orbit viewer: {folder / 'viewer.html'}")
   return folder
 
 
@@ -146,9 +149,6 @@ def run(config: ConfigDict, args) -> None:
   """`--mode=sample`: of the data set's objects, or of one's own picture."""
   options = args.pretrained, args.overwrite
   if args.image:
-    photo = photo_from_flags(args)
-    folders = [sample_photo(config, workdir_of(args), photo, *options)]
+    sample_photo(config, workdir_of(args), photo_from_flags(args), *options)
   else:
-    folders = sample(config, workdir_of(args), *options)
-  if jax.process_index() == 0:
-    print(f"orbit viewer: {folders[0] / 'viewer.html'}")
+    sample(config, workdir_of(args), *options)

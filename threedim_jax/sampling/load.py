@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import dataclasses
 import json
 import threading
+import time
 from typing import Any
 
 from etils import epath
@@ -50,11 +51,13 @@ from threedim_jax.runtime.sharding import (
   replicated,
   state_sharding,
 )
+from threedim_jax.views.camera_paths import default_K, look_at
 from threedim_jax.views.cameras import Camera, scale_to_distance
 from threedim_jax.views.pixels import from_u8, to_u8
 from threedim_jax.views.posed_views import PosedViews
 from threedim_jax.workdir.checkpoints.checkpointer import Checkpointer
 
+NO_GUIDANCE = (LOGSNR_MAX, LOGSNR_MIN)  # an empty interval
 CONFIG_FILE = "config.json"  # in the workdir of every training
 
 
@@ -87,11 +90,18 @@ class Settings:
     return dataclasses.asdict(self) | {"guidance_interval": interval}
 
   def static_options(self) -> dict[str, Any]:
-    """The keyword arguments of `sample_view` that are compiled in."""
+    """The keyword arguments of `sample_view` that are compiled in.
+
+    Without guidance the interval is empty: the unconditional half of every
+    step, whose weight is 0, is not computed.
+    """
+    guided = self.guidance_weight != 0
     return {
       "conditioning": self.conditioning,
       "solver": self.solver,
-      "guidance_interval": tuple(self.guidance_interval),
+      "guidance_interval": tuple(self.guidance_interval)
+      if guided
+      else NO_GUIDANCE,
     }
 
   def single_key(self) -> Key[Array, " 1"]:
@@ -243,6 +253,34 @@ class Sampler:
         yield np.asarray(view)
 
     return run(bank)
+
+  def is_compiled(self, settings: Settings, capacity: int) -> bool:
+    """Whether `views` with these arguments would start at once."""
+    R = self.resolution
+    shape = (1, capacity, R, R, 3)
+    return (shape, *settings.static_options().values()) in self._programs
+
+  def measure(self, settings: Settings, capacity: int) -> tuple[float, float]:
+    """Compiles the program of `views` and measures it on a grey picture.
+
+    Returns:
+      (seconds to compile, seconds per view with these settings).
+    """
+    R = self.resolution
+    grey = np.full((1, R, R, 3), 128, np.uint8)
+    poses = look_at(np.array([[2.0, 0, 0], [0, 2.0, 0]]))
+    K = np.tile(default_K(R), (2, 1, 1))
+    given = PosedViews(grey, poses[:1], K[:1])
+    target = Camera(np.float32(poses[1:]), np.float32(K[1:]))
+    times = []
+    for num_steps in (1, 2, 6):
+      few = dataclasses.replace(settings, num_sample_steps=num_steps)
+      start = time.monotonic()
+      [*self.views(given, target, few, capacity=capacity)]
+      times.append(time.monotonic() - start)
+    first, short, long = times
+    step = max(long - short, 0.0) / 4
+    return first, short + step * (settings.num_sample_steps - 2)
 
   def _program(self, settings: Settings, args: tuple) -> Callable:
     """The compiled program of one view, for arguments of these shapes."""

@@ -144,7 +144,7 @@ def read_path(
       f"--path={file} is neither {' nor '.join(PATHS)} nor a JSON file."
     )
   try:
-    entries = json.loads(file.read_text())
+    entries = json.loads(file.read_bytes())
   except (ValueError, RecursionError) as e:
     raise UserError(f"{file} is not valid JSON ({e}).") from e
   if not isinstance(entries, list) or not entries:
@@ -168,7 +168,7 @@ def _entry(entry, where: str, radius: float | int):
       ("distance", radius),
     )
   ]
-  numbers = [isinstance(x, int | float) and math.isfinite(x) for x in angles]
+  numbers = [isinstance(x, int | float) and abs(x) < 1e6 for x in angles]
   if not all(numbers) or not -89 <= angles[1] <= 89 or angles[2] <= 0:
     raise UserError(
       f'{where} needs "azimuth" and "elevation" in degrees (elevation between'

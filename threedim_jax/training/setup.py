@@ -18,7 +18,7 @@ from jax.sharding import AbstractMesh, Mesh
 from jaxtyping import PyTree
 from ml_collections import ConfigDict
 
-from threedim_jax.diffusion.denoise import bind_params
+from threedim_jax.diffusion.denoise import bind_apply, make_predict_fn
 from threedim_jax.diffusion.losses import denoised_grid, diffusion_loss
 from threedim_jax.models import get_model, make_init_fn
 from threedim_jax.runtime.sharding import (
@@ -125,11 +125,11 @@ def make_loss_fn(config: ConfigDict) -> LossFn:
 
   def loss_fn(params, batch, rng):
     rng_noise, rng_dropout = jax.random.split(rng)
-    denoise_fn = bind_params(
-      model, params, prediction, train=True, rngs={"dropout": rng_dropout}
+    apply_fn = bind_apply(
+      model, params, train=True, rngs={"dropout": rng_dropout}
     )
     return diffusion_loss(
-      denoise_fn,
+      make_predict_fn(apply_fn),
       batch,
       rng_noise,
       prediction=prediction,
@@ -146,11 +146,12 @@ def make_eval_step(config: ConfigDict) -> Callable:
   model, prediction = get_model(config.model), config.diffusion.prediction
 
   def eval_step(params, batch, rng):
-    denoise_fn = bind_params(model, params, prediction)
+    predict_fn = make_predict_fn(bind_apply(model, params))
     loss, aux = diffusion_loss(
-      denoise_fn, batch, rng, prediction=prediction, uncond_fraction=0.0
+      predict_fn, batch, rng, prediction=prediction, uncond_fraction=0.0
     )
     shown = jax.tree.map(lambda x: x[:GRID_ROWS], batch)
-    return {"loss": loss, **aux}, denoised_grid(denoise_fn, shown, rng)
+    grid = denoised_grid(predict_fn, shown, rng, prediction=prediction)
+    return {"loss": loss, **aux}, grid
 
   return eval_step

@@ -81,10 +81,8 @@ class Gallery(NamedTuple):
 
 def facts_table(facts: Mapping[str, Any]) -> Table:
   """A row for each value of a nested dictionary."""
-  rows = [
-    [Cell(key), Cell(value)]
-    for key, value in flatten_dict(facts, sep=".").items()
-  ]
+  flat = flatten_dict(dict(facts), sep=".")
+  rows = [[Cell(key), Cell(value)] for key, value in flat.items()]
   return Table(rows, style="facts")
 
 

@@ -10,10 +10,10 @@ import jax.numpy as jnp
 import pytest
 import slices
 
-from threedim_jax.aot import programs
-from threedim_jax.aot.profile import Collective, Cost, Profile
-from threedim_jax.aot.report import describe, to_json
-from threedim_jax.aot.topologies import CHIPS, Topology, get_topology
+from threedim_jax.modes.aot import programs
+from threedim_jax.modes.aot.profile import Collective, Cost, Profile
+from threedim_jax.modes.aot.report import describe, to_json
+from threedim_jax.modes.aot.topologies import CHIPS, Topology, get_topology
 from threedim_jax.modes.dry_run import bytes_per_device
 from threedim_jax.runtime.errors import UserError
 from threedim_jax.training.setup import make_setup
@@ -100,7 +100,7 @@ def test_a_slice_that_does_not_exist_is_a_sentence(name, words):
 
 
 def test_without_the_compiler_the_command_to_install_it(monkeypatch):
-  from threedim_jax.aot import topologies
+  from threedim_jax.modes.aot import topologies
 
   monkeypatch.setattr(topologies.importlib.util, "find_spec", lambda _: None)
   with pytest.raises(UserError, match=r"pip install 'threedim_jax\[aot\]'"):

@@ -17,11 +17,11 @@ import jax
 import jax.numpy as jnp
 from ml_collections import ConfigDict
 
-from threedim_jax.aot.flops import count_flops
-from threedim_jax.aot.profile import Profile, read_profile
-from threedim_jax.aot.topologies import Topology
 from threedim_jax.diffusion.sampler import make_bank
 from threedim_jax.models import make_init_fn
+from threedim_jax.modes.aot.flops import count_flops
+from threedim_jax.modes.aot.profile import Profile, read_profile
+from threedim_jax.modes.aot.topologies import Topology
 from threedim_jax.runtime import progress
 from threedim_jax.runtime.errors import UserError
 from threedim_jax.runtime.sharding import mesh_shape, state_sharding

@@ -7,14 +7,14 @@ import math
 
 import jax
 import jax.numpy as jnp
-from losses_test import SHAPE, B, loss_of, pair_batch
+from losses_test import B, loss_of, pair_batch
 import numpy as np
 import pytest
 from random_params import random_params
 from sampler_test import HW, cameras, random_bank, sample
 
 from configs import srn_chairs
-from threedim_jax.diffusion.denoise import make_denoise_fn
+from threedim_jax.diffusion.denoise import make_denoise_fn, make_predict_fn
 from threedim_jax.models import dummy_inputs, get_model
 from threedim_jax.models.xunet import share_channels
 from threedim_jax.modes.config_values import check_values
@@ -87,25 +87,42 @@ def test_concat_with_cross_attention_is_refused():
     check_values(config)
 
 
-def test_regression_is_measured_in_the_view():
-  """Whatever t is drawn: 64 of them, of log-SNRs from -20 to 20."""
-  batch = pair_batch(B)
-  answer = jnp.float32(np.random.default_rng(1).uniform(-1, 1, (B, *SHAPE)))
+@pytest.mark.parametrize("frame", [0, 1])
+def test_regression_shows_the_network_what_the_paper_says(frame):
+  """A clean view at log-SNR 20 and noise at -20, as the sampler does."""
   seen = {}
 
   def apply_fn(views, logsnr, cameras, cond_mask):
-    seen.update(views=views, logsnr=logsnr)
-    return answer
+    seen.update(view=views[:, frame], logsnr=logsnr[:, frame])
+    return views[:, 1]
 
-  loss, _ = loss_of(
-    make_denoise_fn(apply_fn, "view"), batch, "view", uncond_fraction=0.0
-  )
-  expected = np.mean(np.square(answer - from_u8(batch.target_view)))
-  np.testing.assert_allclose(loss, expected, rtol=1e-3)
-  # Nothing of the target or of its noise is given away.
-  np.testing.assert_array_equal(seen["views"][:, 1], seen["views"][:, 0])
-  np.testing.assert_array_equal(seen["logsnr"][:, 1], -20.0)
-  np.testing.assert_array_equal(seen["views"][:, 0], from_u8(batch.cond_view))
+  batch = pair_batch(B)
+  loss_of(make_predict_fn(apply_fn), batch, "view", uncond_fraction=0.0)
+  np.testing.assert_array_equal(seen["logsnr"], [20.0, -20.0][frame])
+  cond_view = from_u8(batch.cond_view)
+  if frame == 0:
+    np.testing.assert_array_equal(seen["view"], cond_view)
+  else:
+    z_t = seen["view"]
+    assert abs(np.mean(z_t)) < 0.1 and abs(np.std(z_t) - 1.0) < 0.1
+    assert abs(np.corrcoef(z_t.ravel(), cond_view.ravel())[0, 1]) < 0.1
+  config = srn_chairs.get_config("regression")
+  assert config.diffusion.uncond_fraction == 0.0
+
+
+@pytest.mark.parametrize(
+  "key, value, said",
+  [
+    ("sampler.num_sample_steps", 2, "sampler.num_sample_steps=1"),
+    ("diffusion.min_snr_gamma", 5.0, "diffusion.min_snr_gamma has no use"),
+  ],
+)
+def test_regression_at_other_noise_levels_is_refused(key, value, said):
+  config = srn_chairs.get_config("regression")
+  check_values(config)
+  config.update_from_flattened_dict({key: value})
+  with pytest.raises(UserError, match=said):
+    check_values(config)
 
 
 def test_regression_samples_its_answer_in_one_step():
@@ -137,7 +154,15 @@ def test_variants_of_every_config(name):
   assert regression.diffusion.prediction == "view"
   assert regression.sampler.num_sample_steps == 1
   assert regression.model == load("debug").model
-  for arg in ("", "debug", "concat", "relative", "regression", "debug,concat"):
+  for arg in (
+    "",
+    "debug",
+    "concat",
+    "relative",
+    "regression",
+    "debug,concat",
+    "regression,debug",
+  ):
     check_values(load(arg))
-  with pytest.raises(ValueError, match="'concta'; choose from concat, rela"):
+  with pytest.raises(ValueError, match="'concta'; choose from concat, large"):
     load("debug,concta")

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import pytest
 import slices
 
-from threedim_jax.aot.profile import Cost, read_profile
+from threedim_jax.modes.aot.profile import Cost, read_profile
 
 HLO = """HloModule jit_step, is_scheduled=true
 
