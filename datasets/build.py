@@ -119,6 +119,13 @@ def _parser(with_configs: bool) -> argparse.ArgumentParser:
     type=float,
     help="each pair sees it at a random size between this and 1; default: 1",
   )
+  add(
+    "--beam_options",
+    metavar="OPTIONS",
+    help="build on Apache Beam instead of this machine's cores, for example\n"
+    '"--runner=FlinkRunner --flink_master=HOST:8081"; all workers must see\n'
+    "--from and --data_dir; pip install 'threedim_jax[beam]'",
+  )
   group = parser.add_argument_group("shapes, in place of the config's")
   for name in COUNTS:
     group.add_argument(f"--{name}", type=int)
@@ -190,6 +197,7 @@ def _builder_and_arguments(args: argparse.Namespace) -> tuple[type, str, dict]:
       "orientation": Orientation(args.up, args.front),
       "strict": bool(args.strict),
       "turned": bool(args.random_orientation),
+      "beam_options": args.beam_options,
       "least_scale": 1.0 if args.least_scale is None else args.least_scale,
       "distance": args.radius,
       "camera_file": args.cameras,

@@ -17,8 +17,10 @@ from collections.abc import Callable, Iterable, Iterator
 import contextlib
 import io
 import json
+import pathlib
 import sys
 
+import beam_map
 from made import BadObject, Made
 import numpy as np
 import parallel
@@ -34,8 +36,16 @@ OBJECTS_FILE = "objects.json"
 class ViewBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
   """Base of our builders; configs have a `resolution`."""
 
-  def __init__(self, *, num_workers: int = 1, skip_bad: bool = False, **kwargs):
+  def __init__(
+    self,
+    *,
+    num_workers: int = 1,
+    skip_bad: bool = False,
+    beam_options: str | None = None,
+    **kwargs,
+  ):
     self.num_workers = num_workers
+    self.beam_options = beam_options
     self.skip_bad = skip_bad
     self.skipped: list[BadObject] = []
     self.notes: list[str] = []
@@ -105,9 +115,18 @@ class ViewBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     self.skipped.append(bad)
     print(f"skipped: {bad.reason}", file=sys.stderr, flush=True)
 
+  def _workers(self):
+    """A context with a function that maps in processes here, or on Beam."""
+    if self.beam_options is None:
+      return parallel.ordered_map(self.num_workers)
+    parent = pathlib.Path(self.data_path).parent
+    folder = parent / f".beam_{self.version}"
+    settings = self.settings | {"version": str(self.version)}
+    return beam_map.ordered_map(self.beam_options, folder, settings)
+
   def _download_and_prepare(self, dl_manager, download_config=None):
     index, infos = {}, []
-    with parallel.ordered_map(self.num_workers) as self._ordered_map:
+    with self._workers() as self._ordered_map:
       for split, examples in self._split_generators(dl_manager).items():
         writer = RecordWriter(self.name, self.data_path, split)
         index[split] = []

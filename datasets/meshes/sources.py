@@ -187,7 +187,9 @@ def _spellings(name: str) -> list[str]:
   """Ways to read a file name in a mesh file, the likeliest first."""
   name = name.strip().strip('"').replace("\\", "/")
   unquoted = urllib.parse.unquote(name)
-  names = [name, unquoted, posixpath.basename(name)]
+  last = posixpath.basename(name)
+  # Some readers take the last word alone, and files were renamed to suit them.
+  names = [name, unquoted, last, *last.split()[-1:]]
   names = [n for n in dict.fromkeys(names) if n and "\0" not in n]
   return [n for n in names if n not in (".", "..")]
 

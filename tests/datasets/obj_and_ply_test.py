@@ -187,6 +187,11 @@ SPELLINGS = {
     _TEXTURED,
     {"m.mtl": WOOD, "n.mtl": 'newmtl wood\nmap_Kd "C:\\Users\\me\\t.png"\n'},
   ),
+  "map known by its last word": (
+    "mtllib n.mtl\n" + V + VT + "usemtl wood\n" + FT,
+    _TEXTURED,
+    {"m.mtl": WOOD, "n.mtl": "newmtl wood\nmap_Kd /Users/me/old t.png\n"},
+  ),
   "gain of a map": (
     "mtllib n.mtl\n" + V + VT + "usemtl wood\n" + FT,
     "mtllib m.mtl\n" + V + VT + "usemtl wood\n" + FT,
@@ -516,7 +521,8 @@ def test_ply_with_two_textures(tmp_path):
     ("list uchar float", "texcoord", uv),
     ("int", "texnumber", [0, 1] * 3),
   ]
-  comments = ["comment TextureFile a.png", "comment TextureFile b c.png"]
+  comments = ["comment by Jürgen", "comment TextureFile a.png"]
+  comments += ["obj_info ß", "comment TextureFile b c.png"]
   rgb = np.array([[200, 0, 0], [0, 0, 200]] * 3) / 255
   assert_alike(
     ply(tmp_path, face=face, comments=comments),

@@ -36,7 +36,7 @@ def test_they_fit_their_configuration(name):
   """The description beside the weights is the configuration's."""
   import jax.numpy as jnp
 
-  from threedim_jax.benchmark.inputs import denoise_args
+  from threedim_jax.benchmark.programs import denoise_args
   from threedim_jax.models import make_init_fn
   from threedim_jax.models.pretrained import (
     check_settings_match,

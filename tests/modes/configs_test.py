@@ -149,8 +149,8 @@ def test_the_paper_recipe():
 @pytest.mark.slow
 def test_the_efficient_variant_costs_a_third_of_the_paper_s_at_most():
   """FLOPs of an example: forward pass and gradients."""
-  from threedim_jax.aot.flops import count_flops
   from threedim_jax.models import make_init_fn
+  from threedim_jax.modes.aot.flops import count_flops
   from threedim_jax.training.setup import make_loss_fn
   from threedim_jax.views.pair_batch import batch_shapes
 

@@ -8,9 +8,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from toy_sampling import toy_denoiser, toy_sampler, toy_scene
+from toy_sampling import (
+  sample_orbit,
+  toy_denoiser,
+  toy_sampler,
+  toy_scene,
+)
 
-from threedim_jax.diffusion.sampler import make_bank, sample_orbit
+from threedim_jax.diffusion.sampler import make_bank
 from threedim_jax.sampling.generate import object_keys
 from threedim_jax.sampling.load import Settings, load_sampler, looked_at
 from threedim_jax.views.pixels import from_u8, to_u8

@@ -7,7 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from threedim_jax.diffusion import equations
-from threedim_jax.diffusion.sampler import make_bank
+from threedim_jax.diffusion.sampler import (
+  index_keys,
+  make_bank,
+  sample_view,
+)
 from threedim_jax.views import camera_paths
 from threedim_jax.views.cameras import Camera
 from threedim_jax.views.posed_views import PosedViews
@@ -60,6 +64,22 @@ def toy_scene(seed: int, num_views: int = 3, size: int = HW):
 
 def keys(batch_size: int, seed=0):
   return jax.random.split(jax.random.key(seed), batch_size)
+
+
+def sample_orbit(denoise_fn, rngs, bank, target_cams, **options):
+  """Views [B, N, H, W, 3] of N cameras, one after another in one program."""
+
+  def step(bank, x):
+    cam, index = x
+    view = sample_view(
+      denoise_fn, index_keys(rngs, index), bank, cam, **options
+    )
+    return bank.append(view, cam), view
+
+  by_view = jax.tree.map(lambda a: jnp.moveaxis(a, 1, 0), target_cams)
+  indices = jnp.arange(target_cams.K.shape[1])
+  _, views = jax.lax.scan(step, bank, (by_view, indices))
+  return jnp.moveaxis(views, 0, 1)
 
 
 def toy_denoiser(z_t, logsnr, cond_view, cond_cam, target_cam, cond_mask):

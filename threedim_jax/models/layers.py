@@ -33,7 +33,6 @@ class GroupNorm(nn.Module):
     num_channels = h.shape[-1]
     scale = self.param("scale", nn.initializers.ones, (num_channels,))
     bias = self.param("bias", nn.initializers.zeros, (num_channels,))
-    scale, bias = scale[None], bias[None]
     # Summing over H W per channel before grouping keeps the channel axis
     # whole, which XLA:CPU vectorises; nn.GroupNorm is several times slower.
     x = h.astype(jnp.float32)

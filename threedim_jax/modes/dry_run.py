@@ -16,7 +16,7 @@ import jax
 from jaxtyping import PyTree
 from ml_collections import ConfigDict
 
-from threedim_jax.aot.flops import count_flops
+from threedim_jax.modes.aot.flops import count_flops
 from threedim_jax.runtime import progress
 from threedim_jax.runtime.errors import UserError
 from threedim_jax.runtime.sharding import make_mesh_on_paper
@@ -100,9 +100,12 @@ def compile_for(
   """
   # The compiler needs no TPU; looking for one only takes time.
   jax.config.update("jax_platforms", "cpu")
-  from threedim_jax.aot.programs import compile_sampler, compile_train_step
-  from threedim_jax.aot.report import describe, to_json
-  from threedim_jax.aot.topologies import get_topology
+  from threedim_jax.modes.aot.programs import (
+    compile_sampler,
+    compile_train_step,
+  )
+  from threedim_jax.modes.aot.report import describe, to_json
+  from threedim_jax.modes.aot.topologies import get_topology
 
   topology = get_topology(topology_name)
   folder = epath.Path(workdir or ".").absolute()

@@ -8,10 +8,12 @@
   )
   images = render_hash_views(fields, world_from_cam, K, hw=(64, 64))
 
-Every step uses all pixels of all views. A scan goes through them in portions of
-whole views and sums the gradients, so that memory does not grow with the number
-of views. Objects are fitted one after the other in one program, each with the
-same random numbers: a field does not depend on its neighbours.
+Every step uses all pixels of all views. A loop goes through their rays in
+portions and sums the gradients, so memory does not grow with the number of
+views. Rays that cross empty space alone are left out: they are white, and no
+parameter can change that. Objects are fitted one after the other in one
+program, each with the same random numbers, so a field does not depend on its
+neighbours.
 """
 
 from collections.abc import Callable
@@ -21,26 +23,38 @@ from typing import Any, NamedTuple, no_type_check
 import flax.struct
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Key, PyTree, UInt8
+from jaxtyping import Array, Float, Int, Key, PyTree, UInt8
 import numpy as np
 import optax
 
-from threedim_jax.evaluation.fields.box import box_from_cameras
+from threedim_jax.evaluation.fields.box import (
+  boxes_from_cameras,
+  cameras_in_box,
+)
 from threedim_jax.evaluation.fields.hash_field import (
   HashFieldConfig,
   density_and_geometry,
-  distortion_loss,
   init_params,
+  join_levels,
   normals,
   orientation_loss,
   query,
 )
-from threedim_jax.evaluation.fields.render import sample_edges
-from threedim_jax.views.cameras import Camera, rays_from_camera
+from threedim_jax.evaluation.fields.render import (
+  RENDER_SAMPLES,
+  composite,
+  distortion_loss,
+  occupied_bins,
+  rays_of_pixels,
+  render_pixels,
+  sample_edges,
+  sample_points,
+)
 
 _STEPS_AT_A_TIME = 10
 _CELLS = 32  # of the occupancy grid, along an edge
-_OCCUPANCY_DECAY = 0.9  # an emptied cell is forgotten in some tens of steps
+_OCCUPANCY_DECAY = 0.6  # from one estimate of occupied space to the next
+_EMPTY = 0.01  # a ray that less of something covers is taken as white
 
 
 @no_type_check  # see Camera
@@ -53,7 +67,7 @@ class HashFields:
     cells: upper estimate of the density in each cell, per half edge.
     center: of each object's cube, world units.
     radius: half the cube's edge, world units.
-    near, far: of the rays, half edges of the cube.
+    planes: nearest and farthest distance of a ray, half edges of the cube.
     config: the settings of the fit.
   """
 
@@ -61,25 +75,42 @@ class HashFields:
   cells: Float[Array, "O c c c"]
   center: Float[Array, "O 3"]
   radius: Float[Array, " O"]
-  near: Float[Array, " O"]
-  far: Float[Array, " O"]
+  planes: Float[Array, "O 2"]
   config: HashFieldConfig = flax.struct.field(pytree_node=False)
 
 
 class _State(NamedTuple):
-  """Of O objects: every array has a leading O."""
+  """Of one object, or of O objects with a leading O in every array."""
 
   params: PyTree
   adam: Any
-  cells: Float[Array, "O c c c"]
+  cells: Float[Array, "*o c c c"]
+  order: Int[Array, "*o N"]  # pixels: first those whose rays meet something
+  num_active: Int[Array, "*o"]  # how many do
 
 
 def make_optimizer() -> optax.GradientTransformation:
-  """Adam with weight decay, clipping and warm-down of 3DiM (sec. 7.4)."""
+  """3DiM's (sec. 7.4): Adam, weight decay 0.1, clipping to 1, rate to 0.001.
+
+  The paper does not state Adam's constants: these are instant-NGP's.
+  """
   schedule = optax.linear_schedule(1e-2, 1e-3, transition_steps=100)
   return optax.chain(
-    optax.clip_by_global_norm(1.0), optax.adamw(schedule, weight_decay=0.1)
+    optax.clip_by_global_norm(1.0),
+    optax.adamw(schedule, b1=0.9, b2=0.99, eps=1e-15, weight_decay=0.1),
   )
+
+
+def near_and_far(
+  world_from_cam: Float[np.ndarray, "O V 4 4"],
+) -> Float[np.ndarray, "O 2"]:
+  """3 r_min / 8 and 3 r_max / 2 (3DiM, sec. 7.4) of cameras in box units.
+
+  r is a camera's distance from the centre of the box. The paper takes it from
+  the origin and over a data set; here each object has its own.
+  """
+  r = np.linalg.norm(world_from_cam[:, :, :3, 3], axis=-1)
+  return np.stack([3 * r.min(1) / 8, 3 * r.max(1) / 2], -1)
 
 
 def fit_hash_fields(
@@ -104,175 +135,170 @@ def fit_hash_fields(
     on_steps: called with the number of steps since its last call.
 
   Raises:
-    UserError: the cameras do not say where the object is.
+    UserError: the cameras do not determine where the object is.
   """
-  hw = images_u8.shape[2:4]
-  boxes = [
-    box_from_cameras(poses, k, hw)
-    for poses, k in zip(world_from_cam, K, strict=True)
-  ]
-  center = np.float32([c for c, _ in boxes])
-  radius = np.float32([r for _, r in boxes])
-  eyes = (world_from_cam[:, :, :3, 3] - center[:, None]) / radius[:, None, None]
-  distance = np.linalg.norm(eyes, axis=-1)
-  near, far = 3 * distance.min(1) / 8, 3 * distance.max(1) / 2
-  views = _in_portions(images_u8, _in_box(world_from_cam, K, center, radius),
-                       config)  # fmt: skip
-  params = init_params(jax.random.fold_in(rng, 0), config)
-  state = _State(
-    params, make_optimizer().init(params), jnp.full((_CELLS,) * 3, 1.0)
-  )
-  count = len(images_u8)
-  state = jax.tree.map(lambda x: jnp.broadcast_to(x, (count, *x.shape)), state)
-  bounds = jnp.float32(near), jnp.float32(far)
+  center, radius = boxes_from_cameras(world_from_cam, K, images_u8.shape[2:4])
+  cams = cameras_in_box(world_from_cam, K, center, radius)
+  planes = near_and_far(cams.world_from_cam)
+  views = jax.tree.map(jnp.asarray, (images_u8, cams, planes))
+  state = _init(images_u8.shape, config, jax.random.fold_in(rng, 0))
   for start in range(0, num_steps, _STEPS_AT_A_TIME):
     stop = min(start + _STEPS_AT_A_TIME, num_steps)
-    state = _run_steps(state, views, bounds, rng, start, stop, config=config)
+    state = _run_steps(state, views, rng, start, stop, config=config)
     jax.block_until_ready(state.cells)
     if on_steps is not None:
       on_steps(stop - start)
   return HashFields(
-    state.params,
-    state.cells,
-    jnp.asarray(center),
-    jnp.asarray(radius),
-    *bounds,
-    config,
+    state.params, state.cells, jnp.asarray(center), jnp.asarray(radius),
+    views[2], config,
+  )  # fmt: skip
+
+
+def _init(shape, config: HashFieldConfig, rng) -> _State:
+  num_objects, *views, _ = shape
+  num_rays = int(np.prod(views))
+  params = init_params(rng, config)
+  portion = min(config.rays_at_a_time, num_rays)
+  state = _State(
+    params,
+    make_optimizer().init(params),
+    jnp.zeros((_CELLS,) * 3),
+    jnp.zeros(-(-num_rays // portion) * portion, jnp.int32),
+    jnp.int32(0),
   )
-
-
-def _in_box(world_from_cam, K, center, radius) -> Camera:
-  """Cameras [O, V] in coordinates in which the box is [-1, 1]^3."""
-  poses = np.float32(world_from_cam).copy()
-  offset = poses[:, :, :3, 3] - center[:, None]
-  poses[:, :, :3, 3] = offset / radius[:, None, None]
-  return Camera(poses, np.float32(K))
-
-
-def _in_portions(images_u8, cams: Camera, config: HashFieldConfig):
-  """Cuts V views into P portions of N.
-
-  Returns:
-    Pictures and cameras [O, P, N, ...], and weights [P, N]: 0 for the views
-    that only fill the last portion, 1 for all others.
-  """
-  num_objects, num_views, H, W, _ = images_u8.shape
-  N = min(max(1, config.rays_at_a_time // (H * W)), num_views)
-  P = -(-num_views // N)
-  index = np.arange(P * N) % num_views
-  weight = np.float32(np.arange(P * N) < num_views).reshape(P, N)
-
-  def portions(x):
-    return jnp.asarray(x[:, index].reshape(num_objects, P, N, *x.shape[2:]))
-
-  return portions(images_u8), jax.tree.map(portions, cams), jnp.asarray(weight)
-
-
-def render_samples(
-  params: PyTree,
-  pos: Float[Array, "R 3"],
-  dir: Float[Array, "R 3"],
-  edges: Float[Array, "R S1"],
-  config: HashFieldConfig,
-) -> tuple[Float[Array, "R 3"], Float[Array, "R S"], Float[Array, "R S 3"]]:
-  """(colours over white, weights of the samples, their points)."""
-  R, S = edges.shape[0], edges.shape[1] - 1
-  length = jnp.diff(edges, axis=-1)
-  middle = edges[:, :-1] + 0.5 * length
-  points = pos[:, None] + middle[..., None] * dir[:, None]
-  density, rgb = query(params, points.reshape(R * S, 3), config)
-  depth = density.reshape(R, S) * length
-  arrives = jnp.exp(-(jnp.cumsum(depth, axis=-1) - depth))
-  weights = arrives * (1 - jnp.exp(-depth))
-  white = 1 - weights.sum(-1, keepdims=True)
-  colors = jnp.sum(weights[..., None] * rgb.reshape(R, S, 3), axis=-2) + white
-  return colors, weights, points
-
-
-def _edges(cells, pos, dir, near, far, u, num_bins):
-  """Distances at which the share `u` of occupied space between the planes."""
-  edges = sample_edges(cells, pos, dir, num_bins, u)
-  return jnp.clip(edges, near, far)
-
-
-def _losses(params, view, rng, cells, near, far, config: HashFieldConfig):
-  """The sum over the rays of one portion of views."""
-  images_u8, cams, weight = view
-  hw = images_u8.shape[1:3]
-  rays = jax.vmap(lambda cam: rays_from_camera(cam, hw))(cams)
-  pos, dir = (x.reshape(-1, 3) for x in (rays.pos, rays.dir))
-  color = images_u8.reshape(-1, 3) / 255.0
-  weight = jnp.repeat(weight, hw[0] * hw[1])
-  count = config.num_samples + 1
-  u = jax.random.uniform(rng, (len(pos), count))
-  u = (np.arange(count)[None] + u) / count
-  edges = _edges(cells, pos, dir, near, far, u, config.num_coarse)
-  colors, weights, points = render_samples(params, pos, dir, edges, config)
-  loss = jnp.square(colors - color).mean(-1)
-  loss += config.distortion_weight * distortion_loss(weights, edges)
-  some = slice(None, None, config.orientation_every)
-  facing = points[some]
-  normal = normals(params, facing.reshape(-1, 3), config)
-  orientation = orientation_loss(
-    weights[some], normal.reshape(facing.shape), dir[some]
-  )
-  return jnp.sum(weight * loss) + (
-    config.orientation_weight
-    * config.orientation_every
-    * jnp.sum(weight[some] * orientation)
+  return jax.tree.map(
+    lambda x: jnp.broadcast_to(x, (num_objects, *x.shape)), state
   )
 
 
 @functools.partial(jax.jit, static_argnames="config", donate_argnums=0)
-def _run_steps(state, views, bounds, rng, start, stop, *, config):
-  images_u8, cams, weight = views
-  num_rays = weight.sum() * images_u8.shape[3] * images_u8.shape[4]
+def _run_steps(state, views, rng, start, stop, *, config):
+  num_rays = int(np.prod(views[0].shape[1:4]))
+  N = min(config.rays_at_a_time, num_rays)
 
   def one_object(args):
-    state, images_u8, cams, near, far = args
+    state, (images_u8, cams, planes) = args
+    hw, colors = images_u8.shape[1:3], images_u8.reshape(-1, 3)
 
     def step(i, state):
       rng_step = jax.random.fold_in(rng, i + 1)
-      cells = jax.lax.cond(
+      tables, pull_back = jax.vjp(
+        lambda params: join_levels(params, config), state.params
+      )
+      state = jax.lax.cond(
         i % config.occupancy_every_steps == 0,
-        lambda: _new_cells(state, rng_step, config),
-        lambda: state.cells,
+        lambda: _find_occupied(
+          state, tables, cams, hw, planes, num_rays, rng_step, config
+        ),
+        lambda: state,
       )
 
-      def add_portion(total, portion):
-        k, view = portion
-        grads = jax.grad(_losses)(
-          state.params,
-          view,
+      def add_portion(k, total):
+        pixels = jax.lax.dynamic_slice(state.order, (k * N,), (N,))
+        weight = (k * N + jnp.arange(N) < state.num_active) / num_rays
+        grads = jax.grad(_loss)(
+          tables,
+          rays_of_pixels(cams, pixels, hw),
+          colors[pixels] / 255.0,
+          weight,
+          state.cells,
+          planes,
+          i,
           jax.random.fold_in(rng_step, k),
-          cells,
-          near,
-          far,
           config,
         )
-        return jax.tree.map(jnp.add, total, grads), None
+        return jax.tree.map(jnp.add, total, grads)
 
-      zero = jax.tree.map(jnp.zeros_like, state.params)
-      portions = jnp.arange(len(weight)), (images_u8, cams, weight)
-      grads, _ = jax.lax.scan(add_portion, zero, portions)
-      grads = jax.tree.map(lambda g: g / num_rays, grads)
+      num_portions = (state.num_active + N - 1) // N
+      zeros = jax.tree.map(jnp.zeros_like, tables)
+      (grads,) = pull_back(
+        jax.lax.fori_loop(0, num_portions, add_portion, zeros)
+      )
       updates, adam = make_optimizer().update(grads, state.adam, state.params)
-      return _State(optax.apply_updates(state.params, updates), adam, cells)
+      params = optax.apply_updates(state.params, updates)
+      return state._replace(params=params, adam=adam)
 
     return jax.lax.fori_loop(start, stop, step, state)
 
-  near, far = bounds
-  return jax.lax.map(one_object, (state, images_u8, cams, near, far))
+  return jax.lax.map(one_object, (state, views))
 
 
-def _new_cells(state: _State, rng, config: HashFieldConfig):
-  """Density at a random point of every cell, or the decayed old estimate."""
+def _loss(
+  tables, rays, color, weight, cells, planes, i, rng, config: HashFieldConfig
+):
+  """The weighted sum over the rays of one portion."""
+  pos, dir = rays
+  count = config.num_samples + 1
+  u = (np.arange(count)[None] + _jitter(rng, (len(pos), count))) / count
+  edges = sample_edges(cells, pos, dir, config.num_coarse, u, planes)
+  colors, weights, points = _render(tables, pos, dir, edges, config)
+  loss = jnp.square(colors - color).mean(-1)
+  loss += config.distortion_weight * distortion_loss(weights, edges)
+  total = jnp.sum(weight * loss)
+  if not config.orientation_weight:
+    return total
+  every = min(config.orientation_every, len(pos))
+  some = (np.arange(len(pos) // every) * every) + i % every
+  normal = normals(tables, points[some].reshape(-1, 3), config)
+  away = orientation_loss(
+    weights[some], normal.reshape(points[some].shape), dir[some]
+  )
+  scale = config.orientation_weight * every
+  return total + scale * jnp.sum(weight[some] * away)
+
+
+def _jitter(rng, shape):
+  return jax.random.uniform(rng, shape)
+
+
+def _render(tables, pos, dir, edges, config: HashFieldConfig):
+  """(colours over white, weights of the samples, their points)."""
+  points = sample_points(pos, dir, edges)
+  density, rgb = query(tables, points.reshape(-1, 3), config)
+  shape = points.shape[:2]
+  colors, weights = composite(
+    density.reshape(shape), rgb.reshape(*shape, 3), edges
+  )
+  return colors, weights, points
+
+
+def _find_occupied(
+  state: _State, tables, cams, hw, planes, num_rays, rng, config
+) -> _State:
+  """Estimates the density of all cells, and which rays meet something.
+
+  Density is looked up at a random point in each eighth of a cell. The estimate
+  of a cell that was dense falls by `_OCCUPANCY_DECAY`, not at once.
+  """
   index = np.stack(np.meshgrid(*[np.arange(_CELLS)] * 3, indexing="ij"), -1)
-  place = index.reshape(-1, 3) + jax.random.uniform(rng, (_CELLS**3, 3))
-  points = place * (2 / _CELLS) - 1
-  found, _ = density_and_geometry(state.params, points, config)
-  found = found.reshape((_CELLS,) * 3)
-  return jnp.maximum(found, _OCCUPANCY_DECAY * state.cells)
+  index = jnp.asarray(index.reshape(-1, 3))
+
+  def densities(eighth):
+    corner, rng = eighth
+    place = index + 0.5 * (corner + jax.random.uniform(rng, index.shape))
+    points = place * (2 / _CELLS) - 1
+    return density_and_geometry(tables, points, config)[0]
+
+  corners = jnp.float32(list(np.ndindex(2, 2, 2)))[:, None]
+  found = jax.lax.map(densities, (corners, jax.random.split(rng, 8))).max(0)
+  cells = jnp.maximum(
+    found.reshape((_CELLS,) * 3), _OCCUPANCY_DECAY * state.cells
+  )
+
+  def meets_something(pixels):
+    pos, dir = rays_of_pixels(cams, pixels % num_rays, hw)
+    *_, depth = occupied_bins(cells, pos, dir, config.num_coarse, planes)
+    return (depth.sum(-1) > _EMPTY) & (pixels < num_rays)
+
+  count = len(state.order)
+  pixels = jnp.arange(count).reshape(-1, min(config.rays_at_a_time, num_rays))
+  active = jax.lax.map(meets_something, pixels).reshape(-1)
+  (order,) = jnp.nonzero(active, size=count, fill_value=0)
+  return state._replace(
+    cells=cells,
+    order=order.astype(jnp.int32),
+    num_active=active.sum(dtype=jnp.int32),
+  )
 
 
 def render_hash_views(
@@ -281,34 +307,29 @@ def render_hash_views(
   K: Float[Array, "O M 3 3"] | Float[np.ndarray, "O M 3 3"],
   hw: tuple[int, int],
 ) -> Float[Array, "O M H W 3"]:
-  """Views of all objects in [0, 1], one view after the other."""
-  cams = _in_box(
-    np.asarray(world_from_cam),
-    np.asarray(K),
-    np.asarray(fields.center),
-    np.asarray(fields.radius),
-  )
+  """Views of all objects in [0, 1], one object after the other."""
+  cams = cameras_in_box(world_from_cam, K, fields.center, fields.radius)
   return _render_views(fields, jax.tree.map(jnp.asarray, cams), hw)
 
 
 @functools.partial(jax.jit, static_argnames="hw")
 def _render_views(fields, cams, hw):
   config = fields.config
+  num_samples = RENDER_SAMPLES * config.num_samples
+  num_bins = RENDER_SAMPLES * config.num_coarse
 
   def one_object(args):
-    params, cells, near, far, cams = args
+    params, cells, planes, cams = args
+    tables = join_levels(params, config)
 
-    def one_view(cam):
-      rays = rays_from_camera(cam, hw)
-      pos, dir = (x.reshape(-1, 3) for x in (rays.pos, rays.dir))
-      u = jnp.linspace(0, 1, 2 * config.num_samples + 1)[None]
-      u = jnp.broadcast_to(u, (len(pos), u.shape[1]))
-      edges = _edges(cells, pos, dir, near, far, u, 2 * config.num_coarse)
-      colors, _, _ = render_samples(params, pos, dir, edges, config)
-      return jnp.clip(colors, 0, 1).reshape(*hw, 3)
+    def show(pos, dir):
+      u = jnp.linspace(0, 1, num_samples + 1)[None]
+      u = jnp.broadcast_to(u, (len(pos), num_samples + 1))
+      edges = sample_edges(cells, pos, dir, num_bins, u, planes)
+      return _render(tables, pos, dir, edges, config)[0]
 
-    return jax.lax.map(one_view, cams)
+    return render_pixels(show, cams, hw)
 
   return jax.lax.map(
-    one_object, (fields.params, fields.cells, fields.near, fields.far, cams)
+    one_object, (fields.params, fields.cells, fields.planes, cams)
   )

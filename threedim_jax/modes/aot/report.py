@@ -9,7 +9,7 @@ write_result("train.json", to_json(compiled))
 from collections.abc import Mapping
 from typing import Any
 
-from threedim_jax.aot.programs import Compiled
+from threedim_jax.modes.aot.programs import Compiled
 
 GIB = 2**30
 HOTTEST = 10  # instructions that the text lists

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from threedim_jax.aot.flops import count_flops
+from threedim_jax.modes.aot.flops import count_flops
 
 
 def shape(*dims):

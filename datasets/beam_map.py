@@ -1,0 +1,118 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Maps a function over items on Apache Beam, results in order.
+
+  with beam_map.ordered_map(options, folder, settings) as ordered_map:
+    for made in ordered_map(make_records, tasks):
+      ...
+
+This stands in for `parallel.ordered_map` where one machine is not enough. Each
+item is an element of a pipeline. A worker writes its result to a file in
+`folder`, which all workers must see (NFS, Filestore); this process reads the
+files in order. So the data set is the same as without Beam, to the byte. After
+a crash, a build with the same settings makes only what is still missing.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+import contextlib
+import functools
+import json
+import os
+import pathlib
+import pickle
+import shlex
+import shutil
+
+from threedim_jax.runtime.errors import UserError
+
+_SETTINGS_FILE = "settings.json"
+
+
+@contextlib.contextmanager
+def ordered_map(options: str, folder: pathlib.Path, settings: dict):
+  """A function like `map` that runs pipelines while the context is open.
+
+  Args:
+    options: of Beam, as on a command line; "" runs here (DirectRunner).
+    folder: of the results; it is removed when all went well.
+    settings: those that decide the results. Results that an unfinished build
+      with other settings has left are removed.
+
+  Raises:
+    UserError: Beam is not installed, or the options are wrong.
+  """
+  _check_options(options)
+  text = json.dumps(settings, sort_keys=True)
+  known = folder / _SETTINGS_FILE
+  if not known.is_file() or known.read_text() != text:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    known.write_text(text)
+  _let_workers_import_this_folder()
+  maps_so_far = iter(range(10_000))
+
+  def map_(fn: Callable, items: Iterable) -> Iterator:
+    place = folder / str(next(maps_so_far))
+    place.mkdir(exist_ok=True)
+    return _map(options, place, fn, list(items))
+
+  yield map_
+  shutil.rmtree(folder)
+
+
+def _map(
+  options: str, place: pathlib.Path, fn: Callable, items: list
+) -> Iterator:
+  import apache_beam as beam
+  from apache_beam.options.pipeline_options import PipelineOptions
+
+  missing = [
+    (i, item) for i, item in enumerate(items) if not (place / str(i)).exists()
+  ]
+  if missing:
+    pipeline_options = PipelineOptions(shlex.split(options))
+    with beam.Pipeline(options=pipeline_options) as pipeline:
+      _ = (
+        pipeline
+        | beam.Create(missing)
+        | beam.Reshuffle()  # else one worker would get all of them
+        | beam.Map(functools.partial(_write_result, fn, str(place)))
+      )
+  for i in range(len(items)):
+    # Our own workers wrote it: unpickling is as safe as they are.
+    yield pickle.loads((place / str(i)).read_bytes())
+
+
+def _write_result(fn: Callable, place: str, numbered_item: tuple) -> None:
+  """Runs in a worker."""
+  i, item = numbered_item
+  path = pathlib.Path(place, str(i))
+  # Beam may run an item twice: each writes a file of its own, then renames it.
+  partial = path.with_name(f"{i}.{os.getpid()}.{os.urandom(4).hex()}")
+  partial.write_bytes(pickle.dumps(fn(item)))
+  partial.rename(path)
+
+
+def _check_options(options: str) -> None:
+  try:
+    import apache_beam as beam
+    from apache_beam.options.pipeline_options import PipelineOptions
+  except ImportError as e:
+    raise UserError(
+      "--beam_options needs Apache Beam: pip install 'threedim_jax[beam]'."
+    ) from e
+  try:
+    beam.Pipeline(options=PipelineOptions(shlex.split(options)))
+  except (ValueError, SystemExit) as e:
+    reason = " ".join(str(e).split())
+    raise UserError(
+      f"--beam_options={options!r} cannot be used ({reason}): give options as"
+      ' on a command line, such as "--runner=DirectRunner".'
+    ) from e
+
+
+def _let_workers_import_this_folder() -> None:
+  """Workers that Beam starts on this machine have our import path."""
+  here = str(pathlib.Path(__file__).parent)
+  paths = [here, *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
+  os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, dict.fromkeys(paths)))
