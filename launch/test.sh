@@ -4,19 +4,19 @@
 #
 #   bash launch/test.sh [PYTEST_ARGS...]
 #
-# Installs into .venv what the tests need and runs the whole suite, with the
-# shapes in all signatures checked at run time.
+# Installs what the tests need into .venv, checks the style and runs all tests.
+# They check the shapes in all signatures at run time.
 #
-# PYTHON=...  the interpreter to make .venv with (3.11 or later)
-# VENV=...    another place for the virtual environment
+# PYTHON=...  interpreter to make .venv with (3.11 or later)
+# VENV=...    another folder for the virtual environment
 set -euo pipefail
 
 repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # shellcheck source=launch/common.sh
 source "$repo/launch/common.sh"
 if [[ ${1:-} == -h || ${1:-} == --help ]]; then
-  sed -n '5,12s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
-  exit 0
+  usage
+  exit
 fi
 venv=${VENV:-$repo/.venv}
 cd "$repo"

@@ -1,34 +1,35 @@
 # shellcheck shell=bash
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-# The loop of `tpu_vm.sh babysit`, which sources it. It decides from what it
-# sees, not from what it did before: it may be killed and started again.
-# shellcheck disable=SC2154  # the variables are those of tpu_vm.sh
-:
+# The loop of `tpu_vm.sh babysit`, which sources this file. Each turn decides by
+# the present state alone, so you can kill the loop and start it again.
+# shellcheck disable=SC2154  # tpu_vm.sh sets the variables
 
-# fate LINES: of the workers' lines "worker HOST idle|running PID|exited CODE".
-fate() {
-  local state value codes=() idle=0 running=0
-  while read -r _ _ state value; do
-    case $state in
-      running) running=1 ;;
-      exited) codes+=("$value") ;;
-      *) idle=1 ;;
-    esac
-  done <<<"$1"
-  if ((${#codes[@]})) && [[ $(verdict "${codes[@]}") != 0 ]]; then
-    verdict "${codes[@]}"
-  elif ((running)); then
+# worker_lines: a line "worker HOST idle | running PID | exited CODE" of each
+# worker; fails if none answers.
+worker_lines() {
+  on_workers all "sudo bash $startup status 2>/dev/null || echo worker NEW idle" |
+    grep '^worker '
+}
+
+# training_state LINES: idle, running, or the exit code to act on.
+training_state() {
+  local code
+  # shellcheck disable=SC2046  # one word per code
+  code=$(verdict $(sed -n 's/.* exited //p' <<<"$1"))
+  if [[ $code != 0 ]]; then
+    echo "$code"
+  elif [[ $1 == *" running "* ]]; then
     echo running
-  elif ((idle)); then
+  elif [[ $1 == *" idle"* ]]; then
     echo idle
   else
     echo 0
   fi
 }
 
-# state_now: MISSING, COMING, READY, LOST or FAILED.
-state_now() {
+# tpu_state: MISSING, COMING, READY, LOST or FAILED.
+tpu_state() {
   local queued node
   queued=$(queued_state) || return
   case $queued in
@@ -46,6 +47,7 @@ state_now() {
   esac
 }
 
+# end CODE: training is over; shows why, and deletes the TPU.
 end() {
   local code=$1
   echo "training on $name ended with exit code $code: $(explain "$code")"
@@ -54,11 +56,24 @@ end() {
     logs || echo "(no answer)"
   fi
   if [[ -n $opt_keep ]]; then
-    echo "$name is kept, and costs until you delete it"
+    echo "$name stays, and costs money until you delete it"
   else
-    retry 5 "$opt_poll" delete
+    retry delete
   fi
   return "$code"
+}
+
+dry_babysit() {
+  create
+  wait_for_it
+  if [[ -z $opt_source ]]; then
+    setup
+    start
+  fi
+  echo "# every ${opt_poll}s; after a preemption, at most $opt_max_recreates times:"
+  delete
+  echo "# and all of the above again; when training has ended:"
+  [[ -n $opt_keep ]] || delete
 }
 
 babysit() {
@@ -66,40 +81,31 @@ babysit() {
   local silent=0 failed=0
   check_type
   if ((dry_run)); then
-    create
-    wait_for_it
-    if [[ -z $opt_source ]]; then
-      setup
-      start
-    fi
-    echo "# every ${opt_poll}s; after a preemption, at most $opt_max_recreates times:"
-    delete
-    echo "# and all of the above again; after the end of training:"
-    [[ -n $opt_keep ]] || delete
+    dry_babysit
     return
   fi
   while :; do
-    state=$(state_now) || die "gcloud does not answer; resume later: $(again babysit)"
-    note "$state${outcome:+, training is $outcome}, made again $recreates times"
+    state=$(tpu_state) || die "gcloud does not answer; resume later: $(again babysit)"
+    note "$state${outcome:+, training is $outcome}, $recreates times recreated"
     case $state in
       MISSING)
         create || failed=$((failed + 1))
         ((failed < 3)) || die "$name cannot be created; see above"
         ;;
       FAILED)
-        # A quota or a wrong type fails again and again: not forever.
+        # A missing quota or a wrong type fails again each time.
         failed=$((failed + 1))
         ((failed < 3)) ||
-          die "$name failed three times; the reason: $(quoted "${tpus[@]}" queued-resources describe "$name" "${place[@]}")"
+          die "$name failed three times; see why: $(quoted "${tpus[@]}" queued-resources describe "$name" "${place[@]}")"
         delete
         ;;
       LOST)
         ((recreates < opt_max_recreates)) ||
-          die "made again $recreates times, the limit (--max_recreates); delete it: $(again delete)"
+          die "recreated $recreates times, the limit (--max_recreates); delete it: $(again delete)"
         recreates=$((recreates + 1)) failed=0 silent=0 outcome=''
-        echo "$name is gone, preempted or broken: recreate $recreates"
+        echo "$name is preempted or broken: recreate $recreates"
         delete
-        continue # it is MISSING now, or says so soon
+        continue # the next state is MISSING
         ;;
       READY)
         failed=0
@@ -110,26 +116,22 @@ babysit() {
           ((silent < 10)) || end 1 || return
         else
           silent=0
-          outcome=$(fate "$lines")
-          case $outcome in
-            running) ;;
-            idle)
-              # A startup script installs by itself.
-              [[ -n $opt_source ]] || { retry 3 "$opt_poll" setup && start; } ||
-                echo "setup failed; looking again"
-              ;;
-            *)
-              if ! is_in "$outcome" "$restart_many" ||
-                ((restarts == opt_max_recreates)); then
-                end "$outcome" || return
-                return 0
-              fi
-              # The loop on the worker was ended as well, as by a shutdown.
-              restarts=$((restarts + 1))
-              echo "a worker ended with $outcome: $(explain "$outcome"); start $restarts"
-              start || echo "no answer; looking again"
-              ;;
-          esac
+          outcome=$(training_state "$lines")
+          if [[ $outcome == idle ]]; then
+            # With --source the startup script installs and starts.
+            [[ -n $opt_source ]] || { retry setup && start; } ||
+              echo "setup failed; trying again"
+          elif [[ $outcome != running ]]; then
+            if ! is_in "$outcome" "$restart_many" ||
+              ((restarts == opt_max_recreates)); then
+              end "$outcome" || return
+              return 0
+            fi
+            # Something ended the worker's own loop, too, as a shutdown does.
+            restarts=$((restarts + 1))
+            echo "a worker ended with $outcome: $(explain "$outcome"); start $restarts"
+            start || echo "no answer; trying again"
+          fi
         fi
         ;;
     esac

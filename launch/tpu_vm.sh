@@ -6,30 +6,35 @@
 #   bash launch/tpu_vm.sh babysit my-run --project=P --zone=Z --type=v6e-8 --spot \
 #     --config=configs/srn_chairs.py --workdir=gs://BUCKET/my-run
 #
-# Cloud TPU VMs through queued resources. NAME is that of the queued resource
-# and of its TPU. Each COMMAND may be repeated; it does only what is missing.
+# Runs the program on Cloud TPU VMs that it gets through queued resources. NAME
+# names the queued resource and its TPU. You can repeat every COMMAND: it does
+# only what is still missing.
 #
 #   create   asks for a TPU of --type
-#   wait     until it is there
-#   setup    code (the last commit of this checkout) and packages on all workers
-#   run      starts training on all workers, detached from this connection
-#   logs     the last lines of a worker's log (--worker=0 --lines=100 --follow)
-#   status   the TPU's state, and of each worker: idle, running or exited CODE
-#   stop     SIGTERM to all workers, which save; the TPU stays, and costs (end
-#            babysit first: it would start them again)
-#   delete   the TPU; the workdir stays
-#   babysit  all of these until training is done: makes a preempted TPU again and
-#            goes on; deletes it after the end, good or bad (--keep: does not)
+#   wait     waits until it is ready
+#   setup    copies the last commit of this checkout to all workers and installs
+#            it there
+#   run      starts training on all workers; it does not need your connection
+#   logs     shows a worker's log (--worker=0 --lines=100 --follow)
+#   status   shows the TPU's state and each worker's: idle, running or exited
+#   stop     sends SIGTERM to all workers, which save. The TPU stays and costs
+#            money. End babysit first, or it starts them again
+#   delete   deletes the TPU; the workdir stays
+#   babysit  does all of this until training is done. If the TPU is preempted it
+#            asks for another and resumes. At the end, good or bad, it deletes the
+#            TPU (--keep: keeps it)
 #
 # --type=TYPE       v4-8, v5p-8, v5litepod-8, v6e-8, ... (create, babysit)
-# --runtime=IMAGE   default: by the type
-# --spot            may be taken away at any moment, for a third of the price
-# --config= --workdir=gs://...     what to train (run, babysit)
-# --source=WHERE    gs://.../code.tar.gz or git address[@ref]: training starts by
-#                   itself as the VM's startup script, without setup and run
-# --max_recreates=50  TPUs that babysit makes after the first
-# --poll=30         seconds between two looks
-# --dry-run         prints the commands and touches nothing
+# --runtime=IMAGE   system image (default: by the type)
+# --spot            cheaper, but Google may take the TPU away at any moment
+# --config=FILE     configuration, inside this repository (run, babysit)
+# --workdir=gs://BUCKET/FOLDER
+# --source=WHERE    gs://.../code.tar.gz or git address[@ref]: the VM's startup
+#                   script installs it and starts training, instead of setup and
+#                   run
+# --max_recreates=50  how many TPUs babysit asks for after the first
+# --poll=30         seconds between two looks at the state
+# --dry-run         print the commands and change nothing
 # shellcheck disable=SC2317  # some functions are called by name
 set -euo pipefail
 
@@ -38,6 +43,8 @@ repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 source "$repo/launch/common.sh"
 # shellcheck source=launch/restarts.sh
 source "$repo/launch/restarts.sh"
+# shellcheck source=launch/tpu_babysit.sh
+source "$repo/launch/tpu_babysit.sh"
 
 opt_project='' opt_zone='' opt_type='' opt_runtime='' opt_spot='' opt_config=''
 opt_workdir='' opt_source='' opt_keep='' opt_worker=0 opt_lines=100
@@ -47,7 +54,9 @@ parse_args "project= zone= type= runtime= spot config= workdir= source= keep \
  worker= lines= follow max_recreates= poll= " "$@"
 take COMMAND NAME
 need project zone
-need_name "$name" 50
+if ! [[ $name =~ ^[a-z]([a-z0-9-]{0,48}[a-z0-9])?$ ]]; then
+  die "'$name' cannot be a name: use at most 50 of a-z, 0-9 and -, a letter first and no - last"
+fi
 need_number lines max_recreates poll
 need_tool gcloud "install the Google Cloud CLI and run: gcloud auth login"
 place=("--project=$opt_project" "--zone=$opt_zone")
@@ -75,11 +84,27 @@ check_type() {
 check_job() {
   need config workdir
   need_config "$opt_config"
+  # The workers have the repository at another path.
+  remote_config=$(realpath "--relative-to=$repo" "${opt_config%%:*}")${opt_config#"${opt_config%%:*}"}
+  [[ $remote_config != ../* ]] ||
+    die "--config=$opt_config is outside this repository, which is all that the workers get"
   [[ $opt_workdir == gs://?* ]] ||
-    die "--workdir=$opt_workdir: a TPU's disk goes with it; a workdir is gs://BUCKET/FOLDER"
+    die "--workdir=$opt_workdir: a TPU's disk is deleted with it, so a workdir is gs://BUCKET/FOLDER"
 }
 
-# lookup COMMAND...: prints its output, or MISSING where there is no such thing.
+# retry COMMAND...: at most five times, until it succeeds.
+retry() {
+  local attempt code=0
+  for attempt in 1 2 3 4 5; do
+    code=0
+    "$@" || code=$?
+    ((code && attempt < 5)) || return "$code"
+    echo "attempt $attempt of 5 failed with $code: $1; again in ${opt_poll}s" >&2
+    sleep "$opt_poll"
+  done
+}
+
+# lookup COMMAND...: prints its output, or MISSING if there is no such thing.
 lookup() {
   local output
   if output=$("$@" 2>&1); then
@@ -93,16 +118,16 @@ lookup() {
 }
 
 queued_state() {
-  retry 5 "$opt_poll" lookup "${tpus[@]}" queued-resources describe "$name" \
+  retry lookup "${tpus[@]}" queued-resources describe "$name" \
     "${place[@]}" "--format=value(state.state)"
 }
 
 node_state() {
-  retry 5 "$opt_poll" lookup "${tpus[@]}" tpu-vm describe "$name" \
+  retry lookup "${tpus[@]}" tpu-vm describe "$name" \
     "${place[@]}" "--format=value(state)"
 }
 
-# on_workers WORKER TEXT: a command on a worker or on all.
+# on_workers WORKER TEXT: runs a command on one worker, or on "all".
 on_workers() {
   run "${tpus[@]}" tpu-vm ssh "$name" "${place[@]}" "--worker=$1" \
     "--command=$2"
@@ -116,8 +141,8 @@ create() {
   [[ -z $opt_spot ]] || options+=(--spot)
   if [[ -n $opt_source ]]; then
     check_job
-    # "^;^": the values may hold commas.
-    metadata="^;^threedim-source=$opt_source;threedim-config=$opt_config"
+    # "^;^" makes ";" the separator, as the values may hold commas.
+    metadata="^;^threedim-source=$opt_source;threedim-config=$remote_config"
     metadata+=";threedim-workdir=$opt_workdir"
     metadata+=";threedim-flags=$(quoted "${program_flags[@]}")"
     options+=("--metadata=$metadata"
@@ -135,7 +160,7 @@ create() {
   esac
 }
 
-# note STATE: a line when it changes, and every five minutes in which it does not.
+# note STATE: prints it when it changes, and every five minutes otherwise.
 note() {
   if [[ $1 != "$noted" ]] || ((SECONDS - noted_at >= 300)); then
     echo "$(date +%H:%M:%S) $name: $1"
@@ -158,7 +183,7 @@ wait_for_it() {
     case $state in
       ACTIVE) return ;;
       FAILED | SUSPENDED | MISSING)
-        die "$name does not come in state $state; see: $(again status)"
+        die "$name does not come, its state is $state; see: $(again status)"
         ;;
     esac
     sleep "$opt_poll"
@@ -169,7 +194,7 @@ setup() {
   local archive
   archive=${TMPDIR:-/tmp}/threedim_jax-$name.tar.gz
   if [[ -n $(git -C "$repo" status --porcelain 2>/dev/null) ]]; then
-    echo "note: uncommitted changes stay here; the workers get the last commit" >&2
+    echo "note: the workers get the last commit, without your uncommitted changes" >&2
   fi
   run git -C "$repo" archive --format=tar.gz "--output=$archive" HEAD ||
     return
@@ -180,20 +205,13 @@ setup() {
 }
 
 start() {
-  check_job
-  on_workers all "sudo bash $startup start $(quoted "$opt_config" \
+  on_workers all "sudo bash $startup start $(quoted "$remote_config" \
     "$opt_workdir" "${program_flags[@]}")"
 }
 
 logs() {
   on_workers "$opt_worker" \
     "sudo tail -n $opt_lines${opt_follow:+ -F} /opt/threedim_jax/log"
-}
-
-# worker_lines: a line "worker HOST ..." of each; fails if there is none.
-worker_lines() {
-  on_workers all "sudo bash $startup status 2>/dev/null || echo worker NEW idle" |
-    grep '^worker '
 }
 
 status() {
@@ -210,36 +228,29 @@ delete() {
   run "${tpus[@]}" queued-resources delete "$name" "${place[@]}" --force --quiet
 }
 
-# again COMMAND: this call with another command, to print.
+# again COMMAND: the line that calls another command for the same TPU.
+original=("$@")
 again() {
-  local options=("${place[@]}") option variable
-  for option in type runtime config workdir source; do
-    variable=opt_$option
-    [[ $1 == delete || -z ${!variable} ]] ||
-      options+=("--$option=${!variable}")
+  local words=("${original[@]}") i
+  for i in "${!words[@]}"; do
+    [[ ${words[i]} != "$command" ]] || break
   done
-  [[ $1 == delete || -z $opt_spot ]] || options+=(--spot)
-  [[ $1 == delete || ${#program_flags[@]} == 0 ]] ||
-    options+=(-- "${program_flags[@]}")
-  quoted bash "$0" "$1" "$name" "${options[@]}"
+  words[i]=$1
+  [[ $1 != delete ]] || words=(delete "$name" "${place[@]}")
+  same_again "${words[@]}"
 }
 
+code=0
 case $command in
   create | setup | logs | status | delete) "$command" ;;
   wait) wait_for_it ;;
-  run) start ;;
+  run) check_job && start ;;
   stop) on_workers all "sudo bash $startup stop" ;;
-  babysit)
-    check_job
-    # shellcheck source=launch/tpu_babysit.sh
-    source "$repo/launch/tpu_babysit.sh"
-    code=0
-    babysit || code=$?
-    ;;
+  babysit) check_job && babysit || code=$? ;;
   *) die "unknown command $command; $0 --help lists them" ;;
 esac
 if [[ $command != logs ]]; then
-  [[ -n $opt_config ]] && echo "resume: $(again babysit)"
+  [[ -z $opt_config ]] || echo "resume: $(again babysit)"
   echo "delete: $(again delete)"
 fi
-exit "${code:-0}"
+exit "$code"

@@ -205,62 +205,43 @@ def test_running_again_changes_nothing(finished):
   assert before == {p: p.stat().st_mtime_ns for p in before}
 
 
-def test_cameras_are_moved_to_the_distance_of_training(finished):
+def test_cameras_are_moved_to_the_distance_of_training(finished, monkeypatch):
   """All of an object's by one factor: the given one ends up at 0.5."""
   from threedim_jax.inputs.view_source import open_views
-  from threedim_jax.sampling.generate import Generator, Request
+  from threedim_jax.sampling.load import Sampler, Settings, load_sampler
+  from threedim_jax.sampling.scene import read_scene
+  from threedim_jax.workdir.protocol import Request
 
   workdir, config, _ = finished
   views = open_views(config.data.data_dir, "shapes", "debug", "test")
   requests = [Request(i, (1,), (0, 2)) for i in views.object_ids]
-  config = config.copy_and_resolve_references()
-  positions = {}
-  for distance in (None, 0.5):
-    config.sampler.camera_distance = distance
-    generator = Generator(config, workdir)
-    _, bank, wanted = generator._inputs(views, requests, seed=0)
-    positions[distance] = (
-      np.asarray(bank.cams.world_from_cam)[:, :1, :3, 3],
-      np.asarray(wanted.world_from_cam)[..., :3, 3],
+  scenes = [read_scene(views, request) for request in requests]
+  positions = {None: [], 0.5: []}
+
+  def program(self, settings, args):
+    def run(params, keys, bank, cam, *numbers):
+      given = bank.cams.world_from_cam[:, :1, :3, 3]
+      positions[settings.camera_distance].append(
+        np.stack([given[:, 0], cam.world_from_cam[:, :3, 3]], axis=1)
+      )
+      return bank, bank.views[:, 0]
+
+    return run
+
+  monkeypatch.setattr(Sampler, "_program", program)
+  sampler = load_sampler(workdir=workdir, config=config)
+  keys = jax.random.split(jax.random.key(0), len(scenes))
+  for distance in positions:
+    sampling = sampler.batch(
+      [s.given for s in scenes],
+      [s.targets for s in scenes],
+      keys,
+      Settings(camera_distance=distance),
     )
-  given, moved = positions[None][0], positions[0.5][0]
-  np.testing.assert_allclose(np.linalg.norm(moved, axis=-1), 0.5, rtol=1e-5)
-  factor = 0.5 / np.linalg.norm(given, axis=-1, keepdims=True)
+    assert len([*sampling]) == 2
   for before, after in zip(positions[None], positions[0.5], strict=True):
-    np.testing.assert_allclose(after, before * factor, rtol=1e-5)
-
-
-def test_sampling_with_another_setting_replaces_the_views(finished):
-  """A complete folder of other facts is not taken for this run's."""
-  from threedim_jax.inputs.view_source import open_views
-  from threedim_jax.sampling import object_folder
-  from threedim_jax.sampling.generate import Generator, Request
-
-  workdir, config, _ = finished
-  views = open_views(config.data.data_dir, "shapes", "debug", "test")
-  generator = Generator(config, workdir)
-  is_done = lambda: object_folder.is_done(
-    views, request, epath.Path(folder), generator.facts(config.sampler.seed)
-  )
-  folder = workdir / "evaluate" / min(views.object_ids)
-  info = json.loads((folder / "input.json").read_text())
-  with np.load(folder / "cameras.npz", allow_pickle=False) as cameras:
-    wanted = tuple(int(v) for v in cameras["view"])
-  request = Request(info["object_id"], tuple(info["input_views"]), wanted)
-  assert is_done()
-  generator.config = config.copy_and_resolve_references()
-  generator.config.sampler.guidance_weight = 7.0
-  assert not is_done()
-  generator.config = config
-  assert is_done()
-  # Truth of another data set under the same name, and a damaged picture.
-  truth = (folder / "truth_000.png").read_bytes()
-  (folder / "truth_000.png").write_bytes((folder / "000.png").read_bytes())
-  assert not is_done()
-  (folder / "truth_000.png").write_bytes(truth[:40])
-  assert not is_done()
-  (folder / "truth_000.png").write_bytes(truth)
-  assert is_done()
+    distance = np.linalg.norm(before[:, :1], axis=-1, keepdims=True)
+    np.testing.assert_allclose(after, before * 0.5 / distance, rtol=1e-5)
 
 
 def test_sigterm_saves_and_resuming_is_bitwise(
@@ -380,7 +361,7 @@ def test_weights_are_exported_as_they_were_averaged(finished, tmp_path):
   import jax
   import numpy as np
 
-  from threedim_jax.sampling.generate import Generator
+  from threedim_jax.sampling.load import load_sampler
   from threedim_jax.training.export import export
 
   workdir, config, _ = finished
@@ -388,7 +369,7 @@ def test_weights_are_exported_as_they_were_averaged(finished, tmp_path):
   digest = export(workdir, path)
   assert digest == hashlib.sha256(path.read_bytes()).hexdigest()
   params = serialization.msgpack_restore(path.read_bytes())
-  averaged = Generator(config, workdir).params
+  averaged = load_sampler(workdir=workdir, config=config).params
   for half, full in zip(
     jax.tree.leaves(params), jax.tree.leaves(averaged), strict=True
   ):

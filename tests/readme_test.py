@@ -3,9 +3,11 @@
 """What the README tells people to run does run, in debug form."""
 
 import dataclasses
+import os
 import pathlib
 import re
 import shlex
+import subprocess
 import sys
 
 import numpy as np
@@ -125,6 +127,21 @@ def write_what_is_scored(folder: pathlib.Path) -> None:
   truth = sampled.generated[::-1]
   sampled = dataclasses.replace(sampled, truth=truth)
   samples.write_sample(folder / "evaluate", sampled)
+
+
+@pytest.mark.slow
+def test_the_snippet_runs_as_printed(tmp_path):
+  """From a folder that has nothing but the examples that it names."""
+  (snippet,) = re.findall(r"```python\n(.*?)```", README, re.S)
+  (tmp_path / "threedim_jax").symlink_to(REPO / "threedim_jax")
+  subprocess.run(
+    [sys.executable, "-c", snippet],
+    check=True,
+    cwd=tmp_path,
+    env={**os.environ, "PYTHONPATH": str(REPO)},
+  )
+  with Image.open(tmp_path / "views.png") as image:
+    assert image.width > 5 * 96  # the given view and four others
 
 
 @pytest.mark.slow

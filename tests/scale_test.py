@@ -115,14 +115,13 @@ def test_saved_on_eight_resumed_on_two_and_on_one(alone, tmp_path):
 @pytest.fixture(scope="module")
 def untrained(tmp_path_factory):
   """(arguments, make_workdir): random weights as if they were trained."""
-  import jax
   from random_params import random_params
   import tiny_dataset
 
   from configs import srn_chairs
   from threedim_jax.models import dummy_inputs, get_model
-  from threedim_jax.training.setup import make_tx
-  from threedim_jax.training.train_state import create_train_state
+  from threedim_jax.training.optim import make_tx
+  from threedim_jax.training.train_step import create_train_state
   from threedim_jax.workdir.checkpoints.checkpointer import Checkpointer
 
   root = tmp_path_factory.mktemp("data")
@@ -134,9 +133,7 @@ def untrained(tmp_path_factory):
   params = random_params(
     get_model(config.model), 0, *dummy_inputs(16), train=False
   )
-  state = create_train_state(
-    lambda _: params, make_tx(config), jax.random.key(0)
-  )
+  state = create_train_state(params, make_tx(config))
 
   def make_workdir(path):
     with Checkpointer(path / "checkpoints") as checkpointer:

@@ -6,38 +6,26 @@ import json
 import math
 import os
 import pathlib
-import stat
 import subprocess
 import sys
 import time
 
 from einops import rearrange
+from etils import epath
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import pytest
 
 from threedim_jax import models
-from threedim_jax.benchmark import (
-  cli,
-  compiling,
-  data,
-  growth,
-  sampling,
-  scoring,
-  timing,
-  training,
-  yardstick,
-)
-from threedim_jax.benchmark.flops import count_flops
-from threedim_jax.benchmark.inputs import denoise_args
-from threedim_jax.diffusion.losses import batch_shapes
+from threedim_jax.benchmark import cli, parts, programs, timing, tpu
 from threedim_jax.evaluation.fields.field import FieldConfig
-from threedim_jax.models import make_init_fn
+from threedim_jax.models import get_camera_encoder, make_init_fn
+from threedim_jax.modes.aot.flops import count_flops
 from threedim_jax.runtime.errors import UserError
 from threedim_jax.sampling import load
-from threedim_jax.sampling.load import make_denoiser
 from threedim_jax.training import setup
+from threedim_jax.views.pair_batch import batch_shapes
 
 REPO = pathlib.Path(__file__).parents[2]
 SECONDS = 0.0  # MIN_REPEATS calls
@@ -68,11 +56,27 @@ def xunet_config():
 @pytest.fixture
 def config(xunet_config, monkeypatch):
   """The same with the toy for a network."""
+  toy = lambda model: Toy(model["ch"])
   for module in (models, load, setup):
-    monkeypatch.setattr(module, "get_model", lambda model: Toy(model.ch))
+    monkeypatch.setattr(module, "get_model", toy)
   plain = lambda model, params, hw: lambda cam: cam
-  monkeypatch.setattr(sampling, "get_camera_encoder", plain)
+  monkeypatch.setattr(load, "get_camera_encoder", plain)
   return xunet_config
+
+
+@pytest.fixture
+def clock(monkeypatch):
+  """A clock that moves only when told: `clock.sleep(seconds)`."""
+
+  class Clock:
+    now = 0.0
+
+    def sleep(self, seconds):
+      self.now += seconds
+
+  clock = Clock()
+  monkeypatch.setattr(timing.time, "perf_counter", lambda: clock.now)
+  return clock
 
 
 def check_row(row):
@@ -82,28 +86,22 @@ def check_row(row):
   assert row["fastest"] <= row["seconds"]
 
 
-def test_median_and_fastest_of_calls_that_take_as_long_as_they_say(monkeypatch):
-  now = 0.0
-  naps = iter([0.2, 0.05, 0.01, 0.02])  # the first call is not counted
-
-  def nap():
-    nonlocal now
-    now += next(naps)
-
-  monkeypatch.setattr(timing.time, "perf_counter", lambda: now)
-  times = timing.time_calls(nap, 0.0)
-  assert times.repeats == 3
-  assert times.median == pytest.approx(0.02)
-  assert times.fastest == pytest.approx(0.01)
-
-
-def test_turns_alternate():
+def test_median_and_fastest_of_calls_that_take_as_long_as_they_say(clock):
+  """Two functions in turns; the first call of each is not counted."""
   calls = []
-  a, b = timing.time_in_turns(
-    [lambda: calls.append("a"), lambda: calls.append("b")], 0.0
+  naps = iter([0.2, 9.0, 0.05, 1.0, 0.01, 1.0, 0.02, 1.0])
+
+  def nap(name):
+    calls.append(name)
+    clock.sleep(next(naps))
+
+  first, second = timing.time_in_turns(
+    [lambda: nap("a"), lambda: nap("b")], 0.0
   )
-  assert "".join(calls) == "ab" + 3 * "ab"
-  assert a.repeats == b.repeats == 3
+  assert "".join(calls) == 4 * "ab" and first.repeats == 3
+  assert first.median == pytest.approx(0.02)
+  assert first.fastest == pytest.approx(0.01)
+  assert second.median == pytest.approx(1.0)
 
 
 def test_rates_by_hand():
@@ -113,7 +111,7 @@ def test_rates_by_hand():
   keys = {("float32", 1): 8.0}
   ceilings = cli.add_fractions([row], "float32", keys, {("float32", 1): 16.0})
   assert row["fraction"] == 0.25  # of the larger one
-  assert ceilings[0]["before"] == 8 and ceilings[0]["after"] == 16
+  assert ceilings[0]["tflops"] == 16
 
 
 def test_ceiling_is_that_of_a_matrix_product():
@@ -171,12 +169,12 @@ def test_train_rows(config):
 
 
 def test_a_batch_is_what_training_takes(config):
-  batch = training.random_batch(8, 4)
+  batch = programs.random_batch(8, 4)
   describe = lambda x: (x.shape, x.dtype)
   assert jax.tree.map(describe, batch) == jax.tree.map(
     describe, batch_shapes(8, 4)
   )
-  case = training.step_case(config)
+  case = programs.step_case(config)
   first, second = (int(case.call()[0].step) for _ in range(2))
   assert (first, second) == (1, 2)
 
@@ -185,85 +183,78 @@ def test_a_denoising_step_is_a_forward_pass_without_most_rays(xunet_config):
   """Of four frames' rays it encodes one: the given view's, for both halves."""
   c, B = xunet_config, xunet_config.sample.batch_size
   params = jax.eval_shape(make_init_fn(c), jax.random.key(0))
-  denoiser = make_denoiser(c)
-  args = denoise_args(c, 2 * B, B)
+  denoiser = load.make_denoiser(c)
+  args = programs.denoise_args(c, 2 * B, B)
   assert int(args[-1].sum()) == B
   forward = count_flops(lambda p, *a: denoiser(p)(*a), params, *args)
-  step = sampling.step_flops(c, params, *sampling.sampler_args(c, 3))
-  encode = lambda p, cam: sampling.get_camera_encoder(c.model, p, (8, 8))(cam)
-  *_, cam = sampling.sampler_args(c, 3)
+  keys, bank, cam = programs.sampler_args(c, 3)
+  sampler = load.make_view_fn(c.model, c.diffusion.prediction)
+
+  def view(num_steps):
+    fn = lambda *args: sampler(
+      *args,
+      num_sample_steps=num_steps,
+      guidance_weight=c.sampler.guidance_weight,
+      **load.settings_of(c).static_options(),
+    )
+    return count_flops(fn, params, keys, bank, cam)
+
+  encode = lambda p, cam: get_camera_encoder(c.model, p, (8, 8))(cam)
   rays = count_flops(encode, params, cam)  # of B frames
-  assert step == pytest.approx(forward - 3 * rays, rel=0.01)
+  assert view(2) - view(1) == pytest.approx(forward - 3 * rays, rel=0.01)
   assert rays > 0.02 * forward
 
 
 def test_sample_rows(config):
-  forward, step, view, memory = sampling.rows(config, SECONDS)
-  for row in (forward, step, view):
-    check_row(row)
-  assert step["flops"] == pytest.approx(forward["flops"], rel=0.03)  # no rays
+  step, view = parts.sample_rows(config, SECONDS)
+  check_row(step)
+  check_row(view)
+  # Both convolutions, on the conditional and the unconditional half.
+  B, ch = config.sample.batch_size, config.model.ch
+  assert step["flops"] == 2 * B * 2 * 8 * 8 * 9 * (6 * ch + ch * 3)
   assert view["extrapolated"] and view["unit"] == "views/s"
-  # The pictures of the steps are not kept, only what is known beforehand.
-  grown = memory["temp_bytes"][64] - memory["temp_bytes"][4]
-  assert 0 <= grown < (64 - 4) * (4 * 8 * 8 * 3) / 2
 
 
-def test_slope_takes_off_what_happens_once():
+def test_view_is_extrapolated_from_the_slope_between_two(config):
   once, per_step = 0.5, 0.1
-  times = lambda n: timing.Times(*(once + n * per_step,) * 2, 3)
-  step = sampling.slope(times(sampling.FEW_STEPS), times(sampling.MORE_STEPS))
+  few, more = (
+    timing.Times(*(once + n * per_step,) * 2, 3)
+    for n in (parts.FEW_STEPS, parts.MORE_STEPS)
+  )
+  step = parts.slope(few, more)
   assert step.median == pytest.approx(per_step)
-
-
-def test_view_is_extrapolated(config):
   c = config.copy_and_resolve_references()
   c.sampler.num_sample_steps, c.sample.batch_size = 256, 2
-  few = timing.Times(0.5 + 0.4, 0.9, 3)
-  row = sampling.view_row(c, few, timing.Times(0.1, 0.1, 3))
+  row = parts.view_row(c, few, step)
   assert row["seconds"] == pytest.approx(0.5 + 25.6)
   assert row["seconds_per_view"] == pytest.approx(26.1 / 2)
 
 
-class SlowReader:
-  """Batches that take `delay` seconds each."""
-
-  def __init__(self, config, delay):
-    pair = training.random_batch(
-      config.data.resolution, config.train.batch_size
-    )
-    cam = lambda c: {"world_from_cam": c.world_from_cam, "K": c.K}
-    self.delay, self.batch = delay, {
-      "cond_view": pair.cond_view,
-      "target_view": pair.target_view,
-      "cond_cam": cam(pair.cond_cam),
-      "target_cam": cam(pair.target_cam),
-    }  # fmt: skip
-
-  def __iter__(self):
-    return self
-
-  def __next__(self):
-    time.sleep(self.delay)
-    return self.batch
-
-
-def test_data_rows(config, monkeypatch):
+def test_data_rows(config, monkeypatch, clock):
   """A step of 20 ms with a reader of 60: three quarters are waiting."""
   loss = jnp.zeros(())
 
   def call(batch=None):
-    time.sleep(0.02)
+    clock.sleep(0.02)
     return None, loss
 
-  program = timing.compile_program(jax.jit(jnp.sin), loss)
-  case = training.Case("step", program, call, 10**9, 1)
-  monkeypatch.setattr(data, "step_case", lambda config: case)
-  monkeypatch.setattr(data, "open_batches", lambda c: SlowReader(c, 0.06))
-  read, step, both = data.rows(config, SECONDS)
-  for row in (read, step, both):
+  def slow_batches(config):
+    batch = programs.random_batch(
+      config.data.resolution, config.train.batch_size
+    )
+    while True:
+      clock.sleep(0.06)
+      yield batch
+
+  program = timing.Program(None, 1.0, 1.0)
+  case = programs.Case("step", program, call, 10**9, 1)
+  monkeypatch.setattr(parts, "step_case", lambda config: case)
+  monkeypatch.setattr(parts, "open_batches", slow_batches)
+  read, both = parts.data_rows(config, SECONDS)
+  for row in (read, both):
     check_row(row)
-  assert read["data_over_step"] == pytest.approx(1 / 3, rel=0.3)
-  assert both["waiting_share"] == pytest.approx(0.75, abs=0.1)
+  assert read["seconds"] == pytest.approx(0.06)
+  assert both["waiting_share"] == pytest.approx(0.75)
 
 
 def test_missing_data_is_said_first(config, tmp_path):
@@ -275,105 +266,35 @@ def test_missing_data_is_said_first(config, tmp_path):
   assert time.monotonic() - start < 5
 
 
-def test_score_row(config, monkeypatch):
+def test_score_row(config, monkeypatch, clock):
   """Twenty steps in 0.1 s, but for the first twenty, which compile."""
   naps = iter([0.5, 0.1, 0.1])
 
   def fit_fields(images_u8, world_from_cam, K, *, num_steps, on_steps, **_):
-    assert images_u8.shape[0] == world_from_cam.shape[0] == K.shape[0] == 2
+    assert images_u8.shape[0] == world_from_cam.shape[0] == K.shape[0] == 1
     for _ in range(num_steps // 20):
-      time.sleep(next(naps))
+      clock.sleep(next(naps))
       on_steps(20)
 
-  monkeypatch.setattr(scoring, "fit_fields", fit_fields)
-  row = scoring.fit_row(config, 2, num_steps=60)
+  monkeypatch.setattr(parts, "fit_fields", fit_fields)
+  (row,) = parts.score_rows(config, SECONDS)
   check_row(row)
-  assert row["repeats"] == 2 and row["num_objects"] == 2
-  assert row["seconds"] == pytest.approx(0.005, rel=0.3)
-  assert row["seconds_per_object"] == pytest.approx(500 * row["seconds"])
+  assert row["repeats"] == 2
+  assert row["seconds"] == pytest.approx(0.005)
 
 
 def test_score_row_of_a_real_field(config, monkeypatch):
   small = FieldConfig(levels=(5,), num_coarse=4, num_samples=4, num_rays=16)
   monkeypatch.setattr(FieldConfig, "for_size", lambda size: small)
-  check_row(scoring.fit_row(config, 1, num_steps=40))
-
-
-def test_ratios_are_relative_to_the_first():
-  rows = [{"seconds": 2.0}, {"seconds": 6.0}]
-  growth.with_ratios(rows, (10, 20))
-  assert rows[1]["measured_ratio"] == 3 and rows[1]["expected_ratio"] == 2
-
-
-def test_growth_rows(config):
-  rows = growth.rows(
-    config,
-    SECONDS,
-    sizes=(8, 16),
-    widths=(32, 64),
-    banks=(2, 5),
-    objects=(),
-  )
-  small, large, small_convs, large_convs, narrow, wide, bank2, bank5 = rows
-  for row in rows:
-    check_row(row)
-  assert large["expected_ratio"] == 4 and wide["expected_ratio"] == 2
-  assert large_convs["expected_ratio"] == 4
-  assert small_convs["name"] == "no attention, 8 pixels"
-  assert narrow["expected_ratio"] == 1
-  assert small["expected_ratio"] == bank5["expected_ratio"] == 1
-  assert bank2["name"] == "bank of 2"
-
-
-def test_the_same_network_for_other_pictures(config):
-  c = growth.resized(config, 32)
-  assert c.data.resolution == 32 and c.model.attn_resolutions == (16,)
-  assert growth.without_attention(config).model.attn_resolutions == ()
-  assert growth.widened(config, 64).model.ch == 64
-  assert config.data.resolution == 8
+  check_row(parts.score_rows(config, SECONDS)[0])
 
 
 def test_compile_rows(config):
-  rows = compiling.rows(config, SECONDS)
+  rows = parts.compile_rows(config, SECONDS)
   assert [r["name"] for r in rows] == ["init", "train step", "sampler"]
   for row in rows:
     check_row(row)
     assert row["seconds"] == row["lower_seconds"] + row["compile_seconds"]
-
-
-def fake_torch(tmp_path, answer) -> str:
-  """An interpreter that answers as tests/support/torch_yardstick.py does."""
-  path = tmp_path / "python"
-  path.write_text(f"#!/bin/sh\necho '{json.dumps(answer)}'\n")
-  path.chmod(path.stat().st_mode | stat.S_IXUSR)
-  return str(path)
-
-
-def test_yardstick(config, tmp_path, monkeypatch):
-  def call():
-    time.sleep(0.01)
-
-  program = timing.compile_program(jax.jit(jnp.sin), jnp.ones(()))
-  cases = [training.Case("forward", program, call, 10**9, 1)]
-  monkeypatch.setattr(yardstick, "cases", lambda config: cases)
-  answer = {
-    "what": "forward",
-    "parameters": training.num_parameters(config),
-    "seconds": 0.03,
-    "fastest": 0.02,
-    "torch": "2",
-    "device": "cpu",
-    "threads": 1,
-  }
-  _, theirs = yardstick.rows(config, SECONDS, fake_torch(tmp_path, answer))
-  assert theirs["torch_over_ours"] == pytest.approx(3, rel=0.3)
-  answer["parameters"] += 1
-  with pytest.raises(UserError, match="parameters"):
-    yardstick.rows(config, SECONDS, fake_torch(tmp_path, answer))
-  with pytest.raises(UserError, match="does not start"):
-    yardstick.rows(config, SECONDS, str(tmp_path / "nothing"))
-  with pytest.raises(UserError, match="needs PyTorch"):
-    yardstick.rows(config, SECONDS, "/bin/false")
 
 
 def test_table_and_json(config, tmp_path, capsys):
@@ -382,22 +303,49 @@ def test_table_and_json(config, tmp_path, capsys):
     timing.make_row("train", "step", times, flops=10**12, devices=n)
     for n in (1, jax.device_count())
   ]
-  rows.append(sampling.view_row(config, times, times))
+  rows.append(parts.view_row(config, times, times))
   ceilings = {("float32", 1): 1.0, ("float32", jax.device_count()): 2.0}
   shown = cli.add_fractions(rows, "float32", ceilings, ceilings)
-  out = tmp_path / "b.json"
-  cli.show(config, rows, shown, {"train.batch_size": 4}, out)
+  cli.show(rows, shown)
   text = capsys.readouterr().out
   for word in ("train", "step", "500 ms", "extrapolated", "views/s", "200.0%"):
     assert word in text
   assert "ceiling: 1 TFLOP/s" in text
-  saved = json.loads(out.read_text())
+  saved = cli.report(config, rows, shown, {"train.batch_size": 4})
+  assert json.loads(json.dumps(saved)).keys() == saved.keys()
   assert len(saved["rows"]) == len(rows)
   assert saved["provenance"]["jax"] == jax.__version__
   assert saved["xla_flags"] == os.environ["XLA_FLAGS"]
   assert saved["device_count"] == jax.device_count()
-  assert saved["overrides"] == {"train.batch_size": 4}
   assert all(0 < r["fraction"] for r in saved["rows"] if "flops" in r)
+
+
+def test_what_fits_where_resumes(tmp_path, monkeypatch, capsys):
+  """A program that is there is not compiled again; the table has a row each."""
+  compiled = []
+
+  def compile_case(case, path, config):
+    compiled.append(case.name)
+    result = {"fits": case.per_device < 8, "refusal": "20.1G of 15.7G"}
+    result |= {"gib": {"peak": 12.34}, "seconds": 0.5, "share_of_peak": 0.61}
+    path.write_text(json.dumps(result))
+
+  monkeypatch.setattr(tpu, "compile_case", compile_case)
+  cases = tpu.Case("v5e:4x4", 448, 1, fsdp=16), tpu.Case("v4:2x2x1", 256, 8)
+  folder = epath.Path(tmp_path / "tpu")
+  tpu.run(folder, cases[:1])
+  tpu.run(folder, cases)
+  assert compiled == [
+    "ch448_v5e_4x4_1_fsdp16_none",
+    "ch256_v4_2x2x1_8_data_none",
+  ]
+  *_, first, second = capsys.readouterr().out.splitlines()
+  assert first == (
+    "| ch 448 | v5e:4x4 | 1 | fsdp 16 | none | yes | 12.3 | 0.500 | 61% |"
+  )
+  assert "| no | 20.1G of 15.7G |" in second
+  names = [case.name for case in tpu.CASES]
+  assert len(set(names)) == len(names) <= 24
 
 
 def test_bad_input_is_a_sentence():

@@ -1,148 +1,84 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The demo: its engine against the sampler, and what people upload."""
+"""The demo without a browser: what people upload, stop and download."""
 
+import base64
+import io
 import os
-import pathlib
+import re
 import socket
 import time
 import zipfile
 
 from demo_picture import picture
-import jax
-import jax.numpy as jnp
 import numpy as np
 from PIL import Image
 import pytest
+from toy_sampling import toy_denoiser, toy_sampler, toy_scene
 
-from threedim_jax.diffusion.sampler import make_bank, sample_orbit
 from threedim_jax.runtime.errors import UserError
-from threedim_jax.views import camera_paths
-from threedim_jax.views.cameras import Camera
-from threedim_jax.views.pixels import from_u8, to_u8
+from threedim_jax.sampling.scene import Scene
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 import gradio as gr  # noqa: E402
 
 from threedim_jax.demo import outputs, page  # noqa: E402
-from threedim_jax.demo.engine import Engine, Settings, looked_at  # noqa: E402
+from threedim_jax.demo.handlers import (  # noqa: E402
+  Handlers,
+  read_settings,
+  show_errors,
+)
 
-REPO = pathlib.Path(__file__).parents[2]
 SIZE = 8
-K = camera_paths.default_K(SIZE)
 
 
-def denoise(z_t, logsnr, cond_view, cond_cam, target_cam, cond_mask):
-  """Feels everything that it is given."""
-  height = target_cam.world_from_cam[:, 2, 3] - cond_cam.world_from_cam[:, 2, 3]
-  mixed = jnp.where(cond_mask[:, None, None, None], cond_view, 0.3 * cond_view)
-  return 0.6 * z_t - 0.4 * mixed + 0.1 * height[:, None, None, None]
+@pytest.fixture
+def sampler(monkeypatch):
+  return toy_sampler(monkeypatch, toy_denoiser, SIZE)
 
 
-@pytest.fixture(scope="module")
-def engine():
-  return Engine(denoise, SIZE, "none")
+@pytest.fixture
+def handlers(sampler):
+  return Handlers(sampler)
 
 
-def scene(seed: int, num_views: int = 3):
-  rng = np.random.default_rng(seed)
-  given_u8 = rng.integers(0, 256, (SIZE, SIZE, 3), np.uint8)
-  return given_u8, camera_paths.srn_spiral(1 + num_views, 2.0), K
+def read(handlers, file, *values):
+  return handlers.read_scene(file, *(values or (40, 20, 2.0, "orbit", 3)))
 
 
-def expected(scene, settings):
-  given_u8, poses, K = scene
-  cams = Camera(
-    jnp.float32(poses)[None],
-    jnp.float32(np.broadcast_to(K, (len(poses), 3, 3)))[None],
-  )
-  at = lambda s: jax.tree.map(lambda a: a[:, s], cams)
-  bank = make_bank(
-    from_u8(jnp.asarray(given_u8))[None, None], at(slice(0, 1)), len(poses)
-  )
-  views = sample_orbit(
-    denoise,
-    settings.key(),
-    bank,
-    at(slice(1, None)),
-    num_sample_steps=settings.num_sample_steps,
-    guidance_weight=settings.guidance_weight,
-    solver=settings.solver,
-    conditioning=settings.conditioning,
-  )
-  return to_u8(np.asarray(views[0]))
-
-
-@pytest.mark.parametrize("conditioning", ["stochastic", "first"])
-def test_views_are_those_of_the_sampler(engine, conditioning):
-  settings = Settings(5, 4, 1.5, "ancestral", conditioning)
-  views = list(engine.views(*scene(0), settings))
-  wanted = expected(scene(0), settings)
-  assert np.abs(np.int32(views) - wanted).max() <= 1
-  assert np.ptp(np.int32(views)) > 50, "a picture, not a grey"
-
-
-def test_two_visitors_do_not_mix(engine):
-  settings = Settings(1, 3), Settings(2, 5, 0.0)
-  alone = [list(engine.views(*scene(i), settings[i])) for i in (0, 1)]
-  loops = [engine.views(*scene(i), settings[i]) for i in (0, 1)]
-  for i in range(3):
-    for visitor in (0, 1):
-      view_u8 = next(loops[visitor])
-      np.testing.assert_array_equal(view_u8, alone[visitor][i])
-
-
-def test_nothing_is_compiled_again(engine):
-  list(engine.views(*scene(0), Settings(0, 2)))
-  count = engine._next_view._cache_size()
-  list(engine.views(*scene(1, 5), Settings(9, 6, 3.0)))
-  assert engine._next_view._cache_size() == count
-
-
-def test_the_inspector_tells_what_the_steps_looked_at(monkeypatch):
-  """Views are constants: a picture then says which one was looked at."""
-  settings, seen = Settings(3, 6, 0.0), []
-
-  def tell(z_t, logsnr, cond_view, cond_cam, target_cam, cond_mask):
-    jax.debug.callback(
-      lambda v: seen.append(float(v)), cond_view[0, 0, 0, 0], ordered=True
-    )
-    return jnp.zeros_like(z_t)
-
-  given_u8, poses, K = scene(0, 2)
-  # A zero estimate makes no constant; telling the given view apart does.
-  given_u8 = np.full_like(given_u8, 255)
-  list(Engine(tell, SIZE, "none").views(given_u8, poses, K, settings))
-  jax.effects_barrier()
-  looked = looked_at(settings, 2)
-  assert looked.shape == (2, 6) and looked.max() <= 1
-  assert looked[0].tolist() == [0] * 6, "there is but one"
-  told = [v == 1.0 for v in seen]
-  assert told == (looked.ravel() == 0).tolist()
-  assert 0 < looked[1].sum() < 6
-
-
-def test_what_is_uploaded_is_read_or_refused(engine, tmp_path):
-  values = (40, 20, 2.0, "orbit", 3)
-  given_u8, poses, _ = page.read(engine, picture(tmp_path), *values)
-  assert given_u8.shape == (SIZE, SIZE, 3) and poses.shape == (4, 4, 4)
+def test_what_is_uploaded_is_read_or_refused(handlers, tmp_path):
+  scene = read(handlers, picture(tmp_path))
+  assert scene.given.images_u8.shape == (1, SIZE, SIZE, 3)
+  assert len(scene.index) == 3
   (tmp_path / "bad.png").write_bytes(b"\x89PNG\r\n\x1a\nnothing")
-  with pytest.raises(UserError, match="does not decode"):
-    page.read(engine, str(tmp_path / "bad.png"), *values)
+  with pytest.raises(UserError, match="^bad.png does not decode") as error:
+    read(handlers, str(tmp_path / "bad.png"))
+  assert str(tmp_path) not in str(error.value), "no path of the server"
   with pytest.raises(UserError, match="Upload a picture"):
-    page.read(engine, None, *values)
+    read(handlers, None)
   bomb = tmp_path / "bomb.png"
   Image.new("1", (20_000, 20_000)).save(bomb)
   assert bomb.stat().st_size < 1e6
-  with pytest.raises(UserError, match="20000 x 20000|not a picture"):
-    page.read(engine, str(bomb), *values)
+  with pytest.raises(UserError, match="^bomb.png"):
+    read(handlers, str(bomb))
   # A path from the page never opens a file.
-  given = page.read(engine, picture(tmp_path), 40, 20, 2.0, "/etc/passwd", 3)
-  np.testing.assert_array_equal(given[1], poses)
+  again = read(handlers, picture(tmp_path), 40, 20, 2.0, "/etc/passwd", 3)
+  np.testing.assert_array_equal(again.targets.K, scene.targets.K)
+
+
+def test_the_preview_shows_the_whole_picture(handlers, tmp_path):
+  values = picture(tmp_path, size=(80, 40)), 40, 20, 2.0, "orbit", 3
+  pictures, cameras = handlers.preview(*values)
+  sources = re.findall(r"base64,([^\"]+)", pictures)
+  sizes = [
+    Image.open(io.BytesIO(base64.b64decode(data))).size for data in sources
+  ]
+  assert sizes == [(80, 40), (SIZE, SIZE)]
+  assert cameras.count("<title>") == 4
 
 
 def test_an_error_is_a_sentence_on_the_page():
-  @page.told
+  @show_errors
   def fails():
     raise UserError("Too large.")
 
@@ -153,39 +89,86 @@ def test_an_error_is_a_sentence_on_the_page():
 @pytest.mark.parametrize("seed", [None, -1, 2**32, 10**30])
 def test_a_seed_that_is_none_is_a_sentence(seed):
   with pytest.raises(UserError, match="seed.*whole number"):
-    page.settings_of(seed, 2, 0.5, "ancestral", "first")
-  assert page.settings_of(2**32 - 1, 2, 0.5, "ancestral", "first").key().shape
+    read_settings(seed, 2, 0.5, "ancestral", "first")
+  settings = read_settings(2**32 - 1, 2, 0.5, "ancestral", "first")
+  assert settings.single_key().shape == (1,)
 
 
-def test_a_port_that_is_taken_or_none_is_a_sentence(engine, monkeypatch):
-  monkeypatch.setattr(page.Engine, "pretrained", lambda name: engine)
+def test_a_port_that_is_taken_or_none_is_a_sentence(sampler, monkeypatch):
+  monkeypatch.setattr(page, "load_sampler", lambda name: sampler)
   with socket.create_server(("127.0.0.1", 0)) as taken:
     for port in (taken.getsockname()[1], 99999):
       with pytest.raises(UserError, match=f"{port}.* --port"):
         page.serve("127.0.0.1", port, "none", prevent_thread_lock=True)
 
 
-def test_stopped_half_way_there_is_something_to_keep(engine):
-  loop = page.sampling(engine, scene(0, 5), Settings(0, 2))
-  made = [next(loop) for _ in range(3)][-1]  # the empty one, then two views
+SETTINGS = (0, 2, 0.5, "ancestral", "first")
+
+
+def test_the_status_is_true_at_every_view(handlers, tmp_path):
+  scene = picture(tmp_path), 40, 20, 2.0, "orbit", 3
+  loop = handlers.generate(*scene, *SETTINGS)
+  steps = [(len(s.generated), status, views) for _, views, status, s in loop]
+  assert [count for count, *_ in steps] == [0, 1, 2, 3]
+  texts = [status for _, status, _ in steps]
+  assert "Compiling" in texts[0] and "View 1 of 3 is done" in texts[1]
+  assert texts[2].startswith("2 of 3 views are done, about 0 s")
+  assert texts[3].startswith("All 3 views are done")
+  assert [views.count("<img") for *_, views in steps] == [1, 2, 3, 4]
+  assert [views.count("waiting") for *_, views in steps] == [3, 2, 1, 0]
+  # Now it is compiled.
+  _, _, status, _ = next(handlers.generate(*scene, *SETTINGS))
+  assert status == "Sampling view 1 of 3."
+
+
+def test_stopped_half_way_there_is_something_to_keep(handlers, tmp_path):
+  loop = handlers.generate(
+    picture(tmp_path), 40, 20, 2.0, "orbit", 5, *SETTINGS
+  )
+  sampled = [next(loop) for _ in range(3)][-1][-1]  # empty, then two views
   loop.close()
-  assert len(made.views_u8) == 2
-  frame, files = outputs.write_files(made)
-  assert "srcdoc=" in frame
+  assert len(sampled.generated) == 2
+  frame, files, table, status = handlers.finish(sampled)
+  assert "srcdoc=" in frame and table.count("<tr>") == 2 and "2 views" in status
   names = zipfile.ZipFile(files[0]).namelist()
   assert {"000.png", "001.png", "transforms.json"} <= set(names)
   assert "002.png" not in names
+  with pytest.raises(UserError, match="press Generate"):
+    handlers.finish(None)
 
 
-def test_examples_are_there_and_found(engine):
+def test_the_comparison_has_the_numbers_of_its_pair(handlers, tmp_path):
+  values = picture(tmp_path), 40, 20, 2.0, "orbit", 3, *SETTINGS
+  steps = [*handlers.compare(*values)]
+  assert len(steps) == 2 * (1 + 3)
+  assert "Look for" in steps[0][2] and "| Stochastic |" not in steps[-2][2]
+  stochastic, first, text = steps[-1]
+  assert stochastic.count("<img") == first.count("<img") == 4
+  rows = re.findall(r"\| (Stochastic|First view only) \| (\d+) \| (\d+)", text)
+  assert len(rows) == 2
+
+
+def test_color_numbers_by_hand():
+  solid = lambda *colors: np.array(
+    [np.full((4, 4, 3), color, np.uint8) for color in colors]
+  )
+  given, targets = toy_scene(0, 3, 4)
+  given = given.with_images(solid((100, 100, 100)))
+  scene = Scene(given, targets, np.arange(1, 4, dtype=np.int32))
+  colors = (100, 100, 100), (130, 100, 100), (100, 106, 100)
+  change, difference = outputs.color_numbers(scene.samples(solid(*colors), {}))
+  assert change == 30 and difference == pytest.approx((30 + 6) / 9)
+
+
+def test_examples_are_there_and_a_car_comes_first(handlers):
   examples = page.read_examples()
-  assert len(examples) >= 4
+  assert len(examples) >= 4 and "car" in examples[0][0]
   for file, azimuth, elevation, distance in examples:
-    given_u8, poses, _ = page.read(
-      engine, file, azimuth, elevation, distance, "spiral", 2
-    )
-    assert given_u8.min() < 200
-    assert np.linalg.norm(poses[0, :3, 3]) == pytest.approx(distance)
+    values = azimuth, elevation, distance, "spiral", 2
+    scene = read(handlers, file, *values)
+    assert scene.given.images_u8.min() < 200
+    position = scene.given.world_from_cam[0, :3, 3]
+    assert np.linalg.norm(position) == pytest.approx(distance)
 
 
 def test_files_of_visitors_are_kept_for_an_hour():

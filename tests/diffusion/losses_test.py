@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The loss for denoisers whose error is known, and what they are shown."""
+"""The loss for networks whose error is known, and what they are shown."""
 
 import jax
 import jax.numpy as jnp
@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 
 from threedim_jax.diffusion import equations
-from threedim_jax.diffusion.denoise import make_denoise_fn
+from threedim_jax.diffusion.denoise import make_denoise_fn, make_predict_fn
 from threedim_jax.diffusion.losses import (
   NUM_LOGSNR_BINS,
-  PairBatch,
   denoised_grid,
   diffusion_loss,
   draw_noise,
 )
 from threedim_jax.views.cameras import Camera
+from threedim_jax.views.pair_batch import PairBatch
 from threedim_jax.views.pixels import from_u8
 
 # One size: every operation is then compiled once for all tests.
@@ -40,11 +40,22 @@ def pair_batch(batch_size: int, seed=0) -> PairBatch:
 RNG = jax.random.key(3)
 
 
+def drawn(batch, prediction="eps", uncond_fraction=0.1, **options):
+  """What `loss_of` draws with the same arguments."""
+  return draw_noise(
+    batch,
+    RNG,
+    prediction=prediction,
+    uncond_fraction=uncond_fraction,
+    **options,
+  )
+
+
 def loss_of(
-  denoise_fn, batch, prediction="eps", uncond_fraction=0.1, **options
+  predict_fn, batch, prediction="eps", uncond_fraction=0.1, **options
 ):
   return diffusion_loss(
-    denoise_fn,
+    predict_fn,
     batch,
     RNG,
     prediction=prediction,
@@ -83,7 +94,7 @@ def test_bins_add_up_to_the_loss():
   assert NUM_LOGSNR_BINS == 8
   np.testing.assert_allclose(np.sum(aux["bin_count"]), B)
   np.testing.assert_allclose(np.sum(aux["bin_sum"]) / B, loss, rtol=1e-5)
-  logsnr = np.asarray(draw_noise(batch, RNG, 0.1).logsnr)
+  logsnr = np.asarray(drawn(batch).logsnr)
   for i in range(8):
     inside = (logsnr >= -20 + 5 * i) & (logsnr < -15 + 5 * i)
     assert aux["bin_count"][i] == np.sum(inside)
@@ -91,57 +102,55 @@ def test_bins_add_up_to_the_loss():
     np.testing.assert_allclose(aux["bin_sum"][i], expected, rtol=5e-3)
 
 
-def test_v_loss_is_the_error_in_v():
-  """Both sides of v, for a network that always answers the same."""
-  batch = pair_batch(B)
-  answer = jnp.asarray(
-    np.random.default_rng(1).standard_normal((B, *SHAPE)), jnp.float32
-  )
-  denoise_fn = make_denoise_fn(lambda *_: answer, "v")
-  loss, aux = loss_of(denoise_fn, batch, prediction="v")
-  noised = jax.device_get(draw_noise(batch, RNG, 0.1))
-  alpha = np.sqrt(1 / (1 + np.exp(-np.float64(noised.logsnr))))
-  sigma = np.sqrt(1 / (1 + np.exp(np.float64(noised.logsnr))))
-  x0 = np.float64(batch.target_view) / 127.5 - 1.0
-  expand = lambda x: x[:, None, None, None]
-  v = expand(alpha) * noised.eps - expand(sigma) * x0
-  expected = np.mean((np.float64(answer) - v) ** 2)
-  np.testing.assert_allclose(loss, expected, rtol=1e-4)
-  np.testing.assert_allclose(np.sum(aux["bin_sum"]) / B, expected, rtol=1e-4)
-  # The same network read as eps is measured in eps.
-  loss, _ = loss_of(make_denoise_fn(lambda *_: answer, "eps"), batch)
-  np.testing.assert_allclose(
-    loss, np.mean((np.float64(answer) - noised.eps) ** 2), rtol=1e-5
-  )
+def constant_network(seed=1):
+  """(a random answer in float64, the `PredictFn` that always gives it)."""
+  answer = np.float32(np.random.default_rng(seed).standard_normal((B, *SHAPE)))
+  return np.float64(answer), lambda *_: jnp.asarray(answer)
 
 
-@pytest.mark.parametrize("prediction", ["eps", "v"])
-def test_min_snr_is_a_clipped_weight_of_the_clean_views_error(prediction):
-  """min(SNR, 5) |x0 - x0_hat|^2, for a network that always answers the same."""
+@pytest.mark.parametrize(
+  "prediction, gamma",
+  [("eps", None), ("v", None), ("view", None), ("eps", 5.0), ("v", 5.0)],
+)
+def test_loss_is_the_error_of_what_the_network_computes(prediction, gamma):
+  """In float64, from the definitions; with gamma, as min-SNR defines it."""
   batch = pair_batch(B)
-  answer = jnp.asarray(
-    np.random.default_rng(1).standard_normal((B, *SHAPE)), jnp.float32
-  )
-  denoise_fn = make_denoise_fn(lambda *_: answer, prediction)
-  loss, _ = loss_of(denoise_fn, batch, prediction, min_snr_gamma=5.0)
-  noised = jax.device_get(draw_noise(batch, RNG, 0.1))
+  answer, predict_fn = constant_network()
+  loss, aux = loss_of(predict_fn, batch, prediction, min_snr_gamma=gamma)
+  noised = jax.device_get(drawn(batch, prediction))
   snr = np.exp(np.float64(noised.logsnr))[:, None, None, None]
   alpha, sigma = np.sqrt(snr / (1 + snr)), np.sqrt(1 / (1 + snr))
   x0 = np.float64(batch.target_view) / 127.5 - 1.0
-  z_t, answer = np.float64(noised.z_t), np.float64(answer)
-  x0_hat = {
-    "eps": (z_t - sigma * answer) / alpha,
-    "v": alpha * z_t - sigma * answer,
-  }[prediction]
-  assert np.min(snr) < 5.0 < np.max(snr)
-  expected = np.mean(np.minimum(snr, 5.0) * (x0 - x0_hat) ** 2)
-  np.testing.assert_allclose(loss, expected, rtol=2e-4)
+  z_t, eps = np.float64(noised.z_t), np.float64(noised.eps)
+  np.testing.assert_allclose(z_t, alpha * x0 + sigma * eps, atol=1e-5)
+  if gamma is None:
+    target = {"eps": eps, "v": alpha * eps - sigma * x0, "view": x0}
+    expected = np.mean((answer - target[prediction]) ** 2)
+  else:
+    x0_hat = {
+      "eps": (z_t - sigma * answer) / alpha,
+      "v": alpha * z_t - sigma * answer,
+    }[prediction]
+    assert np.min(snr) < gamma < np.max(snr)
+    expected = np.mean(np.minimum(snr, gamma) * (x0_hat - x0) ** 2)
+  np.testing.assert_allclose(loss, expected, rtol=2e-4 if gamma else 1e-5)
+  np.testing.assert_allclose(np.sum(aux["bin_sum"]) / B, loss, rtol=1e-5)
+
+
+def test_regression_is_shown_pure_noise_and_a_clean_view():
+  """The lowest log-SNR in every example; noise as `sample_view` starts from."""
+  batch = pair_batch(B)
+  noised = jax.device_get(drawn(batch, "view", uncond_fraction=0.0))
+  np.testing.assert_array_equal(noised.logsnr, -20.0)
+  np.testing.assert_allclose(noised.z_t, noised.eps, atol=1e-4)
+  assert abs(np.mean(noised.z_t)) < 0.1 and abs(np.std(noised.z_t) - 1) < 0.1
+  np.testing.assert_array_equal(noised.cond_view, from_u8(batch.cond_view))
 
 
 def test_a_shift_makes_training_noisier():
   batch = pair_batch(B)
-  plain = draw_noise(batch, RNG, 0.1).logsnr
-  shifted = draw_noise(batch, RNG, 0.1, logsnr_shift=-2.0).logsnr
+  plain = drawn(batch).logsnr
+  shifted = drawn(batch, logsnr_shift=-2.0).logsnr
   np.testing.assert_allclose(
     shifted, np.clip(np.asarray(plain) - 2.0, -20.0, 20.0), rtol=1e-6
   )
@@ -167,7 +176,7 @@ def test_what_the_network_is_shown():
     )
     return views[:, 1]
 
-  loss_of(make_denoise_fn(apply_fn, "eps"), batch, uncond_fraction=0.4)
+  loss_of(make_predict_fn(apply_fn), batch, uncond_fraction=0.4)
   seen = jax.device_get(seen)
   mask, cond_view = seen["cond_mask"], np.asarray(from_u8(batch.cond_view))
   assert 10 < np.sum(mask) < 54, "both kinds are in the batch"
@@ -179,7 +188,7 @@ def test_what_the_network_is_shown():
   np.testing.assert_array_equal(
     seen["logsnr"][:, 0], np.where(mask, 20.0, -20.0)
   )
-  noised = jax.device_get(draw_noise(batch, RNG, 0.4))
+  noised = jax.device_get(drawn(batch, uncond_fraction=0.4))
   np.testing.assert_array_equal(seen["logsnr"][:, 1], noised.logsnr)
   np.testing.assert_array_equal(seen["views"][:, 1], noised.z_t)
   position = seen["cameras"].world_from_cam[:, :, 0, 3]
@@ -195,7 +204,7 @@ def test_what_the_network_is_shown():
 
 
 def test_draws_are_per_example_and_follow_their_laws():
-  noised = jax.device_get(draw_noise(pair_batch(4000), RNG, 0.1))
+  noised = jax.device_get(drawn(pair_batch(4000)))
   # 4000 coins of 0.1: 400 +- 19.
   assert 325 < np.sum(~noised.cond_mask) < 475
   # t is uniform on [0, 1]: the largest gap between the sorted draws and the
@@ -215,22 +224,26 @@ def test_draws_are_per_example_and_follow_their_laws():
 
 def test_fraction_zero_and_one():
   batch = pair_batch(B)
-  assert np.all(draw_noise(batch, RNG, 0.0).cond_mask)
-  assert not np.any(draw_noise(batch, RNG, 1.0).cond_mask)
+  assert np.all(drawn(batch, uncond_fraction=0.0).cond_mask)
+  assert not np.any(drawn(batch, uncond_fraction=1.0).cond_mask)
 
 
-def test_grid_columns():
+@pytest.mark.parametrize("prediction", ["eps", "v", "view"])
+def test_grid_columns(prediction):
   """conditioning | noisy | x0_hat | target; a perfect x0_hat is the target."""
   batch = pair_batch(B)
-  grid = denoised_grid(knows_target(batch, [0] * B), batch, RNG)
+  noised = drawn(batch, prediction, uncond_fraction=0.0)
+  logsnr = equations.expand(noised.logsnr, noised.x0)
+  answer = {
+    "eps": noised.eps,
+    "v": equations.v_from_eps(noised.x0, noised.eps, logsnr),
+    "view": noised.x0,
+  }[prediction]
+  grid = denoised_grid(lambda *_: answer, batch, RNG, prediction=prediction)
   assert grid.shape == (B, 4, *SHAPE)
-  noised = draw_noise(batch, RNG, 0.0)
-  for column, expected in enumerate(
-    [
-      from_u8(batch.cond_view),
-      jnp.clip(noised.z_t, -1.0, 1.0),
-      from_u8(batch.target_view),
-      from_u8(batch.target_view),
-    ]
-  ):
-    np.testing.assert_allclose(grid[:, column], expected, atol=1e-3)
+  target = from_u8(batch.target_view)
+  cond_view, noisy = from_u8(batch.cond_view), jnp.clip(noised.z_t, -1.0, 1.0)
+  for column, expected in enumerate([cond_view, noisy, target, target]):
+    # eps at log-SNR -20 tells x0 to within 5e-3 in float32.
+    atol = 1e-2 if prediction == "eps" and column == 2 else 1e-6
+    np.testing.assert_allclose(grid[:, column], expected, atol=atol)

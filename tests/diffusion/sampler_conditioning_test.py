@@ -10,11 +10,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from toy_sampling import sample_orbit
 
 from threedim_jax.diffusion.sampler import (
   draw_cond_index,
   make_bank,
-  sample_orbit,
   sample_view,
 )
 from threedim_jax.views.cameras import Camera

@@ -14,11 +14,7 @@ import pytest
 from toy_sampling import HW, cameras, keys, random_bank, toy_denoiser
 
 from threedim_jax.diffusion import equations
-from threedim_jax.diffusion.sampler import (
-  sample_next,
-  sample_orbit,
-  sample_view,
-)
+from threedim_jax.diffusion.sampler import sample_view
 
 
 def sample(denoise_fn, bank, target_cam, rngs=None, **options):
@@ -249,49 +245,7 @@ def test_an_element_depends_on_its_own_key_and_views_only():
   assert np.all(np.max(np.abs(other - together), axis=(1, 2, 3)) > 0.1)
 
 
-OPTIONS = {"num_sample_steps": 3, "guidance_weight": 1.0}
-
-
-def test_fused_orbit_equals_the_host_loop_and_compiles_once():
-  bank, target_cams, rngs = random_bank(2, 2, 5), cameras(2, 3), keys(2)
-  fused = jax.jit(
-    lambda rngs, bank, cams: sample_orbit(
-      toy_denoiser, rngs, bank, cams, **OPTIONS
-    )
-  )(rngs, bank, target_cams)
-  assert fused.shape == (2, 3, HW, HW, 3)
-
-  next_view = jax.jit(
-    lambda rngs, bank, cam, index: sample_next(
-      toy_denoiser, rngs, bank, cam, index, **OPTIONS
-    )
-  )
-  given = bank
-  for i in range(3):
-    cam = jax.tree.map(lambda x, i=i: x[:, i], target_cams)
-    bank = next_view(rngs, bank, cam, jnp.int32(i))
-    assert bank.num_valid == 2 + i + 1
-    np.testing.assert_array_equal(
-      bank.cams.world_from_cam[:, 2 + i], cam.world_from_cam
-    )
-  np.testing.assert_allclose(bank.views[:, 2:], fused, atol=1e-5)
-  np.testing.assert_array_equal(bank.views[:, :2], given.views[:, :2])
-  assert next_view._cache_size() == 1, "the number of views is traced"
-
-
 @pytest.mark.parametrize("num_given, capacity", [(2, 1), (0, 3)])
 def test_views_that_do_not_fit_the_bank(num_given, capacity):
   with pytest.raises(ValueError, match=f"{num_given} given views"):
     random_bank(1, num_given, capacity)
-
-
-@pytest.mark.parametrize("num_given, capacity", [(1, 3), (2, 4)])
-def test_an_orbit_longer_than_the_bank(num_given, capacity):
-  with pytest.raises(ValueError, match=rf"{num_given} of them .* 3 more"):
-    sample_orbit(
-      toy_denoiser,
-      keys(1),
-      random_bank(1, num_given, capacity),
-      cameras(1, 3),
-      **OPTIONS,
-    )

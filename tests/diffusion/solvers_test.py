@@ -13,7 +13,7 @@ from sampler_test import gaussian, sample, sampled_point_mass
 from toy_sampling import HW, cameras, keys, random_bank, toy_denoiser
 
 from threedim_jax.diffusion.denoise import make_denoise_fn
-from threedim_jax.diffusion.sampler import sample_orbit, sample_view
+from threedim_jax.diffusion.sampler import sample_view
 from threedim_jax.diffusion.solvers import SOLVERS
 from threedim_jax.models import get_camera_encoder
 from threedim_jax.models.xunet import XUNet
@@ -78,26 +78,6 @@ def test_the_number_of_steps_may_be_traced(solver):
     known = sample(toy_denoiser, *args[1:], num_sample_steps=T, **options)
     np.testing.assert_allclose(traced(jnp.int32(T)), known, atol=2e-5)
   assert traced._cache_size() == 1
-
-
-def test_orbit_with_a_traced_number_of_steps():
-  """Through the scan over views as well."""
-  cams = jax.tree.map(lambda a: jnp.stack([a, a], 1), cameras(1))
-  orbit = jax.jit(
-    lambda T: sample_orbit(
-      toy_denoiser,
-      keys(1),
-      random_bank(1, 1, 3),
-      cams,
-      num_sample_steps=T,
-      guidance_weight=0.5,
-      solver="dpmpp_2m",
-    )
-  )
-  views = orbit(jnp.int32(3))
-  assert views.shape == (1, 2, HW, HW, 3) and np.isfinite(views).all()
-  assert not np.array_equal(views, orbit(jnp.int32(4)))
-  assert orbit._cache_size() == 1
 
 
 def test_cameras_encoded_ahead_give_the_same_pictures():

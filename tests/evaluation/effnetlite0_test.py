@@ -31,7 +31,9 @@ def params():
 
 
 def logits(features):
-  state = read_state_dict(effnetlite0.weights_path())
+  state = read_state_dict(
+    effnetlite0.weights_path(), sha256=effnetlite0.SHA256, origin=""
+  )
   return np.asarray(features) @ state["_fc.weight"].T + state["_fc.bias"]
 
 

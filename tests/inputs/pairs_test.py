@@ -8,6 +8,7 @@ batch can be read back into the pairs it was made of.
 
 import itertools
 
+import jax
 import numpy as np
 import pytest
 import tiny_dataset
@@ -15,6 +16,7 @@ import tiny_dataset
 from threedim_jax.inputs import pairs as input_pipeline
 from threedim_jax.inputs import view_source
 from threedim_jax.runtime.errors import UserError
+from threedim_jax.views.pair_batch import batch_shapes
 
 RESOLUTION = 8
 COUNTS = (4, 2, 5) * 10  # views of each object
@@ -34,8 +36,7 @@ def batches(views, num, *, start_step=0, process=(0, 1), **changes):
   options = {"global_batch_size": 8, "seed": 0} | changes
   iterator = input_pipeline.train_iterator(
     views,
-    process_index=process[0],
-    process_count=process[1],
+    process=process,
     start_step=start_step,
     **options,
   )
@@ -50,28 +51,14 @@ def shown(pictures):
 def pairs(stream):
   """[n, 2, 2]: example, (cond, target), (object, view)."""
   return np.concatenate(
-    [
-      np.stack([shown(b["cond_view"]), shown(b["target_view"])], 1)
-      for b in stream
-    ]
+    [np.stack([shown(b.cond_view), shown(b.target_view)], 1) for b in stream]
   )
-
-
-def flat(batch):
-  arrays = {"cond_view": batch["cond_view"]}
-  arrays["target_view"] = batch["target_view"]
-  for camera, key in itertools.product(
-    ("cond_cam", "target_cam"), ("world_from_cam", "K")
-  ):
-    arrays[f"{camera}/{key}"] = batch[camera][key]
-  return arrays
 
 
 def assert_same(ours, theirs):
   assert len(ours) == len(theirs)
   for a, b in zip(ours, theirs, strict=True):
-    for key, array in flat(a).items():
-      np.testing.assert_array_equal(array, flat(b)[key], err_msg=key)
+    jax.tree.map(np.testing.assert_array_equal, a, b)
 
 
 def test_a_pair_is_two_distinct_views_of_one_object(views):
@@ -111,29 +98,26 @@ def test_conditioning_is_uniform_over_the_other_views(views):
 
 def test_pictures_and_cameras_belong_together(views):
   for batch in batches(views, 4):
-    for side in ("cond", "target"):
-      for row, (obj, view) in enumerate(shown(batch[f"{side}_view"])):
+    for pictures, camera in (
+      (batch.cond_view, batch.cond_cam),
+      (batch.target_view, batch.target_cam),
+    ):
+      for row, (obj, view) in enumerate(shown(pictures)):
         np.testing.assert_array_equal(
-          batch[f"{side}_view"][row],
+          pictures[row],
           tiny_dataset.picture("train", obj, view, RESOLUTION),
         )
         pose, K = tiny_dataset.camera(obj, view, COUNTS[obj], RESOLUTION)
-        camera = batch[f"{side}_cam"]
-        np.testing.assert_array_equal(camera["world_from_cam"][row], pose)
-        np.testing.assert_array_equal(camera["K"][row], K)
+        np.testing.assert_array_equal(camera.world_from_cam[row], pose)
+        np.testing.assert_array_equal(camera.K[row], K)
 
 
 def test_types_and_shapes(views):
   (batch,) = batches(views, 1, process=(1, 2))
-  assert set(batch) == {"cond_view", "target_view", "cond_cam", "target_cam"}
-  assert {k: (v.dtype.name, v.shape) for k, v in flat(batch).items()} == {
-    "cond_view": ("uint8", (4, 8, 8, 3)),
-    "target_view": ("uint8", (4, 8, 8, 3)),
-    "cond_cam/world_from_cam": ("float32", (4, 4, 4)),
-    "cond_cam/K": ("float32", (4, 3, 3)),
-    "target_cam/world_from_cam": ("float32", (4, 4, 4)),
-    "target_cam/K": ("float32", (4, 3, 3)),
-  }
+  describe = lambda x: (x.dtype.name, x.shape)
+  assert jax.tree.map(describe, batch) == jax.tree.map(
+    describe, batch_shapes(RESOLUTION, 4)
+  )
 
 
 @pytest.mark.parametrize("process_count", [2, 4])
@@ -142,11 +126,11 @@ def test_processes_share_the_batches_of_one_process(views, process_count):
   parts = [
     batches(views, 5, process=(p, process_count)) for p in range(process_count)
   ]
-  for key in flat(alone[0]):
-    together = [
-      np.concatenate([flat(part[k])[key] for part in parts]) for k in range(5)
-    ]
-    np.testing.assert_array_equal(together, [flat(b)[key] for b in alone])
+  together = [
+    jax.tree.map(lambda *x: np.concatenate(x), *rows)
+    for rows in zip(*parts, strict=True)
+  ]
+  assert_same(together, alone)
 
 
 def test_resumes_at_any_step(views):
@@ -202,7 +186,5 @@ def test_eval_batches_are_the_same_at_every_call(views):
   assert_same(evaluate(num_batches=2), reference[:2])
   assert_same(batches(views, 5, global_batch_size=4, seed=3), reference)
   assert (pairs(evaluate(seed=4)) != pairs(reference)).any()
-  second = evaluate(process_index=1, process_count=2)
-  np.testing.assert_array_equal(
-    second[0]["cond_view"], reference[0]["cond_view"][2:]
-  )
+  second = evaluate(process=(1, 2))
+  np.testing.assert_array_equal(second[0].cond_view, reference[0].cond_view[2:])

@@ -281,7 +281,8 @@ def test_intrinsics_of_another_size_are_noticed(tmp_path, capsys, text, said):
   write_pose_folder(tmp_path, NAMES, pictures(), POSES, text)
   posed = read_posed_images(tmp_path)
   np.testing.assert_allclose(posed.K, np.tile(K, (N, 1, 1)), rtol=1e-6)
-  (warning,) = capsys.readouterr().err.splitlines()
+  said_lines = capsys.readouterr().err.splitlines()
+  (warning,) = [line for line in said_lines if line.startswith("warning: ")]
   assert f"pictures of {said} pixels, but the pictures have 16 x 16" in warning
 
 

@@ -22,6 +22,15 @@ setup() {
   [ "$dry_run" = 0 ]
 }
 
+@test "a leading ~/ is the home directory, which the shell leaves in --a=~/b" {
+  opt_logs='' HOME='/home of/me'
+  parse_args "logs=" '~/my run' 'a~/b' '--logs=~/l' -- '--workdir=~/w'
+  [ "${positional[0]}" = "/home of/me/my run" ]
+  [ "${positional[1]}" = "a~/b" ]
+  [ "$opt_logs" = "/home of/me/l" ]
+  [ "${program_flags[*]}" = "--workdir=~/w" ] # the program's own
+}
+
 @test "both spellings of a dry run" {
   parse_args "" --dry-run
   [ "$dry_run" = 1 ]
@@ -39,14 +48,6 @@ setup() {
   [ "$status" -eq 2 ]
 }
 
-@test "names" {
-  need_name my-run-1 28
-  for name in "" 1run My run- my_run 'a b' 'a;b' "$(printf 'a%.0s' {1..29})"; do
-    capture need_name "$name" 28
-    [ "$status" -eq 2 ]
-  done
-}
-
 @test "quoted words are read back as they were" {
   words=("a b" "it's" '$HOME' --x=1 '' 'a*')
   eval "back=($(quoted "${words[@]}"))"
@@ -54,19 +55,6 @@ setup() {
   for i in "${!words[@]}"; do
     [ "${back[i]}" = "${words[i]}" ]
   done
-}
-
-@test "retry: until it succeeds, and no longer than told" {
-  count=0
-  third() { ((++count == 3)); }
-  retry 5 0 third
-  [ "$count" -eq 3 ]
-  count=0
-  never() { count=$((count + 1)); return 7; }
-  code=0
-  retry 4 0 never || code=$?
-  [ "$code" -eq 7 ]
-  [ "$count" -eq 4 ]
 }
 
 @test "verdict: the code of the process that caused the end" {
@@ -82,4 +70,22 @@ setup() {
 @test "a workdir is deleted where it lies" {
   [ "$(delete_command gs://b/w)" = "gcloud storage rm -r gs://b/w" ]
   [ "$(delete_command 'my runs')" = "rm -r 'my runs'" ]
+}
+
+@test "say_alive reports, and keeps the exit code and the output of a failure" {
+  capture say_alive "make it" true
+  [[ $output == "make it, done in "* ]]
+  capture say_alive "make it" sh -c 'echo the reason; exit 3'
+  [ "$status" -eq 3 ]
+  [[ $output == *"the reason"* ]]
+}
+
+@test "no old Python is taken" {
+  for name in python3 python3.11 python3.12 python3.13; do
+    printf '#!/bin/sh\nexit 1\n' >"$BATS_TEST_TMPDIR/$name"
+    chmod +x "$BATS_TEST_TMPDIR/$name"
+  done
+  PYTHON='' PATH=$BATS_TEST_TMPDIR capture find_python
+  [ "$status" -eq 2 ]
+  [[ $output == *"Python 3.11 or later"* ]]
 }

@@ -1,60 +1,71 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The manifests of launch/k8s, gke.sh, and what images are made of."""
+"""The JobSets of launch/k8s, and what the image is made of."""
 
 import pathlib
 import re
-import shlex
 import subprocess
 import sys
 
 import pytest
+from stubs import Stubs
 import yaml
 
 REPO = pathlib.Path(__file__).parents[2]
-sys.path.insert(0, str(REPO / "tests/launch"))
 sys.path.insert(0, str(REPO / "launch/k8s"))
 
 import render as k8s  # noqa: E402
-from stubs import Stubs  # noqa: E402
 
 JOB = ("--name=run", "--image=I:1", "--config=C.py", "--workdir=gs://B/run")
 TPU = ("tpu", *JOB, "--accelerator=tpu-v6e-slice", "--topology=4x4")
-GPU = ("gpu", *JOB, "--hosts=3", "--gpus=4")
+GPU = ("gpu", *JOB, "--hosts=3", "--gpus=4", "--service_account=trainer")
+both = pytest.mark.parametrize("args", [GPU, TPU], ids=["gpu", "tpu"])
 
 
-@pytest.fixture
-def stubs(tmp_path):
-  return Stubs(tmp_path)
+def render(*args: str) -> tuple[dict, dict, dict]:
+  """The JobSet, its Job, and the pod of that."""
+  jobset = yaml.safe_load(k8s.jobset(k8s.parse_args(list(args))))
+  job = jobset["spec"]["replicatedJobs"][0]["template"]
+  return jobset, job, job["spec"]["template"]["spec"]
 
 
-def render(*args: str) -> list[dict]:
-  parsed = k8s.parse_args(list(args))
-  text = k8s.rbac(parsed) if parsed.kind == "rbac" else k8s.jobset(parsed)
-  return list(yaml.safe_load_all(text))
-
-
-@pytest.mark.parametrize("args", [GPU, TPU], ids=["gpu", "tpu"])
+@both
 def test_jobset(args):
-  [jobset] = render(*args)
+  jobset, job, pod = render(*args)
   assert jobset["apiVersion"] == "jobset.x-k8s.io/v1alpha2"
   assert jobset["kind"] == "JobSet"
-  spec = jobset["spec"]
   # Pods are found through a headless service of this name.
-  assert spec["network"] == {"enableDNSHostnames": True, "subdomain": "run"}
-  [replicated] = spec["replicatedJobs"]
+  network = {"enableDNSHostnames": True, "subdomain": "run"}
+  assert jobset["spec"]["network"] == network
+  assert jobset["spec"]["failurePolicy"]["maxRestarts"] == 100
+  [replicated] = jobset["spec"]["replicatedJobs"]
   assert replicated["replicas"] == 1
-  job = replicated["template"]["spec"]
+  job = job["spec"]
   assert job["completionMode"] == "Indexed"
   assert job["completions"] == job["parallelism"] == (3 if args == GPU else 4)
   assert job["backoffLimit"] == 0
-  pod = job["template"]["spec"]
   assert pod["restartPolicy"] == "Never"
   assert pod["terminationGracePeriodSeconds"] == 300
+  account = "trainer" if args == GPU else "default"
+  assert pod["serviceAccountName"] == account
   [container] = pod["containers"]
   assert container["image"] == "I:1"
   resource = "nvidia.com/gpu" if args == GPU else "google.com/tpu"
   assert container["resources"]["limits"] == {resource: 4}
+  [volume] = pod["volumes"]
+  assert volume["emptyDir"]["medium"] == "Memory"
+  assert container["volumeMounts"][0]["mountPath"] == "/dev/shm"
+
+
+def test_a_tpu_slice_is_one_node_pool():
+  jobset, _, pod = render(*TPU)
+  assert list(jobset["metadata"]["annotations"].values()) == [
+    "cloud.google.com/gke-nodepool"
+  ]
+  assert pod["nodeSelector"] == {
+    "cloud.google.com/gke-tpu-accelerator": "tpu-v6e-slice",
+    "cloud.google.com/gke-tpu-topology": "4x4",
+  }
 
 
 def action(jobset: dict, code: int, *, disrupted: bool = False) -> str:
@@ -83,9 +94,8 @@ def action(jobset: dict, code: int, *, disrupted: bool = False) -> str:
   return "RestartJobSet"
 
 
-@pytest.mark.parametrize("args", [GPU, TPU], ids=["gpu", "tpu"])
-def test_exit_codes_decide_as_in_every_launcher(args):
-  [jobset] = render(*args)
+def test_exit_codes_decide_as_in_every_launcher():
+  jobset, _, _ = render(*GPU)
   source = (REPO / "launch/restarts.sh").read_text()
   codes = re.search(r"restart_many=(\S+)", source)[1].split(",")
   for code in map(int, codes):
@@ -94,113 +104,76 @@ def test_exit_codes_decide_as_in_every_launcher(args):
     assert action(jobset, code) == "FailJobSet"
     # Unless the node was taken away: then the code says nothing.
     assert action(jobset, code, disrupted=True) == "RestartJobSet"
-  assert jobset["spec"]["failurePolicy"]["maxRestarts"] == 100
 
 
 def test_gpu_processes_know_each_other():
-  [jobset] = render(*GPU)
-  [replicated] = jobset["spec"]["replicatedJobs"]
-  pod = replicated["template"]["spec"]["template"]["spec"]
+  jobset, _, pod = render(*GPU)
   [container] = pod["containers"]
   env = {e["name"]: e for e in container["env"]}
   # <JobSet>-<job>-<replica>-<index>.<service>: the first pod.
   address, port = env["JAX_COORDINATOR_ADDRESS"]["value"].split(":")
-  assert address == f"run-{replicated['name']}-0-0.run"
+  name = jobset["spec"]["replicatedJobs"][0]["name"]
+  assert address == f"run-{name}-0-0.run"
   assert int(port) == container["ports"][0]["containerPort"]
   assert env["JAX_NUM_PROCESSES"]["value"] == "3"
   path = env["JAX_PROCESS_ID"]["valueFrom"]["fieldRef"]["fieldPath"]
   assert "job-completion-index" in path
-  [volume] = pod["volumes"]
-  assert volume["emptyDir"]["medium"] == "Memory"
-  assert container["volumeMounts"][0]["mountPath"] == "/dev/shm"
 
 
 @pytest.mark.parametrize(
-  ("accelerator", "topology", "hosts", "chips"),
+  ("accelerator", "topology", "hosts"),
   [
-    ("tpu-v6e-slice", "1x1", 1, 1),
-    ("tpu-v6e-slice", "2x4", 1, 8),
-    ("tpu-v6e-slice", "4x4", 4, 4),
-    ("tpu-v5-lite-podslice", "16x16", 64, 4),
-    ("tpu-v5p-slice", "2x2x1", 1, 4),
-    ("tpu-v5p-slice", "4x4x4", 16, 4),
-    ("tpu-v4-podslice", "2x2x2", 2, 4),
+    ("tpu-v6e-slice", "1x1", (1, 1)),
+    ("tpu-v6e-slice", "2x4", (1, 8)),
+    ("tpu-v6e-slice", "4x4", (4, 4)),
+    ("tpu-v5-lite-podslice", "16x16", (64, 4)),
+    ("tpu-v5p-slice", "2x2x1", (1, 4)),
+    ("tpu-v5p-slice", "4x4x4", (16, 4)),
+    ("tpu-v4-podslice", "2x2x2", (2, 4)),
+    ("tpu-v6e-slice", "16", None),
+    ("tpu-v6e-slice", "4x", None),
+    ("tpu-v6e-slice", "3x3", None),
+    ("tpu-v6e-slice", "2x2x2x2", None),
   ],
 )
-def test_tpu_hosts(accelerator, topology, hosts, chips):
-  assert k8s.tpu_hosts(accelerator, topology) == (hosts, chips)
-
-
-@pytest.mark.parametrize("topology", ["16", "4x", "3x3", "2x2x2x2"])
-def test_no_such_slice(topology):
-  with pytest.raises(ValueError, match="topology"):
-    k8s.tpu_hosts("tpu-v6e-slice", topology)
+def test_tpu_hosts(accelerator, topology, hosts):
+  if hosts:
+    assert k8s.tpu_hosts(accelerator, topology) == hosts
+  else:
+    with pytest.raises(ValueError, match="topology"):
+      k8s.tpu_hosts(accelerator, topology)
 
 
 @pytest.mark.parametrize(
-  "flag",
-  ["--a=it's", '--a="b c"', "--a=$HOME", "--a=${x}", "--a=b\\c", "--a=:"],
+  ("args", "code", "flag"),
+  [
+    (GPU, 0, '--a=it\'s "b c" $HOME ${x} b\\c : \t'),
+    (TPU, 75, "--mode=train"),
+  ],
+  ids=["gpu", "tpu"],
 )
-def test_flags_arrive_as_they_were(flag, stubs):
-  """Through YAML and the shell of the pod."""
-  [jobset] = render(*GPU, "--", flag)
-  pod = jobset["spec"]["replicatedJobs"][0]["template"]["spec"]["template"]
-  [container] = pod["spec"]["containers"]
+def test_pod_runs_the_program(args, code, flag, tmp_path):
+  """Flags arrive as they were, and the program's exit code is the pod's."""
+  stubs = Stubs(tmp_path)
   (stubs.bin / "python").symlink_to(stubs.bin / "fake_python")
+  stubs.reply("threedim_jax.main", {"code": code})
+  [container] = render(*args, "--", flag)[2]["containers"]
   result = stubs.run(*container["command"], *container["args"])
-  assert result.returncode == 0, result.stdout
-  assert stubs.calls("python")[-1][4:] == [
-    "--config=C.py", "--workdir=gs://B/run", flag,
-  ]  # fmt: skip
-
-
-def test_pod_ends_with_the_code_of_the_program(stubs):
-  [jobset] = render(*TPU)
-  pod = jobset["spec"]["replicatedJobs"][0]["template"]["spec"]["template"]
-  [container] = pod["spec"]["containers"]
-  (stubs.bin / "python").symlink_to(stubs.bin / "fake_python")
-  stubs.reply("threedim_jax.main", {"code": 75})
-  words = [*container["command"], *container["args"]]
-  assert stubs.run(*words).returncode == 75
-
-
-def test_account_may_read_what_jax_reads_and_no_more():
-  account, role, binding = render("rbac", "--gcp_service_account=N@P")
-  annotations = account["metadata"]["annotations"]
-  assert annotations == {"iam.gke.io/gcp-service-account": "N@P"}
-  verbs = {verb for rule in role["rules"] for verb in rule["verbs"]}
-  assert verbs == {"get", "list"}
-  resources = {r for rule in role["rules"] for r in rule["resources"]}
-  assert resources == {"pods", "services", "jobs"}
-  name = account["metadata"]["name"]
-  assert binding["subjects"][0]["name"] == binding["roleRef"]["name"] == name
-  [jobset] = render(*GPU)
-  pod = jobset["spec"]["replicatedJobs"][0]["template"]["spec"]["template"]
-  assert pod["spec"]["serviceAccountName"] == name
+  assert result.returncode == code, result.stdout
+  [call] = stubs.calls("python")
+  assert call[4:] == ["--config=C.py", "--workdir=gs://B/run", flag]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("args", [GPU, TPU, ("rbac",)], ids=lambda a: a[0])
+@both
 def test_schemas_of_kubernetes(args):
-  """Job and pod of the JobSet, and the account, by Kubernetes' own schemas."""
+  """The Job and the pod of the JobSet, by Kubernetes' own schemas."""
   validate = pytest.importorskip(
     "kubernetes_validate",
     reason="KUBERNETES-VALIDATE IS MISSING: the manifests were NOT validated",
   )
-  documents = render(*args)
-  if args[0] != "rbac":
-    [jobset] = documents
-    template = jobset["spec"]["replicatedJobs"][0]["template"]
-    documents = [
-      {
-        "apiVersion": "batch/v1",
-        "kind": "Job",
-        "metadata": {"name": "run"},
-        **template,
-      }
-    ]
-  for document in documents:
-    validate.validate(document, "1.32", strict=True)
+  head = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "run"}}
+  validate.validate(head | render(*args)[1], "1.32", strict=True)
 
 
 @pytest.mark.parametrize(
@@ -221,33 +194,14 @@ def test_bad_input(args, message):
   assert not result.stdout
 
 
-GKE = (
-  "bash", "launch/gke.sh", "configs/shapes.py", "gs://B/run", "--name=run",
-  "--image=I", "--compute_type=v6e-8", "--project=P", "--location=L",
-  "--cluster=C",
-)  # fmt: skip
-
-
-def test_gke_submits_once(stubs):
-  stubs.reply("job list", {}, {"out": "NAME STATUS\nrun Running\n"})
-  assert stubs.run(*GKE, "--", "--mode=sample").returncode == 0
-  second = stubs.run(*GKE)
-  assert "is there already" in second.stdout
-  [call] = [c for c in stubs.calls("gcluster") if "submit" in c]
-  assert "--restart-on-exit-codes=75,124,134,137,143" in call
-  [command] = [w for w in call if w.startswith("--command=")]
-  words = shlex.split(command.partition("=")[2])
-  assert words[:2] == ["bash", "-c"]
-  assert words[2].endswith("--workdir=gs://B/run --mode=sample")
-  assert "launch/env/tpu.env" in words[2]
-
-
-@pytest.mark.parametrize("name", ["gpu", "tpu"])
-def test_images_are_made_of_what_is_there(name):
-  path = REPO / f"launch/Dockerfile.{name}"
-  text = path.read_text()
+def test_image_is_made_of_what_is_there():
+  text = (REPO / "launch/Dockerfile").read_text()
   assert "USER user" in text  # not root: the compilation cache is code
-  ignore = (REPO / f"launch/Dockerfile.{name}.dockerignore").read_text()
+  ignore = (REPO / "launch/Dockerfile.dockerignore").read_text()
   kept = re.findall(r"^!(\S+)", ignore, re.M)
   assert {"setup.py", "threedim_jax", "configs", "launch"} <= set(kept)
   assert all((REPO / entry).exists() for entry in kept)
+  # The first layer has setup.py and, empty, the folders that it looks for.
+  made = re.search(r"RUN mkdir (.*?) &&", text)[1].split()
+  mapping = re.search(r"package_dir={(.*?)}", (REPO / "setup.py").read_text())
+  assert set(re.findall(r': "(\w+)"', mapping[1])) < set(made)

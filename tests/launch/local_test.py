@@ -41,4 +41,6 @@ def test_a_killed_run_goes_on_where_it_was(data_dir, tmp_path):
   assert process.wait() == 0, log.read_text()
   text = log.read_text()
   assert "exit code 137" in text and "exit code 0: done" in text
-  assert "resum" in text.partition("exit code 137")[2].lower()
+  again = text.partition("exit code 137")[2]
+  assert "restore the last checkpoint" in again
+  assert "initialise the parameters" not in again

@@ -1,19 +1,17 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""What the launchers do after each exit code: local, SLURM and MPI."""
+"""What local.sh and SLURM do after each exit code and signal."""
 
 import os
 import pathlib
 import signal
-import sys
+import subprocess
 import time
 
 import pytest
+from stubs import Stubs
 
 REPO = pathlib.Path(__file__).parents[2]
-sys.path.insert(0, str(REPO / "tests/launch"))
-
-from stubs import Stubs  # noqa: E402
 
 MAIN = "threedim_jax.main"
 CONFIG = "configs/shapes.py:debug"
@@ -55,31 +53,25 @@ def test_local_runs_the_documented_command(stubs):
   assert "delete: rm -r W" in result.stdout
 
 
-def test_local_starts_again_after_preemption_watchdog_and_kill(stubs):
-  stubs.reply(MAIN, *codes(75, 124, 137, 143, 0))
-  result = local(stubs)
-  assert result.returncode == 0
-  programs = stubs.programs()
-  assert len(programs) == 5
-  assert all(program == programs[0] for program in programs)  # it resumes
-  assert "restart 4 of at most 20" in result.stdout
-
-
-@pytest.mark.parametrize("code", [2, 1, 134, 139])
-def test_local_stops_after_a_bad_configuration_or_a_bug(code, stubs):
-  stubs.reply(MAIN, {"code": code})
-  result = local(stubs)
+@pytest.mark.parametrize(
+  ("replies", "code", "said"),
+  [
+    ((75, 124, 137, 143, 0), 0, "restart 4 of at most 20"),
+    ((2,), 2, "bad configuration"),
+    ((1,), 1, "a bug"),
+    ((134,), 134, "aborted"),  # no peer was lost: there is none
+    ((139,), 139, "a bug"),
+    ((75, 75, 75), 75, "the limit"),
+  ],
+)
+def test_local_restarts_by_the_exit_code(replies, code, said, stubs):
+  stubs.reply(MAIN, *codes(*replies))
+  limit = ("--max_restarts=2",) if said == "the limit" else ()
+  result = local(stubs, *limit)
   assert result.returncode == code
-  assert len(stubs.programs()) == 1
-  assert ("mend it" in result.stdout) == (code == 2)
-
-
-def test_local_gives_up_after_max_restarts(stubs):
-  stubs.reply(MAIN, {"code": 75})
-  result = local(stubs, "--max_restarts=2")
-  assert result.returncode == 75
-  assert len(stubs.programs()) == 3
-  assert "the limit" in result.stdout
+  assert said in result.stdout
+  # The same command each time: it resumes.
+  assert stubs.programs() == [stubs.programs()[0]] * len(replies)
 
 
 @pytest.mark.parametrize("name", [signal.SIGTERM, signal.SIGINT])
@@ -112,11 +104,8 @@ def test_local_waits_before_it_restarts_and_can_be_stopped_then(stubs):
 
 
 def test_env_file_reaches_the_program_and_the_caller_wins(stubs):
-  stubs.script.clear()  # the real env_flags.py instead
   fake = stubs.bin / "python_that_prints"
-  fake.write_text(
-    f'#!/bin/sh\ncase $1 in -u) env;; *) exec {sys.executable} "$@";; esac\n'
-  )
+  fake.write_text("#!/bin/sh\ncase $1 in -u) env;; esac\n")
   fake.chmod(0o755)
   env = {"PYTHON": str(fake), "NCCL_DEBUG": "INFO"}
   result = stubs.run(
@@ -125,6 +114,13 @@ def test_env_file_reaches_the_program_and_the_caller_wins(stubs):
   assert "XLA_PYTHON_CLIENT_MEM_FRACTION=0.9\n" in result.stdout
   assert "NCCL_DEBUG=INFO\n" in result.stdout
   assert f"PYTHONPATH={REPO}\n" in result.stdout
+
+
+def children(pid: int) -> list[int]:
+  text = subprocess.run(
+    ["pgrep", "--parent", str(pid)], capture_output=True, text=True
+  ).stdout
+  return [int(word) for word in text.split()]
 
 
 # SLURM.
@@ -203,6 +199,23 @@ def test_slurm_does_not_requeue_a_job_that_was_cancelled(stubs):
   assert not stubs.calls("scontrol")
 
 
+def test_slurm_task_waits_while_the_program_saves(stubs):
+  """SLURM signals all processes of a task, the shell around it too."""
+  stubs.reply("^srun", {"ranks": 1})
+  stubs.reply(MAIN, {"on_term": 75})
+  process = stubs.popen(
+    "bash", "launch/slurm.sbatch", CONFIG, "/shared/W", "--env=cpu",
+    "--max_restarts=3", env=SLURM,
+  )  # fmt: skip
+  wait_until((stubs.folder / "up").exists)
+  [srun] = children(process.pid)
+  [task] = children(srun)
+  for pid in (task, *children(task)):
+    os.kill(pid, signal.SIGTERM)
+  output, _ = process.communicate(timeout=60)
+  assert process.returncode == 75, output  # of the program; the shell's is 143
+
+
 def test_slurm_submit_once(stubs):
   stubs.reply("^squeue", {}, {"out": "4711\n"})
   stubs.reply("^sbatch", {"out": "4711;cluster\n"})
@@ -216,7 +229,7 @@ def test_slurm_submit_once(stubs):
   assert first.returncode == 0, first.stdout
   assert "submitted job 4711\n" in first.stdout
   second = stubs.run("bash", *words)
-  assert "is there already: 4711" in second.stdout
+  assert "job 4711 of this name exists already" in second.stdout
   [call] = stubs.calls("sbatch")
   for word in ("--nodes=2", "--ntasks-per-node=8", "--gpus-per-node=8"):
     assert word in call
@@ -228,66 +241,3 @@ def test_slurm_header():
   header = (REPO / "launch/slurm.sbatch").read_text().partition("set -euo")[0]
   options = [x[8:] for x in header.splitlines() if x.startswith("#SBATCH ")]
   assert options == ["--signal=TERM@300", "--requeue", "--open-mode=append"]
-
-
-# MPI.
-def test_mpi_exports_what_the_ranks_need(stubs):
-  env = {"TFDS_DATA_DIR": "/shared/data"}
-  result = stubs.run(
-    "bash", "launch/mpi.sh", CONFIG, "W", "--np=4", "--env=gpu",
-    "--hostfile=h", "--mpi_args=--bind-to none", env=env,
-  )  # fmt: skip
-  assert result.returncode == 0
-  [call] = stubs.calls("mpirun")
-  text = " ".join(call)
-  assert text.startswith("mpirun -n 4 --hostfile h -x PYTHONPATH")
-  assert "-x TFDS_DATA_DIR" in text and "-x NCCL_DEBUG" in text
-  assert "--bind-to none bash" in text
-
-
-def test_mpi_restarts_also_after_a_lost_peer(stubs):
-  stubs.reply("^mpirun", *codes(134, 75, 2))
-  result = stubs.run(
-    "bash", "launch/mpi.sh", CONFIG, "W", "--np=2", "--env=cpu", "--pause=0"
-  )
-  assert result.returncode == 2
-  assert len(stubs.calls("mpirun")) == 3
-
-
-@pytest.mark.parametrize(
-  ("env", "process"),
-  [
-    ({"OMPI_COMM_WORLD_RANK": "1", "OMPI_COMM_WORLD_SIZE": "4"}, "1/4"),
-    ({"PMI_RANK": "3", "PMI_SIZE": "8"}, "3/8"),
-  ],
-)
-def test_rank_hands_the_rank_of_any_mpi_to_jax(env, process, stubs):
-  script = 'echo "$JAX_PROCESS_ID/$JAX_NUM_PROCESSES"'
-  result = stubs.run(
-    "bash", "launch/rank.sh", "bash", "-c", script,
-    env={"JAX_COORDINATOR_ADDRESS": "host:1", **env},
-  )  # fmt: skip
-  assert result.stdout.strip() == process
-
-
-def test_rank_leaves_detection_to_jax_otherwise(stubs):
-  result = stubs.run(
-    "bash", "launch/rank.sh", "env", env={"OMPI_COMM_WORLD_RANK": "1"}
-  )
-  assert "JAX_PROCESS_ID" not in result.stdout
-
-
-def test_rank_turns_usr1_into_term_and_notes_the_code(stubs):
-  (stubs.folder / "codes").mkdir()
-  stubs.reply(MAIN, {"on_term": 75})
-  process = stubs.popen(
-    "bash", "launch/rank.sh", "fake_python", MAIN,
-    env={"EXIT_CODES": str(stubs.folder / "codes"), "SLURM_PROCID": "5"},
-    start_new_session=True,
-  )  # fmt: skip
-  wait_until((stubs.folder / "up").exists)
-  # To the whole group, as mpirun does.
-  os.killpg(process.pid, signal.SIGUSR1)
-  process.communicate(timeout=60)
-  assert process.returncode == 75
-  assert (stubs.folder / "codes/5").read_text() == "75\n"

@@ -95,6 +95,25 @@ def test_an_enlarged_picture_gets_the_enlarged_answer(small, start):
   np.testing.assert_allclose(got, enlarge(expected), atol=2e-4)
 
 
+def test_patches_and_the_thin_path_stay_as_they_were():
+  """All that is new is a level around them; positions are those of patches."""
+  fields = {"patch_size": 2, "detail_ch": 4, "use_pos_emb": True}
+  old, target = (
+    random_params(model.clone(**fields), seed, *dummy_inputs(size), train=False)
+    for model, seed, size in ((SMALL, 0, 8), (LARGE, 1, 32))
+  )
+  grown = flat(grow(old, target, lambda: target))
+  assert {n: x.shape for n, x in grown.items()} == {
+    n: x.shape for n, x in flat(target).items()
+  }
+  for name, x in flat(old).items():
+    if name.startswith("DetailPath_0"):
+      np.testing.assert_array_equal(grown[name], x)
+  name = "ConditioningProcessor_0/pos_emb"
+  expected = repeat(flat(old)[name], "h w d -> (h a) (w b) d", a=4, b=4)
+  np.testing.assert_array_equal(grown[name], expected)
+
+
 def test_random_parameters_are_made_for_new_levels_only(small):
   def never():
     raise AssertionError

@@ -17,17 +17,19 @@ from threedim_jax.models.layers import (
   GroupNorm,
   ResnetBlock,
   downsample,
+  random_mask,
   upsample,
 )
 
-B, F, H, W, C, E = 2, 2, 4, 4, 32, 8
+B, H, W, C, E = 2, 4, 4, 32, 8
+N = 2 * B  # frames, those of an example side by side
 
 
 def features(*shape, seed=0) -> jax.Array:
   """Frames of different brightness and contrast."""
   rng = np.random.default_rng(seed)
-  h = rng.standard_normal(shape) * rng.uniform(0.5, 3.0, (*shape[:2], 1, 1, 1))
-  return jnp.float32(h + rng.uniform(-2.0, 2.0, (*shape[:2], 1, 1, 1)))
+  h = rng.standard_normal(shape) * rng.uniform(0.5, 3.0, (shape[0], 1, 1, 1))
+  return jnp.float32(h + rng.uniform(-2.0, 2.0, (shape[0], 1, 1, 1)))
 
 
 def apply(module, params, *args, **kwargs):
@@ -46,7 +48,7 @@ def np_swish(x):
 def np_group_norm(h, params, num_groups=32):
   """Statistics of one frame: over H, W and the channels of a group."""
   grouped = h.reshape(*h.shape[:-1], num_groups, -1)
-  axes = (2, 3, 5)
+  axes = (1, 2, 4)
   mean = grouped.mean(axes, keepdims=True)
   var = grouped.var(axes, keepdims=True)
   normed = ((grouped - mean) / np.sqrt(var + 1e-6)).reshape(h.shape)
@@ -55,10 +57,10 @@ def np_group_norm(h, params, num_groups=32):
 
 def np_conv3x3(h, params):
   """'Same' padding with zeros, stride 1."""
-  padded = np.pad(h, ((0, 0), (0, 0), (1, 1), (1, 1), (0, 0)))
-  height, width = h.shape[2:4]
+  padded = np.pad(h, ((0, 0), (1, 1), (1, 1), (0, 0)))
+  height, width = h.shape[1:3]
   return params["bias"] + sum(
-    padded[:, :, y : y + height, x : x + width] @ params["kernel"][y, x]
+    padded[:, y : y + height, x : x + width] @ params["kernel"][y, x]
     for y in range(3)
     for x in range(3)
   )
@@ -73,10 +75,10 @@ def np_film(h, emb, params):
 
 def np_resample(h, direction):
   if direction == "down":
-    rows = (h[:, :, ::2] + h[:, :, 1::2]) / 2
-    return (rows[:, :, :, ::2] + rows[:, :, :, 1::2]) / 2
+    rows = (h[:, ::2] + h[:, 1::2]) / 2
+    return (rows[:, :, ::2] + rows[:, :, 1::2]) / 2
   if direction == "up":
-    return h.repeat(2, axis=2).repeat(2, axis=3)
+    return h.repeat(2, axis=1).repeat(2, axis=2)
   return h
 
 
@@ -92,27 +94,31 @@ def np_resnet_block(h_in, emb, params, direction):
   return (h + skip) / math.sqrt(2.0)
 
 
+def swapped(h):
+  """Frames 1, 0, 3, 2, ...: the other one of the same example."""
+  return h[np.arange(len(h)) ^ 1]
+
+
 def np_attn_block(h_in, params, num_heads, swap_frames):
   """Per example, frame and head; keys and values perhaps of the other frame."""
   h = np_group_norm(h_in, params["GroupNorm_0"])
-  other = h[:, ::-1] if swap_frames else h
+  other = swapped(h) if swap_frames else h
   projections = params["AttnLayer_0"]
-  out = np.zeros((*h_in.shape[:4], num_heads, C // num_heads))
-  for b in range(h.shape[0]):
-    for f in range(2):
-      tokens = [x[b, f].reshape(-1, C) for x in (h, other, other)]
-      for n in range(num_heads):
-        q, k, v = (
-          x @ projections[name]["kernel"][:, n] + projections[name]["bias"][n]
-          for x, name in zip(
-            tokens,
-            ["DenseGeneral_0", "DenseGeneral_1", "DenseGeneral_2"],
-            strict=True,
-          )
+  out = np.zeros((*h_in.shape[:3], num_heads, C // num_heads))
+  for i in range(len(h)):
+    tokens = [x[i].reshape(-1, C) for x in (h, other, other)]
+    for n in range(num_heads):
+      q, k, v = (
+        x @ projections[name]["kernel"][:, n] + projections[name]["bias"][n]
+        for x, name in zip(
+          tokens,
+          ["DenseGeneral_0", "DenseGeneral_1", "DenseGeneral_2"],
+          strict=True,
         )
-        weights = np.exp(q @ k.T / math.sqrt(C // num_heads))
-        weights /= weights.sum(axis=1, keepdims=True)
-        out[b, f, :, :, n] = (weights @ v).reshape(H, W, -1)
+      )
+      weights = np.exp(q @ k.T / math.sqrt(C // num_heads))
+      weights /= weights.sum(axis=1, keepdims=True)
+      out[i, :, :, n] = (weights @ v).reshape(H, W, -1)
   proj = params["DenseGeneral_0"]
   out = out.reshape(h_in.shape) @ proj["kernel"] + proj["bias"]
   return (out + h_in) / math.sqrt(2.0)
@@ -123,11 +129,10 @@ def np_attn_block(h_in, params, num_heads, swap_frames):
 
 @pytest.mark.parametrize("num_groups", [32, 4])
 def test_group_norm_is_flax_group_norm_on_each_frame(num_groups):
-  h = features(B, F, H, W, 2 * C)  # two channels a group, or sixteen
+  h = features(N, H, W, 2 * C)  # two channels a group, or sixteen
   params = random_params(GroupNorm(), 1, h)
   flax_norm = nn.GroupNorm(num_groups=num_groups, epsilon=1e-6)
-  by_frame = h.reshape(B * F, H, W, 2 * C)
-  expected = apply(flax_norm, params, by_frame).reshape(h.shape)
+  expected = apply(flax_norm, params, h)
   got = apply(GroupNorm(num_groups), params, h)
   np.testing.assert_allclose(got, expected, atol=2e-5)
   by_hand = np_group_norm(np.float64(h), params, num_groups)
@@ -136,7 +141,7 @@ def test_group_norm_is_flax_group_norm_on_each_frame(num_groups):
 
 def test_group_norm_of_a_flat_frame_is_its_bias():
   """No variance: epsilon keeps it finite, rounding keeps it non-negative."""
-  h = jnp.full((1, 2, H, W, C), 3.3)
+  h = jnp.full((2, H, W, C), 3.3)
   params = random_params(GroupNorm(), 1, h)
   got = apply(GroupNorm(), params, h)
   bias = np.broadcast_to(params["bias"], h.shape)
@@ -144,7 +149,7 @@ def test_group_norm_of_a_flat_frame_is_its_bias():
 
 
 def test_group_norm_computes_in_float32():
-  h = features(B, F, H, W, C).astype(jnp.bfloat16)
+  h = features(N, H, W, C).astype(jnp.bfloat16)
   params = random_params(GroupNorm(), 1, h)
   got = apply(GroupNorm(), params, h)
   assert got.dtype == jnp.bfloat16
@@ -154,7 +159,7 @@ def test_group_norm_computes_in_float32():
 
 
 def test_film_by_hand():
-  h, emb = features(B, F, H, W, C), features(B, F, H, W, E, seed=1)
+  h, emb = features(N, H, W, C), features(N, H, W, E, seed=1)
   params = random_params(FiLM(C), 2, h, emb)
   expected = np_film(np.float64(h), np.float64(emb), params)
   np.testing.assert_allclose(
@@ -163,10 +168,10 @@ def test_film_by_hand():
 
 
 def test_resampling_by_hand():
-  h = jnp.arange(4.0).reshape(1, 1, 2, 2, 1)
-  assert downsample(h).tolist() == [[[[[1.5]]]]]
+  h = jnp.arange(4.0).reshape(1, 2, 2, 1)
+  assert downsample(h).tolist() == [[[[1.5]]]]
   expected = [[0, 0, 1, 1], [0, 0, 1, 1], [2, 2, 3, 3], [2, 2, 3, 3]]
-  assert upsample(h)[0, 0, :, :, 0].tolist() == expected
+  assert upsample(h)[0, :, :, 0].tolist() == expected
 
 
 @pytest.mark.parametrize(
@@ -174,18 +179,47 @@ def test_resampling_by_hand():
   [(None, None, 4), (None, 64, 4), ("down", None, 2), ("up", None, 8)],
 )
 def test_resnet_block(direction, num_features, size):
-  h, emb = features(B, F, H, W, C), features(B, F, size, size, E, seed=1)
+  h, emb = features(N, H, W, C), features(N, size, size, E, seed=1)
   block = ResnetBlock(num_features, resample=direction)
   params = random_params(block, 3, h, emb, train=False)
   got = apply(block, params, h, emb, train=False)
-  assert got.shape == (B, F, size, size, num_features or C)
+  assert got.shape == (N, size, size, num_features or C)
   assert ("Dense_0" in params) == (num_features == 64)
   expected = np_resnet_block(np.float64(h), np.float64(emb), params, direction)
   np.testing.assert_allclose(got, expected, atol=2e-4)
 
 
+def test_random_mask_is_fair_and_independent():
+  """Of the right density everywhere, and unlike other keys and neighbours."""
+  shape, keep = (4, 32, 32, 64), 0.9
+  draw = jax.jit(lambda rng: random_mask(rng, shape, keep))
+  masks = [np.asarray(draw(rng)) for rng in jax.random.split(jax.random.key(3))]
+  same = np.asarray(draw(jax.random.split(jax.random.key(3))[0]))
+  np.testing.assert_array_equal(masks[0], same)
+
+  def far_off(share, expected, count):
+    """In standard deviations."""
+    return abs(share - expected) / math.sqrt(expected * (1 - expected) / count)
+
+  for mask in masks:
+    assert far_off(mask.mean(), keep, mask.size) < 4
+    for axis in range(4):  # every slice, and every pair of neighbours
+      others = tuple(i for i in range(4) if i != axis)
+      for share in mask.mean(axis=others):
+        assert far_off(share, keep, mask.size / shape[axis]) < 5
+      both = (mask & np.roll(mask, 1, axis)).mean()
+      assert far_off(both, keep**2, mask.size) < 5
+  both = (masks[0] & masks[1]).mean()
+  assert far_off(both, keep**2, masks[0].size) < 4
+  # Nor is one mask a part of the other, moved along.
+  flat = [mask.ravel() for mask in masks]
+  for shift in (1, 64, 2048, 65536):
+    both = (flat[0] & np.roll(flat[1], shift)).mean()
+    assert far_off(both, keep**2, flat[0].size) < 4.5
+
+
 def test_dropout_drops_in_training_only():
-  h, emb = features(B, F, H, W, C), features(B, F, H, W, E, seed=1)
+  h, emb = features(N, H, W, C), features(N, H, W, E, seed=1)
   block = ResnetBlock(dropout=0.5)
   params = random_params(block, 3, h, emb, train=False)
   drop = jax.jit(
@@ -208,7 +242,7 @@ def test_dropout_drops_in_training_only():
 
 @pytest.mark.parametrize("attn_type", ["self", "cross"])
 def test_attention_block(attn_type):
-  h = features(B, F, H, W, C)
+  h = features(N, H, W, C)
   block = AttnBlock(attn_type, attn_heads=4)
   params = random_params(block, 4, h)
   got = apply(block, params, h)
@@ -216,25 +250,28 @@ def test_attention_block(attn_type):
   np.testing.assert_allclose(got, expected, atol=2e-4)
   # Both frames are read before either is updated: swapping them swaps the
   # result. The literal order of the paper's listing fails this.
-  swapped = apply(block, params, h[:, ::-1])
-  np.testing.assert_allclose(swapped, got[:, ::-1], atol=1e-5)
+  other_order = apply(block, params, swapped(h))
+  np.testing.assert_allclose(other_order, swapped(got), atol=1e-5)
 
 
 def frame_gradients(module, params, *args, **kwargs):
-  """Largest |d out[:, i] / d h[:, j]| over each pair of frames, [2, 2]."""
+  """Largest |d out of frame i / d h of frame j| in an example, [2, 2]."""
 
   def probe(h, i):
     out = module.apply({"params": params}, h, *args[1:], **kwargs)
-    return jnp.sum(jnp.sin(3.0 * out[:, i]))  # no symmetry cancels this
+    return jnp.sum(jnp.sin(3.0 * out[i::2]))  # no symmetry cancels this
 
   grad = jax.jit(jax.grad(probe), static_argnums=1)
   return np.stack(
-    [np.max(np.abs(grad(args[0], i)), axis=(0, 2, 3, 4)) for i in range(2)]
+    [
+      [np.max(np.abs(grad(args[0], i)[j::2])) for j in range(2)]
+      for i in range(2)
+    ]
   )
 
 
 def test_only_cross_attention_couples_the_frames():
-  h, emb = features(B, F, H, W, C), features(B, F, H, W, E, seed=1)
+  h, emb = features(N, H, W, C), features(N, H, W, E, seed=1)
   gradients = {}
   for attn_type in ("self", "cross"):
     block = AttnBlock(attn_type, attn_heads=4)
@@ -251,7 +288,7 @@ def test_only_cross_attention_couples_the_frames():
 
 def test_new_blocks_pass_their_input_on():
   """Residual branches start at zero: out = in / sqrt(2)."""
-  h, emb = features(B, F, H, W, C), features(B, F, H, W, E, seed=1)
+  h, emb = features(N, H, W, C), features(N, H, W, E, seed=1)
   for block, args, kwargs in (
     (ResnetBlock(), (h, emb), {"train": False}),
     (AttnBlock("self", 4), (h,), {}),

@@ -42,13 +42,13 @@ def test_they_fit_their_configuration(name):
   """The description beside the weights is the configuration's."""
   import jax.numpy as jnp
 
-  from threedim_jax.benchmark.inputs import denoise_args
+  from threedim_jax.benchmark.programs import denoise_args
   from threedim_jax.models import make_init_fn
   from threedim_jax.models.pretrained import (
     check_settings_match,
     load_pretrained,
   )
-  from threedim_jax.sampling.load import load_denoiser, make_denoiser
+  from threedim_jax.sampling.load import load_sampler, make_denoiser
 
   config = config_of(name)
   check_settings_match(name, config)
@@ -62,8 +62,9 @@ def test_they_fit_their_configuration(name):
     assert np.isfinite(x).all()
   # Trained: what starts at zero no longer is.
   assert np.abs(params["Conv_1"]["kernel"]).max() > 1e-3
-  denoise_fn, resolution = load_denoiser(name)
-  assert resolution == config.data.resolution
+  sampler = load_sampler(name)
+  assert sampler.resolution == config.data.resolution
+  denoise_fn = sampler.denoise_fn
   expected = make_denoiser(config)(params)
   args = denoise_args(config, batch_size=2, num_unconditional=1)
   difference = jax.jit(denoise_fn)(*args) - jax.jit(expected)(*args)
@@ -114,16 +115,14 @@ def test_another_network_is_refused():
 
 def test_a_pretrained_run_does_not_claim_this_run_s_training():
   """Only the network is known to be that of the weights."""
-  import pathlib
-
   from configs import quickstart
-  from threedim_jax.sampling.generate import Generator
+  from threedim_jax.sampling.load import load_sampler
 
   config = quickstart.get_config()
   config.optim.learning_rate = 1.0
-  generator = Generator(config, pathlib.Path("none"), "shapes32")
-  assert set(generator.trained_config) == {"model", "diffusion"}
-  model = generator.trained_config["model"]
+  sampler = load_sampler("shapes32", config=config)
+  assert set(sampler.trained_config) == {"model", "diffusion"}
+  model = sampler.trained_config["model"]
   assert model["ch"] == config.model.ch
 
 
@@ -169,15 +168,15 @@ def small_training(tmp_path_factory):
   """(workdir of a network for 8x8 pictures, its averaged parameters)."""
   from configs import srn_chairs
   from threedim_jax.models import make_init_fn
-  from threedim_jax.training.setup import make_tx
-  from threedim_jax.training.train_state import create_train_state
+  from threedim_jax.training.optim import make_tx
+  from threedim_jax.training.train_step import create_train_state
   from threedim_jax.workdir.checkpoints.checkpointer import Checkpointer
 
   config = srn_chairs.get_config("debug")
   config.data.resolution = 8
   config.model.attn_resolutions = (4,)
   init = make_init_fn(config)
-  state = create_train_state(init, make_tx(config), jax.random.key(0))
+  state = create_train_state(init(jax.random.key(0)), make_tx(config))
   workdir = tmp_path_factory.mktemp("small")
   with Checkpointer(workdir / "checkpoints") as checkpointer:
     checkpointer.save(1, state, config=config.to_dict())

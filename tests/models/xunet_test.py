@@ -16,7 +16,7 @@ import pytest
 from random_params import random_params
 
 from threedim_jax.models import dummy_inputs, get_model
-from threedim_jax.models.layers import GroupNorm
+from threedim_jax.models.layers import Dropout, GroupNorm
 from threedim_jax.models.xunet import XUNet
 from threedim_jax.views import camera_paths
 from threedim_jax.views.cameras import Camera
@@ -48,17 +48,17 @@ def test_check_reference_exits_with_one_when_it_differs(
 
 
 @pytest.mark.parametrize(
-  "cross_attn_resolutions, expected",
+  "fields, expected",
   [
-    (None, 461_661_731),
-    # The only placement we know that gives the paper's "471 M".
-    ((8, 16, 32, 64, 128), 470_869_027),
-    # Without: its Concat-UNet ablation, "421 M".
-    ((), 420_696_611),
+    ({}, 461_661_731),
+    # Of all placements that were tried, only this one gives the "471 M".
+    ({"cross_attn_resolutions": (8, 16, 32, 64, 128)}, 470_869_027),
+    ({"cross_attn_resolutions": ()}, 420_696_611),  # Concat-UNet, "421 M"
+    ({"ch": 448}, 1_338_179_555),  # the larger model, "1.3 B"
   ],
 )
-def test_number_of_parameters_of_the_paper(cross_attn_resolutions, expected):
-  model = XUNet(cross_attn_resolutions=cross_attn_resolutions)
+def test_number_of_parameters_of_the_paper(fields, expected):
+  model = XUNet(**fields)
   args = dummy_inputs(resolution=128)
   shapes = jax.eval_shape(
     lambda rng: model.init(rng, *args, train=False), jax.random.key(0)
@@ -163,7 +163,7 @@ def test_dropout_reaches_every_residual_block(tiny_xunet):
   calls = []
 
   def spy(next_fn, args, kwargs, context):
-    if isinstance(context.module, nn.Dropout):
+    if isinstance(context.module, Dropout):
       calls.append((context.module.rate, kwargs["deterministic"]))
     return next_fn(*args, **kwargs)
 

@@ -45,10 +45,11 @@ def test_a_flag_of_another_mode(run_main, tmp_path, args, fragments):
 
 
 def test_the_table_names_keys_that_exist(debug_config):
-  from threedim_jax.modes.command_line import FLAGS, MODES
-  from threedim_jax.runtime import nested
+  from flax.traverse_util import flatten_dict
 
-  keys = nested.flatten(debug_config.to_dict())
+  from threedim_jax.modes.command_line import FLAGS, MODES
+
+  keys = flatten_dict(debug_config.to_dict(), sep=".")
   names = {flag.name for flag in FLAGS}
   for flag in FLAGS:
     assert set(flag.modes) <= set(MODES)

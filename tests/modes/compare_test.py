@@ -3,15 +3,16 @@
 """Folders of another method get the numbers that the same folders got here."""
 
 import dataclasses
+import json
 import shutil
+import types
 
-from noise_generator import NoiseGenerator
+from noise_sampler import NoiseSampler
 import pytest
 import tiny_dataset
 
 from threedim_jax.modes import compare, evaluate
 from threedim_jax.runtime.errors import UserError
-from threedim_jax.viewing.report import write_report
 from threedim_jax.workdir import samples
 
 
@@ -22,17 +23,22 @@ def evaluated(tmp_path, debug_config, monkeypatch):
   c = debug_config
   c.data.update(data_dir=str(tmp_path), name="tiny", config="16")
   c.evaluate.update(num_objects=None, num_views=0)
-  monkeypatch.setattr(evaluate, "Generator", NoiseGenerator)
+  monkeypatch.setattr(evaluate, "load_sampler", NoiseSampler.load)
   for module in (evaluate, compare):
     monkeypatch.setattr(module, "open_networks", lambda weights: ())
   return evaluate.evaluate(c, tmp_path / "ours"), tmp_path / "ours"
 
 
-def test_the_same_folders_get_the_same_numbers(evaluated, tmp_path):
+def test_the_same_folders_get_the_same_numbers(evaluated, tmp_path, capsys):
   ours, workdir = evaluated
   theirs = tmp_path / "theirs"
   shutil.copytree(workdir / "evaluate", theirs / "evaluate")
-  found = compare.compare(theirs)
+  args = types.SimpleNamespace(workdir=theirs, inception_weights=None)
+  compare.run(None, args)
+  found = json.loads((theirs / "evaluation.json").read_text())
+  out = capsys.readouterr().out
+  assert f"{found['rows']['model']['psnr_u8']:.2f} ±" in out
+  assert f"report: {theirs / 'report.html'}" in out
   del ours["rows"]["mean image"]  # the training views are not in the folders
   assert found["rows"] == ours["rows"]
   assert found["num_views"] == ours["num_views"]
@@ -40,8 +46,8 @@ def test_the_same_folders_get_the_same_numbers(evaluated, tmp_path):
     assert found["objects"][object_id]["views"] == scores["views"]
   hashes = [r["protocol"]["list_sha256"] for r in (ours, found)]
   assert hashes[0] == hashes[1], "the same task"
-  page = write_report(theirs).read_text()
-  assert "Protocol the views in the folders; 3 objects" in page
+  page = (theirs / "report.html").read_text()
+  assert "Protocol the views in the folders: mean over" in page
 
 
 def test_without_a_float_psnr_there_is_none(evaluated, tmp_path):

@@ -201,6 +201,18 @@ def test_changeable_keys_are_updated(tmp_path, config):
   assert read(tmp_path) == json.loads(json.dumps(config))
 
 
+def test_a_key_that_did_not_exist_yet_had_its_neutral_value(tmp_path, config):
+  workdir = tmp_path / "run"
+  check_workdir(workdir, config, write=True)
+  patches = lambda size: {**config, "model": {"patch_size": size}}
+  old = {k: v for k, v in config.items() if k != "model"}
+  (workdir / "config.json").write_text(json.dumps(old))
+  with pytest.raises(UserError, match=r"patch_size \(saved: 1, now: 2\)"):
+    check_workdir(workdir, patches(2), write=True)
+  check_workdir(workdir, patches(1), write=True)
+  assert read(workdir)["model"] == {"patch_size": 1}
+
+
 def test_true_is_not_one(tmp_path, config):
   check_workdir(tmp_path, config, write=True)
   config["model"]["ch"] = 32.0
@@ -216,23 +228,27 @@ def test_broken_config_json_is_named(tmp_path, config):
 
 
 @pytest.mark.parametrize(
-  "resolution, levels, advice",
+  "resolution, levels, patch_size, advice",
   [
-    (100, 4, "96 or 104"),
-    (100, 6, "96 or 128"),
-    (5, 4, "use 8,"),
-    (0, 1, "use 1,"),
+    (100, 4, 1, "96 or 104"),
+    (100, 6, 1, "96 or 128"),
+    (100, 4, 3, "patch_size=3, .* 96 or 120"),
+    (5, 4, 1, "use 8,"),
+    (0, 1, 1, "use 1,"),
   ],
 )
-def test_resolution_that_levels_do_not_divide(resolution, levels, advice):
+def test_resolution_that_levels_do_not_divide(
+  resolution, levels, patch_size, advice
+):
   with pytest.raises(UserError, match=advice) as error:
-    check_resolution(resolution, (1,) * levels)
+    check_resolution(resolution, (1,) * levels, patch_size)
   assert f"data.resolution={resolution}" in str(error.value)
 
 
 def test_resolution_that_fits():
   check_resolution(128, (1, 2, 2, 4))
   check_resolution(9, (1,))
+  check_resolution(48, (1, 2), 8)
 
 
 def test_free_space(tmp_path, monkeypatch):

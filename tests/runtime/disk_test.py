@@ -5,7 +5,7 @@
 from etils import epath
 import pytest
 
-from threedim_jax.runtime.disk import write_whole
+from threedim_jax.runtime.disk import write_atomically
 
 
 def test_two_that_write_at_once_do_not_meet(tmp_path, monkeypatch):
@@ -16,24 +16,24 @@ def test_two_that_write_at_once_do_not_meet(tmp_path, monkeypatch):
   def and_another(self, text):
     monkeypatch.undo()
     write_text(self, text)
-    write_whole(path, "second")
+    write_atomically(path, "second")
     assert path.read_text() == "second"
 
   monkeypatch.setattr(type(path), "write_text", and_another)
-  write_whole(path, "first")
+  write_atomically(path, "first")
   assert path.read_text() == "first"
   assert [p.name for p in path.parent.iterdir()] == ["result.json"]
 
 
 def test_what_fails_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
   path = epath.Path(tmp_path) / "result.json"
-  write_whole(path, "old")
+  write_atomically(path, "old")
 
   def full(self, target):
     raise OSError("full")
 
   monkeypatch.setattr(type(path), "replace", full)
   with pytest.raises(OSError, match="full"):
-    write_whole(path, "new")
+    write_atomically(path, "new")
   assert path.read_text() == "old"
   assert [p.name for p in path.parent.iterdir()] == ["result.json"]

@@ -7,7 +7,6 @@ from jax.sharding import PartitionSpec as P
 import numpy as np
 import pytest
 
-from threedim_jax.models import make_init_fn
 from threedim_jax.runtime.errors import UserError
 from threedim_jax.runtime.sharding import (
   MIN_SIZE_TO_SHARD,
@@ -17,8 +16,7 @@ from threedim_jax.runtime.sharding import (
   replicated,
   state_sharding,
 )
-from threedim_jax.training.setup import make_tx
-from threedim_jax.training.train_state import create_train_state
+from threedim_jax.training.setup import make_setup
 
 
 @pytest.fixture(autouse=True)
@@ -62,12 +60,8 @@ def test_state_sharding_by_shape(shape, expected):
 
 def test_train_state_is_sharded_in_all_its_parts(debug_config):
   """Parameters, average and both of Adam's moments alike, step replicated."""
-  init_fn, tx = make_init_fn(debug_config), make_tx(debug_config)
-  shapes = jax.eval_shape(
-    lambda rng: create_train_state(init_fn, tx, rng), jax.random.key(0)
-  )
-  mesh = make_mesh(1, 4)
-  shardings = state_sharding(mesh, shapes)
+  setup = make_setup(debug_config, make_mesh(1, 4))
+  shapes, shardings = setup.shapes, setup.shardings
   specs = lambda tree: [s.spec for s in jax.tree.leaves(tree)]
   params = specs(shardings.params)
   assert params.count(P()) < len(params), "something is sharded"

@@ -13,7 +13,7 @@ from threedim_jax.runtime.watchdog import Watchdog
 
 SCRIPT = """
 import sys, time
-from threedim_jax.watchdog import Watchdog
+from threedim_jax.runtime.watchdog import Watchdog
 
 def stuck_here():
   time.sleep(60)

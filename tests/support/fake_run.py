@@ -14,6 +14,7 @@ import json
 import cv2
 import numpy as np
 
+from threedim_jax.views.camera_paths import look_at, sphere_points
 from threedim_jax.views.png import encode_png
 from threedim_jax.views.posed_views import PosedViews
 from threedim_jax.workdir.samples import ObjectSamples, write_sample
@@ -21,70 +22,34 @@ from threedim_jax.workdir.samples import ObjectSamples, write_sample
 RESOLUTION = 32
 # What a file must not get into a page as code.
 HOSTILE = '"><script>planted=1<script><img src=x onerror=planted=1>'
-
-LIGHT = np.array([0.4, -0.5, 0.77])
-
-
-def orbit_camera(azimuth: float, elevation: float, distance: float = 2.0):
-  """world_from_cam [4, 4] of a camera that faces the origin; radians, z up."""
-  back = np.array(
-    [
-      np.cos(azimuth) * np.cos(elevation),
-      np.sin(azimuth) * np.cos(elevation),
-      np.sin(elevation),
-    ]
-  )
-  right = np.array([-np.sin(azimuth), np.cos(azimuth), 0.0])
-  world_from_cam = np.eye(4)
-  world_from_cam[:3, :3] = np.stack(
-    [right, np.cross(right, back), -back], axis=1
-  )
-  world_from_cam[:3, 3] = distance * back
-  return world_from_cam
+BOXES = np.array(  # lower and upper corner of the seat and of the back
+  [[[-0.4, -0.4, -0.5], [0.4, 0.4, 0]], [[-0.4, 0.25, 0], [0.4, 0.4, 0.6]]]
+)
 
 
-def intrinsics(resolution: int) -> np.ndarray:
-  focal = 1.1 * resolution
-  return np.array(
-    [[focal, 0, resolution / 2], [0, focal, resolution / 2], [0, 0, 1]]
-  )
-
-
-def chair(seed: int) -> tuple[np.ndarray, np.ndarray]:
-  """Boxes [P, 2, 3] (lower and upper corner) and their colours [P, 3]."""
-  rng = np.random.default_rng(seed)
-  wide, high, back = rng.uniform([0.3, -0.15, 0.35], [0.45, 0.05, 0.7])
-  leg = 0.07
-  boxes = [
-    [[-wide, -wide, high], [wide, wide, high + 0.1]],
-    [[-wide, wide - 0.1, high], [wide, wide, high + back]],
-  ]
-  for x in (-wide, wide - leg):
-    for y in (-wide, wide - leg):
-      boxes.append([[x, y, -0.6], [x + leg, y + leg, high]])
-  colours = np.repeat(rng.uniform(0.15, 0.95, (3, 3)), [1, 1, 4], axis=0)
-  return np.array(boxes), colours
-
-
-def render(seed: int, world_from_cam: np.ndarray, resolution: int):
-  """uint8 [H, W, 3]: the nearest box at every pixel centre, lit, on white."""
-  boxes, colours = chair(seed)
-  rows, columns = np.indices((resolution, resolution)) + 0.5
-  pixels = np.stack([columns, rows, np.ones_like(rows)], axis=-1)
-  rays = pixels @ np.linalg.inv(intrinsics(resolution)).T
-  rays = (rays @ world_from_cam[:3, :3].T)[..., None, :] + 1e-9
-  corners = np.swapaxes(boxes, 0, 1) - world_from_cam[:3, 3]
-  t = corners[:, None, None] / rays  # [2, H, W, P, 3]
-  near, far = t.min(axis=0), t.max(axis=0)
-  enter = near.max(axis=-1)
-  enter = np.where(enter < far.min(axis=-1), enter, np.inf)
-  box = enter.argmin(axis=-1)[..., None]
-  axis = np.take_along_axis(near.argmax(axis=-1), box, axis=-1)
-  sign = -np.sign(np.take_along_axis(rays[..., 0, :], axis, axis=-1))
-  light = 0.65 + 0.4 * sign * LIGHT[axis]
-  hit = np.isfinite(np.take_along_axis(enter, box, axis=-1))
-  image = np.where(hit, colours[box[..., 0]] * light, 1.0)
-  return (255 * image.clip(0, 1)).round().astype(np.uint8)
+def render(
+  seed: int, world_from_cam: np.ndarray, K: np.ndarray, resolution: int
+) -> np.ndarray:
+  """uint8 [H, W, 3]: the faces of the boxes, the farthest painted first."""
+  colours = np.random.default_rng(seed).uniform(40, 240, (len(BOXES), 3))
+  faces = []
+  for box, colour in zip(BOXES, colours, strict=True):
+    for axis in range(3):
+      for side in range(2):
+        corners = np.array([[0, 0], [0, 1], [1, 1], [1, 0]])
+        corners = np.insert(corners, axis, side, axis=1)
+        points = np.take_along_axis(box, corners, axis=0)
+        light = 0.6 + 0.15 * axis + 0.1 * side
+        faces.append((points, light * colour))
+  cam_from_world = np.linalg.inv(world_from_cam)
+  points = np.array([points for points, _ in faces])
+  points = points @ cam_from_world[:3, :3].T + cam_from_world[:3, 3]
+  image_u8 = np.full((resolution, resolution, 3), 255, np.uint8)
+  for i in np.argsort(-np.linalg.norm(points.mean(axis=1), axis=-1)):
+    pixels = points[i] @ K.T
+    polygon = (pixels[:, :2] / pixels[:, 2:]).round().astype(np.int32)
+    cv2.fillConvexPoly(image_u8, polygon, faces[i][1].tolist())
+  return image_u8
 
 
 def blurred(image_u8: np.ndarray) -> np.ndarray:
@@ -102,14 +67,13 @@ def fake_sample(
   truth: bool = True,
 ) -> ObjectSamples:
   """`num_views` on a ring per elevation; the first one is the given view."""
-  angles = [
-    (2 * np.pi * i / num_views, elevation)
-    for elevation in elevations
-    for i in range(num_views)
-  ]
-  cameras = np.array([orbit_camera(*angle) for angle in angles], np.float32)
-  images_u8 = np.array([render(seed, c, resolution) for c in cameras])
-  K = np.tile(intrinsics(resolution), (len(cameras), 1, 1))
+  azimuth = np.tile(np.arange(num_views) * 360 / num_views, len(elevations))
+  elevation = np.repeat(np.degrees(elevations), num_views)
+  cameras = np.float32(look_at(sphere_points(azimuth, elevation, 2.0)))
+  focal, centre = 1.1 * resolution, resolution / 2
+  K = np.float32([[focal, 0, centre], [0, focal, centre], [0, 0, 1]])
+  images_u8 = np.array([render(seed, c, K, resolution) for c in cameras])
+  K = np.tile(K, (len(cameras), 1, 1))
   index = np.arange(len(cameras), dtype=np.int32)
   views = PosedViews(images_u8, cameras, K, index, object_id)
   true = views[1:]

@@ -20,7 +20,7 @@ import numpy as np
 
 from threedim_jax.diffusion.equations import alpha_sigma, q_sample, x0_from_eps
 from threedim_jax.inputs.view_source import open_views
-from threedim_jax.sampling.load import load_denoiser, make_denoiser
+from threedim_jax.sampling.load import load_sampler, make_denoiser
 from threedim_jax.views.cameras import Camera
 from threedim_jax.views.pixels import from_u8
 from threedim_jax.workdir.checkpoints.checkpointer import read_params
@@ -31,7 +31,7 @@ NUM_OBJECTS, NUM_DRAWS = 16, 6
 
 def denoiser(source: str):
   if not epath.Path(source).is_dir():
-    return load_denoiser(source)[0]
+    return load_sampler(source).denoise_fn
   params, config = read_params(source)
   return make_denoiser(ConfigDict(config))(params)
 

@@ -24,8 +24,10 @@ import optax  # noqa: E402
 from train_step_test import small_network  # noqa: E402
 
 from threedim_jax.runtime import sharding  # noqa: E402
-from threedim_jax.training.train_state import create_train_state  # noqa: E402
-from threedim_jax.training.train_step import make_train_step  # noqa: E402
+from threedim_jax.training.train_step import (
+  create_train_state,  # noqa: E402
+  make_train_step,  # noqa: E402
+)
 from threedim_jax.views import camera_paths  # noqa: E402
 from threedim_jax.views.cameras import Camera  # noqa: E402
 from threedim_jax.workdir.checkpoints.checkpointer import Checkpointer  # noqa: E402
@@ -46,9 +48,7 @@ def train(mesh, num_steps: int, folder: str | None):
   loss_fn, params, batch = small_network(toy_cameras(), BATCH_SIZE, ())
   params, batch = jax.device_get((params, batch))
   rng = jax.random.key(0)
-  create = lambda: create_train_state(
-    lambda _: jax.tree.map(jnp.asarray, params), TX, rng
-  )
+  create = lambda: create_train_state(jax.tree.map(jnp.asarray, params), TX)
   shapes = jax.eval_shape(create)
   shardings = sharding.state_sharding(mesh, shapes)
   rep = sharding.replicated(mesh)

@@ -7,19 +7,20 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from threedim_jax.training.optim import ema_decay, ema_update, make_optimizer
+from configs import srn_chairs
+from threedim_jax.training.optim import ema_decay, ema_update, make_tx
 
 
-def updates(num_updates: int, gradients=None, **options) -> np.ndarray:
-  """What make_optimizer adds to a parameter at each update."""
-  options = {
-    "learning_rate": 0.5,
-    "warmup_examples": 16,
-    "b1": 0.9,
-    "b2": 0.99,
-    "global_batch_size": 4,
-  } | options
-  tx = make_optimizer(**options)
+def updates(
+  num_updates: int, gradients=None, batch_size=4, **options
+) -> np.ndarray:
+  """What the optimizer adds to a parameter at each update."""
+  config = srn_chairs.get_config()
+  config.optim.update(learning_rate=0.5, warmup_examples=16, b1=0.9, b2=0.99)
+  config.train.batch_size = batch_size
+  config.train.num_examples = options.pop("num_examples", 10**6)
+  config.optim.update(options)
+  tx = make_tx(config)
   state, result = tx.init(jnp.zeros(2)), []
   update = jax.jit(tx.update)
   for i in range(num_updates):
@@ -39,10 +40,17 @@ def test_warm_up_is_linear_and_starts_with_a_step():
 
 def test_warm_up_is_counted_in_examples():
   """Twice the batch is half the steps; less than a batch is no warm-up."""
-  got = updates(3, global_batch_size=8)[:, 0]
+  got = updates(3, batch_size=8)[:, 0]
   np.testing.assert_allclose(got, [-0.25, -0.5, -0.5], rtol=1e-4)
   got = updates(2, warmup_examples=1)[:, 0]
   np.testing.assert_allclose(got, [-0.5, -0.5], rtol=1e-4)
+
+
+def test_decay_ends_at_zero_after_the_last_update():
+  """The last 16 of 24 examples in batches of 4; the warm-up comes first."""
+  got = updates(7, num_examples=24, decay_examples=16)[:, 0]
+  expected = -0.5 * np.array([0.25, 0.5, 0.75, 0.75, 0.5, 0.25, 0.0])
+  np.testing.assert_allclose(got, expected, rtol=1e-4)
 
 
 def test_adam_by_hand():

@@ -2,27 +2,31 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a training run asks of its folder before it takes a step."""
 
-from main_test import assert_one_paragraph
+import pytest
 
 from threedim_jax.runtime.errors import UserError
 
 
-def test_damaged_checkpoints_are_not_trained_over(
-  run_main, tmp_path, tiny_data
-):
+@pytest.fixture
+def config(data_dir, debug_config):
+  debug_config.data.data_dir = str(data_dir)
+  return debug_config
+
+
+def test_damaged_checkpoints_are_not_trained_over(config, tmp_path):
   """The start that finds them moves them all: the next one sees no step."""
-  args, _ = tiny_data
-  workdir = tmp_path / "w"
-  (workdir / "checkpoints" / "damaged" / "20").mkdir(parents=True)
+  from threedim_jax.modes.train import train_and_evaluate
+
+  (tmp_path / "checkpoints" / "damaged" / "20").mkdir(parents=True)
   curve = '{"step": 20, "train/loss": 0.5}\n'
-  (workdir / "metrics.jsonl").write_text(curve)
-  result = run_main(f"--workdir={workdir}", *args)
-  assert_one_paragraph(result, "damaged", "20", "another --workdir")
-  assert (workdir / "metrics.jsonl").read_text() == curve
+  (tmp_path / "metrics.jsonl").write_text(curve)
+  with pytest.raises(UserError, match="damaged .* 20 .* another --workdir"):
+    train_and_evaluate(config, tmp_path)
+  assert (tmp_path / "metrics.jsonl").read_text() == curve
 
 
 def test_space_is_asked_for_all_that_will_be_kept(
-  run_main, tmp_path, tiny_data, monkeypatch
+  config, tmp_path, monkeypatch
 ):
   """Two newest, the best and the one being written, less what is there."""
   from threedim_jax.modes import train
@@ -30,12 +34,12 @@ def test_space_is_asked_for_all_that_will_be_kept(
   def stop(path, bytes_needed, what):
     raise UserError(str(bytes_needed))
 
-  monkeypatch.setattr(train, "free_space", stop)
-  args, _ = tiny_data
+  monkeypatch.setattr(train, "check_free_space", stop)
   asked = []
   for step in (None, 10, 20, 30, 40):
     if step:
-      (tmp_path / "w" / "checkpoints" / str(step)).mkdir(parents=True)
-    _, _, err = run_main(f"--workdir={tmp_path / 'w'}", *args)
-    asked.append(int(err.partition("error: ")[2]))
+      (tmp_path / "checkpoints" / str(step)).mkdir(parents=True)
+    with pytest.raises(UserError) as error:
+      train.train_and_evaluate(config, tmp_path)
+    asked.append(int(str(error.value)))
   assert [a / asked[-1] for a in asked] == [4, 3, 2, 1, 1]

@@ -13,7 +13,7 @@ import pytest
 from random_params import random_params
 
 from configs import srn_chairs
-from threedim_jax.diffusion.losses import PairBatch, draw_noise
+from threedim_jax.diffusion.losses import draw_noise
 from threedim_jax.models import dummy_inputs, get_model
 from threedim_jax.runtime.errors import UserError
 from threedim_jax.runtime.sharding import (
@@ -23,10 +23,15 @@ from threedim_jax.runtime.sharding import (
   replicated,
   state_sharding,
 )
-from threedim_jax.training.optim import make_optimizer
+from threedim_jax.training.optim import make_tx
 from threedim_jax.training.setup import make_loss_fn
-from threedim_jax.training.train_state import TrainState, create_train_state
-from threedim_jax.training.train_step import make_train_step, num_microbatches
+from threedim_jax.training.train_step import (
+  TrainState,
+  create_train_state,
+  make_train_step,
+  num_microbatches,
+)
+from threedim_jax.views.pair_batch import PairBatch
 
 RNG = jax.random.key(0)
 
@@ -59,7 +64,7 @@ def small_network(cameras, batch_size: int, attn_resolutions=(8,)):
 
 
 def new_state(params, tx) -> TrainState:
-  return create_train_state(lambda _: jax.tree.map(jnp.array, params), tx, RNG)
+  return create_train_state(jax.tree.map(jnp.array, params), tx)
 
 
 class Setup(NamedTuple):
@@ -73,13 +78,10 @@ class Setup(NamedTuple):
 @pytest.fixture(scope="module")
 def setup(toy_cameras) -> Setup:
   loss_fn, params, batch = small_network(toy_cameras, 4)
-  tx = make_optimizer(
-    learning_rate=2e-3,
-    warmup_examples=16,
-    b1=0.9,
-    b2=0.99,
-    global_batch_size=4,
-  )
+  config = srn_chairs.get_config()
+  config.train.batch_size = 4
+  config.optim.update(learning_rate=2e-3, warmup_examples=16)
+  tx = make_tx(config)
   step = jax.jit(make_train_step(loss_fn, tx, ema_decay=0.5), donate_argnums=0)
   return Setup(step, lambda: new_state(params, tx), batch)
 
@@ -135,7 +137,7 @@ def test_one_pair_is_learned(setup):
 
 def toy_state(params) -> TrainState:
   tx = optax.sgd(0.1, momentum=0.9)
-  return create_train_state(lambda _: params, tx, RNG)
+  return create_train_state(params, tx)
 
 
 def toy_step(loss_fn, **options):
@@ -147,7 +149,7 @@ def test_every_step_draws_anew_and_resuming_draws_the_same(toy_cameras):
   """Time, noise and masks: a step's draws depend on the key and its number."""
 
   def loss_fn(params, batch, rng):
-    noised = draw_noise(batch, rng, 0.5)
+    noised = draw_noise(batch, rng, prediction="eps", uncond_fraction=0.5)
     return params["w"], {
       "logsnr": noised.logsnr,
       "eps": noised.eps,

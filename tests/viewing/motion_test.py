@@ -1,11 +1,9 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Pixel ranges, grids, GIF, MP4 and curves, read back by other programs."""
+"""Pixel ranges, grids, GIF and MP4, read back by other programs."""
 
-import io
 import re
 import subprocess
-import xml.etree.ElementTree
 
 import einops
 from fake_run import fake_sample
@@ -17,7 +15,6 @@ from PIL import Image
 import pytest
 
 from threedim_jax.viewing import motion
-from threedim_jax.viewing.curves import loss_curve, smoothed
 from threedim_jax.viewing.show import show, show_together, views_grid
 from threedim_jax.views import image_grid
 from threedim_jax.views.pixels import from_u8, to_u8
@@ -230,44 +227,3 @@ def test_sample_pictures(tmp_path, sampled):
     files = {p.name: p for p in folder.iterdir() if p.is_file()}
     assert set(files) == expected
     assert all(p.stat().st_size > 500 for p in files.values())
-
-
-# ----------------------------------------------------------------- curves
-
-
-def test_smoothing_keeps_constants_and_lines_and_removes_noise():
-  steps = range(0, 1000, 5)
-  constant = smoothed([(s, 2.0) for s in steps])
-  np.testing.assert_allclose([v for _, v in constant], 2.0)
-  assert [s for s, _ in constant] == list(steps)
-  line = smoothed([(s, 3.0 * s) for s in steps])
-  inside = np.array(line[20:-20])
-  np.testing.assert_allclose(inside[:, 1], 3 * inside[:, 0])
-  noise = np.random.default_rng(0).normal(size=200)
-  calm = smoothed(list(zip(steps, noise, strict=True)))
-  assert np.std([v for _, v in calm]) < 0.4 * noise.std()
-  assert smoothed([]) == [] and smoothed([(1, 5.0)]) == [(1, 5.0)]
-
-
-CURVE = [(s, 1 / (s + 1)) for s in range(50)]
-BINS = {f"{b} to {b + 5}": CURVE for b in range(-20, 20, 5)}
-
-
-def test_curve_for_a_page_is_plain_svg():
-  svg = loss_curve(CURVE, evaluated=CURVE[::9], bins=BINS).decode()
-  root = xml.etree.ElementTree.fromstring(svg)
-  texts = {t.text for t in root.iter("text")}
-  assert {"training loss", "raw", "smoothed", "evaluation", *BINS} <= texts
-  assert "http" not in svg and "currentColor" in svg
-  assert "width" not in root.attrib and "viewBox" in root.attrib
-  assert loss_curve(CURVE, evaluated=CURVE[::9], bins=BINS).decode() == svg
-
-
-def test_curve_as_a_picture():
-  with Image.open(io.BytesIO(loss_curve(CURVE, format="png"))) as image:
-    assert image.format == "PNG" and image.width > 600
-
-
-@pytest.mark.parametrize("curve", [[], [(3, 0.5)], [(0, 1.0), (5, -1.0)]])
-def test_short_curves_can_be_drawn(curve):
-  assert loss_curve(curve).startswith(b"<svg")

@@ -1,21 +1,25 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The page of a run: complete, partial, damaged and hostile."""
+"""The page of a run: complete, partial, old, damaged and hostile."""
 
-import io
 import json
 import re
 
-from fake_run import HOSTILE, fake_metrics, fake_run, fake_sample
-from fake_scores import fake_scored_run
+from fake_run import HOSTILE, fake_sample
+from fake_scores import (
+  SHA256,
+  fake_consistency,
+  fake_evaluation,
+  fake_scored_run,
+)
 import markupsafe
 from page_checker import check
 import pytest
-import rich.console
 
 from threedim_jax.runtime.errors import UserError
 from threedim_jax.viewing import report, viewer
-from threedim_jax.workdir import run as run_files
+from threedim_jax.viewing.page import data_uri
+from threedim_jax.workdir.run import read_run
 from threedim_jax.workdir.samples import write_sample
 
 pytest_plugins = "chromium"  # the fixture `browser`
@@ -24,7 +28,7 @@ pytest_plugins = "chromium"  # the fixture `browser`
 @pytest.fixture
 def no_curve(monkeypatch):
   """Spares the half second that drawing takes."""
-  monkeypatch.setattr(report, "loss_curve", lambda *_, **__: b"<svg></svg>")
+  monkeypatch.setattr(report, "loss_curve", lambda *_, **__: "<svg></svg>")
 
 
 @pytest.fixture(scope="module")
@@ -34,39 +38,43 @@ def full(tmp_path_factory):
   return workdir
 
 
+def words_of(workdir) -> str:
+  return check(report.write_report(workdir)).words
+
+
+def write_json(path, **changes):
+  """Changes the top level of a JSON file."""
+  tree = json.loads(path.read_text()) if path.exists() else {}
+  path.write_text(json.dumps(tree | changes))
+
+
 def test_a_full_report_has_every_part(full):
   page = check(report.write_report(full))
-  words = page.words()
-  assert "Not run yet" not in words and "Not measured" not in words
+  assert "Not run yet" not in page.words and "Not measured" not in page.words
   for text in (
-    "Trained for 400 steps (25,600 examples) on shapes/chairs_32 at 32x32",
-    "PSNR is 21.50 dB; copying the input gives 15.25 dB",
-    *("chair_0", "chair_1", "training loss", "-20 to -15", "15 to 20"),
-    *("step 400", "model", "copy input", "mean image", "13.75 ± 0.31 dB"),
-    *("skimage 7x7 uniform", "5 min 41 s", "model.ch_mult", "[1, 2, 2]"),
-    *("git_revision", "0123abc", "versions.jax", "0.10.2"),
+    "Trained for 400 steps on shapes/chairs_32 at 32x32",
+    *("21.50 dB", "25,600", "2 of 2 objects in samples/", "chair_0", "chair_1"),
+    *("training loss", "-20 to -15", "15 to 20", "step 400"),
+    *("model", "copy input", "mean image", "13.75 ± 0.31 dB", "skimage 7x7"),
+    *("Protocol srn-v1, 2 of 8 objects, 6 of 24 views", SHA256),
+    *("1 of 2 model psnr_u8 21.00 dB", "5 min 41 s", "git_revision", "0123abc"),
+    *("model.ch_mult", "[1, 2, 2]", "versions.jax", "0.10.2"),
   ):
-    assert text in words, text
-  # 2 objects of 3 given or shown views, a strip of 1 + 2 * 3; 4 grids;
-  # the same 2 objects, without strip, beside their scores
-  assert page.tags.count("img") == 2 * (3 + 1 + 2 * 3) + 4 + 2 * (1 + 2 * 3)
+    assert text in page.words, text
+  # 2 objects of 3 large views and a strip of 1 + 2 * 3, shown twice; 4 grids.
+  assert page.tags.count("img") == 2 * 2 * (3 + 1 + 2 * 3) + 4
   assert page.tags.count("script") == 1
-
-
-def test_pictures_in_the_report_are_those_of_the_folders(full, no_curve):
-  loads = check(report.write_report(full)).loads
   for folder in (full / "samples").iterdir():
     for path in folder.glob("*.png"):
-      assert viewer.data_uri(path.read_bytes()) in loads, path
+      assert data_uri(path.read_bytes()) in page.loads, path
 
 
 def test_an_empty_folder_says_what_to_run(tmp_path):
-  words = check(report.write_report(tmp_path)).words()
-  assert "Nothing has been run in this folder yet." in words
+  words = words_of(tmp_path)
+  assert "Nothing was trained in this folder." in words
   command = "threedim_jax.main --config=CONFIG.py"
   for mode in ("train", "sample", "evaluate"):
     assert f"{command} --workdir={tmp_path} --mode={mode}" in words
-  assert "quickstart.sh writes timings.json" in words
 
 
 @pytest.mark.parametrize(
@@ -84,58 +92,86 @@ def test_any_part_may_be_missing(tmp_path, missing, sentence, no_curve):
   fake_scored_run(tmp_path, num_objects=1, num_views=2)
   (tmp_path / "evaluate").rename(tmp_path / "aside")  # else shown as samples
   (tmp_path / missing).rename(tmp_path / "elsewhere")
-  words = check(report.write_report(tmp_path)).words()
+  words = words_of(tmp_path)
   found = re.findall("Not run yet|Not measured yet|No sample grids yet", words)
   assert len(found) == 1 and re.search(sentence, words)
 
 
-@pytest.mark.parametrize("source", ["shapes32", "runs/other"])
-def test_what_training_started_from(tmp_path, source, no_curve):
-  fake_run(tmp_path)
-  path = tmp_path / "config.json"
-  config = json.loads(path.read_text())
-  config["train"]["init_from"] = source
-  path.write_text(json.dumps(config))
-  words = check(report.write_report(tmp_path)).words()
-  assert f"on shapes/chairs_32 from the weights of {source} at 32x32" in words
+def test_what_training_started_from(tmp_path, no_curve):
+  fake_scored_run(tmp_path, num_objects=1, num_views=2)
+  write_json(tmp_path / "config.json", train={"init_from": "shapes32"})
+  words = words_of(tmp_path)
+  assert "on shapes/chairs_32 from the weights of shapes32 at 32x32" in words
 
 
-def test_views_of_the_evaluation_are_shown_if_there_are_no_others(
-  full, no_curve
-):
-  (full / "samples").rename(full / "aside")
-  try:
-    words = check(report.write_report(full)).words()
-    assert "lie in evaluate/" in words
-  finally:
-    (full / "aside").rename(full / "samples")
-
-
-def test_views_that_the_evaluation_does_not_list_are_not_shown(
+def test_only_views_that_the_evaluation_lists_stand_in_for_samples(
   tmp_path, no_curve
 ):
   fake_scored_run(tmp_path)
   write_sample(tmp_path / "evaluate", fake_sample("stale"))
   (tmp_path / "samples").rename(tmp_path / "aside")
-  words = check(report.write_report(tmp_path)).words()
-  assert "lie in evaluate/" in words and "stale" not in words
+  words = words_of(tmp_path)
+  assert "2 of 2 objects in evaluate/" in words and "stale" not in words
 
 
-def test_a_damaged_object_is_explained_in_its_place(tmp_path, no_curve):
-  fake_run(tmp_path, num_views=2)
-  (tmp_path / "samples" / "chair_0" / "000.png").unlink()
-  words = check(report.write_report(tmp_path)).words()
-  assert "chair_0/000.png is missing" in words and "chair_1" in words
-
-
-def test_of_many_objects_some_are_shown(tmp_path):
-  for i in range(report.MAX_OBJECTS + 2):
-    write_sample(
-      tmp_path / "samples", fake_sample(f"o{i}", num_views=2, resolution=8)
-    )
+@pytest.mark.parametrize("parent", ["samples", "evaluate"])
+@pytest.mark.parametrize("what", ["000.png", "truth_001.png", "input.json"])
+def test_a_damaged_object_is_explained_in_its_place(
+  tmp_path, parent, what, no_curve
+):
+  fake_scored_run(tmp_path, num_views=3)
+  path = tmp_path / parent / "chair_0" / what
+  path.write_bytes(b"{")
   page = check(report.write_report(tmp_path))
-  assert "8 of 10 objects are shown" in page.words()
-  assert page.tags.count("article") == 8
+  skipped = parent == "samples" and what == "input.json"  # unfinished
+  assert (f"chair_0/{what}" in page.words) != skipped
+  assert page.tags.count("article") == 3
+
+
+def test_of_many_objects_and_views_some_are_shown(tmp_path):
+  samples = [fake_sample(f"o{i}", num_views=40, resolution=8) for i in range(9)]
+  for sampled in samples:
+    write_sample(tmp_path / "samples", sampled)
+    write_sample(tmp_path / "evaluate", sampled)
+  write_json(tmp_path / "evaluation.json", **fake_evaluation(samples))
+  page = check(report.write_report(tmp_path))
+  assert "8 of 9 objects in samples/" in page.words
+  assert page.tags.count("article") == 8 + 3
+  images = 8 * (3 + 1 + 2 * 39) + 3 * (3 + 1 + 2 * report.MAX_VIEWS)
+  assert page.tags.count("img") == images
+  labels = re.findall(r"o(\d) (\d) of 9 model", page.words)
+  assert labels == [("8", "1"), ("4", "5"), ("0", "9")]  # best, median, worst
+
+
+def test_an_evaluation_of_an_older_version_is_shown(tmp_path):
+  samples = [fake_sample(f"o{i}", num_views=3) for i in range(2)]
+  tree = fake_evaluation(samples)
+  objects = {
+    name: {key: scores[key] for key in ("input_view", "mean", "views")}
+    for name, scores in tree["objects"].items()
+  }
+  for sampled in samples:
+    write_sample(tmp_path / "evaluate", sampled)
+  write_json(tmp_path / "evaluation.json", rows=tree["rows"], objects=objects)
+  words = words_of(tmp_path)
+  assert "Protocol not recorded" in words and "21.50 dB" in words
+  assert "21.50 ±" not in words and "95 %:" not in words
+  assert "o1 1 of 2 model psnr_u8 21.00 dB" in words
+
+
+def test_consistency_is_a_section_if_it_was_scored(tmp_path):
+  assert "3D consistency" not in words_of(tmp_path)
+  samples = [fake_sample(f"o{i}", num_views=3) for i in range(2)]
+  for name in ("samples", "evaluate"):
+    fake_consistency(tmp_path / f"{name}_consistency", samples)
+  words = words_of(tmp_path)
+  assert "Views in samples/" in words and "Views in evaluate/" in words
+  for text in ("95 %: 28.50 to 30.50", "a floor", "consistency-v1: mean over"):
+    assert words.count(text) == 2, text
+  assert f"{tmp_path}/samples_consistency/consistency.html" in words
+  (tmp_path / "samples_consistency/consistency.json").write_text("{")
+  with pytest.raises(UserError, match="samples_consistency/consistency.json"):
+    report.write_report(tmp_path)
 
 
 def test_what_comes_from_files_is_escaped(tmp_path):
@@ -144,18 +180,17 @@ def test_what_comes_from_files_is_escaped(tmp_path):
   folder = write_sample(tmp_path / "samples", sampled)
   hostile = HOSTILE + "</script></style>"
   tree = {hostile: {hostile: [hostile]}}
-  for name in ("config.json", "timings.json", "evaluation.json"):
-    (tmp_path / name).write_text(json.dumps(tree))
-  (tmp_path / "timings.json").write_text(json.dumps({hostile: 1.5}))
   rows = {hostile: {hostile: 1.0}}
-  evaluation = {
-    "protocol": {"name": hostile, "subset": hostile, hostile: hostile},
-    "provenance": tree,
-    "rows": rows,
-    "variants": {hostile: hostile},
-    "objects": {HOSTILE: {"rows": rows}, f"../{hostile}": {"rows": rows}},
-  }
-  (tmp_path / "evaluation.json").write_text(json.dumps(evaluation))
+  write_json(tmp_path / "config.json", **tree)
+  write_json(tmp_path / "timings.json", **{hostile: 1.5})
+  write_json(
+    tmp_path / "evaluation.json",
+    protocol={"name": hostile, "subset": hostile, hostile: hostile},
+    provenance=tree,
+    rows=rows,
+    variants={hostile: hostile},
+    objects={HOSTILE: {"rows": rows}, f"../{hostile}": {"rows": rows}},
+  )
   (tmp_path / "images").mkdir()
   name = hostile.replace("/", "") + ".png"
   (tmp_path / "images" / name).write_bytes((folder / "000.png").read_bytes())
@@ -167,6 +202,7 @@ def test_what_comes_from_files_is_escaped(tmp_path):
     assert "planted" in page and str(markupsafe.escape(HOSTILE)) in page
     assert "<script>planted" not in page and "<img src=x" not in page
     assert check(path).tags.count("script") == 1
+  assert "cannot name a folder of samples" in words_of(tmp_path)
 
 
 # ------------------------------------------------------------------ files
@@ -181,7 +217,7 @@ def test_metrics_may_be_cut_short_repeated_and_not_finite(tmp_path):
     '{"step": 4, "train/lo',
   ]
   (tmp_path / "metrics.jsonl").write_text("\n".join(lines))
-  run = run_files.read_run(tmp_path)
+  run = read_run(tmp_path)
   assert run.metrics == {
     "train/loss": [(1, 4.0), (2, 2.0)],
     "eval/loss": [(2, 2.5)],
@@ -207,6 +243,9 @@ def test_a_broken_file_is_named(tmp_path, name, text):
   assert not (tmp_path / "report.html").exists()
 
 
+# --------------------------------------------------------------- terminal
+
+
 @pytest.mark.parametrize(
   ("seconds", "text"),
   [(0.04, "0.0 s"), (59.9, "59.9 s"), (61, "1 min 01 s"), (7380, "2 h 03 min")],
@@ -215,50 +254,28 @@ def test_durations(seconds, text):
   assert report.duration(seconds) == text
 
 
-def test_summary_table(full):
-  out = io.StringIO()
-  console = rich.console.Console(file=out, width=120)
-  console.print(report.summary_table(full))
-  rows = {
-    tuple(cell.strip() for cell in line.split("│")[1:3])
-    for line in out.getvalue().splitlines()
-    if "│" in line
-  }
-  last = fake_metrics()[-1]["train/loss"]
-  assert rows >= {
-    ("train", "5 min 41 s"),
-    ("all stages", "7 min 10 s"),
-    ("examples trained", "25,600"),
-    ("last loss", f"{last:.4g}"),
-    ("PSNR, model", "21.50 dB"),
-    ("PSNR, copy input", "15.25 dB"),
-    ("PSNR, best of 4", "23.25 dB"),
-    ("PSNR, mean of 4 samples", "22.75 dB"),
-    ("consistency of samples, generated", "29.50 dB"),
-    ("consistency of samples, ground truth", "34.25 dB"),
-    ("SSIM (7x7), mean image", "0.4583"),
-    ("objects / views generated", "2 / 6"),
-    ("written", str(full / "samples")),
-  }
-
-
-def test_summary_table_of_nothing(tmp_path):
-  table = report.summary_table(tmp_path)
-  assert table.row_count == 1  # no objects, no views
-
-
 def test_command_line(full, tmp_path, monkeypatch, capsys, no_curve):
-  monkeypatch.setattr("sys.argv", ["report", f"--workdir={full}"])
-  report.main()
-  assert capsys.readouterr().out.strip() == str(full / "report.html")
-  monkeypatch.setattr("sys.argv", ["report", f"--workdir={full}", "--summary"])
-  report.main()
-  assert "examples trained" in capsys.readouterr().out
-  nowhere = tmp_path / "nowhere"
-  monkeypatch.setattr("sys.argv", ["report", f"--workdir={nowhere}"])
-  with pytest.raises(SystemExit) as error:
+  def run(*args: str) -> str:
+    monkeypatch.setattr("sys.argv", ["report", *args])
     report.main()
+    return capsys.readouterr().out
+
+  assert run(f"--workdir={full}").strip() == str(full / "report.html")
+  out = re.sub(" +", " ", run(f"--workdir={full}", "--summary"))
+  for text in (
+    *("train 5 min 41 s", "wall time 7 min 10 s", "examples 25,600"),
+    *("PSNR 21.50 dB", "psnr_u8\u00a0↑ 21.50 ± 0.31 dB 23.25 ± 0.31 dB"),
+    *("consistency, samples 29.50 dB", "psnr_u8\u00a0↑ 29.50 dB 34.25 dB"),
+  ):
+    assert text in out, text
+  nowhere = tmp_path / "nowhere"
+  with pytest.raises(SystemExit) as error:
+    run(f"--workdir={nowhere}")
   assert error.value.code == 2 and str(nowhere) in capsys.readouterr().err
+  nowhere.mkdir()
+  assert "objects with new views 0" in re.sub(
+    " +", " ", run(f"--workdir={nowhere}", "--summary")
+  )
 
 
 # ---------------------------------------------------------------- browser
@@ -269,7 +286,7 @@ def test_the_report_in_a_browser(browser, full):
   shown = (
     "[...document.querySelectorAll('[data-viewer]')].map(v => v.dataset.shown)"
   )
-  assert browser.evaluate(shown) == ["1", "1"]
+  assert browser.evaluate(shown) == ["1"] * 4
   # No picture is broken, and nothing is wider than a phone's screen.
   assert browser.evaluate(
     "[...document.images].every(i => i.complete && i.naturalWidth)"

@@ -4,11 +4,12 @@
 
 import time
 
-from fake_run import HOSTILE, fake_sample, orbit_camera
+from fake_run import HOSTILE, fake_sample
 import numpy as np
 import pytest
 
 from threedim_jax.viewing import viewer
+from threedim_jax.views.camera_paths import look_at, sphere_points
 
 pytest_plugins = "chromium"  # the fixture `browser`
 
@@ -19,9 +20,7 @@ pytest_plugins = "chromium"  # the fixture `browser`
 def test_view_angles_are_those_of_the_orbit(centre):
   azimuth = np.array([-150.0, -90, 0, 45, 120])
   elevation = np.array([10.0, 60, -5, 30, 85])
-  cameras = np.array(
-    [orbit_camera(*np.radians(a)) for a in zip(azimuth, elevation, strict=True)]
-  )
+  cameras = look_at(sphere_points(azimuth, elevation, 2.0))
   cameras[:, :3, 3] += centre
   got = viewer.view_angles(cameras)
   np.testing.assert_allclose(got, [azimuth, elevation], atol=1e-6)
@@ -31,26 +30,29 @@ def test_view_angles_of_a_single_camera_are_finite():
   assert np.isfinite(viewer.view_angles(np.eye(4)[None])).all()
 
 
-def test_frames_go_by_pose_or_as_generated(tmp_path):
+def test_frames_go_by_pose_or_as_generated():
   sampled = fake_sample(num_views=4)
-  order = lambda s: [f["label"] for f in viewer.object_context(s)["frames"]]
-  assert order(sampled) == ["view 0", "view 1", "view 2", "view 3"]
+
+  def labels(**options) -> list[str]:
+    return [f["label"] for f in viewer.orbit(sampled, **options).frames]
+
+  assert labels() == ["view 0", "view 1", "view 2", "view 3"]
+  assert labels(max_views=2) == ["view 0", "view 1", "view 3"]
   sampled.generated.index[:] = [7, -1, 2]
-  assert order(sampled) == ["view 0", "view 7", "#1", "view 2"]
+  assert labels() == ["view 0", "view 7", "#1", "view 2"]
   sampled.generated.index[:] = [3, 1, 2]
   sampled.given.index[:] = 2
-  assert order(sampled) == ["view 1", "view 2", "view 2", "view 3"]
+  assert labels() == ["view 1", "view 2", "view 2", "view 3"]
 
 
-@pytest.mark.parametrize("value", [None, "unknown", "no entry"])
-def test_the_time_of_a_view_may_be_unknown(tmp_path, value):
-  """As in the input.json of another method."""
+def test_facts_of_another_methods_folder_may_be_missing():
   sampled = fake_sample()
-  del sampled.info["seconds_per_view"]
-  if value != "no entry":
-    sampled.info["seconds_per_view"] = value
-  page = viewer.write_viewer(tmp_path, sampled).read_text()
-  assert "s a view" not in page
+  assert viewer.orbit(sampled).facts.endswith(
+    "64 steps, guidance 3.0, stochastic conditioning, 0.8 s a view"
+  )
+  sampled.info.clear()
+  sampled.info["seconds_per_view"] = "unknown"
+  assert viewer.orbit(sampled).facts.endswith("generated")
 
 
 def test_each_frame_has_its_psnr():
@@ -58,7 +60,7 @@ def test_each_frame_has_its_psnr():
   sampled.generated.images_u8[0] = 100
   sampled.truth.images_u8[0] = 110  # 20 log10(255 / 10) = 28.1
   sampled.generated.images_u8[1] = sampled.truth.images_u8[1]
-  frames = viewer.object_context(sampled)["frames"]
+  frames = viewer.orbit(sampled).frames
   assert [f["note"] for f in frames] == ["given", "28.1 dB", "inf dB"]
 
 

@@ -3,15 +3,17 @@
 """`python -m threedim_jax.benchmark`: a table, and a JSON file if asked.
 
   python -m threedim_jax.benchmark --config=configs/shapes.py
-      [--what=train|sample|data|score|compile|growth|all] [--seconds=10]
-      [--out=FILE.json] [--yardstick=PYTHON] [--config.KEY=VALUE ...]
+      [--what=train|sample|data|score|compile|all] [--seconds=10]
+      [--out=FILE.json] [--config.KEY=VALUE ...]
+  python -m threedim_jax.benchmark --what=tpu --out=FOLDER   # see `tpu`
 
-"all" is every part but growth. The largest matrix product per second, which
-rows are compared with, is measured before and after; the larger counts.
-Programs that are timed are always compiled anew; helpers may be cached.
+Rows are compared with the fastest matrix product on this machine. It is
+measured before and after, and the larger one counts. Programs that are timed
+are always compiled anew.
 """
 
 from collections.abc import Sequence
+import os
 from typing import Any
 
 from absl import flags
@@ -19,47 +21,27 @@ from etils import epath
 import jax
 from ml_collections import ConfigDict, config_flags
 
-from threedim_jax.benchmark import (
-  compiling,
-  data,
-  growth,
-  sampling,
-  scoring,
-  table,
-  timing,
-  training,
-  yardstick,
-)
+from threedim_jax.benchmark import table, timing, tpu
+from threedim_jax.benchmark.parts import PARTS, open_batches
 from threedim_jax.benchmark.timing import Row
-from threedim_jax.inputs.view_source import open_split
 from threedim_jax.modes import config_flag
 from threedim_jax.modes.config_values import check_values
 from threedim_jax.runtime import progress
 from threedim_jax.runtime.compilation_cache import use_compilation_cache
 from threedim_jax.runtime.errors import UserError, exit_with_message
-from threedim_jax.workdir.results import write_result
+from threedim_jax.workdir.results import provenance, write_result
 
-PARTS = {
-  "train": training.rows,
-  "sample": sampling.rows,
-  "data": data.rows,
-  "score": scoring.rows,
-  "compile": compiling.rows,
-  "growth": growth.rows,
-}
-ALL = ("train", "sample", "data", "score", "compile")
 CEILING_SECONDS = 3.0  # at most, of each dtype and number of devices
 
 _CONFIG = config_flag.define_config_flag()
 _WHAT = flags.DEFINE_enum(
-  "what", "all", [*PARTS, "all"], "Part to measure; all: every one but growth."
+  "what", "all", [*PARTS, "all", "tpu"], "Part to measure; all: without tpu."
 )
-_OUT = flags.DEFINE_string("out", None, "JSON file to write.")
+_OUT = flags.DEFINE_string(
+  "out", None, "JSON file to write; of tpu, a folder with a file per program."
+)
 _SECONDS = flags.DEFINE_float(
   "seconds", 10.0, "Time that a program is repeated for.", lower_bound=0.0
-)
-_YARDSTICK = flags.DEFINE_string(
-  "yardstick", None, "train: a Python that has torch, to compare with."
 )
 
 
@@ -67,13 +49,11 @@ def measure_ceilings(
   config: ConfigDict, seconds: float | int, sizes=None
 ) -> dict[tuple[str, int], float]:
   """TFLOP/s by (dtype, number of devices)."""
-  dtypes = sorted({"float32", config.model.dtype})
-  counts = sorted({1, jax.device_count()})
   seconds = min(seconds, CEILING_SECONDS)
   return {
     (dtype, n): timing.matmul_ceiling(dtype, n, seconds, sizes)
-    for dtype in dtypes
-    for n in counts
+    for dtype in sorted({"float32", config.model.dtype})
+    for n in sorted({1, jax.device_count()})
   }
 
 
@@ -94,63 +74,61 @@ def add_fractions(
         "fraction": row["tflops"] / ceiling,
       }
   return [
-    {
-      "dtype": key[0],
-      "devices": key[1],
-      "tflops": best[key],
-      "before": before[key],
-      "after": after[key],
-    }
-    for key in best
+    {"dtype": dtype, "devices": n, "tflops": ceiling}
+    for (dtype, n), ceiling in best.items()
   ]
 
 
 def measure(
-  config: ConfigDict,
-  what: str,
-  seconds: float | int,
-  python: str | None = None,
-  ceiling_sizes=None,
+  config: ConfigDict, what: str, seconds: float | int, ceiling_sizes=None
 ) -> tuple[list[Row], list[dict[str, Any]]]:
-  """(rows, ceilings) of a part or of all.
+  """Returns the rows and the ceilings of a part, or of all.
 
   Args:
-    config: configuration.
+    config: a whole configuration.
     what: a key of `PARTS`, or "all".
     seconds: how long a program is repeated.
-    python: of the yardstick, for the part "train".
     ceiling_sizes: of the matrices; None: what fits the platform.
 
   Raises:
-    UserError: no data set, or no yardstick; before anything else is measured.
+    UserError: no data set. It is looked for before anything is measured.
   """
-  names = ALL if what == "all" else (what,)
-  if python and "train" not in names:
-    raise UserError("--yardstick compares training: give --what=train or all")
+  names = list(PARTS) if what == "all" else [what]
   if "data" in names:
-    open_split(config, "train")
+    open_batches(config)
   rows = []
   with progress.waiting("measure the ceiling"):
     before = measure_ceilings(config, seconds, ceiling_sizes)
   for name in names:
     with progress.waiting(f"measure {name}"):
-      if name == "train" and python:
-        rows += yardstick.rows(config, seconds, python)
-      else:
-        rows += PARTS[name](config, seconds)
+      rows += PARTS[name](config, seconds)
   with progress.waiting("measure the ceiling again"):
     after = measure_ceilings(config, seconds, ceiling_sizes)
   return rows, add_fractions(rows, config.model.dtype, before, after)
 
 
-def show(
+def report(
   config: ConfigDict,
   rows: Sequence[Row],
   ceilings: Sequence[dict[str, Any]],
   overrides: dict[str, Any],
-  out: epath.PathLike | None,
-) -> None:
-  """Prints the table and writes `out`."""
+) -> dict[str, Any]:
+  """Everything that somebody who doubts a number would ask for."""
+  return {
+    "rows": list(rows),
+    "ceilings": list(ceilings),
+    "provenance": provenance(),
+    "platform": jax.default_backend(),
+    "device_count": jax.device_count(),
+    "cpu_count": os.cpu_count(),
+    "xla_flags": os.environ.get("XLA_FLAGS", ""),
+    "overrides": overrides,
+    "config": config.to_dict(),
+  }
+
+
+def show(rows: Sequence[Row], ceilings: Sequence[dict[str, Any]]) -> None:
+  """Prints the table and the ceilings."""
   device = f"{jax.device_count()} x {jax.devices()[0].device_kind}"
   table.print_table(rows, device)
   for c in ceilings:
@@ -158,31 +136,28 @@ def show(
       f"ceiling: {c['tflops']:.4g} TFLOP/s, {c['dtype']} matrix product on"
       f" {c['devices']} device{'s' * (c['devices'] > 1)}"
     )
-  if out:
-    write_result(out, table.report(rows, ceilings, config, overrides))
-    print(f"written: {out}")
-
-
-def check_out(out: str | None) -> None:
-  """Before minutes of measuring; UserError if it cannot be written."""
-  if out and not epath.Path(out).absolute().parent.is_dir():
-    raise UserError(f"--out={out}: its folder does not exist; make it first")
 
 
 def main(argv: list[str]) -> None:
   with exit_with_message():
     config_flag.parse_or_explain(argv)
-    config = _CONFIG.value
+    config, out = _CONFIG.value, _OUT.value
+    if _WHAT.value == "tpu":
+      if not out:
+        raise UserError("--what=tpu needs --out=FOLDER, where it resumes")
+      tpu.run(epath.Path(out))
+      return
     if config is None:
       raise UserError(
         "--config is missing: a file such as --config=configs/shapes.py"
       )
     check_values(config)
-    check_out(_OUT.value)
+    if out and not epath.Path(out).absolute().parent.is_dir():
+      raise UserError(f"--out={out}: its folder does not exist; make it first")
     use_compilation_cache()
-    rows, ceilings = measure(
-      config, _WHAT.value, _SECONDS.value, _YARDSTICK.value
-    )
-    flag = flags.FLAGS["config"]
-    overrides = dict(config_flags.get_override_values(flag))
-    show(config, rows, ceilings, overrides, _OUT.value)
+    rows, ceilings = measure(config, _WHAT.value, _SECONDS.value)
+    show(rows, ceilings)
+    if out:
+      overrides = config_flags.get_override_values(flags.FLAGS["config"])
+      write_result(out, report(config, rows, ceilings, dict(overrides)))
+      print(f"written: {out}")

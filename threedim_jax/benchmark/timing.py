@@ -1,13 +1,13 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""How everything here is timed: compile, repeat, and compare with a ceiling.
+"""Compiles, repeats, and compares with a ceiling.
 
   program = compile_program(jax.jit(fn), *args)   # never from a cache
   times = time_calls(lambda: program.compiled(*args), seconds=10)
   row = make_row("train", "step", times, flops=..., program=program)
 
-A call is timed from the host until its results are ready, so that what a
-device does is counted and so is the cost of starting it.
+A call is timed on the host until its results are ready: the device's work and
+the cost of starting it both count.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,7 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 
 MIN_REPEATS = 3
-# Edges of the square matrices that the ceiling is looked for with.
+# Edges of the square matrices whose products give the ceiling.
 CEILING_SIZES = {"cpu": (512, 1024, 2048)}
 ACCELERATOR_SIZES = (4096, 8192, 16384)
 
@@ -38,7 +38,7 @@ class Times(NamedTuple):
 
 
 class Program(NamedTuple):
-  """A compiled function and what it took to make it."""
+  """A compiled function and the seconds that it took to make it."""
 
   compiled: jax.stages.Compiled
   lower_seconds: float
@@ -47,10 +47,10 @@ class Program(NamedTuple):
 
 @contextlib.contextmanager
 def no_compilation_cache():
-  """What is compiled inside is compiled, not read from a folder."""
+  """Programs that are compiled inside are not read from a cache."""
   before = jax.config.jax_enable_compilation_cache
   jax.config.update("jax_enable_compilation_cache", False)
-  compilation_cache.reset_cache()  # jax asks the option only once
+  compilation_cache.reset_cache()  # jax reads the option only once
   try:
     yield
   finally:
@@ -72,11 +72,11 @@ def compile_program(jitted, *args) -> Program:
 def time_in_turns(
   fns: Sequence[Callable[[], Any]], seconds: float | int
 ) -> list[Times]:
-  """Calls each of `fns` once unseen, then one after the other, in rounds.
+  """Times functions in rounds: each is called once in every round.
 
-  A machine that is slower for a while is so for all of them: their ratios and
-  differences hold. Rounds go on for `seconds` times the number of functions,
-  and for `MIN_REPEATS` at least.
+  A machine that is slower for a while is slower for all of them, so their
+  ratios hold. The first round is not counted. Rounds go on for `seconds` times
+  the number of functions, and at least `MIN_REPEATS` times.
   """
   for fn in fns:
     jax.block_until_ready(fn())
@@ -100,18 +100,12 @@ def summary(times: list[float]) -> Times:
 
 
 def program_bytes(program: Program) -> int | None:
-  """Of one device, while it runs; None where the compiler does not tell."""
+  """Memory of one device while it runs; None if the compiler does not say."""
   m = program.compiled.memory_analysis()
   if m is None:
     return None
   total = m.temp_size_in_bytes + m.argument_size_in_bytes
   return total + m.output_size_in_bytes - m.alias_size_in_bytes
-
-
-def device_peak_bytes() -> int | None:
-  """The most this process has held so far; None where not told (a CPU)."""
-  stats = jax.local_devices()[0].memory_stats()
-  return stats.get("peak_bytes_in_use") if stats else None
 
 
 def make_row(
@@ -126,7 +120,7 @@ def make_row(
   devices: int = 1,
   **more,
 ) -> Row:
-  """A row of the table.
+  """Makes a row of the table.
 
   Args:
     what: the part of the benchmark.
@@ -134,9 +128,9 @@ def make_row(
     times: of a call.
     count: how many of `unit` a call makes.
     unit: of the rate.
-    flops: analytic count of a call, of all devices together.
+    flops: of a call, of all devices together.
     program: that was called, for its memory and compile time.
-    devices: that took part, for the ceiling to compare with.
+    devices: that took part.
     **more: further columns of the JSON file.
   """
   row: Row = {
@@ -154,7 +148,6 @@ def make_row(
   if program is not None:
     row |= {
       "program_bytes": program_bytes(program),
-      "device_peak_bytes": device_peak_bytes(),
       "lower_seconds": program.lower_seconds,
       "compile_seconds": program.compile_seconds,
     }

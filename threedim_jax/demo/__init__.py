@@ -2,7 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """`python -m threedim_jax.demo`: one picture, an orbit, a mesh, in the browser.
 
-`engine` samples and knows no page, `page` is the page and knows no network,
-`outputs` makes what there is to look at and to keep. `examples/` holds held-out
-objects of `shapes`, drawn at 128 pixels.
+`page` is the layout, `handlers` what its buttons do, `outputs` what they show
+and hand out. `examples/` holds held-out objects of `shapes`, drawn at 128
+pixels. Uses every other folder but benchmark; nothing imports the demo.
 """
+
+from etils import epath
+
+EXAMPLES = epath.resource_path("threedim_jax") / "demo" / "examples"

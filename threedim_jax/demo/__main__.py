@@ -16,9 +16,9 @@ def main() -> None:
   parser.add_argument("--port", type=int, default=7860)
   parser.add_argument(
     "--pretrained",
-    default="shapes32",
-    help="weights that ship: shapes64 has larger pictures and takes longer,"
-    " shapes32_relative does not ask for the azimuth",
+    default="shapes64",
+    help="bundled weights: shapes64, shapes32 (smaller pictures, faster) or"
+    " shapes32_relative (needs no azimuth, looks worse)",
   )
   args = parser.parse_args()
   os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")

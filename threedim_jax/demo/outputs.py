@@ -1,150 +1,224 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""What the demo shows and hands out: a map of cameras, a viewer, files."""
+"""What the demo shows and hands out: pieces of HTML, and files."""
 
 import atexit
-import dataclasses
 import functools
 import html
+import json
 import shutil
 import tempfile
 import time
 
 from etils import epath
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Int, UInt8
 import numpy as np
 
-from threedim_jax.evaluation.fields.mesh import write_mesh
+from threedim_jax.evaluation.fields.mesh import agreement_text, write_mesh
+from threedim_jax.sampling.scene import Scene
+from threedim_jax.viewing.page import data_uri
 from threedim_jax.viewing.show import show
 from threedim_jax.viewing.viewer import view_angles
-from threedim_jax.views.image_grid import upscale
-from threedim_jax.views.posed_views import PosedViews
-from threedim_jax.workdir import samples
+from threedim_jax.views.metrics import is_foreground
+from threedim_jax.views.png import encode_png
+from threedim_jax.workdir.samples import ObjectSamples, write_sample
 
-KEEP_SECONDS = 3600  # that files can be downloaded
+KEEP_SECONDS = 3600  # how long files can be downloaded
 
+GIVEN_COLOR, DONE_COLOR, WAITING_COLOR = "#e4572e", "#2e86ab", "#bbb"
 
-@dataclasses.dataclass(frozen=True)
-class Made:
-  """A given view, the cameras that were asked for, and the views so far."""
-
-  given_u8: UInt8[np.ndarray, "H W 3"]
-  poses: Float[np.ndarray, "N1 4 4"]
-  K: Float[np.ndarray, "3 3"]
-  views_u8: tuple[UInt8[np.ndarray, "H W 3"], ...]
-  facts: dict
-
-  def sampled(self) -> samples.ObjectSamples:
-    count = 1 + len(self.views_u8)
-    views = PosedViews(
-      np.stack([self.given_u8, *self.views_u8]),
-      self.poses[:count],
-      np.tile(self.K, (count, 1, 1)),
-      np.arange(count, dtype=np.int32),
-    )
-    return samples.ObjectSamples(
-      object_id="views",
-      given=views[:1],
-      generated=views[1:],
-      info=self.facts,
-    )
+STYLE = """<style>
+.views {display: grid; gap: 6px;
+  grid-template-columns: repeat(auto-fill, minmax(92px, 1fr))}
+.seen {display: flex; gap: 10px}
+.seen > * {flex: 1 1 0; min-width: 0}
+.views figure, .seen figure {margin: 0}
+.views img, .seen img, .seen svg {width: 100%; aspect-ratio: 1; display: block;
+  max-height: 130px;
+  object-fit: contain; background: #fff; border-radius: 4px;
+  image-rendering: pixelated}
+.views .waiting {aspect-ratio: 1; border: 1px dashed #999; border-radius: 4px}
+.views figcaption, .seen figcaption {font-size: 12px; text-align: center}
+.looked {table-layout: fixed; width: 100%; border-spacing: 1px}
+.looked th {width: 2em; font-size: 11px}
+.looked td {height: 14px; padding: 0}
+.gradio-container {padding-top: 8px !important}
+#orbit-viewer {width: 100%; height: 640px; border: 0; display: block}
+</style>"""
 
 
-def camera_map(poses: Float[np.ndarray, "N1 4 4"], num_done: int) -> str:
-  """An SVG from above: the pole in the middle, the horizon the circle."""
-  azimuth, elevation = view_angles(poses) if len(poses) > 1 else _one(poses)
-  radius = np.minimum((90 - elevation) / 90, 1.25)
-  x = 60 * radius * np.cos(np.radians(azimuth))
-  y = -60 * radius * np.sin(np.radians(azimuth))
-  dots = [
-    f'<circle cx="{x[i]:.1f}" cy="{y[i]:.1f}" r="{6 if i == 0 else 3.5}"'
-    f' fill="{_color(i, num_done)}"><title>{"given" if i == 0 else i}:'
-    f" azimuth {azimuth[i]:.0f}, elevation {elevation[i]:.0f}</title></circle>"
-    for i in reversed(range(len(poses)))
-  ]
+def picture(image_u8: UInt8[np.ndarray, "H W 3"], caption: str) -> str:
+  src = data_uri(encode_png(image_u8))
   return (
-    '<svg viewBox="-90 -85 180 170" width="100%" style="max-width:260px"'
-    ' role="img" aria-label="cameras from above">'
-    '<circle r="60" fill="none" stroke="#999"/>'
-    '<circle r="30" fill="none" stroke="#999" stroke-dasharray="2 3"/>'
-    '<text x="63" y="3" font-size="8" fill="#888">front</text>'
-    f"{''.join(dots)}</svg>"
+    f'<figure><img src="{src}" alt="{caption}">'
+    f"<figcaption>{caption}</figcaption></figure>"
   )
 
 
-def _one(poses):
-  """Angles of a camera that looks at the origin; one alone aims at no point."""
-  x, y, z = poses[:, :3, 3].T
-  azimuth, elevation = np.arctan2(y, x), np.arctan2(z, np.hypot(x, y))
-  return np.degrees(azimuth), np.degrees(elevation)
+def pictures(photo_u8: UInt8[np.ndarray, "H W 3"], scene: Scene) -> str:
+  """The whole picture beside what the model sees of it."""
+  pair = picture(photo_u8, "your picture") + picture(
+    scene.given.images_u8[0], "as the model sees it"
+  )
+  return f'<div class="seen">{pair}</div>'
 
 
-def _color(index: int, num_done: int) -> str:
-  if index == 0:
-    return "#e4572e"
-  return "#2e86ab" if index <= num_done else "#bbb"
+def camera_map(scene: Scene, num_done: int) -> str:
+  """An SVG from above: the pole in the middle, the horizon the circle.
+
+  The first `num_done` of the wanted cameras have another colour.
+  """
+  poses = np.concatenate(
+    [scene.given.world_from_cam, scene.targets.world_from_cam]
+  )
+  azimuth, elevation = view_angles(poses)
+  radius = 60 * np.minimum((90 - elevation) / 90, 1.25)
+  x = radius * np.cos(np.radians(azimuth))
+  y = -radius * np.sin(np.radians(azimuth))
+  colors = [GIVEN_COLOR] + [
+    DONE_COLOR if i < num_done else WAITING_COLOR for i in range(len(poses) - 1)
+  ]
+  dots = [
+    f'<circle cx="{x[i]:.1f}" cy="{y[i]:.1f}" r="{6 if i == 0 else 3.5}"'
+    f' fill="{colors[i]}"><title>{"given" if i == 0 else i}: azimuth'
+    f" {azimuth[i]:.0f}, elevation {elevation[i]:.0f}</title></circle>"
+    for i in reversed(range(len(poses)))
+  ]
+  return (
+    '<div class="seen"><figure><svg viewBox="-85 -85 170 170" role="img"'
+    ' aria-label="cameras from above">'
+    '<circle r="60" fill="none" stroke="#999"/>'
+    '<circle r="30" fill="none" stroke="#999" stroke-dasharray="2 3"/>'
+    '<text x="62" y="3" font-size="9" fill="#777">front</text>'
+    f"{''.join(dots)}</svg><figcaption>cameras</figcaption></figure></div>"
+  )
 
 
-def inspector(looked: Int[np.ndarray, "N T"]) -> str:
-  """A table: a row a view, a cell a step, coloured by the view it looked at."""
+def views_grid(sampled: ObjectSamples, total: int) -> str:
+  """The given view, those that are done, and places for those to come."""
+  done = sampled.generated.images_u8
+  tiles = [picture(sampled.given.images_u8[0], "given")]
+  tiles += [picture(view_u8, str(i + 1)) for i, view_u8 in enumerate(done)]
+  tiles += [
+    '<figure><div class="waiting"></div>'
+    f"<figcaption>{i + 1}</figcaption></figure>"
+    for i in range(len(done), total)
+  ]
+  return f'<div class="views">{"".join(tiles)}</div>'
+
+
+def looked_at_table(looked: Int[np.ndarray, "N T"]) -> str:
+  """A row per view, a cell per step, coloured by the view it looked at."""
   rows = []
   for i, row in enumerate(looked):
     cells = "".join(
       f'<td title="step {t + 1}: {"given" if v == 0 else f"view {v}"}"'
-      f' style="background:{_hue(int(v))};width:9px;height:14px"></td>'
+      f' style="background:{_hue(int(v))}"></td>'
       for t, v in enumerate(row)
     )
-    rows.append(f'<tr><th style="font-size:11px">{i + 1}</th>{cells}</tr>')
+    rows.append(f"<tr><th>{i + 1}</th>{cells}</tr>")
   return (
-    "<p>A row is a generated view, a cell one of its denoising steps, from"
-    " noise on the left to the picture on the right; the colour is the view it"
-    f' looked at (<span style="background:{_hue(0)}">the given one</span>).</p>'
-    f'<table style="border-spacing:1px">{"".join(rows)}</table>'
+    "<p>Each row is a generated view, each cell one of its denoising steps,"
+    " from noise on the left to the picture on the right. The colour says which"
+    f' view the step looked at (<span style="background:{_hue(0)}">the given'
+    f' one</span>).</p><table class="looked">{"".join(rows)}</table>'
   )
 
 
 def _hue(view: int) -> str:
-  return "#e4572e" if view == 0 else f"hsl({170 + 137 * view % 180},55%,60%)"
+  if view == 0:
+    return GIVEN_COLOR
+  return f"hsl({170 + 137 * view % 180},55%,60%)"
+
+
+# ------------------------------------------------------------- comparison
+
+
+def color_numbers(sampled: ObjectSamples) -> tuple[float, float]:
+  """(change among the views, difference from the given view).
+
+  Both compare mean colours of the foreground, in levels of 255: the largest
+  distance between two views, and the mean distance from the given view.
+  """
+  given = _mean_color(sampled.given.images_u8[0])
+  colors = np.stack([_mean_color(v) for v in sampled.generated.images_u8])
+  change = np.abs(colors[:, None] - colors[None]).max()
+  return float(change), float(np.abs(colors - given).mean())
+
+
+def _mean_color(image_u8: UInt8[np.ndarray, "H W 3"]) -> np.ndarray:
+  (shown,) = is_foreground(image_u8[None] / np.float32(255))
+  return image_u8[shown].mean(axis=0) if shown.any() else np.full(3, 255.0)
+
+
+def comparison_text(
+  stochastic: ObjectSamples, first: ObjectSamples, total: int
+) -> str:
+  """What to look for, with the numbers of this pair once both are done."""
+  text = (
+    "Both rows start from the same noise. With **stochastic conditioning** each"
+    " denoising step looks at a random known view; with **the first view only**"
+    " it always looks at the given one. Look for two things: do the views agree"
+    " *with each other*, and do they still show *the given object*?"
+  )
+  if min(len(stochastic.generated), len(first.generated)) < total:
+    return text
+  numbers = {"Stochastic": stochastic, "First view only": first}
+  rows = [
+    f"| {name} | {color_numbers(s)[0]:.0f} | {color_numbers(s)[1]:.0f} |"
+    for name, s in numbers.items()
+  ]
+  return "\n".join(
+    [
+      text,
+      "",
+      "| mean colour of the object, in levels of 255 | largest change between"
+      " two views | mean difference from the given view |",
+      "| --- | --- | --- |",
+      *rows,
+    ]
+  )
+
+
+# ------------------------------------------------------------------ files
 
 
 @functools.cache
 def _root() -> epath.Path:
-  """Of this process, gone with it."""
+  """A folder of this process, removed when it ends."""
   root = tempfile.mkdtemp(prefix="threedim_jax_demo_")
   atexit.register(shutil.rmtree, root, ignore_errors=True)
   return epath.Path(root)
 
 
 def new_folder() -> epath.Path:
-  """A folder for what one visitor gets; those of KEEP_SECONDS ago go."""
+  """A folder for one visitor's files; removes those older than KEEP_SECONDS."""
   for old in _root().iterdir():
     if time.time() - old.stat().mtime > KEEP_SECONDS:
       shutil.rmtree(old, ignore_errors=True)
   return epath.Path(tempfile.mkdtemp(dir=_root()))
 
 
-def write_files(made: Made) -> tuple[str, list[str]]:
+def write_files(sampled: ObjectSamples) -> tuple[str, list[str]]:
   """(the orbit viewer as HTML, files to download) of all views so far."""
   root = new_folder()
-  sampled = made.sampled()
-  folder = samples.write_sample(root, sampled)
+  folder = write_sample(root, sampled)
   show(folder, sampled)
   page = html.escape((folder / "viewer.html").read_text())
   archive = shutil.make_archive(str(root / "views"), "zip", folder)
+  # As high as the page in it, so that no caption is cut off.
+  fit = "this.style.height=this.contentDocument.body.scrollHeight+24+'px'"
   frame = (
-    f'<iframe id="orbit-viewer" srcdoc="{page}" style="width:100%;'
-    'height:560px;border:0" title="orbit viewer"></iframe>'
+    f'<iframe id="orbit-viewer" srcdoc="{page}" onload="{fit}"'
+    ' title="orbit viewer"></iframe>'
   )
   return frame, [archive, str(folder / "orbit.gif")]
 
 
-def write_mesh_files(made: Made) -> tuple[str, str]:
-  """(GLB, PLY) of a field that is fitted to the views."""
+def write_mesh_files(sampled: ObjectSamples) -> tuple[str, list[str], str]:
+  """(GLB, files to download, how well the views agree) of a fitted field."""
   root = new_folder()
-  folder = samples.write_sample(root, made.sampled())
-  glb, ply, _ = write_mesh(folder)
-  return str(glb), str(ply)
-
-
-def thumbnail(image_u8: UInt8[np.ndarray, "H W 3"]) -> UInt8[np.ndarray, "..."]:
-  return upscale(image_u8, 128)
+  folder = write_sample(root, sampled)
+  glb, ply, facts = write_mesh(folder)
+  psnr = json.loads(facts.read_text())["psnr_of_the_fit"]
+  return str(glb), [str(glb), str(ply)], agreement_text(psnr)

@@ -1,260 +1,226 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The page of the demo, for Gradio 5 and 6.
+"""The layout of the demo, for Gradio 5 and 6; `handlers` does the work."""
 
-Handlers are generators: a view is shown when it is done, and Stop, which ends
-the generator, leaves what is there. All that belongs to a visitor is in their
-own `gr.State`.
-"""
-
-from collections.abc import Iterator
-import functools
 import inspect
 import json
-import time
+import types
 
-from etils import epath
 import gradio as gr
-import numpy as np
 
-from threedim_jax.demo import outputs
-from threedim_jax.demo.engine import MAX_VIEWS, Engine, Settings, looked_at
-from threedim_jax.demo.outputs import Made
+from threedim_jax.demo import EXAMPLES, outputs
+from threedim_jax.demo.handlers import (
+  DEFAULTS,
+  MAX_VIEWS,
+  Handlers,
+  show_errors,
+)
 from threedim_jax.diffusion.sampler import CONDITIONINGS
 from threedim_jax.diffusion.solvers import SOLVERS
-from threedim_jax.inputs.own_image import open_photo, prepare
 from threedim_jax.runtime.errors import UserError
-from threedim_jax.sampling.sample_image import PATHS, Photo
+from threedim_jax.sampling.load import load_sampler
+from threedim_jax.sampling.photo import PATHS
 
-MAX_UPLOAD = "10mb"
-EXAMPLES = epath.resource_path("threedim_jax") / "demo" / "examples"
-INTRO = """# 3DiM: views of an object from one picture
-Upload a picture on a plain or transparent background, or take an example, say
-where it was taken from, and press *Generate*. The weights are small: procedural
-chairs (distance 2.0) and cars (1.3) at {size}x{size} pixels. Other objects will
-turn into one of these."""
-FIT = "A mesh is a fit on generated views, as good as they agree."
-
-
-def told(handler):
-  """Turns a UserError into a message on the page."""
-
-  @functools.wraps(handler)
-  def wrapped(*args):
-    try:
-      result = handler(*args)
-      if inspect.isgenerator(result):
-        yield from result
-      else:
-        yield result
-    except UserError as e:
-      raise gr.Error(str(e), print_exception=False) from e
-
-  return wrapped
+MAX_UPLOAD = "50mb"  # above what we read, so that our own message is shown
+NUM_VIEWS = 12  # at first
+INTRO = """## 3DiM: views of an object from one picture
+The weights are small: procedural chairs and cars, {size}x{size} pixels, about
+{seconds:.0f} s a view here. Any other object turns into one of these."""
+HOW = (
+  "Use a plain or transparent background. Azimuth 0 looks at the front, 90 at"
+  " the left side. Chairs were trained at distance 2.0, cars at 1.3."
+)
+FIT = (
+  "A mesh is fitted to the generated views. It can only be as good as they"
+  " agree with each other."
+)
 
 
-def read(engine: Engine, file, azimuth, elevation, distance, path, num_views):
-  """(given view, poses, K) of what the visitor set."""
-  if not file:
-    raise UserError("Upload a picture first, or take an example below.")
-  photo = Photo(
-    file=file,
-    azimuth=float(azimuth),
-    elevation=float(elevation),
-    distance=float(distance),
-    path=path if path in PATHS else "orbit",
-  )
-  given_u8 = prepare(open_photo(file), engine.resolution)
-  count = int(np.clip(num_views, 1, MAX_VIEWS))
-  poses = np.concatenate([photo.pose()[None], photo.targets(count)])
-  return given_u8, poses, photo.K(engine.resolution)
-
-
-def settings_of(seed, steps, weight, solver, conditioning) -> Settings:
-  if seed is None or not 0 <= seed < 2**32:  # the field may be empty
-    raise UserError("The seed must be a whole number from 0 to 4294967295.")
-  return Settings(int(seed), int(steps), float(weight), solver, conditioning)
-
-
-def gallery(made: Made) -> list[tuple]:
-  given = (outputs.thumbnail(made.given_u8), "given")
-  return [given] + [
-    (outputs.thumbnail(view_u8), str(i + 1))
-    for i, view_u8 in enumerate(made.views_u8)
+def read_examples() -> list[tuple[str, float | int, float | int, float | int]]:
+  """(picture, azimuth, elevation, distance) of every bundled example."""
+  entries = json.loads((EXAMPLES / "examples.json").read_text())
+  return [
+    (str(EXAMPLES / e["file"]), e["azimuth"], e["elevation"], e["distance"])
+    for e in entries
   ]
 
 
-def sampling(engine: Engine, scene, settings: Settings) -> Iterator[Made]:
-  """What there is before the first view and after each."""
-  given_u8, poses, K = scene
-  facts = {
-    "pretrained": engine.name,
-    "seed": settings.seed,
-    "num_sample_steps": settings.num_sample_steps,
-    "guidance_weight": settings.guidance_weight,
-    "solver": settings.solver,
-    "conditioning": settings.conditioning,
-  }
-  views = ()
-  yield Made(given_u8, poses, K, views, facts)
-  for view_u8 in engine.views(given_u8, poses, K, settings):
-    views = (*views, view_u8)
-    yield Made(given_u8, poses, K, views, facts)
-
-
-def make_page(engine: Engine) -> gr.Blocks:
-  """The page; `serve` shows it."""
-  look = {}
+def make_page(handlers: Handlers) -> gr.Blocks:
+  """The whole page; `serve` shows it."""
   theme = gr.themes.Base(font=["sans-serif"], font_mono=["monospace"])
-  if "theme" in inspect.signature(gr.Blocks.__init__).parameters:
-    look["theme"] = theme  # Gradio 6 takes it in launch()
-
-  @told
-  def preview(*scene):
-    given_u8, poses, _ = read(engine, *scene)
-    return outputs.thumbnail(given_u8), outputs.camera_map(poses, 0)
-
-  @told
-  def generate(*values):
-    scene, settings = read(engine, *values[:6]), settings_of(*values[6:])
-    total, start = len(scene[1]) - 1, time.monotonic()
-    for made in sampling(engine, scene, settings):
-      done = len(made.views_u8)
-      status = f"{done} of {total} views; the first one compiles"
-      if done == 1:
-        start = time.monotonic()
-      elif done:
-        each = (time.monotonic() - start) / (done - 1)
-        status = (
-          f"{done} of {total} views, {each:.1f} s a view,"
-          f" {each * (total - done):.0f} s left"
-        )
-      picture = outputs.thumbnail(made.given_u8)
-      where = outputs.camera_map(made.poses, done)
-      yield picture, where, gallery(made), status, made
-
-  @told
-  def finish(made):
-    if made is None or not made.views_u8:
-      raise UserError("There are no views yet: press Generate.")
-    facts = made.facts
-    looked = looked_at(
-      Settings(
-        facts["seed"],
-        facts["num_sample_steps"],
-        facts["guidance_weight"],
-        facts["solver"],
-        facts["conditioning"],
-      ),
-      len(made.views_u8),
-    )
-    frame, files = outputs.write_files(made)
-    status = f"{len(made.views_u8)} views are done"
-    return frame, files, outputs.inspector(looked), status
-
-  @told
-  def mesh(made):
-    if made is None or len(made.views_u8) < 3:
-      raise UserError("A mesh needs three views at least: press Generate.")
-    glb, ply = outputs.write_mesh_files(made)
-    return glb, [glb, ply]
-
-  @told
-  def compare(*values):
-    scene, rest = read(engine, *values[:6]), values[6:-1]
-    shown = {"stochastic": [], "first": []}
-    for conditioning in shown:
-      for made in sampling(engine, scene, settings_of(*rest, conditioning)):
-        shown[conditioning] = gallery(made)
-        yield shown["stochastic"], shown["first"]
-
+  in_blocks = "theme" in inspect.signature(gr.Blocks.__init__).parameters
+  look = {"theme": theme} if in_blocks else {}  # Gradio 6 takes it in launch()
   # Gradio's own copies: how often to look for old ones, and how old.
   keep = outputs.KEEP_SECONDS, outputs.KEEP_SECONDS
   with gr.Blocks(
     title="3DiM", analytics_enabled=False, delete_cache=keep, **look
   ) as page:
-    gr.Markdown(INTRO.format(size=engine.resolution))
-    made = gr.State(None)
-    with gr.Row():
-      with gr.Column(scale=1):
-        file = gr.Image(type="filepath", label="picture", elem_id="picture")
-        azimuth = gr.Slider(-180, 180, 40, step=1, label="azimuth (0 = front)")
-        elevation = gr.Slider(-20, 80, 25, step=1, label="elevation")
-        distance = gr.Slider(0.8, 3, 2, step=0.1, label="distance")
-        gr.Examples(
-          read_examples(),
-          [file, azimuth, elevation, distance],
-          label="examples",
-        )
-        with gr.Row():
-          seen = gr.Image(label="as the model sees it", interactive=False)
-          where = gr.HTML(outputs.camera_map(np.zeros((0, 4, 4)), 0))
-        path = gr.Radio(list(PATHS), value="orbit", label="views along")
-        num_views = gr.Slider(
-          1, MAX_VIEWS, 12, step=1, label="views", elem_id="num-views"
-        )
-        with gr.Accordion("sampler", open=False):
-          seed = gr.Number(0, precision=0, label="seed")
-          steps = gr.Slider(2, 256, 32, step=1, label="steps")
-          weight = gr.Slider(0, 5, 0.5, step=0.1, label="guidance")
-          solver = gr.Dropdown(list(SOLVERS), value="ancestral", label="solver")
-          conditioning = gr.Dropdown(
-            list(CONDITIONINGS), value="stochastic", label="conditioning"
-          )
-        with gr.Row():
-          go = gr.Button("Generate", variant="primary", elem_id="generate")
-          stop = gr.Button("Stop", elem_id="stop")
-      with gr.Column(scale=2):
-        status = gr.Markdown("", elem_id="status")
-        with gr.Tab("views"):
-          views = gr.Gallery(label="views", columns=6, elem_id="views")
-          viewer = gr.HTML("")
-          files = gr.File(label="downloads", file_count="multiple")
-        with gr.Tab("what each step looked at"):
-          table = gr.HTML("")
-        with gr.Tab("mesh"):
-          gr.Markdown(FIT)
-          fit = gr.Button("Fit a mesh")
-          model = gr.Model3D(label="mesh")
-          mesh_files = gr.File(label="GLB, PLY", file_count="multiple")
-        with gr.Tab("stochastic against naive"):
-          both = gr.Button("Sample both with the same seed")
-          stochastic = gr.Gallery(label="stochastic conditioning", columns=6)
-          naive = gr.Gallery(label="first view only", columns=6)
-
-    scene = [file, azimuth, elevation, distance, path, num_views]
-    sampler = [seed, steps, weight, solver, conditioning]
-    made_of = {"fn": finish, "inputs": made}
-    shown = [viewer, files, table, status]
-    for control in scene:
-      control.change(preview, scene, [seen, where], show_progress="hidden")
-    run = go.click(
-      generate, scene + sampler, [seen, where, views, status, made]
+    gr.HTML(outputs.STYLE, padding=False)
+    gr.Markdown(
+      INTRO.format(
+        size=handlers.sampler.resolution, seconds=handlers.view_seconds
+      ),
+      elem_id="intro",
     )
-    run.success(**made_of, outputs=shown)
-    stop.click(**made_of, outputs=shown, cancels=[run])
-    fit.click(mesh, made, [model, mesh_files])
-    both.click(compare, scene + sampler, [stochastic, naive])
+    with gr.Row():
+      with gr.Column(scale=2, min_width=320):
+        given = _given_column()
+      with gr.Column(scale=3, min_width=320):
+        made = _made_column()
+    _connect(page, handlers, given, made)
   page.theme_for_launch = {} if look else {"theme": theme}
   return page
 
 
-def read_examples() -> list[list]:
-  """[picture, azimuth, elevation, distance] of every bundled example."""
-  entries = json.loads((EXAMPLES / "examples.json").read_text())
-  return [
-    [str(EXAMPLES / e["file"]), e["azimuth"], e["elevation"], e["distance"]]
-    for e in entries
-  ]
+def _given_column() -> types.SimpleNamespace:
+  """Picture, camera, settings and the two buttons."""
+  examples = read_examples()
+  _, azimuth, elevation, distance = examples[0]
+  c = types.SimpleNamespace()
+  c.file = gr.State(examples[0][0])
+  with gr.Row():
+    c.upload = gr.UploadButton(
+      "Upload a picture", elem_id="upload", min_width=100
+    )
+    c.go = gr.Button(
+      "Generate", variant="primary", elem_id="generate", min_width=100
+    )
+    c.stop = gr.Button("Stop", elem_id="stop", min_width=60, scale=0)
+  c.examples = gr.Dataset(
+    components=[gr.Image(visible=False)],
+    samples=[[example[0]] for example in examples],
+    type="index",
+    label="or an example",
+    elem_id="examples",
+  )
+  with gr.Row():
+    with gr.Column(scale=2, min_width=180):
+      c.pictures = gr.HTML(elem_id="pictures", padding=False)
+    with gr.Column(scale=1, min_width=90):
+      c.map = gr.HTML(elem_id="map", padding=False)
+  with gr.Row():
+    c.azimuth = gr.Slider(
+      *(-180, 180, azimuth),
+      step=1,
+      label="azimuth",
+      min_width=140,
+      elem_id="azimuth",
+    )
+    c.elevation = gr.Slider(
+      *(-20, 80, elevation),
+      step=1,
+      label="elevation",
+      min_width=140,
+      elem_id="elevation",
+    )
+  with gr.Accordion(
+    "distance, path, number of views", open=False, elem_id="more"
+  ):
+    gr.Markdown(HOW)
+    c.distance = gr.Slider(0.8, 3, distance, step=0.1, label="distance")
+    c.path = gr.Radio(list(PATHS), value="orbit", label="path of the cameras")
+    c.num_views = gr.Slider(
+      1, MAX_VIEWS, NUM_VIEWS, step=1, label="views", elem_id="num-views"
+    )
+  with gr.Accordion("sampler", open=False, elem_id="sampler"):
+    c.seed = gr.Number(DEFAULTS.seed, precision=0, label="seed")
+    c.steps = gr.Slider(
+      2, 256, DEFAULTS.num_sample_steps, step=1, label="steps", elem_id="steps"
+    )
+    c.weight = gr.Slider(
+      0, 5, DEFAULTS.guidance_weight, step=0.1, label="guidance"
+    )
+    c.solver = gr.Dropdown(list(SOLVERS), value=DEFAULTS.solver, label="solver")
+    c.conditioning = gr.Dropdown(
+      list(CONDITIONINGS), value=DEFAULTS.conditioning, label="conditioning"
+    )
+  c.scene = [*(c.file, c.azimuth, c.elevation, c.distance, c.path, c.num_views)]
+  c.sampler = [c.seed, c.steps, c.weight, c.solver, c.conditioning]
+  return c
+
+
+def _made_column() -> types.SimpleNamespace:
+  """Status and, in tabs, everything that is made."""
+  c = types.SimpleNamespace(samples=gr.State(None))
+  c.status = gr.Markdown(
+    "Press Generate, or set where the picture was taken from first.",
+    elem_id="status",
+  )
+  with gr.Tab("views"):
+    c.views = gr.HTML(elem_id="views", padding=False)
+    c.viewer = gr.HTML(elem_id="viewer", padding=False)
+    c.files = gr.File(label="downloads", file_count="multiple", visible=False)
+  with gr.Tab("what each step looked at"):
+    c.table = gr.HTML("Generate views first.", elem_id="looked")
+  with gr.Tab("mesh"):
+    gr.Markdown(FIT)
+    c.fit = gr.Button("Fit a mesh", elem_id="fit")
+    c.agreement = gr.Markdown(elem_id="agreement")
+    c.model = gr.Model3D(label="mesh", height=360)
+    c.mesh_files = gr.File(label="GLB, PLY", file_count="multiple")
+  with gr.Tab("stochastic against first view"):
+    c.compare = gr.Button("Sample both with the same seed", elem_id="compare")
+    c.comparison = gr.Markdown(elem_id="comparison")
+    gr.Markdown("**Stochastic conditioning**")
+    c.stochastic = gr.HTML(elem_id="stochastic", padding=False)
+    gr.Markdown("**First view only**")
+    c.first = gr.HTML(elem_id="first", padding=False)
+  return c
+
+
+def _connect(page, handlers: Handlers, given, made) -> None:
+  """Says which handler each button and slider calls."""
+  preview = {
+    "fn": show_errors(handlers.preview),
+    "inputs": given.scene,
+    "outputs": [given.pictures, given.map],
+    "show_progress": "hidden",
+  }
+  page.load(**preview)
+  for control in given.scene:
+    control.change(**preview)
+  given.upload.upload(lambda file: file, given.upload, given.file)
+  given.examples.click(
+    lambda index: read_examples()[index],
+    given.examples,
+    [given.file, given.azimuth, given.elevation, given.distance],
+  )
+  run = given.go.click(
+    show_errors(handlers.generate),
+    given.scene + given.sampler,
+    [given.map, made.views, made.status, made.samples],
+    show_progress="hidden",
+  )
+
+  def finish(samples):
+    viewer, files, table, status = handlers.finish(samples)
+    return viewer, gr.File(value=files, visible=True), table, status
+
+  finished = [made.viewer, made.files, made.table, made.status]
+  run.success(show_errors(finish), made.samples, finished)
+  given.stop.click(show_errors(finish), made.samples, finished, cancels=[run])
+  made.fit.click(
+    show_errors(handlers.mesh),
+    made.samples,
+    [made.model, made.mesh_files, made.agreement],
+  )
+  made.compare.click(
+    show_errors(handlers.compare),
+    given.scene + given.sampler,
+    [made.stochastic, made.first, made.comparison],
+    show_progress="hidden",
+  )
 
 
 def serve(host: str, port: int, weights: str, **launch_options) -> gr.Blocks:
   """Shows the page; blocks unless told `prevent_thread_lock`.
 
   Raises:
-    UserError: the port cannot be had.
+    UserError: no such weights, or the port cannot be had.
   """
-  page = make_page(Engine.pretrained(weights))
+  handlers = Handlers(load_sampler(weights))
+  handlers.measure()
+  page = make_page(handlers)
   page.queue(default_concurrency_limit=2)
   try:
     page.launch(

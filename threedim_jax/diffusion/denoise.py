@@ -1,10 +1,10 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The seam between networks and everything that uses one.
+"""`DenoiseFn`: the interface between networks and diffusion.
 
-A `DenoiseFn` is all that training, sampling and the oracles of the tests
-share: neither the losses nor the sampler know of a model, and no model knows
-of diffusion.
+The sampler calls a `DenoiseFn`, which returns noise, and the loss calls a
+`PredictFn`, which returns what the network computes. Neither knows what network
+it is, if any: tests pass exact formulas. Networks do not know about diffusion.
 
   denoise_fn = make_denoise_fn(apply_fn, prediction="eps")
   eps_hat = denoise_fn(z_t, logsnr, cond_view, cond_cam, target_cam, cond_mask)
@@ -18,15 +18,32 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PyTree
 
 from threedim_jax import LOGSNR_MAX, LOGSNR_MIN
-from threedim_jax.diffusion.equations import eps_from_v, eps_from_x0, expand
+from threedim_jax.diffusion.equations import (
+  eps_from_v,
+  eps_from_x0,
+  expand,
+  v_from_eps,
+  x0_from_eps,
+  x0_from_v,
+)
 from threedim_jax.views.cameras import Camera
 
 
 @runtime_checkable  # for the type checks under pytest
 class DenoiseFn(Protocol):
-  """Estimates the noise in z_t, given one view and both cameras.
+  """Estimates the noise in a view, given another view and both cameras.
 
-  A camera may be any pytree that the network takes for one.
+  Args:
+    z_t: noisy target views.
+    logsnr: their log-SNR.
+    cond_view: conditioning views.
+    cond_cam: cameras of `cond_view`, or what the network takes in their place,
+      such as encoded rays.
+    target_cam: as `cond_cam`, of the target views.
+    cond_mask: False for unconditional examples.
+
+  Returns:
+    eps_hat.
   """
 
   def __call__(
@@ -40,43 +57,57 @@ class DenoiseFn(Protocol):
   ) -> Float[Array, "B H W 3"]: ...
 
 
+# Takes the arguments of a `DenoiseFn` and returns the network's own output,
+# which `prediction` interprets.
+PredictFn = Callable[..., Float[Array, "B H W 3"]]
+
+# What a network computes: the noise (3DiM), the velocity of `v_from_eps`, or
+# the clean target view itself (the paper's regression: one step from noise).
 PREDICTIONS = ("eps", "v", "view")
+
+
+def make_predict_fn(apply_fn: Callable[..., Array]) -> PredictFn:
+  """Makes a `PredictFn` of a network that takes two frames.
+
+  The conditioning frame gets the highest log-SNR, because it is clean. In
+  unconditional examples it gets the lowest: 3DiM (appendix) defines them as
+  those whose conditioning frame is at the maximum noise level. The caller
+  replaces that frame by noise, see `mask_view`.
+
+  Args:
+    apply_fn: (views [B, 2, H, W, 3], logsnr [B, 2], cameras [B, 2], cond_mask)
+      -> [B, H, W, 3]; parameters and dropout are bound already.
+  """
+
+  def predict_fn(z_t, logsnr, cond_view, cond_cam, target_cam, cond_mask):
+    cond_logsnr = jnp.where(cond_mask, LOGSNR_MAX, LOGSNR_MIN)
+    return apply_fn(
+      jnp.stack([cond_view, z_t], axis=1),
+      jnp.stack([cond_logsnr, logsnr], axis=1),
+      jax.tree.map(lambda a, b: jnp.stack([a, b], 1), cond_cam, target_cam),
+      cond_mask,
+    )
+
+  return predict_fn
 
 
 def make_denoise_fn(
   apply_fn: Callable[..., Array], prediction: str
 ) -> DenoiseFn:
-  """Wraps a two-frame network as a `DenoiseFn`.
+  """Makes a `DenoiseFn` of a network that takes two frames.
 
   Args:
-    apply_fn: (views [B, 2, H, W, 3], logsnr [B, 2], cameras [B, 2], cond_mask)
-      -> [B, H, W, 3]; parameters, dropout and the like already bound.
-    prediction: what the network's output means: "eps" (3DiM), "v", or "view",
-      the target itself, told without a look at z_t. That one is regression,
-      an ablation of the paper: sampling it takes one step.
+    apply_fn: see `make_predict_fn`.
+    prediction: what the network computes, one of `PREDICTIONS`.
 
-  Returns:
-    A function that gives the clean frame the highest log-SNR and an
-    unconditional one the lowest: an unconditional example is one whose
-    conditioning frame is at the maximum noise level (3DiM, appendix). The
-    caller replaces that frame by noise, see `mask_view`.
+  Raises:
+    ValueError: `prediction` is none of these.
   """
-  if prediction not in PREDICTIONS:
-    raise ValueError(f"prediction {prediction!r} is none of {PREDICTIONS}")
+  check_prediction(prediction)
+  predict_fn = make_predict_fn(apply_fn)
 
-  def denoise_fn(z_t, logsnr, cond_view, cond_cam, target_cam, cond_mask):
-    cond_logsnr = jnp.where(cond_mask, LOGSNR_MAX, LOGSNR_MIN)
-    seen, seen_logsnr = z_t, logsnr
-    if prediction == "view":
-      # Both frames show the known view: from a blank one, whose group norms
-      # divide nothing by nothing, the network learns a constant colour.
-      seen, seen_logsnr = cond_view, jnp.full_like(logsnr, LOGSNR_MIN)
-    out = apply_fn(
-      jnp.stack([cond_view, seen], axis=1),
-      jnp.stack([cond_logsnr, seen_logsnr], axis=1),
-      jax.tree.map(lambda a, b: jnp.stack([a, b], 1), cond_cam, target_cam),
-      cond_mask,
-    )
+  def denoise_fn(z_t, logsnr, *args):
+    out = predict_fn(z_t, logsnr, *args)
     if prediction == "v":
       return eps_from_v(z_t, out, expand(logsnr, z_t))
     if prediction == "view":
@@ -86,21 +117,50 @@ def make_denoise_fn(
   return denoise_fn
 
 
-def bind_params(
-  model: Any, params: PyTree, prediction: str, **apply_options
-) -> DenoiseFn:
-  """Makes a `DenoiseFn` of a Flax network and its parameters.
+def check_prediction(prediction: str) -> None:
+  """Raises a ValueError if `prediction` is none of `PREDICTIONS`."""
+  if prediction not in PREDICTIONS:
+    raise ValueError(f"prediction {prediction!r} is none of {PREDICTIONS}")
+
+
+def network_target(
+  prediction: str, x0: Array, eps: Array, logsnr: Array
+) -> Array:
+  """What a network of this prediction should compute."""
+  check_prediction(prediction)
+  if prediction == "v":
+    return v_from_eps(x0, eps, logsnr)
+  return x0 if prediction == "view" else eps
+
+
+def x0_from_output(
+  prediction: str, z_t: Array, out: Array, logsnr: Array
+) -> Array:
+  """The clean view that a network's output implies."""
+  check_prediction(prediction)
+  if prediction == "v":
+    return x0_from_v(z_t, out, logsnr)
+  return out if prediction == "view" else x0_from_eps(z_t, out, logsnr)
+
+
+def bind_apply(
+  model: Any, params: PyTree, **apply_options
+) -> Callable[..., Array]:
+  """Binds parameters to a Flax network: the `apply_fn` of `make_predict_fn`.
 
   Args:
-    model: a Flax module that is called as `make_denoise_fn` describes.
+    model: a Flax module.
     params: its parameters.
-    prediction: what its output means, see `make_denoise_fn`.
     **apply_options: passed to `model.apply`, for example `rngs`. Without
       `train=True` there is no dropout.
   """
   options = {"train": False, **apply_options}
-  apply_fn = lambda *args: model.apply({"params": params}, *args, **options)
-  return make_denoise_fn(apply_fn, prediction)
+  return lambda *args: model.apply({"params": params}, *args, **options)
+
+
+def bind_params(model: Any, params: PyTree, prediction: str) -> DenoiseFn:
+  """Makes a `DenoiseFn` without dropout of a Flax network."""
+  return make_denoise_fn(bind_apply(model, params), prediction)
 
 
 def mask_view(

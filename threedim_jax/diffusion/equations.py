@@ -1,14 +1,14 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Gaussian diffusion in log-SNR form: every line an equation.
+"""The equations of Gaussian diffusion, as functions of the log-SNR.
 
 z_t = alpha x0 + sigma eps with alpha^2 = sigmoid(logsnr) and
-sigma^2 = sigmoid(-logsnr) (3DiM sec. 2; VDM, arXiv 2107.00630, sec. 3). Time
-runs from t = 0 (data, logsnr = +20) to t = 1 (noise, logsnr = -20); `s` is
-the time after `t` when sampling, so s < t and logsnr_s > logsnr_t.
+sigma^2 = sigmoid(-logsnr) (3DiM sec. 2; VDM, arXiv 2107.00630, sec. 3).
+Time runs from t = 0 (data, logsnr = +20) to t = 1 (noise, logsnr = -20).
+Sampling goes from t to s, so s < t and logsnr_s > logsnr_t.
 
-Everything is pure and elementwise; `logsnr` broadcasts against images, see
-`expand`.
+All functions are pure and elementwise. `logsnr` must broadcast against the
+images: see `expand`.
 """
 
 import math
@@ -21,18 +21,21 @@ from threedim_jax import LOGSNR_MAX, LOGSNR_MIN
 
 
 def expand(per_example: Shaped[Array, " B"], like: Array) -> Array:
-  """Appends axes so that a value per example broadcasts over its image."""
+  """Appends axes, so that one value per example broadcasts over images."""
   return jnp.expand_dims(per_example, tuple(range(1, like.ndim)))
 
 
-# Angle of tan at t = 0; by symmetry it is pi / 2 - _THETA_MIN at t = 1.
+# theta at t = 0; at t = 1 it is pi / 2 - _THETA_MIN.
 _THETA_MIN = math.atan(math.exp(-0.5 * LOGSNR_MAX))
 
 
 def logsnr_schedule_cosine(t: Float[Array, "*b"]) -> Float[Array, "*b"]:
-  """-2 log tan(theta(t)), theta linear: decreasing, +20 at 0, -20 at 1."""
-  # Odd about t = 1/2. The mirrored half is computed from 1 - t because float32
-  # cannot resolve tan near pi / 2.
+  """-2 log tan(theta), where theta grows linearly with t (cosine schedule).
+
+  Decreases from +20 at t = 0 to -20 at t = 1.
+  """
+  # The function is odd about t = 1/2. The second half is computed from 1 - t,
+  # because float32 cannot resolve tan near pi / 2.
   mirrored = t > 0.5
   u = jnp.where(mirrored, 1.0 - t, t)
   theta = (0.5 * math.pi - 2.0 * _THETA_MIN) * u + _THETA_MIN
@@ -41,14 +44,14 @@ def logsnr_schedule_cosine(t: Float[Array, "*b"]) -> Float[Array, "*b"]:
 
 
 def t_from_logsnr(logsnr: Float[Array, "*b"]) -> Float[Array, "*b"]:
-  """Inverse of `logsnr_schedule_cosine`."""
+  """The inverse of `logsnr_schedule_cosine`."""
   theta = jnp.arctan(jnp.exp(-0.5 * jnp.abs(logsnr)))
   u = (theta - _THETA_MIN) / (0.5 * math.pi - 2.0 * _THETA_MIN)
   return jnp.where(logsnr < 0.0, 1.0 - u, u)
 
 
 def alpha_sigma(logsnr: Array) -> tuple[Array, Array]:
-  """(sqrt sigmoid(logsnr), sqrt sigmoid(-logsnr)); squares sum to one."""
+  """(alpha, sigma) of a log-SNR; their squares sum to 1."""
   return jnp.sqrt(sigmoid(logsnr)), jnp.sqrt(sigmoid(-logsnr))
 
 
@@ -82,15 +85,21 @@ def eps_from_v(z_t: Array, v: Array, logsnr: Array) -> Array:
   return sigma * z_t + alpha * v
 
 
+def x0_from_v(z_t: Array, v: Array, logsnr: Array) -> Array:
+  """x0 = alpha z_t - sigma v."""
+  alpha, sigma = alpha_sigma(logsnr)
+  return alpha * z_t - sigma * v
+
+
 def q_posterior(
   z_t: Array, x0_hat: Array, logsnr_t: Array, logsnr_s: Array
 ) -> tuple[Array, Array]:
-  """Mean and variance of q(z_s | z_t, x0 = x0_hat), s < t (VDM eq. 25-32).
+  """The mean and variance of q(z_s | z_t, x0 = x0_hat) (VDM eq. 25-32).
 
   With r = exp(logsnr_t - logsnr_s) and c = 1 - r:
     mean = alpha_s (r z_t / alpha_t + c x0_hat),  var = sigma_s^2 c.
   """
-  # Each on its own: either may be too close to 1 to be subtracted from it.
+  # c is not computed as 1 - r, which would cancel where r is close to 1.
   r, c = jnp.exp(logsnr_t - logsnr_s), -jnp.expm1(logsnr_t - logsnr_s)
   alpha_t, _ = alpha_sigma(logsnr_t)
   alpha_s, sigma_s = alpha_sigma(logsnr_s)
@@ -101,11 +110,14 @@ def q_posterior(
 def guide(
   eps_cond: Array, eps_uncond: Array, guidance_weight: Array | float
 ) -> Array:
-  """(1 + w) eps_cond - w eps_uncond; w = 0 is the plain conditional model."""
+  """Classifier-free guidance: (1 + w) eps_cond - w eps_uncond.
+
+  w = 0 is the conditional model without guidance.
+  """
   return (1.0 + guidance_weight) * eps_cond - guidance_weight * eps_uncond
 
 
 def logsnr_bin(logsnr: Float[Array, " B"], num_bins: int) -> Array:
-  """Index of the equal-width log-SNR bin, 0 the noisiest, for loss plots."""
+  """The index of the log-SNR bin, for loss plots; bin 0 is the noisiest."""
   unit = (logsnr - LOGSNR_MIN) / (LOGSNR_MAX - LOGSNR_MIN)
   return jnp.clip((unit * num_bins).astype(jnp.int32), 0, num_bins - 1)

@@ -1,12 +1,13 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The denoising loss (3DiM sec. 2.1): draw t, noise and the mask, compare.
+"""The denoising loss (3DiM sec. 2.1).
 
-  loss, aux = diffusion_loss(denoise_fn, batch, rng, ...)
+  loss, aux = diffusion_loss(predict_fn, batch, rng, prediction="eps", ...)
 
-`aux` holds what the loop logs: the loss in equal bins of log-SNR, the single
-most telling plot of a diffusion run, as sums and counts so that accumulated
-micro-batches stay exact.
+It draws a time, noise and the unconditional mask, and compares the network's
+output with what it should be. `aux` holds the loss by log-SNR, in bins of equal
+width, which shows best how a diffusion run goes. These are sums and counts,
+because they add up exactly over micro-batches.
 """
 
 from typing import no_type_check
@@ -14,59 +15,40 @@ from typing import no_type_check
 import flax.struct
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Key, UInt8
+from jaxtyping import Array, Bool, Float, Key
 
 from threedim_jax import LOGSNR_MAX, LOGSNR_MIN, NUM_LOGSNR_BINS
-from threedim_jax.diffusion.denoise import DenoiseFn, mask_view
+from threedim_jax.diffusion.denoise import (
+  PredictFn,
+  mask_view,
+  network_target,
+  x0_from_output,
+)
 from threedim_jax.diffusion.equations import (
-  alpha_sigma,
   expand,
   logsnr_bin,
   logsnr_schedule_cosine,
   q_sample,
-  x0_from_eps,
 )
-from threedim_jax.views.cameras import Camera
+from threedim_jax.views.pair_batch import PairBatch
 from threedim_jax.views.pixels import from_u8
 
 
 @no_type_check  # see Camera
 @flax.struct.dataclass
-class PairBatch:
-  """Pairs of views of one object each, pixels as stored."""
-
-  cond_view: UInt8[Array, "B H W 3"]
-  target_view: UInt8[Array, "B H W 3"]
-  cond_cam: Camera
-  target_cam: Camera
-
-
-def to_pair_batch(batch: dict) -> PairBatch:
-  """A batch of the input pipeline as the losses take it."""
-  return PairBatch(
-    cond_view=batch["cond_view"],
-    target_view=batch["target_view"],
-    cond_cam=Camera(**batch["cond_cam"]),
-    target_cam=Camera(**batch["target_cam"]),
-  )
-
-
-def batch_shapes(resolution: int, batch_size: int) -> PairBatch:
-  """A batch as shapes only, to trace and compile with."""
-  shape = jax.ShapeDtypeStruct
-  view = shape((batch_size, resolution, resolution, 3), jnp.uint8)
-  camera = Camera(
-    shape((batch_size, 4, 4), jnp.float32),
-    shape((batch_size, 3, 3), jnp.float32),
-  )
-  return PairBatch(view, view, camera, camera)
-
-
-@no_type_check  # see Camera
-@flax.struct.dataclass
 class Noised:
-  """One random draw of everything that the loss needs."""
+  """A batch with random times, noise and mask.
 
+  Attributes:
+    x0: target views in [-1, 1].
+    z_t: noisy target views.
+    eps: the noise in them.
+    logsnr: log-SNR of `z_t`.
+    cond_view: conditioning views; noise where the example is unconditional.
+    cond_mask: False where the example is unconditional.
+  """
+
+  x0: Float[Array, "B H W 3"]
   z_t: Float[Array, "B H W 3"]
   eps: Float[Array, "B H W 3"]
   logsnr: Float[Array, " B"]
@@ -77,18 +59,28 @@ class Noised:
 def draw_noise(
   batch: PairBatch,
   rng: Key[Array, ""],
+  *,
+  prediction: str,
   uncond_fraction: float,
   logsnr_shift: float = 0.0,
 ) -> Noised:
-  """Draws t, eps and the unconditional mask, each per example."""
+  """Draws time, noise and mask, independently for each example.
+
+  The arguments are those of `diffusion_loss`.
+  """
   rng_t, rng_eps, rng_mask, rng_cond = jax.random.split(rng, 4)
   x0, cond_view = from_u8(batch.target_view), from_u8(batch.cond_view)
   B = x0.shape[0]
-  logsnr = logsnr_schedule_cosine(jax.random.uniform(rng_t, (B,)))
-  logsnr = jnp.clip(logsnr + logsnr_shift, LOGSNR_MIN, LOGSNR_MAX)
+  if prediction == "view":
+    # Regression starts where the sampler's only step starts: at pure noise.
+    logsnr = jnp.full((B,), LOGSNR_MIN)
+  else:
+    logsnr = logsnr_schedule_cosine(jax.random.uniform(rng_t, (B,)))
+    logsnr = jnp.clip(logsnr + logsnr_shift, LOGSNR_MIN, LOGSNR_MAX)
   eps = jax.random.normal(rng_eps, x0.shape)
   cond_mask = jax.random.uniform(rng_mask, (B,)) >= uncond_fraction
   return Noised(
+    x0=x0,
     z_t=q_sample(x0, eps, expand(logsnr, x0)),
     eps=eps,
     logsnr=logsnr,
@@ -100,10 +92,10 @@ def draw_noise(
 
 
 def predict(
-  denoise_fn: DenoiseFn, batch: PairBatch, noised: Noised
+  predict_fn: PredictFn, batch: PairBatch, noised: Noised
 ) -> Float[Array, "B H W 3"]:
-  """eps_hat for a draw of `draw_noise`."""
-  return denoise_fn(
+  """The network's output for what `draw_noise` drew."""
+  return predict_fn(
     noised.z_t,
     noised.logsnr,
     noised.cond_view,
@@ -116,24 +108,24 @@ def predict(
 def loss_weight(
   logsnr: Float[Array, " B"], prediction: str, min_snr_gamma: float | None
 ) -> Float[Array, " B"] | float:
-  """What turns the squared error of eps into the error that is averaged.
+  """The factor of the squared error of the network's output.
 
-  Either that of the predicted quantity itself, or min(SNR, gamma) times that
-  of the clean view (min-SNR, arXiv 2303.09556, eq. 8), whatever is predicted.
+  It is 1 without `min_snr_gamma`. With it, the loss is min(SNR, gamma) times
+  the squared error of the clean view, whatever is predicted (min-SNR,
+  arXiv 2303.09556, eq. 8).
   """
-  if min_snr_gamma is not None:
-    # eps_hat - eps = alpha / sigma (x0 - x0_hat) for one and the same z_t.
-    return jnp.minimum(1.0, min_snr_gamma * jnp.exp(-logsnr))
-  if prediction == "v":
-    # eps_hat - eps = alpha (v_hat - v).
-    return 1.0 / jnp.square(alpha_sigma(logsnr)[0])
-  if prediction == "view":
-    return jnp.exp(-logsnr)
-  return 1.0
+  if min_snr_gamma is None:
+    return 1.0
+  if prediction == "v":  # x0_hat - x0 = sigma (v - v_hat)
+    return jnp.minimum(
+      jax.nn.sigmoid(logsnr), min_snr_gamma * jax.nn.sigmoid(-logsnr)
+    )
+  # x0_hat - x0 = sigma / alpha (eps - eps_hat)
+  return jnp.minimum(1.0, min_snr_gamma * jnp.exp(-logsnr))
 
 
 def diffusion_loss(
-  denoise_fn: DenoiseFn,
+  predict_fn: PredictFn,
   batch: PairBatch,
   rng: Key[Array, ""],
   *,
@@ -142,26 +134,35 @@ def diffusion_loss(
   logsnr_shift: float = 0.0,
   min_snr_gamma: float | None = None,
 ) -> tuple[Float[Array, ""], dict[str, Array]]:
-  """Mean squared error of the prediction over pixels and examples.
+  """The mean squared error of the network's output over pixels and examples.
 
   Args:
-    denoise_fn: the network as a noise estimate.
-    batch: B pairs of views.
-    rng: typed key; every draw is per example.
-    prediction: "eps" (3DiM), "v" or "view": the space in which the error is
-      measured.
+    predict_fn: the network.
+    batch: pairs of views.
+    rng: key of all draws.
+    prediction: what the network computes: "eps" (3DiM), "v" or "view", see
+      `PREDICTIONS`. With "view" the noise level is always the highest.
     uncond_fraction: share of unconditional examples (3DiM: 0.1).
-    logsnr_shift: added to the log-SNR that is drawn (3DiM: 0); below zero,
-      noisier examples are seen more often.
-    min_snr_gamma: see `loss_weight` (3DiM: None).
+    logsnr_shift: added to the log-SNR that is drawn (3DiM: 0). Below zero,
+      noisy examples are more frequent.
+    min_snr_gamma: see `loss_weight` (3DiM: None). Not for "view".
 
   Returns:
-    The loss, and {"bin_sum", "bin_count"}: loss per log-SNR bin, noisiest
-    first.
+    The loss, and {"bin_sum", "bin_count"}: the sum of losses and the number of
+    examples in each log-SNR bin, from noisy to clean.
   """
-  noised = draw_noise(batch, rng, uncond_fraction, logsnr_shift)
-  eps_hat = predict(denoise_fn, batch, noised)
-  error = jnp.mean(jnp.square(eps_hat - noised.eps), axis=(1, 2, 3))
+  noised = draw_noise(
+    batch,
+    rng,
+    prediction=prediction,
+    uncond_fraction=uncond_fraction,
+    logsnr_shift=logsnr_shift,
+  )
+  target = network_target(
+    prediction, noised.x0, noised.eps, expand(noised.logsnr, noised.x0)
+  )
+  out = predict(predict_fn, batch, noised)
+  error = jnp.mean(jnp.square(out - target), axis=(1, 2, 3))
   error = error * loss_weight(noised.logsnr, prediction, min_snr_gamma)
   bins = jax.nn.one_hot(
     logsnr_bin(noised.logsnr, NUM_LOGSNR_BINS), NUM_LOGSNR_BINS
@@ -171,13 +172,21 @@ def diffusion_loss(
 
 
 def denoised_grid(
-  denoise_fn: DenoiseFn,
+  predict_fn: PredictFn,
   batch: PairBatch,
   rng: Key[Array, ""],
+  *,
+  prediction: str,
 ) -> Float[Array, "B 4 H W 3"]:
-  """Columns conditioning | noisy | x0_hat | target, in [-1, 1], to look at."""
-  noised = draw_noise(batch, rng, uncond_fraction=0.0)
-  eps_hat = predict(denoise_fn, batch, noised)
-  x0_hat = x0_from_eps(noised.z_t, eps_hat, expand(noised.logsnr, eps_hat))
-  columns = [noised.cond_view, noised.z_t, x0_hat, from_u8(batch.target_view)]
+  """Pictures to look at: conditioning, noisy, denoised and target view.
+
+  Returns:
+    The four of each example, in [-1, 1].
+  """
+  noised = draw_noise(batch, rng, prediction=prediction, uncond_fraction=0.0)
+  out = predict(predict_fn, batch, noised)
+  x0_hat = x0_from_output(
+    prediction, noised.z_t, out, expand(noised.logsnr, out)
+  )
+  columns = [noised.cond_view, noised.z_t, x0_hat, noised.x0]
   return jnp.clip(jnp.stack(columns, axis=1), -1.0, 1.0)

@@ -1,19 +1,21 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Stochastic-conditioning sampler (3DiM sec. 2.2), one loop over steps.
+"""Stochastic-conditioning sampler (3DiM sec. 2.2): one loop over steps.
 
-Each denoising step looks at one view drawn at random from the bank of all
-views known so far: the given ones first, then those generated. The bank is an
-array of fixed size with a traced count, so that an orbit of any length
-compiles once.
+Each denoising step conditions on one view that is drawn at random from the
+bank, which holds the given views and then the generated ones. The bank is an
+array of fixed size with a traced count, so an orbit of any length compiles
+once.
 
   bank = make_bank(given_views, given_cams, capacity=k + num_targets)
-  views, bank = sample_orbit(denoise_fn, keys, bank, target_cams, ...)
+  for i, cam in enumerate(target_cams):
+    view = sample_view(denoise_fn, index_keys(keys, i), bank, cam, ...)
+    bank = bank.append(view, cam)
 
-The loop carries z_t and the last x0_hat; everything random or scheduled follows
-from the number of the step. So the count of steps is traced, too, and memory
-does not depend on it. Each batch element has its own key: an object's views do
-not depend on which other objects share its batch.
+The loop carries z_t and the last x0_hat. Noise, draws and log-SNRs are computed
+from the index of the step, so the number of steps is traced as well and memory
+does not grow with it. Each batch element has its own key: the views of an
+object do not depend on the other objects of its batch.
 """
 
 from collections.abc import Callable
@@ -35,8 +37,8 @@ from threedim_jax.diffusion.equations import (
 from threedim_jax.diffusion.solvers import SOLVERS, Times
 from threedim_jax.views.cameras import Camera
 
-# "stochastic" is 3DiM; "first" always looks at the first given view, the naive
-# sampler that the paper ablates; "last" is autoregression on the newest view.
+# "stochastic" is 3DiM. "first" always conditions on the first given view: the
+# naive sampler that the paper ablates. "last" is autoregression on the newest.
 CONDITIONINGS = ("stochastic", "first", "last")
 
 
@@ -66,8 +68,8 @@ def make_bank(
   k = views.shape[1]
   if not 1 <= k <= capacity:
     raise ValueError(f"{k} given views do not fit a bank of {capacity}")
-  # Empty slots repeat the last given view: they are never drawn, and a
-  # singular camera would only confuse whoever looks at the array.
+  # Empty slots repeat the last given view. They are never drawn, and so they
+  # have a valid camera.
   pad = lambda a: jnp.concatenate([a] + [a[:, -1:]] * (capacity - k), axis=1)
   return Bank(pad(views), jax.tree.map(pad, cams), jnp.int32(k))
 
@@ -75,7 +77,7 @@ def make_bank(
 def draw_cond_index(
   rngs: Key[Array, " B"], num_valid: Int[Array, ""], conditioning: str
 ) -> Int[Array, " B"]:
-  """The bank slot that each element looks at in a step."""
+  """The bank slot that each element is conditioned on in a step."""
   if conditioning not in CONDITIONINGS:
     raise ValueError(f"conditioning {conditioning!r}: one of {CONDITIONINGS}")
   if conditioning == "first":
@@ -89,8 +91,8 @@ def draw_cond_index(
 def step_times(
   i: Int[Array, ""], num_sample_steps: Int[Array, ""] | int
 ) -> Times:
-  """The i-th of T steps: from t = 1 - i / T to 1 - (i + 1) / T."""
-  # Counted from the end, so that the last one ends at zero exactly.
+  """The i-th of T steps: from t = 1 - i / T to t = 1 - (i + 1) / T."""
+  # Counted from the end: the last step ends at exactly t = 0.
   logsnr = lambda i: logsnr_schedule_cosine(
     (num_sample_steps - i) / jnp.float32(num_sample_steps)
   )
@@ -117,7 +119,7 @@ def _guided_eps(
   noise,
   guidance_weight,
 ):
-  """Conditional and unconditional noise estimates in one batch, combined."""
+  """Classifier-free guidance: both noise estimates from one batch of 2 B."""
   B = z_t.shape[0]
   twice = lambda a: jnp.concatenate([a, a])
   eps = denoise_fn(
@@ -132,15 +134,21 @@ def _guided_eps(
 
 
 def _in_interval(logsnr, interval: tuple[float, float]) -> Array | bool:
-  """Whether to guide; True, not traced, where that is so at every step."""
+  """Whether guidance applies at this log-SNR.
+
+  A Python bool, not a tracer, if the interval covers the whole schedule or is
+  empty (low > high): no `lax.cond` is compiled then.
+  """
   low, high = interval
+  if low > high:
+    return False
   if low <= LOGSNR_MIN and high >= LOGSNR_MAX:
     return True
   return (low <= logsnr) & (logsnr <= high)
 
 
 def _split(rngs: Key[Array, " B"]) -> Key[Array, "3 B"]:
-  """Keys of a view's first noise, of its draws from the bank, of its steps."""
+  """Three keys per view: for z_1, for draws from the bank, for the steps."""
   return jax.vmap(lambda rng: jax.random.split(rng, 3), out_axes=1)(rngs)
 
 
@@ -150,7 +158,7 @@ def cond_indices(
   num_sample_steps: int,
   conditioning: str = "stochastic",
 ) -> Int[Array, "T B"]:
-  """The bank slots that `sample_view` looks at with these keys, by step."""
+  """The bank slots that `sample_view` draws with these keys, by step."""
   _, rngs_index, _ = _split(rngs)
   draw = lambda i: draw_cond_index(
     index_keys(rngs_index, i), jnp.int32(num_valid), conditioning
@@ -174,19 +182,19 @@ def sample_view(
   """Generates one view for every batch element.
 
   Args:
-    denoise_fn: see `threedim_jax.denoise`.
+    denoise_fn: see `diffusion.denoise`.
     rngs: one typed key per element.
     bank: the views to condition on; at least one valid.
     target_cam: the camera to generate, [B, ...].
     num_sample_steps: T; the paper uses 256. May be traced.
-    guidance_weight: w of `diffusion.guide`; may be traced.
+    guidance_weight: w of `equations.guide`; may be traced.
     conditioning: "stochastic" (3DiM), "first" (naive) or "last"
       (autoregressive).
     solver: "ancestral" (3DiM), "ddim" or "dpmpp_2m", see `solvers`.
-    guidance_interval: log-SNRs between which to guide (arXiv 2404.07724);
-      elsewhere only the conditional half is computed.
-    encode_camera: what the denoiser takes instead of a camera: that of the
-      target is then computed once a view, not in every step.
+    guidance_interval: log-SNRs between which guidance applies (arXiv
+      2404.07724). Outside only the conditional half is computed.
+    encode_camera: maps a camera to what the denoiser takes in its place. It is
+      called once a view for the target camera, not in every step.
 
   Returns:
     Images in [-1, 1].
@@ -218,12 +226,13 @@ def sample_view(
     )
     plain = lambda: denoise_fn(z_t, logsnr_t, *args, jnp.ones((B,), bool))
     inside = _in_interval(times.logsnr_t, guidance_interval)
-    eps_hat = (
-      guided() if inside is True else jax.lax.cond(inside, guided, plain)
-    )
+    if isinstance(inside, bool):
+      eps_hat = guided() if inside else plain()
+    else:
+      eps_hat = jax.lax.cond(inside, guided, plain)
     x0_hat = x0_from_eps(z_t, eps_hat, expand(logsnr_t, z_t))
     x0_hat = jnp.clip(x0_hat, -1.0, 1.0)
-    # XLA drops the noise where a solver has no use for it.
+    # XLA removes this noise for solvers that do not use it.
     noise = _normal(rngs_noise[1], image_shape)
     return take_step(z_t, x0_hat, x0_before, times, noise), x0_hat
 
@@ -237,60 +246,5 @@ def sample_view(
 def index_keys(
   rngs: Key[Array, " B"], index: Int[Array, ""]
 ) -> Key[Array, " B"]:
-  """Keys of the index-th view or step: the same fused or one by one."""
+  """Keys of the index-th view or step."""
   return jax.vmap(lambda rng: jax.random.fold_in(rng, index))(rngs)
-
-
-def sample_next(
-  denoise_fn: DenoiseFn,
-  rngs: Key[Array, " B"],
-  bank: Bank,
-  target_cam: Camera,
-  index: Int[Array, ""],
-  **options,
-) -> Bank:
-  """Generates the index-th view and adds it to the bank."""
-  view = sample_view(
-    denoise_fn, index_keys(rngs, index), bank, target_cam, **options
-  )
-  return bank.append(view, target_cam)
-
-
-def sample_orbit(
-  denoise_fn: DenoiseFn,
-  rngs: Key[Array, " B"],
-  bank: Bank,
-  target_cams: Camera,
-  **options,
-) -> Float[Array, "B N H W 3"]:
-  """Generates N views one after another, all in one program.
-
-  Args:
-    denoise_fn: see `threedim_jax.denoise`.
-    rngs: one typed key per element.
-    bank: given views, with room for N more.
-    target_cams: cameras to visit, [B, N, ...].
-    **options: of `sample_view`.
-
-  Returns:
-    The generated views in [-1, 1], in order. A host loop over `sample_next`
-    gives the same pictures for the same keys.
-  """
-  num_targets, capacity = target_cams.K.shape[1], bank.views.shape[1]
-  # Inside a jit the count is not known, except that one view is given.
-  traced = isinstance(bank.num_valid, jax.core.Tracer)
-  num_given = 1 if traced else int(bank.num_valid)
-  if capacity < num_given + num_targets:
-    raise ValueError(
-      f"a bank of {capacity} slots, {num_given} of them filled, has no room"
-      f" for {num_targets} more views"
-    )
-
-  def step(bank, x):
-    cam, index = x
-    bank = sample_next(denoise_fn, rngs, bank, cam, index, **options)
-    return bank, bank.views[:, bank.num_valid - 1]
-
-  by_view = jax.tree.map(lambda a: jnp.moveaxis(a, 1, 0), target_cams)
-  _, views = jax.lax.scan(step, bank, (by_view, jnp.arange(num_targets)))
-  return jnp.moveaxis(views, 0, 1)

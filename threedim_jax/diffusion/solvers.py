@@ -1,11 +1,11 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""One step of sampling, from z_t to z_s: three ways, each an equation.
+"""Three solvers: each takes one sampling step from z_t to z_s.
 
-All of them take x0_hat, the clean image that the network sees in z_t. With
-stochastic conditioning successive x0_hat come from looking at different views;
-a solver that uses two of them takes their mixture for one estimate, which it is
-in expectation.
+All of them take x0_hat, the network's estimate of the clean image in z_t. With
+stochastic conditioning, successive estimates are conditioned on different
+views. A solver that combines two of them treats both as the same estimate,
+which holds in expectation.
 """
 
 from collections.abc import Callable
@@ -22,11 +22,11 @@ from threedim_jax.diffusion.equations import (
 
 
 class Times(NamedTuple):
-  """Where a step goes from and to, and where the one before came from."""
+  """Log-SNRs at which a step and the step before it start and end."""
 
-  logsnr_r: Float[Array, ""]  # of the step before; the first step's own
-  logsnr_t: Float[Array, ""]
-  logsnr_s: Float[Array, ""]
+  logsnr_r: Float[Array, ""]  # start of the step before (first step: its own)
+  logsnr_t: Float[Array, ""]  # start of this step
+  logsnr_s: Float[Array, ""]  # end of this step
   is_first: Bool[Array, ""]
   is_last: Bool[Array, ""]
 
@@ -41,7 +41,7 @@ def ancestral(
   """z_s ~ q(z_s | z_t, x0 = x0_hat), as 3DiM does (sec. 2.2)."""
   del x0_before
   mean, var = q_posterior(z_t, x0_hat, times.logsnr_t, times.logsnr_s)
-  # The last step ends at the data: its mean, without noise.
+  # The last step ends at the data, so it returns the mean without noise.
   return mean + jnp.where(times.is_last, 0.0, jnp.sqrt(var)) * noise
 
 
@@ -62,14 +62,14 @@ def dpmpp_2m(
   With h = lambda_s - lambda_t and r = (lambda_t - lambda_r) / h:
     D = x0_hat + (x0_hat - x0_before) / (2 r)
     z_s = sigma_s / sigma_t z_t + alpha_s (1 - exp(-h)) D.
-  The first step has none before it, and the last one is far too long to
-  extrapolate over: both take D = x0_hat.
+  The first step has no step before it, and the last one is too long to
+  extrapolate over, so both use D = x0_hat.
   """
   del noise
   h = 0.5 * (times.logsnr_s - times.logsnr_t)
   h_before = 0.5 * (times.logsnr_t - times.logsnr_r)
   first_order = times.is_first | times.is_last
-  # 1 / (2 r); nothing is divided by the first step's h_before of zero.
+  # 1 / (2 r). The first step has h_before = 0: avoid a division by zero.
   weight = jnp.where(
     first_order, 0.0, h / jnp.where(first_order, 1.0, 2.0 * h_before)
   )

@@ -2,88 +2,169 @@
 # SPDX-License-Identifier: Apache-2.0
 """Do the views of an object agree with each other in 3D?
 
-3DiM's question (Watson et al., section 4): a neural field without view
-dependence is fitted to part of an object's views; how well does it predict the
-rest? Views that contradict each other cannot be fitted. The paper's own
-settings are not known, so these are ours, `consistency-v1`, and stand in every
-result; the name there tells which of them were changed. Three things belong
-beside the score: the same of the true views (a ceiling, which holds what the
-field itself cannot do), white pictures (a floor), and the field seen from the
-input pose: views that ignore the input may well agree with each other.
+3DiM (sec. 4) fits a neural field without view dependence to part of an object's
+views and compares its renders with the rest. Views that contradict each other
+cannot be fitted. There are two protocols. `consistency-v1`, our own, fits a
+dense grid in seconds. `consistency-3dim` is the paper's (sec. 7.4); it takes
+minutes to hours. Results name their protocol and every changed setting.
 
-  for fitted in fit_sets(view_sets, ConsistencyProtocol()):
+Three numbers belong beside a score. That of the true views tells what the field
+itself cannot fit. That of white pictures is the floor. `psnr_input_u8` compares
+the field at the input pose with the input view, because views that ignore the
+input may still agree with each other.
+
+  for fitted in fit_sets(view_sets, PROTOCOLS["consistency-v1"]):
     fitted.row()
 """
 
 from collections.abc import Callable, Sequence
 import dataclasses
+import hashlib
 from typing import Any
 
 import jax
 from jaxtyping import Int, UInt8
 import numpy as np
 
-from threedim_jax.evaluation.fields.fit import FieldConfig, fit_fields
-from threedim_jax.evaluation.fields.render import render_views
+from threedim_jax.evaluation.fields.field import FieldConfig
+from threedim_jax.evaluation.fields.fit import fit_fields, render_views
+from threedim_jax.evaluation.fields.hash_field import HashFieldConfig
+from threedim_jax.evaluation.fields.hash_fit import (
+  fit_hash_fields,
+  render_hash_views,
+)
 from threedim_jax.evaluation.view_sets import ScoredViews
 from threedim_jax.runtime.errors import UserError
 from threedim_jax.views import metrics
 from threedim_jax.views.pixels import to_u8
+from threedim_jax.views.posed_views import PosedViews
 
-NAME = "consistency-v1"
-_CHANGES = {  # how the name tells another setting
+# View numbers of the SRN protocol, which gives view 64 of 251. They are
+# np.random.default_rng(0).choice(251, 25, replace=False), sorted.
+GIVEN_OF_251 = 64
+HELD_OUT_OF_251 = (
+  *(0, 3, 9, 17, 41, 62, 68, 71, 98, 117, 120, 132, 137),
+  *(145, 153, 167, 176, 191, 193, 202, 217, 230, 233, 239, 242),
+)
+_CHANGES = {  # how the protocol's name tells another setting
   "num_views": "at most {} views",
   "hold_out_every": "one in {} held out",
+  "fit_given": "given view fitted",
   "num_steps": "{} steps",
   "seed": "seed {}",
 }
 VARIANTS = {
   "psnr_u8": "held-out views against 8-bit renders of the field",
   "psnr_fg_u8": "the same over pixels that are not white in both",
+  "ssim_gauss11": "3DiM's: 11x11 Gaussian, sd 1.5, population covariance",
+  "ssim_gauss11_snapped": (
+    "the same, with pixels white to 8 levels in both pictures set to white"
+  ),
   "ssim_skimage7": "7x7 uniform window, sample covariance",
   "psnr_input_u8": "field at the input pose against the input view",
 }
-VIEW_METRICS = (metrics.psnr_u8, metrics.psnr_fg_u8, metrics.ssim_skimage7)
-FIRST_HELD_OUT = 5  # never an end of the path, beyond which nothing was seen
+# The least size of pictures that a metric can compare.
+VIEW_METRICS = {
+  metrics.psnr_u8: 1,
+  metrics.psnr_fg_u8: 1,
+  metrics.ssim_gauss11: 11,
+  metrics.ssim_gauss11_snapped: 11,
+  metrics.ssim_skimage7: 7,
+}
+# The ends of a path are fitted: beyond them nothing was seen.
+FIRST_HELD_OUT = 5
 
 
 @dataclasses.dataclass(frozen=True)
 class ConsistencyProtocol:
-  """`consistency-v1`; scores of different settings do not compare."""
+  """Which views are fitted, by which field, and which are held out.
 
-  num_views: int = 100  # evenly spread over those that there are
-  hold_out_every: int = 10
+  Scores of different settings do not compare.
+
+  Attributes:
+    base: a key of `PROTOCOLS`, from which the settings start.
+    num_views: views of an object at most, evenly spread.
+    hold_out_every: one in so many views is held out; None: a seeded draw of 25
+      in 251 views, of a tenth if there are fewer.
+    fit_given: fit the given view as well, if it is known, so that views which
+      ignore it are punished.
+    num_steps: of the fit.
+    seed: of the fit.
+  """
+
+  base: str = "consistency-v1"
+  num_views: int = 100
+  hold_out_every: int | None = 10
+  fit_given: bool = False
   num_steps: int = 1000
   seed: int = 0
 
   @property
   def name(self) -> str:
-    """As in "consistency-v1, 300 steps"."""
+    """As in "consistency-v1, 300 steps".
+
+    That of `consistency-3dim` ends with a hash of the settings that the paper
+    leaves open.
+    """
+    start, name = PROTOCOLS[self.base], self.base
+    if self.uses_hash_field:
+      settings = [
+        dataclasses.asdict(HashFieldConfig.for_size(n)) for n in (32, 64, 128)
+      ]
+      name += "-" + hashlib.sha256(str(settings).encode()).hexdigest()[:6]
     changed = [
       _CHANGES[field.name].format(value)
       for field in dataclasses.fields(self)
-      if (value := getattr(self, field.name)) != field.default
+      if (value := getattr(self, field.name)) != getattr(start, field.name)
     ]
-    return ", ".join([NAME, *changed])
+    return ", ".join([name, *changed])
+
+  @property
+  def uses_hash_field(self) -> bool:
+    return self.base == "consistency-3dim"
+
+  def field_config(self, size: int) -> FieldConfig | HashFieldConfig:
+    """Settings of the field for pictures of `size` pixels."""
+    kind = HashFieldConfig if self.uses_hash_field else FieldConfig
+    return kind.for_size(size)
 
   def settings(self) -> dict[str, Any]:
     """For results."""
     return {"name": self.name, **dataclasses.asdict(self)}
 
   def held_out(self, num_views: int) -> Int[np.ndarray, " M"]:
-    """Which of the views are not fitted.
+    """Indices of the views that are not fitted.
+
+    250 views are taken as the SRN protocol's: all of 251 but the given one.
 
     Raises:
       UserError: too few views for one to be held out.
     """
     if num_views <= FIRST_HELD_OUT:
       raise UserError(
-        f"a consistency score of {num_views} views means nothing: it takes"
-        f" {FIRST_HELD_OUT + 1} at least and is meant for {self.num_views}."
-        " Make more, with --config.sample.num_views=100 or"
+        f"a consistency score of {num_views} views means nothing: it needs at"
+        f" least {FIRST_HELD_OUT + 1} views, better {self.num_views}. Make more"
+        " with --config.sample.num_views=100 or"
         " --config.evaluate.num_views=100"
       )
-    return np.arange(FIRST_HELD_OUT, num_views, self.hold_out_every)
+    if self.hold_out_every is not None:
+      return np.arange(FIRST_HELD_OUT, num_views, self.hold_out_every)
+    if num_views in (250, 251):
+      numbers = np.arange(251)
+      if num_views == 250:
+        numbers = np.delete(numbers, GIVEN_OF_251)
+      return np.flatnonzero(np.isin(numbers, HELD_OUT_OF_251))
+    count = max(1, round(num_views / 10))
+    draw = np.random.default_rng(0).choice(num_views, count, replace=False)
+    return np.sort(draw)
+
+
+PROTOCOLS = {
+  "consistency-v1": ConsistencyProtocol(),
+  "consistency-3dim": ConsistencyProtocol(  # 3DiM, sec. 4 and 7.4
+    base="consistency-3dim", num_views=251, hold_out_every=None, fit_given=True
+  ),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,15 +181,18 @@ class Fitted:
     return self.view_set.views.images_u8[self.held_out]
 
   def row(self) -> dict[str, float]:
-    """Mean over the held-out views; a metric may be infinite or NaN."""
-    scores = metrics.score_views(
-      VIEW_METRICS, self.renders_u8, self.held_out_u8
-    )
+    """Mean over the held-out views; a metric may be infinite or NaN.
+
+    SSIM of pictures that are smaller than its window is left out.
+    """
+    size = min(self.renders_u8.shape[1:3])
+    usable = [m for m, least in VIEW_METRICS.items() if size >= least]
+    scores = metrics.score_views(usable, self.renders_u8, self.held_out_u8)
     row = {name: _mean(values) for name, values in scores.items()}
     if self.input_render_u8 is not None:
       given = self.view_set.given.images_u8[:1]
       scores = metrics.score_views(
-        VIEW_METRICS, self.input_render_u8[None], given
+        [metrics.psnr_u8], self.input_render_u8[None], given
       )
       row["psnr_input_u8"] = float(scores["psnr_u8"][0])
     return row
@@ -137,30 +221,36 @@ def fit_sets(
     protocol: settings.
     on_steps: called with the number of steps done since the last call.
   """
-  num_views, (height, width) = len(view_sets[0].views), view_sets[0].views.hw
+  num_views, hw = len(view_sets[0].views), view_sets[0].views.hw
   held_out = protocol.held_out(num_views)
   fitted = np.setdiff1d(np.arange(num_views), held_out)
-  stack = lambda views, name: np.stack([getattr(v, name) for v in views])
-  train = [s.views[fitted] for s in view_sets]
-  fields = fit_fields(
-    stack(train, "images_u8"),
-    stack(train, "world_from_cam"),
-    stack(train, "K"),
-    config=FieldConfig.for_size(max(height, width)),
+  with_input = view_sets[0].given is not None
+  fit_given = with_input and protocol.fit_given
+  train, shown = [], []
+  for each in view_sets:
+    given = each.given[:1] if with_input else None
+    train.append(
+      each.views[fitted] + given if fit_given else each.views[fitted]
+    )
+    shown.append(
+      each.views[held_out] + given if with_input else each.views[held_out]
+    )
+  fit, render = (
+    (fit_hash_fields, render_hash_views)
+    if protocol.uses_hash_field
+    else (fit_fields, render_views)
+  )
+  fields = fit(
+    _stack(train, "images_u8"),
+    _stack(train, "world_from_cam"),
+    _stack(train, "K"),
+    config=protocol.field_config(max(hw)),
     num_steps=protocol.num_steps,
     rng=jax.random.key(protocol.seed),
     on_steps=on_steps,
   )
-  with_input = view_sets[0].given is not None
-  shown = [
-    s.views[held_out] + s.given[:1] if with_input else s.views[held_out]
-    for s in view_sets
-  ]
-  renders = render_views(
-    fields,
-    stack(shown, "world_from_cam"),
-    stack(shown, "K"),
-    (height, width),
+  renders = render(
+    fields, _stack(shown, "world_from_cam"), _stack(shown, "K"), hw
   )
   renders_u8 = to_u8(np.asarray(renders) * 2 - 1)
   count = len(held_out)
@@ -170,7 +260,11 @@ def fit_sets(
   ]
 
 
+def _stack(views: Sequence[PosedViews], name: str) -> np.ndarray:
+  return np.stack([getattr(v, name) for v in views])
+
+
 def _mean(values: np.ndarray) -> float:
-  """Over the views that have one: no foreground, no foreground PSNR."""
+  """Mean of the finite values: white views have no foreground PSNR."""
   numbers = values[np.isfinite(values)]
   return float(numbers.mean()) if len(numbers) else float("nan")

@@ -23,7 +23,6 @@ from jaxtyping import UInt8
 import numpy as np
 
 from threedim_jax.evaluation.consistency import (
-  NAME,
   VARIANTS,
   ConsistencyProtocol,
   Fitted,
@@ -31,7 +30,6 @@ from threedim_jax.evaluation.consistency import (
 )
 from threedim_jax.evaluation.distances.features import Network
 from threedim_jax.evaluation.distances.pool import Distances, Pool
-from threedim_jax.evaluation.fields.field import FieldConfig
 from threedim_jax.evaluation.view_sets import ScoredViews, Source
 from threedim_jax.runtime import progress
 from threedim_jax.runtime.errors import UserError
@@ -83,7 +81,7 @@ def score_consistency(
     for object_id, origin in source.items():
       sets = origin.load()
       protocol.held_out(len(sets[0].views))
-      settings.setdefault("field", _field_settings(sets))
+      settings.setdefault("field", _field_settings(sets, protocol))
       key = _key(sets, protocol)
       if not _is_scored(out / object_id, key):
         todo[object_id] = key
@@ -166,17 +164,17 @@ def _read_pictures(
   return np.stack([decode_png(path.read_bytes(), path) for path in paths])
 
 
-def _field_settings(sets: Sequence[ScoredViews]) -> dict[str, Any]:
-  height, width = sets[0].views.hw
-  return dataclasses.asdict(FieldConfig.for_size(max(height, width)))
+def _field_settings(
+  sets: Sequence[ScoredViews], protocol: ConsistencyProtocol
+) -> dict[str, Any]:
+  return dataclasses.asdict(protocol.field_config(max(sets[0].views.hw)))
 
 
 def _key(sets: Sequence[ScoredViews], protocol: ConsistencyProtocol) -> str:
   """Hash of the views and settings that an object's score depends on."""
   settings = {
-    "name": NAME,
     **dataclasses.asdict(protocol),
-    "field": _field_settings(sets),
+    "field": _field_settings(sets, protocol),
   }
   parts = [s.sha256() for s in sets], settings
   return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

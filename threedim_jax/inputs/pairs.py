@@ -2,33 +2,29 @@
 # SPDX-License-Identifier: Apache-2.0
 """Batches of (conditioning, target) pairs of views of one object, with Grain.
 
-In an epoch every view of every object is the target once, in random order,
-and its conditioning view is drawn uniformly from the object's other views (so
-an object counts as often as it has views). Pair number n of a seed is a pure
+In an epoch every view of every object is the target once, in random order. Its
+conditioning view is drawn uniformly from the object's other views, so an
+object counts as often as it has views. Pair number n of a seed is a pure
 function of n: what step k trains on depends neither on how many processes
 share the work nor on where a run was interrupted.
 
   views = view_source.open_views(None, "shapes", "32", "train")
-  batches = train_iterator(views, global_batch_size=128, seed=0,
-                           process_index=jax.process_index(),
-                           process_count=jax.process_count(), start_step=step)
-  batch = next(batches)  # cond_view, target_view, cond_cam, target_cam
+  batches = train_iterator(views, global_batch_size=128, seed=0)
+  batch = next(batches)  # a PairBatch of NumPy arrays
 
-Pictures stay uint8 as far as the device, which normalises them.
+Pictures stay uint8 until they are on the device, which normalises them.
 """
 
 from collections.abc import Iterator
 
 import grain
+import jax
 import numpy as np
 
 from threedim_jax.inputs.view_source import Views
 from threedim_jax.runtime.errors import UserError
-
-# cond_view, target_view: uint8 [b, H, W, 3]; cond_cam, target_cam: dicts of
-# float32 world_from_cam [b, 4, 4] and K [b, 3, 3].
-Batch = dict[str, np.ndarray | dict[str, np.ndarray]]
-CAMERA_KEYS = ("world_from_cam", "K")
+from threedim_jax.views.cameras import Camera
+from threedim_jax.views.pair_batch import PairBatch
 
 
 def train_iterator(
@@ -36,30 +32,27 @@ def train_iterator(
   *,
   global_batch_size: int,
   seed: int,
-  process_index: int,
-  process_count: int,
+  process: tuple[int, int] | None = None,
   start_step: int = 0,
   num_threads: int = 2,
   prefetch: int = 8,
-) -> Iterator[Batch]:
-  """This process's rows of global batch `start_step` and all that follow.
+) -> Iterator[PairBatch]:
+  """Yields this process's rows of global batch `start_step`, and so on.
 
   Args:
     views: the split to train on.
     global_batch_size: examples of all processes together in a batch.
     seed: fixes the pairs and their order.
-    process_index: which rows: process p of P has the p-th of P equal blocks.
-    process_count: P; it must divide the global batch.
-    start_step: number of the first batch, which is all that resuming takes.
+    process: (p, P): the p-th of P equal blocks of rows is read. None for the
+      index and count of JAX's processes.
+    start_step: number of the first batch. Resuming needs nothing else.
     num_threads: readers; 0 reads in the caller, batch by batch.
     prefetch: batches that the readers keep ready.
 
   Raises:
     UserError: the batch does not split evenly; from `next`, a damaged view.
   """
-  batches = _batches(
-    views, global_batch_size, seed, process_index, process_count
-  )
+  batches = _batches(views, global_batch_size, seed, process)
   options = grain.ReadOptions(
     num_threads=num_threads,
     prefetch_buffer_size=prefetch if num_threads else 0,
@@ -75,11 +68,13 @@ def eval_batches(
   batch_size: int,
   num_batches: int,
   seed: int,
-  process_index: int = 0,
-  process_count: int = 1,
-) -> Iterator[Batch]:
-  """The first `num_batches` batches of a seed: the same pairs at every call."""
-  batches = _batches(views, batch_size, seed, process_index, process_count)
+  process: tuple[int, int] | None = None,
+) -> Iterator[PairBatch]:
+  """Yields the first `num_batches` batches of a seed, the same at every call.
+
+  The arguments are those of `train_iterator`.
+  """
+  batches = _batches(views, batch_size, seed, process)
   return (batches[k] for k in range(num_batches))
 
 
@@ -87,37 +82,31 @@ def _batches(
   views: Views,
   global_batch_size: int,
   seed: int,
-  process_index: int,
-  process_count: int,
+  process: tuple[int, int] | None,
 ) -> grain.MapDataset:
   """Element k is this process's rows of global batch k, without end."""
-  if global_batch_size % process_count:
+  index, count = process or (jax.process_index(), jax.process_count())
+  size, rest = divmod(global_batch_size, count)
+  if rest:
     raise UserError(
       f"A global batch of {global_batch_size} examples does not split evenly"
-      f" over {process_count} processes: make it a multiple of"
-      f" {process_count}."
+      f" over {count} processes: make it a multiple of {count}."
     )
-  size = global_batch_size // process_count
-  rows = slice(process_index * size, (process_index + 1) * size)
+  rows = slice(index * size, (index + 1) * size)
 
   def choose_pair(target: int, rng: np.random.Generator) -> tuple[int, int]:
     return draw_cond(views, target, rng), target
 
-  def read(pairs: tuple[np.ndarray, np.ndarray]) -> Batch:
+  def read(pairs: tuple[np.ndarray, np.ndarray]) -> PairBatch:
     (cond_view, *cond_cam), (target_view, *target_cam) = (
       views.gather(records[rows]) for records in pairs
     )
-    camera = lambda arrays: dict(zip(CAMERA_KEYS, arrays, strict=True))
-    return {
-      "cond_view": cond_view,
-      "target_view": target_view,
-      "cond_cam": camera(cond_cam),
-      "target_cam": camera(target_cam),
-    }
+    return PairBatch(
+      cond_view, target_view, Camera(*cond_cam), Camera(*target_cam)
+    )
 
-  # Pairs are drawn, and batched, for all processes alike, and only then does
-  # each read its own rows: numbers are cheap, and the draw must not depend on
-  # who reads.
+  # Pairs are drawn and batched for all processes alike, and then each process
+  # reads its own rows. Drawing is cheap, and must not depend on who reads.
   return (
     grain.MapDataset.range(len(views))
     .seed(seed)

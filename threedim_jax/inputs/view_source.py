@@ -1,11 +1,11 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Opens a built data set: any view of any object, by number, as numpy arrays.
+"""Random access to the views of a built data set, as NumPy arrays.
 
-A data set is what `datasets/build.py` leaves in
-<data_dir>/<name>/<config>/<version>: one array_record entry per view, objects
-one after the other, and `objects.json`, which says where each object starts.
-Reading it needs neither TensorFlow nor the code that built it.
+`datasets/build.py` writes a data set to <data_dir>/<name>/<config>/<version>:
+one array_record entry for each view, object after object, and `objects.json`,
+which says where each object starts. Reading it needs neither TensorFlow nor the
+code that built it.
 
   views = open_views(None, "shapes", "32", "test")
   views.object("chair_0003", views=[0, 5]).images_u8  # uint8 [2, 32, 32, 3]
@@ -27,19 +27,18 @@ import tensorflow_datasets as tfds
 from threedim_jax.runtime.errors import UserError
 from threedim_jax.views.posed_views import PosedViews
 
-INDEX_FILE = "objects.json"  # written last: without it the build was cut short
+INDEX_FILE = "objects.json"  # written last; missing if a build was cut short
 CACHE_BYTES = 1 << 30  # a split that decodes to less is kept in memory
 
-# The callers are threads already; more inside OpenCV only fight with them.
+# The callers are threads already: threads inside OpenCV would slow them down.
 cv2.setNumThreads(0)
 
-
-# A record as it is stored: picture, world_from_cam and K of one view.
+# One view as it is stored: picture, world_from_cam and K.
 Record = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 def default_data_dir(data_dir: str | os.PathLike | None) -> epath.Path:
-  """`data_dir`, or else $TFDS_DATA_DIR, or else ~/tensorflow_datasets."""
+  """Returns `data_dir`, else $TFDS_DATA_DIR, else ~/tensorflow_datasets."""
   chosen = data_dir or os.environ.get("TFDS_DATA_DIR")
   return epath.Path(chosen or "~/tensorflow_datasets").expanduser()
 
@@ -111,7 +110,7 @@ def open_split(config: ConfigDict, split: str) -> "Views":
 
 
 def _build_command(name: str, config: str) -> str:
-  """What builds a data set; that of a folder of meshes is called after it."""
+  """The command that builds a data set, for error messages."""
   named = re.fullmatch(r"(.+?)_((many_)?\d+|debug)", config)
   if name != "meshes" or named is None:
     return f"python datasets/build.py {name} --config {config}"
@@ -122,7 +121,7 @@ def _build_command(name: str, config: str) -> str:
 
 
 def _newest_version(folder: epath.Path, build: str) -> epath.Path:
-  """The highest <major>.<minor>.<patch> in `folder`."""
+  """The subfolder of `folder` with the highest version number."""
   names = [p.name for p in folder.iterdir()] if folder.exists() else []
   versions = [n for n in names if re.fullmatch(r"\d+\.\d+\.\d+", n)]
   if versions:
@@ -138,8 +137,8 @@ def _newest_version(folder: epath.Path, build: str) -> epath.Path:
 class Views:
   """Random access to the views of one split; from `open_views`.
 
-  Safe to use from several threads and to pickle: files open at the first read,
-  and a copy in another process starts with an empty cache.
+  Several threads may use one, and it can be pickled: files are opened at the
+  first read, and the copy in another process starts with an empty cache.
   """
 
   has_truth = True  # every view has its picture
@@ -152,7 +151,15 @@ class Views:
     again: str,
     cache_bytes: int,
   ):
-    """Takes a split's (id, start, count) rows, and how to mend the data."""
+    """Use `open_views` instead.
+
+    Args:
+      builder: of the data set's folder.
+      split: its name.
+      objects: (id, first record, number of views) of each object.
+      again: the command that mends the data, for errors.
+      cache_bytes: decoded pictures are kept if they all fit in this.
+    """
     self.split = split
     self.object_ids = [object_id for object_id, _, _ in objects]
     self.starts = np.array([start for _, start, _ in objects], np.int64)
@@ -193,7 +200,7 @@ class Views:
     return {**self.__dict__, "_cache": empty}
 
   def __len__(self) -> int:
-    """The number of records, that is of views of all objects together."""
+    """The number of records: the views of all objects together."""
     return int(self.counts.sum())
 
   def object_of(self, record: int) -> int:
@@ -201,7 +208,7 @@ class Views:
     return int(np.searchsorted(self.starts, record, side="right")) - 1
 
   def num_views(self, object_id: str | int) -> int:
-    """How many views an object has; objects go by id or by index."""
+    """How many views an object has; the object is given by id or by index."""
     return int(self.counts[self._object_index(object_id)])
 
   def object(
@@ -211,7 +218,13 @@ class Views:
     *,
     checked: bool = True,
   ) -> PosedViews:
-    """The chosen views of an object (None: all of them); see `PosedViews`."""
+    """Reads views of an object.
+
+    Args:
+      object_id: id or index of the object.
+      views: numbers of the views; None for all.
+      checked: as in `PosedViews`.
+    """
     index = self._object_index(object_id)
     chosen = range(self.num_views(index)) if views is None else views
     arrays = self.gather([self._record(index, view) for view in chosen])
@@ -224,7 +237,7 @@ class Views:
     return tuple(map(np.stack, zip(*views, strict=True)))
 
   def read(self, record: int) -> Record:
-    """The view of one record, in read-only arrays.
+    """Reads one record into read-only arrays.
 
     Raises:
       UserError: the record is damaged; names the object and the view.
@@ -244,7 +257,7 @@ class Views:
         np.frombuffer(stored["image"], np.uint8), cv2.IMREAD_COLOR
       )
       found = stored["object_id"].decode(), int(stored["view"])
-    # Damage shows in one of these, by whether the file or the entry has it.
+    # Which of these is raised depends on where the damage is.
     except (RuntimeError, ValueError, OSError, cv2.error) as e:
       raise self._damaged(object_id, view, str(e)) from e
     if found != (object_id, view):

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Key, PyTree
 
 from threedim_jax.models.conditioning import RayCodes, encode_rays
+from threedim_jax.models.patches import patch_cameras
 from threedim_jax.models.xunet import XUNet
 from threedim_jax.views.cameras import Camera
 
@@ -47,16 +48,27 @@ def make_init_fn(config: Any) -> Callable[[Key[Array, ""]], PyTree]:
 def get_camera_encoder(
   model_config: Any, params: PyTree, hw: tuple[int, int]
 ) -> Callable[[Camera], Camera | RayCodes]:
-  """What the network would make of a camera, to be done ahead of it.
+  """Returns a function that encodes cameras as the network would.
+
+  The sampler encodes each view's rays once and passes the result to the network
+  in the camera's place, at every step.
 
   Args:
     model_config: the fields of `XUNet`.
     params: of the network.
-    hw: height and width of the pictures.
+    hw: height and width of the pictures in pixels.
+
+  Returns:
+    Camera -> `RayCodes`. Networks with relative cameras need both cameras of a
+    pair to compute rays: for them it returns the camera unchanged.
   """
-  if dict(model_config).get("relative_cameras"):
-    return lambda cameras: cameras  # it takes both cameras to know the rays
+  fields = dict(model_config)
+  if fields.get("relative_cameras"):
+    return lambda cameras: cameras
   convs = params["ConditioningProcessor_0"]
   count = sum(name.startswith("Conv_") for name in convs)
   kernels = [convs[f"Conv_{i}"]["kernel"] for i in range(count)]
-  return lambda cameras: encode_rays(kernels, cameras, hw)
+  p = fields.get("patch_size", XUNet.patch_size)
+  return lambda cameras: encode_rays(
+    kernels, patch_cameras(cameras, p), (hw[0] // p, hw[1] // p)
+  )

@@ -1,14 +1,15 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Parameters of an X-UNet become those of one for larger pictures.
+"""Turns the parameters of an X-UNet into those of one for larger pictures.
 
   params = grow(params, target, create_params)
 
-Where the larger network has as many levels, they work on more pixels each, and
-nothing changes but the learned positions, which are repeated. Where it has
-more, new ones are put around the old network, which goes on with pictures of
-the size that it knows: the parameters of the new levels are random, as at the
-start of any training, and let through what they are given.
+If both networks have the same number of levels, only the learned position
+embedding changes: each of its entries is repeated over several pixels. If the
+larger network has more levels, the new ones are put around the old network,
+which still works at the resolution that it knows. The new levels get random
+parameters, as at the start of any training, and at first pass on what they
+are given.
 """
 
 from collections.abc import Callable, Mapping
@@ -30,14 +31,16 @@ _NUMBERED = re.compile(
 def grow(
   params: PyTree, target: PyTree, create_params: Callable[[], PyTree]
 ) -> PyTree:
-  """Parameters for pictures that are a whole factor larger.
+  """Grows parameters by a whole factor of the picture size, which may be 1.
 
-  What fits no growth is returned as it is, for the caller's check to name.
+  Arrays that fit neither case are returned unchanged: the caller compares all
+  of them with `target` and reports which differ.
 
   Args:
-    params: of the network for smaller pictures, or of the same; host arrays.
-    target: arrays or shapes of the network for the larger ones.
-    create_params: random ones of `target`, asked for if it has more levels.
+    params: host arrays of the network for the smaller pictures.
+    target: arrays or shapes of the network for the larger pictures.
+    create_params: makes random parameters like `target`; called only if that
+      network has more levels.
   """
   small, large = _flat(params), _flat(target)
   if _POSITIONS in small and _POSITIONS in large:
@@ -63,9 +66,9 @@ def _num_levels(flat: Mapping) -> int:
 
 
 def _put_levels_around(small: dict, large: dict, num_added: int) -> dict:
-  """The old blocks with their new numbers, between those of the new levels."""
-  # A level has n blocks on the way down and n + 1 on the way up, and one that
-  # resamples in either direction.
+  """Renumbers the old blocks and puts them between those of the new levels."""
+  # A level has n blocks on the way down, n + 1 on the way up, and one block
+  # that resamples in each direction.
   num_new = _num_blocks(large) - _num_blocks(small)
   n = (num_new // num_added - 1) // 2
   shift = {
@@ -75,15 +78,15 @@ def _put_levels_around(small: dict, large: dict, num_added: int) -> dict:
   }
   renumber = lambda m: f"{m[1]}{int(m[2]) + shift[m[1]]}"
   old = {_NUMBERED.sub(renumber, name): x for name, x in small.items()}
-  # Every block divides by sqrt(2). The old network takes in what it is used to,
-  # and what it makes comes out.
+  # Every block divides by sqrt(2). This gain undoes it, so that the old network
+  # gets inputs of the size it was trained on.
   gain = np.float32(math.sqrt(2.0) ** ((n + 1) * num_added))
   for name in ("Conv_0/kernel", "Conv_0/bias"):
     old[name] = np.asarray(old[name]) * gain
   grown = {}
   for name, x in large.items():
     if name.endswith("ResnetBlock_0/Dense_0/kernel"):  # of a skip path
-      # The first channels are what comes from the level below.
+      # The first channels come from the level below.
       x = math.sqrt(2.0) * np.eye(*x.shape, dtype=np.float32)
     grown[name] = old.pop(name, x)
   return grown | old

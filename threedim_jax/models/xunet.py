@@ -18,6 +18,12 @@ from jaxtyping import Array, Bool, Float
 
 from threedim_jax.models.conditioning import ConditioningProcessor, RayCodes
 from threedim_jax.models.layers import AttnBlock, Dtype, GroupNorm, ResnetBlock
+from threedim_jax.models.patches import (
+  DetailPath,
+  depth_to_space,
+  patch_cameras,
+  space_to_depth,
+)
 from threedim_jax.views.cameras import Camera, relative_to_first
 
 # What of a block's forward pass is kept for the backward one; "none" keeps all.
@@ -52,10 +58,10 @@ class XUNetBlock(nn.Module):
   @nn.compact
   def __call__(
     self,
-    h: Float[Array, "B F H W C"],
-    emb: Float[Array, "B F H W E"],
+    h: Float[Array, "N H W C"],
+    emb: Float[Array, "N H W E"],
     train: bool,
-  ) -> Float[Array, "B F H W C2"]:
+  ) -> Float[Array, "N H W C2"]:
     h = ResnetBlock(
       self.features,
       self.dropout,
@@ -80,7 +86,8 @@ class XUNet(nn.Module):
     ch_mult: channel multiplier of every level; each level halves the size.
     emb_ch: width of the log-SNR and ray embeddings.
     num_res_blocks: residual blocks per level (one more on the way up).
-    attn_resolutions: image sizes in pixels at which the frames self-attend.
+    attn_resolutions: sizes at which the frames self-attend; in pixels, or in
+      patches where patch_size is above 1.
     cross_attn_resolutions: sizes at which they cross-attend; None = the same.
     attn_heads: heads of every attention layer.
     norm_groups: groups of every group norm; they divide all channels. A group
@@ -93,6 +100,10 @@ class XUNet(nn.Module):
       the channels of one. It needs cross_attn_resolutions=().
     relative_cameras: give the cameras relative to the conditioning one, so that
       a picture needs no absolute pose. Takes cameras, no ray codes.
+    patch_size: the first level works on patches of so many pixels a side; 1 is
+      the paper's network. See `patches.py`.
+    detail_ch: channels of the full-resolution layers beside a network on
+      patches, `DetailPath`; 0 leaves them out, as in the paper.
     remat: what the blocks compute again in the backward pass, a key of REMAT:
       "none", all but matrix products ("dots"), or all of it ("full").
     dtype: compute type of the blocks; parameters, norm statistics, the
@@ -112,6 +123,8 @@ class XUNet(nn.Module):
   use_ref_pose_emb: bool = True
   concat_frames: bool = False
   relative_cameras: bool = False
+  patch_size: int = 1
+  detail_ch: int = 0
   remat: str = "none"
   dtype: Dtype = jnp.float32
 
@@ -130,9 +143,11 @@ class XUNet(nn.Module):
     The cameras are those of both frames, [B, F, ...], or their ray codes.
     """
     num_resolutions = len(self.ch_mult)
-    embs = self._embed(logsnr, cameras, cond_mask, views.shape[2:4])
-    if self.concat_frames:
-      views = rearrange(views, "b f h w c -> b 1 h w (f c)")
+    noisy = views[:, -1]
+    views = space_to_depth(views, self.patch_size)
+    logsnr_emb, embs = self._embed(logsnr, cameras, cond_mask, views.shape[2:4])
+    fold = "b h w (f c)" if self.concat_frames else "(b f) h w c"
+    h = rearrange(views, f"b f h w c -> {fold}")
 
     Block = XUNetBlock
     if self.remat != "none":
@@ -148,7 +163,7 @@ class XUNet(nn.Module):
     names = (f"XUNetBlock_{i}" for i in itertools.count())
 
     def block(h, level):
-      size = h.shape[2]
+      size = h.shape[1]
       cross = self.cross_attn_resolutions
       return Block(
         features=self.ch * self.ch_mult[level],
@@ -165,7 +180,7 @@ class XUNet(nn.Module):
         h, embs[level], train=train
       )
 
-    h = nn.Conv(self.ch, (3, 3), dtype=self.dtype)(views)
+    h = nn.Conv(self.ch, (3, 3), dtype=self.dtype)(h)
     skips = [h]
     for level in range(num_resolutions):
       for _ in range(self.num_res_blocks):
@@ -184,16 +199,28 @@ class XUNet(nn.Module):
         h = resample(h, level - 1, "up")
     assert not skips
 
-    # Only the target frame, the last, is asked for: the other one stops here.
-    h = GroupNorm(self.norm_groups)(h[:, -1:])
-    h = nn.swish(h).astype(jnp.float32)
-    h = nn.Conv(3, (3, 3), kernel_init=nn.initializers.zeros)(h)
-    return h[:, 0]
+    # Only the target frame, the last of each example, has an output.
+    h = rearrange(h, "(b f) h w c -> b f h w c", b=len(views))[:, -1]
+    h = nn.swish(GroupNorm(self.norm_groups)(h))
+    if self.detail_ch:
+      path = DetailPath(self.detail_ch, self.patch_size, self.dtype)
+      return path(h, noisy, logsnr_emb[:, -1])
+    h = nn.Conv(
+      3 * self.patch_size**2, (3, 3), kernel_init=nn.initializers.zeros
+    )(h.astype(jnp.float32))
+    return depth_to_space(h, self.patch_size)
 
-  def _embed(self, logsnr, cameras, cond_mask, hw) -> list[Array]:
-    """What FiLM takes on every level: log-SNR and rays, [B, F, h, w, E]."""
+  def _embed(self, logsnr, cameras, cond_mask, hw) -> tuple[Array, list[Array]]:
+    """Embeds log-SNR and rays; `hw` counts patches.
+
+    Returns:
+      The embedding of the log-SNR, [B, F, E], and the input of FiLM on every
+      level, [N, h, w, E]: the sum of that and the embedding of the rays.
+    """
     if self.relative_cameras:
       cameras = relative_to_first(cameras)
+    if isinstance(cameras, Camera):
+      cameras = patch_cameras(cameras, self.patch_size)
     logsnr_emb, pose_embs = ConditioningProcessor(
       self.emb_ch,
       len(self.ch_mult),
@@ -203,4 +230,5 @@ class XUNet(nn.Module):
     embs = [logsnr_emb[:, :, None, None, :] + emb for emb in pose_embs]
     if self.concat_frames:
       embs = [share_channels(emb) for emb in embs]
-    return [nn.swish(emb).astype(self.dtype) for emb in embs]
+    embs = [rearrange(emb, "b f h w e -> (b f) h w e") for emb in embs]
+    return logsnr_emb, [nn.swish(emb).astype(self.dtype) for emb in embs]

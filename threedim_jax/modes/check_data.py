@@ -1,13 +1,13 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""--mode=check_data: do the pictures and the cameras of some data agree?
+"""`--mode=check_data`: do the pictures and the cameras of some data agree?
 
   check_dataset(config, epath.Path("out"))       # a data set that was built
-  check_folder("lego", None, epath.Path("out"))  # a folder of posed images
+  check_folder("lego", None, epath.Path("out"))  # a folder of posed pictures
 
-Prints a verdict per check (see `camera_check`) and writes cameras.png,
-contact_sheet.png and check_data.json to the folder; then a fault is raised.
-A data set is judged by some objects of train and test, spread evenly.
+Prints a verdict for each check (see `camera_check`) and writes
+contact_sheet.png and check_data.json into the folder. Then it raises if there
+is a fault. A data set is judged by some objects of train and test.
 """
 
 import dataclasses
@@ -18,12 +18,12 @@ from etils import epath
 from ml_collections import ConfigDict
 
 from threedim_jax.inputs import posed_images
-from threedim_jax.inputs.camera_check import pictures
 from threedim_jax.inputs.camera_check.checks import (
   Check,
   Report,
   check_cameras,
 )
+from threedim_jax.inputs.camera_check.contact_sheet import contact_sheet
 from threedim_jax.inputs.view_source import open_split
 from threedim_jax.modes.command_line import results_folder, workdir_of
 from threedim_jax.runtime import progress
@@ -32,7 +32,7 @@ from threedim_jax.views.image_grid import write_png
 from threedim_jax.views.posed_views import PosedViews
 from threedim_jax.workdir.protocol import spread
 
-# Looked at: more tell no more, and take longer.
+# How many are checked. More would take longer and find nothing else.
 OBJECTS_OF_SPLIT = {"train": 4, "test": 2}
 VIEWS_OF_OBJECT = 24
 VIEWS_OF_FOLDER = 48
@@ -42,8 +42,8 @@ def check_dataset(config: ConfigDict, workdir: epath.Path) -> None:
   """Checks the data set of a configuration.
 
   Raises:
-    UserError: the data set is missing, or pictures and cameras disagree; the
-      pictures for people are written before.
+    UserError: the data set is missing, or pictures and cameras disagree. The
+      files are written first.
   """
   data = config.data
   objects = []
@@ -64,8 +64,8 @@ def check_folder(
   """Checks a folder of posed images, read at `size` (None: as they are).
 
   Raises:
-    UserError: the folder cannot be read, or pictures and cameras disagree; the
-      pictures for people are written before.
+    UserError: the folder cannot be read, or pictures and cameras disagree. The
+      files are written first.
   """
   frames = posed_images.list_frames(folder)
   chosen = spread(frames, VIEWS_OF_FOLDER)
@@ -92,13 +92,11 @@ def _report(
   report.checks.extend(more)
   for check in report.checks:
     print(f"{check.verdict:5}  {check.name}: {check.text}")
-  with progress.waiting("draw cameras and contact sheet"):
-    paths = _write(source, objects, report, workdir)
-  for path in paths:
-    print(f"written: {path}")
+  with progress.waiting("draw a contact sheet"):
+    sheet = _write(source, objects, report, workdir)
   if report.faults:
     told = "; ".join(f"{c.name}: {c.text}" for c in report.faults)
-    raise UserError(f"{source} has a fault. {told}. Look at {paths[1]}.")
+    raise UserError(f"{source} has a fault. {told}. Look at {sheet}.")
   print(f"{source}: pictures and cameras agree.")
 
 
@@ -107,12 +105,11 @@ def _write(
   objects: list[PosedViews],
   report: Report,
   workdir: epath.Path,
-) -> list[epath.Path]:
+) -> epath.Path:
+  """Writes both files and returns the path of the picture."""
   workdir.mkdir(parents=True, exist_ok=True)
-  names = ("cameras.png", "contact_sheet.png", "check_data.json")
-  paths = [workdir / name for name in names]
-  paths[0].write_bytes(pictures.cameras_png(objects, report))
-  write_png(paths[1], pictures.contact_sheet(objects, report))
+  sheet, results = workdir / "contact_sheet.png", workdir / "check_data.json"
+  write_png(sheet, contact_sheet(objects, report))
   content = {
     "source": source,
     "verdict": "fault" if report.faults else "ok",
@@ -121,8 +118,9 @@ def _write(
     "silhouette_iou": report.iou,
     "objects": {o.name: len(o) for o in objects},
   }
-  paths[2].write_text(json.dumps(content, indent=2) + "\n")
-  return paths
+  results.write_text(json.dumps(content, indent=2) + "\n")
+  print(f"written: {sheet}, {results}")
+  return sheet
 
 
 def run(config: ConfigDict | None, args) -> None:

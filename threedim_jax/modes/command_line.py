@@ -103,6 +103,14 @@ FLAGS = (
     instead={"train": "train.init_from={}"},
   ),
   Flag(
+    "overwrite",
+    bool,
+    ("sample", "evaluate", "score", "mesh"),
+    "Replace results that were made with other settings. Without it they are"
+    " left alone and the command says what differs.",
+    default=False,
+  ),
+  Flag(
     "image",
     PATH,
     ("sample",),
@@ -168,11 +176,25 @@ FLAGS = (
     lower_bound=8,
   ),
   Flag(
+    "protocol",
+    ("consistency-v1", "consistency-3dim"),
+    ("score",),
+    "How 3D consistency is measured: v1 takes seconds an object, 3dim is the"
+    " paper's and takes minutes to hours.",
+    default="consistency-v1",
+  ),
+  Flag(
+    "fit_given",
+    bool,
+    ("score",),
+    "Fit the given view as well. consistency-3dim always does.",
+    default=False,
+  ),
+  Flag(
     "num_views",
     int,
     ("score",),
-    "Use at most this many views of an object.",
-    default=100,
+    "Use at most this many views of an object. Default: the protocol's.",
     lower_bound=1,
     instead={
       "sample": "sample.num_views={}",
@@ -183,8 +205,7 @@ FLAGS = (
     "num_steps",
     int,
     ("score",),
-    "Fit the neural field for this many steps.",
-    default=1000,
+    "Fit the neural field for this many steps. Default: 1000.",
     lower_bound=1,
     instead={
       "sample": "sampler.num_sample_steps={}",
@@ -213,6 +234,15 @@ FLAGS = (
     "Shard over this many devices, whether or not they are here.",
     needs="dry_run",
     lower_bound=1,
+  ),
+  Flag(
+    "topology",
+    str,
+    RUN_MODES,
+    "Compile the train step and the sampler for this TPU slice, for example"
+    " v5e:4x4, and print memory and time as the compiler estimates them. Needs"
+    " no TPU, but: pip install 'threedim_jax[aot]'.",
+    needs="dry_run",
   ),
 )
 

@@ -81,9 +81,11 @@ def _request(folder: epath.Path) -> Request:
 
 
 def run(config, args) -> None:
-  """`--mode=compare`; the report shows the scores beside the pictures."""
+  """`--mode=compare`: prints the scores; the report has the pictures, too."""
   from threedim_jax.viewing.report import write_report
+  from threedim_jax.viewing.tables import print_scores
 
   workdir = workdir_of(args)
   compare(workdir, inception_weights=args.inception_weights)
+  print_scores(read_scores(workdir / RESULT_FILE), "Scores")
   print(f"report: {write_report(workdir)}")

@@ -22,11 +22,11 @@ import sys
 from typing import Any
 
 from absl import app, flags
+from flax.traverse_util import flatten_dict
 from ml_collections import ConfigDict, config_flags
 
 import threedim_jax
 from threedim_jax.runtime.errors import UserError
-from threedim_jax.runtime.nested import flatten
 
 NAME = "config"
 # Keys that hold a path: "~" is the home directory.
@@ -55,7 +55,7 @@ def parse_or_explain(argv: Sequence[str]) -> None:
     app.define_help_flags()
   argv = [_resolve_file(word) for word in _joined(argv)]
   config = _load_config(argv)
-  keys = {} if config is None else flatten(config.to_dict())
+  keys = {} if config is None else flatten_dict(config.to_dict(), sep=".")
   for key in _override_keys(argv):
     if config is None:
       raise UserError(f"--config.{key} needs --config=FILE.py before it.")

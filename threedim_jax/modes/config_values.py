@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 import fnmatch
 from typing import Any
 
+from flax.traverse_util import flatten_dict
 from ml_collections import ConfigDict
 
 from threedim_jax.diffusion.denoise import PREDICTIONS
@@ -14,7 +15,6 @@ from threedim_jax.diffusion.solvers import SOLVERS
 from threedim_jax.models import DTYPES
 from threedim_jax.models.xunet import REMAT
 from threedim_jax.runtime.errors import UserError
-from threedim_jax.runtime.nested import flatten
 
 CHOICES = {
   "diffusion.prediction": PREDICTIONS,
@@ -73,6 +73,7 @@ RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
       "model.attn_heads",
       "model.norm_groups",
       "model.num_res_blocks",
+      "model.patch_size",
     ),
     (_is_positive, "must be above zero"),
   ),
@@ -81,6 +82,8 @@ RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
       "data.num_threads",
       "evaluate.input_view",
       "evaluate.num_views",
+      "model.detail_ch",
+      "optim.decay_examples",
       "optim.warmup_examples",
     ),
     (_is_not_negative, "must not be negative"),
@@ -112,7 +115,7 @@ def check_values(config: ConfigDict) -> None:
   Raises:
     UserError: names the key, its value and what it may be.
   """
-  values = flatten(config.to_dict())
+  values = flatten_dict(config.to_dict(), sep=".")
   for key, choices in CHOICES.items():
     if values[key] not in choices:
       raise UserError(
@@ -129,24 +132,33 @@ def check_values(config: ConfigDict) -> None:
       f"evaluate.shard_index={shard} must be one of 0 to {shards - 1}, since"
       f" evaluate.num_shards={shards}"
     )
-  check_resolution(config.data.resolution, config.model.ch_mult)
+  check_resolution(
+    config.data.resolution, config.model.ch_mult, config.model.patch_size
+  )
   _check_model(config.model)
+  _check_regression(config)
 
 
-def check_resolution(resolution: int, ch_mult: Sequence[int]) -> None:
-  """Raises if halving the picture once a level gives parts of pixels.
+def check_resolution(
+  resolution: int, ch_mult: Sequence[int], patch_size: int = 1
+) -> None:
+  """Raises unless patches and then levels divide the picture without a rest.
+
+  Every level but the first halves the number of patches along a side.
 
   Raises:
-    UserError: `resolution` is not a multiple of 2**(len(ch_mult) - 1).
+    UserError: `resolution` is not a multiple of
+      patch_size * 2**(len(ch_mult) - 1).
   """
-  multiple = 2 ** (len(ch_mult) - 1)
+  multiple = patch_size * 2 ** (len(ch_mult) - 1)
   below = resolution // multiple * multiple
   if resolution < 1 or resolution != below:
     fitting = [str(n) for n in (below, below + multiple) if n > 0]
+    patches = f" and model.patch_size={patch_size}" if patch_size != 1 else ""
     raise UserError(
       f"data.resolution={resolution} does not fit a model of {len(ch_mult)}"
-      f" levels (model.ch_mult={tuple(ch_mult)}), which needs a multiple of"
-      f" {multiple}: use {' or '.join(fitting)}, or fewer levels."
+      f" levels (model.ch_mult={tuple(ch_mult)}){patches}, which needs a"
+      f" multiple of {multiple}: use {' or '.join(fitting)}, or fewer levels."
     )
 
 
@@ -167,4 +179,20 @@ def _check_model(model: ConfigDict) -> None:
     raise UserError(
       f"model.attn_heads={model.attn_heads} must divide the channels of every"
       f" level, {channels}"
+    )
+
+
+def _check_regression(config: ConfigDict) -> None:
+  if config.diffusion.prediction != "view":
+    return
+  if config.sampler.num_sample_steps != 1:
+    raise UserError(
+      'diffusion.prediction="view" is trained from pure noise only, so it needs'
+      " sampler.num_sample_steps=1, as the variant ':regression' of the configs"
+      " sets"
+    )
+  if config.diffusion.min_snr_gamma is not None:
+    raise UserError(
+      'diffusion.prediction="view" is trained at one noise level only:'
+      " diffusion.min_snr_gamma has no use there, leave it unset"
     )

@@ -13,8 +13,10 @@ The processes of a run share the objects out, and the first one scores. So do
 `evaluate.shard_index`: the one that finishes last writes evaluation.json.
 """
 
+import collections
 from collections.abc import Sequence
 import dataclasses
+import json
 
 from etils import epath
 import jax
@@ -27,8 +29,10 @@ from threedim_jax.inputs.view_source import Views, open_split
 from threedim_jax.modes.command_line import workdir_of
 from threedim_jax.runtime import progress
 from threedim_jax.runtime.processes import wait_for_all
-from threedim_jax.sampling.generate import Generator, my_share
-from threedim_jax.sampling.object_folder import is_done
+from threedim_jax.sampling.generate import find_samples, generate, my_share
+from threedim_jax.sampling.load import Sampler, load_sampler, settings_of
+from threedim_jax.sampling.scene import read_scene
+from threedim_jax.viewing.tables import print_scores
 from threedim_jax.workdir import results
 from threedim_jax.workdir.evaluation_files import RESULT_FILE, samples_dir
 from threedim_jax.workdir.protocol import (
@@ -39,6 +43,8 @@ from threedim_jax.workdir.protocol import (
   requests_of,
   subset_text,
 )
+from threedim_jax.workdir.same_settings import check_same_settings
+from threedim_jax.workdir.scores import read_scores
 
 # Train views that the mean image is taken over, spread over the split.
 MEAN_IMAGE_VIEWS = 1000
@@ -52,47 +58,59 @@ def mean_image(views: Views) -> np.ndarray:
   return np.round(images.mean(axis=0)).astype(np.uint8)
 
 
-def generate(
-  generator: Generator, views: Views, requests: Sequence[Request], workdir
+def sample_shard(
+  sampler: Sampler,
+  config: ConfigDict,
+  views: Views,
+  requests: Sequence[Request],
+  workdir: epath.Path,
+  overwrite: bool,
 ) -> bool:
-  """Generates this shard's views; returns whether this process is to score.
+  """Samples this shard's views; returns whether this process is to score.
 
-  That is the first one of the shard that finds the views of all shards there.
+  That is process 0 of the shard that finds the views of all shards there.
   """
-  config = generator.config.evaluate
-  seed = generator.config.sampler.seed
-  mine = requests[config.shard_index :: config.num_shards]
-  for sample in range(config.num_samples):
-    for group in by_shape(my_share(mine)):
-      generator.run(
-        views,
+  shard, num_shards = config.evaluate.shard_index, config.evaluate.num_shards
+  settings = [
+    dataclasses.replace(settings_of(config), seed=config.sampler.seed + i)
+    for i in range(config.evaluate.num_samples)
+  ]
+  read = lambda request: read_scene(views, request)
+  for i, each in enumerate(settings):
+    for group in by_shape(my_share(requests[shard::num_shards])):
+      sampled = generate(
+        sampler,
         group,
-        samples_dir(workdir, sample),
-        batch_size=config.batch_size,
-        seed=seed + sample,
+        read,
+        samples_dir(workdir, i),
+        each,
+        batch_size=config.evaluate.batch_size,
+        overwrite=overwrite,
       )
+      collections.deque(sampled, maxlen=0)  # the folders are what counts
   with progress.waiting("wait for the other processes"):
     wait_for_all("sampled for the evaluation")
   if jax.process_index() != 0:
     return False
-  if config.num_shards == 1:
+  if num_shards == 1:
     return True
-  missing = [
-    request.object_id
-    for sample in range(config.num_samples)
-    for request in requests
-    if not is_done(
-      views,
+  missing = sum(
+    find_samples(
+      samples_dir(workdir, i),
+      read(request),
       request,
-      samples_dir(workdir, sample) / request.object_id,
-      generator.facts(seed + sample),
+      sampler.facts() | each.facts(),
+      overwrite=True,
     )
-  ]
+    is None
+    for i, each in enumerate(settings)
+    for request in requests
+  )
   if missing:
     print(
-      f"shard {config.shard_index} of {config.num_shards} is done; other"
-      f" shards still have {len(missing)} object(s) to sample: the last one to"
-      " finish writes evaluation.json"
+      f"shard {shard} of {num_shards} is done; other shards still have"
+      f" {missing} object(s) to sample: the last one to finish writes"
+      " evaluation.json"
     )
   return not missing
 
@@ -103,6 +121,7 @@ def evaluate(
   *,
   inception_weights: str | None = None,
   pretrained: str | None = None,
+  overwrite: bool = False,
 ) -> dict | None:
   """Generates what is missing, scores it, writes evaluation.json.
 
@@ -110,7 +129,8 @@ def evaluate(
     config: configuration.
     workdir: holds the checkpoint.
     inception_weights: pytorch-fid's file, for FID and KID.
-    pretrained: weights that ship, instead of those of the checkpoint.
+    pretrained: bundled weights instead of those of the checkpoint.
+    overwrite: replace samples and scores of other settings.
 
   Returns:
     The result; None if other shards have not finished, or another process of
@@ -127,8 +147,19 @@ def evaluate(
     num_views=config.evaluate.num_views,
     protocol=protocol,
   )
-  generator = Generator(config, workdir, pretrained)
-  if not generate(generator, views, requests, workdir):
+  sampler = load_sampler(pretrained, workdir=workdir, config=config)
+  about = {
+    "protocol": {
+      **dataclasses.asdict(protocol),
+      "subset": subset_text(counts, requests),
+      "list_sha256": list_sha256(requests),
+      "num_samples": config.evaluate.num_samples,
+    },
+    "provenance": _provenance(sampler, config),
+  }
+  if not overwrite:
+    _check_settings(workdir / RESULT_FILE, about)
+  if not sample_shard(sampler, config, views, requests, workdir, overwrite):
     return None
   objects = {
     request.object_id: [
@@ -138,37 +169,61 @@ def evaluate(
     for request in requests
   }
   result = {
-    "protocol": {
-      **dataclasses.asdict(protocol),
-      "subset": subset_text(counts, requests),
-      "list_sha256": list_sha256(requests),
-      "num_samples": config.evaluate.num_samples,
-    },
-    "provenance": _provenance(generator),
+    **about,
     **score_objects(objects, networks, mean_image(train_views)),
   }
   results.write_result(workdir / RESULT_FILE, result)
   return result
 
 
-def _provenance(generator: Generator) -> dict:
+def _provenance(sampler: Sampler, config: ConfigDict) -> dict:
   """What made the numbers: the configuration that the weights were trained
-  with, and of this run only what it decides, how to sample and evaluate."""
-  now = generator.config.to_dict()
+  with, and of this run what it decides, how to sample and evaluate."""
+  now = config.to_dict()
   of_this_run = {k: now[k] for k in ("data", "sampler", "evaluate")}
   return {
-    "config": generator.trained_config | of_this_run,
-    "checkpoint_step": generator.step,
-    "pretrained": generator.pretrained,
+    "config": sampler.trained_config | of_this_run,
+    "checkpoint_step": sampler.step,
+    "pretrained": sampler.name,
     **results.provenance(),
   }
 
 
+def _check_settings(path: epath.Path, about: dict) -> None:
+  """Raises UserError if the scores at `path` were made with other settings."""
+  before = read_scores(path)
+  if before is None or "config" not in before.provenance:
+    return
+  check_same_settings(
+    path,
+    _settings(before.protocol, before.provenance),
+    _settings(**json.loads(json.dumps(about))),
+  )
+
+
+def _settings(protocol: dict, provenance: dict) -> dict:
+  """What decides the scores: not how the work is split up."""
+  made_by = provenance["config"]
+  evaluate = made_by.get("evaluate", {})
+  return {
+    "the list of views": protocol.get("subset") or "all",
+    **{k: protocol.get(k) for k in ("name", "list_sha256", "num_samples")},
+    **{k: provenance.get(k) for k in ("checkpoint_step", "pretrained")},
+    **{f"sampler.{k}": v for k, v in made_by.get("sampler", {}).items()},
+    **{f"data.{k}": made_by["data"].get(k) for k in ("name", "config")},
+    **{f"evaluate.{k}": evaluate.get(k) for k in ("num_objects", "num_views")},
+  }
+
+
 def run(config: ConfigDict, args) -> None:
-  """`--mode=evaluate`."""
-  evaluate(
+  """`--mode=evaluate`: the process that scores prints the table."""
+  workdir = workdir_of(args)
+  result = evaluate(
     config,
-    workdir_of(args),
+    workdir,
     inception_weights=args.inception_weights,
     pretrained=args.pretrained,
+    overwrite=args.overwrite,
   )
+  if result is not None:
+    print_scores(read_scores(workdir / RESULT_FILE), "Scores")

@@ -2,16 +2,24 @@
 # SPDX-License-Identifier: Apache-2.0
 """`--mode=mesh`: fits a coloured mesh to the views of one object."""
 
-from threedim_jax.evaluation.fields.mesh import write_mesh
+import json
+
+from threedim_jax.evaluation.fields.mesh import agreement_text, write_mesh
 from threedim_jax.runtime.errors import UserError
 
 
 def run(config, args) -> None:
-  """Writes the mesh beside the pictures, or to --workdir if it is given."""
+  """Writes the mesh beside the pictures, or to --workdir if it is given.
+
+  Prints how well the views agree: a mesh cannot be better than they do.
+  """
   if not args.samples:
     raise UserError(
       "--mode=mesh needs --samples=DIR, the folder of one object's samples,"
       " such as W/samples/chair_7"
     )
-  for path in write_mesh(args.samples, args.workdir):
+  paths = write_mesh(args.samples, args.workdir, overwrite=args.overwrite)
+  facts = json.loads(paths[-1].read_text())
+  print(agreement_text(facts["psnr_of_the_fit"]))
+  for path in paths:
     print(path)

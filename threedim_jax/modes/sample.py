@@ -1,8 +1,11 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""`--mode=sample`: views of test objects as folders, grids, GIF, MP4, viewer.
+"""`--mode=sample`: views of test objects, or of the object in a photo.
 
-Everything lands in `<workdir>/samples/<object>/`, see `sample_io`.
+Every object gets a folder `<workdir>/samples/<object>/` (see
+`workdir.samples`) with its views, a grid, GIF, MP4, viewer and
+transforms.json. `orbits.gif`, `orbits.mp4` and `views.png` in the workdir show
+the first few objects together.
 """
 
 from etils import epath
@@ -14,9 +17,12 @@ from threedim_jax.modes.command_line import workdir_of
 from threedim_jax.runtime import progress
 from threedim_jax.runtime.errors import UserError
 from threedim_jax.runtime.processes import wait_for_all
-from threedim_jax.sampling.generate import Generator, my_share
+from threedim_jax.sampling.generate import generate, my_share
+from threedim_jax.sampling.load import load_sampler, settings_of
+from threedim_jax.sampling.photo import Photo, photo_from_flags, photo_scene
+from threedim_jax.sampling.scene import read_scene
 from threedim_jax.viewing.show import show, show_together
-from threedim_jax.workdir import samples as sample_io
+from threedim_jax.workdir import samples
 from threedim_jax.workdir.protocol import (
   Request,
   by_shape,
@@ -31,14 +37,88 @@ TURN_VIEWS = 78
 NUM_TOGETHER = 4  # objects in the pictures beside the report
 
 
-def one_turn(count: int, middle: int) -> range:
-  """Indices of up to one turn of `count` poses, around the middle one."""
-  first = min(max(0, middle - TURN_VIEWS // 2), max(0, count - TURN_VIEWS))
-  return range(first, min(count, first + TURN_VIEWS))
+def sample(
+  config: ConfigDict,
+  workdir: epath.PathLike,
+  pretrained: str | None = None,
+  overwrite: bool = False,
+) -> list[epath.Path]:
+  """Samples test objects, writes and shows them.
+
+  Args:
+    config: configuration.
+    workdir: holds the checkpoint; gets the samples.
+    pretrained: bundled weights instead of the checkpoint.
+    overwrite: replace samples of other settings.
+
+  Returns:
+    The folders of this process's objects.
+
+  Raises:
+    UserError: no weights, no data set, or samples of other settings are there.
+  """
+  workdir = epath.Path(workdir)
+  views = open_split(config, "test")
+  requests = choose_requests(config, views)
+  sampler = load_sampler(pretrained, workdir=workdir, config=config)
+  folders, first = [], {}
+  for group in by_shape(my_share(requests)):
+    for sampled in generate(
+      sampler,
+      group,
+      lambda request: read_scene(views, request),
+      workdir / "samples",
+      settings_of(config),
+      batch_size=config.sample.batch_size,
+      overwrite=overwrite,
+    ):
+      folders.append(workdir / "samples" / sampled.object_id)
+      show(folders[-1], sampled)
+      if len(first) < NUM_TOGETHER:
+        first[sampled.object_id] = sampled
+  with progress.waiting("wait for the other processes"):
+    wait_for_all("sampled")
+  if jax.process_index() == 0:
+    names = [request.object_id for request in requests[:NUM_TOGETHER]]
+    folder = workdir / "samples"
+    together = [
+      first.get(name) or samples.read_sample(folder / name) for name in names
+    ]
+    show_together(workdir, together)
+    print(f"orbit viewer: {folder / names[0] / 'viewer.html'}")
+  return folders
 
 
-def requests_of(config: ConfigDict, views: Views) -> list[Request]:
-  """The chosen objects, seen along one turn of their poses."""
+def sample_photo(
+  config: ConfigDict,
+  workdir: epath.PathLike,
+  photo: Photo,
+  pretrained: str | None = None,
+  overwrite: bool = False,
+) -> epath.Path:
+  """Samples views of the object in a photo; returns the object's folder."""
+  workdir = epath.Path(workdir)
+  scene = photo_scene(photo, config.data.resolution, config.sample.num_views)
+  request = Request(scene.given.name, (0,), tuple(scene.index.tolist()))
+  (sampled,) = generate(
+    load_sampler(pretrained, workdir=workdir, config=config),
+    [request],
+    lambda _: scene,
+    workdir / "samples",
+    settings_of(config),
+    batch_size=1,
+    overwrite=overwrite,
+  )
+  folder = workdir / "samples" / sampled.object_id
+  show(folder, sampled)
+  show_together(workdir, [sampled])
+  if jax.process_index() == 0:
+    print(f"orbit viewer: {folder / 'viewer.html'}")
+  return folder
+
+
+def choose_requests(config: ConfigDict, views: Views) -> list[Request]:
+  """The configured objects, each seen along one turn of its poses."""
   object_ids = (
     config.sample.objects or views.object_ids[: config.sample.num_objects]
   )
@@ -47,8 +127,7 @@ def requests_of(config: ConfigDict, views: Views) -> list[Request]:
     count = views.num_views(object_id)
     first = input_view_of(count)
     others = [i for i in range(count) if i != first]
-    more = spread(others, config.sample.num_input_views - 1)
-    given = (first, *more)
+    given = (first, *spread(others, config.sample.num_input_views - 1))
     turn = [i for i in one_turn(count, first) if i not in given]
     wanted = spread(turn, config.sample.num_views)
     if not wanted:
@@ -60,42 +139,16 @@ def requests_of(config: ConfigDict, views: Views) -> list[Request]:
   return requests
 
 
-def sample(
-  config: ConfigDict, workdir: epath.PathLike, pretrained: str | None = None
-) -> list[epath.Path]:
-  """Samples and shows; returns the folders of this process's objects."""
-  workdir = epath.Path(workdir)
-  views = open_split(config, "test")
-  requests = requests_of(config, views)
-  generator = Generator(config, workdir, pretrained)
-  folders = []
-  for group in by_shape(my_share(requests)):
-    folders += generator.run(
-      views,
-      group,
-      workdir / "samples",
-      batch_size=config.sample.batch_size,
-      seed=config.sampler.seed,
-    )
-  with progress.bar("write pictures", total=len(folders)) as bar:
-    for folder in folders:
-      show(folder, sample_io.read_sample(folder))
-      bar.advance()
-  with progress.waiting("wait for the other processes"):
-    wait_for_all("sampled")
-  if jax.process_index() == 0:
-    names = [sample_io.folder_name(r.object_id) for r in requests]
-    shown = [workdir / "samples" / name for name in names[:NUM_TOGETHER]]
-    show_together(workdir, [sample_io.read_sample(f) for f in shown])
-  return folders
+def one_turn(count: int, middle: int) -> range:
+  """Indices of up to one turn of `count` poses, around the middle one."""
+  first = min(max(0, middle - TURN_VIEWS // 2), max(0, count - TURN_VIEWS))
+  return range(first, min(count, first + TURN_VIEWS))
 
 
 def run(config: ConfigDict, args) -> None:
   """`--mode=sample`: of the data set's objects, or of one's own picture."""
-  from threedim_jax.sampling.sample_image import photo_from_flags, sample_image
-
+  options = args.pretrained, args.overwrite
   if args.image:
-    photo = photo_from_flags(args)
-    sample_image(config, workdir_of(args), photo, args.pretrained)
+    sample_photo(config, workdir_of(args), photo_from_flags(args), *options)
   else:
-    sample(config, workdir_of(args), args.pretrained)
+    sample(config, workdir_of(args), *options)

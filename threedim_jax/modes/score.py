@@ -5,9 +5,15 @@
 run_score(samples_source("W/samples", 100), "W/samples_consistency")
 """
 
+import dataclasses
+import json
+
 from etils import epath
 
-from threedim_jax.evaluation.consistency import ConsistencyProtocol
+from threedim_jax.evaluation.consistency import (
+  PROTOCOLS,
+  ConsistencyProtocol,
+)
 from threedim_jax.evaluation.consistency_results import score_consistency
 from threedim_jax.evaluation.distances.features import open_networks
 from threedim_jax.evaluation.view_sets import (
@@ -18,6 +24,9 @@ from threedim_jax.evaluation.view_sets import (
 from threedim_jax.modes.command_line import results_folder
 from threedim_jax.runtime.errors import UserError
 from threedim_jax.viewing.score_page import write_score_page
+from threedim_jax.viewing.tables import print_scores
+from threedim_jax.workdir.same_settings import check_same_settings
+from threedim_jax.workdir.scores import read_scores
 
 
 def run_score(
@@ -45,7 +54,10 @@ def run_score(
   networks = open_networks(inception_weights)  # refuse a wrong file at once
   out = epath.Path(out)
   score_consistency(source, out, protocol, networks)
-  return write_score_page(out)
+  page = write_score_page(out)
+  scores = read_scores(out / "consistency.json")
+  print_scores(scores, f"3D consistency, {protocol.name}")
+  return page
 
 
 def run(config, args) -> None:
@@ -60,17 +72,25 @@ def run(config, args) -> None:
       "--mode=score needs --samples=DIR, a folder of samples such as W/samples,"
       " or --views=DIR, a folder of posed pictures of one object"
     )
-  protocol = ConsistencyProtocol(
-    num_views=args.num_views, num_steps=args.num_steps
+  protocol = PROTOCOLS[args.protocol]
+  given = {
+    "num_views": args.num_views,
+    "num_steps": args.num_steps,
+    "fit_given": args.fit_given or None,
+  }
+  protocol = dataclasses.replace(
+    protocol, **{name: v for name, v in given.items() if v is not None}
   )
   if args.samples:
     source = samples_source(folder, protocol.num_views)
   else:
     source = posed_source(folder, size=args.size, num_views=protocol.num_views)
+  out = results_folder(args, folder, "consistency")
+  before = read_scores(out / "consistency.json")
+  if before and not args.overwrite:
+    settings = json.loads(json.dumps(protocol.settings()))
+    check_same_settings(out, before.protocol, settings)
   page = run_score(
-    source,
-    results_folder(args, folder, "consistency"),
-    protocol,
-    inception_weights=args.inception_weights,
+    source, out, protocol, inception_weights=args.inception_weights
   )
   print(f"report: {page}")

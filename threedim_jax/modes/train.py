@@ -1,68 +1,47 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The training loop: `train_and_evaluate` reads top to bottom.
+"""The training loop: `train_and_evaluate` is the story of a run.
 
 train_and_evaluate(config, workdir)   # run it again to resume
 """
+
+from collections.abc import Callable, Iterator
+import functools
 
 from absl import logging
 from clu import parameter_overview
 from etils import epath
 import jax
 from ml_collections import ConfigDict
+import numpy as np
 
-from threedim_jax.diffusion.losses import to_pair_batch
 from threedim_jax.inputs.pairs import eval_batches, train_iterator
-from threedim_jax.inputs.view_source import open_split
+from threedim_jax.inputs.view_source import Views, open_split
 from threedim_jax.modes.command_line import workdir_of
 from threedim_jax.runtime import progress
 from threedim_jax.runtime.disk import check_free_space
-from threedim_jax.runtime.errors import EXIT_PREEMPTED, UserError
+from threedim_jax.runtime.errors import EXIT_PREEMPTED
 from threedim_jax.runtime.sharding import make_mesh, put_batch
 from threedim_jax.runtime.stop_signal import StopSignal
 from threedim_jax.runtime.watchdog import Watchdog
-from threedim_jax.training import step_metrics
-from threedim_jax.training.goodput import Goodput
-from threedim_jax.training.initial_state import initial_state
+from threedim_jax.training.initial_state import restore_or_create
 from threedim_jax.training.save_schedule import SaveSchedule
-from threedim_jax.training.setup import make_setup
-from threedim_jax.training.train_state import TrainState
+from threedim_jax.training.setup import TrainSetup, make_setup
+from threedim_jax.training.step_metrics import LogInterval, evaluate_loss
+from threedim_jax.training.train_step import TrainState
 from threedim_jax.training.writers import (
   create_writer,
   metric_writers,
   periodic_actions,
   truncate_metrics,
 )
+from threedim_jax.views.pair_batch import PairBatch
 from threedim_jax.workdir.checkpoints.checkpointer import (
-  DAMAGED,
-  MAX_KEPT,
+  FOLDER,
   Checkpointer,
+  checkpoint_bytes_needed,
 )
 from threedim_jax.workdir.config_file import check_workdir
-
-
-def bytes_to_come(workdir: epath.Path, shapes: TrainState) -> int:
-  """What the checkpoints will take, besides those that are there.
-
-  All that are kept and, beside them, the one that is being written.
-  """
-  there = sum(p.name.isdigit() for p in (workdir / "checkpoints").glob("*"))
-  size = sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(shapes))
-  return max(1, MAX_KEPT + 1 - there) * size
-
-
-def check_nothing_lost(checkpointer: Checkpointer) -> None:
-  """Where every checkpoint is damaged, nobody asked to start from zero.
-
-  Raises:
-    UserError: there are damaged steps.
-  """
-  if steps := checkpointer.damaged_steps():
-    raise UserError(
-      f"{checkpointer.directory} holds no checkpoint but the damaged ones of"
-      f" steps {', '.join(steps)} in {DAMAGED}/: put a good copy of one back,"
-      " or train anew in another --workdir"
-    )
 
 
 def train_and_evaluate(config: ConfigDict, workdir: epath.PathLike) -> None:
@@ -73,173 +52,75 @@ def train_and_evaluate(config: ConfigDict, workdir: epath.PathLike) -> None:
       is not finite.
     SystemExit: with code 75 after SIGTERM, once a checkpoint is saved.
   """
-  workdir = epath.Path(workdir)
-  goodput = Goodput(workdir)
-  batch_size = config.train.batch_size
-  num_steps = max(1, config.train.num_examples // batch_size)
-
-  # --- Data -----------------------------------------------------------------
+  workdir, train = epath.Path(workdir), config.train
+  num_steps = max(1, train.num_examples // train.batch_size)
   train_views = open_split(config, "train")
   eval_views = open_split(config, "validation")
-
-  # --- Mesh, state shapes, shardings ----------------------------------------
-  mesh = make_mesh(config.mesh.data, config.mesh.fsdp)
-  setup = make_setup(config, mesh)
-  parts, shapes = setup.num_microbatches, setup.shapes
+  setup = make_setup(config, make_mesh(config.mesh.data, config.mesh.fsdp))
   rng_init, rng_train, rng_eval = jax.random.split(
     jax.random.key(config.seed), 3
   )
-  check_free_space(workdir, bytes_to_come(workdir, shapes), "checkpoints")
+  bytes_needed = checkpoint_bytes_needed(workdir, setup.shapes)
+  check_free_space(workdir, bytes_needed, "checkpoints")
   if jax.process_index() == 0:
     check_workdir(workdir, config.to_dict(), write=True)
-
-  # --- State: the last checkpoint, else a fresh one --------------------------
   with (
-    jax.set_mesh(mesh),
+    jax.set_mesh(setup.mesh),
     StopSignal() as stop,
     Watchdog(workdir) as watchdog,
-    Checkpointer(
-      workdir / "checkpoints", best_metric="eval/loss"
-    ) as checkpointer,
+    Checkpointer(workdir / FOLDER) as checkpointer,
   ):
-    if checkpointer.latest_step() is not None:
-      target = jax.tree.map(
-        lambda x, s: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=s),
-        shapes,
-        setup.shardings,
-      )
-      with (
-        progress.waiting("restore the last checkpoint"),
-        goodput.phase("restore"),
-      ):
-        state, start_step, _ = checkpointer.restore(target)
-      goodput.resume(start_step, checkpointer.goodput(start_step))
-      if start_step >= num_steps:
-        logging.warning(
-          "%s is trained to step %d, %d were asked for: nothing to do.",
-          workdir,
-          start_step,
-          num_steps,
-        )
-        return
-    else:
-      check_nothing_lost(checkpointer)
-      with progress.waiting("initialise the parameters"):
-        state = initial_state(config, setup, rng_init)
-      start_step = 0
-      goodput.resume(0, None)
-
-    # --- Programs -------------------------------------------------------------
-    put = lambda batch: put_batch(to_pair_batch(batch), mesh)
-    with progress.waiting("read the held-out views"):
-      held_out = [
-        put(batch)
-        for batch in eval_batches(
-          eval_views,
-          batch_size=batch_size // parts,
-          num_batches=config.train.eval_batches,
-          seed=config.seed,
-          process_index=jax.process_index(),
-          process_count=jax.process_count(),
-        )
-      ]
-    with progress.waiting("compile the train step"), goodput.phase("compile"):
-      train_step = setup.train_step.lower(
-        state, setup.batch, rng_train
-      ).compile()
-    with (
-      progress.waiting("compile the evaluation step"),
-      goodput.phase("compile"),
-    ):
-      eval_step = setup.eval_step.lower(
-        state.ema_params, held_out[0], rng_eval
-      ).compile()
-
-    # --- Loop: dispatch k, then look at the metrics of k - 1 ------------------
-    truncate_metrics(workdir, start_step)
-    writer = create_writer(workdir)
-    # Without statistics: they would compile a program for every shape.
-    overview = parameter_overview.get_parameter_overview(
-      state.params, include_stats=False
-    )
-    writer.write_texts(start_step, {"parameters": f"<pre>{overview}</pre>"})
+    state, done = restore_or_create(config, setup, checkpointer, rng_init)
+    if done >= num_steps:
+      logging.warning("%s has all %d steps: nothing to do.", workdir, num_steps)
+      return
+    batches = train_batches(config, setup, train_views, done)
+    evaluate = compile_evaluation(config, setup, eval_views, state, rng_eval)
+    train_step = compile_train_step(setup, state, rng_train)
+    writer = open_writer(workdir, done, state)
     report = periodic_actions.ReportProgress(
       num_train_steps=num_steps, writer=writer
     )
-    batches = train_iterator(
-      train_views,
-      global_batch_size=batch_size,
-      seed=config.seed,
-      process_index=jax.process_index(),
-      process_count=jax.process_count(),
-      start_step=start_step,
-      num_threads=config.data.num_threads,
-    )
     schedule = SaveSchedule(
-      every_steps=config.train.checkpoint_every_steps,
-      every_minutes=config.train.checkpoint_every_minutes,
+      every_steps=train.checkpoint_every_steps,
+      every_minutes=train.checkpoint_every_minutes,
     )
-    pending, window = None, []
-    goodput.enter("step")
+    interval = LogInterval(workdir)
     with (
       metric_writers.ensure_flushes(writer),
-      progress.bar("train", total=num_steps, done=start_step) as bar,
+      progress.bar("train", total=num_steps, done=done) as bar,
     ):
-      for step in range(start_step + 1, num_steps + 1):
-        with goodput.phase("data"):
-          batch = put(next(batches))
+      for step in range(done + 1, num_steps + 1):
+        with interval.timed("data"):
+          batch = next(batches)
         state, metrics = train_step(state, batch, rng_train)
-        eval_scalars = {}
-        stopping = stop.poll()
-        is_last = step == num_steps or stopping
-        due = lambda every, s=step, end=is_last: s % every == 0 or end
-        if pending is not None:
-          window.append(step_metrics.check_finite(pending, step - 1, workdir))
-        pending = metrics
-        logging_now = due(config.train.log_every_steps)
-        if logging_now:
-          window.append(step_metrics.check_finite(pending, step, workdir))
-          scalars = step_metrics.summarize("train", window)
-          pending, window = None, []
+        interval.add(step, metrics)
+        is_last = stop.poll() or step == num_steps
+        if is_logging := is_due(step, train.log_every_steps, is_last):
+          scalars = interval.summarize()
           writer.write_scalars(step, scalars)
-          goodput.write(step)
           bar.advance(0, note=f"loss {scalars['train/loss']:.4f}")
         report(step)
         checkpointer.check()
-        if due(config.train.eval_every_steps) and not stopping:
-          with goodput.phase("eval"):
-            result = step_metrics.evaluate_loss(
-              eval_step, state.ema_params, held_out, rng_eval, stop.poll
-            )
-          if result is None:
-            stopping = is_last = True
-          else:
-            eval_scalars, grid = result
-            writer.write_scalars(step, eval_scalars)
-            writer.write_images(step, {"eval/cond_noisy_x0hat_target": grid})
-        if schedule.due(step, ask_clock=logging_now) or is_last:
-          if pending is not None:  # never save what a bad step left behind
-            window.append(step_metrics.check_finite(pending, step, workdir))
-            pending = None
-          with goodput.phase("save"):
+        eval_scalars = {}
+        if is_due(step, train.eval_every_steps, is_last) and not stop.received:
+          with interval.timed("eval"):
+            result = evaluate(state.ema_params, stop.poll)
+          eval_scalars = write_evaluation(writer, step, result)
+        is_last = is_last or stop.received
+        if schedule.is_due(step, ask_clock=is_logging) or is_last:
+          interval.fetch()  # a step that is not finite must not be saved
+          with interval.timed("save"):
             checkpointer.save(
-              step,
-              state,
-              config=config.to_dict(),
-              metrics=eval_scalars,
-              goodput=goodput.totals(),
+              step, state, config=config.to_dict(), metrics=eval_scalars
             )
         watchdog.beat(step)
         bar.advance()
         if is_last:
           break
-    with (
-      progress.waiting("finish writing the checkpoint"),
-      goodput.phase("save"),
-    ):
+    with progress.waiting("finish writing the checkpoint"):
       checkpointer.wait()
-    goodput.write(step)
-    if stopping:
+    if stop.received:
       logging.warning("SIGTERM: saved step %d, run again to resume.", step)
       raise SystemExit(EXIT_PREEMPTED)
 
@@ -247,3 +128,82 @@ def train_and_evaluate(config: ConfigDict, workdir: epath.PathLike) -> None:
 def run(config: ConfigDict, args) -> None:
   """`--mode=train`."""
   train_and_evaluate(config, workdir_of(args))
+
+
+def is_due(step: int, every: int, is_last: bool) -> bool:
+  """Whether something that happens every so many steps happens now."""
+  return step % every == 0 or is_last
+
+
+def train_batches(
+  config: ConfigDict, setup: TrainSetup, views: Views, done: int
+) -> Iterator[PairBatch]:
+  """Yields the batches of step `done` + 1 and later ones, on the devices."""
+  batches = train_iterator(
+    views,
+    global_batch_size=config.train.batch_size,
+    seed=config.seed,
+    start_step=done,
+    num_threads=config.data.num_threads,
+  )
+  return (put_batch(batch, setup.mesh) for batch in batches)
+
+
+def compile_train_step(
+  setup: TrainSetup, state: TrainState, rng: jax.Array
+) -> jax.stages.Compiled:
+  with progress.waiting("compile the train step"):
+    return setup.train_step.lower(state, setup.batch, rng).compile()
+
+
+def compile_evaluation(
+  config: ConfigDict,
+  setup: TrainSetup,
+  views: Views,
+  state: TrainState,
+  rng: jax.Array,
+) -> Callable:
+  """Reads the held-out batches and returns `evaluate_loss` on them.
+
+  Returns:
+    (params, should_stop) -> what `evaluate_loss` returns.
+  """
+  batches = eval_batches(
+    views,
+    batch_size=config.train.batch_size // setup.num_microbatches,
+    num_batches=config.train.eval_batches,
+    seed=config.seed,
+  )
+  with progress.waiting("read the held-out views"):
+    batches = [put_batch(batch, setup.mesh) for batch in batches]
+  with progress.waiting("compile the evaluation step"):
+    lowered = setup.eval_step.lower(state.ema_params, batches[0], rng)
+    return functools.partial(evaluate_loss, lowered.compile(), batches, rng)
+
+
+def open_writer(
+  workdir: epath.Path, done: int, state: TrainState
+) -> metric_writers.MetricWriter:
+  """The writer of a run that goes on after step `done`."""
+  truncate_metrics(workdir, done)
+  writer = create_writer(workdir)
+  # Statistics would compile a program for every shape.
+  overview = parameter_overview.get_parameter_overview(
+    state.params, include_stats=False
+  )
+  writer.write_texts(done, {"parameters": f"<pre>{overview}</pre>"})
+  return writer
+
+
+def write_evaluation(
+  writer: metric_writers.MetricWriter,
+  step: int,
+  result: tuple[dict[str, float], np.ndarray] | None,
+) -> dict[str, float]:
+  """Writes what `evaluate_loss` returned; returns the scalars, if any."""
+  if result is None:
+    return {}
+  scalars, picture = result
+  writer.write_scalars(step, scalars)
+  writer.write_images(step, {"eval/cond_noisy_x0hat_target": picture})
+  return scalars

@@ -1,8 +1,8 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Name, dtype and shape of every array in a tree: does a checkpoint fit?
+"""Compares the names, dtypes and shapes of saved arrays with a model's.
 
-saved = {"ema_params": array_specs(ema_params)}   # JSON
+saved = {"ema_params": array_specs(ema_params)}   # can be written as JSON
 check_same_arrays(folder, saved, {"ema_params": target})
 """
 
@@ -19,7 +19,7 @@ _NUM_LISTED = 5
 
 
 def array_specs(tree: PyTree) -> dict[str, str]:
-  """{"conv/kernel": "float32[3, 3, 64, 32]", ...}, also of abstract arrays."""
+  """{"conv/kernel": "float32[3, 3, 64, 32]", ...}, of arrays or shapes."""
   leaves, _ = jax.tree_util.tree_flatten_with_path(tree)
   return {
     jax.tree_util.keystr(path, simple=True, separator="/"): (
@@ -34,9 +34,14 @@ def check_same_arrays(
   saved: Mapping[str, Mapping[str, str]],
   items: Mapping[str, PyTree],
 ) -> None:
-  """Checks `items` against the specs that were saved in `folder` with them.
+  """Checks that a model has the arrays that a file or checkpoint holds.
 
   Orbax alone would print pages of trees, and cast another dtype silently.
+
+  Args:
+    folder: where the arrays were saved, for the message.
+    saved: item -> what `array_specs` returned when it was saved.
+    items: item -> the model's arrays or shapes.
 
   Raises:
     UserError: an array is missing, or has another shape or dtype.

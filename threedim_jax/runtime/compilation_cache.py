@@ -1,9 +1,10 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Compiled programs are kept between runs, in a folder of the user alone.
+"""Keeps compiled programs between runs.
 
-The folder is trusted code, so it is never one that others can write to. It only
-saves time: where it cannot be had, programs are compiled anew.
+They are code that later runs execute, so their folder must belong to the user,
+and nobody else may write to it. Without such a folder programs are compiled
+again in every run.
 """
 
 import os
@@ -14,7 +15,10 @@ import jax
 
 
 def use_compilation_cache() -> None:
-  """~/.cache/threedim_jax/xla, unless JAX_COMPILATION_CACHE_DIR names one."""
+  """Uses ~/.cache/threedim_jax/xla, unless JAX_COMPILATION_CACHE_DIR is set.
+
+  Prints a warning if that folder cannot be used.
+  """
   if os.environ.get("JAX_COMPILATION_CACHE_DIR"):
     return
   cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
@@ -30,8 +34,8 @@ def use_compilation_cache() -> None:
 
 
 def _find_fault(path: str) -> str | None:
-  """Makes the folder; says why it cannot be used, or None."""
-  if not os.path.isabs(path):  # a user without a home, or a wrong variable
+  """Makes the folder; returns why it cannot be used, or None."""
+  if not os.path.isabs(path):  # no home, or a wrong variable
     return f"{path} does not start with /"
   try:
     os.makedirs(path, mode=0o700, exist_ok=True)

@@ -1,8 +1,8 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Atomic writes, free space, and whether an error means a full disk.
+"""Atomic writes, and disks that are full or soon will be.
 
-write_whole(workdir / "evaluation.json", text)
+write_atomically(workdir / "evaluation.json", text)
 """
 
 import errno
@@ -16,11 +16,11 @@ from etils import epath
 from threedim_jax.runtime.errors import UserError
 
 
-def write_whole(path: epath.PathLike, text: str) -> None:
-  """Writes beside the file, then renames: a reader sees all of it or the old.
+def write_atomically(path: epath.PathLike, text: str) -> None:
+  """Writes a hidden file beside `path`, then renames it to `path`.
 
-  The name in between is hidden, and of this call alone: of two processes that
-  write the same file in one folder, the one that ends last wins.
+  Readers see the old content or the new one, never a part. If two processes
+  write the same path, the one that renames last wins.
   """
   path = epath.Path(path)
   unfinished = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
@@ -64,9 +64,12 @@ def _megabytes(size: int | float) -> str:
 
 
 def is_full_disk(error: BaseException | None) -> bool:
-  """Whether an error, or one behind it, says that a disk or quota is full."""
+  """Whether an error, or one of its causes, says that a disk or quota is full.
+
+  TensorStore and array_record say so in words only, without an errno.
+  """
   while error is not None:
-    text = str(error).lower()  # TensorStore's errors have no errno
+    text = str(error).lower()
     if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or any(
       words in text for words in ("no space left", "quota exceeded")
     ):

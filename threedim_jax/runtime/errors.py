@@ -2,25 +2,25 @@
 # SPDX-License-Identifier: Apache-2.0
 """Errors that a user can act on, and the exit codes of the command line.
 
-Raise `UserError` with one paragraph that names the file or key at fault and
-the fix; `exit_with_message` turns it into that paragraph and exit code 2.
+Raise `UserError` with one paragraph that names the wrong file or key and the
+fix. `exit_with_message` prints that paragraph and exits with code 2.
 """
 
 import contextlib
 import sys
 
-EXIT_BAD_INPUT = 2  # a wrong configuration, data set or file: do not restart
+EXIT_BAD_INPUT = 2  # wrong configuration, data set or file: do not restart
 EXIT_PREEMPTED = 75  # stopped by SIGTERM after saving: start again to resume
 EXIT_NO_PROGRESS = 124  # ended by the watchdog: start again to resume
 
 
 class UserError(Exception):
-  """Bad input: the message says what is wrong and how to mend it."""
+  """Bad input. The message says what is wrong and how to fix it."""
 
 
 @contextlib.contextmanager
 def exit_with_message():
-  """Prints a `UserError` as a sentence, not a trace, and exits with 2."""
+  """Prints the message of a `UserError`, without a trace, and exits with 2."""
   try:
     yield
   except UserError as e:

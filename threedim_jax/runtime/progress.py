@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Progress that never stays silent: a bar on a terminal, lines in a log.
+"""Progress on standard error: a rich bar on a terminal, lines in a log.
 
   with progress.bar("render shapes", total=100) as bar:
     for item in items:
@@ -9,16 +9,14 @@
   with progress.waiting("compile the train step"):
     compiled = lowered.compile()
 
-On a terminal this is a rich progress bar. Elsewhere (a log file, CI) a
-background thread prints one line every `LOG_SECONDS` seconds, so that a long
-call such as an XLA compilation is not mistaken for a hang.
+In a log, a background thread prints a line every `LOG_SECONDS` seconds, so
+that a long call such as an XLA compilation does not look like a hang.
 """
 
 from collections.abc import Iterator
 import contextlib
 import sys
 import threading
-import time
 
 import rich.console
 import rich.progress
@@ -29,126 +27,100 @@ _quiet = False
 
 
 def set_quiet(quiet: bool) -> None:
-  """Shows no more bars, for all but the first of several processes."""
+  """Switches progress off. All processes but process 0 do so."""
   global _quiet
   _quiet = quiet
 
 
 def console() -> rich.console.Console:
-  """Standard error, so that standard output stays clean for results."""
+  """Standard error: standard output is for results alone."""
   return rich.console.Console(file=sys.stderr)
 
 
-class _NoBar:
-  """For those that stay quiet."""
+class Bar:
+  """The value of `bar`; counts what is done.
+
+  Attributes:
+    shown: rich's progress display, with one task.
+  """
+
+  def __init__(self, shown: rich.progress.Progress, task: rich.progress.TaskID):
+    self.shown = shown
+    self._task = task
 
   def advance(self, amount: float | int = 1, note: str = "") -> None:
-    pass
-
-  def __enter__(self):
-    return self
-
-  def __exit__(self, *_):
-    pass
-
-
-class _LogBar:
-  """The same two methods as a rich bar, printed as plain lines."""
-
-  def __init__(
-    self, description: str, total: float | int | None, done: float | int
-  ):
-    self.description, self.total = description, total
-    self.completed, self._done_before = done, done
-    self._note = ""
-    self._start = time.monotonic()
-    self._stop = threading.Event()
-    self._thread = threading.Thread(target=self._run, daemon=True)
-
-  def advance(self, amount: float | int = 1, note: str = "") -> None:
-    self.completed += amount
-    self._note = note or self._note
-
-  def line(self) -> str:
-    elapsed = time.monotonic() - self._start
-    parts = [self.description]
-    if self.total:
-      fraction = self.completed / self.total
-      parts.append(f"{self.completed:g}/{self.total:g} ({fraction:.0%})")
-      now, left = (
-        self.completed - self._done_before,
-        self.total - self.completed,
-      )
-      if now > 0 and left > 0:
-        parts.append(f"{elapsed / now * left:.0f}s left")
-    parts.append(f"{elapsed:.0f}s elapsed")
-    if self._note:
-      parts.append(self._note)
-    return ", ".join(parts)
-
-  def _run(self) -> None:
-    while not self._stop.wait(LOG_SECONDS):
-      print(self.line(), file=sys.stderr, flush=True)
-
-  def __enter__(self):
-    self._thread.start()
-    return self
-
-  def __exit__(self, exc_type, *_):
-    self._stop.set()
-    self._thread.join()
-    if exc_type is None:
-      print(self.line(), file=sys.stderr, flush=True)
-
-
-class _RichBar:
-  def __init__(
-    self, description: str, total: float | int | None, done: float | int
-  ):
-    self._progress = rich.progress.Progress(
-      rich.progress.SpinnerColumn(),
-      rich.progress.TextColumn("{task.description}"),
-      rich.progress.BarColumn(),
-      rich.progress.MofNCompleteColumn(),
-      rich.progress.TimeElapsedColumn(),
-      rich.progress.TimeRemainingColumn(),
-      rich.progress.TextColumn("{task.fields[note]}"),
-      console=console(),
-    )
-    self._task = self._progress.add_task(
-      description, total=total, completed=done, note=""
-    )
-
-  def advance(self, amount: float | int = 1, note: str = "") -> None:
+    """Adds to what is done. A note replaces the last one."""
     fields = {"note": note} if note else {}
-    self._progress.update(self._task, advance=amount, **fields)
+    self.shown.update(self._task, advance=amount, **fields)
 
-  def __enter__(self):
-    self._progress.start()
-    return self
+  def print_line(self) -> None:
+    """Prints the state as one line, for a log."""
+    task = self.shown.tasks[0]
+    parts = [task.description]
+    if task.total:
+      counts = f"{task.completed:g}/{task.total:g}"
+      parts.append(f"{counts} ({task.percentage:.0f}%)")
+    if task.time_remaining:
+      parts.append(f"{task.time_remaining:.0f}s left")
+    parts += [f"{task.elapsed:.0f}s elapsed", task.fields["note"]]
+    print(", ".join(filter(None, parts)), file=sys.stderr, flush=True)
 
-  def __exit__(self, *_):
-    self._progress.stop()
 
-
+@contextlib.contextmanager
 def bar(
   description: str, total: float | int | None = None, done: float | int = 0
-):
-  """A context manager whose value has `advance(amount=1, note="")`.
+) -> Iterator[Bar]:
+  """Shows progress while the `with` block runs.
 
   Args:
     description: what is going on.
     total: amount of work; None if unknown.
-    done: part of it that an earlier run did.
+    done: the part of it that an earlier run did.
   """
-  if _quiet:
-    return _NoBar()
-  kind = _RichBar if console().is_terminal else _LogBar
-  return kind(description, total, done)
+  screen = console()
+  on_terminal = screen.is_terminal and not _quiet
+  shown = rich.progress.Progress(
+    rich.progress.SpinnerColumn(),
+    rich.progress.TextColumn("{task.description}"),
+    rich.progress.BarColumn(),
+    rich.progress.MofNCompleteColumn(),
+    rich.progress.TimeElapsedColumn(),
+    rich.progress.TimeRemainingColumn(),
+    rich.progress.TextColumn("{task.fields[note]}"),
+    console=screen,
+    disable=not on_terminal,  # switches off drawing; rich still counts
+  )
+  task = shown.add_task(description, total=total, completed=done, note="")
+  result = Bar(shown, task)
+  if on_terminal or _quiet:
+    with shown:
+      yield result
+  else:
+    with _printing_lines(result):
+      yield result
+
+
+@contextlib.contextmanager
+def _printing_lines(shown: Bar) -> Iterator[None]:
+  """Prints a line now and then, and one at the end unless there is an error."""
+  stop = threading.Event()
+
+  def print_until_stopped():
+    while not stop.wait(LOG_SECONDS):
+      shown.print_line()
+
+  thread = threading.Thread(target=print_until_stopped, daemon=True)
+  thread.start()
+  try:
+    yield
+  finally:
+    stop.set()
+    thread.join()
+  shown.print_line()
 
 
 @contextlib.contextmanager
 def waiting(description: str) -> Iterator[None]:
-  """Says every few seconds that `description` is still going on."""
+  """As `bar`, for work that has no steps."""
   with bar(description):
     yield

@@ -1,9 +1,9 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Where arrays live: mesh ('data', 'fsdp'), shardings by shape.
+"""How arrays are split over devices: a mesh of ('data', 'fsdp').
 
-One device is the 1x1 case of the same code. The batch is split over both
-axes; parameters, their average and the optimizer state over 'fsdp' alone.
+The batch is split over both axes. Parameters, their average and the optimizer
+state are split over 'fsdp' alone. One device is the 1x1 case of the same code.
 """
 
 from collections.abc import Callable
@@ -24,12 +24,22 @@ from threedim_jax.runtime.errors import UserError
 
 AXES = ("data", "fsdp")
 
-# Smaller arrays are replicated: splitting a bias costs more than it saves.
+# Arrays with fewer elements are replicated: to split a bias saves little
+# memory and costs a collective.
 MIN_SIZE_TO_SHARD = 2**14
 
 
 def mesh_shape(data: int, fsdp: int, num_devices: int) -> tuple[int, int]:
-  """(data, fsdp); data = -1 takes what fsdp leaves; UserError if uneven."""
+  """Returns (data, fsdp) for a number of devices.
+
+  Args:
+    data: -1 for all devices that `fsdp` leaves.
+    fsdp: number of parts that parameters are split into.
+    num_devices: of all processes together.
+
+  Raises:
+    UserError: data x fsdp is not the number of devices.
+  """
   if data == -1 and fsdp > 0:
     data = num_devices // fsdp
   if fsdp < 1 or data * fsdp != num_devices:
@@ -42,21 +52,23 @@ def mesh_shape(data: int, fsdp: int, num_devices: int) -> tuple[int, int]:
 
 
 def make_mesh(data: int, fsdp: int) -> Mesh:
-  """A mesh over all devices."""
+  """A mesh of all devices. The arguments are those of `mesh_shape`."""
   shape = mesh_shape(data, fsdp, jax.device_count())
   return jax.make_mesh(shape, AXES, axis_types=(AxisType.Auto,) * 2)
 
 
 def make_mesh_on_paper(data: int, fsdp: int, num_devices: int) -> AbstractMesh:
-  """A mesh of devices that need not be here, to ask about shapes."""
+  """A mesh without devices, to ask how shapes would be split."""
   return AbstractMesh(mesh_shape(data, fsdp, num_devices), AXES)
 
 
 def make_local_mesh(data: int, fsdp: int) -> Mesh:
-  """This process's devices alone, for work that the processes share out.
+  """A mesh of this process's devices, for work that no other process shares.
 
-  The only process keeps to `make_mesh`. With several, the axes speak of the
-  devices of all: here `fsdp` is what of it divides this one's.
+  Args:
+    data: as in `make_mesh`; unused if there are several processes.
+    fsdp: as in `make_mesh`. With several processes, the largest factor of it
+      that divides this process's number of devices is used.
   """
   if jax.process_count() == 1:
     return make_mesh(data, fsdp)
@@ -71,16 +83,17 @@ def make_local_mesh(data: int, fsdp: int) -> Mesh:
 
 
 def batch_sharding(mesh: Mesh | AbstractMesh) -> NamedSharding:
-  """The leading axis over every device."""
+  """Splits the leading axis over all devices."""
   return NamedSharding(mesh, PartitionSpec(AXES))
 
 
 def replicated(mesh: Mesh | AbstractMesh) -> NamedSharding:
+  """A copy on every device."""
   return NamedSharding(mesh, PartitionSpec())
 
 
 def _spec(shape: tuple[int, ...], num_shards: int) -> PartitionSpec:
-  """Splits the largest divisible axis of arrays that are big enough."""
+  """Splits the largest axis that divides evenly, if the array is large."""
   divisible = [i for i, n in enumerate(shape) if n % num_shards == 0]
   if math.prod(shape) < MIN_SIZE_TO_SHARD or not divisible:
     return PartitionSpec()
@@ -89,14 +102,14 @@ def _spec(shape: tuple[int, ...], num_shards: int) -> PartitionSpec:
 
 
 def state_sharding(mesh: Mesh | AbstractMesh, shapes: PyTree) -> PyTree:
-  """Shardings of a train state, or any tree, from its `eval_shape`."""
+  """Shardings of a train state, or of any tree of shapes."""
   return jax.tree.map(
     lambda x: NamedSharding(mesh, _spec(x.shape, mesh.shape["fsdp"])), shapes
   )
 
 
 def put_batch(batch: PyTree, mesh: Mesh) -> PyTree:
-  """This process's slice of the batch -> one global array per leaf."""
+  """Makes global arrays of every process's rows of a batch."""
   sharding = batch_sharding(mesh)
   return jax.tree.map(
     lambda x: jax.make_array_from_process_local_data(sharding, np.asarray(x)),
@@ -107,7 +120,7 @@ def put_batch(batch: PyTree, mesh: Mesh) -> PyTree:
 def jit_train_step(
   train_step: Callable, mesh: Mesh | AbstractMesh, state_sh: PyTree
 ) -> jax.stages.Wrapped:
-  """(state, batch, rng) -> (state, metrics), sharded, the state donated."""
+  """Jits (state, batch, rng) -> (state, metrics); the state is donated."""
   rep = replicated(mesh)
   return jax.jit(
     train_step,

@@ -1,14 +1,15 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""SIGTERM as a request: finish the step, save, leave with exit code 75.
+"""SIGTERM as a request: finish the step, save, exit with code 75.
 
 with StopSignal() as stop:
   while not stop.poll():
     ...
 
-A process alone catches the signal itself. Among several, JAX's preemption
-service does: all of them stop at the same poll, whoever got the signal, and a
-handler of ours would switch that service off.
+A single process catches the signal itself. With several processes JAX's
+preemption service catches it, so that all of them stop at the same poll,
+whichever process got the signal. A signal handler set here would replace the
+service's own.
 """
 
 import signal
@@ -19,11 +20,14 @@ from jax.experimental import multihost_utils
 
 
 class StopSignal:
-  """SIGTERM asks the loop to save and leave, rather than killing it.
+  """Catches SIGTERM while its `with` block runs.
 
   Args:
-    together: all processes of the run stop at the same poll. False where each
-      works by itself and polls as often as it likes.
+    together: all processes of the run stop at the same poll, so all must poll
+      equally often. False if each process works by itself.
+
+  Attributes:
+    received: whether a poll has answered True, or this process got SIGTERM.
   """
 
   def __init__(self, *, together: bool = True):
@@ -32,7 +36,7 @@ class StopSignal:
 
   def __enter__(self):
     self._agreed = self._together and jax.distributed.is_initialized()
-    # Signals reach the main thread only; elsewhere SIGTERM keeps its default.
+    # Only the main thread may set a handler; elsewhere SIGTERM kills, as usual.
     main = threading.current_thread() is threading.main_thread()
     self._own = main and not self._agreed
     if self._own:
@@ -40,10 +44,7 @@ class StopSignal:
     return self
 
   def poll(self) -> bool:
-    """Whether to stop now; once true it stays so.
-
-    The same on all processes if all of them poll equally often.
-    """
+    """Whether to stop now. Once True, it stays True."""
     if self._agreed and not self.received:
       self.received = _reached_sync_point()
     return self.received
@@ -52,9 +53,9 @@ class StopSignal:
     self.received = True
 
   def __exit__(self, *_):
-    # Once told to stop, the process is on its way out with what it has saved:
-    # a second SIGTERM must not turn that into a death by signal. A handler of
-    # Python's own would be taken down before the very end; ignoring is not.
+    # After a stop the process is about to exit with everything saved, and a
+    # second SIGTERM must not change its exit code. SIG_IGN holds to the very
+    # end; Python would remove a handler of its own before that.
     if self._own:
       after = signal.SIG_IGN if self.received else self._previous
       signal.signal(signal.SIGTERM, after)
@@ -64,7 +65,7 @@ _num_polls = 0
 
 
 def _reached_sync_point() -> bool:
-  """JAX wants a number that grows with every question in this process."""
+  """Asks JAX, which needs an id that grows with every call in a process."""
   global _num_polls
   _num_polls += 1
   return multihost_utils.reached_preemption_sync_point(_num_polls)

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Ends a process that makes no progress, so that a launcher can restart it.
 
-A peer that is alive but stuck blocks all others without an error. If no step
-(or sampled view) ends in time, the stacks of all threads go to standard error
-and the process exits with code 124.
+A process that is alive but stuck blocks all others without an error. If a step
+(or a sampled view) takes too long, the stacks of all threads go to standard
+error and the process exits with code 124.
 
   with Watchdog(workdir) as watchdog:
     for step in ...:
@@ -21,15 +21,18 @@ import time
 from etils import epath
 import jax
 
-from threedim_jax.runtime.disk import write_whole
+from threedim_jax.runtime.disk import write_atomically
 from threedim_jax.runtime.errors import EXIT_NO_PROGRESS
 
 HEARTBEAT_FILE = "heartbeat.json"
 HEARTBEAT_SECONDS = 5.0
 
-START_MINUTES = 45.0  # for the first two waits: restore, compile, slow views
-MIN_MINUTES = 10.0  # between later beats: an evaluation or a slow save
-SLOWEST_TIMES = 20.0  # or so many times the longest wait but the first one
+# The first two waits include restoring, compiling and the first slow view.
+START_MINUTES = 45.0
+# Later waits may include an evaluation or a slow save. The limit is the larger
+# of MIN_MINUTES and SLOWEST_TIMES the longest wait but the first.
+MIN_MINUTES = 10.0
+SLOWEST_TIMES = 20.0
 _LOOKS_PER_LIMIT = 100
 
 
@@ -37,9 +40,9 @@ class Watchdog:
   """Watches a loop that calls `beat` at every step.
 
   Args:
-    workdir: where process 0 leaves heartbeat.json; made if missing.
-    start_minutes: without a beat, up to the second one.
-    min_minutes: without a beat later on; more if some wait was long.
+    workdir: process 0 writes heartbeat.json there; made if it is missing.
+    start_minutes: limit without a beat, up to the second beat.
+    min_minutes: lowest limit without a beat after that.
   """
 
   def __init__(
@@ -70,8 +73,8 @@ class Watchdog:
     self._thread.join()
 
   def beat(self, step: int) -> None:
-    """A step is done."""
-    # The first wait includes a compilation: it tells nothing of the next.
+    """Tells that a step is done."""
+    # The first wait includes a compilation and says nothing about the next.
     if self._step is not None:
       self._longest = max(self._longest, self._silent)
       self._limit = max(self._min_limit, SLOWEST_TIMES * self._longest)
@@ -84,24 +87,24 @@ class Watchdog:
     line = {"step": step, "time": round(time.time(), 1), "process": 0}
     try:
       self._path.parent.mkdir(parents=True, exist_ok=True)
-      write_whole(self._path, json.dumps(line) + "\n")
-    except OSError:  # a full disk is for those to tell that must write
+      write_atomically(self._path, json.dumps(line) + "\n")
+    except OSError:  # on a full disk, the next save raises the error
       pass
 
   def _watch(self) -> None:
     last = time.monotonic()
     while not self._stop.wait(self._tick):
       now = time.monotonic()
-      # A process that was itself stopped for an hour has not been silent.
+      # If the whole process was suspended, that time must not count.
       self._silent += min(now - last, 2 * self._tick)
       last = now
       if self._silent > self._limit:
-        self._bark()
+        self._exit()
 
-  def _bark(self) -> None:
+  def _exit(self) -> None:
     after = "the start" if self._step is None else f"step {self._step}"
     print(
-      f"watchdog: nothing was done for {self._silent / 60:.3g} minutes after"
+      f"watchdog: no progress for {self._silent / 60:.3g} minutes after"
       f" {after}. The stacks of all threads follow; exit code"
       f" {EXIT_NO_PROGRESS}, run again to resume.",
       file=sys.__stderr__,

@@ -1,6 +1,7 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Generates views with trained weights and writes them to sample folders.
+"""Loads trained weights, generates views and writes them to sample folders.
 
-May import models, diffusion, workdir, views and runtime.
+`load` is the way from weights to views; `generate` fills folders with them.
+May import models, diffusion, inputs, workdir, views and runtime.
 """

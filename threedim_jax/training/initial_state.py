@@ -1,8 +1,8 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The state before the first step: random, or from an earlier training.
+"""The state that a run starts with: restored, random, or from other weights.
 
-state = initial_state(config, setup, rng)
+state, done = restore_or_create(config, setup, checkpointer, rng)
 """
 
 from collections.abc import Callable
@@ -19,11 +19,44 @@ from threedim_jax.models.pretrained import (
   read_weights,
   weights_path,
 )
+from threedim_jax.runtime import progress
 from threedim_jax.runtime.array_specs import array_specs, check_same_arrays
 from threedim_jax.runtime.errors import UserError
-from threedim_jax.training.setup import TrainSetup, make_tx
-from threedim_jax.training.train_state import TrainState, create_train_state
-from threedim_jax.workdir.checkpoints.checkpointer import read_params
+from threedim_jax.training.setup import TrainSetup
+from threedim_jax.training.train_step import TrainState
+from threedim_jax.workdir.checkpoints.checkpointer import (
+  Checkpointer,
+  read_params,
+)
+
+
+def restore_or_create(
+  config: ConfigDict,
+  setup: TrainSetup,
+  checkpointer: Checkpointer,
+  rng: jax.Array,
+) -> tuple[TrainState, int]:
+  """Restores the newest checkpoint; without one, makes the initial state.
+
+  Returns:
+    The state and the number of steps done.
+
+  Raises:
+    UserError: all checkpoints are damaged, or the newest one is of another
+      architecture; or as `starting_params`.
+  """
+  if checkpointer.latest_step() is None:
+    checkpointer.check_not_all_damaged()
+    with progress.waiting("initialise the parameters"):
+      return initial_state(config, setup, rng), 0
+  target = jax.tree.map(
+    lambda x, s: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=s),
+    setup.shapes,
+    setup.shardings,
+  )
+  with progress.waiting("restore the last checkpoint"):
+    state, step, _ = checkpointer.restore(target)
+  return state, step
 
 
 def initial_state(
@@ -34,20 +67,15 @@ def initial_state(
   Raises:
     UserError: as `starting_params`.
   """
-  if not config.train.init_from:
-    create = jax.jit(setup.create_state, out_shardings=setup.shardings)
-    return jax.block_until_ready(create(rng))
-  shardings = setup.shardings.params
-  create_params = jax.jit(
-    lambda: setup.create_state(rng).params, out_shardings=shardings
-  )
-  params = starting_params(config, setup.shapes.params, create_params)
-  tx = make_tx(config)
-  create = jax.jit(
-    lambda params: create_train_state(lambda _: params, tx, rng),
-    out_shardings=setup.shardings,
-  )
-  return create(jax.device_put(params, shardings))
+  params, shardings = None, setup.shardings
+  if config.train.init_from:
+    create_params = jax.jit(
+      lambda: setup.create_state(rng).params, out_shardings=shardings.params
+    )
+    params = starting_params(config, setup.shapes.params, create_params)
+    params = jax.device_put(params, shardings.params)
+  create_state = jax.jit(setup.create_state, out_shardings=shardings)
+  return jax.block_until_ready(create_state(rng, params))
 
 
 def starting_params(

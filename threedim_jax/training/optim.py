@@ -1,10 +1,12 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Adam with a warm-up and the decay of the parameter average.
+"""Adam with a warm-up and a decay, and the running average of the parameters.
 
-Durations are in examples, as in the paper, and become steps here and nowhere
-else: changing the batch size leaves the recipe alone.
+The paper gives durations in examples. They become steps here and nowhere else,
+so a configuration means the same at every batch size.
 """
+
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -12,30 +14,39 @@ from jaxtyping import PyTree
 import optax
 
 
-def make_optimizer(
-  *,
-  learning_rate: float,
-  warmup_examples: int,
-  b1: float,
-  b2: float,
-  global_batch_size: int,
-) -> optax.GradientTransformation:
-  """Adam whose rate rises linearly to its peak (3DiM, appendix)."""
-  warmup_steps = max(1, round(warmup_examples / global_batch_size))
-  # Update k (from 0) uses (k + 1) / warmup_steps of the peak: none is wasted.
-  schedule = lambda count: (
-    learning_rate * jnp.minimum((count + 1) / warmup_steps, 1.0)
-  )
-  return optax.adam(schedule, b1=b1, b2=b2)
+def make_tx(config: Any) -> optax.GradientTransformation:
+  """Adam whose learning rate rises linearly to its peak (3DiM, appendix).
+
+  Over the last `optim.decay_examples` of the training the rate falls linearly
+  to zero; 0, as in the paper, keeps it at the peak.
+
+  Args:
+    config: a whole configuration; `optim` and `train` are read.
+  """
+  optim, batch_size = config.optim, config.train.batch_size
+  peak = optim.learning_rate
+  warmup_steps = max(1, round(optim.warmup_examples / batch_size))
+  num_steps = config.train.num_examples // batch_size
+  decay_steps = round(optim.decay_examples / batch_size)
+
+  def schedule(count):
+    # Counts from 0. With + 1 the first update already changes something.
+    scale = jnp.minimum((count + 1) / warmup_steps, 1.0)
+    if decay_steps:
+      left = jnp.maximum(num_steps - count, 0) / decay_steps
+      scale = jnp.minimum(scale, left)
+    return peak * scale
+
+  return optax.adam(schedule, b1=optim.b1, b2=optim.b2)
 
 
 def ema_decay(half_life_examples: int, global_batch_size: int) -> float:
-  """Decay per step of an average with the given half-life."""
+  """The decay per step of a running average with the given half-life."""
   return 0.5 ** (global_batch_size / half_life_examples)
 
 
 def ema_update(ema_params: PyTree, params: PyTree, decay: float) -> PyTree:
-  """decay * ema + (1 - decay) * params."""
+  """The new running average: decay * ema + (1 - decay) * params."""
   return jax.tree.map(
     lambda e, p: e + (1.0 - decay) * (p - e), ema_params, params
   )

@@ -1,10 +1,10 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""When to save: every so many steps, and after so many minutes without a save.
+"""When to save: every N steps, and M minutes after the last save.
 
 schedule = SaveSchedule(every_steps=5000, every_minutes=10.0)
 for step in ...:
-  if schedule.due(step, ask_clock=step % 100 == 0):
+  if schedule.is_due(step, ask_clock=step % 100 == 0):
     ...  # save, on all processes
 """
 
@@ -16,9 +16,9 @@ import numpy as np
 
 
 class SaveSchedule:
-  """Gives the same answer on all processes: process 0 has the clock.
+  """Gives the same answer on all processes: process 0 reads the clock.
 
-  It is a clock that nobody sets: `time.monotonic`.
+  It reads `time.monotonic`, which does not jump when the clock is set.
   """
 
   def __init__(self, *, every_steps: int, every_minutes: float | int):
@@ -26,13 +26,13 @@ class SaveSchedule:
     self._every_seconds = 60.0 * every_minutes
     self._last = time.monotonic()
 
-  def due(self, step: int, *, ask_clock: bool) -> bool:
-    """Whether to save after `step`; the caller then does.
+  def is_due(self, step: int, *, ask_clock: bool) -> bool:
+    """Whether to save after `step`. If so, the minutes start again.
 
     Args:
       step: the step that was done.
-      ask_clock: whether the minutes count here. With several processes that
-        takes a word from process 0, so not at every step.
+      ask_clock: also look at the minutes. With several processes this takes a
+        message from process 0, so do not ask at every step.
     """
     late = ask_clock and self._is_late()
     if step % self._every_steps == 0 or late:

@@ -17,15 +17,9 @@ import jax
 from jax.sharding import AbstractMesh, Mesh
 from jaxtyping import PyTree
 from ml_collections import ConfigDict
-import optax
 
-from threedim_jax.diffusion.denoise import bind_params
-from threedim_jax.diffusion.losses import (
-  PairBatch,
-  batch_shapes,
-  denoised_grid,
-  diffusion_loss,
-)
+from threedim_jax.diffusion.denoise import bind_apply, make_predict_fn
+from threedim_jax.diffusion.losses import denoised_grid, diffusion_loss
 from threedim_jax.models import get_model, make_init_fn
 from threedim_jax.runtime.sharding import (
   batch_sharding,
@@ -33,13 +27,15 @@ from threedim_jax.runtime.sharding import (
   replicated,
   state_sharding,
 )
-from threedim_jax.training.optim import ema_decay, make_optimizer
-from threedim_jax.training.train_state import TrainState, create_train_state
+from threedim_jax.training.optim import ema_decay, make_tx
 from threedim_jax.training.train_step import (
   LossFn,
+  TrainState,
+  create_train_state,
   make_train_step,
   num_microbatches,
 )
+from threedim_jax.views.pair_batch import PairBatch, batch_shapes
 
 GRID_ROWS = 4  # pairs in the picture that an evaluation step makes
 
@@ -53,7 +49,8 @@ class TrainSetup:
     num_microbatches: parts in which a global batch is computed, one after the
       other.
     loss_fn: (params, batch, rng) -> (loss, aux), with dropout.
-    create_state: rng -> the state before step 1, with random parameters.
+    create_state: (rng, params=None) -> the state before step 1, with random
+      parameters unless they are given.
     shapes: shapes and dtypes of the state.
     shardings: shardings of the state on `mesh`.
     batch: shapes and dtypes of a global batch.
@@ -66,7 +63,7 @@ class TrainSetup:
   mesh: Mesh | AbstractMesh
   num_microbatches: int
   loss_fn: LossFn
-  create_state: Callable[[jax.Array], TrainState]
+  create_state: Callable[..., TrainState]
   shapes: PyTree
   shardings: PyTree
   batch: PairBatch
@@ -88,14 +85,12 @@ def make_setup(config: ConfigDict, mesh: Mesh | AbstractMesh) -> TrainSetup:
   parts = num_microbatches(
     batch_size, config.train.per_device_batch_size, mesh.size
   )
-  tx, init_fn, loss_fn = (
-    make_tx(config),
-    make_init_fn(config),
-    make_loss_fn(config),
-  )
+  tx, init_fn = make_tx(config), make_init_fn(config)
+  loss_fn = make_loss_fn(config)
 
-  def create_state(rng):
-    return create_train_state(init_fn, tx, rng)
+  def create_state(rng, params=None):
+    params = init_fn(rng) if params is None else params
+    return create_train_state(params, tx)
 
   shapes = jax.eval_shape(create_state, jax.random.key(0))
   shardings = state_sharding(mesh, shapes)
@@ -120,17 +115,6 @@ def make_setup(config: ConfigDict, mesh: Mesh | AbstractMesh) -> TrainSetup:
   )
 
 
-def make_tx(config: ConfigDict) -> optax.GradientTransformation:
-  """The optimizer: reads `config.optim` and `config.train.batch_size`."""
-  return make_optimizer(
-    learning_rate=config.optim.learning_rate,
-    warmup_examples=config.optim.warmup_examples,
-    b1=config.optim.b1,
-    b2=config.optim.b2,
-    global_batch_size=config.train.batch_size,
-  )
-
-
 def make_loss_fn(config: ConfigDict) -> LossFn:
   """Returns (params, batch, rng) -> (loss, aux), with dropout."""
   model, diffusion = get_model(config.model), config.diffusion
@@ -141,11 +125,11 @@ def make_loss_fn(config: ConfigDict) -> LossFn:
 
   def loss_fn(params, batch, rng):
     rng_noise, rng_dropout = jax.random.split(rng)
-    denoise_fn = bind_params(
-      model, params, prediction, train=True, rngs={"dropout": rng_dropout}
+    apply_fn = bind_apply(
+      model, params, train=True, rngs={"dropout": rng_dropout}
     )
     return diffusion_loss(
-      denoise_fn,
+      make_predict_fn(apply_fn),
       batch,
       rng_noise,
       prediction=prediction,
@@ -162,11 +146,12 @@ def make_eval_step(config: ConfigDict) -> Callable:
   model, prediction = get_model(config.model), config.diffusion.prediction
 
   def eval_step(params, batch, rng):
-    denoise_fn = bind_params(model, params, prediction)
+    predict_fn = make_predict_fn(bind_apply(model, params))
     loss, aux = diffusion_loss(
-      denoise_fn, batch, rng, prediction=prediction, uncond_fraction=0.0
+      predict_fn, batch, rng, prediction=prediction, uncond_fraction=0.0
     )
     shown = jax.tree.map(lambda x: x[:GRID_ROWS], batch)
-    return {"loss": loss, **aux}, denoised_grid(denoise_fn, shown, rng)
+    grid = denoised_grid(predict_fn, shown, rng, prediction=prediction)
+    return {"loss": loss, **aux}, grid
 
   return eval_step

@@ -1,15 +1,25 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""From the metrics of steps to the scalars of a log interval.
+"""From the metrics of single steps to the scalars that are logged.
 
-window.append(check_finite(metrics, step, workdir))
-scalars = summarize("train", window)
+interval = LogInterval(workdir)
+for step in ...:
+  with interval.timed("data"):
+    batch = next(batches)
+  state, metrics = train_step(state, batch, rng)
+  interval.add(step, metrics)
+  if step % 100 == 0:
+    writer.write_scalars(step, interval.summarize())
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
+import contextlib
+import time
 from typing import Any
 
+from etils import epath
 import jax
+from jaxtyping import PyTree
 import numpy as np
 
 from threedim_jax.runtime.errors import UserError
@@ -17,11 +27,120 @@ from threedim_jax.views.image_grid import denoise_grid
 from threedim_jax.views.pixels import to_u8
 
 
-def summarize(prefix: str, metrics: list[dict[str, np.ndarray]]) -> dict:
-  """Means over steps, and the loss of every log-SNR bin that was hit."""
-  mean = lambda k: float(np.mean([m[k] for m in metrics]))
+class LogInterval:
+  """Collects the metrics of steps, and where their time went.
+
+  Metrics are fetched one step late: fetching waits for the device, which by
+  then has the next step to work on.
+
+  Args:
+    workdir: named in the error if a loss is not finite.
+  """
+
+  def __init__(self, workdir: epath.PathLike):
+    self._workdir = workdir
+    self._pending: tuple[int, Mapping[str, Any]] | None = None
+    self._start_anew()
+
+  def _start_anew(self) -> None:
+    self._metrics: list[dict[str, np.ndarray]] = []
+    self._seconds = {"data": 0.0, "eval": 0.0, "save": 0.0}
+    self._start = time.monotonic()
+
+  @contextlib.contextmanager
+  def timed(self, part: str) -> Iterator[None]:
+    """Counts the time in the `with` block as "data", "eval" or "save"."""
+    start = time.monotonic()
+    yield
+    self._seconds[part] += time.monotonic() - start
+
+  def add(self, step: int, metrics: Mapping[str, Any]) -> None:
+    """Takes the metrics of a step that may still be running.
+
+    Raises:
+      UserError: loss or gradient of the step before are not finite.
+    """
+    self.fetch()
+    self._pending = step, metrics
+
+  def fetch(self) -> None:
+    """Waits for the last step; call it before that step's state is saved.
+
+    Raises:
+      UserError: its loss or its gradient is not finite.
+    """
+    if self._pending is None:
+      return
+    step, metrics = self._pending
+    self._pending = None
+    metrics = jax.device_get(metrics)
+    for name in ("loss", "grad_norm"):
+      if not np.isfinite(metrics[name]):
+        raise UserError(
+          f"{name} is {metrics[name]} at step {step}; the last checkpoint in"
+          f" {self._workdir} is from before and good. Lower"
+          " optim.learning_rate, or lengthen optim.warmup_examples, in a new"
+          " workdir."
+        )
+    self._metrics.append(metrics)
+
+  def summarize(self) -> dict[str, float]:
+    """Means since the last call; starts a new interval.
+
+    Returns:
+      train/loss, train/grad_norm, train/loss_logsnr_bin_I, and seconds per
+      step: time/data spent waiting for data, time/eval, time/save, and
+      time/step spent on all the rest.
+    """
+    self.fetch()
+    scalars = _mean_metrics("train", self._metrics)
+    total = time.monotonic() - self._start
+    seconds = {"step": total - sum(self._seconds.values()), **self._seconds}
+    for part, value in seconds.items():
+      scalars[f"time/{part}"] = value / len(self._metrics)
+    self._start_anew()
+    return scalars
+
+
+def evaluate_loss(
+  eval_step: Callable,
+  batches: Iterable,
+  rng: jax.Array,
+  params: PyTree,
+  should_stop: Callable[[], bool],
+) -> tuple[dict[str, float], np.ndarray] | None:
+  """Computes the denoising loss of held-out batches.
+
+  Args:
+    eval_step: (params, batch, rng) -> (metrics, grid), see `TrainSetup`.
+    batches: held-out batches, the same at every call.
+    rng: root key of the noise, the same at every call.
+    params: of the network.
+    should_stop: asked after every batch.
+
+  Returns:
+    The scalars eval/loss and eval/loss_logsnr_bin_I, and a picture of some
+    pairs, uint8 [H, W, 3]. None if `should_stop` ended it early.
+  """
+  results = []
+  for i, batch in enumerate(batches):
+    metrics, grid = eval_step(params, batch, jax.random.fold_in(rng, i))
+    results.append(jax.device_get(metrics))
+    if i == 0:
+      picture = denoise_grid(to_u8(jax.device_get(grid)))
+    if should_stop():
+      return None
+  return _mean_metrics("eval", results), picture
+
+
+def _mean_metrics(
+  prefix: str, metrics: list[dict[str, np.ndarray]]
+) -> dict[str, float]:
+  """Means over steps. A log-SNR bin that no example fell into is left out."""
   scalars = {
-    f"{prefix}/{k}": mean(k) for k in ("loss", "grad_norm") if k in metrics[0]
+    f"{prefix}/{name}": float(np.mean([m[name] for m in metrics]))
+    for name in ("loss", "grad_norm")
+    if name in metrics[0]
   }
   sums = np.sum([m["bin_sum"] for m in metrics], axis=0)
   counts = np.sum([m["bin_count"] for m in metrics], axis=0)
@@ -29,38 +148,3 @@ def summarize(prefix: str, metrics: list[dict[str, np.ndarray]]) -> dict:
     if count:
       scalars[f"{prefix}/loss_logsnr_bin_{i}"] = float(total / count)
   return scalars
-
-
-def evaluate_loss(
-  eval_step: Callable,
-  params: Any,
-  batches: Iterable,
-  rng: jax.Array,
-  should_stop: Callable[[], bool],
-) -> tuple[dict, np.ndarray] | None:
-  """Held-out denoising loss over fixed batches, and a grid to look at.
-
-  None if `should_stop`, asked between batches, cut it short.
-  """
-  results = []
-  for i, batch in enumerate(batches):
-    metrics, grid = eval_step(params, batch, jax.random.fold_in(rng, i))
-    results.append(jax.device_get(metrics))
-    if i == 0:
-      first_grid = denoise_grid(to_u8(jax.device_get(grid)))
-    if should_stop():
-      return None
-  return summarize("eval", results), first_grid
-
-
-def check_finite(metrics: dict, step: int, workdir) -> dict:
-  """Fetches the metrics of a finished step; a NaN ends the run."""
-  metrics = jax.device_get(metrics)
-  for name in ("loss", "grad_norm"):
-    if not np.isfinite(metrics[name]):
-      raise UserError(
-        f"{name} is {metrics[name]} at step {step}; the last checkpoint in"
-        f" {workdir} is from before and good. Lower optim.learning_rate, or"
-        " lengthen optim.warmup_examples, in a new workdir."
-      )
-  return metrics

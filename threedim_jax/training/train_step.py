@@ -3,17 +3,18 @@
 """The training step: a pure function of (state, batch, rng)."""
 
 from collections.abc import Callable
+from typing import no_type_check
 
 from einops import rearrange
+import flax.struct
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Key, PyTree
+from jaxtyping import Array, Int, Key, PyTree
 import optax
 
-from threedim_jax.diffusion.losses import PairBatch
 from threedim_jax.runtime.errors import UserError
 from threedim_jax.training.optim import ema_update
-from threedim_jax.training.train_state import TrainState
+from threedim_jax.views.pair_batch import PairBatch
 
 # (params, batch, rng) -> (loss, aux)
 LossFn = Callable[
@@ -21,12 +22,46 @@ LossFn = Callable[
 ]
 
 
+@no_type_check  # its leaves may be shapes or shardings, see Camera
+@flax.struct.dataclass
+class TrainState:
+  """The state of a training.
+
+  Attributes:
+    step: number of steps done, int32.
+    params: parameters of the network.
+    ema_params: their running average, which sampling uses.
+    opt_state: Adam's moments.
+  """
+
+  step: Int[Array, ""]
+  params: PyTree
+  ema_params: PyTree
+  opt_state: optax.OptState
+
+
+def create_train_state(
+  params: PyTree, tx: optax.GradientTransformation
+) -> TrainState:
+  """Makes the state before the first step, of parameters and an optimizer."""
+  # A copy, because a train step donates both, and no buffer twice.
+  ema_params = jax.tree.map(jnp.copy, params)
+  return TrainState(jnp.int32(0), params, ema_params, tx.init(params))
+
+
 def num_microbatches(
   batch_size: int, per_device_batch_size: int | None, num_devices: int
 ) -> int:
-  """How many parts a global batch is computed in; UserError if uneven.
+  """In how many parts a global batch is computed, one after the other.
 
-  One, where `per_device_batch_size` is no less than a device's whole share.
+  Args:
+    batch_size: examples in a global batch.
+    per_device_batch_size: the most examples that a device computes at a time;
+      None for no limit.
+    num_devices: of all processes together.
+
+  Raises:
+    UserError: the batch does not split evenly.
   """
   share, rest = divmod(batch_size, num_devices)
   at_once = min(per_device_batch_size or share, share)
@@ -42,11 +77,12 @@ def num_microbatches(
 def _accumulated_grads(
   loss_fn: LossFn, params: PyTree, batch: PairBatch, rng, parts: int
 ):
-  """Mean loss and gradients, summed `aux`, over `parts` micro-batches."""
+  """Means of loss and gradients, and sums of `aux`, over micro-batches."""
   grad_fn = jax.value_and_grad(loss_fn, has_aux=True)
   if parts == 1:
     return grad_fn(params, batch, rng)
-  # Part is the fast axis, so that every device keeps the examples it has.
+  # The part index varies fastest, so that every part has examples of every
+  # device, and none has to move.
   split = lambda x: rearrange(x, "(b p) ... -> p b ...", p=parts)
 
   def add(total, x):
@@ -76,11 +112,12 @@ def make_train_step(
     loss_fn: (params, batch, rng) -> (loss, aux).
     tx: the optimizer.
     ema_decay: decay per step of the running average of the parameters.
-    parts: micro-batches whose gradients are accumulated.
+    parts: number of micro-batches whose gradients are accumulated.
 
   Returns:
-    A pure function; `rng` is the root key, folded with the step inside, so
-    that a resumed run draws what an uninterrupted one would have.
+    A pure function. It folds the number of the step into `rng`, so pass the
+    same key at every step: a resumed run then draws what an uninterrupted run
+    would have drawn.
   """
 
   def train_step(state: TrainState, batch: PairBatch, rng):

@@ -1,42 +1,44 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""CLU's metric writers and periodic actions, with or without TensorFlow.
+"""Where the metrics of a run go: the log, TensorBoard, metrics.jsonl, images/.
 
-Import `metric_writers` and `periodic_actions` from here and not from `clu`:
-without TensorFlow, `clu.metric_writers` cannot be imported until our
-`SummaryWriter` stands in for CLU's. With TensorFlow, CLU's own is used.
+Import `metric_writers` and `periodic_actions` from here, not from `clu`.
+CLU imports TensorFlow for one class, its `SummaryWriter`; this module puts an
+empty module in that place, and `WorkdirWriter` writes event files with the
+`tensorboard` package alone.
 
-  from threedim_jax.writers import create_writer, metric_writers
   writer = create_writer(workdir)
   with metric_writers.ensure_flushes(writer):
     writer.write_scalars(step, {"train/loss": loss})
 """
 
 from collections.abc import Mapping
-import importlib.util
 import json
 import math
 import sys
+import time
+import types
 from typing import Any
 
 from etils import epath
 import jax
+from jaxtyping import UInt8
 import numpy as np
+from tensorboard.compat.proto.event_pb2 import Event, SessionLog
+from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.plugins.text import summary_v2 as text_summary
+from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
-from threedim_jax.training import tensorboard_writer
-
-if importlib.util.find_spec("tensorflow") is None:
-  # The only module of CLU's loop parts that imports TensorFlow.
-  sys.modules.setdefault(
-    "clu.metric_writers.summary_writer", tensorboard_writer
-  )
+_NO_TENSORFLOW = types.ModuleType("clu.metric_writers.summary_writer")
+_NO_TENSORFLOW.SummaryWriter = None
+sys.modules.setdefault(_NO_TENSORFLOW.__name__, _NO_TENSORFLOW)
 
 from clu import metric_writers, periodic_actions  # noqa: E402
 
-from threedim_jax.runtime.disk import write_whole
+from threedim_jax.runtime.disk import write_atomically  # noqa: E402
+from threedim_jax.views.png import encode_png  # noqa: E402
 
 __all__ = [
-  "FileWriter",
   "create_writer",
   "metric_writers",
   "periodic_actions",
@@ -47,58 +49,65 @@ METRICS_FILE = "metrics.jsonl"
 IMAGES_FOLDER = "images"
 
 
-class FileWriter(metric_writers.MetricWriter):
-  """Scalars as lines of metrics.jsonl, images as PNG files; nothing else.
+class WorkdirWriter:
+  """Has the methods of a CLU writer that the training loop calls.
 
-  A line holds the values of one `write_scalars` call, so that a step may have
-  several lines: {"step": 10, "train/loss": 0.1}. NaN and infinities, which
-  JSON lacks, are the strings "nan", "inf" and "-inf".
+  Scalars and images go to a TensorBoard event file and to files that need no
+  TensorBoard: metrics.jsonl has one line per `write_scalars` call, as in
+  {"step": 10, "train/loss": 0.1}, and images/ holds PNG files. NaN and
+  infinities, which JSON lacks, are the strings "nan", "inf" and "-inf".
   """
 
   def __init__(self, workdir: epath.PathLike):
     self._metrics = epath.Path(workdir) / METRICS_FILE
     self._images = epath.Path(workdir) / IMAGES_FOLDER
     self._images.mkdir(parents=True, exist_ok=True)
+    self._events = EventFileWriter(str(workdir))
 
-  def write_scalars(self, step: int, scalars: Mapping[str, Any]):
-    line = {"step": int(step)}
-    line.update((tag, _json_number(value)) for tag, value in scalars.items())
+  def write_scalars(self, step: int, scalars: Mapping[str, Any]) -> None:
+    """Writes numbers, or arrays of one element."""
+    numbers = {tag: _json_number(value) for tag, value in scalars.items()}
     with self._metrics.open("a") as f:
-      f.write(json.dumps(line) + "\n")
+      f.write(json.dumps({"step": int(step), **numbers}) + "\n")
+    values = [
+      Summary.Value(tag=tag, simple_value=float(number))
+      for tag, number in numbers.items()
+    ]
+    self._add_event(step, Summary(value=values))
 
-  def write_images(self, step: int, images: Mapping[str, Any]):
-    for tag, batch in images.items():
-      for name, _, png in tensorboard_writer.png_images(tag, batch):
-        path = self._images / f"{int(step):08d}_{name.replace('/', '_')}.png"
-        path.write_bytes(png)
+  def write_images(
+    self, step: int, images: Mapping[str, UInt8[np.ndarray, "H W 3"]]
+  ) -> None:
+    """Writes RGB pictures."""
+    for tag, image_u8 in images.items():
+      png = encode_png(image_u8)
+      name = f"{int(step):08d}_{tag.replace('/', '_')}.png"
+      (self._images / name).write_bytes(png)
+      height, width, _ = image_u8.shape
+      image = Summary.Image(
+        height=height, width=width, colorspace=3, encoded_image_string=png
+      )
+      value = Summary.Value(tag=tag, image=image)
+      self._add_event(step, Summary(value=[value]))
 
-  def write_summaries(self, step, values, metadata=None):
-    pass
+  def write_texts(self, step: int, texts: Mapping[str, str]) -> None:
+    """Writes Markdown, to TensorBoard only."""
+    for tag, text in texts.items():
+      self._add_event(step, text_summary.text_pb(tag, text))
 
-  def write_videos(self, step, videos):
-    pass
+  def flush(self) -> None:
+    self._events.flush()
 
-  def write_audios(self, step, audios, *, sample_rate):
-    pass
+  def close(self) -> None:
+    self._events.close()
 
-  def write_texts(self, step, texts):
-    pass
-
-  def write_histograms(self, step, arrays, num_buckets=None):
-    pass
-
-  def write_hparams(self, hparams):
-    pass
-
-  def flush(self):
-    pass
-
-  def close(self):
-    pass
+  def _add_event(self, step: int, summary: Summary) -> None:
+    event = Event(wall_time=time.time(), step=int(step), summary=summary)
+    self._events.add_event(event)
 
 
 def _json_number(value: Any) -> float | int | str:
-  """A scalar (or array of one element) as JSON has it, at its own precision."""
+  """The number as JSON can hold it, with the digits of its own precision."""
   value = np.asarray(value)
   if value.dtype.kind in "biu":
     return int(value.item())
@@ -108,36 +117,44 @@ def _json_number(value: Any) -> float | int | str:
 
 
 def create_writer(workdir: epath.PathLike) -> metric_writers.MetricWriter:
-  """Log, TensorBoard, metrics.jsonl and images/, written in the background.
+  """A writer that works in the background.
 
-  Other processes than the first one only log.
+  All processes write to the log, and process 0 to the workdir.
   """
   writers = [metric_writers.LoggingWriter()]
   if jax.process_index() == 0:
-    writers.append(metric_writers.SummaryWriter(str(workdir)))
-    writers.append(FileWriter(workdir))
+    writers.append(WorkdirWriter(workdir))
   return metric_writers.AsyncMultiWriter(writers)
 
 
 def truncate_metrics(workdir: epath.PathLike, step: int) -> int:
-  """Forgets metrics of later steps than `step`, from which a run resumes.
+  """Removes the metrics of steps after `step`, from which a run resumes.
 
-  Call it before `create_writer`. The steps come again, so that without this
-  they would stand twice in metrics.jsonl and in TensorBoard. A last line that
-  a crash cut short goes too. Returns the number of dropped lines.
+  Those steps will be done again, and without this they would be twice in
+  metrics.jsonl and in TensorBoard. A last line that a crash cut short is
+  removed too. Call it before `create_writer`.
+
+  Returns:
+    The number of lines removed.
   """
-  workdir = epath.Path(workdir)
-  path = workdir / METRICS_FILE
+  path = epath.Path(workdir) / METRICS_FILE
   if jax.process_index() != 0 or not path.exists():
     return 0
   lines = path.read_text().splitlines()
   kept = [line for line in lines if _step(line) <= step]
-  write_whole(path, "".join(line + "\n" for line in kept))
-  tensorboard_writer.mark_restart(str(workdir), step + 1)
+  write_atomically(path, "".join(line + "\n" for line in kept))
+  # TensorBoard then ignores what older event files hold from this step on.
+  events = EventFileWriter(str(workdir))
+  start = SessionLog(status=SessionLog.START)
+  events.add_event(
+    Event(wall_time=time.time(), step=step + 1, session_log=start)
+  )
+  events.close()
   return len(lines) - len(kept)
 
 
 def _step(line: str) -> int | float:
+  """The step of a line of metrics.jsonl; infinite if the line is cut short."""
   try:
     return json.loads(line)["step"]
   except ValueError:

@@ -4,71 +4,84 @@
 
   python -m threedim_jax.viewing.report --workdir=W [--summary]  # W/report.html
 
-Every part of a run may be missing: its section then says how to get it. No
-model is loaded, so a page can be made of another method's samples, too.
+Any part of a run may be missing: its section then says how to make it. No model
+is loaded, so samples of another method get a page, too.
 """
 
 import argparse
-from collections.abc import Mapping
 from typing import Any
 
 from etils import epath
-import rich
-import rich.table
 
 from threedim_jax import LOGSNR_MAX, LOGSNR_MIN, NUM_LOGSNR_BINS
 from threedim_jax.runtime import progress
-from threedim_jax.runtime.disk import write_whole
 from threedim_jax.runtime.errors import UserError, exit_with_message
-from threedim_jax.runtime.nested import flatten
 from threedim_jax.viewing.curves import loss_curve
-from threedim_jax.viewing.report_scores import score_sections
-from threedim_jax.viewing.score_table import score_text
-from threedim_jax.viewing.viewer import (
+from threedim_jax.viewing.page import (
+  Card,
+  Cell,
+  Drawing,
+  Gallery,
+  Table,
+  Text,
   data_uri,
-  object_context,
-  render_page,
-  write_viewer,
+  facts_table,
+  write_page,
 )
+from threedim_jax.viewing.published import published_blocks
+from threedim_jax.viewing.score_page import consistency_blocks
+from threedim_jax.viewing.tables import (
+  averaging,
+  print_scores,
+  print_table,
+  score_table,
+  score_text,
+  score_texts,
+)
+from threedim_jax.viewing.viewer import HOW_TO, orbit
 from threedim_jax.workdir import samples
+from threedim_jax.workdir.evaluation_files import samples_dir
+from threedim_jax.workdir.protocol import spread
 from threedim_jax.workdir.run import EVAL_LOSS, TRAIN_LOSS, Run, read_run
-from threedim_jax.workdir.scores import Rows
+from threedim_jax.workdir.scores import ranked
 
-__all__ = ["summary_table", "write_report", "write_viewer"]
-
-MAX_OBJECTS = 8  # with all their frames; a page of hundreds would not open
+MAX_OBJECTS = 8  # with all their views; a page with hundreds would not open
+MAX_VIEWS = 24  # of an object beside its scores
 MAX_GRIDS = 4
-PIXELATE_BELOW = 400  # pixels: narrower grids are shown with square pixels
-HEADLINES = {"psnr_u8": "PSNR", "ssim_skimage7": "SSIM (7x7)"}
+PIXELATE_BELOW = 400  # pixels; narrower grids are shown with square pixels
+HEADLINES = {"psnr_u8": "PSNR", "ssim_gauss11": "SSIM (Gaussian)"}
+RANKED_BY = "psnr_u8"
 
 
 def write_report(workdir: epath.PathLike) -> epath.Path:
-  """Writes `report.html` into `workdir` and returns its path."""
+  """Writes `report.html` into `workdir` and returns its path.
+
+  Raises:
+    UserError: there is no such folder, or a file of numbers is damaged.
+  """
   run = read_run(workdir)
   with progress.waiting("write the report"):
-    page = render_page(
-      "report.html",
-      title=run.workdir.name,
+    return write_page(
+      run.workdir / "report.html",
+      run.workdir.name,
+      kind="report of a run",
       summary=_summary(run),
       figures=_figures(run),
-      objects=[_object(f) for f in run.folders[:MAX_OBJECTS]],
-      num_objects=len(run.folders),
-      **score_sections(run),
-      curve=_curve(run),
-      grids=[_grid(path) for path in run.grids[-MAX_GRIDS:]],
-      timings=_timings(run.timings),
-      config=list(flatten(run.config or {}).items()),
-      provenance=_provenance(run),
-      command=f"python -m threedim_jax.main --config=CONFIG.py"
-      f" --workdir={run.workdir}",
+      sections={
+        "New views": _new_views(run),
+        "Scores": _scores(run),
+        "3D consistency": _consistency(run),
+        "Published numbers": published_blocks(run),
+        "Training": _training(run),
+        "Time": _time(run),
+        "Configuration": _configuration(run),
+        "Provenance": _provenance(run),
+      },
     )
-  path = run.workdir / "report.html"
-  write_whole(path, page)
-  return path
 
 
 def duration(seconds: float | int) -> str:
-  """21.4 s, 5 min 41 s, 2 h 03 min."""
+  """Such as "21.4 s", "5 min 41 s" or "2 h 03 min"."""
   if seconds < 60:
     return f"{seconds:.1f} s"
   minutes, rest = divmod(round(seconds), 60)
@@ -77,78 +90,106 @@ def duration(seconds: float | int) -> str:
   return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
-# --------------------------------------------------------------- sections
-
-
 def _summary(run: Run) -> str:
-  """The run in a few plain sentences."""
-  sentences = []
-  if run.last_step is not None:
-    text = f"Trained for {run.last_step:,} steps"
-    if run.examples is not None:
-      text += f" ({run.examples:,} examples)"
-    text += f" on {run.data_set}" if run.data_set else ""
-    if source := run.setting("train", "init_from"):  # a name or a workdir
-      text += f" from the weights of {source}"
-    if resolution := run.setting("data", "resolution"):
-      text += f" at {resolution}x{resolution} pixels"
-    if run.last_loss is not None:
-      text += f"; the loss was last {run.last_loss:.4g}"
-    sentences.append(text + ".")
-  if run.folders:
-    count = len(run.folders)
-    sentences.append(
-      f"New views of {count} object{'s' * (count > 1)} lie in"
-      f" {run.folders[0].parent.name}/."
-    )
-  rows = _score_rows(run)
-  if "psnr_u8" in rows.get("model", {}):
-    text = f"On held-out objects PSNR is {rows['model']['psnr_u8']:.2f} dB"
-    if "psnr_u8" in rows.get("copy input", {}):
-      text += (
-        f"; copying the input gives {rows['copy input']['psnr_u8']:.2f} dB"
-      )
-    sentences.append(text + ".")
-  return " ".join(sentences) or "Nothing has been run in this folder yet."
+  """The training in a sentence."""
+  if run.last_step is None:
+    return "Nothing was trained in this folder."
+  text = f"Trained for {run.last_step:,} steps on {run.data_set or 'some data'}"
+  if source := run.setting("train", "init_from"):  # a name or a workdir
+    text += f" from the weights of {source}"
+  if resolution := run.setting("data", "resolution"):
+    text += f" at {resolution}x{resolution} pixels"
+  return text + "."
 
 
-def _figures(run: Run) -> list[tuple[str, str]]:
-  """The few numbers that stand out at the top: (label, value)."""
-  figures = []
-  model = _score_rows(run).get("model", {})
+def _figures(run: Run) -> dict[str, str]:
+  """The few numbers that stand out at the top, by label."""
+  figures = {}
+  row = run.evaluation.rows.get("model", {}) if run.evaluation else {}
   for metric, label in HEADLINES.items():
-    if metric in model:
-      figures.append((label, score_text(metric, model[metric])))
+    if metric in row:
+      figures[label] = score_text(metric, row[metric])
   for folder, scores in run.consistency.items():
-    numbers = scores.rows.get(scores.subject, {})
-    if "psnr_u8" in numbers:
-      value = score_text("psnr_u8", numbers["psnr_u8"])
-      figures.append((f"consistency, {folder}", value))
+    row = scores.rows.get(scores.subject, {})
+    if RANKED_BY in row:
+      label = f"consistency, {folder}"
+      figures[label] = score_text(RANKED_BY, row[RANKED_BY])
   if run.last_loss is not None:
-    figures.append(("last loss", f"{run.last_loss:.4g}"))
+    figures["last loss"] = f"{run.last_loss:.4g}"
   if run.examples is not None:
-    figures.append(("examples", f"{run.examples:,}"))
+    figures["examples"] = f"{run.examples:,}"
   if run.timings:
-    figures.append(("wall time", duration(sum(run.timings.values()))))
+    figures["wall time"] = duration(sum(run.timings.values()))
   return figures
 
 
-def _object(folder: epath.Path) -> dict[str, Any]:
-  """One object for `object.html`, or why it cannot be shown."""
+def _not_run(run: Run, mode: str) -> Text:
+  command = "python -m threedim_jax.main --config=CONFIG.py"
+  command += f" --workdir={run.workdir} --mode={mode}"
+  return Text("Not run yet:", command, "card quiet")
+
+
+def _object(parent: epath.Path, object_id: str, **options: Any) -> Any:
+  """The views in a folder of samples, or why they cannot be shown."""
   try:
-    return object_context(samples.read_sample(folder))
+    folder = parent / samples.folder_name(object_id)
+    return orbit(samples.read_sample(folder), **options)
   except UserError as e:
-    return {"object_id": folder.name, "error": str(e)}
+    return Card([Text(str(e), style="missing")], title=object_id)
 
 
-def _score_rows(run: Run) -> Rows:
-  return run.evaluation.rows if run.evaluation else {}
+def _new_views(run: Run) -> list[Any]:
+  if not run.folders:
+    return [_not_run(run, "sample")]
+  shown = run.folders[:MAX_OBJECTS]
+  text = (
+    f"{len(shown)} of {len(run.folders)} objects in"
+    f" {run.folders[0].parent.name}/. {HOW_TO} The strip shows each generated"
+    " view over the true one, with its PSNR, where the truth is known."
+  )
+  return [Text(text), *(_object(f.parent, f.name) for f in shown)]
 
 
-def _curve(run: Run) -> str | None:
-  """The loss curves as SVG for the page."""
+def _scores(run: Run) -> list[Any]:
+  scores = run.evaluation
+  if scores is None or not scores.rows:
+    return [_not_run(run, "evaluate")]
+  card = [
+    score_table(scores),
+    Text(averaging(scores, "generated views")),
+    *map(Text, scores.remarks),
+  ]
+  if scores.protocol:
+    table = facts_table(scores.protocol)
+    card.append(Card([table], summary="The protocol in full"))
+  text = f"Best, median and worst object by {RANKED_BY} of “{scores.subject}”:"
+  blocks = [Card(card), Text(text)]
+  ids = ranked(scores, RANKED_BY)
+  for place in spread(range(len(ids)), 3):
+    block = _object(
+      samples_dir(run.workdir, 0),
+      ids[place],
+      label=f"{place + 1} of {len(ids)}",
+      numbers=score_texts(scores.objects[ids[place]].rows),
+      max_views=MAX_VIEWS,
+    )
+    blocks.append(block)
+  return blocks
+
+
+def _consistency(run: Run) -> list[Any]:
+  blocks = []
+  for folder, scores in run.consistency.items():
+    page = run.workdir / f"{folder}_consistency" / "consistency.html"
+    link = Text("Pictures of every object:", str(page))
+    card = [*consistency_blocks(scores), link]
+    blocks.append(Card(card, title=f"Views in {folder}/"))
+  return blocks
+
+
+def _training(run: Run) -> list[Any]:
   if TRAIN_LOSS not in run.metrics:
-    return None
+    return [_not_run(run, "train")]
   width = (LOGSNR_MAX - LOGSNR_MIN) / NUM_LOGSNR_BINS
   bins = {}
   for i in range(NUM_LOGSNR_BINS):
@@ -158,88 +199,72 @@ def _curve(run: Run) -> str | None:
       bins[f"{low:.0f} to {low + width:.0f}"] = run.metrics[name]
   evaluated = run.metrics.get(EVAL_LOSS, [])
   svg = loss_curve(run.metrics[TRAIN_LOSS], evaluated=evaluated, bins=bins)
-  return svg.decode()
+  blocks = [Card([Drawing(svg)])]
+  if run.grids:
+    blocks.append(Card([Gallery(list(map(_grid, run.grids[-MAX_GRIDS:])))]))
+  else:
+    text = "No sample grids yet: they are drawn every train.eval_every_steps."
+    blocks.append(Text(text, style="card quiet"))
+  return blocks
 
 
-def _grid(path: epath.Path) -> dict[str, Any]:
-  """A training picture; its name is <step>_<tag>.png."""
+def _grid(path: epath.Path) -> tuple[str, str, str]:
+  """A training picture, <step>_<tag>.png, for a gallery."""
   data = path.read_bytes()
   step, _, tag = path.stem.partition("_")
-  width = int.from_bytes(data[16:20], "big")  # in the header of a PNG
-  return {
-    "src": data_uri(data),
-    "caption": f"step {int(step):,}" if step.isdigit() else step,
-    "tag": tag,
-    "pixelated": width < PIXELATE_BELOW,
-  }
+  width = int.from_bytes(data[16:20], "big")  # from the header of a PNG
+  caption = f"step {int(step):,} · {tag}" if step.isdigit() else path.stem
+  return data_uri(data), caption, "pixelated" * (width < PIXELATE_BELOW)
 
 
-def _timings(timings: Mapping[str, float | int] | None) -> list[dict[str, Any]]:
-  total = sum((timings or {}).values()) or 1.0
-  return [
-    {
-      "stage": stage,
-      "time": duration(seconds),
-      "percent": 100 * seconds / total,
-    }
-    for stage, seconds in (timings or {}).items()
+def _time(run: Run) -> list[Any]:
+  if not run.timings:
+    text = "Not measured yet: every mode adds its time to timings.json."
+    return [Text(text, style="card quiet")]
+  total = sum(run.timings.values()) or 1.0
+  rows = [
+    [Cell(stage), Cell(duration(s)), Cell("", percent=100 * s / total)]
+    for stage, s in run.timings.items()
   ]
+  return [Card([Table(rows, style="shares")])]
 
 
-def _provenance(run: Run) -> list[tuple[str, Any]]:
+def _configuration(run: Run) -> list[Any]:
+  if not run.config:
+    return [_not_run(run, "train")]
+  table = facts_table(run.config)
+  return [Card([table], summary=f"{len(table.rows)} values")]
+
+
+def _provenance(run: Run) -> list[Any]:
   """Where the numbers come from; the configuration has its own section."""
   facts = dict(run.evaluation.provenance) if run.evaluation else {}
   facts.pop("config", None)
-  return [("workdir", str(run.workdir)), *flatten(facts).items()]
+  return [Card([facts_table({"workdir": str(run.workdir)} | facts)])]
 
 
-# ------------------------------------------------------------------ table
-
-
-def summary_table(workdir: epath.PathLike) -> rich.table.Table:
-  """What a run did, for the end of a terminal session."""
+def print_summary(workdir: epath.PathLike) -> None:
+  """Prints what a run did, for the end of a terminal session."""
   run = read_run(workdir)
-  table = rich.table.Table(title=f"Summary of {run.workdir}", show_header=False)
-  table.add_column("what", style="bold")
-  table.add_column("value", justify="right")
-  for row in _timings(run.timings):
-    table.add_row(row["stage"], row["time"])
-  if run.timings:
-    table.add_row("all stages", duration(sum(run.timings.values())))
-    table.add_section()
-  if run.examples is not None:
-    table.add_row("examples trained", f"{run.examples:,}")
-  if run.last_loss is not None:
-    table.add_row("last loss", f"{run.last_loss:.4g}")
-  for metric, label in HEADLINES.items():
-    for name, row in _score_rows(run).items():
-      if metric in row:
-        table.add_row(f"{label}, {name}", score_text(metric, row[metric]))
+  facts = {stage: duration(s) for stage, s in run.timings.items()}
+  facts |= _figures(run) | {"objects with new views": str(len(run.folders))}
+  rows = [[Cell(key), Cell(value)] for key, value in facts.items()]
+  print_table(Table(rows), f"Summary of {run.workdir}")
+  if run.evaluation:
+    print_scores(run.evaluation, "Scores")
   for folder, scores in run.consistency.items():
-    for name, row in scores.rows.items():
-      if "psnr_u8" in row:
-        value = score_text("psnr_u8", row["psnr_u8"])
-        table.add_row(f"consistency of {folder}, {name}", value)
-  table.add_section()
-  pictures = sum(
-    1 for f in run.folders for p in f.glob("*.png") if p.stem.isdigit()
-  )
-  table.add_row("objects / views generated", f"{len(run.folders)} / {pictures}")
-  for name in ("report.html", run.folders and run.folders[0].parent.name):
-    if name and (run.workdir / name).exists():
-      table.add_row("written", str(run.workdir / name))
-  return table
+    print_scores(scores, f"3D consistency of {folder}")
 
 
 def main() -> None:
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
   parser.add_argument("--workdir", required=True, help="folder of the run")
-  parser.add_argument("--summary", action="store_true", help="print a table")
+  parser.add_argument("--summary", action="store_true", help="print tables")
   args = parser.parse_args()
   with exit_with_message():
-    print(write_report(args.workdir))
     if args.summary:
-      rich.print(summary_table(args.workdir))
+      print_summary(args.workdir)
+    print(write_report(args.workdir))
 
 
 if __name__ == "__main__":

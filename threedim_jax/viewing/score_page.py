@@ -1,37 +1,35 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The page of a 3D consistency score: numbers, and the pictures behind them.
+"""The page of a 3D consistency score: the numbers and their pictures.
 
   write_score_page(OUT)  # OUT/consistency.json and PNGs -> consistency.html
 
-Reads the files only, so it can be made again anywhere. The page holds its
-pictures itself; the pictures of differences are made here.
+It reads files only, so the page can be made again anywhere.
 """
+
+from typing import Any
 
 from etils import epath
 
 from threedim_jax.runtime import progress
-from threedim_jax.runtime.disk import write_whole
 from threedim_jax.runtime.errors import UserError
-from threedim_jax.runtime.nested import flatten
-from threedim_jax.viewing.object_pictures import ObjectPictures, field_pictures
-from threedim_jax.viewing.report_scores import consistency_context, counted
-from threedim_jax.viewing.score_table import score_text
-from threedim_jax.viewing.viewer import render_page
+from threedim_jax.viewing.object_pictures import AMPLIFIED, field_pictures
+from threedim_jax.viewing.page import Card, Text, facts_table, write_page
+from threedim_jax.viewing.tables import averaging, score_table, score_text
 from threedim_jax.workdir.protocol import spread
-from threedim_jax.workdir.scores import (
-  Scores,
-  best_median_worst,
-  ranked,
-  read_scores,
-)
+from threedim_jax.workdir.scores import Scores, ranked, read_scores
 
-MAX_OBJECTS = 24  # with pictures; a page of hundreds would not open
+MAX_OBJECTS = 24  # with pictures; a page with hundreds would not open
 RANKED_BY = "psnr_u8"
-REFERENCES = {
-  "ground truth": "true views (ceiling)",
-  "white image": "white image (floor)",
-}
+ROWS = {"ground truth": "true views (ceiling)", "white image": "white (floor)"}
+HOW_TO_READ = """
+A neural field whose colours do not depend on the view was fitted to most views
+of an object, and its renders are compared with the views that were held out.
+“ground truth” is the same with the true views, where they are known: a ceiling.
+“white image” compares with blank pictures: a floor. Views may agree with each
+other and still not show the given object: psnr_input_u8 compares the field at
+the pose of the given view with the given view.
+"""
 
 
 def write_score_page(out_dir: epath.PathLike) -> epath.Path:
@@ -48,69 +46,47 @@ def write_score_page(out_dir: epath.PathLike) -> epath.Path:
       " writes it."
     )
   ids = ranked(scores, RANKED_BY)
-  first = best_median_worst(ids)
-  rest = [i for i in ids if i not in {object_id for _, object_id in first}]
-  shown = spread(rest, MAX_OBJECTS - len(first))
-  with progress.bar("write the page", total=len(first) + len(shown)) as bar:
-
-    def pictures(object_id: str, label: str = "") -> ObjectPictures:
-      bar.advance()
-      of_object = scores.objects[object_id]
-      return field_pictures(out_dir, object_id, of_object, label=label)
-
-    examples = [pictures(object_id, label) for label, object_id in first]
-    others = [pictures(object_id) for object_id in shown]
-    page = render_page(
-      "consistency.html",
-      title=out_dir.name,
-      summary=_summary(scores),
-      figures=_figures(scores),
-      consistency=consistency_context(scores),
-      ranked_by=RANKED_BY,
-      examples=examples,
-      others=others,
-      num_objects=scores.num_objects,
-      protocol=list(flatten(scores.protocol).items()),
-      provenance=list(flatten(scores.provenance).items()),
-    )
-  path = out_dir / "consistency.html"
-  write_whole(path, page)
-  return path
-
-
-def _summary(scores: Scores) -> str:
-  """The score in one plain sentence."""
-  numbers = scores.rows.get(scores.subject, {})
+  chosen = spread(range(len(ids)), MAX_OBJECTS)
   text = (
-    f"How well the {_views(scores)} of {counted(scores.num_objects, 'object')}"
-    " agree with each other as pictures of one solid thing"
+    f"{len(chosen)} of {len(ids)}, evenly spread, best first by {RANKED_BY} of"
+    f" “{scores.subject}”. The field was not fitted to the views shown here."
+    f" Differences are absolute, times {AMPLIFIED}; black is equal."
   )
-  if RANKED_BY not in numbers:
-    return text + ": nothing was scored."
-  text += (
-    ": a field fitted to most of them predicts the others with a PSNR of"
-    f" {score_text(RANKED_BY, numbers[RANKED_BY])}"
+  objects: list[Any] = [Text(text)]
+  with progress.bar("write the page", total=len(chosen)) as bar:
+    for place in chosen:
+      object_id = ids[place]
+      label = f"{place + 1} of {len(ids)}"
+      objects.append(
+        field_pictures(out_dir, object_id, scores.objects[object_id], label)
+      )
+      bar.advance()
+  figures = {
+    ROWS.get(row, row): score_text(RANKED_BY, values[RANKED_BY])
+    for row, values in scores.rows.items()
+    if RANKED_BY in values
+  }
+  return write_page(
+    out_dir / "consistency.html",
+    out_dir.name,
+    kind="3D consistency score",
+    summary="How well views agree with each other as pictures of one solid"
+    " thing: PSNR of views that a field did not see.",
+    figures=figures,
+    sections={
+      "Scores": [Card(consistency_blocks(scores))],
+      "Objects": objects,
+      "Protocol": [Card([facts_table(scores.protocol)])],
+      "Provenance": [Card([facts_table(scores.provenance)])],
+    },
   )
-  truth = scores.rows.get("ground truth", {})
-  if RANKED_BY in truth:
-    text += (
-      f", where true views reach {score_text(RANKED_BY, truth[RANKED_BY])}"
-    )
-  return text + "."
 
 
-def _figures(scores: Scores) -> list[tuple[str, str]]:
-  """The few numbers that stand out at the top: (label, value)."""
-  labels = {scores.subject: f"{_views(scores)} agree to", **REFERENCES}
-  figures = [
-    (label, score_text(RANKED_BY, scores.rows[row][RANKED_BY]))
-    for row, label in labels.items()
-    if RANKED_BY in scores.rows.get(row, {})
+def consistency_blocks(scores: Scores) -> list[Any]:
+  """The table of a consistency score and how to read it."""
+  return [
+    score_table(scores),
+    Text(averaging(scores, "held-out views")),
+    *map(Text, scores.remarks),
+    Text(HOW_TO_READ, style=""),
   ]
-  if scores.num_images is not None:
-    figures.append(("held-out views", f"{scores.num_images:,}"))
-  return figures
-
-
-def _views(scores: Scores) -> str:
-  return "generated views" if scores.subject == "generated" else "views"

@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Cameras and pictures: the two halves of a posed view.
+"""Cameras, pictures, and `PosedViews`, which has both; metrics of pictures.
 
-Imports runtime only.
+May import runtime only.
 """

@@ -20,12 +20,12 @@ from threedim_jax.runtime.errors import UserError
 # The camera of the SRN renderings: 131.25 px at 128 x 128, about 52 degrees.
 FOCAL_AT_128 = 131.25
 FOV_DEG = float(np.degrees(2 * np.arctan(64 / FOCAL_AT_128)))
-# Turns OpenGL axes (y up, z backward) into OpenCV's, and back.
+# Converts OpenGL axes (y up, z backward) to OpenCV's and back.
 FLIP_GL_CV = np.diag([1.0, -1.0, -1.0, 1.0])
 # Distance of the SRN cameras from the object.
 RADIUS = {"car": 1.3, "chair": 2.0, "table": 2.0}
-# Spiral and random views stay between just above the horizon and just below
-# the pole, where "up" would no longer say which way the picture turns.
+# Spiral and random views stay above the horizon and below the pole: at the pole
+# the up direction would not fix how the picture is turned.
 MIN_ELEVATION_DEG, MAX_ELEVATION_DEG = 2.0, 85.0
 SPIRAL_TURNS = 3.2
 
@@ -74,9 +74,9 @@ def srn_spiral(
 ) -> Float[np.ndarray, "N 4 4"]:
   """An Archimedean spiral up the hemisphere, like the SRN test cameras.
 
-  The angle from the pole shrinks in proportion to the azimuth: elevation goes
-  from `MIN_ELEVATION_DEG` to `MAX_ELEVATION_DEG` in `SPIRAL_TURNS` turns, in
-  fewer (but one) for less than SRN's 251 views, so that neighbours stay near.
+  Elevation rises from `MIN_ELEVATION_DEG` to `MAX_ELEVATION_DEG` in proportion
+  to the azimuth, in `SPIRAL_TURNS` turns. Fewer views than SRN's 251 take fewer
+  turns, but at least one, so that neighbouring views stay close.
   """
   turns = SPIRAL_TURNS * min(1.0, max(1 / SPIRAL_TURNS, num_views / 251))
   u = np.linspace(0.0, 1.0, num_views)
@@ -105,7 +105,7 @@ def default_K(resolution: int) -> Float[np.ndarray, "3 3"]:
 def K_from_fov(
   resolution: int, fov_deg: float | int
 ) -> Float[np.ndarray, "3 3"]:
-  """The same with an angle between two opposite sides of the image."""
+  """As `default_K`, from the angle between two opposite sides of the image."""
   focal = resolution / 2 / math.tan(math.radians(fov_deg) / 2)
   return _centred_K(focal, resolution)
 
@@ -119,8 +119,8 @@ def _unit(v: np.ndarray) -> np.ndarray:
   norm = np.linalg.norm(v, axis=-1, keepdims=True)
   if np.any(norm < 1e-6):
     raise UserError(
-      "a camera sits on its target or looks straight along `up`, which"
-      " leaves its orientation open: move it (an elevation of 85 degrees is"
-      " fine, 90 is not) or choose another `up`."
+      "a camera is at its target or looks straight along `up`, so its"
+      " orientation is undefined: move it (an elevation of 85 degrees works, 90"
+      " does not) or choose another `up`."
     )
   return v / norm

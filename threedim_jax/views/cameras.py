@@ -3,8 +3,8 @@
 """Pinhole cameras and the rays through their pixels.
 
 Axes are OpenCV's (x right, y down, z forward), poses are `world_from_cam`,
-K is in pixels and pixel centres lie at +0.5. Other conventions are converted
-once, in the data set builders.
+K is in pixels and pixel centres lie at +0.5. Readers of data sets and folders
+convert other conventions to these.
 
   rays = rays_from_camera(camera, hw=(64, 64))   # rays.pos, rays.dir
 """
@@ -16,8 +16,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-# Accelerators round the factors of a matrix product to 8 or 11 bits by
-# default: a pixel's ray would point elsewhere.
+# By default accelerators round the factors of a matrix product to 8 or 11 bits,
+# which would turn the rays by more than a pixel.
 _PRECISION = jax.lax.Precision.HIGHEST
 
 
@@ -103,9 +103,9 @@ def rays_from_camera(camera: Camera, hw: tuple[int, int]) -> Rays:
 
 
 def scale_world(camera: Camera, factor: Float[Array, "*b"]) -> Camera:
-  """The camera of the same picture in a world `factor` times as large.
+  """Scales the world by `factor`; the picture stays the same.
 
-  Objects and distances grow together, so that no pixel changes.
+  Objects and distances grow together, so no pixel changes.
   """
   pose = camera.world_from_cam
   factor = factor[..., None]
@@ -117,12 +117,12 @@ def scale_world(camera: Camera, factor: Float[Array, "*b"]) -> Camera:
 def scale_to_distance(
   given: Camera, wanted: Camera, distance: float | int
 ) -> tuple[Camera, Camera]:
-  """Scales each object's world so that its first given camera is so far away.
+  """Scales each object's world so that its first camera has this distance.
 
   Args:
     given: [B, V] cameras of known views.
     wanted: [B, N] cameras of the same objects.
-    distance: from the origin, as in training.
+    distance: of the first given camera from the origin, as in training.
   """
   position = given.world_from_cam[:, 0, :3, 3]
   factor = distance / jnp.linalg.norm(position, axis=-1, keepdims=True)
@@ -133,10 +133,10 @@ def scale_to_distance(
 
 
 def relative_to_first(camera: Camera) -> Camera:
-  """The same cameras in a world that is the first one's camera axes.
+  """Expresses cameras in the axes of the first one.
 
   Args:
-    camera: [*b, F] rigid poses; the first of F becomes the identity.
+    camera: [*b, F] rigid poses; the first of the F becomes the identity.
   """
   pose = camera.world_from_cam
   rotation, position = pose[..., :1, :3, :3], pose[..., :1, :3, 3]
@@ -157,5 +157,5 @@ def relative_to_first(camera: Camera) -> Camera:
 
 
 def resize_camera(camera: Camera, scale: float) -> Camera:
-  """The camera of the same picture resized by `scale`: K moves with it."""
+  """The camera of a picture that is resized by `scale`: K is scaled too."""
   return camera.replace(K=camera.K.at[..., :2, :].multiply(scale))

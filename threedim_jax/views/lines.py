@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Where lines meet, as nearly as they do.
+"""Least-squares intersection of 3D lines.
 
 point, spread = nearest_point(positions, directions)
 """
@@ -14,15 +14,16 @@ Points = Float[np.ndarray, "N 3"]
 def nearest_point(
   on_line: Points, direction: Points
 ) -> tuple[Float[np.ndarray, "3"], float]:
-  """The point whose squared distances to the lines have the least sum.
+  """Finds the point with the least sum of squared distances to the lines.
 
   Args:
-    on_line: a point of each.
-    direction: of each, of length 1.
+    on_line: a point on each line.
+    direction: of each line, of length 1.
 
   Returns:
-    (The point, how well the lines fix it: 0 if they are parallel, when it is
-    that of the points which is nearest to the origin, 2/3 at best).
+    (point, spread). The spread says how well the lines determine the point:
+    2/3 at best, 0 if they are parallel. For parallel lines the point is the
+    solution that is nearest to the origin.
   """
   across = np.eye(3) - direction[:, :, None] * direction[:, None, :]
   target = np.einsum("nij,nj->i", across, on_line)

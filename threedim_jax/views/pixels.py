@@ -1,16 +1,16 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Pixel values of files and of the model, of displays and of light.
+"""Conversions of pixel values.
 
-To the model an image is float32 in [-1, 1]; in files, pictures and the copy
-from host to device it is uint8. `from_u8` and `to_u8` use array methods only,
-so NumPy and JAX arrays (also traced ones) come back as what they were:
+The model takes images as float32 in [-1, 1]. Files, pictures and the copy from
+host to device have uint8. `from_u8` and `to_u8` use array methods only, so they
+take NumPy and JAX arrays, traced ones too, and return the same kind:
 
   x0 = from_u8(batch["image"])  # inside jit: uint8 crosses to the device
   write_png(path, to_u8(np.asarray(x0_hat)))
 
-`metrics` and fields have their own scale, 0 to 1. The other two functions are
-for the colours of meshes.
+`metrics` and neural fields use 0 to 1. The other two functions are for the
+colours of meshes.
 """
 
 from typing import TypeVar
@@ -31,12 +31,12 @@ def to_u8(image: Array) -> Array:
 
 
 def linear_from_srgb(srgb: np.ndarray) -> np.ndarray:
-  """Display values 0 .. 1 -> in proportion to the light (IEC 61966-2-1)."""
+  """sRGB display values 0 .. 1 -> linear light 0 .. 1 (IEC 61966-2-1)."""
   bent = ((np.maximum(srgb, 0.04045) + 0.055) / 1.055) ** 2.4
   return np.where(srgb <= 0.04045, srgb / 12.92, bent)
 
 
 def srgb_from_linear(linear: np.ndarray) -> np.ndarray:
-  """The inverse."""
+  """Linear light 0 .. 1 -> sRGB display values 0 .. 1."""
   bent = 1.055 * np.maximum(linear, 0.0031308) ** (1 / 2.4) - 0.055
   return np.where(linear <= 0.0031308, 12.92 * linear, bent)

@@ -1,12 +1,12 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""8-bit RGB PNG files: the only picture format that we score.
+"""8-bit RGB PNG files, the only picture format that is scored.
 
   path.write_bytes(encode_png(image_u8))
   image_u8 = decode_png(path.read_bytes(), path)
 
-Decoding is strict: an alpha channel, a palette or 16 bits would be dropped or
-rounded silently by most readers, and the metrics with them.
+Decoding is strict. Most readers drop an alpha channel, a palette or 16 bits
+without a word, which would change the metrics.
 """
 
 import io
@@ -25,14 +25,18 @@ _END = b"\0\0\0\0IEND\xaeB`\x82"
 
 
 def encode_png(image_u8: UInt8[np.ndarray, "H W 3"]) -> bytes:
-  """The bytes of a PNG file; the same bytes for the same image."""
+  """Encodes a picture; the same picture always gives the same bytes."""
   data = io.BytesIO()
   Image.fromarray(image_u8).save(data, format="PNG")
   return data.getvalue()
 
 
 def decode_png(data: bytes, name: Any) -> UInt8[np.ndarray, "H W 3"]:
-  """Decodes a file's bytes; `name` is what a UserError calls the file."""
+  """Decodes the bytes of a file.
+
+  Raises:
+    UserError: no PNG, not 8-bit RGB, or damaged. It calls the file `name`.
+  """
   if not data.startswith(_SIGNATURE):
     raise UserError(f"{name} is not a PNG file. Replace or remake it.")
   if data[_DEPTH_AND_COLOR] != _RGB8:

@@ -11,10 +11,10 @@ import json
 from typing import Any
 
 from etils import epath
+from flax.traverse_util import flatten_dict
 
-from threedim_jax.runtime.disk import write_whole
+from threedim_jax.runtime.disk import write_atomically
 from threedim_jax.runtime.errors import UserError
-from threedim_jax.runtime.nested import flatten
 
 CONFIG_FILE = "config.json"
 
@@ -33,6 +33,14 @@ CHANGEABLE = (
   "sample.*",
   "evaluate.*",
 )
+
+# Keys that older configurations do not have, and the value that gives what
+# those runs did. A workdir made before the key existed can still be resumed.
+ABSENT_MEANS = {
+  "model.patch_size": 1,
+  "model.detail_ch": 0,
+  "optim.decay_examples": 0,
+}
 
 
 def check_workdir(
@@ -62,19 +70,22 @@ def check_workdir(
         f"{path} is not valid JSON ({e}). It holds the configuration of the"
         " run in this folder: restore the file or use another --workdir."
       ) from e
-    _check_same_run(path, flatten(saved), flatten(now))
+    _check_same_run(
+      path, flatten_dict(saved, sep="."), flatten_dict(now, sep=".")
+    )
     if saved == now:
       return
   if write:
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, json.dumps(now, indent=2) + "\n")
+    write_atomically(path, json.dumps(now, indent=2) + "\n")
 
 
 def _check_same_run(
   path: epath.Path, saved: dict[str, Any], now: dict[str, Any]
 ) -> None:
   def shown(flat, key):
-    return repr(flat[key]) if key in flat else "absent"
+    known = ABSENT_MEANS | flat
+    return repr(known[key]) if key in known else "absent"
 
   rows = [
     f"{key} (saved: {shown(saved, key)}, now: {shown(now, key)})"

@@ -3,13 +3,13 @@
 """Where `--mode=evaluate` leaves its views and scores.
 
   evaluation.json         the scores, and the objects that they are of
-  evaluate/<object>/      the views, see `sample_io`
+  evaluate/<object>/      the views, in the format of `workdir.samples`
   evaluate_1/<object>/    a second sample of the same views, and so on
 
   for folder in list_finished("W/evaluate"): ...
 
-A workdir may hold folders of an earlier evaluation, of other objects or other
-views. Only those that evaluation.json lists belong together.
+A workdir may still hold folders of an earlier evaluation of other objects or
+other views, so only the folders that evaluation.json lists belong together.
 """
 
 import re
@@ -22,25 +22,25 @@ from threedim_jax.workdir.scores import read_scores
 RESULT_FILE = "evaluation.json"
 FIRST_SAMPLES = "evaluate"
 
-_SAMPLES = re.compile(FIRST_SAMPLES + r"(_\d+)?")
-
 
 def samples_dir(workdir: epath.Path, sample: int) -> epath.Path:
-  """Where the sample-th sample of every object lies."""
+  """The folder with sample number `sample` of every object."""
   return workdir / (f"{FIRST_SAMPLES}_{sample}" if sample else FIRST_SAMPLES)
 
 
-def list_finished(samples_dir: epath.PathLike) -> list[epath.Path]:
-  """The finished folders there; of an evaluation's only those that it lists.
+def list_finished(parent: epath.PathLike) -> list[epath.Path]:
+  """The finished folders of samples in `parent`.
+
+  If `parent` is of an evaluation, only those that evaluation.json lists.
 
   Raises:
-    UserError: its evaluation.json is damaged.
+    UserError: evaluation.json is damaged.
   """
-  folders = samples.list_complete(samples_dir)
-  path = epath.Path(samples_dir).absolute()
-  if not _SAMPLES.fullmatch(path.name):
+  folders = samples.list_complete(parent)
+  parent = epath.Path(parent).absolute()
+  if not re.fullmatch(FIRST_SAMPLES + r"(_\d+)?", parent.name):
     return folders
-  scores = read_scores(path.parent / RESULT_FILE)
+  scores = read_scores(parent.parent / RESULT_FILE)
   if scores is None:  # not scored yet, or another method's
     return folders
   return [folder for folder in folders if folder.name in scores.objects]

@@ -1,9 +1,9 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Which views are given and which are asked for: the protocol, as data.
+"""The evaluation protocol as data: which views are given and generated.
 
-Two numbers compare only if they were made of the same list of views. The list
-is a pure function of the data set, and its hash stands beside every result.
+Two numbers compare only if they are of the same list of views. The list depends
+on the data set alone, and its hash stands beside every result.
 
   requests = requests_of(counts, num_objects=None, num_views=0)
   list_sha256(requests)
@@ -22,11 +22,11 @@ from threedim_jax.runtime.errors import UserError
 
 
 @dataclasses.dataclass(frozen=True)
-class Protocol:
-  """What an evaluation does, in words and numbers that the result repeats."""
+class EvaluationProtocol:
+  """The settings of an evaluation. The result repeats them."""
 
   name: str
-  input_view: int  # the middle one of objects with too few views
+  input_view: int  # objects with too few views use their middle one
   target_views: str
   object_order: str
   background: str
@@ -35,8 +35,8 @@ class Protocol:
   seed: int  # of subsets; sampling has its own
 
 
-# Single-view SRN, as in pixelNeRF: input 64, targets all 250 others.
-SRN_V1 = Protocol(
+# Single-view SRN as in pixelNeRF and 3DiM (sec. 3): view 64 of 251 is given.
+SRN_V1 = EvaluationProtocol(
   name="srn-v1",
   input_view=64,
   target_views="all but the input view, ascending",
@@ -50,15 +50,15 @@ SRN_V1 = Protocol(
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-  """Which views of an object are given, and which to generate, in order."""
+  """The views of an object that are given and those to generate, in order."""
 
   object_id: str
   input_views: tuple[int, ...]
   target_views: tuple[int, ...]
 
 
-def given_view(view: int) -> Protocol:
-  """The protocol with another input view, which its name tells."""
+def given_view(view: int) -> EvaluationProtocol:
+  """SRN_V1 with another input view. Its name tells the view."""
   if view == SRN_V1.input_view:
     return SRN_V1
   return dataclasses.replace(
@@ -66,8 +66,8 @@ def given_view(view: int) -> Protocol:
   )
 
 
-def input_view_of(num_views: int, protocol: Protocol = SRN_V1) -> int:
-  """That of the protocol, or the middle view of an object with fewer."""
+def input_view_of(num_views: int, protocol: EvaluationProtocol = SRN_V1) -> int:
+  """The protocol's input view, or the middle one of too few views."""
   view = protocol.input_view
   return view if num_views > view else num_views // 2
 
@@ -83,20 +83,22 @@ def requests_of(
   *,
   num_objects: int | None,
   num_views: int,
-  protocol: Protocol = SRN_V1,
+  protocol: EvaluationProtocol = SRN_V1,
 ) -> list[Request]:
-  """The whole protocol, or a subset of it that does not depend on its order.
+  """The whole protocol, or a subset of it.
+
+  The targets of an object do not depend on the other objects, so numbers of
+  the same objects compare.
 
   Args:
-    counts: views that each object of the test split has, by its id.
-    num_objects: so many, evenly spaced over the ordered ids; None: all.
-    num_views: so many targets of each object, drawn by the protocol's seed and
-      the object's id; 0: all.
+    counts: number of views of each object of the test split, by its id.
+    num_objects: takes so many, evenly spaced over the sorted ids; None: all.
+    num_views: draws so many targets of each object; 0: all.
     protocol: `SRN_V1`, or that of `given_view`.
 
   Raises:
-    UserError: an object leaves no view to generate, or has not the input view
-      that was asked for by `given_view`.
+    UserError: an object leaves no view to generate, or it lacks the input view
+      of `given_view`.
   """
   object_ids = sorted(counts)
   requests = []
@@ -115,10 +117,8 @@ def requests_of(
       )
     if 0 < num_views < len(targets):
       seed = [protocol.seed, zlib.crc32(object_id.encode())]
-      chosen = np.random.default_rng(seed).choice(
-        targets, num_views, replace=False
-      )
-      targets = sorted(chosen.tolist())
+      rng = np.random.default_rng(seed)
+      targets = sorted(rng.choice(targets, num_views, replace=False).tolist())
     requests.append(Request(object_id, (given,), tuple(targets)))
   return requests
 
@@ -126,10 +126,7 @@ def requests_of(
 def subset_text(
   counts: Mapping[str, int], requests: Sequence[Request]
 ) -> str | None:
-  """What was left out, in words; None if the list is the whole protocol.
-
-  Objects that were left out need not have the input view.
-  """
+  """How much of the protocol was done, in words; None if all of it."""
   total = sum(count - 1 for count in counts.values())  # one view is given
   views = sum(len(r.target_views) for r in requests)
   if (len(requests), views) == (len(counts), total):
@@ -144,7 +141,10 @@ def list_sha256(requests: Sequence[Request]) -> str:
 
 
 def by_shape(requests: Sequence[Request]) -> Iterator[list[Request]]:
-  """Groups requests whose numbers of given and wanted views agree."""
-  key = lambda r: (len(r.input_views), len(r.target_views))
-  for _, group in itertools.groupby(sorted(requests, key=key), key):
+  """Groups requests with equal numbers of given and of wanted views."""
+
+  def shape(request: Request) -> tuple[int, int]:
+    return len(request.input_views), len(request.target_views)
+
+  for _, group in itertools.groupby(sorted(requests, key=shape), shape):
     yield list(group)

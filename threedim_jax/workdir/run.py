@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""What a run left in its workdir, read without the code that wrote it.
+"""Reads what a run left in its workdir.
 
 run = read_run("runs/x")
 run.config, run.metrics["train/loss"], run.evaluation, run.consistency
@@ -24,35 +24,30 @@ from threedim_jax.workdir.evaluation_files import (
 )
 from threedim_jax.workdir.scores import Scores, read_json, read_scores
 
-Curve = Sequence[tuple[int, float]]  # (step, value), ascending
+Curve = Sequence[tuple[int, float]]  # (step, value) in ascending steps
 TRAIN_LOSS, EVAL_LOSS = "train/loss", "eval/loss"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Run:
-  """What the files of a workdir say; None or empty where there is none."""
+  """The content of a workdir; None or empty where a file is missing."""
 
   workdir: epath.Path
-  config: dict[str, Any] | None
-  metrics: dict[str, Curve]  # by name: (step, value), ascending steps
-  timings: dict[str, float | int] | None  # seconds by stage
+  config: dict[str, Any]
+  metrics: dict[str, Curve]  # by name
+  timings: dict[str, float]  # seconds by stage
   evaluation: Scores | None
   consistency: dict[str, Scores]  # by the folder whose views were scored
   folders: list[epath.Path]  # finished samples
   grids: list[epath.Path]  # training pictures, oldest first
 
-  def setting(self, *keys: str) -> Any:
+  def setting(self, section: str, key: str) -> Any:
     """A value of the configuration, or None."""
-    value = self.config
-    for key in keys:
-      if not isinstance(value, dict) or key not in value:
-        return None
-      value = value[key]
-    return value
+    return self.config.get(section, {}).get(key)
 
   @property
   def data_set(self) -> str:
-    """As in shapes/chairs_32; empty if it is not known."""
+    """Such as "shapes/chairs_32"; empty if it is not known."""
     parts = [self.setting("data", key) for key in ("name", "config")]
     return "/".join(str(part) for part in parts if part is not None)
 
@@ -63,7 +58,7 @@ class Run:
 
   @property
   def examples(self) -> int | None:
-    """Examples trained on so far."""
+    """Number of examples trained on so far."""
     batch_size = self.setting("train", "batch_size")
     if self.last_step is None or batch_size is None:
       return None
@@ -71,51 +66,49 @@ class Run:
 
   @property
   def last_loss(self) -> float | None:
-    """As logged last: the mean over the steps since the one before."""
-    if TRAIN_LOSS not in self.metrics:
-      return None
-    return self.metrics[TRAIN_LOSS][-1][1]
+    """The loss that was logged last, a mean over the steps since the one
+    before."""
+    curve = self.metrics.get(TRAIN_LOSS)
+    return curve[-1][1] if curve else None
 
 
 def read_run(workdir: epath.PathLike) -> Run:
-  """Reads whatever is there; UserError if a file is damaged."""
+  """Reads the files that are there.
+
+  Raises:
+    UserError: there is no such folder, or a file is damaged.
+  """
   workdir = epath.Path(workdir)
   if not workdir.is_dir():
     raise UserError(f"There is no folder {workdir} to report on.")
   images = workdir / "images"
-  # Evaluation keeps its samples apart; they will do if there are no others.
+  # Without samples, the views of the evaluation are shown.
   folders = samples.list_complete(workdir / "samples")
   folders = folders or list_finished(samples_dir(workdir, 0))
+  consistency = {
+    name: read_scores(workdir / f"{name}_consistency" / "consistency.json")
+    for name in ("samples", FIRST_SAMPLES)
+  }
   return Run(
     workdir=workdir,
-    config=read_json(workdir / "config.json"),
+    config=read_json(workdir / "config.json") or {},
     metrics=_read_metrics(workdir / "metrics.jsonl"),
-    timings=read_json(workdir / "timings.json"),
+    timings=read_json(workdir / "timings.json") or {},
     evaluation=read_scores(workdir / RESULT_FILE),
-    consistency={
-      name: scores
-      for name in ("samples", FIRST_SAMPLES)
-      if (scores := read_scores(_consistency_file(workdir, name)))
-    },
+    consistency={k: v for k, v in consistency.items() if v is not None},
     folders=folders,
     grids=sorted(images.glob("*.png")) if images.is_dir() else [],
   )
 
 
-def _consistency_file(workdir: epath.Path, name: str) -> epath.Path:
-  """Where --mode=score puts its numbers on the views in `workdir`/`name`."""
-  return workdir / f"{name}_consistency" / "consistency.json"
-
-
 def _read_metrics(path: epath.Path) -> dict[str, Curve]:
-  """Curves by name. Later lines win: a resumed run repeats some steps."""
+  """Curves by name. A resumed run repeats some steps: its values replace."""
   values: dict[str, dict[int, float]] = {}
   lines = path.read_text().splitlines() if path.exists() else []
   for number, line in enumerate(lines, start=1):
     try:
-      row = json.loads(line)
+      row = {name: float(value) for name, value in json.loads(line).items()}
       step = int(row.pop("step"))
-      row = {name: float(value) for name, value in row.items()}  # "nan", too
     except (AttributeError, KeyError, TypeError, ValueError) as e:
       if number == len(lines):  # still being written
         break

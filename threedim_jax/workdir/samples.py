@@ -32,7 +32,7 @@ from etils import epath
 from jaxtyping import UInt8
 import numpy as np
 
-from threedim_jax.runtime.disk import write_whole
+from threedim_jax.runtime.disk import write_atomically
 from threedim_jax.runtime.errors import UserError
 from threedim_jax.views.png import decode_png, encode_png
 from threedim_jax.views.posed_views import PosedViews
@@ -121,7 +121,7 @@ def write_sample(
       "complete": True,
     }
     text = json.dumps(info, indent=2, default=lambda scalar: scalar.item())
-    write_whole(folder / INFO_FILE, text + "\n")
+    write_atomically(folder / INFO_FILE, text + "\n")
   except OSError as e:
     if e.errno != errno.ENOSPC:
       raise
@@ -172,6 +172,18 @@ def list_complete(samples_dir: epath.PathLike) -> list[epath.Path]:
   if not samples_dir.is_dir():
     return []
   return sorted(p for p in samples_dir.iterdir() if is_complete(p))
+
+
+def read_settings(sample_dir: epath.PathLike) -> dict[str, Any]:
+  """What a finished folder notes of its making; decodes no picture.
+
+  Returns:
+    The facts of `ObjectSamples.info`, "input_views" and "views", the numbers
+    of the given and of the generated views in their data set.
+  """
+  folder = epath.Path(sample_dir)
+  cameras = _read_cameras(folder / "cameras.npz")
+  return _read_info(folder) | {"views": cameras["view"].tolist()}
 
 
 def read_sample(sample_dir: epath.PathLike) -> ObjectSamples:

@@ -1,8 +1,8 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Seconds per stage of a run, summed over restarts, in `timings.json`.
+"""Seconds that the stages of a run took, summed over restarts.
 
-add_timings(workdir, {"train": 12.5})
+add_timings(workdir, {"train": 12.5})  # in W/timings.json
 python -m threedim_jax.workdir.timings --workdir W install=60 data=20
 """
 
@@ -12,24 +12,19 @@ import json
 
 from etils import epath
 
-from threedim_jax.runtime.disk import write_whole
+from threedim_jax.runtime.disk import write_atomically
 
 
 def add_timings(workdir: epath.PathLike, seconds: Mapping[str, float]) -> None:
-  """Adds to what the workdir's earlier runs took."""
+  """Adds seconds to the stages; a damaged timings.json starts again at 0."""
   path = epath.Path(workdir) / "timings.json"
-  total = _read(path)
+  try:
+    total = json.loads(path.read_text())
+  except (FileNotFoundError, ValueError):
+    total = {}
   for stage, value in seconds.items():
     total[stage] = round(total.get(stage, 0.0) + value, 1)
-  write_whole(path, json.dumps(total, indent=2))
-
-
-def _read(path: epath.Path) -> dict[str, float]:
-  """{} where there is no file, or one that is damaged: these are only times."""
-  try:
-    return json.loads(path.read_text()) if path.exists() else {}
-  except ValueError:
-    return {}
+  write_atomically(path, json.dumps(total, indent=2))
 
 
 def main() -> None:

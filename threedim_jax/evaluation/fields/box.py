@@ -1,24 +1,26 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Where the object is, as far as its cameras tell: a cube around their target.
+"""Finds the cube that holds an object, from the cameras alone.
 
-A field needs bounds. No data set states them, but pictures of an object are
-aimed at it and show all of it: the centre is the point nearest to all viewing
-axes, and the cube holds the largest sphere that every picture shows whole.
+A neural field needs bounds, and no data set states them. Cameras are aimed at
+the object, and their pictures show all of it. The centre of the cube is
+therefore the point nearest to all viewing axes. Half its edge is the radius of
+the largest sphere that every picture shows whole.
 
   center, radius = box_from_cameras(world_from_cam, K, hw=(64, 64))
 
-NumPy only, in double precision, before anything is traced.
+It computes in NumPy and double precision.
 """
 
-from jaxtyping import Float
+from jaxtyping import Float, Float32
 import numpy as np
 
 from threedim_jax.runtime.errors import UserError
+from threedim_jax.views.cameras import Camera
 from threedim_jax.views.lines import nearest_point
 
-# Axes that meet at less than about 3 degrees (one view, a pan, parallel axes)
-# fix their meeting point across them only.
+# Below about 3 degrees between the axes (one view, a pan, parallel axes), the
+# distance of their meeting point is undefined.
 _MIN_SPREAD = np.sin(np.radians(3.0)) ** 2
 
 
@@ -35,7 +37,7 @@ def box_from_cameras(
     hw: height and width.
 
   Raises:
-    UserError: together the cameras do not say where the object is.
+    UserError: the cameras do not determine where the object is.
   """
   world_from_cam, K = np.float64(world_from_cam), np.float64(K)
   eye = world_from_cam[:, :3, 3]
@@ -43,8 +45,8 @@ def box_from_cameras(
   center, spread = nearest_point(eye, axis)
   if spread < _MIN_SPREAD:
     raise UserError(
-      "the viewing axes of the cameras are (almost) parallel, so that nothing"
-      " says how far away the object is: views from other sides are needed"
+      "the viewing axes of the cameras are (almost) parallel, so the distance"
+      " of the object is unknown: add views from other sides"
     )
   distance = np.linalg.norm(center - eye, axis=-1)
   ahead = np.sum((center - eye) * axis, -1)
@@ -59,10 +61,10 @@ def box_from_cameras(
 
 
 def _viewing_axes(world_from_cam, K, hw):
-  """Unit directions through picture centres; angle to the nearest edge.
+  """Unit directions through picture centres, and angles to the nearest edge.
 
-  The centre of the picture, not the principal point: those of a crop differ,
-  and it was the picture that somebody aimed.
+  The principal point of a cropped picture is not its centre. The picture is
+  what was aimed at the object, so its centre counts.
   """
   h, w = hw
   size = np.array([w, h], np.float64)
@@ -74,3 +76,24 @@ def _viewing_axes(world_from_cam, K, hw):
   axis = np.einsum("vij,vj->vi", world_from_cam[:, :3, :3], middle)
   axis /= np.linalg.norm(axis, axis=-1, keepdims=True)
   return axis, (high - low).min(-1) / 2
+
+
+def boxes_from_cameras(
+  world_from_cam: Float[np.ndarray, "O V 4 4"],
+  K: Float[np.ndarray, "O V 3 3"],
+  hw: tuple[int, int],
+) -> tuple[Float32[np.ndarray, "O 3"], Float32[np.ndarray, " O"]]:
+  """Centres and half edges of O objects; see `box_from_cameras`."""
+  boxes = [
+    box_from_cameras(poses, k, hw)
+    for poses, k in zip(world_from_cam, K, strict=True)
+  ]
+  return np.float32([c for c, _ in boxes]), np.float32([r for _, r in boxes])
+
+
+def cameras_in_box(world_from_cam, K, center, radius) -> Camera:
+  """Cameras [O, V] in coordinates in which each object's cube is [-1, 1]^3."""
+  poses = np.array(world_from_cam, np.float32)
+  offset = poses[:, :, :3, 3] - np.asarray(center)[:, None]
+  poses[:, :, :3, 3] = offset / np.asarray(radius)[:, None, None]
+  return Camera(poses, np.asarray(K, np.float32))

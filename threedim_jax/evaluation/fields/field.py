@@ -1,18 +1,17 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""A neural field without a network: a pyramid of grids, summed into one.
+"""The field of `consistency-v1`: a pyramid of grids, summed into one grid.
 
-What is learned are grids of 17, 33, 65 ... nodes along an edge of the box. The
-coarse ones are there for the optimiser: a node of theirs moves a whole
-neighbourhood, which places a shape in few steps. They are summed into one grid
-before anything looks at them, so that a look-up costs what one grid costs and
-its gradient is scattered into the finest level only.
+The levels have 17, 33, 65 ... nodes along an edge of the box. A node of a
+coarse level moves a whole neighbourhood, so a shape is found in few steps. All
+levels are summed into one grid before it is read: a look-up then costs that of
+one grid, and its gradient is scattered into the finest level only.
 
   grid = collapse(pyramid)                           # [n, n, n, 4]
   density, rgb = activate(look_up(grid, points))     # points in [-1, 1]^3
 
-A node holds one number for density and three for colour. No direction enters:
-what looks different from two sides cannot be fitted, which is the point.
+A node holds one number for density and three for colour. Colour does not depend
+on the viewing direction, so views that contradict each other cannot be fitted.
 """
 
 import dataclasses
@@ -88,17 +87,22 @@ def collapse(pyramid: Pyramid) -> Float[Array, "n n n 4"]:
   """The sum of all levels at the nodes of the last one."""
   grid, *finer = pyramid
   for level in finer:
-    for axis in range(3):
-      grid = _double(grid, axis)
-    grid += level
+    grid = refine(grid) + level
   return grid
 
 
-def _double(grid: Float[Array, "*n"], axis: int) -> Float[Array, "*m"]:
-  """Adds a node half-way between neighbours: n become 2 n - 1.
+def refine(grid: Float[Array, "n n n C"]) -> Float[Array, "m m m C"]:
+  """The same field with m = 2 n - 1 nodes along an edge."""
+  for axis in range(3):
+    grid = _refine_axis(grid, axis)
+  return grid
 
-  Written as slices: as three products with an interpolation matrix the step
-  spent a third of its time here, most of it in transpositions.
+
+def _refine_axis(grid: Float[Array, "*n"], axis: int) -> Float[Array, "*m"]:
+  """Adds a node half-way between neighbours.
+
+  Slices are used because with interpolation matrices a third of the step was
+  spent here, most of it in transpositions.
   """
   here = jax.lax.slice_in_dim(grid, 0, -1, axis=axis)
   last = jax.lax.slice_in_dim(grid, -1, None, axis=axis)
@@ -109,30 +113,49 @@ def _double(grid: Float[Array, "*n"], axis: int) -> Float[Array, "*m"]:
   return jnp.concatenate([both.reshape(shape), last], axis)
 
 
-def look_up(
-  grid: Float[Array, "n n n C"], points: Float[Array, "*b 3"]
-) -> Float[Array, "*b C"]:
-  """Trilinear interpolation at points in [-1, 1]^3; beyond, of the boundary.
+def pairs_of_nodes(grid: Float[Array, "n n n C"]) -> Float[Array, "N C2"]:
+  """A row for each node: its values and those of its neighbour in z.
 
-  Neighbours in z lie side by side in memory: with a table of such pairs a
-  point costs four reads, and as many writes in the backward pass, not eight.
-  The four are spelled out: as one read of a [4, 8] block per point they took
-  64 ms instead of 3 ms under vmap on a CPU.
+  With it a point costs four reads instead of eight, and as many writes in the
+  backward pass.
   """
-  n, C = grid.shape[0], grid.shape[-1]
+  nodes = grid.reshape(-1, grid.shape[-1])
+  return jnp.concatenate([nodes[:-1], nodes[1:]], -1)
+
+
+def look_up_pairs(
+  pairs: Float[Array, "N C2"], n: int, points: Float[Array, "*b 3"]
+) -> Float[Array, "*b C"]:
+  """Trilinear interpolation in a table of `pairs_of_nodes`.
+
+  The four reads are spelled out: as one read of a [4, 2 C] block per point they
+  took 64 ms instead of 3 ms under vmap on a CPU.
+
+  Args:
+    pairs: the table.
+    n: nodes along an edge.
+    points: in [-1, 1]^3; points beyond get the value of the boundary.
+  """
+  C = pairs.shape[-1] // 2
   place = jnp.clip((points + 1) * (0.5 * (n - 1)), 0, n - 1.001)
   corner = jnp.floor(place).astype(jnp.int32)
   x, y, z = jnp.split(place - corner, 3, -1)
   first = (corner[..., 0] * n + corner[..., 1]) * n + corner[..., 2]
-  nodes = grid.reshape(-1, C)
-  pairs = jnp.concatenate([nodes[:-1], nodes[1:]], -1)
-  pair = lambda i, j: pairs.at[first + (i * n + j) * n].get(
-    mode="promise_in_bounds"
-  )
-  low = pair(0, 0) * (1 - y) + pair(0, 1) * y
-  high = pair(1, 0) * (1 - y) + pair(1, 1) * y
+
+  def read(i, j):
+    return pairs.at[first + (i * n + j) * n].get(mode="promise_in_bounds")
+
+  low = read(0, 0) * (1 - y) + read(0, 1) * y
+  high = read(1, 0) * (1 - y) + read(1, 1) * y
   both = low * (1 - x) + high * x
   return both[..., :C] * (1 - z) + both[..., C:] * z
+
+
+def look_up(
+  grid: Float[Array, "n n n C"], points: Float[Array, "*b 3"]
+) -> Float[Array, "*b C"]:
+  """Trilinear interpolation of a grid at points in [-1, 1]^3."""
+  return look_up_pairs(pairs_of_nodes(grid), grid.shape[0], points)
 
 
 def density(raw: Float[Array, "*b"]) -> Float[Array, "*b"]:

@@ -1,15 +1,16 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Fits fields to posed views of many objects at once.
+"""Fits the grids of `consistency-v1` to many objects at once, and renders them.
 
   fields = fit_fields(
     images_u8, world_from_cam, K,
     config=FieldConfig.for_size(64), num_steps=1000, rng=jax.random.key(0),
   )
+  images = render_views(fields, world_from_cam, K, hw=(64, 64))
 
 All objects see the same pixels of the same views with the same random numbers,
-so that a field does not depend on which others are fitted beside it. Steps run
-inside one loop on the device; the host only counts them.
+so a field does not depend on which others are fitted beside it. Steps run in a
+loop on the device; the host only counts them.
 """
 
 from collections.abc import Callable
@@ -18,21 +19,33 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, Key, UInt8
+from jaxtyping import Array, Float, Key, UInt8
 import numpy as np
 import optax
 
-from threedim_jax.evaluation.fields.box import box_from_cameras
+from threedim_jax.evaluation.fields.box import (
+  boxes_from_cameras,
+  cameras_in_box,
+)
 from threedim_jax.evaluation.fields.field import (
   FieldConfig,
   Fields,
   Pyramid,
+  activate,
   collapse,
   init_pyramid,
+  look_up,
   occupancy,
 )
-from threedim_jax.evaluation.fields.render import render_rays, sample_edges
-from threedim_jax.views.cameras import Camera, cam_from_px
+from threedim_jax.evaluation.fields.render import (
+  RENDER_SAMPLES,
+  composite,
+  distortion_loss,
+  rays_of_pixels,
+  render_pixels,
+  sample_edges,
+  sample_points,
+)
 
 _STEPS_AT_A_TIME = 20
 
@@ -67,16 +80,12 @@ def fit_fields(
     on_steps: called with the number of steps since its last call.
 
   Raises:
-    UserError: cameras that say nothing of where the object is.
+    UserError: the cameras do not determine where the object is.
   """
   hw = images_u8.shape[2:4]
-  boxes = [
-    box_from_cameras(poses, k, hw)
-    for poses, k in zip(world_from_cam, K, strict=True)
-  ]
-  center = jnp.float32(np.stack([c for c, _ in boxes]))
-  radius = jnp.float32([r for _, r in boxes])
-  views = jnp.asarray(images_u8), _in_box(world_from_cam, K, center, radius)
+  center, radius = boxes_from_cameras(world_from_cam, K, hw)
+  cams = cameras_in_box(world_from_cam, K, center, radius)
+  views = jnp.asarray(images_u8), jax.tree.map(jnp.asarray, cams)
   state = _init(config, len(images_u8))
   for start in range(0, num_steps, _STEPS_AT_A_TIME):
     stop = min(start + _STEPS_AT_A_TIME, num_steps)
@@ -85,15 +94,7 @@ def fit_fields(
     if on_steps is not None:
       on_steps(stop - start)
   grid = jax.jit(jax.vmap(collapse))(state.pyramid)
-  return Fields(grid, center, radius, config)
-
-
-def _in_box(world_from_cam, K, center, radius) -> Camera:
-  """Cameras [O, V] in coordinates in which the box is [-1, 1]^3."""
-  offset = world_from_cam[:, :, :3, 3] - np.float32(center)[:, None]
-  poses = np.float32(world_from_cam).copy()
-  poses[:, :, :3, 3] = offset / np.float32(radius)[:, None, None]
-  return Camera(jnp.asarray(poses), jnp.float32(K))
+  return Fields(grid, jnp.asarray(center), jnp.asarray(radius), config)
 
 
 def _init(config: FieldConfig, num_objects: int) -> _State:
@@ -134,15 +135,15 @@ def _run_steps(state, views, rng, start, stop, num_steps, *, config):
 
     def one_object(pyramid, adam, cells, images_u8, cams):
       color = images_u8.reshape(-1, 3)[pixels] / 255.0
-      pos, dir = _rays(cams, pixels, (height, width))
+      pos, dir = rays_of_pixels(cams, pixels, (height, width))
       edges = sample_edges(cells, pos, dir, config.num_coarse, u)
 
       def loss_fn(pyramid):
         grid = collapse(pyramid)
-        out, distortion = render_rays(grid, pos, dir, edges)
+        out, weights = render_rays(grid, pos, dir, edges)
         loss = jnp.square(out - color).mean()
-        loss += config.distortion_weight * distortion.mean()
-        return loss
+        distortion = distortion_loss(weights, edges).mean()
+        return loss + config.distortion_weight * distortion
 
       grads = jax.grad(loss_fn)(pyramid)
       updates, adam = _adam().update(grads, adam)
@@ -157,15 +158,44 @@ def _run_steps(state, views, rng, start, stop, num_steps, *, config):
   return jax.lax.fori_loop(start, stop, step, state)
 
 
-def _rays(
-  cams: Camera, pixels: Int[Array, " R"], hw: tuple[int, int]
-) -> tuple[Float[Array, "R 3"], Float[Array, "R 3"]]:
-  """Rays through pixel centres, counted over all views of [V] cameras."""
-  view, pixel = jnp.divmod(pixels, hw[0] * hw[1])
-  y, x = jnp.divmod(pixel, hw[1])
-  px = jnp.stack([x, y], -1) + 0.5
-  pose = cams.world_from_cam[view]
-  dir = jax.vmap(cam_from_px)(px, cams.K[view])
-  dir = jnp.einsum("rij,rj->ri", pose[:, :3, :3], dir, precision="highest")
-  dir /= jnp.linalg.norm(dir, axis=-1, keepdims=True)
-  return pose[:, :3, 3], dir
+def render_rays(
+  grid: Float[Array, "n n n 4"],
+  pos: Float[Array, "R 3"],
+  dir: Float[Array, "R 3"],
+  edges: Float[Array, "R S1"],
+) -> tuple[Float[Array, "R 3"], Float[Array, "R S"]]:
+  """(colours over white, weights of the samples) in box coordinates."""
+  density, rgb = activate(look_up(grid, sample_points(pos, dir, edges)))
+  return composite(density, rgb, edges)
+
+
+def render_views(
+  fields: Fields,
+  world_from_cam: Float[Array, "O M 4 4"] | Float[np.ndarray, "O M 4 4"],
+  K: Float[Array, "O M 3 3"] | Float[np.ndarray, "O M 3 3"],
+  hw: tuple[int, int],
+) -> Float[Array, "O M H W 3"]:
+  """Views of all objects in [0, 1], one object after the other."""
+  cams = cameras_in_box(world_from_cam, K, fields.center, fields.radius)
+  return _render_views(fields, jax.tree.map(jnp.asarray, cams), hw)
+
+
+@functools.partial(jax.jit, static_argnames="hw")
+def _render_views(fields, cams, hw):
+  config = fields.config
+  num_samples = RENDER_SAMPLES * config.num_samples
+  num_bins = RENDER_SAMPLES * config.num_coarse
+
+  def one_object(args):
+    grid, cams = args
+    cells = occupancy(grid)
+
+    def show(pos, dir):
+      u = jnp.linspace(0, 1, num_samples + 1)[None]
+      u = jnp.broadcast_to(u, (len(pos), num_samples + 1))
+      edges = sample_edges(cells, pos, dir, num_bins, u)
+      return render_rays(grid, pos, dir, edges)[0]
+
+    return render_pixels(show, cams, hw)
+
+  return jax.lax.map(one_object, (fields.grid, cams))

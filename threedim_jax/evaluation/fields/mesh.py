@@ -12,6 +12,7 @@ our world (z up) and sRGB colours.
 """
 
 from collections.abc import Callable
+import hashlib
 import json
 
 from etils import epath
@@ -19,6 +20,7 @@ import jax
 from jaxtyping import Float
 import numpy as np
 import scipy.ndimage
+import scipy.spatial
 import skimage.measure
 import trimesh
 
@@ -28,19 +30,25 @@ from threedim_jax.evaluation.fields.field import (
   on_grid,
   raw_density,
 )
-from threedim_jax.evaluation.fields.fit import fit_fields
-from threedim_jax.evaluation.fields.render import render_views
+from threedim_jax.evaluation.fields.fit import fit_fields, render_views
 from threedim_jax.runtime import progress
 from threedim_jax.runtime.errors import UserError
 from threedim_jax.views import metrics
 from threedim_jax.views.pixels import linear_from_srgb
 from threedim_jax.workdir import samples
+from threedim_jax.workdir.same_settings import check_same_settings
 
 NUM_STEPS = 400
 LABEL = "a fit on views that a model generated, not a measurement"
 _HALF_OPAQUE = np.log(2.0)  # optical depth of an edge between two nodes
 _STEEPEST = 2.0  # raw values further from the level say no more of where it is
-_PART = 0.05  # smaller parts than this of the surface are fog
+# A part of the surface is kept if it has this share of it and lies this near
+# to the largest part, in nodes of the grid: thin legs break off, fog floats.
+_PART, _NEAR = 0.05, 3.0
+MIN_VIEWS = 3
+# Fields fitted to true views of the examples reach about 30 dB; below this the
+# views contradict each other so much that parts of the mesh are guessed.
+GOOD_AGREEMENT = 22.0
 _NO_SURFACE = (
   "There is no surface in these views: they show nothing, or disagree too much."
   " Sample more steps, or more views."
@@ -50,22 +58,37 @@ _GLTF_FROM_WORLD = np.eye(4)[[1, 2, 0, 3]]
 
 
 def write_mesh(
-  sample_dir: epath.PathLike, out: epath.PathLike | None = None
+  sample_dir: epath.PathLike,
+  out: epath.PathLike | None = None,
+  *,
+  overwrite: bool = False,
 ) -> list[epath.Path]:
   """Fits one finished folder; writes mesh.glb, mesh.ply and mesh.json.
 
   Args:
     sample_dir: folder of samples.
     out: where to write; None: into the folder.
+    overwrite: replace a mesh of other views instead of raising.
+
+  Raises:
+    UserError: a mesh of other views is there, or as `fit_mesh`.
   """
   sampled = samples.read_sample(sample_dir)
   out = epath.Path(out or sample_dir)
+  made_of = {
+    "object_id": sampled.object_id,
+    "num_steps": NUM_STEPS,
+    "views_sha256": _digest(sampled),
+  }
+  if (out / "mesh.json").exists() and not overwrite:
+    before = json.loads((out / "mesh.json").read_text())
+    check_same_settings(out / "mesh.json", before, made_of)
   with progress.bar("fit a field", NUM_STEPS) as bar:
     mesh, psnr = fit_mesh(sampled, on_steps=bar.advance)
   out.mkdir(parents=True, exist_ok=True)
   facts = {
     "what": LABEL,
-    "object_id": sampled.object_id,
+    **made_of,
     "num_views": len(sampled.given) + len(sampled.generated),
     "psnr_of_the_fit": round(psnr, 3),
     "num_vertices": len(mesh.vertices),
@@ -81,6 +104,13 @@ def write_mesh(
   return [out / name for name in files]
 
 
+def _digest(sampled: samples.ObjectSamples) -> str:
+  """SHA-256 of pictures and cameras."""
+  views = sampled.given + sampled.generated
+  arrays = views.images_u8, views.world_from_cam, views.K
+  return hashlib.sha256(b"".join(a.tobytes() for a in arrays)).hexdigest()
+
+
 def fit_mesh(
   sampled: samples.ObjectSamples,
   *,
@@ -90,9 +120,14 @@ def fit_mesh(
   """(mesh with sRGB vertex colours, PSNR in dB of the field on all views).
 
   Raises:
-    UserError: the views show nothing that a surface could be laid around.
+    UserError: fewer than MIN_VIEWS views, or they show no surface.
   """
   views = sampled.given + sampled.generated
+  if len(views) < MIN_VIEWS:
+    raise UserError(
+      f"A mesh needs at least {MIN_VIEWS} views; there are {len(views)}."
+      " Sample more."
+    )
   images_u8, hw = views.images_u8[None], views.hw
   poses, K = views.world_from_cam[None], views.K[None]
   fields = fit_fields(
@@ -134,7 +169,7 @@ def surface(fields: Fields, index: int) -> trimesh.Trimesh:
     vertex_colors=(colors * 255 + 0.5).astype(np.uint8),
     process=False,
   )
-  return _without_fog(mesh)
+  return _without_detached_parts(mesh, _NEAR * edge)
 
 
 def _colors(
@@ -148,16 +183,36 @@ def _colors(
   return (mixed / at(weight)[:, None]).clip(0, 1)
 
 
-def _without_fog(mesh: trimesh.Trimesh) -> trimesh.Trimesh:
-  """Only parts with a share of the surface that is worth showing."""
+def _without_detached_parts(
+  mesh: trimesh.Trimesh, near: float
+) -> trimesh.Trimesh:
+  """The largest part of the surface, and large parts close to it."""
   parts = trimesh.graph.connected_components(
     mesh.face_adjacency, nodes=np.arange(len(mesh.faces)), min_len=1
   )
   area = np.array([mesh.area_faces[part].sum() for part in parts])
-  kept = [p for p, a in zip(parts, area, strict=True) if a > _PART * area.sum()]
-  if not kept:
+  if not len(parts) or area.max() <= _PART * area.sum():
     raise UserError(_NO_SURFACE)
+  points = [mesh.vertices[np.unique(mesh.faces[part])] for part in parts]
+  largest = scipy.spatial.KDTree(points[area.argmax()])
+  kept = [
+    part
+    for part, share, at in zip(parts, area / area.sum(), points, strict=True)
+    if share > _PART and largest.query(at)[0].min() <= near
+  ]
   return mesh.submesh([np.concatenate(kept)], append=True, repair=False)
+
+
+def agreement_text(psnr: float) -> str:
+  """How well the views of a fit agree, in a sentence for people."""
+  text = f"The views agree to {psnr:.1f} dB (PSNR of the fitted field)."
+  if psnr < GOOD_AGREEMENT:
+    text += (
+      f" That is low, below {GOOD_AGREEMENT:.0f} dB: the views contradict each"
+      " other, and parts of the mesh are guessed. More sampling steps, less"
+      " guidance or another seed may help."
+    )
+  return text
 
 
 def glb_bytes(mesh: trimesh.Trimesh) -> bytes:

@@ -1,47 +1,84 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Volume rendering of fields over white.
+"""Volume rendering over white, in coordinates in which a field is [-1, 1]^3.
 
-A ray is cut into equal bins, bins into which something reaches get most of its
-samples. What is occupied counts, not what is visible: weighting by the light
-that arrives at a bin looks better and is wrong, since a coarse cell is opaque
-before its surface is reached, and the surface then gets no sample.
+A ray is cut into equal bins, and most samples go to bins that are occupied.
+Whether a bin is visible does not count. Weighting bins by the light that
+reaches them looks better and is wrong: a coarse cell is opaque before the
+surface inside it is reached, so the surface would get no sample.
 
-  images = render_views(fields, world_from_cam, K, hw=(64, 64))
+  edges = sample_edges(cells, pos, dir, num_bins=64, u=u)
+  colors, weights = composite(density, rgb, edges)
 """
 
-import functools
+from collections.abc import Callable
 
-from einops import rearrange
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 import numpy as np
 
-from threedim_jax.evaluation.fields.field import (
-  Fields,
-  activate,
-  look_up,
-  occupancy,
-)
-from threedim_jax.views.cameras import Camera, rays_from_camera
+from threedim_jax.views.cameras import Camera, cam_from_px
 
 NEAR = 0.05  # half edges of the box: nothing is nearer to a camera
 _RAYS_AT_A_TIME = 4096
-# A render may be slower than a step of training and twice as exact.
-_RENDER_SAMPLES = 2
+# Renders use this many times the samples of a training step.
+RENDER_SAMPLES = 2
+
+
+def rays_of_pixels(
+  cams: Camera, pixels: Int[Array, " R"], hw: tuple[int, int]
+) -> tuple[Float[Array, "R 3"], Float[Array, "R 3"]]:
+  """Origins and unit directions of the rays through pixel centres.
+
+  Args:
+    cams: of V views.
+    pixels: indices into all V * H * W pixels.
+    hw: height and width of a view.
+  """
+  view, pixel = jnp.divmod(pixels, hw[0] * hw[1])
+  y, x = jnp.divmod(pixel, hw[1])
+  px = jnp.stack([x, y], -1) + 0.5
+  pose = jnp.asarray(cams.world_from_cam)[view]
+  dir = jax.vmap(cam_from_px)(px, jnp.asarray(cams.K)[view])
+  dir = jnp.einsum("rij,rj->ri", pose[:, :3, :3], dir, precision="highest")
+  dir /= jnp.linalg.norm(dir, axis=-1, keepdims=True)
+  return pose[:, :3, 3], dir
 
 
 def distances_in_box(
-  pos: Float[Array, "*b 3"], dir: Float[Array, "*b 3"]
+  pos: Float[Array, "*b 3"],
+  dir: Float[Array, "*b 3"],
+  planes=(NEAR, np.inf),
 ) -> Float[Array, "*b 2"]:
-  """Where rays enter and leave [-1, 1]^3; twice the same where they miss."""
-  # No division by zero, and no ray is that parallel to a face.
-  safe = jnp.where(jnp.abs(dir) < 1e-9, 1e-9, dir)
+  """Distances at which rays enter and leave [-1, 1]^3; equal if they miss it.
+
+  `planes` are the least and the largest distance from the camera.
+  """
+  safe = jnp.where(jnp.abs(dir) < 1e-9, 1e-9, dir)  # no division by zero
   a, b = (-1 - pos) / safe, (1 - pos) / safe
-  near = jnp.maximum(jnp.minimum(a, b).max(-1), NEAR)
-  far = jnp.maximum(jnp.maximum(a, b).min(-1), near)
-  return jnp.stack([near, far], -1)
+  near = jnp.maximum(jnp.minimum(a, b).max(-1), planes[0])
+  far = jnp.minimum(jnp.maximum(a, b).min(-1), planes[1])
+  return jnp.stack([near, jnp.maximum(far, near)], -1)
+
+
+def occupied_bins(
+  cells: Float[Array, "c c c"],
+  pos: Float[Array, "R 3"],
+  dir: Float[Array, "R 3"],
+  num_bins: int,
+  planes=(NEAR, np.inf),
+) -> tuple[Float[Array, "R 1"], Float[Array, "R 1"], Float[Array, "R B"]]:
+  """(distance of the first bin, length of a bin, optical depth of each bin)."""
+  near, far = jnp.split(distances_in_box(pos, dir, planes), 2, -1)
+  bin_length = (far - near) / num_bins
+  middle = near + bin_length * (np.arange(num_bins)[None] + 0.5)
+  points = pos[:, None] + middle[..., None] * dir[:, None]
+  c = cells.shape[0]
+  at = jnp.clip((points + 1) * (0.5 * c), 0, c - 0.5).astype(jnp.int32)
+  index = (at[..., 0] * c + at[..., 1]) * c + at[..., 2]
+  density = cells.reshape(-1).at[index].get(mode="promise_in_bounds")
+  return near, bin_length, density * bin_length
 
 
 def sample_edges(
@@ -50,102 +87,84 @@ def sample_edges(
   dir: Float[Array, "R 3"],
   num_bins: int,
   u: Float[Array, "R S"],
+  planes=(NEAR, np.inf),
 ) -> Float[Array, "R S"]:
   """Distances along rays at which the share `u` of occupied space is passed."""
-  near, far = jnp.split(distances_in_box(pos, dir), 2, -1)
-  bin_length = (far - near) / num_bins
-  middle = near + bin_length * (np.arange(num_bins)[None] + 0.5)
-  points = pos[:, None] + middle[..., None] * dir[:, None]
-  c = cells.shape[0]
-  at = jnp.clip((points + 1) * (0.5 * c), 0, c - 0.5).astype(jnp.int32)
-  index = (at[..., 0] * c + at[..., 1]) * c + at[..., 2]
-  reached = cells.reshape(-1).at[index].get(mode="promise_in_bounds")
-  weight = 1 - jnp.exp(-reached * bin_length)
+  near, bin_length, depth = occupied_bins(cells, pos, dir, num_bins, planes)
+  weight = 1 - jnp.exp(-depth)
   share = weight / (weight.sum(-1, keepdims=True) + 1e-2)
   share += 0.1 / num_bins
   share /= share.sum(-1, keepdims=True)
-  before = jnp.matmul(share, _before(num_bins), precision="highest")
+  before = _sums_before(share)
   inside = jnp.clip((u[:, :, None] - before[:, None]) / share[:, None], 0, 1)
   return near + bin_length * inside.sum(-1)
 
 
-def _before(n: int) -> Float[np.ndarray, "n n"]:
-  """x @ _before(n): sums of all that comes earlier in the last axis."""
-  return np.triu(np.ones((n, n), np.float32), 1)
+def _sums_before(x: Float[Array, "R n"]) -> Float[Array, "R n"]:
+  """For each element the sum of those before it in its row."""
+  n = x.shape[-1]
+  earlier = np.triu(np.ones((n, n), np.float32), 1)
+  return jnp.matmul(x, earlier, precision="highest")
 
 
-def render_rays(
-  grid: Float[Array, "n n n 4"],
+def sample_points(
   pos: Float[Array, "R 3"],
   dir: Float[Array, "R 3"],
   edges: Float[Array, "R S1"],
-) -> tuple[Float[Array, "R 3"], Float[Array, " R"]]:
-  """Colours of rays in box coordinates, and the distortion of each.
+) -> Float[Array, "R S 3"]:
+  """The middle of each interval of each ray."""
+  middle = 0.5 * (edges[:, :-1] + edges[:, 1:])
+  return pos[:, None] + middle[..., None] * dir[:, None]
 
-  Distortion (Mip-NeRF 360, eq. 15) is the mean distance between two places
-  where the ray ends; with prefix sums it is linear in the number of samples.
+
+def composite(
+  density: Float[Array, "R S"],
+  rgb: Float[Array, "R S 3"],
+  edges: Float[Array, "R S1"],
+) -> tuple[Float[Array, "R 3"], Float[Array, "R S"]]:
+  """(colours over white, weight of each interval in its ray's colour)."""
+  depth = density * jnp.diff(edges, axis=-1)
+  weights = jnp.exp(-_sums_before(depth)) * (1 - jnp.exp(-depth))
+  white = 1 - weights.sum(-1, keepdims=True)
+  return jnp.sum(weights[..., None] * rgb, -2) + white, weights
+
+
+def distortion_loss(
+  weights: Float[Array, "R S"], edges: Float[Array, "R S1"]
+) -> Float[Array, " R"]:
+  """Mean distance between two places where a ray ends (Mip-NeRF 360, eq. 15).
+
+  Prefix sums make it linear in the number of samples.
   """
   length = jnp.diff(edges, axis=-1)
   middle = edges[:, :-1] + 0.5 * length
-  points = pos[:, None] + middle[..., None] * dir[:, None]
-  dens, rgb = activate(look_up(grid, points))
-  depth = dens * length
-  before = _before(depth.shape[-1])
-  arrives = jnp.exp(-jnp.matmul(depth, before, precision="highest"))
-  weight = arrives * (1 - jnp.exp(-depth))
-  white = 1 - weight.sum(-1, keepdims=True)
-  color = jnp.sum(weight[..., None] * rgb, -2) + white
-  earlier = jnp.matmul(weight, before, precision="highest")
-  moment = jnp.matmul(weight * middle, before, precision="highest")
-  distortion = 2 * jnp.sum(weight * (middle * earlier - moment), -1)
-  distortion += jnp.sum(weight**2 * length, -1) / 3
-  return color, distortion
+  moment = _sums_before(weights * middle)
+  pairs = 2 * jnp.sum(weights * (middle * _sums_before(weights) - moment), -1)
+  return pairs + jnp.sum(weights**2 * length, -1) / 3
 
 
-def render_views(
-  fields: Fields,
-  world_from_cam: Float[Array, "O M 4 4"] | Float[np.ndarray, "O M 4 4"],
-  K: Float[Array, "O M 3 3"] | Float[np.ndarray, "O M 3 3"],
+def render_pixels(
+  show: Callable[
+    [Float[Array, "R 3"], Float[Array, "R 3"]], Float[Array, "R 3"]
+  ],
+  cams: Camera,
   hw: tuple[int, int],
-) -> Float[Array, "O M H W 3"]:
-  """Views of all objects, in [0, 1].
+) -> Float[Array, "V H W 3"]:
+  """All views of one object, in [0, 1].
 
-  Rays go through in portions of `_RAYS_AT_A_TIME`, one object after another:
-  memory does not grow with views or objects.
+  Rays go through `show` in portions, so memory does not grow with the views.
+
+  Args:
+    show: colours from origins and unit directions of rays.
+    cams: of V views.
+    hw: height and width of a view.
   """
-  cams = Camera(jnp.float32(world_from_cam), jnp.float32(K))
-  return _render_views(fields, cams, hw)
-
-
-@functools.partial(jax.jit, static_argnames="hw")
-def _render_views(fields, cams, hw):
-  config = fields.config
-
-  def one_object(args):
-    grid, center, radius, cams = args
-    cells = occupancy(grid)
-    num_rays = cams.K.shape[0] * hw[0] * hw[1]
-
-    def one_view(cam):
-      rays = rays_from_camera(cam, hw)
-      pos = (rays.pos - center[None, None]) / radius
-      return [rearrange(x, "h w c -> (h w) c") for x in (pos, rays.dir)]
-
-    def one_ray(ray):
-      pos, dir = (x[None] for x in ray)
-      count = _RENDER_SAMPLES * config.num_samples
-      u = jnp.linspace(0, 1, count + 1)[None]
-      edges = sample_edges(
-        cells, pos, dir, _RENDER_SAMPLES * config.num_coarse, u
-      )
-      return render_rays(grid, pos, dir, edges)[0][0]
-
-    rays = jax.lax.map(one_view, cams)
-    rays = jax.tree.map(lambda x: rearrange(x, "m p c -> (m p) c"), rays)
-    return jax.lax.map(one_ray, rays, batch_size=min(_RAYS_AT_A_TIME, num_rays))
-
+  num_views = cams.K.shape[0]
+  num_rays = num_views * hw[0] * hw[1]
+  N = min(_RAYS_AT_A_TIME, num_rays)
+  pixels = np.arange(-(-num_rays // N) * N).reshape(-1, N) % num_rays
   colors = jax.lax.map(
-    one_object, (fields.grid, fields.center, fields.radius, cams)
+    lambda at: show(*rays_of_pixels(cams, at, hw)), jnp.asarray(pixels)
   )
-  colors = jnp.clip(colors, 0, 1)
-  return rearrange(colors, "o (m h w) c -> o m h w c", h=hw[0], w=hw[1])
+  colors = colors.reshape(-1, 3)[:num_rays]
+  return jnp.clip(colors, 0, 1).reshape(num_views, *hw, 3)

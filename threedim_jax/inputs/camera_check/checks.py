@@ -1,21 +1,24 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Finds out whether the cameras of a data set fit its pictures. Numpy only.
+"""Checks whether the cameras of a data set fit its pictures. NumPy only.
 
   report = check_cameras([PosedViews(images_u8, world_from_cam, K)])
   report.faults
 
-The pictures decide: if the cameras are right, one solid (the visual hull of
-`silhouettes`) explains the silhouettes of all views of an object. So each of
-the usual mistakes is undone in turn; if that explains the pictures better than
-the cameras as stored, it was made.
+With the right cameras, one solid (the visual hull of `silhouettes`) explains
+the silhouettes of all views of an object. Each of the usual mistakes is undone
+in turn. If the pictures are explained better after one is undone, that mistake
+was made.
 
-What cannot be seen: the scale and the orientation of the world; a turn or a
-mirroring that maps the object to itself, such as upside-down pictures of an
-orbit at elevation 0; an error in the focal length alone, unless it is a factor
-of two and objects are many; white parts of an object; and with fewer than
-twelve views little but inverted poses, wrong axes and a K of another size.
-Objects must stand before white.
+Objects must stand before white. The check does not see
+- the scale and the orientation of the world;
+- a turn or a mirroring that maps the object to itself, such as upside-down
+  pictures of an orbit at elevation 0;
+- an error in the focal length alone, unless it is a factor of two and there are
+  many objects;
+- white parts of an object.
+With fewer than twelve views it finds only inverted poses, wrong axes and a K of
+another picture size.
 """
 
 from collections.abc import Sequence
@@ -51,7 +54,7 @@ _RADIUS_RATIO = 2.0
 
 @dataclasses.dataclass(frozen=True)
 class Check:
-  """A line of the report. A "note" is worth knowing, but no fault."""
+  """A line of the report. A "note" is worth knowing and is no fault."""
 
   name: str
   verdict: Literal["ok", "note", "fault"]
@@ -60,12 +63,15 @@ class Check:
 
 @dataclasses.dataclass(frozen=True)
 class Report:
-  """All checks; what each hypothesis explains; what to draw.
+  """The result of `check_cameras`.
 
-  `iou` is by name of the hypothesis, then by object. `best` is the hypothesis
-  that the pictures support. `spheres` holds the objects' bounding spheres for
-  the cameras as stored, `best_spheres` those for the cameras of `best`; both
-  lack objects whose silhouettes could not be looked at.
+  Attributes:
+    checks: in the order in which they are printed.
+    iou: by name of the hypothesis, then by object.
+    best: the hypothesis that the pictures support.
+    spheres: each object's bounding sphere for the cameras as stored. Objects
+      without usable silhouettes are missing, here and in `best_spheres`.
+    best_spheres: the same for the cameras of `best`.
   """
 
   checks: list[Check]
@@ -115,7 +121,7 @@ def check_cameras(objects: Sequence[PosedViews]) -> Report:
 
 @dataclasses.dataclass(frozen=True)
 class _Seen:
-  """An object's cameras and silhouettes, of views that show something."""
+  """Cameras and silhouettes of an object's views, without blank views."""
 
   object_id: str
   world_from_cam: Float[np.ndarray, "V 4 4"]
@@ -139,9 +145,10 @@ def judge(
   tried: Sequence[Hypothesis],
   num_views: int,
 ) -> tuple[Hypothesis, Check]:
-  """The hypothesis that the pictures support, and the verdict.
+  """Returns the hypothesis that the pictures support, and the verdict.
 
-  The median over objects counts: an object with white parts says little.
+  Hypotheses are compared by the median over objects, because the silhouettes
+  of an object with white parts are wrong.
   """
   name = "silhouettes"
   median = {k: float(np.median(list(v.values()))) for k, v in iou.items()}
@@ -176,11 +183,11 @@ def judge(
 
 
 def check_poses(objects: Sequence[PosedViews]) -> Check:
-  """Finite rotations without mirroring, and a last row of 0 0 0 1."""
+  """Poses must be finite rigid transforms."""
   name = "rigid poses"
   for views in objects:
     for i, pose in enumerate(np.float64(views.world_from_cam)):
-      where = f"the pose of {views.name} (view {i} of those looked at)"
+      where = f"the pose of {views.name} (view {i} of those checked)"
       try:
         check_pose(pose, where)
       except UserError as e:
@@ -190,14 +197,14 @@ def check_poses(objects: Sequence[PosedViews]) -> Check:
 
 
 def check_background(objects: Sequence[PosedViews]) -> Check:
-  """White corners: without a white background there are no silhouettes."""
+  """The corners must be white: silhouettes need a white background."""
   corners = [o.images_u8[:, [0, 0, -1, -1], [0, -1, 0, -1]] for o in objects]
   white = (np.concatenate(corners) >= silhouettes.NOT_WHITE).all(-1).mean()
   text = f"{white:.0%} of the pictures' corners are white"
   if white < 0.5:
     text += (
-      ": lay the objects over white (masks or alpha channel); whether the"
-      " cameras fit cannot be said without"
+      ": lay the objects over white (masks or alpha channel). The cameras"
+      " cannot be checked without"
     )
     return Check("background", "fault", text)
   return Check("background", "ok" if white > 0.97 else "note", text)
@@ -206,7 +213,7 @@ def check_background(objects: Sequence[PosedViews]) -> Check:
 def check_objects_seen(
   objects: Sequence[PosedViews], masks: Sequence[np.ndarray]
 ) -> Check:
-  """Every picture shows something."""
+  """Every picture must show something."""
   blank = {
     o.name: f"{(~_not_blank(m)).sum()} of {len(m)}"
     for o, m in zip(objects, masks, strict=True)
@@ -222,10 +229,11 @@ def check_objects_seen(
 
 
 def check_K(objects: Sequence[PosedViews], trusted: bool) -> Check:
-  """Focal length and principal point against the size of the pictures.
+  """Focal length and principal point must fit the size of the pictures.
 
-  trusted: the silhouettes have judged the principal point; if it is off the
-    centre, this is how the pictures were cropped, or named already.
+  trusted: the silhouettes were explained with this principal point, or the
+    mistake in it is named already. Then it may be off the centre, as it is in
+    cropped pictures.
   """
   K, hw = np.concatenate([o.K for o in objects]), objects[0].hw
   f, off = K[:, [0, 1], [0, 1]] / max(hw), off_centre(K, hw)
@@ -251,7 +259,7 @@ def check_K(objects: Sequence[PosedViews], trusted: bool) -> Check:
 def check_distances(
   objects: Sequence[_Seen], spheres: dict[str, Sphere]
 ) -> Check:
-  """Cameras of all objects are about equally far from them."""
+  """Cameras of all objects must be about equally far from them."""
   distance = {}
   for o in objects:
     offset = o.world_from_cam[:, :3, 3] - spheres[o.object_id].center

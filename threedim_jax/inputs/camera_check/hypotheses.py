@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The usual mistakes in stored cameras, and how each is undone. Numpy only.
+"""The usual mistakes in stored cameras, and how to undo each. NumPy only.
 
 for hypothesis in usual_mistakes(K, hw):
   world_from_cam, K = hypothesis.undo(stored_world_from_cam, stored_K)
@@ -16,19 +16,24 @@ Poses = Float[np.ndarray, "V 4 4"]
 Ks = Float[np.ndarray, "V 3 3"]
 Undo = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 
-# A principal point this far off centre, in parts of the picture's size, may be
-# that of another size.
+# Distance of the principal point from the centre, over the picture's size.
+# Above the first, K may be for another picture size. No lens is off by the
+# second.
 OFF_CENTRE = 0.02
-FAR_OFF_CENTRE = 0.2  # hardly a matter of the lens
+FAR_OFF_CENTRE = 0.2
 
 
 @dataclasses.dataclass(frozen=True)
 class Hypothesis:
-  """A mistake: what it is called, how to mend the data, how to undo it.
+  """A possible mistake in the cameras.
 
-  `undo` takes the stored world_from_cam and K of some views and returns the
-  true ones. `is_focal`: only a few per cent of the silhouettes show it.
-  `mends_K`: it is about K, perhaps about the poses as well.
+  Attributes:
+    name: what was done wrong.
+    fix: how to mend the data.
+    undo: (stored world_from_cam, stored K) -> the true ones.
+    is_focal: the mistake is in the focal length alone. It changes only a few
+      per cent of the silhouettes.
+    mends_K: undoing it changes K.
   """
 
   name: str
@@ -41,8 +46,8 @@ class Hypothesis:
 STORED = Hypothesis("as stored", "", lambda poses, K: (poses, K))
 _INVERTED = "poses are inverted (cam_from_world)"
 _OPENGL = "OpenGL axes (y up, z backward)"
-# Undoing a reflection of the pictures on the side of the cameras is the same,
-# as long as the principal point is in the centre.
+# A reflection of the pictures is undone by reflecting the cameras, which is the
+# same as long as the principal point is in the centre.
 _POSES = (
   STORED,
   Hypothesis(
@@ -82,10 +87,10 @@ _POSES = (
 def usual_mistakes(
   K: Ks, hw: tuple[int, int], with_focal: bool
 ) -> list[Hypothesis]:
-  """`STORED`, then every mistake that can have been made with these K.
+  """`STORED`, then every mistake that is possible with these K.
 
-  Where the principal point is not in the centre of the picture, each mistake
-  in the poses is also tried with K changed to have it there.
+  If the principal point is not in the centre of the picture, each mistake in
+  the poses is also combined with moving it there.
   """
   found = list(_POSES)
   if off_centre(K, hw) > OFF_CENTRE:
@@ -96,16 +101,16 @@ def usual_mistakes(
 
 
 def off_centre(K: Ks, hw: tuple[int, int]) -> float:
-  """The farthest principal point, in parts of the picture's size."""
+  """The largest distance of a principal point, over the picture's size."""
   return float(np.abs(K[:, :2, 2] / np.array(hw[::-1]) - 0.5).max())
 
 
 def _with_K_centred(
   pose: Hypothesis, K: Float[np.ndarray, "3 3"], hw: tuple[int, int]
 ) -> Hypothesis:
-  """As `pose`, and the principal point belongs in the centre as well.
+  """`pose` combined with a principal point that belongs in the centre.
 
-  Either K is for another size of the pictures, or only they were shifted.
+  Either K is for another size of the pictures, or the pictures were shifted.
   """
   wh = np.array(hw[::-1])
   times = wh / (2 * K[:2, 2])

@@ -1,14 +1,15 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Do pictures of one object and their cameras fit? Numpy only.
+"""Measures how well pictures of one object fit their cameras. NumPy only.
 
   masks, scale = small_masks(images_u8)
   iou, sphere = explain(masks, world_from_cam, K * scale)
 
-The object is what is not white. Its visual hull (the largest solid that lies
-inside the silhouettes of all views; Laurentini, "The visual hull concept for
-silhouette-based image understanding", 1994) fills the silhouettes if the
-cameras are right. If they are wrong, views carve away what others need.
+The object is what is not white. Its visual hull is the largest solid that lies
+inside the silhouettes of all views (Laurentini, "The visual hull concept for
+silhouette-based image understanding", 1994). With the right cameras the hull
+fills the silhouettes. With wrong ones, each view removes parts of the hull that
+other views need, and less is filled.
 """
 
 import dataclasses
@@ -19,7 +20,7 @@ import numpy as np
 
 from threedim_jax.views.lines import nearest_point
 
-NOT_WHITE = 250  # grey level; above it may be the noise of a compressed file
+NOT_WHITE = 250  # grey level; white with compression noise stays above
 MASK_SIDE = 64  # pixels: enough to tell cameras apart
 GRID_SIDE = 32  # voxels
 _MARGIN = 1.1  # few views underestimate the depth of an object
@@ -31,7 +32,7 @@ Ks = Float[np.ndarray, "V 3 3"]
 
 @dataclasses.dataclass(frozen=True)
 class Sphere:
-  """In world units; radius 0 if there is no such place."""
+  """A bounding sphere in world units; radius 0 if there is none."""
 
   center: Float[np.ndarray, "3"]
   radius: float
@@ -46,10 +47,10 @@ class Hull:
 
 
 def foreground(images_u8: UInt8[np.ndarray, "V H W 3"]) -> Masks:
-  """Not white, or enclosed by what is not: highlights, but also real holes.
+  """Pixels that are not white or are enclosed by such pixels.
 
-  A hole that is filled makes the hull larger, one that is not there would
-  carve it wrongly.
+  Enclosed white can be a highlight or a real hole. Filling a real hole makes
+  the hull a little larger; leaving a highlight open would make it wrong.
   """
   masks = []
   for image_u8 in images_u8:
@@ -64,7 +65,7 @@ def foreground(images_u8: UInt8[np.ndarray, "V H W 3"]) -> Masks:
 def small_masks(
   images_u8: UInt8[np.ndarray, "V H W 3"],
 ) -> tuple[Masks, Float[np.ndarray, "3 1"]]:
-  """Silhouettes of at most `MASK_SIDE` pixels a side; what K is multiplied by.
+  """Silhouettes of at most `MASK_SIDE` pixels a side, and the factor on K.
 
   A small pixel is part of the object if any pixel in it is: a hull of such
   silhouettes always contains the object.
@@ -96,7 +97,7 @@ def project(
 
 
 def bounding_sphere(masks: Masks, world_from_cam: Poses, K: Ks) -> Sphere:
-  """Around the point that is nearest to the rays through all silhouettes.
+  """A sphere around the point nearest to the rays through all silhouettes.
 
   Rays go through the mean pixel of each silhouette; the radius covers every
   silhouette. Views without foreground must be left out.
@@ -121,8 +122,8 @@ def bounding_sphere(masks: Masks, world_from_cam: Poses, K: Ks) -> Sphere:
 def carve(masks: Masks, world_from_cam: Poses, K: Ks, sphere: Sphere) -> Hull:
   """The visual hull on a grid in the cube around `sphere`.
 
-  What lies outside a picture counts as the border pixel next to it: an object
-  that is cut off by the border goes on.
+  A point outside a picture counts as the border pixel next to it, because an
+  object that is cut off by the border goes on there.
   """
   n = GRID_SIDE
   h, w = masks.shape[1:]
@@ -130,7 +131,7 @@ def carve(masks: Masks, world_from_cam: Poses, K: Ks, sphere: Sphere) -> Hull:
   grid = np.stack(np.meshgrid(line, line, line, indexing="ij"), -1)
   points = sphere.center + sphere.radius * grid.reshape(-1, 3)
   alive = np.arange(len(points))
-  # Views that lie far apart first: they carve most.
+  # Views that lie far apart come first, because they remove most.
   stride = max(1, len(masks) // 4)
   for v in np.argsort(np.arange(len(masks)) % stride, kind="stable"):
     px, depth = project(points[alive], world_from_cam[v], K[v])
@@ -151,7 +152,7 @@ def carve(masks: Masks, world_from_cam: Poses, K: Ks, sphere: Sphere) -> Hull:
 def agreement(
   hull: Hull, masks: Masks, world_from_cam: Poses, K: Ks
 ) -> Float[np.ndarray, " V"]:
-  """Intersection over union of every silhouette and the hull's own."""
+  """Intersection over union of each silhouette with that of the hull."""
   h, w = masks.shape[1:]
   eighths = np.stack(np.meshgrid(*[[-0.25, 0.25]] * 3), -1).reshape(8, 3)
   points = hull.points[:, None] + hull.side * eighths
@@ -167,9 +168,9 @@ def agreement(
 
 
 def explain(masks: Masks, world_from_cam: Poses, K: Ks) -> tuple[float, Sphere]:
-  """Mean IoU of the silhouettes and their hull's own; the hull's sphere.
+  """Mean IoU of the silhouettes with those of their hull, and its sphere.
 
-  The sphere is the rough one where the hull is empty.
+  If the hull is empty, the sphere is that of `bounding_sphere`.
   """
   sphere = bounding_sphere(masks, world_from_cam, K)
   hull = carve(masks, world_from_cam, K, sphere)
@@ -178,7 +179,7 @@ def explain(masks: Masks, world_from_cam: Poses, K: Ks) -> tuple[float, Sphere]:
 
 
 def hull_sphere(hull: Hull) -> Sphere:
-  """Around the bounding box of a hull that is not empty."""
+  """A sphere around the bounding box of a hull that is not empty."""
   low, high = hull.points.min(0), hull.points.max(0)
   center = (low + high) / 2
   radius = np.linalg.norm(hull.points - center, axis=1).max()

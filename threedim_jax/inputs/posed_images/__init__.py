@@ -1,19 +1,19 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Reads a folder of posed images, as NeRF and SRN data sets have them.
+"""Reads a folder of posed pictures, as NeRF and SRN data sets have them.
 
   posed = read_posed_images("lego", size=64, num_views=100)
   posed.images_u8, posed.world_from_cam, posed.K  # a `PosedViews`
 
-Layouts, told apart by what lies in the folder:
+The layout is recognised by the files in the folder:
 
   NSVF, SRN        rgb/*.png (.jpg, .jpeg, .webp), pose/*.txt, intrinsics.txt
   transforms.json  of nerfstudio, instant-ngp and Blender; without it
                    transforms_train.json, _val or _test, in this order
 
-What comes out is always the same: 8-bit RGB over white, OpenCV axes, K in
-pixels of the pictures as returned, in the natural order of the names. Numpy
-only: workers that build data sets import this and must not import jax.
+The result is always 8-bit sRGB over white without lens distortion, with OpenCV
+axes and K in pixels of the returned pictures, in natural order of the names.
+NumPy only: workers that build data sets import this and must not import jax.
 """
 
 from collections.abc import Sequence
@@ -38,17 +38,17 @@ def read_posed_images(
   size: int | None = None,
   num_views: int | None = None,
 ) -> PosedViews:
-  """The pictures of a folder with their cameras; prints what was mended.
+  """Reads the pictures of a folder and their cameras; prints warnings.
 
   Args:
     folder: in one of the layouts above.
-    size: average areas to `size` x `size` pixels; pictures that are not
-      square get white margins first. None: as they are.
-    num_views: read only so many, evenly spread over the sorted names.
+    size: scale the pictures to `size` x `size` pixels by averaging areas.
+      Pictures that are not square get white margins first. None: keep them.
+    num_views: read only this many, evenly spread over the sorted names.
 
   Raises:
-    UserError: no known layout, unequal counts, a picture or a pose that is
-      missing or damaged, an unknown lens, pictures smaller than `size`.
+    UserError: an unknown layout or lens, a picture or a pose that is missing
+      or damaged, or pictures smaller than `size`.
   """
   frames = list_frames(folder)
   posed, mended = read_frames(spread(frames, num_views or len(frames)), size)
@@ -58,7 +58,7 @@ def read_posed_images(
 
 
 def list_frames(folder: str | os.PathLike) -> list[Frame]:
-  """All views of a folder in natural order; decodes no picture."""
+  """The views of a folder in natural order; decodes no picture."""
   folder = epath.Path(folder)
   if not folder.is_dir():
     raise UserError(f"There is no folder {folder}.")

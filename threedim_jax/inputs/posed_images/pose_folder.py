@@ -1,13 +1,12 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""NSVF and SRN: rgb/, pose/ and intrinsics.txt, the same name in both folders.
+"""Lists the views of an NSVF or SRN folder: rgb/, pose/ and intrinsics.txt.
 
   frames = list_frames(epath.Path("lego"))
 
-The two differ in how they write intrinsics (`text_files` tells them apart) and
-in their names: SRN counts 000000, NSVF puts the split before the number
-(0_train_0001, 1_val_0001, 2_test_0001, or 0_0001 and so on). Poses are
-camera-to-world in OpenCV axes in both.
+A picture and its pose have the same name: 000000 in SRN, 0_train_0001 or 0_0001
+in NSVF. Poses are camera-to-world in OpenCV axes. The two write intrinsics
+differently; `text_files` reads both.
 """
 
 import pathlib
@@ -29,7 +28,11 @@ def is_one(folder: epath.Path) -> bool:
 
 
 def list_frames(folder: epath.Path) -> list[Frame]:
-  """The views by name; a UserError names the file that is missing or wrong."""
+  """The views in natural order of their names; decodes no picture.
+
+  Raises:
+    UserError: names the file that is missing or wrong.
+  """
   source = folder / "intrinsics.txt"
   if not source.is_file():
     raise UserError(
@@ -63,7 +66,7 @@ def list_frames(folder: epath.Path) -> list[Frame]:
 def _by_stem(
   folder: epath.Path, suffixes: tuple[str, ...]
 ) -> dict[str, epath.Path]:
-  """Files by name without ending; not the ._x.png that macOS leaves."""
+  """Files by name without suffix, without hidden ones such as macOS's ._x."""
   found: dict[str, epath.Path] = {}
   if not folder.is_dir():
     return found

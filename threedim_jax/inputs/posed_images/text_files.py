@@ -6,10 +6,13 @@
   intrinsics = parse_intrinsics(data, "cars_test/abc/intrinsics.txt")
 
 A pose is a 4x4 camera-to-world matrix in OpenCV axes, row by row, on one line
-or four. Intrinsics are a 3x3 or 4x4 matrix (NSVF), or lines of numbers:
-`f cx cy 0.` first, then the centre of the scene and a scale, which we do not
-use, then `height width`, which NSVF may leave out; a last line of one number,
-where there is one after it, says whether poses are world-to-camera.
+or four. Intrinsics are a 3x3 or 4x4 matrix (NSVF), or these lines:
+
+  f cx cy 0.
+  centre of the scene (not used)
+  a scale (not used)
+  height width      NSVF may leave it out
+  1                 optional: poses are world-to-camera
 """
 
 import codecs
@@ -25,12 +28,12 @@ from threedim_jax.views.posed_views import check_pose
 @dataclasses.dataclass
 class Intrinsics:
   K: np.ndarray  # float64 [3, 3], pixels
-  hw: tuple[int, int] | None  # of the pictures it is for; None: not said
+  hw: tuple[int, int] | None  # picture size that K is for; None: not stated
   poses_are_cam_from_world: bool = False
 
 
 def parse_pose(data: bytes, source: str) -> np.ndarray:
-  """The rigid transform in the file, float64 [4, 4]."""
+  """Reads a rigid transform, float64 [4, 4]; UserError names `source`."""
   numbers = [x for line in _numbers(data, source) for x in line]
   if len(numbers) != 16:
     raise UserError(f"{source} holds {len(numbers)} numbers, a pose has 16.")
@@ -38,12 +41,16 @@ def parse_pose(data: bytes, source: str) -> np.ndarray:
 
 
 def pose_from_json(value: Any, source: str) -> np.ndarray:
-  """A rigid transform [4, 4] from nested lists; UserError names `source`."""
+  """A rigid transform [4, 4] from nested lists of 4x4 or 3x4 numbers.
+
+  Raises:
+    UserError: names `source`.
+  """
   try:
     pose = np.array(value, np.float64)
   except (OverflowError, TypeError, ValueError):
     pose = np.zeros(0)
-  if pose.shape == (3, 4):  # instant-ngp's; the last row is understood
+  if pose.shape == (3, 4):  # instant-ngp leaves out the last row
     pose = np.vstack([pose, [0, 0, 0, 1]])
   if pose.shape != (4, 4):
     raise UserError(f"{source} is no 4x4 matrix.")
@@ -51,7 +58,7 @@ def pose_from_json(value: Any, source: str) -> np.ndarray:
 
 
 def parse_intrinsics(data: bytes, source: str) -> Intrinsics:
-  """K, image size and direction of the poses; K must fit the size."""
+  """Reads intrinsics.txt; raises a UserError if K cannot fit the size."""
   lines = _numbers(data, source)
   numbers = [x for line in lines for x in line]
   is_square = len(lines) == 1 or {len(line) for line in lines} <= {3, 4}
@@ -77,7 +84,11 @@ def parse_intrinsics(data: bytes, source: str) -> Intrinsics:
 def check_K(
   K: np.ndarray, hw: tuple[int, int] | None, source: str
 ) -> np.ndarray:
-  """`K` [3, 3] itself, if a camera of pictures of `hw` pixels can have it."""
+  """Returns `K` [3, 3] if a camera with pictures of `hw` pixels can have it.
+
+  Raises:
+    UserError: names `source` and what is wrong.
+  """
   if not np.isfinite(K).all():
     raise UserError(f"{source} holds a number that is not finite.")
   fx, fy, cx, cy = K[0, 0], K[1, 1], K[0, 2], K[1, 2]
@@ -103,12 +114,12 @@ def check_K(
 
 
 def format_pose(world_from_cam: np.ndarray) -> str:
-  """One line, with digits enough to get float32 back exactly."""
+  """One line of text, with enough digits to restore float32 exactly."""
   return " ".join(f"{x:.9g}" for x in world_from_cam.ravel()) + "\n"
 
 
 def format_intrinsics(K: np.ndarray, hw: tuple[int, int]) -> str:
-  """SRN has one focal length: K's two must agree."""
+  """SRN's intrinsics.txt; UserError if fx and fy differ, as SRN has one f."""
   if K[0, 0] != K[1, 1]:
     raise UserError(
       "the SRN layout has one focal length for both axes, these cameras have"
@@ -119,7 +130,7 @@ def format_intrinsics(K: np.ndarray, hw: tuple[int, int]) -> str:
 
 
 def _numbers(data: bytes, source: str) -> list[list[float]]:
-  """The finite numbers of every line that is not empty."""
+  """The numbers of every non-empty line; UserError if one is not finite."""
   is_utf16 = data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
   try:
     text = data.decode("utf-16" if is_utf16 else "utf-8-sig")

@@ -190,7 +190,5 @@
   }
 
   document.querySelectorAll("[data-viewer]").forEach(makeViewer);
-  if (document.body.classList.contains("single")) {
-    document.querySelector('[data-part="screen"]').focus();
-  }
+  document.querySelector("[autofocus]")?.focus(); // of a page with one viewer
 })();

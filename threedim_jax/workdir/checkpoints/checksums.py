@@ -1,13 +1,17 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Two files of ours in the folder of every checkpoint, and what they prove.
+"""Writes meta.json and SHA256SUMS into a checkpoint, and verifies them.
 
-meta.json holds what is not an array. SHA256SUMS lists every other file, as
-`sha256sum -c SHA256SUMS` reads it, because Orbax restores a flipped byte
-without a word. Orbax's bookkeeping beside the folders of the items is left out:
-it is still written to after us, and a checkpoint can be read without it.
+meta.json holds what is not an array. SHA256SUMS lists every other file in the
+format of `sha256sum -c`, because Orbax restores a flipped byte without an
+error. Orbax's own files beside the item folders are not listed: Orbax still
+changes them afterwards, and a checkpoint can be read without them.
 
-  seal(folder, ["ema_params", "train"], {"config": config})
+Each process hashes the files that it wrote itself, so that nobody reads the
+whole checkpoint back:
+
+  hash_own_files(folder / "train")  # every process, after its last write
+  seal(folder, ["ema_params", "train"], {"config": config})  # process 0
   fault = find_fault(folder, ["ema_params"])
   if fault is None:
     config = read_meta(folder)["config"]
@@ -20,66 +24,87 @@ import json
 from typing import Any
 
 from etils import epath
+import jax
 
 META = "meta.json"
 SUMS = "SHA256SUMS"
+_PART = ".process_"  # SHA256SUMS.process_3: sums of the files of process 3
 _SEPARATOR = "  "
 _NUM_READERS = 8
+
+
+def hash_own_files(item_folder: epath.Path) -> None:
+  """Leaves the sums of the files that this process wrote, for `seal`."""
+  process = jax.process_index()
+  # Orbax gives every process a folder for its arrays.
+  own = item_folder / f"ocdbt.process_{process}"
+  if own.is_dir():
+    sums = _hash_files(item_folder, _files(item_folder, [own.name]))
+    (item_folder / f"{SUMS}{_PART}{process}").write_text(_format(sums))
 
 
 def seal(
   folder: epath.Path, items: Iterable[str], meta: Mapping[str, Any]
 ) -> None:
-  """Writes both files; the sums last, so that they vouch for all the rest."""
+  """Writes both files: SHA256SUMS last, since it vouches for all others.
+
+  Files that no process has hashed yet are hashed here.
+  """
   (folder / META).write_text(json.dumps(meta, indent=1))
-  files = _files(folder, [META, *items])
-  lines = [f"{_sha256(f)}{_SEPARATOR}{f.relative_to(folder)}\n" for f in files]
-  (folder / SUMS).write_text("".join(lines))
+  sums = {}
+  for item in items:
+    for part in (folder / item).glob(f"{SUMS}{_PART}*"):
+      own = _parse(part.read_text())
+      sums |= {f"{item}/{name}": digest for name, digest in own.items()}
+      part.unlink()
+  others = [
+    f
+    for f in _files(folder, [META, *items])
+    if str(f.relative_to(folder)) not in sums
+  ]
+  sums |= _hash_files(folder, others)
+  (folder / SUMS).write_text(_format(sums))
 
 
 def read_meta(folder: epath.Path) -> dict[str, Any]:
+  """Reads meta.json."""
   return json.loads((folder / META).read_text())
 
 
 def find_fault(folder: epath.Path, items: Iterable[str]) -> str | None:
-  """What is wrong with meta.json or these items, or None.
+  """Checks meta.json and all files of `items`, reading each once.
 
-  Reads each of their files once.
+  Returns:
+    What is wrong, in words, or None.
   """
+  items = list(items)
   try:
-    lines = (folder / SUMS).read_text().splitlines()
-    sums = {
-      name: digest for digest, name in (s.split(_SEPARATOR) for s in lines)
-    }
+    sums = _parse((folder / SUMS).read_text())
   except FileNotFoundError:
     return f"{folder / SUMS} is missing, so the save was not completed"
   except ValueError:
     return f"{folder / SUMS} is damaged"
-  items = list(items)
-  wanted = {META, *items}
-  names = [name for name in sums if name.split("/")[0] in wanted]
-  if {name.split("/")[0] for name in names} != wanted:
+  wanted = {
+    name: digest
+    for name, digest in sums.items()
+    if name.split("/")[0] in {META, *items}
+  }
+  if {name.split("/")[0] for name in wanted} != {META, *items}:
     return f"{folder / SUMS} is damaged"
-
-  def check(name: str) -> str | None:
-    try:
-      digest = _sha256(folder / name)
-    except FileNotFoundError:
+  for name in wanted:
+    if not (folder / name).exists():
       return f"{folder / name} is missing"
-    if digest != sums[name]:
+  for name, digest in _hash_files(folder, map(folder.joinpath, wanted)).items():
+    if digest != wanted[name]:
       return f"{folder / name} does not match its checksum"
-    return None
-
-  with concurrent.futures.ThreadPoolExecutor(_NUM_READERS) as pool:
-    fault = next(filter(None, pool.map(check, names)), None)
-  for path in () if fault else _files(folder, items):
+  for path in _files(folder, items):
     if str(path.relative_to(folder)) not in sums:
       return f"{folder / SUMS} does not list {path}"
-  return fault
+  return None
 
 
 def _files(folder: epath.Path, names: Iterable[str]) -> Iterator[epath.Path]:
-  """The files `names` in `folder`, and those below where one is a folder."""
+  """The files `names` in `folder`; of folders, all files below them."""
   for path in [folder / name for name in sorted(names)]:
     if path.is_dir():
       yield from _files(path, [child.name for child in path.iterdir()])
@@ -87,6 +112,29 @@ def _files(folder: epath.Path, names: Iterable[str]) -> Iterator[epath.Path]:
       yield path
 
 
+def _hash_files(
+  folder: epath.Path, paths: Iterable[epath.Path]
+) -> dict[str, str]:
+  """{path relative to `folder`: SHA-256}."""
+  paths = list(paths)
+  with concurrent.futures.ThreadPoolExecutor(_NUM_READERS) as pool:
+    digests = list(pool.map(_sha256, paths))
+  names = [str(path.relative_to(folder)) for path in paths]
+  return dict(zip(names, digests, strict=True))
+
+
 def _sha256(path: epath.Path) -> str:
   with path.open("rb") as f:
     return hashlib.file_digest(f, "sha256").hexdigest()
+
+
+def _format(sums: Mapping[str, str]) -> str:
+  """Lines as `sha256sum` writes them."""
+  rows = sorted((name, digest) for name, digest in sums.items())
+  return "".join(f"{digest}{_SEPARATOR}{name}\n" for name, digest in rows)
+
+
+def _parse(text: str) -> dict[str, str]:
+  """{file: SHA-256}; ValueError for a line of another form."""
+  lines = [line.split(_SEPARATOR) for line in text.splitlines()]
+  return {name: digest for digest, name in lines}

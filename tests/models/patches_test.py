@@ -1,0 +1,144 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Networks on patches, against what they must agree with."""
+
+import functools
+
+from einops import rearrange
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from random_params import random_params
+
+from threedim_jax.models import get_camera_encoder, patches
+from threedim_jax.models.xunet import XUNet
+from threedim_jax.views.cameras import cam_from_px, px_centers
+
+
+def test_a_patch_becomes_the_channels_of_one_position():
+  image = jnp.arange(2.0 * 4 * 6 * 3).reshape(2, 4, 6, 3)
+  small = patches.space_to_depth(image, 2)
+  assert small.shape == (2, 2, 3, 12)
+  np.testing.assert_array_equal(small[1, 1, 2], image[1, 2:4, 4:6].ravel())
+  np.testing.assert_array_equal(patches.depth_to_space(small, 2), image)
+
+
+@pytest.mark.parametrize("p", [1, 2, 4])
+def test_rays_go_through_the_mean_of_the_pixel_centres(toy_cameras, p):
+  pixels = np.asarray(cam_from_px(px_centers((8, 8)), toy_cameras.K[0]))
+  means = rearrange(pixels, "(h y) (w x) c -> h w y x c", y=p, x=p).mean((2, 3))
+  K = patches.patch_cameras(toy_cameras, p).K[0]
+  rays = cam_from_px(px_centers((8 // p, 8 // p)), K)
+  np.testing.assert_allclose(rays, means, atol=1e-6)
+
+
+def apply_fn(model):
+  return jax.jit(functools.partial(model.apply, train=False))
+
+
+def patch_network(tiny_xunet, **fields) -> tuple[XUNet, dict]:
+  """(a network on 2x2 patches of the same 8x8 pictures, random parameters)."""
+  fields = {"attn_resolutions": (2,), "dropout": 0.0} | fields
+  model = tiny_xunet.model.clone(patch_size=2, **fields)
+  params = random_params(model, 0, *tiny_xunet.inputs, train=False)
+  return model, jax.tree.map(jnp.asarray, params)
+
+
+VARIANTS = {
+  "plain": {},
+  "concat": {"concat_frames": True, "cross_attn_resolutions": ()},
+  "relative": {"relative_cameras": True},
+  "remat": {"remat": "full"},
+}
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_patch_is_a_pixel_of_a_smaller_picture(tiny_xunet, variant):
+  """Between the first and the last layer: those see 12 numbers for a pixel."""
+  views, logsnr, cameras, mask = tiny_xunet.inputs
+  model, params = patch_network(tiny_xunet, **VARIANTS[variant])
+  cut = "b f (h y) (w x) c -> b f h w (y x c)"
+  patched = rearrange(views, cut, y=2, x=2)
+  fold = "b h w (f c)" if variant == "concat" else "(b f) h w c"
+  patched = rearrange(patched, f"b f h w c -> {fold}")
+
+  outputs = []
+
+  def with_patches(next_fn, args, kwargs, context):
+    if context.module.path == ("Conv_0",):
+      return next_fn(patched)
+    if context.module.path == ("Conv_1",):
+      last = nn.Conv(12, (3, 3), parent=None)
+      outputs.append(last.apply({"params": params["Conv_1"]}, *args))
+      return outputs[0][..., :3]
+    return next_fn(*args, **kwargs)
+
+  halved = cameras.replace(K=cameras.K.at[..., :2, :].multiply(0.5))
+  args = jnp.zeros((3, 2, 4, 4, 3)), logsnr, halved, mask
+  smaller = model.clone(patch_size=1)
+  with nn.intercept_methods(with_patches):
+    smaller.apply({"params": params}, *args, train=False)
+  glue = "b h w (y x c) -> b (h y) (w x) c"
+  expected = rearrange(outputs[0], glue, y=2, x=2)
+  got = apply_fn(model)({"params": params}, *tiny_xunet.inputs)
+  assert got.shape == (3, 8, 8, 3) and np.std(got) > 0.1
+  np.testing.assert_allclose(got, expected, atol=1e-4)
+
+
+def test_cameras_encoded_ahead_are_those_of_patches(tiny_xunet):
+  views, logsnr, cameras, mask = tiny_xunet.inputs
+  model, params = patch_network(tiny_xunet)
+  encode = get_camera_encoder({"patch_size": 2}, params, (8, 8))
+  codes = encode(cameras)
+  assert [x.shape[2:4] for x in codes] == [(4, 4), (2, 2)]
+  fn = apply_fn(model)
+  ahead = fn({"params": params}, views, logsnr, codes, mask)
+  plain = fn({"params": params}, views, logsnr, cameras, mask)
+  np.testing.assert_allclose(ahead, plain, atol=1e-4)
+
+
+def test_detail_path_starts_at_zero(tiny_xunet):
+  model = tiny_xunet.model.clone(
+    patch_size=2, detail_ch=4, attn_resolutions=(2,)
+  )
+  init = jax.jit(functools.partial(model.init, train=False))
+  params = init(jax.random.key(0), *tiny_xunet.inputs)["params"]
+  assert np.any(params["DetailPath_0"]["Conv_1"]["kernel"])
+  out = apply_fn(model)({"params": params}, *tiny_xunet.inputs)
+  assert out.shape == (3, 8, 8, 3) and not np.any(out)
+
+
+def test_detail_path_adds_the_noisy_frame_times_a_gain_of_its_log_snr(
+  tiny_xunet,
+):
+  views, logsnr, cameras, mask = tiny_xunet.inputs
+  model, params = patch_network(tiny_xunet, detail_ch=4)
+  path = params["DetailPath_0"]
+  for i in range(2):  # both of the same log-SNR
+    logsnr = logsnr.at[i, 1].set(-3.0)
+  path["Conv_3"] = jax.tree.map(np.zeros_like, path["Conv_3"])
+  out = apply_fn(model)({"params": params}, views, logsnr, cameras, mask)
+  gain = np.asarray(out / views[:, 1])
+  np.testing.assert_allclose(np.ptp(gain, axis=(1, 2)), 0.0, atol=1e-3)
+  np.testing.assert_allclose(gain[0], gain[1], rtol=1e-3)
+  assert np.all(np.abs(gain[2] - gain[1]) > 1e-2)
+
+
+def test_detail_path_sees_pixels_features_and_log_snr():
+  """Each moves the output, a pixel that of its neighbours only."""
+  rng = np.random.default_rng(0)
+  draw = lambda *shape: jnp.float32(rng.standard_normal(shape))
+  inputs = draw(1, 4, 4, 6), draw(1, 8, 8, 3), draw(1, 8)
+  path = patches.DetailPath(features=4, patch_size=2)
+  params = {"params": random_params(path, 0, *inputs)}
+  before = path.apply(params, *inputs)
+  for i, x in enumerate(inputs):
+    moved = [*inputs]
+    moved[i] = x.at[0, -1].add(1.0)
+    change = np.abs(path.apply(params, *moved) - before).max((0, 2, 3))
+    if i == 1:  # the last row of pixels: three convolutions of 3x3
+      assert np.all(change[:4] == 0) and np.all(change[4:] > 1e-3)
+    else:
+      assert np.all(change[-2:] > 1e-3)

@@ -1,0 +1,149 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""The loaded sampler against the equations, for one object and for batches."""
+
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from toy_sampling import (
+  sample_orbit,
+  toy_denoiser,
+  toy_sampler,
+  toy_scene,
+)
+
+from threedim_jax.diffusion.sampler import make_bank
+from threedim_jax.sampling.generate import object_keys
+from threedim_jax.sampling.load import Settings, load_sampler, looked_at
+from threedim_jax.views.pixels import from_u8, to_u8
+
+
+@pytest.fixture
+def sampler(monkeypatch):
+  return toy_sampler(monkeypatch, toy_denoiser)
+
+
+def expected(given, targets, settings):
+  """The same views by the pure function that makes an orbit at once."""
+  lead = lambda cam: jax.tree.map(lambda a: jnp.float32(a)[None], cam)
+  bank = make_bank(
+    from_u8(jnp.asarray(given.images_u8))[None],
+    lead(given.cameras()),
+    len(given) + len(targets.K),
+  )
+  views = sample_orbit(
+    toy_denoiser,
+    settings.single_key(),
+    bank,
+    lead(targets),
+    num_sample_steps=settings.num_sample_steps,
+    guidance_weight=settings.guidance_weight,
+    **settings.static_options(),
+  )
+  return to_u8(np.asarray(views[0]))
+
+
+@pytest.mark.parametrize(
+  "changes",
+  [
+    {},
+    {"conditioning": "first"},
+    {"solver": "dpmpp_2m", "guidance_interval": (-5.0, 5.0)},
+  ],
+)
+def test_views_are_those_of_the_equations(sampler, changes):
+  settings = Settings(
+    seed=5, num_sample_steps=4, guidance_weight=1.5, **changes
+  )
+  scene = toy_scene(0)
+  views = [*sampler.views(*scene, settings)]
+  wanted = expected(*scene, settings)
+  assert np.abs(np.int32(views) - wanted).max() <= 1
+  assert np.ptp(wanted) > 50, "a picture, not a grey"
+
+
+def test_two_visitors_do_not_mix(sampler):
+  settings = (
+    Settings(seed=1, num_sample_steps=3),
+    Settings(seed=2, num_sample_steps=5, guidance_weight=0.0),
+  )
+  alone = [[*sampler.views(*toy_scene(i), settings[i])] for i in (0, 1)]
+  loops = [sampler.views(*toy_scene(i), settings[i]) for i in (0, 1)]
+  for i in range(3):
+    for visitor in (0, 1):
+      np.testing.assert_array_equal(next(loops[visitor]), alone[visitor][i])
+
+
+def test_one_program_serves_any_number_of_views_and_steps(sampler):
+  [*sampler.views(*toy_scene(0), Settings(num_sample_steps=2), capacity=9)]
+  other = Settings(seed=9, num_sample_steps=6, guidance_weight=3.0)
+  assert len([*sampler.views(*toy_scene(1, 5), other, capacity=9)]) == 5
+  assert len(sampler._programs) == 1
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 4])  # on four devices
+def test_an_object_does_not_depend_on_its_batch(sampler, batch_size):
+  assert jax.device_count() == 4
+  scenes = [toy_scene(i) for i in range(batch_size)]
+  settings = Settings(num_sample_steps=3)
+
+  def sample(scenes):
+    given, targets = zip(*scenes, strict=True)
+    keys = object_keys(settings.seed, [g.name for g in given])
+    return np.stack([*sampler.batch(given, targets, keys, settings)], axis=1)
+
+  together = sample(scenes)
+  for i, scene in enumerate(scenes):
+    np.testing.assert_allclose(sample([scene])[0], together[i], atol=1e-5)
+
+
+def test_looked_at_tells_which_view_each_step_saw(monkeypatch):
+  """The given view is white: a picture then tells which one was looked at."""
+  seen = []
+
+  def tell(z_t, logsnr, cond_view, cond_cam, target_cam, cond_mask):
+    jax.debug.callback(
+      lambda v: seen.append(float(v)), cond_view[0, 0, 0, 0], ordered=True
+    )
+    return jnp.zeros_like(z_t)
+
+  sampler = toy_sampler(monkeypatch, tell)
+  monkeypatch.setattr(
+    sampler,
+    "_mesh",
+    jax.make_mesh((1, 1), ("data", "fsdp"), devices=jax.devices()[:1]),
+  )
+  given, targets = toy_scene(0, 2)
+  given = given.with_images(np.full_like(given.images_u8, 255))
+  settings = Settings(seed=3, num_sample_steps=6, guidance_weight=0.0)
+  [*sampler.views(given, targets, settings)]
+  jax.effects_barrier()
+  looked = looked_at(settings, 2)
+  assert looked.shape == (2, 6) and looked.max() <= 1
+  assert looked[0].tolist() == [0] * 6, "only the given view was known"
+  assert [v == 1.0 for v in seen] == (looked.ravel() == 0).tolist()
+  assert 0 < looked[1].sum() < 6
+
+
+@pytest.mark.slow
+def test_a_workdir_needs_no_configuration(tmp_path, debug_config, data_dir):
+  """The network, its size and its prediction come from config.json."""
+  from etils import epath
+
+  from threedim_jax import main
+
+  config = debug_config
+  config.data.update(data_dir=str(data_dir), name="shapes", config="debug")
+  config.train.num_examples = config.train.per_device_batch_size * 4
+  main.run(config, epath.Path(tmp_path), "train")
+  assert json.loads((tmp_path / "config.json").read_text())
+  sampler = load_sampler(workdir=tmp_path)
+  assert sampler.step == 1 and sampler.facts() == {"checkpoint_step": 1}
+  R = sampler.resolution
+  assert R == config.data.resolution
+  given, targets = toy_scene(0, 1, size=R)
+  (view,) = sampler.views(given, targets, Settings(num_sample_steps=2))
+  assert view.shape == (R, R, 3)

@@ -1,0 +1,155 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""What fits where: the paper's networks on slices of TPUs, as a table.
+
+  python -m threedim_jax.benchmark --what=tpu --out=runs/tpu
+
+Compiles one program after the other, each in a process of its own, and writes
+a file for each: the same command goes on where it was stopped. A program takes
+minutes to an hour. When all are there, it prints the table of
+`launch/README.md`.
+"""
+
+from collections.abc import Sequence
+import dataclasses
+import json
+import subprocess
+import sys
+
+from etils import epath
+
+from threedim_jax.runtime import progress
+
+CONFIG = "configs/srn_chairs.py"
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+  """A program of the table.
+
+  Attributes:
+    topology: the slice.
+    ch: channels of the first level: 256 is the paper's 471 M, 448 its 1.3 B.
+    per_device: examples that a device trains on at a time.
+    fsdp: devices that share parameters and optimizer state; 1: none.
+    remat: `model.remat`.
+  """
+
+  topology: str
+  ch: int
+  per_device: int
+  fsdp: int = 1
+  remat: str = "none"
+
+  @property
+  def name(self) -> str:
+    slice_name = self.topology.replace(":", "_")
+    mesh = f"fsdp{self.fsdp}" if self.fsdp > 1 else "data"
+    return f"ch{self.ch}_{slice_name}_{self.per_device}_{mesh}_{self.remat}"
+
+  def arguments(self) -> list[str]:
+    """Of `main`; the batch is set by `compile_case`."""
+    return [
+      f"--config.model.ch={self.ch}",
+      f"--config.model.remat={self.remat}",
+      f"--config.mesh.fsdp={self.fsdp}",
+    ]
+
+
+# The points that decide, the cheapest answers first.
+CASES = (
+  Case("v5p:2x2x1", 256, 4),
+  Case("v4:2x2x1", 256, 4),
+  Case("v6e:2x2", 256, 4),
+  Case("v5e:2x2", 256, 2, fsdp=4, remat="none"),
+  Case("v5e:2x2", 256, 2, fsdp=4, remat="dots"),
+  Case("v5e:2x2", 256, 8, fsdp=4, remat="full"),
+  Case("v5e:2x2", 256, 4, fsdp=4, remat="full"),
+  Case("v4:2x2x1", 256, 8, fsdp=4, remat="dots"),
+  Case("v6e:2x2", 256, 8, fsdp=4, remat="dots"),
+  Case("v5p:2x2x1", 256, 16),
+  Case("v4:2x2x1", 448, 2),
+  Case("v4:2x2x1", 448, 2, fsdp=4, remat="dots"),
+  Case("v5e:4x4", 448, 1, fsdp=16, remat="full"),
+  Case("v6e:4x4", 448, 2, fsdp=16, remat="dots"),
+  Case("v5p:2x2x1", 448, 8, fsdp=4),
+  Case("v4:2x2x1", 512, 2),
+  Case("v4:2x2x1", 512, 2, fsdp=4, remat="dots"),
+  Case("v5p:2x2x1", 512, 4, fsdp=4),
+)
+
+# Compiles the train step alone, in a process that ends with its memory.
+_WORKER = """
+import sys
+import jax
+jax.config.update("jax_platforms", "cpu")
+from threedim_jax.modes.aot.programs import compile_train_step
+from threedim_jax.modes.aot.report import to_json
+from threedim_jax.modes.aot.topologies import get_topology
+from threedim_jax.modes import command_line
+from threedim_jax.workdir.results import write_result
+topology, per_device, path, *argv = sys.argv[1:]
+_, config, _ = command_line.parse(["tpu", *argv])
+topology = get_topology(topology)
+config.train.batch_size = int(per_device) * len(topology.devices)
+config.train.per_device_batch_size = None
+compiled = compile_train_step(config, topology)
+write_result(path, to_json(compiled, config.train.num_examples))
+"""
+
+
+def compile_case(case: Case, path: epath.Path, config: str = CONFIG) -> None:
+  """Compiles the train step and writes what the compiler says to `path`."""
+  subprocess.run(
+    [
+      *(sys.executable, "-c", _WORKER, case.topology, str(case.per_device)),
+      *(str(path), f"--config={config}", *case.arguments()),
+    ],
+    check=True,
+  )
+
+
+def run(
+  folder: epath.Path, cases: Sequence[Case] = CASES, config: str = CONFIG
+) -> None:
+  """Compiles what `folder` does not hold yet, then prints the table."""
+  folder = folder.absolute()
+  folder.mkdir(parents=True, exist_ok=True)
+  paths = {case: folder / f"{case.name}.json" for case in cases}
+  done = sum(path.exists() for path in paths.values())
+  with progress.bar("compile", total=len(cases), done=done) as bar:
+    for case, path in paths.items():
+      if not path.exists():
+        compile_case(case, path, config)
+        bar.advance(1, case.name)
+  print(
+    table({case: json.loads(path.read_text()) for case, path in paths.items()})
+  )
+
+
+def table(results: dict[Case, dict]) -> str:
+  """A Markdown table, one row a program."""
+  lines = [
+    "| network | slice | examples a chip | mesh | remat | fits | GiB a chip |"
+    " seconds a step | share of peak |",
+    "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+  ]
+  for case, result in results.items():
+    row = [
+      f"ch {case.ch}",
+      case.topology,
+      str(case.per_device),
+      f"fsdp {case.fsdp}" if case.fsdp > 1 else "data",
+      case.remat,
+    ]
+    if result["fits"]:
+      row += [
+        "yes",
+        f"{result['gib']['peak']:.1f}",
+        f"{result['seconds']:.3f}",
+        f"{result['share_of_peak']:.0%}",
+      ]
+    else:
+      row += ["no", result["refusal"], "", ""]
+    lines.append(f"| {' | '.join(row)} |")
+  return "\n".join(lines)

@@ -1,0 +1,192 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""What the buttons of the demo do; knows the sampler and no layout.
+
+Handlers are generators: a view is shown when it is done, and Stop, which ends
+the generator, keeps what is there. Everything that belongs to a visitor is in
+that visitor's own `gr.State`.
+"""
+
+from collections.abc import Callable, Iterator
+import functools
+import inspect
+import os
+import time
+
+import gradio as gr
+import numpy as np
+from PIL import Image
+
+from threedim_jax.demo import outputs
+from threedim_jax.inputs.photo import open_photo
+from threedim_jax.runtime.errors import UserError
+from threedim_jax.sampling.load import Sampler, Settings, looked_at
+from threedim_jax.sampling.photo import PATHS, Photo, photo_scene
+from threedim_jax.sampling.scene import Scene
+from threedim_jax.workdir.samples import ObjectSamples
+
+MAX_VIEWS = 48  # one compiled program serves every number of views up to it
+CAPACITY = 1 + MAX_VIEWS
+
+# What the page opens with. The colour of the first two examples drifts least
+# with these, by 52 levels of 255 on average; with guidance 0.5 it is 63, with
+# stochastic conditioning 66 (python tests/support/color_drift.py --out=DIR
+# --steps=16 --examples=2).
+DEFAULTS = Settings(guidance_weight=0.0, conditioning="first")
+
+
+def show_errors(handler: Callable) -> Callable:
+  """Shows a UserError as a message on the page."""
+
+  @functools.wraps(handler)
+  def wrapped(*args):
+    try:
+      result = handler(*args)
+      if inspect.isgenerator(result):
+        yield from result
+      else:
+        yield result
+    except UserError as e:
+      raise gr.Error(str(e), print_exception=False) from e
+
+  return wrapped
+
+
+def read_settings(seed, steps, weight, solver, conditioning) -> Settings:
+  """The sampler settings of the page; UserError if the seed is no seed."""
+  if seed is None or not 0 <= seed < 2**32:  # the field may be empty
+    raise UserError("The seed must be a whole number from 0 to 4294967295.")
+  return Settings(
+    seed=int(seed),
+    num_sample_steps=int(steps),
+    guidance_weight=float(weight),
+    solver=solver,
+    conditioning=conditioning,
+  )
+
+
+class Handlers:
+  """The handlers for one loaded sampler.
+
+  Attributes:
+    sampler: trained weights.
+    compile_seconds: how long compiling took when the demo was started.
+    view_seconds: how long a view with `DEFAULTS` takes here.
+  """
+
+  def __init__(self, sampler: Sampler):
+    self.sampler = sampler
+    self.compile_seconds = self.view_seconds = 0.0
+
+  def measure(self) -> None:
+    """Compiles the sampler for `DEFAULTS` and measures a view."""
+    self.compile_seconds, self.view_seconds = self.sampler.measure(
+      DEFAULTS, CAPACITY
+    )
+
+  def read_scene(
+    self, file, azimuth, elevation, distance, path, num_views
+  ) -> Scene:
+    """The picture and cameras that the visitor set.
+
+    Raises:
+      UserError: no picture, or one that cannot be used. It names the visitor's
+        file, not where the server keeps it.
+    """
+    if not file:
+      raise UserError("Upload a picture first, or choose an example.")
+    photo = Photo(
+      file=file,
+      azimuth=float(azimuth),
+      elevation=float(elevation),
+      distance=float(distance),
+      path=path if path in PATHS else "orbit",
+    )
+    count = int(np.clip(num_views, 1, MAX_VIEWS))
+    try:
+      return photo_scene(photo, self.sampler.resolution, count)
+    except UserError as e:
+      name = os.path.basename(file)
+      raise UserError(str(e).replace(str(file), name)) from e
+
+  def preview(self, *values) -> tuple[str, str]:
+    """(the picture and what the model sees of it, the cameras from above)."""
+    scene = self.read_scene(*values)
+    photo = open_photo(values[0]).convert("RGBA")
+    photo.thumbnail((260, 260))
+    paper = Image.new("RGBA", photo.size, "white")
+    photo_u8 = np.asarray(Image.alpha_composite(paper, photo).convert("RGB"))
+    return outputs.pictures(photo_u8, scene), outputs.camera_map(scene, 0)
+
+  def sample(self, scene: Scene, settings: Settings) -> Iterator[ObjectSamples]:
+    """Yields what there is before the first view and after each."""
+    facts = settings.facts() | self.sampler.facts()
+    views_u8 = np.zeros((0, *scene.given.images_u8.shape[1:]), np.uint8)
+    yield scene.samples(views_u8, facts)
+    for view_u8 in self.sampler.views(
+      scene.given, scene.targets, settings, capacity=CAPACITY
+    ):
+      views_u8 = np.concatenate([views_u8, view_u8[None]])
+      yield scene.samples(views_u8, facts)
+
+  def generate(self, *values) -> Iterator[tuple]:
+    """Yields (map, views, status, samples) before and after each view."""
+    scene, settings = self.read_scene(*values[:6]), read_settings(*values[6:])
+    total = len(scene.index)
+    status = f"Sampling view 1 of {total}."
+    if not self.sampler.is_compiled(settings, CAPACITY):
+      status = (
+        f"Compiling the sampler for these settings, once: about"
+        f" {self.compile_seconds:.0f} s. Then {total} views follow."
+      )
+    start = None
+    for sampled in self.sample(scene, settings):
+      done, now = len(sampled.generated), time.monotonic()
+      if done == 1:
+        start = now
+        status = f"View 1 of {total} is done, view 2 is being sampled."
+      elif done > 1:
+        left = (now - start) / (done - 1) * (total - done)
+        status = f"{done} of {total} views are done, about {left:.0f} s to go."
+      if done == total:
+        status = f"All {total} views are done. The orbit is being made."
+      yield (
+        outputs.camera_map(scene, done),
+        outputs.views_grid(sampled, total),
+        status,
+        sampled,
+      )
+
+  def finish(self, sampled: ObjectSamples | None) -> tuple:
+    """(orbit viewer, downloads, table of what was looked at, status)."""
+    if sampled is None or not len(sampled.generated):
+      raise UserError("There are no views yet: press Generate.")
+    count, facts = len(sampled.generated), sampled.info
+    settings = Settings(
+      seed=facts["seed"],
+      num_sample_steps=facts["num_sample_steps"],
+      conditioning=facts["conditioning"],
+    )
+    table = outputs.looked_at_table(looked_at(settings, count))
+    viewer, files = outputs.write_files(sampled)
+    views = "1 view is" if count == 1 else f"{count} views are"
+    return viewer, files, table, f"{views} done: drag the orbit below."
+
+  def mesh(self, sampled: ObjectSamples | None) -> tuple:
+    """(GLB, files to download, how well the views agreed)."""
+    if sampled is None or not len(sampled.generated):
+      raise UserError("There are no views yet: press Generate.")
+    return outputs.write_mesh_files(sampled)
+
+  def compare(self, *values) -> Iterator[tuple]:
+    """Yields (views of stochastic, views of first-view, what to look for)."""
+    scene, rest = self.read_scene(*values[:6]), values[6:-1]
+    total = len(scene.index)
+    empty = next(self.sample(scene, DEFAULTS))
+    shown = {"stochastic": empty, "first": empty}
+    for conditioning in shown:
+      settings = read_settings(*rest, conditioning)
+      for sampled in self.sample(scene, settings):
+        shown[conditioning] = sampled
+        grids = [outputs.views_grid(s, total) for s in shown.values()]
+        yield *grids, outputs.comparison_text(*shown.values(), total)

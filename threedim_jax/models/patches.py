@@ -1,0 +1,87 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""An X-UNet on patches: the same network at a fraction of the arithmetic.
+
+The picture is cut into patches of p x p pixels, and each patch becomes one
+position with 3 p^2 channels (simple diffusion, arXiv 2301.11093, sec. 3.4).
+The U-Net then works on H/p x W/p positions and at its end each position
+becomes a patch again. The p^2 pixels of a patch share one position's channels,
+which the group norms normalise: fine detail is learned slowly so. `DetailPath`
+adds a few cheap layers at full resolution, where the noisy picture itself
+says what the pixels inside a patch look like.
+"""
+
+from einops import rearrange
+import flax.linen as nn
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from threedim_jax.models.layers import Dtype
+from threedim_jax.views.cameras import Camera, resize_camera
+
+
+def space_to_depth(
+  x: Float[Array, "*b H W C"], patch_size: int
+) -> Float[Array, "*b h w D"]:
+  """Every patch_size x patch_size patch becomes the channels of a position."""
+  p = patch_size
+  return rearrange(x, "... (h y) (w x) c -> ... h w (y x c)", y=p, x=p)
+
+
+def depth_to_space(
+  x: Float[Array, "*b h w D"], patch_size: int
+) -> Float[Array, "*b H W C"]:
+  """Inverse of `space_to_depth`."""
+  p = patch_size
+  return rearrange(x, "... h w (y x c) -> ... (h y) (w x) c", y=p, x=p)
+
+
+def patch_cameras(cameras: Camera, patch_size: int) -> Camera:
+  """Cameras of the same picture in which every patch is one pixel.
+
+  A pixel centre of the result is the mean of the patch's pixel centres.
+  """
+  if patch_size == 1:
+    return cameras
+  return resize_camera(cameras, 1.0 / patch_size)
+
+
+class DetailPath(nn.Module):
+  """Full-resolution output of patch features and the noisy picture.
+
+  The features become `features` channels per pixel. Beside them the noisy
+  picture goes through one convolution, scaled and shifted by its log-SNR. Both
+  go through one more convolution, and the last one makes RGB. The noisy picture
+  is added, times a gain per colour that is learned from the log-SNR. The last
+  convolution and the gain start at zero.
+
+  Attributes:
+    features: channels at full resolution.
+    patch_size: pixels along the side of a patch.
+    dtype: compute type of all but the last convolution and the gain.
+  """
+
+  features: int
+  patch_size: int
+  dtype: Dtype = jnp.float32
+
+  @nn.compact
+  def __call__(
+    self,
+    h: Float[Array, "*b h w C"],
+    noisy: Float[Array, "*b H W 3"],
+    logsnr_emb: Float[Array, "*b E"],
+  ) -> Float[Array, "*b H W 3"]:
+    conv = lambda n: nn.Conv(n, (3, 3), dtype=self.dtype)
+    zeros = nn.initializers.zeros
+    emb = nn.swish(logsnr_emb)[..., None, None, :]
+    coarse = conv(self.features * self.patch_size**2)(h)
+    coarse = depth_to_space(coarse, self.patch_size)
+    scale, shift = jnp.split(
+      nn.Dense(2 * self.features, dtype=self.dtype)(emb), 2, axis=-1
+    )
+    fine = conv(self.features)(noisy) * (1.0 + scale) + shift
+    h = nn.swish(jnp.concatenate([coarse, fine], axis=-1))
+    h = nn.swish(conv(self.features)(h)).astype(jnp.float32)
+    gain = nn.Dense(3, kernel_init=zeros)(emb)
+    return nn.Conv(3, (3, 3), kernel_init=zeros)(h) + gain * noisy

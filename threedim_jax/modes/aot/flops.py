@@ -1,0 +1,68 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Counts the multiply-add work of a function from its jaxpr.
+
+XLA's own cost analysis counts the body of a scan once. This count walks the
+jaxpr and adds up matrix products and convolutions, times the length of the
+scans around them. What `jax.checkpoint` recomputes is counted again; of the
+branches of a `cond` the most expensive one counts.
+"""
+
+from collections.abc import Callable, Iterator
+import math
+from typing import Any
+
+import jax
+
+
+def count_flops(fn: Callable, *args, while_trips: int = 1) -> int:
+  """Returns the FLOPs of `fn(*args)`, 2 for every multiply-add.
+
+  Args:
+    fn: any function that JAX can trace.
+    *args: its arguments; shapes are enough.
+    while_trips: how often a loop runs whose length is not known to JAX.
+  """
+  return _count(jax.make_jaxpr(fn)(*args).jaxpr, while_trips)
+
+
+def _count(jaxpr, while_trips: int) -> int:
+  total = 0
+  for eqn in jaxpr.eqns:
+    name = eqn.primitive.name
+    if name == "dot_general":
+      (contract, _), _ = eqn.params["dimension_numbers"]
+      lhs = eqn.invars[0].aval.shape
+      depth = math.prod(lhs[i] for i in contract)
+      total += 2 * math.prod(eqn.outvars[0].aval.shape) * depth
+    elif name == "conv_general_dilated":
+      total += _conv_flops(eqn)
+    else:
+      times = {"scan": eqn.params.get("length"), "while": while_trips}
+      inner = [_count(j, while_trips) for j in inner_jaxprs(eqn.params)]
+      flops = max(inner) if name == "cond" else sum(inner)
+      total += times.get(name, 1) * flops
+  return total
+
+
+def _conv_flops(eqn) -> int:
+  """FLOPs of a convolution, without those on the zeros of dilated inputs."""
+  spec = eqn.params["dimension_numbers"]
+  lhs, rhs = (v.aval.shape for v in eqn.invars)
+  out = eqn.outvars[0].aval.shape
+  depth = rhs[spec.rhs_spec[1]]
+  taps = math.prod(rhs[i] for i in spec.rhs_spec[2:])
+  # Pairs (output, tap) = outputs x taps; where the input is dilated (the
+  # gradient of a strided convolution) only one in `dilation` meets a value.
+  dilation = math.prod(eqn.params["lhs_dilation"])
+  return 2 * math.prod(out) * depth * taps // dilation
+
+
+def inner_jaxprs(params: dict[str, Any]) -> Iterator[Any]:
+  """The programs that a primitive's parameters hold."""
+  for value in params.values():
+    for item in value if isinstance(value, (tuple, list)) else (value,):
+      if hasattr(item, "jaxpr"):  # ClosedJaxpr
+        yield item.jaxpr
+      elif hasattr(item, "eqns"):
+        yield item

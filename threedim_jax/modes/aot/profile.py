@@ -1,0 +1,297 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Reads the TPU compiler's own cost estimate from the text of a program.
+
+  profile = read_profile(compiled.as_text())
+  profile.cycles, profile.by("kind"), profile.collectives
+
+In the scheduled HLO of a TPU program every instruction that computes carries
+`"estimated_cycles":"N"`, and `op_name` names the module that asked for it.
+Their sum is the compiler's estimate of one run. Loop bodies count as often as
+they run, and of the branches of a conditional the most expensive one counts.
+The estimate has no time for collectives and for asynchronous copies.
+"""
+
+from collections.abc import Iterator
+import dataclasses
+import math
+import re
+
+COLLECTIVES = (
+  "all-reduce",
+  "all-gather",
+  "reduce-scatter",
+  "all-to-all",
+  "collective-permute",
+)
+
+# HLO is a list of computations, "%name (parameters) -> type {" to "}". A line
+# in one is "%name = type opcode(operands), attributes".
+_COMPUTATION = re.compile(r"^(ENTRY )?%?([\w.-]+) \(.*\{$")
+_INSTRUCTION = re.compile(
+  r"^\s+(?:ROOT )?%?(?P<name>[\w.-]+) = (?P<type>.*?) "
+  r"(?P<opcode>[a-z][a-z0-9-]*)\((?P<operands>.*)$"
+)
+_COLLECTIVE = re.compile(rf"({'|'.join(COLLECTIVES)})(-start|-done)?")
+_CYCLES = re.compile(r'"estimated_cycles":"(\d+)"')
+_OP_NAME = re.compile(r'op_name="([^"]*)"')
+_CALLED = re.compile(r"(?:calls|to_apply|body)=%?([\w.-]+)")
+_CONDITION = re.compile(r"condition=%?([\w.-]+)")
+_BRANCHES = re.compile(
+  r"branch_computations=\{([^}]*)\}|(?:true|false)_computation=%?([\w.-]+)"
+)
+_TRIPS = re.compile(r'known_trip_count":\{"n":"(\d+)"')
+_CONSTANT = re.compile(r"^\s+%?([\w.-]+) = s32\[\]\S* constant\((\d+)\)")
+_LESS_THAN = re.compile(r" compare\(%?[\w.-]+, %?([\w.-]+)\), direction=LT")
+_ARRAY = re.compile(r"\b(pred|[a-z]+\d+)(?:[a-z]\w*)?\[([\d,]*)\]")
+_BITS = {"pred": 8, "c64": 64, "c128": 128}  # others end in their bits
+
+
+@dataclasses.dataclass(frozen=True)
+class Cost:
+  """One instruction of a program.
+
+  Attributes:
+    name: of the instruction in the HLO.
+    op_name: JAX's path of it, "jit(train_step)/.../Conv_0/add"; maybe "".
+    kind: "convolution", "product", "norm", ... see `_kind`.
+    cycles: estimate of all its runs together.
+    times: how often it runs.
+  """
+
+  name: str
+  op_name: str
+  kind: str
+  cycles: int
+  times: int
+
+  @property
+  def module(self) -> str:
+    """Flax modules without their numbers: "ResnetBlock/Conv"; maybe "".
+
+    The pass is not told apart: forward and backward are one module.
+    """
+    parts = re.findall(
+      r"(?:^|[/(])([A-Z]\w*?)(?:_\d+)?(?=[/)]|$)", self.op_name
+    )
+    inner = [p for p in parts if p not in ("XUNet", "XUNetBlock")]
+    return "/".join(inner)
+
+
+@dataclasses.dataclass(frozen=True)
+class Collective:
+  """A transfer between devices.
+
+  Attributes:
+    kind: one of `COLLECTIVES`.
+    size: bytes of the result on one device, of all its runs together.
+    hidden_cycles: estimate of what is scheduled between its start and its end,
+      of one run; None if the program waits for it.
+  """
+
+  kind: str
+  size: int
+  hidden_cycles: int | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Profile:
+  """Cost of one run of a program on one device.
+
+  Attributes:
+    costs: of every instruction that has an estimate.
+    collectives: in the order of the schedule.
+    unknown_loops: names of loops whose length the text does not tell.
+  """
+
+  costs: list[Cost]
+  collectives: list[Collective]
+  unknown_loops: list[str]
+
+  @property
+  def cycles(self) -> int:
+    return sum(cost.cycles for cost in self.costs)
+
+  def by(self, attribute: str) -> dict[str, int]:
+    """Cycles by "kind" or "module", the most expensive first."""
+    total: dict[str, int] = {}
+    for cost in self.costs:
+      key = getattr(cost, attribute)
+      total[key] = total.get(key, 0) + cost.cycles
+    return dict(sorted(total.items(), key=lambda item: -item[1]))
+
+  def hottest(self, count: int) -> list[Cost]:
+    return sorted(self.costs, key=lambda cost: -cost.cycles)[:count]
+
+  def bytes_by_collective(self) -> dict[str, int]:
+    """Bytes by kind of collective, without those that do not occur."""
+    total: dict[str, int] = {}
+    for collective in self.collectives:
+      total[collective.kind] = total.get(collective.kind, 0) + collective.size
+    return total
+
+
+def read_profile(hlo: str, while_trips: int = 1) -> Profile:
+  """Reads the text of a program for a TPU.
+
+  Args:
+    hlo: `compiled.as_text()`.
+    while_trips: how often a loop runs whose length the text does not tell.
+  """
+  entry, computations = _split(hlo)
+  profile = Profile([], [], [])
+  _Walk(computations, profile, while_trips).visit(entry, 1)
+  return profile
+
+
+def _split(hlo: str) -> tuple[str, dict[str, list[str]]]:
+  """(name of the entry computation, lines of every computation)."""
+  entry, computations, lines = "", {}, []
+  for line in hlo.splitlines():
+    if match := _COMPUTATION.match(line):
+      lines = computations[match[2]] = []
+      entry = match[2] if match[1] else entry
+    elif line.startswith("  "):
+      lines.append(line)
+  if not entry:
+    raise ValueError("no ENTRY computation: this is not the text of a program")
+  return entry, computations
+
+
+class _Walk:
+  """Visits what a program runs, and collects it in a `Profile`."""
+
+  def __init__(
+    self,
+    computations: dict[str, list[str]],
+    profile: Profile,
+    while_trips: int,
+  ):
+    self._computations, self._profile = computations, profile
+    self._while_trips = while_trips
+
+  def visit(self, computation: str, times: int) -> None:
+    started: dict[str, tuple[str, int, int]] = {}
+    for line in self._computations[computation]:
+      if not (match := _INSTRUCTION.match(line)):
+        continue
+      opcode = match["opcode"]
+      if cycles := _CYCLES.search(line):
+        self._add_cost(match, line, int(cycles[1]), times)
+      elif opcode == "while":
+        body = re.search(r"body=%?([\w.-]+)", line)[1]
+        self.visit(body, times * self._trips(match["name"], line))
+      elif opcode == "conditional":
+        self._visit_most_expensive(line, times)
+      elif opcode in ("call", "async-start") and (c := _CALLED.search(line)):
+        self.visit(c[1], times)
+      self._add_collective(match, times, started)
+
+  def _trips(self, name: str, line: str) -> int:
+    """How often a loop runs: as noted, or from `i < constant`."""
+    if known := _TRIPS.search(line):
+      return int(known[1])
+    lines = self._computations[_CONDITION.search(line)[1]]
+    constants = dict(m.groups() for m in map(_CONSTANT.match, lines) if m)
+    for compare in filter(None, map(_LESS_THAN.search, lines)):
+      if compare[1] in constants:
+        return int(constants[compare[1]])
+    self._profile.unknown_loops.append(name)
+    return self._while_trips
+
+  def _visit_most_expensive(self, line: str, times: int) -> None:
+    found = ", ".join(a or b for a, b in _BRANCHES.findall(line))
+    names = [name.lstrip("%") for name in found.split(", ")]
+    branches = []
+    for name in names:
+      branches.append(Profile([], [], []))
+      walk = _Walk(self._computations, branches[-1], self._while_trips)
+      walk.visit(name, times)
+    best = max(branches, key=lambda profile: profile.cycles)
+    self._profile.costs.extend(best.costs)
+    self._profile.collectives.extend(best.collectives)
+    self._profile.unknown_loops.extend(best.unknown_loops)
+
+  def _add_cost(self, match, line: str, cycles: int, times: int) -> None:
+    op_name = _OP_NAME.search(line)
+    op_name = op_name[1] if op_name else ""
+    called = _CALLED.search(line)
+    inner = self._computations.get(called[1], []) if called else []
+    kind = _kind(match["name"], match["opcode"], op_name, inner)
+    self._profile.costs.append(
+      Cost(match["name"], op_name, kind, cycles * times, times)
+    )
+
+  def _add_collective(self, match, times: int, started: dict) -> None:
+    """Notes a collective when it ends."""
+    opcode = _COLLECTIVE.fullmatch(match["opcode"])
+    if not opcode:
+      return
+    kind, stage = opcode[1], opcode[2]
+    collectives = self._profile.collectives
+    if stage == "-start":
+      started[match["name"]] = len(collectives), self._profile.cycles, times
+      sizes = [_size(*array) for array in _ARRAY.findall(match["type"])]
+      # The result of a -start is (operands, results), but for an all-reduce.
+      results = sizes if kind == "all-reduce" else sizes[len(sizes) // 2 :]
+      collectives.append(Collective(kind, sum(results) * times, None))
+    elif stage == "-done":
+      operand = re.match(r"%?([\w.-]+)", match["operands"])[1]
+      index, before, times = started[operand]
+      hidden = (self._profile.cycles - before) // times
+      collectives[index] = dataclasses.replace(
+        collectives[index], hidden_cycles=hidden
+      )
+    else:
+      size = sum(_size(*array) for array in _ARRAY.findall(match["type"]))
+      collectives.append(Collective(kind, size * times, None))
+
+
+def _size(dtype: str, shape: str) -> int:
+  """Bytes of an array, from its type in HLO."""
+  bits = _BITS.get(dtype) or int(re.search(r"\d+", dtype)[0])
+  return math.prod(int(n) for n in shape.split(",") if n) * bits // 8
+
+
+def _instructions(lines: list[str]) -> Iterator[tuple[str, str]]:
+  """(opcode, op_name) of every instruction."""
+  for line in lines:
+    if match := _INSTRUCTION.match(line):
+      op_name = _OP_NAME.search(line)
+      yield match["opcode"], op_name[1] if op_name else ""
+
+
+def _kind(name: str, opcode: str, op_name: str, fused: list[str]) -> str:
+  """What an instruction is for.
+
+  A fusion is a convolution or a product if it has one inside, whatever else
+  is fused with it. HLO for TPUs calls both `convolution`: JAX's name of the
+  instruction tells them apart.
+  """
+  for inner_opcode, inner_name in _instructions(fused):
+    if inner_opcode in ("convolution", "dot"):
+      is_conv = "conv_general_dilated" in (inner_name or op_name)
+      return "convolution" if is_conv else "product"
+  if opcode in ("convolution", "dot"):
+    return "convolution" if "conv_general_dilated" in op_name else "product"
+  if any(opcode.startswith(kind) for kind in COLLECTIVES):
+    return "collective"
+  if opcode == "copy" or name.startswith("copy"):
+    return "copy"
+  if re.search(
+    r"Dropout|random_|threefry|_bernoulli|_normal|_uniform", op_name
+  ):
+    return "random bits"
+  if "GroupNorm" in op_name:
+    return "norm"
+  if re.search(r"reduce_window|resize|_resize|gather", op_name):
+    return "resample"
+  if "FiLM" in op_name:
+    return "film"
+  if re.search(r"AttnLayer|AttnBlock", op_name):
+    return "attention"
+  if op_name.endswith("reduce_sum") and "transpose(" in op_name:
+    return "bias gradient"
+  if "optimizer" in op_name:
+    return "optimizer"
+  return "elementwise"

@@ -1,0 +1,243 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Compiles the train step and the sampler for a slice that is not here.
+
+  result = compile_train_step(config, get_topology("v5e:4x4"))
+  result.fits, result.memory["peak"], result.seconds, result.share_of_peak
+
+These are the programs that run: the same set-up, shardings and donation.
+"""
+
+from collections.abc import Callable
+import dataclasses
+import re
+import time
+
+import jax
+import jax.numpy as jnp
+from ml_collections import ConfigDict
+
+from threedim_jax.diffusion.sampler import make_bank
+from threedim_jax.models import make_init_fn
+from threedim_jax.modes.aot.flops import count_flops
+from threedim_jax.modes.aot.profile import Profile, read_profile
+from threedim_jax.modes.aot.topologies import Topology
+from threedim_jax.runtime import progress
+from threedim_jax.runtime.errors import UserError
+from threedim_jax.runtime.sharding import mesh_shape, state_sharding
+from threedim_jax.sampling.load import (
+  jit_next_view,
+  make_view_fn,
+  settings_of,
+)
+from threedim_jax.training.setup import make_setup
+from threedim_jax.views.cameras import Camera
+
+
+@dataclasses.dataclass(frozen=True)
+class Compiled:
+  """What the compiler says about a program. All sizes are of one device.
+
+  Attributes:
+    name: "train step" or "sampler".
+    topology: the slice.
+    mesh: devices along the axes data and fsdp.
+    count: examples in a step, or views in a run, of all devices together.
+    flops: multiplications and additions of the network without what is
+      recomputed, of one device.
+    compile_seconds: time that tracing and compiling took.
+    refusal: the compiler's words if the program does not fit; else None.
+    memory: bytes of "arguments", "temporaries", "aliased" (arguments that the
+      results replace) and "peak"; empty if the program does not fit.
+    bytes_accessed: memory traffic by XLA's own count.
+    profile: the estimate; None if the program does not fit.
+    executable: the compiled program, for its text and shardings.
+  """
+
+  name: str
+  topology: Topology
+  mesh: tuple[int, int]
+  count: int
+  flops: int
+  compile_seconds: float
+  refusal: str | None = None
+  memory: dict[str, int] = dataclasses.field(default_factory=dict)
+  bytes_accessed: float | None = None
+  profile: Profile | None = None
+  executable: jax.stages.Compiled | None = None
+
+  @property
+  def fits(self) -> bool:
+    return self.refusal is None
+
+  @property
+  def seconds(self) -> float:
+    """The compiler's estimate of one run, without waiting for collectives."""
+    return self.profile.cycles / self.topology.chip.clock
+
+  @property
+  def rate(self) -> float:
+    """Examples or views a second, of all devices together."""
+    return self.count / self.seconds
+
+  @property
+  def share_of_peak(self) -> float:
+    return self.flops / self.seconds / self.topology.chip.peak
+
+
+def without_recomputation(config: ConfigDict) -> ConfigDict:
+  """The same training with the activations of all blocks kept."""
+  config = config.copy_and_resolve_references()
+  config.model.remat = "none"
+  return config
+
+
+def compile_train_step(
+  config: ConfigDict, topology: Topology, options: dict | None = None
+) -> Compiled:
+  """Compiles the sharded train step of a configuration.
+
+  Args:
+    config: a whole configuration; its mesh is spread over the slice.
+    topology: the slice.
+    options: of the compiler, by name.
+
+  Raises:
+    UserError: the mesh or the batch does not divide over the slice, or the
+      compiler does not know one of the options.
+  """
+  mesh = topology.make_mesh(config.mesh.data, config.mesh.fsdp)
+  setup = make_setup(config, mesh)
+  rng = jax.eval_shape(lambda: jax.random.key(0))
+  args = setup.shapes, setup.batch, rng
+  plain = make_setup(without_recomputation(config), mesh)
+  with jax.set_mesh(mesh):
+    return _compile(
+      "train step",
+      topology,
+      tuple(mesh.shape.values()),
+      config.train.batch_size,
+      count_flops(plain.train_step, *args) // mesh.size,
+      lambda: setup.train_step.lower(*args),
+      options=options,
+    )
+
+
+def compile_sampler(
+  config: ConfigDict, topology: Topology, options: dict | None = None
+) -> Compiled:
+  """Compiles the program that generates one view of every object of a batch.
+
+  Every process samples its own objects on its own devices, so the mesh is
+  that of the first host of the slice.
+
+  Args:
+    config: a whole configuration. `sample.batch_size` objects are sampled at
+      a time; `sampler` says in how many steps.
+    topology: the slice.
+    options: of the compiler, by name.
+  """
+  first = topology.devices[0].process_index
+  host = [d for d in topology.devices if d.process_index == first]
+  topology = dataclasses.replace(topology, devices=host)
+  data, fsdp = config.mesh.data, config.mesh.fsdp
+  try:
+    data, fsdp = mesh_shape(data, fsdp, len(host))
+  except UserError:  # it speaks of the devices of all hosts
+    data, fsdp = len(host), 1
+  mesh = topology.make_mesh(data, fsdp)
+  params = jax.eval_shape(make_init_fn(config), jax.random.key(0))
+  batch_size, size = config.sample.batch_size, config.data.resolution
+  capacity = config.sample.num_views + 1
+  shape = jax.ShapeDtypeStruct
+
+  def cameras(*dims):
+    return Camera(
+      shape((*dims, 4, 4), jnp.float32), shape((*dims, 3, 3), jnp.float32)
+    )
+
+  bank = jax.eval_shape(
+    lambda views, cams: make_bank(views, cams, capacity),
+    shape((batch_size, 1, size, size, 3), jnp.float32),
+    cameras(batch_size, 1),
+  )
+  rngs = jax.eval_shape(lambda: jax.random.split(jax.random.key(0), batch_size))
+  args = (
+    *(params, rngs, bank, cameras(batch_size), shape((), jnp.int32)),
+    *(shape((), jnp.float32), shape((), jnp.int32)),
+  )
+  next_view = jit_next_view(
+    make_view_fn(config.model, config.diffusion.prediction),
+    mesh,
+    state_sharding(mesh, params),
+    bank,
+    settings_of(config).static_options(),
+  )
+  num_steps = config.sampler.num_sample_steps
+  flops = count_flops(next_view, *args, while_trips=num_steps)
+  split = mesh.size if batch_size % mesh.size == 0 else 1
+  return _compile(
+    "sampler",
+    topology,
+    (data, fsdp),
+    batch_size,
+    flops // split,
+    lambda: next_view.lower(*args),
+    while_trips=num_steps,
+    options=options,
+  )
+
+
+def _compile(
+  name: str,
+  topology: Topology,
+  mesh: tuple[int, int],
+  count: int,
+  flops: int,
+  lower: Callable[[], jax.stages.Lowered],
+  *,
+  while_trips: int = 1,
+  options: dict | None = None,
+) -> Compiled:
+  """Lowers and compiles; a program that does not fit is a result."""
+  start = time.monotonic()
+  memory, bytes_accessed, profile, refusal = {}, None, None, None
+  compiled = None
+  with progress.waiting(f"compile the {name} for {topology.name}"):
+    try:
+      compiled = lower().compile(compiler_options=options)
+    except jax.errors.JaxRuntimeError as e:
+      if "No such compile option" in str(e):
+        raise UserError(f"the compiler refuses an option: {e}") from e
+      if not re.search("RESOURCE_EXHAUSTED|[Oo]ut of memory", str(e)):
+        raise
+      refusal = _first_sentence(str(e))
+    else:
+      told = compiled.memory_analysis()
+      memory = {
+        "arguments": told.argument_size_in_bytes,
+        "temporaries": told.temp_size_in_bytes,
+        "aliased": told.alias_size_in_bytes,
+        "peak": told.peak_memory_in_bytes,
+      }
+      bytes_accessed = compiled.cost_analysis().get("bytes accessed")
+      profile = read_profile(compiled.as_text(), while_trips)
+  return Compiled(
+    name=name,
+    topology=topology,
+    mesh=mesh,
+    count=count,
+    flops=flops,
+    compile_seconds=time.monotonic() - start,
+    refusal=refusal,
+    memory=memory,
+    bytes_accessed=bytes_accessed,
+    profile=profile,
+    executable=compiled,
+  )
+
+
+def _first_sentence(message: str) -> str:
+  """The compiler's message without its list of the largest buffers."""
+  line = message.strip().splitlines()[0]
+  return line.removeprefix("RESOURCE_EXHAUSTED: ")

@@ -1,0 +1,129 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Names of TPU slices, and the facts about their chips.
+
+  topology = get_topology("v5e:4x4")
+  mesh = topology.make_mesh(data=-1, fsdp=4)
+
+The devices of a topology can be compiled for, not run on.
+"""
+
+from collections.abc import Sequence
+import dataclasses
+import importlib.util
+import math
+import os
+import re
+
+import jax
+from jax.experimental import topologies
+from jax.sharding import AxisType, Mesh
+import numpy as np
+
+from threedim_jax.runtime.errors import UserError
+from threedim_jax.runtime.sharding import AXES, mesh_shape
+
+
+@dataclasses.dataclass(frozen=True)
+class Chip:
+  """What one JAX device of a TPU generation is.
+
+  Attributes:
+    peak: dense bfloat16 FLOP/s.
+    multipliers: multiply-adds of its matrix units in a cycle.
+    dims: how many numbers the shape of a slice has.
+    most: chips of the largest slice.
+    example: a slice that exists.
+    options: of `get_topology_desc`.
+  """
+
+  peak: float
+  multipliers: int
+  dims: int
+  most: int
+  example: str
+  options: dict = dataclasses.field(default_factory=dict)
+
+  @property
+  def clock(self) -> float:
+    """Hz: the matrix units at the peak do this many multiply-adds."""
+    return self.peak / (2 * self.multipliers)
+
+
+# Peaks are those of cloud.google.com/tpu/docs/system-architecture-tpu-vm. Two
+# cores of a v4 or v5p chip are one device ("megacore"), as is usual there.
+CHIPS = {
+  "v4": Chip(
+    275e12, 8 * 128**2, 3, 4096, "v4:2x2x1", {"chip_config_name": "megacore"}
+  ),
+  "v5e": Chip(197e12, 4 * 128**2, 2, 256, "v5e:4x4"),
+  "v5p": Chip(459e12, 8 * 128**2, 3, 8960, "v5p:2x2x1"),
+  "v6e": Chip(918e12, 4 * 256**2, 2, 256, "v6e:4x4"),
+}
+
+# The compiler asks for a machine's name and kind, and complains without.
+_ENVIRONMENT = {
+  "ALLOW_MULTIPLE_LIBTPU_LOAD": "1",  # or a second process waits for a lock
+  "TPU_SKIP_MDS_QUERY": "1",  # no metadata server of a cloud here
+  "TPU_ACCELERATOR_TYPE": "v5litepod-4",
+  "TPU_WORKER_HOSTNAMES": "localhost",
+  "TPU_WORKER_ID": "0",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Topology:
+  """A slice by name, its chip and its devices."""
+
+  name: str
+  chip: Chip
+  devices: Sequence[jax.Device]
+
+  def make_mesh(self, data: int, fsdp: int) -> Mesh:
+    """As `sharding.make_mesh`, over the devices of the slice."""
+    shape = mesh_shape(data, fsdp, len(self.devices))
+    return Mesh(
+      np.array(self.devices).reshape(shape),
+      AXES,
+      axis_types=(AxisType.Auto,) * 2,
+    )
+
+
+def get_topology(name: str) -> Topology:
+  """Looks up a slice, for example "v5e:4x4".
+
+  Raises:
+    UserError: there is no such slice, or the TPU compiler is not installed.
+  """
+  generation, _, shape = name.partition(":")
+  chip = CHIPS.get(generation)
+  if chip is None or not re.fullmatch(r"\d+(x\d+)*", shape):
+    raise UserError(
+      f"--topology={name}: give a generation of TPU ({', '.join(CHIPS)}) and"
+      f" the shape of a slice, for example {CHIPS['v5e'].example}"
+    )
+  if importlib.util.find_spec("libtpu") is None:
+    raise UserError(
+      "--topology needs the TPU compiler, a package that runs on any Linux"
+      " machine: pip install 'threedim_jax[aot]'"
+    )
+  for key, value in _ENVIRONMENT.items():
+    os.environ.setdefault(key, value)
+  options = dict(chip.options)
+  sizes = [int(n) for n in shape.split("x")]
+  if len(sizes) != chip.dims or not 1 <= math.prod(sizes) <= chip.most:
+    raise UserError(
+      f"--topology={name}: a slice of {generation} has {chip.dims} dimensions"
+      f" and 1 to {chip.most} chips, for example {chip.example}"
+    )
+  if math.prod(sizes) == 1:
+    options["chips_per_host_bounds"] = (1, 1, 1)
+  try:
+    devices = topologies.get_topology_desc(name, "tpu", **options).devices
+  except jax.errors.JaxRuntimeError as e:
+    reason = str(e).removeprefix("INVALID_ARGUMENT: ")
+    raise UserError(
+      f"--topology={name}: there is no such slice ({reason}). One that exists"
+      f" is {chip.example}"
+    ) from e
+  return Topology(name, chip, devices)

@@ -1,0 +1,197 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""A photo of one's own: where it was taken from and what to make of it.
+
+  photo = Photo("photo.png", elevation=20, azimuth=40)
+  scene = photo_scene(photo, resolution=64, num_views=12)
+  views = sampler.views(scene.given, scene.targets)
+
+The object stands in the world of the training objects: its middle at the
+origin, z up, its front towards +x. Only the photographer knows where the
+camera was: azimuth 0 looks at the front, 90 at the left side.
+"""
+
+import dataclasses
+import json
+import math
+import re
+
+from etils import epath
+from jaxtyping import Float
+import numpy as np
+
+from threedim_jax.inputs.cutout import prepare
+from threedim_jax.inputs.photo import open_photo
+from threedim_jax.inputs.posed_images.text_files import pose_from_json
+from threedim_jax.runtime.errors import UserError
+from threedim_jax.sampling.scene import Scene
+from threedim_jax.views import camera_paths
+from threedim_jax.views.cameras import Camera
+from threedim_jax.views.posed_views import PosedViews
+
+PATHS = ("orbit", "spiral")
+# Where a picture with the field of view of training shows a chair of training
+# as large as `cutout.prepare` makes an object.
+DISTANCE = camera_paths.RADIUS["chair"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Photo:
+  """A picture and what is known of its camera.
+
+  Attributes:
+    file: of the picture.
+    elevation: degrees above the horizon.
+    azimuth: degrees; 0 looks at the object's front, 90 at its left side.
+    distance: of the camera in units of training; None: from the field of view,
+      so that the object is as large as those of training.
+    fov: of the square picture around the object, degrees.
+    path: of the views to make: "orbit" at the picture's elevation, "spiral" as
+      in the SRN test cameras, or a JSON file, see `read_path`.
+  """
+
+  file: str
+  elevation: float = 20.0
+  azimuth: float = 0.0
+  distance: float | None = None
+  fov: float = camera_paths.FOV_DEG
+  path: str = "orbit"
+
+  def __post_init__(self):
+    distance = DISTANCE if self.distance is None else self.distance
+    limits = {
+      "elevation": (self.elevation, -89.0, 89.0),
+      "azimuth": (self.azimuth, -360.0, 360.0),
+      "fov": (self.fov, 1.0, 120.0),
+      "distance": (distance, 0.1, 100.0),
+    }
+    for name, (value, low, high) in limits.items():
+      if not low <= value <= high:
+        raise UserError(
+          f"--{name}={value:g} is out of range: it must be between {low:g} and"
+          f" {high:g}."
+        )
+
+  @property
+  def radius(self) -> float:
+    """Of the sphere on which the camera stands."""
+    if self.distance is not None:
+      return self.distance
+    tangent = lambda deg: math.tan(math.radians(deg) / 2)
+    return DISTANCE * tangent(camera_paths.FOV_DEG) / tangent(self.fov)
+
+  def pose(self) -> Float[np.ndarray, "4 4"]:
+    """world_from_cam of the picture."""
+    place = camera_paths.sphere_points(
+      self.azimuth, self.elevation, self.radius
+    )
+    return camera_paths.look_at(place)
+
+  def K(self, resolution: int) -> Float[np.ndarray, "3 3"]:
+    """In pixels of the prepared picture."""
+    return camera_paths.K_from_fov(resolution, self.fov)
+
+  def targets(self, num_views: int) -> Float[np.ndarray, "N 4 4"]:
+    """world_from_cam of the views to make."""
+    if self.path == "spiral":
+      return camera_paths.srn_spiral(num_views, self.radius)
+    if self.path == "orbit":
+      turn = np.arange(1, num_views + 1) / (num_views + 1)
+      places = camera_paths.sphere_points(
+        self.azimuth + 360 * turn, self.elevation, self.radius
+      )
+      return camera_paths.look_at(places)
+    return read_path(self.path, self.radius)
+
+
+def photo_from_flags(args) -> Photo:
+  """The photo that --image, --azimuth and so on describe.
+
+  Raises:
+    UserError: an angle out of range, or a distance that is no number.
+  """
+  values = {
+    name: getattr(args, name)
+    for name in ("azimuth", "elevation", "fov", "distance", "path")
+    if getattr(args, name) is not None
+  }
+  if values.get("distance") == "auto":
+    del values["distance"]
+  if "distance" in values:
+    try:
+      values["distance"] = float(values["distance"])
+    except ValueError as e:
+      raise UserError(
+        f"--distance={values['distance']} is neither auto nor a number"
+      ) from e
+  return Photo(file=args.image, **values)
+
+
+def read_path(
+  file: epath.PathLike, radius: float | int
+) -> Float[np.ndarray, "N 4 4"]:
+  """Poses from a JSON file, a list of one entry a view.
+
+  An entry is {"azimuth": deg, "elevation": deg, "distance": optional}, or
+  {"world_from_cam": 4x4} in OpenCV axes.
+
+  Raises:
+    UserError: names the entry that is wrong.
+  """
+  file = epath.Path(file)
+  if not file.is_file():
+    raise UserError(
+      f"--path={file} is neither {' nor '.join(PATHS)} nor a JSON file."
+    )
+  try:
+    entries = json.loads(file.read_bytes())
+  except (ValueError, RecursionError) as e:
+    raise UserError(f"{file} is not valid JSON ({e}).") from e
+  if not isinstance(entries, list) or not entries:
+    raise UserError(f"{file} must hold a list of at least one view.")
+  return np.stack(
+    [
+      _entry(entry, f"{file}: view {i}", radius)
+      for i, entry in enumerate(entries)
+    ]
+  )
+
+
+def _entry(entry, where: str, radius: float | int):
+  if isinstance(entry, dict) and "world_from_cam" in entry:
+    return pose_from_json(entry["world_from_cam"], f'{where}: "world_from_cam"')
+  angles = [
+    entry.get(key, default) if isinstance(entry, dict) else None
+    for key, default in (
+      ("azimuth", None),
+      ("elevation", None),
+      ("distance", radius),
+    )
+  ]
+  numbers = [isinstance(x, int | float) and abs(x) < 1e6 for x in angles]
+  if not all(numbers) or not -89 <= angles[1] <= 89 or angles[2] <= 0:
+    raise UserError(
+      f'{where} needs "azimuth" and "elevation" in degrees (elevation between'
+      ' -89 and 89, a "distance" above 0), or "world_from_cam", 4x4.'
+    )
+  return camera_paths.look_at(camera_paths.sphere_points(*angles))
+
+
+def photo_scene(photo: Photo, resolution: int, num_views: int) -> Scene:
+  """Reads and prepares the picture: the given view, and the cameras to visit.
+
+  Raises:
+    UserError: there is no such picture, or its object cannot be told from the
+      background.
+  """
+  image_u8 = prepare(open_photo(photo.file), resolution)
+  stem = re.sub(r"[^\w-]+", "_", epath.Path(photo.file).stem).strip("_")
+  K, first = photo.K(resolution)[None], np.zeros(1, np.int32)
+  targets = np.float32(photo.targets(num_views))
+  return Scene(
+    given=PosedViews(
+      image_u8[None], photo.pose()[None], K, first, stem[:100] or "picture"
+    ),
+    targets=Camera(targets, np.float32(np.repeat(K, len(targets), axis=0))),
+    index=np.arange(1, 1 + len(targets), dtype=np.int32),
+  )

@@ -1,0 +1,55 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""One object as the sampler is asked for it: known views, wanted cameras."""
+
+from collections.abc import Mapping
+import dataclasses
+from typing import Any
+
+from jaxtyping import Int, UInt8
+import numpy as np
+
+from threedim_jax.inputs.view_source import Views
+from threedim_jax.views.cameras import Camera
+from threedim_jax.views.posed_views import PosedViews
+from threedim_jax.workdir.protocol import Request
+from threedim_jax.workdir.samples import ObjectSamples
+
+
+@dataclasses.dataclass(frozen=True)
+class Scene:
+  """What is known of an object and which views of it are wanted.
+
+  Attributes:
+    given: the known views; their name is the object's id.
+    targets: cameras of the N wanted views, in order.
+    index: numbers of the wanted views in their data set.
+    truth: the true wanted views, where they are known.
+  """
+
+  given: PosedViews
+  targets: Camera
+  index: Int[np.ndarray, " N"]
+  truth: PosedViews | None = None
+
+  def samples(
+    self, images_u8: UInt8[np.ndarray, "n H W 3"], info: Mapping[str, Any]
+  ) -> ObjectSamples:
+    """The first n wanted views, once their pictures are generated."""
+    n = len(images_u8)
+    poses, K = self.targets.world_from_cam[:n], self.targets.K[:n]
+    name = self.given.name
+    return ObjectSamples(
+      object_id=name,
+      given=self.given,
+      generated=PosedViews(images_u8, poses, K, self.index[:n], name),
+      truth=self.truth,
+      info=dict(info),
+    )
+
+
+def read_scene(views: Views, request: Request) -> Scene:
+  """Reads one object of a data set, true pictures included."""
+  truth = views.object(request.object_id, request.target_views)
+  given = views.object(request.object_id, request.input_views)
+  return Scene(given, truth.cameras(), truth.index, truth)

@@ -1,0 +1,122 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Self-contained HTML pages, built from sections of blocks.
+
+  sections = {"Scores": [Text("Not run yet"), Table(rows)]}
+  write_page(path, "runs/x", kind="report of a run", sections=sections)
+
+templates/page.html shows every kind of block. A page holds its pictures itself
+and loads nothing from the network. The template escapes all text.
+"""
+
+import base64
+from collections.abc import Mapping, Sequence
+import pathlib
+from typing import Any, NamedTuple
+
+from etils import epath
+from flax.traverse_util import flatten_dict
+import jinja2
+
+from threedim_jax.runtime.disk import write_atomically
+
+_TEMPLATES = jinja2.Environment(
+  loader=jinja2.FileSystemLoader(pathlib.Path(__file__).parent / "templates"),
+  autoescape=True,
+  undefined=jinja2.StrictUndefined,
+  trim_blocks=True,
+  lstrip_blocks=True,
+)
+
+
+class Text(NamedTuple):
+  """A paragraph, and a command or path at its end."""
+
+  text: str
+  code: str = ""
+  style: str = "quiet"  # CSS class
+  kind = "text"
+
+
+class Cell(NamedTuple):
+  """A cell of a table."""
+
+  text: Any
+  small: str = ""  # small print below
+  style: str = ""  # CSS class
+  percent: float | None = None  # draws a bar of this length instead of text
+
+
+class Table(NamedTuple):
+  """Rows of cells. The first cell of a row is its name."""
+
+  rows: Sequence[Sequence[Cell]]
+  heads: Sequence[Cell] = ()
+  style: str = ""  # CSS class
+  kind = "table"
+
+
+class Card(NamedTuple):
+  """A frame around other blocks. One with a summary is folded."""
+
+  blocks: Sequence[Any]
+  title: str = ""
+  summary: str = ""
+  kind = "card"
+
+
+class Drawing(NamedTuple):
+  """An <svg> element. It is not escaped."""
+
+  svg: str
+  kind = "drawing"
+
+
+class Gallery(NamedTuple):
+  """Pictures of several widths: (data URI, caption, CSS class) of each."""
+
+  pictures: Sequence[tuple[str, str, str]]
+  kind = "gallery"
+
+
+def facts_table(facts: Mapping[str, Any]) -> Table:
+  """A row for each value of a nested dictionary."""
+  flat = flatten_dict(dict(facts), sep=".")
+  rows = [[Cell(key), Cell(value)] for key, value in flat.items()]
+  return Table(rows, style="facts")
+
+
+def data_uri(data: bytes) -> str:
+  return "data:image/png;base64," + base64.b64encode(data).decode()
+
+
+def write_page(
+  path: epath.Path,
+  title: str,
+  *,
+  kind: str,
+  sections: Mapping[str, Sequence[Any]],
+  summary: str = "",
+  figures: Mapping[str, str] | None = None,
+) -> epath.Path:
+  """Writes a page atomically and returns its path.
+
+  Args:
+    path: where to write.
+    title: heading of the page.
+    kind: what sort of page this is, in small print above the title.
+    sections: blocks by heading. A section without blocks is left out.
+    summary: a sentence below the title.
+    figures: the numbers that stand out below the summary, by label.
+  """
+  blocks = [block for section in sections.values() for block in section]
+  page = _TEMPLATES.get_template("page.html").render(
+    title=title,
+    kind=kind,
+    summary=summary,
+    figures=figures or {},
+    sections=sections,
+    has_orbits=any(block.kind == "orbit" for block in blocks),
+  )
+  write_atomically(path, page)
+  return path

@@ -1,0 +1,178 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Scores as a table, for a page or for the terminal.
+
+table = score_table(scores)  # a block for `page.write_page`
+print_scores(scores, "3D consistency")
+"""
+
+from collections.abc import Iterable
+import sys
+from typing import NamedTuple
+
+import rich.box
+import rich.console
+import rich.table
+import rich.text
+
+from threedim_jax.viewing.page import Cell, Table
+from threedim_jax.workdir.scores import Row, Rows, Scores
+
+
+class Metric(NamedTuple):
+  """How a metric is shown."""
+
+  arrow: str = "↑"  # which way is better
+  format: str = ".4g"
+  unit: str = ""
+  of_a_set: bool = False  # the value depends on the number of pictures
+
+
+# By the first word of the name: psnr_fg_u8 is a PSNR.
+METRICS = {
+  "psnr": Metric(format=".2f", unit=" dB"),
+  "ssim": Metric(format=".4f"),
+  "fid": Metric("↓", of_a_set=True),
+  "fd": Metric("↓", of_a_set=True),
+  "kid": Metric("↓", of_a_set=True),
+  "kd": Metric("↓", of_a_set=True),
+  "diversity": Metric(arrow=""),
+}
+CEILINGS = (
+  "ground truth",
+  "best of",
+)  # rows that saw the truth, by their start
+ERROR_SUFFIX = "_se"  # ends the name of another metric's standard error
+NOTE = (
+  "↑ higher is better, ↓ lower. The best row is bold; rows that saw the truth"
+  " do not compete. ± is the standard error and 95 % a bootstrap interval, both"
+  " over objects. A metric with an n is of all pictures together and depends on"
+  " their number: compare it at the same n only."
+)
+
+
+def metric_of(name: str) -> Metric:
+  return METRICS.get(name.split("_")[0], Metric())
+
+
+def score_text(name: str, value: float | int) -> str:
+  """Such as "21.50 dB"."""
+  metric = metric_of(name)
+  return f"{value:{metric.format}}{metric.unit}"
+
+
+def score_texts(rows: Rows) -> dict[str, list[str]]:
+  """Such as {"model": ["psnr_u8 21.50 dB", ...]} for an object."""
+  return {
+    row: [f"{m} {score_text(m, values[m])}" for m in _metrics([values])]
+    for row, values in rows.items()
+  }
+
+
+def score_table(scores: Scores) -> Table:
+  """A column for each metric in the order of the file, a row for each row."""
+  metrics = _metrics(scores.rows.values())
+  best = {m: _best_row(scores.rows, m) for m in metrics}
+  rows = [
+    [Cell(row), *(_cell(scores, row, m, row == best[m]) for m in metrics)]
+    for row in scores.rows
+  ]
+  heads = [Cell(""), *(_head(scores, m) for m in metrics)]
+  return Table(rows, heads, style="metrics")
+
+
+def protocol_text(scores: Scores) -> str:
+  """Names the protocol, and the part of it that was done where files say."""
+  protocol = scores.protocol
+  text = str(protocol.get("name", "not recorded"))
+  if "subset" in protocol:
+    text += f", {protocol['subset'] or 'in full'}"
+  return text
+
+
+def averaging(scores: Scores, views: str) -> str:
+  """How the scores of all views became one number, and how to read it."""
+  count = scores.num_images or "unknown number of"
+  return (
+    f"Protocol {protocol_text(scores)}: mean over the views of an object, then"
+    f" over the objects ({scores.num_objects:,}; {count} {views}). {NOTE}"
+  )
+
+
+def print_scores(scores: Scores, title: str) -> None:
+  """Prints a line for each metric, and why a metric is missing."""
+  table = score_table(scores)
+  heads, *lines = zip(table.heads, *table.rows, strict=True)
+  print_table(Table(lines, heads), title)
+  for remark in scores.remarks:
+    print(remark)
+
+
+def print_table(table: Table, title: str) -> None:
+  """Prints a table to standard output, without its small print."""
+  shown = rich.table.Table(
+    title=title,
+    title_justify="left",
+    box=rich.box.SIMPLE_HEAD,
+    show_header=bool(table.heads),
+  )
+  for i, cell in enumerate(table.heads or table.rows[0]):
+    head = rich.text.Text(str(cell.text))
+    justify = "right" if i else "left"
+    shown.add_column(head, justify=justify, overflow="fold", no_wrap=not i)
+  for row in table.rows:
+    shown.add_row(
+      *(
+        rich.text.Text(str(c.text), "bold" if c.style == "best" else "")
+        for c in row
+      )
+    )
+  console = rich.console.Console(file=sys.stdout)
+  if not console.is_terminal:
+    console.width = 200  # a log has no width to keep to
+  console.print(shown)
+
+
+def _metrics(rows: Iterable[Row]) -> list[str]:
+  """All metrics of any row, without the standard errors of other metrics."""
+  names = dict.fromkeys(metric for row in rows for metric in row)
+  errors = {name + ERROR_SUFFIX for name in names}
+  return [name for name in names if name not in errors]
+
+
+def _head(scores: Scores, metric: str) -> Cell:
+  family = metric.split("_")[0]
+  small = [scores.variants.get(metric, scores.variants.get(family, ""))]
+  if metric_of(metric).of_a_set and scores.num_images is not None:
+    small.insert(0, f"n = {scores.num_images}")
+  text = f"{metric}\u00a0{metric_of(metric).arrow}".strip()
+  return Cell(text, ". ".join(filter(None, small)))
+
+
+def _cell(scores: Scores, row: str, metric: str, is_best: bool) -> Cell:
+  values, how = scores.rows[row], metric_of(metric)
+  if metric not in values:
+    return Cell("-")
+  error, interval = values.get(metric + ERROR_SUFFIX), None
+  if scores.num_objects > 1:  # one object does not tell how objects differ
+    error = scores.standard_errors.get(row, {}).get(metric, error)
+    interval = scores.intervals.get(row, {}).get(metric)
+  text, small = f"{values[metric]:{how.format}}", ""
+  if error is not None:
+    text += f" ± {error:{how.format if how.unit else '.2g'}}"
+  if interval is not None:
+    small = "95 %: " + " to ".join(f"{end:{how.format}}" for end in interval)
+  return Cell(text + how.unit, small, "best" if is_best else "")
+
+
+def _best_row(rows: Rows, metric: str) -> str | None:
+  """The row that wins among those that did not see the truth."""
+  values = {
+    row: values[metric]
+    for row, values in rows.items()
+    if metric in values and not row.startswith(CEILINGS)
+  }
+  arrow = metric_of(metric).arrow
+  if len(values) < 2 or not arrow:
+    return None
+  return (min if arrow == "↓" else max)(values, key=values.get)

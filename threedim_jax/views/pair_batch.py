@@ -1,0 +1,41 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""A training batch: pairs of posed views."""
+
+from typing import no_type_check
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, UInt8
+
+from threedim_jax.views.cameras import Camera
+
+
+@no_type_check  # see Camera
+@flax.struct.dataclass
+class PairBatch:
+  """B pairs of views; the two views of a pair show the same object.
+
+  Attributes:
+    cond_view: the conditioning views, pixels as they are stored.
+    target_view: the views to learn.
+    cond_cam: cameras of the conditioning views.
+    target_cam: cameras of the target views.
+  """
+
+  cond_view: UInt8[Array, "B H W 3"]
+  target_view: UInt8[Array, "B H W 3"]
+  cond_cam: Camera
+  target_cam: Camera
+
+
+def batch_shapes(resolution: int, batch_size: int) -> PairBatch:
+  """The shapes and dtypes of a batch, to trace and compile with."""
+  shape = jax.ShapeDtypeStruct
+  view = shape((batch_size, resolution, resolution, 3), jnp.uint8)
+  camera = Camera(
+    shape((batch_size, 4, 4), jnp.float32),
+    shape((batch_size, 3, 3), jnp.float32),
+  )
+  return PairBatch(view, view, camera, camera)

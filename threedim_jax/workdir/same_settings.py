@@ -1,0 +1,45 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Keeps a command from replacing results that were made with other settings."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from etils import epath
+
+from threedim_jax.runtime.errors import UserError
+
+_LONGEST = 60  # characters of a value that a message repeats
+
+
+def check_same_settings(
+  path: epath.PathLike,
+  made_with: Mapping[str, Any],
+  settings: Mapping[str, Any],
+) -> None:
+  """Raises if the results at `path` were made with other settings.
+
+  Args:
+    path: folder or file of the results that are there.
+    made_with: their settings; a key that is missing was not noted.
+    settings: those of the command that would write there now.
+
+  Raises:
+    UserError: names the settings that differ and what to do.
+  """
+  differ = [
+    f"{key} was {_text(made_with.get(key))} and is now {_text(value)}"
+    for key, value in settings.items()
+    if made_with.get(key) != value
+  ]
+  if differ:
+    raise UserError(
+      f"{path} holds results of other settings: {'; '.join(differ)}. They are"
+      " left as they are. Name another folder with --workdir, or add"
+      " --overwrite to replace them."
+    )
+
+
+def _text(value: Any) -> str:
+  text = "unknown" if value is None else str(value)
+  return text if len(text) <= _LONGEST else text[:_LONGEST] + "..."
