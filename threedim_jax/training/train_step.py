@@ -127,18 +127,17 @@ def make_train_step(
     (loss, aux), grads = _accumulated_grads(
       loss_fn, state.params, batch, rng, parts
     )
-    updates, opt_state = tx.update(grads, state.opt_state, state.params)
-    params = optax.apply_updates(state.params, updates)
+    with jax.named_scope("optimizer"):  # its name in profiles
+      updates, opt_state = tx.update(grads, state.opt_state, state.params)
+      params = optax.apply_updates(state.params, updates)
+      ema_params = ema_update(state.ema_params, params, ema_decay)
+      grad_norm = optax.tree.norm(grads)
     new_state = TrainState(
       step=state.step + 1,
       params=params,
-      ema_params=ema_update(state.ema_params, params, ema_decay),
+      ema_params=ema_params,
       opt_state=opt_state,
     )
-    return new_state, {
-      "loss": loss,
-      "grad_norm": optax.tree.norm(grads),
-      **aux,
-    }
+    return new_state, {"loss": loss, "grad_norm": grad_norm, **aux}
 
   return train_step
