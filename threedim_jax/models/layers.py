@@ -43,8 +43,8 @@ class GroupNorm(nn.Module):
     mean = group(jnp.mean(x, axis=(1, 2)))
     mean_sq = group(jnp.mean(jnp.square(x), axis=(1, 2)))
     var = jnp.maximum(mean_sq - jnp.square(mean), 0.0)
-    gain = ungroup(jax.lax.rsqrt(var + self.epsilon)) * scale
-    offset = bias - ungroup(mean) * gain
+    gain = ungroup(jax.lax.rsqrt(var + self.epsilon)) * scale[None]
+    offset = bias[None] - ungroup(mean) * gain
     expand = lambda m: rearrange(m, "n c -> n 1 1 c")
     return (x * expand(gain) + expand(offset)).astype(h.dtype)
 
