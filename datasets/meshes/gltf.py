@@ -24,7 +24,7 @@ _TRIANGLES, _STRIP, _FAN = 4, 5, 6
 _LINES_AND_POINTS = (0, 1, 2, 3)
 _GREY = 0.4  # of what has no material, display value
 _MAX_INSTANCES = 100_000
-_MAX_FACES = 10_000_000
+_MAX_REPEATED_FACES = 2_000_000  # by nodes and instances of the same mesh
 _NO_GEOMETRY = (
   "KHR_draco_mesh_compression",
   "KHR_gaussian_splatting",
@@ -42,7 +42,7 @@ def read_gltf(data: bytes, refers: References) -> list[Part]:
   file = GltfFile(data, refers)
   worlds = _world_from_node(file)
   looks: dict[int, Look] = {}
-  parts, num_faces = [], 0
+  parts, drawn, num_repeated = [], set(), 0
   for index, world_from_node in worlds.items():
     node = file.item("nodes", index)
     if "mesh" not in node or world_from_node is None:
@@ -51,11 +51,14 @@ def read_gltf(data: bytes, refers: References) -> list[Part]:
     for primitive in mesh["primitives"]:
       for world in _instances(file, node, world_from_node):
         part = _part(file, node, mesh, primitive, world, worlds, looks)
-        if part is not None:
-          parts.append(part)
-          num_faces += len(part.triangles)
-          if num_faces > _MAX_FACES:
-            raise ValueError(f"it has more than {_MAX_FACES} faces")
+        if part is None:
+          continue
+        parts.append(part)
+        if id(primitive) in drawn:
+          num_repeated += len(part.triangles)
+        drawn.add(id(primitive))
+        if num_repeated > _MAX_REPEATED_FACES:
+          raise ValueError(f"it repeats more than {_MAX_REPEATED_FACES} faces")
   return parts
 
 

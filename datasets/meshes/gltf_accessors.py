@@ -19,7 +19,7 @@ import numpy as np
 
 from threedim_jax.runtime.errors import UserError
 
-_MAX_VALUES = 2**28  # of an accessor without bytes of its own, all zeros
+_MAX_VALUES = 2**24  # of an accessor without bytes of its own, all zeros
 _JSON_CHUNK, _BINARY_CHUNK = 0x4E4F534A, 0x004E4942
 _DTYPES = {
   5120: np.int8,

@@ -16,6 +16,7 @@ import re
 from meshes.mtl import DEFAULT_COLOR, look_of, read_mtl
 from meshes.polygons import triangulate
 from meshes.references import References
+from meshes.text import decode_text
 import numpy as np
 from surfaces import Part
 
@@ -57,7 +58,7 @@ def read_obj(data: bytes, refers: References) -> list[Part]:
     UserError: a material library is missing.
     ValueError: (as other errors of parsing) the file is broken.
   """
-  content = _parse(decode_text(data))
+  content = _parse(_lines(data))
   xyz = np.array(content.xyz).reshape(-1, 3)
   rgb = np.array(content.rgb).reshape(-1, 3)
   uv = np.array(content.uv).reshape(-1, 2)
@@ -89,13 +90,9 @@ def read_obj(data: bytes, refers: References) -> list[Part]:
   return parts
 
 
-def decode_text(data: bytes) -> str:
-  """Text of any encoding, with plain line ends and lines not continued."""
-  try:
-    text = data.decode("utf-8-sig")
-  except UnicodeDecodeError:
-    text = data.decode("latin-1")
-  text = text.replace("\r\n", "\n").replace("\r", "\n")
+def _lines(data: bytes) -> str:
+  """The text, with plain line ends; continued lines are joined."""
+  text = decode_text(data).replace("\r\n", "\n").replace("\r", "\n")
   return text.replace("\\\n", " ")
 
 
@@ -160,7 +157,7 @@ def _looks(content: _Content, refers: References) -> list[dict | None]:
     # Several names stand on a line, or one that has spaces.
     names = [line] if refers.has(line) else line.split()
     for name in names:
-      found = read_mtl(decode_text(refers.read(name)))
+      found = read_mtl(_lines(refers.read(name)))
       materials = found | materials  # the first library comes first
   looks = []
   for name in content.names:

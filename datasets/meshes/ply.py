@@ -14,6 +14,7 @@ import io
 
 from meshes.polygons import triangulate
 from meshes.references import References
+from meshes.text import decode_text
 import numpy as np
 import plyfile
 from surfaces import Part, Texture
@@ -35,7 +36,7 @@ def read_ply(data: bytes, refers: References) -> list[Part]:
   Raises:
     ValueError: (as other errors of parsing) the file is broken.
   """
-  ply = _parse(data)
+  ply, comments = _parse(data)
   vertices = ply["vertex"].data
   xyz = np.stack([vertices[k].astype(np.float64) for k in "xyz"], -1)
   corners, counts, face = _polygons(ply)
@@ -54,7 +55,7 @@ def read_ply(data: bytes, refers: References) -> list[Part]:
     colors = np.repeat(of_faces[face[polygon]][:, None], 3, axis=1)
   textures = [
     text.split(None, 1)[1].strip()
-    for text in ply.comments
+    for text in comments
     if text.lower().startswith("texturefile ") and len(text.split()) > 1
   ]
   uv = _uv(faces, vertices, counts, corners, rows) if textures else None
@@ -75,18 +76,29 @@ def read_ply(data: bytes, refers: References) -> list[Part]:
   ]
 
 
-def _parse(data: bytes) -> plyfile.PlyData:
-  # What a broken header counts must not be reserved in memory.
-  header = data[: data.find(b"end_header")].decode("latin-1").split("\n")
-  for line in header:
+def _parse(data: bytes) -> tuple[plyfile.PlyData, list[str]]:
+  """The elements of a file, and the comments of its header."""
+  end = data.find(b"end_header")
+  header, comments, lines = data[:end], [], []
+  for line in header.splitlines(keepends=True):
+    word, _, rest = line.partition(b" ")
+    if word.strip() in (b"comment", b"obj_info"):
+      # plyfile takes ASCII only, and people's names are not.
+      comments.append(decode_text(rest).strip())
+      continue
+    lines.append(line)
     words = line.split()
-    if len(words) == 3 and words[0] == "element" and int(words[2]) > len(data):
-      raise ValueError(f"it has fewer {words[1]} elements than its header says")
+    # What a broken header counts must not be reserved in memory.
+    if word == b"element" and len(words) == 3 and int(words[2]) > len(data):
+      name = words[1].decode("latin-1")
+      raise ValueError(f"it has fewer {name} elements than its header says")
+  file = b"".join(lines) + data[max(0, end) :]
   lists = {"face": {name: 3 for name in _INDICES}}
   try:
-    return plyfile.PlyData.read(io.BytesIO(data), known_list_len=lists)
+    ply = plyfile.PlyData.read(io.BytesIO(file), known_list_len=lists)
   except plyfile.PlyParseError:  # not all are triangles: a slower way
-    return plyfile.PlyData.read(io.BytesIO(data))
+    ply = plyfile.PlyData.read(io.BytesIO(file))
+  return ply, comments
 
 
 def _polygons(ply: plyfile.PlyData):

@@ -19,7 +19,7 @@ from PIL import Image
 from threedim_jax.runtime.errors import UserError
 
 _MAX_PIXELS = 2**26
-_MAX_SIDE = 4096  # larger textures are scaled down; views have 128 pixels
+_MAX_SIDE = 2048  # larger textures are scaled down; views have 128 pixels
 
 
 class References:
@@ -85,6 +85,8 @@ def _decode(data: bytes) -> np.ndarray:
   if image.width * image.height > _MAX_PIXELS:
     raise ValueError(f"{image.width} x {image.height} pixels are too many")
   image.load()
+  if image.mode in ("RGB", "RGBA", "L") and max(image.size) > 2 * _MAX_SIDE:
+    image = image.reduce(max(image.size) // (2 * _MAX_SIDE))  # saves memory
   if image.mode in ("I;16", "I;16L", "I;16B", "I", "F"):
     grey = np.asarray(image, np.float64)
     deepest = 255 if image.mode == "F" else 65535

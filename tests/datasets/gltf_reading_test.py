@@ -590,6 +590,24 @@ def changed(kind: str, index: int, **values) -> Glb:
   return glb
 
 
+def huge_zeros() -> Glb:
+  glb = plain()
+  del glb.json["accessors"][0]["bufferView"]
+  glb.json["accessors"][0]["count"] = 10**12
+  return glb
+
+
+def many_instances() -> Glb:
+  """One small mesh on very many nodes."""
+  glb = colored([1, 0, 0])
+  mesh = glb.json["meshes"][0]["primitives"][0]
+  glb.json["meshes"][0]["primitives"] = [mesh] * 3
+  indices = np.zeros(300_000, np.uint8)
+  mesh["indices"] = glb.add(indices)
+  glb.json["nodes"] = [{"mesh": 0}] * 30
+  return glb
+
+
 REFUSED = {
   "only draco": (only_compressed, "KHR_draco_mesh_compression .compressed"),
   "only KTX2": (only_ktx2, "KHR_texture_basisu .textures in the format KTX2"),
@@ -605,10 +623,8 @@ REFUSED = {
     "cannot be read .*mode 9",
   ),
   "huge": (lambda: changed("accessors", 0, count=10**12), "leaves buffer view"),
-  "huge zeros": (
-    lambda: changed("meshes", 0, primitives=[{"attributes": {"POSITION": 2}}]),
-    "accessors 2 does not exist",
-  ),
+  "huge zeros": (huge_zeros, "accessor 0 has a count of 1000000000000"),
+  "many instances": (many_instances, "repeats more than 2000000 faces"),
   "negative": (lambda: changed("nodes", 0, mesh=-1), "meshes -1 does not"),
   "cycle": (lambda: changed("nodes", 0, children=[0]), "has no faces|parents"),
 }

@@ -521,7 +521,8 @@ def test_ply_with_two_textures(tmp_path):
     ("list uchar float", "texcoord", uv),
     ("int", "texnumber", [0, 1] * 3),
   ]
-  comments = ["comment TextureFile a.png", "comment TextureFile b c.png"]
+  comments = ["comment by Jürgen", "comment TextureFile a.png"]
+  comments += ["obj_info ß", "comment TextureFile b c.png"]
   rgb = np.array([[200, 0, 0], [0, 0, 200]] * 3) / 255
   assert_alike(
     ply(tmp_path, face=face, comments=comments),

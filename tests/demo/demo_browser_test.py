@@ -143,7 +143,7 @@ def test_every_tab_and_button(served, browser, shots, window):
     click(browser, f"{section} button")
   browser.wait_for("!!document.querySelector('#num-views input')")
   set_number(browser, "#num-views", 3)
-  set_number(browser, "#steps", 4)
+  set_number(browser, "#steps", 8)
   browser.wait_for("document.querySelectorAll('#map circle title').length == 4")
   click(browser, "#generate")
   browser.wait_for("document.querySelectorAll('#views img').length >= 1")
@@ -180,12 +180,12 @@ def test_every_tab_and_button(served, browser, shots, window):
       click(browser, "#fit")
       browser.wait_for(
         "document.querySelector('#agreement')?.innerText.includes('agree to')",
-        300,
+        900,
       )
     else:
       click(browser, "#compare")
       browser.wait_for(
-        "document.querySelector('#comparison table')?.innerText.length > 9", 300
+        "document.querySelector('#comparison table')?.innerText.length > 9", 600
       )
       assert count(browser, "#stochastic img") == 4
       assert count(browser, "#first img") == 4

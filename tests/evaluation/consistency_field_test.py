@@ -138,7 +138,7 @@ def test_fog_of_known_density_absorbs_what_it_should():
   grid = constant_grid(1.0, 0.0)
   pos, dir = jnp.array([[0.0, 0.0, -3.0]]), jnp.array([[0.0, 0.0, 1.0]])
   edges = jnp.linspace(2.0, 4.0, 33)[None]
-  color, _ = render.render_rays(grid, pos, dir, edges)
+  color, _ = fit.render_rays(grid, pos, dir, edges)
   alpha = 1 - np.exp(-2 * float(field.density(jnp.float32(1.0))))
   np.testing.assert_allclose(color, alpha * 0.5 + (1 - alpha), atol=1e-5)
 
@@ -149,7 +149,8 @@ def test_distortion_is_the_mean_distance_between_two_ends():
   grid = jnp.asarray(rng.standard_normal((5, 5, 5, 4)), jnp.float32)
   pos, dir = jnp.array([[0.0, 0.0, -3.0]]), jnp.array([[0.0, 0.0, 1.0]])
   edges = np.sort(rng.uniform(2, 4, (1, 13)), axis=-1).astype(np.float32)
-  _, distortion = render.render_rays(grid, pos, dir, jnp.asarray(edges))
+  _, weights = fit.render_rays(grid, pos, dir, jnp.asarray(edges))
+  distortion = render.distortion_loss(weights, jnp.asarray(edges))
   length, middle = np.diff(edges[0]), (edges[0, 1:] + edges[0, :-1]) / 2
   points = np.stack([0 * middle, 0 * middle, middle - 3], -1)
   depth = length * np.asarray(
@@ -167,7 +168,7 @@ def test_rays_past_the_box_show_the_background_and_nothing_else():
   fields = field.Fields(grid, jnp.zeros((1, 3)), jnp.ones(1), TINY)
   pose = camera_paths.look_at(np.array([0, -8.0, 0]), np.zeros(3))
   K = np.float32([[16, 0, 8], [0, 16, 8], [0, 0, 1]])
-  image = render.render_views(
+  image = fit.render_views(
     fields, np.float32(pose)[None, None], K[None, None], (16, 16)
   )[0, 0]
   assert float(image[8, 8].max()) < 0.01
@@ -236,7 +237,7 @@ def test_fitting_lowers_the_error(views):
 
   def error(num_steps):
     fields = fitted(views, num_steps=num_steps)
-    renders = render.render_views(fields, poses, K, (16, 16))
+    renders = fit.render_views(fields, poses, K, (16, 16))
     return float(jnp.mean((renders - images_u8 / 255.0) ** 2))
 
   assert error(60) < 0.5 * error(1)

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The field of `consistency-3dim`: hash grid, losses, and the fit."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,9 +11,10 @@ import pytest
 import striped_spheres
 
 from threedim_jax.evaluation.consistency import HELD_OUT_OF_251, PROTOCOLS
-from threedim_jax.evaluation.fields import hash_field, hash_fit
+from threedim_jax.evaluation.fields import hash_field, hash_fit, render
 from threedim_jax.evaluation.fields.field import look_up
 from threedim_jax.evaluation.fields.hash_field import HashFieldConfig
+from threedim_jax.views.cameras import Camera
 
 TINY = HashFieldConfig(
   resolutions=(5, 9),
@@ -66,7 +69,7 @@ def test_gradients_of_the_distortion_loss_are_finite_differences():
     pairs = jnp.einsum("ri,rj,rij->", w, w, gap)
     return pairs + jnp.sum(w**2 * length) / 3
 
-  loss = lambda w: hash_field.distortion_loss(w, edges).sum()
+  loss = lambda w: render.distortion_loss(w, edges).sum()
   assert float(loss(weights)) == pytest.approx(
     float(by_definition(weights)), rel=1e-5
   )
@@ -93,11 +96,12 @@ def test_gradients_of_the_orientation_loss_are_finite_differences():
 
 def test_normals_point_out_of_what_is_dense():
   params = hash_field.init_params(jax.random.key(0), TINY)
+  tables = hash_field.join_levels(params, TINY)
   points = draw(5, 3, seed=7, low=-0.8, high=0.8)
-  normal = hash_field.normals(params, points, TINY)
+  normal = hash_field.normals(tables, points, TINY)
 
   def density(p):
-    return hash_field.density_and_geometry(params, p[None], TINY)[0][0]
+    return hash_field.density_and_geometry(tables, p[None], TINY)[0][0]
 
   for p, n in zip(points, normal, strict=True):
     slope = finite_difference(density, p, step=1e-2)
@@ -133,6 +137,71 @@ def test_a_field_is_repeatable_and_does_not_depend_on_its_neighbours(spheres):
     np.testing.assert_allclose(a[1], b[0], atol=1e-3)
 
 
+def test_a_step_is_that_of_all_pixels_at_once(spheres):
+  """Portions of 64 rays, the last one not full, and one portion of all."""
+  images_u8, poses, K = (x[:1, :5, :7] if x.ndim == 5 else x[:1, :5]
+                         for x in spheres)  # fmt: skip
+  deterministic = dataclasses.replace(TINY, orientation_every=1)
+
+  def after_one_step(rays_at_a_time, monkeypatch):
+    config = dataclasses.replace(deterministic, rays_at_a_time=rays_at_a_time)
+    # Without jitter both ways sample the same places.
+    middle = lambda rng, shape: jnp.full(shape, 0.5)
+    monkeypatch.setattr(hash_fit, "_jitter", middle)
+    return hash_fit.fit_hash_fields(
+      images_u8, poses, K, config=config, num_steps=1, rng=jax.random.key(0)
+    ).params
+
+  with pytest.MonkeyPatch.context() as monkeypatch:
+    jax.clear_caches()
+    parts = after_one_step(64, monkeypatch)
+    whole = after_one_step(280, monkeypatch)
+  jax.clear_caches()
+  for a, b in zip(jax.tree.leaves(parts), jax.tree.leaves(whole), strict=True):
+    # A sign that flips where a gradient is zero but for rounding is rare.
+    assert np.mean(np.abs(a - b) > 1e-4) < 0.02
+
+
+def test_the_networks_have_the_layers_of_the_paper():
+  params = hash_field.init_params(jax.random.key(0), TINY)
+  widths = lambda layers: [layer["kernel"].shape for layer in layers]
+  assert widths(params["density"]) == [(8, 64), (64, 16)]
+  assert widths(params["color"]) == [(15, 64), (64, 64), (64, 3)]
+
+
+def test_the_optimizer_is_the_paper_s():
+  """By hand: a constant gradient makes every step of Adam its rate."""
+  assert PROTOCOLS["consistency-3dim"].num_steps == 1000
+  optimizer = hash_fit.make_optimizer()
+  param = jnp.float32([2.0])
+  state = optimizer.init(param)
+  steps = []
+  for _ in range(102):
+    update, state = optimizer.update(jnp.float32([1e3]), state, param)
+    steps.append(float(update[0]))
+  rates = np.linspace(1e-2, 1e-3, 101)[[0, 50, 100]]
+  decayed = -rates * (1 + 0.1 * 2.0)
+  np.testing.assert_allclose(np.array(steps)[[0, 50, 100]], decayed, rtol=1e-4)
+  assert steps[101] == pytest.approx(steps[100], rel=1e-5)
+  # Clipping: of a long gradient only its direction counts.
+  clip = lambda length: optimizer.update(
+    {"a": jnp.float32([length, 0.0]), "b": jnp.float32([0.01])},
+    optimizer.init({"a": jnp.zeros(2), "b": jnp.zeros(1)}),
+    {"a": jnp.zeros(2), "b": jnp.zeros(1)},
+  )[1]
+  mean = clip(100.0)[1][0].mu
+  assert float(mean["a"][0]) == pytest.approx(0.1, rel=1e-3)  # (1 - b1) * 1
+
+
+def test_near_and_far_are_the_paper_s():
+  poses = np.tile(np.eye(4, dtype=np.float32), (1, 2, 1, 1))
+  poses[0, :, 2, 3] = 2.0, 4.0
+  np.testing.assert_allclose(hash_fit.near_and_far(poses), [[0.75, 6.0]])
+  pos, dir = jnp.float32([[0, 0, -2.0]]), jnp.float32([[0, 0, 1.0]])
+  inside = render.distances_in_box(pos, dir, (1.5, 2.5))
+  np.testing.assert_allclose(inside, [[1.5, 2.5]])
+
+
 def test_fitting_lowers_the_error(spheres):
   images_u8, poses, K = (x[:1] for x in spheres)
 
@@ -146,25 +215,51 @@ def test_fitting_lowers_the_error(spheres):
 
 def test_memory_does_not_grow_with_the_number_of_views(spheres):
   def temporary_bytes(num_views):
-    images_u8, poses, K = (
-      np.repeat(x[:1], num_views // 12, axis=1) for x in spheres
+    views = [np.repeat(x[:1], num_views // 12, axis=1) for x in spheres]
+    images_u8, poses, K = views
+    arguments = jax.tree.map(
+      jnp.asarray, (images_u8, Camera(poses, K), np.float32([[0.5, 4.0]]))
     )
-    views = hash_fit._in_portions(images_u8, hash_fit.Camera(poses, K), TINY)
-    params = hash_field.init_params(jax.random.key(0), TINY)
-    state = hash_fit._State(
-      params,
-      hash_fit.make_optimizer().init(params),
-      jnp.ones((hash_fit._CELLS,) * 3),
-    )
-    state = jax.tree.map(lambda x: x[None], state)
-    bounds = jnp.ones(1), jnp.full(1, 4.0)
+    state = hash_fit._init(images_u8.shape, TINY, jax.random.key(0))
     lowered = hash_fit._run_steps.lower(
-      state, views, bounds, jax.random.key(0), 0, 1, config=TINY
+      state, arguments, jax.random.key(0), 0, 1, config=TINY
     )
     return lowered.compile().memory_analysis().temp_size_in_bytes
 
-  few, many = temporary_bytes(12), temporary_bytes(48)
-  assert many < 1.1 * few + 48 * 8 * 8 * 3 * 4  # the pictures themselves
+  few, many = temporary_bytes(12), temporary_bytes(96)
+  pictures_and_order = 84 * 8 * 8 * (3 * 4 + 8)
+  assert many < 1.1 * few + pictures_and_order
+
+
+def test_rays_through_empty_space_are_left_out_and_change_nothing(spheres):
+  """An empty scene is all left out; a full one is all fitted."""
+  images_u8, poses, K = (x[:1] for x in spheres)
+
+  def first_state(density):
+    state = hash_fit._init(images_u8.shape, TINY, jax.random.key(0))
+    tables = hash_field.join_levels(
+      jax.tree.map(lambda x: x[0], state.params), TINY
+    )
+    tables["density"][1]["bias"] = (
+      tables["density"][1]["bias"].at[0].set(density)
+    )
+    cams = Camera(jnp.asarray(poses[0]), jnp.asarray(K[0]))
+    return hash_fit._find_occupied(
+      jax.tree.map(lambda x: x[0], state),
+      tables, cams, (8, 8), jnp.float32([0.1, 9.0]), 12 * 64,
+      jax.random.key(0), TINY,
+    )  # fmt: skip
+
+  empty, full = first_state(-30.0), first_state(3.0)
+  assert int(empty.num_active) == 0
+  pos, dir = render.rays_of_pixels(
+    Camera(jnp.asarray(poses[0]), jnp.asarray(K[0])), jnp.arange(768), (8, 8)
+  )
+  near, far = np.asarray(render.distances_in_box(pos, dir, (0.1, 9.0))).T
+  meets_box = np.flatnonzero(far - near > 1e-2)
+  active = np.asarray(full.order[: int(full.num_active)])
+  assert set(meets_box) <= set(active)
+  assert len(active) == len(set(active))
 
 
 def test_the_held_out_views_are_a_draw_that_is_part_of_the_protocol():
@@ -172,13 +267,15 @@ def test_the_held_out_views_are_a_draw_that_is_part_of_the_protocol():
   draw = np.random.default_rng(0).choice(251, 25, replace=False)
   assert HELD_OUT_OF_251 == tuple(np.sort(draw))
   assert tuple(protocol.held_out(251)) == HELD_OUT_OF_251
+  # The same views are held out if the given one is not among the views.
+  numbers = np.delete(np.arange(251), 64)
+  assert 64 not in HELD_OUT_OF_251
+  assert tuple(numbers[protocol.held_out(250)]) == HELD_OUT_OF_251
   assert len(protocol.held_out(100)) == 10
   assert len(protocol.held_out(8)) == 1
 
 
 def test_names_tell_protocols_and_changes_apart():
-  import dataclasses
-
   paper, ours = PROTOCOLS["consistency-3dim"], PROTOCOLS["consistency-v1"]
   assert ours.name == "consistency-v1"
   assert paper.name.startswith("consistency-3dim-")

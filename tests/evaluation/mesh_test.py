@@ -116,6 +116,62 @@ def test_glb_has_gltf_axes_and_linear_colours():
   assert "fit" in tree["asset"]["extras"]["what"]
 
 
+def test_pieces_are_kept_only_near_the_largest_one():
+  """A piece as large as a third: a leg that broke off, or one that floats."""
+
+  def pieces(gap):
+    a = trimesh.creation.icosphere(subdivisions=2, radius=1.0)
+    b = trimesh.creation.icosphere(subdivisions=2, radius=0.6)
+    b.apply_translation([1.6 + gap, 0, 0])
+    both = trimesh.util.concatenate([a, b])
+    return len(a.faces), len(both.faces), both
+
+  for gap, all_kept in ((0.1, True), (0.5, False)):
+    largest, total, both = pieces(gap)
+    kept = mesh._without_detached_parts(both, near=0.2)
+    assert len(kept.faces) == (total if all_kept else largest)
+
+
+def random_samples(num_views: int, seed: int = 0) -> ObjectSamples:
+  rng = np.random.default_rng(seed)
+  images = rng.integers(0, 256, (num_views, 8, 8, 3), np.uint8)
+  K = np.tile(camera_paths.default_K(8), (num_views, 1, 1))
+  views = PosedViews(images, camera_paths.srn_spiral(num_views, 2.0), K)
+  return ObjectSamples(object_id="a", given=views[:1], generated=views[1:])
+
+
+def test_a_mesh_needs_three_views(tmp_path):
+  folder = write_sample(tmp_path, random_samples(2))
+  with pytest.raises(UserError, match="at least 3 views; there are 2"):
+    mesh.write_mesh(folder)
+
+
+def test_a_mesh_of_other_views_is_left_alone(tmp_path, monkeypatch):
+  surface = trimesh.creation.icosphere(subdivisions=1)
+  surface.visual.vertex_colors = np.full((len(surface.vertices), 3), 90)
+  monkeypatch.setattr(mesh, "fit_mesh", lambda *_, **__: (surface, 21.0))
+  write = lambda seed, **options: mesh.write_mesh(
+    write_sample(tmp_path / str(seed), random_samples(4, seed)),
+    tmp_path / "out",
+    **options,
+  )
+  write(0)
+  before = (tmp_path / "out/mesh.json").read_bytes()
+  write(0)  # the same views
+  with pytest.raises(UserError, match="views_sha256 was.*--overwrite"):
+    write(1)
+  assert (tmp_path / "out/mesh.json").read_bytes() == before
+  write(1, overwrite=True)
+  assert (tmp_path / "out/mesh.json").read_bytes() != before
+
+
+def test_low_agreement_is_said_with_its_number():
+  assert mesh.agreement_text(31.24).startswith("The views agree to 31.2 dB")
+  assert "low" not in mesh.agreement_text(31.24)
+  assert "18.0 dB" in mesh.agreement_text(18.0)
+  assert "That is low, below 22 dB" in mesh.agreement_text(18.0)
+
+
 @pytest.fixture(scope="module")
 def box_folder(tmp_path_factory):
   """Views of a red box of 0.6 x 0.4 x 0.8, by rays against its slabs."""

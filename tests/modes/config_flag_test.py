@@ -201,6 +201,18 @@ def test_changeable_keys_are_updated(tmp_path, config):
   assert read(tmp_path) == json.loads(json.dumps(config))
 
 
+def test_a_key_that_did_not_exist_yet_had_its_neutral_value(tmp_path, config):
+  workdir = tmp_path / "run"
+  check_workdir(workdir, config, write=True)
+  patches = lambda size: {**config, "model": {"patch_size": size}}
+  old = {k: v for k, v in config.items() if k != "model"}
+  (workdir / "config.json").write_text(json.dumps(old))
+  with pytest.raises(UserError, match=r"patch_size \(saved: 1, now: 2\)"):
+    check_workdir(workdir, patches(2), write=True)
+  check_workdir(workdir, patches(1), write=True)
+  assert read(workdir)["model"] == {"patch_size": 1}
+
+
 def test_true_is_not_one(tmp_path, config):
   check_workdir(tmp_path, config, write=True)
   config["model"]["ch"] = 32.0

@@ -6,15 +6,20 @@ The field itself is replaced by one that shows the views it was fitted to,
 darkened: what is expected can then be computed by hand.
 """
 
+import dataclasses
 import json
 import re
 
+from etils import epath
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from skimage import metrics as skimage_metrics
 
 from threedim_jax.evaluation import consistency as score
 from threedim_jax.evaluation import consistency_results, view_sets
+from threedim_jax.evaluation.distances.features import Network
+from threedim_jax.evaluation.distances.frechet import frechet_distance
 from threedim_jax.modes import score as run
 from threedim_jax.runtime.errors import UserError
 from threedim_jax.views.posed_views import PosedViews
@@ -148,6 +153,32 @@ def test_running_again_fits_only_what_is_new(fits, tmp_path):
   assert len(fits) == 6
 
 
+def test_scores_of_another_protocol_are_left_alone(fits, tmp_path):
+  from types import SimpleNamespace
+
+  write_object(tmp_path / "s", "a")
+  not_given = ("views", "workdir", "size", "num_views", "fit_given")
+  args = SimpleNamespace(
+    **dict.fromkeys((*not_given, "inception_weights")),
+    samples=str(tmp_path / "s"),
+    num_steps=4,
+    protocol=next(iter(run.PROTOCOLS)),
+    overwrite=False,
+  )
+  run.run(None, args)
+  result = tmp_path / "s_consistency" / "consistency.json"
+  before = result.read_bytes()
+  run.run(None, args)  # the same settings: nothing to fit
+  assert len(fits) == 1
+  args.num_steps = 5
+  with pytest.raises(UserError, match="num_steps was 4 and is now 5"):
+    run.run(None, args)
+  assert result.read_bytes() == before
+  args.overwrite = True
+  run.run(None, args)
+  assert result.read_bytes() != before
+
+
 @pytest.mark.parametrize(
   "picture", ["view_005.png", "truth_render_005.png", "input_render_000.png"]
 )
@@ -221,6 +252,55 @@ def test_the_name_of_the_protocol_tells_what_differs():
   assert name(hold_out_every=8, seed=1) == (
     "consistency-v1, one in 8 held out, seed 1"
   )
+
+
+@pytest.mark.parametrize("base", ["consistency-v1", "consistency-3dim"])
+@pytest.mark.parametrize("fit_given", [False, True])
+def test_the_given_view_is_fitted_if_the_protocol_says_so(
+  base, fit_given, tmp_path, monkeypatch
+):
+  """Only then, once, and it is never held out."""
+  write_object(tmp_path / "s", "a")
+  (origin,) = view_sets.samples_source(tmp_path / "s", 251).values()
+  sets, fitted = origin.load()[:1], []
+
+  def fit(images_u8, *_, **kwargs):
+    fitted.append(images_u8[0])
+
+  def render(_, poses, K, hw):
+    return np.zeros((1, poses.shape[1], *hw, 3))
+
+  for names in (("fit_fields", "render_views"),
+                ("fit_hash_fields", "render_hash_views")):  # fmt: skip
+    for name, function in zip(names, (fit, render), strict=True):
+      monkeypatch.setattr(score, name, function)
+  protocol = dataclasses.replace(score.PROTOCOLS[base], fit_given=fit_given)
+  (result,) = score.fit_sets(sets, protocol)
+  given = sets[0].given.images_u8[0]
+  assert len(fitted[0]) == V - len(result.held_out) + fit_given
+  assert np.array_equal(fitted[0][-1], given) == fit_given
+
+
+def test_distances_are_those_of_all_objects_together(fits, tmp_path):
+  """As in table 5 of the paper; not a mean over objects; n is told."""
+  for object_id in ("a", "bb", "ccc"):
+    write_object(tmp_path / "s", object_id, num=16)
+  mean_color = Network(
+    "effnetlite0", lambda _, images: jnp.float32(images).mean((1, 2)), None
+  )
+  result = consistency_results.score_consistency(
+    view_sets.samples_source(tmp_path / "s", 100),
+    epath.Path(tmp_path / "out"), PROTOCOL, [mean_color],
+  )  # fmt: skip
+  views = np.concatenate(
+    [samples.read_sample(f).generated.images_u8[[5, 15]]
+     for f in sorted((tmp_path / "s").iterdir())]
+  )  # fmt: skip
+  features = views.mean((1, 2))
+  expected = frechet_distance(features - DARKER, features)
+  found = result["rows"]["generated"]["fd_effnetlite0"]
+  assert found == pytest.approx(expected, rel=1e-3)
+  assert "n=6" in result["variants"]["fd_effnetlite0"]
 
 
 def test_many_objects_of_two_shapes_are_fitted_in_batches(

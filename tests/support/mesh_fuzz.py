@@ -22,7 +22,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "datasets"), str(ROOT / "tests/support")]
 from meshes.files import find_meshes, root_of  # noqa: E402
 from meshes.loading import load  # noqa: E402
 from meshes.sources import open_source  # noqa: E402
-from mutations import Outcome, fuzz, run_alone  # noqa: E402
+from mutations import Outcome, fuzz, mutate, mutate_json, run_alone  # noqa: E402
 import numpy as np  # noqa: E402
 from PIL import Image  # noqa: E402
 from rendering import Renderer  # noqa: E402
@@ -55,8 +55,8 @@ def _obj() -> dict[str, bytes]:
     f"f {i + 1} {(i + 1) % 6 + 1} -{6 - (i + 1) % 6} {i + 7}\n"
     for i in range(6)
   )
-  mtl = "newmtl wood\nKd 1 1 1\nmap_Kd -s 2 2 1 -o .5 0 a.png\n"
-  mtl += "map_d -s 2 2 1 -o .5 0 a.png\n"
+  options = "-s 2 2 1 -o .5 0 a.png"
+  mtl = f"newmtl wood\nKd 1 1 1\nmap_Kd {options}\nmap_d {options}\n"
   mtl += "newmtl red\nKd .8 .1 .1\nKe 0 .1 0\nd 0.9\n"
   return {"a.obj": text.encode(), "a.mtl": mtl.encode(), "a.png": _png()}
 
@@ -140,6 +140,41 @@ READERS = {
 }
 
 
+def _damage_glb(data: bytes, rng: np.random.Generator) -> bytes:
+  """Changes a value of the JSON, or bytes of the buffer."""
+  length = int.from_bytes(data[12:16], "little")
+  glb = Glb()
+  glb.json = json.loads(data[20 : 20 + length])
+  glb.data = data[20 + length + 8 :]
+  if rng.integers(4):
+    glb.json = mutate_json(glb.json, rng)
+  else:
+    glb.data = mutate(glb.data, rng)
+  return glb.bytes(with_buffer=False)
+
+
+def _damage_gltf(data: bytes, rng: np.random.Generator) -> bytes:
+  if data[:1] != b"{":
+    return mutate(data, rng)
+  return json.dumps(mutate_json(json.loads(data), rng)).encode()
+
+
+def _damage_zip(data: bytes, rng: np.random.Generator) -> bytes:
+  """Damages a member of the library."""
+  file = io.BytesIO()
+  with zipfile.ZipFile(io.BytesIO(data)) as old:
+    members = {name: old.read(name) for name in old.namelist()}
+  name = sorted(members)[int(rng.integers(len(members)))]
+  members[name] = mutate(members[name], rng)
+  with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as new:
+    for name, content in members.items():
+      new.writestr(name, content)
+  return file.getvalue()
+
+
+DAMAGES = {"glb": _damage_glb, "gltf": _damage_gltf, "zip": _damage_zip}
+
+
 def read(files: dict[str, bytes]) -> None:
   """Builds a picture of every object of a folder of these files."""
   open_source.cache_clear()
@@ -173,7 +208,8 @@ def main() -> None:
   args = parser.parse_args()
   if args.json:
     files = READERS[args.reader]()
-    outcome = fuzz(read, files, args.number, args.seed, args.first)
+    damage = DAMAGES.get(args.reader)
+    outcome = fuzz(read, files, args.number, args.seed, args.first, damage)
     print(json.dumps(dataclasses.asdict(outcome)))
     return
   print("| reader | tried | refused | read | faults |\n|---|---|---|---|---|")

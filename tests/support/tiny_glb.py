@@ -85,8 +85,9 @@ class Glb:
     mesh = self.item("meshes", {"primitives": [primitive]})
     return self.item("nodes", {"mesh": mesh} | (node or {}))
 
-  def bytes(self) -> bytes:
-    if self.data:
+  def bytes(self, with_buffer=True) -> bytes:
+    """The file; its header gets a buffer unless it is to stay as it is."""
+    if self.data and with_buffer:
       self.json["buffers"] = [{"byteLength": len(self.data)}]
     text = json.dumps(self.json).encode()
     text += b" " * (-len(text) % 4)

@@ -8,9 +8,10 @@ cannot be fitted. There are two protocols. `consistency-v1`, our own, fits a
 dense grid in seconds. `consistency-3dim` is the paper's (sec. 7.4); it takes
 minutes to hours. Results name their protocol and every changed setting.
 
-Three rows belong beside a score: the true views (the ceiling: what the field
-itself cannot fit), white pictures (the floor), and the field seen from the
-input pose, because views that ignore the input may still agree with each other.
+Three numbers belong beside a score. That of the true views tells what the field
+itself cannot fit. That of white pictures is the floor. `psnr_input_u8` compares
+the field at the input pose with the input view, because views that ignore the
+input may still agree with each other.
 
   for fitted in fit_sets(view_sets, PROTOCOLS["consistency-v1"]):
     fitted.row()
@@ -25,20 +26,22 @@ import jax
 from jaxtyping import Int, UInt8
 import numpy as np
 
-from threedim_jax.evaluation.fields.fit import FieldConfig, fit_fields
+from threedim_jax.evaluation.fields.field import FieldConfig
+from threedim_jax.evaluation.fields.fit import fit_fields, render_views
 from threedim_jax.evaluation.fields.hash_field import HashFieldConfig
 from threedim_jax.evaluation.fields.hash_fit import (
   fit_hash_fields,
   render_hash_views,
 )
-from threedim_jax.evaluation.fields.render import render_views
 from threedim_jax.evaluation.view_sets import ScoredViews
 from threedim_jax.runtime.errors import UserError
 from threedim_jax.views import metrics
 from threedim_jax.views.pixels import to_u8
 from threedim_jax.views.posed_views import PosedViews
 
-# Of 251 views: np.random.default_rng(0).choice(251, 25, replace=False), sorted.
+# View numbers of the SRN protocol, which gives view 64 of 251. They are
+# np.random.default_rng(0).choice(251, 25, replace=False), sorted.
+GIVEN_OF_251 = 64
 HELD_OUT_OF_251 = (
   *(0, 3, 9, 17, 41, 62, 68, 71, 98, 117, 120, 132, 137),
   *(145, 153, 167, 176, 191, 193, 202, 217, 230, 233, 239, 242),
@@ -53,11 +56,23 @@ _CHANGES = {  # how the protocol's name tells another setting
 VARIANTS = {
   "psnr_u8": "held-out views against 8-bit renders of the field",
   "psnr_fg_u8": "the same over pixels that are not white in both",
+  "ssim_gauss11": "3DiM's: 11x11 Gaussian, sd 1.5, population covariance",
+  "ssim_gauss11_snapped": (
+    "the same, with pixels white to 8 levels in both pictures set to white"
+  ),
   "ssim_skimage7": "7x7 uniform window, sample covariance",
   "psnr_input_u8": "field at the input pose against the input view",
 }
-VIEW_METRICS = (metrics.psnr_u8, metrics.psnr_fg_u8, metrics.ssim_skimage7)
-FIRST_HELD_OUT = 5  # never an end of the path, beyond which nothing was seen
+# The least size of pictures that a metric can compare.
+VIEW_METRICS = {
+  metrics.psnr_u8: 1,
+  metrics.psnr_fg_u8: 1,
+  metrics.ssim_gauss11: 11,
+  metrics.ssim_gauss11_snapped: 11,
+  metrics.ssim_skimage7: 7,
+}
+# The ends of a path are fitted: beyond them nothing was seen.
+FIRST_HELD_OUT = 5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,20 +135,25 @@ class ConsistencyProtocol:
   def held_out(self, num_views: int) -> Int[np.ndarray, " M"]:
     """Indices of the views that are not fitted.
 
+    250 views are taken as the SRN protocol's: all of 251 but the given one.
+
     Raises:
       UserError: too few views for one to be held out.
     """
     if num_views <= FIRST_HELD_OUT:
       raise UserError(
-        f"a consistency score of {num_views} views means nothing: at least"
-        f" {FIRST_HELD_OUT + 1} are needed, {self.num_views} are meant. Make"
-        " more with --config.sample.num_views=100 or"
+        f"a consistency score of {num_views} views means nothing: it needs at"
+        f" least {FIRST_HELD_OUT + 1} views, better {self.num_views}. Make more"
+        " with --config.sample.num_views=100 or"
         " --config.evaluate.num_views=100"
       )
     if self.hold_out_every is not None:
       return np.arange(FIRST_HELD_OUT, num_views, self.hold_out_every)
-    if num_views == 251:
-      return np.array(HELD_OUT_OF_251)
+    if num_views in (250, 251):
+      numbers = np.arange(251)
+      if num_views == 250:
+        numbers = np.delete(numbers, GIVEN_OF_251)
+      return np.flatnonzero(np.isin(numbers, HELD_OUT_OF_251))
     count = max(1, round(num_views / 10))
     draw = np.random.default_rng(0).choice(num_views, count, replace=False)
     return np.sort(draw)
@@ -161,15 +181,18 @@ class Fitted:
     return self.view_set.views.images_u8[self.held_out]
 
   def row(self) -> dict[str, float]:
-    """Mean over the held-out views; a metric may be infinite or NaN."""
-    scores = metrics.score_views(
-      VIEW_METRICS, self.renders_u8, self.held_out_u8
-    )
+    """Mean over the held-out views; a metric may be infinite or NaN.
+
+    SSIM of pictures that are smaller than its window is left out.
+    """
+    size = min(self.renders_u8.shape[1:3])
+    usable = [m for m, least in VIEW_METRICS.items() if size >= least]
+    scores = metrics.score_views(usable, self.renders_u8, self.held_out_u8)
     row = {name: _mean(values) for name, values in scores.items()}
     if self.input_render_u8 is not None:
       given = self.view_set.given.images_u8[:1]
       scores = metrics.score_views(
-        VIEW_METRICS, self.input_render_u8[None], given
+        [metrics.psnr_u8], self.input_render_u8[None], given
       )
       row["psnr_input_u8"] = float(scores["psnr_u8"][0])
     return row
@@ -242,6 +265,6 @@ def _stack(views: Sequence[PosedViews], name: str) -> np.ndarray:
 
 
 def _mean(values: np.ndarray) -> float:
-  """Over the views that have one: no foreground, no foreground PSNR."""
+  """Mean of the finite values: white views have no foreground PSNR."""
   numbers = values[np.isfinite(values)]
   return float(numbers.mean()) if len(numbers) else float("nan")

@@ -4,7 +4,7 @@
 
 import json
 
-from threedim_jax.evaluation.fields.mesh import write_mesh
+from threedim_jax.evaluation.fields.mesh import agreement_text, write_mesh
 from threedim_jax.runtime.errors import UserError
 
 
@@ -18,11 +18,8 @@ def run(config, args) -> None:
       "--mode=mesh needs --samples=DIR, the folder of one object's samples,"
       " such as W/samples/chair_7"
     )
-  paths = write_mesh(args.samples, args.workdir)
+  paths = write_mesh(args.samples, args.workdir, overwrite=args.overwrite)
   facts = json.loads(paths[-1].read_text())
-  print(
-    f"The views agree to {facts['psnr_of_the_fit']:.1f} dB: the PSNR of the"
-    f" {facts['num_views']} views against the field that the mesh is of."
-  )
+  print(agreement_text(facts["psnr_of_the_fit"]))
   for path in paths:
     print(path)

@@ -6,6 +6,7 @@ run_score(samples_source("W/samples", 100), "W/samples_consistency")
 """
 
 import dataclasses
+import json
 
 from etils import epath
 
@@ -24,6 +25,7 @@ from threedim_jax.modes.command_line import results_folder
 from threedim_jax.runtime.errors import UserError
 from threedim_jax.viewing.score_page import write_score_page
 from threedim_jax.viewing.tables import print_scores
+from threedim_jax.workdir.same_settings import check_same_settings
 from threedim_jax.workdir.scores import read_scores
 
 
@@ -83,10 +85,12 @@ def run(config, args) -> None:
     source = samples_source(folder, protocol.num_views)
   else:
     source = posed_source(folder, size=args.size, num_views=protocol.num_views)
+  out = results_folder(args, folder, "consistency")
+  before = read_scores(out / "consistency.json")
+  if before and not args.overwrite:
+    settings = json.loads(json.dumps(protocol.settings()))
+    check_same_settings(out, before.protocol, settings)
   page = run_score(
-    source,
-    results_folder(args, folder, "consistency"),
-    protocol,
-    inception_weights=args.inception_weights,
+    source, out, protocol, inception_weights=args.inception_weights
   )
   print(f"report: {page}")

@@ -34,6 +34,14 @@ CHANGEABLE = (
   "evaluate.*",
 )
 
+# Keys that older configurations do not have, and the value that gives what
+# those runs did. A workdir made before the key existed can still be resumed.
+ABSENT_MEANS = {
+  "model.patch_size": 1,
+  "model.detail_ch": 0,
+  "optim.decay_examples": 0,
+}
+
 
 def check_workdir(
   workdir: epath.PathLike, config: Mapping[str, Any], *, write: bool
@@ -76,7 +84,8 @@ def _check_same_run(
   path: epath.Path, saved: dict[str, Any], now: dict[str, Any]
 ) -> None:
   def shown(flat, key):
-    return repr(flat[key]) if key in flat else "absent"
+    known = ABSENT_MEANS | flat
+    return repr(known[key]) if key in known else "absent"
 
   rows = [
     f"{key} (saved: {shown(saved, key)}, now: {shown(now, key)})"

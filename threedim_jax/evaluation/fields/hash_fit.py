@@ -229,8 +229,7 @@ def _loss(
   """The weighted sum over the rays of one portion."""
   pos, dir = rays
   count = config.num_samples + 1
-  u = jax.random.uniform(rng, (len(pos), count))
-  u = (np.arange(count)[None] + u) / count
+  u = (np.arange(count)[None] + _jitter(rng, (len(pos), count))) / count
   edges = sample_edges(cells, pos, dir, config.num_coarse, u, planes)
   colors, weights, points = _render(tables, pos, dir, edges, config)
   loss = jnp.square(colors - color).mean(-1)
@@ -246,6 +245,10 @@ def _loss(
   )
   scale = config.orientation_weight * every
   return total + scale * jnp.sum(weight[some] * away)
+
+
+def _jitter(rng, shape):
+  return jax.random.uniform(rng, shape)
 
 
 def _render(tables, pos, dir, edges, config: HashFieldConfig):

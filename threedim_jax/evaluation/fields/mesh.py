@@ -12,6 +12,7 @@ our world (z up) and sRGB colours.
 """
 
 from collections.abc import Callable
+import hashlib
 import json
 
 from etils import epath
@@ -29,13 +30,13 @@ from threedim_jax.evaluation.fields.field import (
   on_grid,
   raw_density,
 )
-from threedim_jax.evaluation.fields.fit import fit_fields
-from threedim_jax.evaluation.fields.render import render_views
+from threedim_jax.evaluation.fields.fit import fit_fields, render_views
 from threedim_jax.runtime import progress
 from threedim_jax.runtime.errors import UserError
 from threedim_jax.views import metrics
 from threedim_jax.views.pixels import linear_from_srgb
 from threedim_jax.workdir import samples
+from threedim_jax.workdir.same_settings import check_same_settings
 
 NUM_STEPS = 400
 LABEL = "a fit on views that a model generated, not a measurement"
@@ -57,22 +58,37 @@ _GLTF_FROM_WORLD = np.eye(4)[[1, 2, 0, 3]]
 
 
 def write_mesh(
-  sample_dir: epath.PathLike, out: epath.PathLike | None = None
+  sample_dir: epath.PathLike,
+  out: epath.PathLike | None = None,
+  *,
+  overwrite: bool = False,
 ) -> list[epath.Path]:
   """Fits one finished folder; writes mesh.glb, mesh.ply and mesh.json.
 
   Args:
     sample_dir: folder of samples.
     out: where to write; None: into the folder.
+    overwrite: replace a mesh of other views instead of raising.
+
+  Raises:
+    UserError: a mesh of other views is there, or as `fit_mesh`.
   """
   sampled = samples.read_sample(sample_dir)
   out = epath.Path(out or sample_dir)
+  made_of = {
+    "object_id": sampled.object_id,
+    "num_steps": NUM_STEPS,
+    "views_sha256": _digest(sampled),
+  }
+  if (out / "mesh.json").exists() and not overwrite:
+    before = json.loads((out / "mesh.json").read_text())
+    check_same_settings(out / "mesh.json", before, made_of)
   with progress.bar("fit a field", NUM_STEPS) as bar:
     mesh, psnr = fit_mesh(sampled, on_steps=bar.advance)
   out.mkdir(parents=True, exist_ok=True)
   facts = {
     "what": LABEL,
-    "object_id": sampled.object_id,
+    **made_of,
     "num_views": len(sampled.given) + len(sampled.generated),
     "psnr_of_the_fit": round(psnr, 3),
     "num_vertices": len(mesh.vertices),
@@ -86,6 +102,13 @@ def write_mesh(
   for name, data in files.items():
     (out / name).write_bytes(data)
   return [out / name for name in files]
+
+
+def _digest(sampled: samples.ObjectSamples) -> str:
+  """SHA-256 of pictures and cameras."""
+  views = sampled.given + sampled.generated
+  arrays = views.images_u8, views.world_from_cam, views.K
+  return hashlib.sha256(b"".join(a.tobytes() for a in arrays)).hexdigest()
 
 
 def fit_mesh(

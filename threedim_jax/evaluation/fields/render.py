@@ -49,7 +49,7 @@ def rays_of_pixels(
 def distances_in_box(
   pos: Float[Array, "*b 3"],
   dir: Float[Array, "*b 3"],
-  planes: tuple = (NEAR, np.inf),
+  planes=(NEAR, np.inf),
 ) -> Float[Array, "*b 2"]:
   """Distances at which rays enter and leave [-1, 1]^3; equal if they miss it.
 
@@ -67,7 +67,7 @@ def occupied_bins(
   pos: Float[Array, "R 3"],
   dir: Float[Array, "R 3"],
   num_bins: int,
-  planes: tuple = (NEAR, np.inf),
+  planes=(NEAR, np.inf),
 ) -> tuple[Float[Array, "R 1"], Float[Array, "R 1"], Float[Array, "R B"]]:
   """(distance of the first bin, length of a bin, optical depth of each bin)."""
   near, far = jnp.split(distances_in_box(pos, dir, planes), 2, -1)
@@ -87,7 +87,7 @@ def sample_edges(
   dir: Float[Array, "R 3"],
   num_bins: int,
   u: Float[Array, "R S"],
-  planes: tuple = (NEAR, np.inf),
+  planes=(NEAR, np.inf),
 ) -> Float[Array, "R S"]:
   """Distances along rays at which the share `u` of occupied space is passed."""
   near, bin_length, depth = occupied_bins(cells, pos, dir, num_bins, planes)

@@ -51,6 +51,7 @@ class Compiled:
       results replace) and "peak"; empty if the program does not fit.
     bytes_accessed: memory traffic by XLA's own count.
     profile: the estimate; None if the program does not fit.
+    executable: the compiled program, for its text and shardings.
   """
 
   name: str
@@ -63,6 +64,7 @@ class Compiled:
   memory: dict[str, int] = dataclasses.field(default_factory=dict)
   bytes_accessed: float | None = None
   profile: Profile | None = None
+  executable: jax.stages.Compiled | None = None
 
   @property
   def fits(self) -> bool:
@@ -200,6 +202,7 @@ def _compile(
   """Lowers and compiles; a program that does not fit is a result."""
   start = time.monotonic()
   memory, bytes_accessed, profile, refusal = {}, None, None, None
+  compiled = None
   with progress.waiting(f"compile the {name} for {topology.name}"):
     try:
       compiled = lower().compile(compiler_options=options)
@@ -230,6 +233,7 @@ def _compile(
     memory=memory,
     bytes_accessed=bytes_accessed,
     profile=profile,
+    executable=compiled,
   )
 
 

@@ -9,6 +9,7 @@ import pytest
 import tiny_dataset
 
 from threedim_jax.modes import evaluate
+from threedim_jax.runtime.errors import UserError
 
 NUM_OBJECTS, NUM_VIEWS = 3, 4
 
@@ -47,3 +48,25 @@ def test_two_shards_find_what_one_run_does(
     assert found == json.loads(
       (tmp_path / "whole" / "evaluation.json").read_text()
     )
+
+
+def test_an_evaluation_of_other_settings_is_left_alone(
+  config, tmp_path, monkeypatch
+):
+  monkeypatch.setattr(evaluate, "load_sampler", NoiseSampler.load)
+  monkeypatch.setattr(evaluate, "open_networks", lambda weights: ())
+  workdir = tmp_path / "W"
+  first = evaluate.evaluate(config, workdir)
+  read = lambda: {p: p.read_bytes() for p in workdir.rglob("*") if p.is_file()}
+  before = read()
+  assert evaluate.evaluate(config, workdir) == first
+  config.evaluate.num_objects = 2  # the same folders would do
+  with pytest.raises(UserError, match="evaluate.num_objects was.*is now 2"):
+    evaluate.evaluate(config, workdir)
+  config.evaluate.num_objects = None
+  config.sampler.guidance_weight = 7.0
+  with pytest.raises(UserError, match="sampler.guidance_weight was.*now 7.0"):
+    evaluate.evaluate(config, workdir)
+  assert read() == before
+  found = evaluate.evaluate(config, workdir, overwrite=True)
+  assert found["provenance"]["config"]["sampler"]["guidance_weight"] == 7.0
