@@ -26,6 +26,8 @@ def get_config(arg: str = "") -> ConfigDict:
   c.data.config = "chairs"
   c.data.data_dir = config_dict.placeholder(str)  # None: TFDS's own default
   c.data.resolution = 128  # pixels; must be what the data set holds
+  c.data.fixed_pairs = False  # train on views 0 and 1, 2 and 3, ... together
+  c.data.hue_augmentation = False  # train on pairs in random hues
   c.data.num_threads = 4  # decode this many records at a time
 
   c.model = ConfigDict()  # fields of models.xunet.XUNet

@@ -1,55 +1,47 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Trains, samples and scores 3DiM beside what it is compared with.
+"""Trains, samples and scores 3DiM and the systems it is compared with.
 
   python launch/ablate.py --config=configs/shapes.py --root=runs/ablation
-      [--dry-run] [--score_steps=1000] [--config.KEY=VALUE ...]
+      [--protocols consistency-v1 consistency-3dim] [--score_steps=1000]
+      [--dry-run] [--config.KEY=VALUE ...]
 
-Same data, same budget, random weights at first: 3DiM, the same network with the
-naive sampler and with autoregression, Concat-UNet, regression (`variant` in
-configs/srn_chairs.py).
-Every system has a folder under --root, the workdir of ordinary commands, which
-are printed; --dry-run prints them only. Stopped, run it again: what is finished
-is left alone and the rest goes on. At the end: views.png, table.md, table.json;
-the table ends with the paper's claims and the numbers for or against them.
-The exit code is 0, or that of the first command that failed.
+3DiM, Concat-UNet and regression (`variant` in configs/srn_chairs.py) train from
+random weights on the same examples. 3DiM also samples from the first view only
+and from the last view only. Each system has a workdir under --root. --dry-run
+only prints the commands. Run it again to resume. At the end it writes views.png
+and, with the paper's claims, table.md and table.json. The exit code is that of
+the first command that failed.
 """
 
 import argparse
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Sequence
 import json
+import math
 import os
 import pathlib
 import shlex
+import statistics
 import subprocess
 import sys
 import time
 from typing import Any, NamedTuple
 
-import claims
-
 REPO = pathlib.Path(__file__).parents[1]
-# Whatever a configuration starts from: there are weights for one method only.
+# The bundled weights would favour the system that they are of.
 FROM_NOTHING = "--config.train.init_from="
 sys.path.insert(0, str(REPO))  # configs/ are not installed
+from threedim_jax.runtime.disk import write_atomically  # noqa: E402
 
 
 class System(NamedTuple):
-  """A row of the table.
+  """A row of the table."""
 
-  Attributes:
-    name: of its folder.
-    title: of its row.
-    variant: of the configuration, "" for the network of 3DiM itself.
-    conditioning: of the sampler; None: as configured.
-    trained_by: the system whose network it samples with; None: its own.
-  """
-
-  name: str
+  name: str  # of its folder
   title: str
-  variant: str = ""
-  conditioning: str | None = None
-  trained_by: str | None = None
+  variant: str = ""  # of the configuration
+  conditioning: str | None = None  # of the sampler; None: as configured
+  trained_by: str | None = None  # the system whose network it uses
 
 
 SYSTEMS = (
@@ -60,57 +52,82 @@ SYSTEMS = (
   System("regression", "regression", "regression"),
 )
 
-# Column, its title, and where the number lies: the file and the row's metric.
+
+class Measure(NamedTuple):
+  """A column: the metric, and +1 if more of it is better, else -1."""
+
+  title: str
+  metric: str
+  sign: int
+  folder: str = ""  # of consistency.json; "": evaluation.json
+
+
+PSNR = Measure("PSNR", "psnr_u8", 1)
+SSIM = Measure("SSIM (gauss11)", "ssim_gauss11", 1)
+DISTANCE = Measure("fd_effnetlite0", "fd_effnetlite0", -1)
+CONSISTENCY = {
+  name: Measure(f"{name} PSNR", "psnr_u8", 1, name)
+  for name in ("consistency-v1", "consistency-3dim")
+}
 COLUMNS = (
-  ("PSNR", "evaluation.json", "psnr_u8"),
-  ("SSIM (7x7)", "evaluation.json", "ssim_skimage7"),
-  ("fd_effnetlite0", "evaluation.json", "fd_effnetlite0"),
-  ("kd_effnetlite0", "evaluation.json", "kd_effnetlite0"),
-  ("consistency PSNR", "consistency/consistency.json", "psnr_u8"),
+  PSNR,
+  SSIM,
+  Measure("SSIM (skimage7)", "ssim_skimage7", 1),
+  DISTANCE,
+  Measure("kd_effnetlite0", "kd_effnetlite0", -1),
+  *CONSISTENCY.values(),
 )
-FLOORS = (
+FLOORS = (  # title, row of evaluation.json, row of consistency.json
   ("copy the input view", "copy input", None),
   ("mean training image", "mean image", None),
   ("ground truth", None, "ground truth"),
+  ("white image", None, "white image"),
 )
+# The first system is better than the second one in the measure (tables 3, 5).
+# Regression and the first view: PSNR is so on cars, and the reverse on chairs*.
+CLAIMS = (
+  ("naive", "3dim", PSNR),
+  ("naive", "3dim", DISTANCE),
+  *(("3dim", "naive", measure) for measure in CONSISTENCY.values()),
+  *(("3dim", "concat", measure) for measure in (PSNR, SSIM, DISTANCE)),
+  ("regression", "3dim", PSNR),
+  ("naive", "regression", PSNR),
+  ("3dim", "regression", DISTANCE),
+  ("naive", "regression", DISTANCE),
+)
+VERDICT_COLUMNS = (
+  "claim", "first", "second", "difference", "standard error", "here"
+)  # fmt: skip
 
 
 class Command(NamedTuple):
   """What to run for a system; `args` follow `python -m threedim_jax.main`."""
 
   system: System
-  stage: str
   args: list[str]
+
+  def __str__(self) -> str:
+    return shlex.join(["python", "-m", "threedim_jax.main", *self.args])
 
 
 def commands(args: argparse.Namespace, overrides: list[str]) -> Iterator:
   """Training, evaluation and scoring of every system, in order."""
   for system in SYSTEMS:
-    workdir = pathlib.Path(args.root) / system.name
-    words = [w for w in (args.config.partition(":")[2], system.variant) if w]
-    file = args.config.partition(":")[0]
-    config = f"--config={file}" + (f":{','.join(words)}" if words else "")
+    workdir = args.root / system.name
+    file, _, words = args.config.partition(":")
+    words = ",".join(filter(None, [words, system.variant]))
+    config = f"--config={file}" + (f":{words}" if words else "")
     common = [config, f"--workdir={workdir}", FROM_NOTHING, *overrides]
     if system.conditioning:
       common.append(f"--config.sampler.conditioning={system.conditioning}")
     if not system.trained_by:
-      yield Command(system, "train", [*common, "--mode=train"])
-    yield Command(system, "evaluate", [*common, "--mode=evaluate"])
-    score = [
-      "--mode=score",
-      f"--samples={workdir / 'evaluate'}",
-      f"--workdir={workdir / 'consistency'}",
-      f"--num_steps={args.score_steps}",
-    ]
-    yield Command(system, "score", score)
-
-
-def borrow_network(root: pathlib.Path, system: System) -> None:
-  """Links the checkpoints of another system's training."""
-  link = root / system.name / "checkpoints"
-  link.parent.mkdir(parents=True, exist_ok=True)
-  if not link.exists():
-    link.symlink_to(f"../{system.trained_by}/checkpoints")
+      yield Command(system, [*common, "--mode=train"])
+    yield Command(system, [*common, "--mode=evaluate"])
+    for protocol in args.protocols:
+      out = workdir / protocol
+      score = ["--mode=score", f"--samples={workdir / 'evaluate'}"]
+      score += [f"--workdir={out}", f"--protocol={protocol}"]
+      yield Command(system, [*score, f"--num_steps={args.score_steps}"])
 
 
 def run_all(todo: list[Command], root: pathlib.Path) -> int:
@@ -119,12 +136,14 @@ def run_all(todo: list[Command], root: pathlib.Path) -> int:
   finished_file = root / "finished.json"
   finished = read_json(finished_file) or {}
   for command in todo:
-    shown = shlex.join(["python", "-m", "threedim_jax.main", *command.args])
-    if shown in finished:
+    if str(command) in finished:
       continue
-    print(f"{command.system.title}: {command.stage}\n{shown}", flush=True)
-    if command.system.trained_by:
-      borrow_network(root, command.system)
+    print(f"{command.system.title}\n{command}", flush=True)
+    if command.system.trained_by:  # link its checkpoints
+      link = root / command.system.name / "checkpoints"
+      link.parent.mkdir(exist_ok=True)
+      if not link.exists():
+        link.symlink_to(f"../{command.system.trained_by}/checkpoints")
     start = time.monotonic()
     path = os.pathsep.join([str(REPO), os.environ.get("PYTHONPATH", "")])
     code = subprocess.run(
@@ -134,87 +153,107 @@ def run_all(todo: list[Command], root: pathlib.Path) -> int:
     if code:
       print(f"stopped with exit code {code}; run it again to go on")
       return code
-    finished[shown] = round(time.monotonic() - start, 1)
-    write_text(finished_file, json.dumps(finished, indent=2))
+    finished[str(command)] = round(time.monotonic() - start, 1)
+    write_atomically(finished_file, json.dumps(finished, indent=2))
   return 0
 
 
 def read_json(path: pathlib.Path) -> Any:
-  """None where there is no file."""
+  """The content; None if there is no file."""
   return json.loads(path.read_text()) if path.exists() else None
 
 
-def write_text(path: pathlib.Path, text: str) -> None:
-  """Whole or not at all."""
-  unfinished = path.with_name(f"{path.name}.tmp")
-  unfinished.write_text(text)
-  unfinished.replace(path)
+def read_scores(folder: pathlib.Path, measure: Measure) -> dict[str, Any]:
+  """What evaluation or scoring wrote; no rows if it was not run."""
+  name = "consistency.json" if measure.folder else "evaluation.json"
+  return read_json(folder / measure.folder / name) or {"rows": {}}
 
 
-def numbers(
-  folder: pathlib.Path, rows: Mapping[str, str | None]
+def values_of(
+  folder: pathlib.Path, in_evaluation: str | None, in_consistency: str | None
 ) -> dict[str, float]:
-  """Column -> value, of the row that `rows` names for each of the files."""
+  """Column -> value, of the named row of either file."""
   result = {}
-  for title, file, metric in COLUMNS:
-    name = rows[file]
-    content = read_json(folder / file) if name else None
-    value = (content or {"rows": {}})["rows"].get(name, {}).get(metric)
-    if value is not None:
-      result[title] = value
+  for measure in COLUMNS:
+    row = in_consistency if measure.folder else in_evaluation
+    scores = read_scores(folder, measure)["rows"].get(row, {})
+    if measure.metric in scores:
+      result[measure.title] = scores[measure.metric]
   return result
 
 
-def seconds_per_view(folder: pathlib.Path) -> float:
-  """Of a whole evaluation: start, compilation and scores included."""
-  total = read_json(folder / "timings.json")["evaluate"]
-  return total / read_json(folder / "evaluation.json")["num_views"]
-
-
-def num_parameters(folder: pathlib.Path) -> int:
-  """Of the network of that workdir's configuration."""
-  import jax
-  from ml_collections import ConfigDict
-
-  from threedim_jax.models import make_init_fn
-
-  config = ConfigDict(read_json(folder / "config.json"))
-  shapes = jax.eval_shape(make_init_fn(config), jax.random.key(0))
-  return sum(x.size for x in jax.tree.leaves(shapes))
-
-
 def table(root: pathlib.Path) -> list[dict[str, Any]]:
-  """A row for every system, then floors and ceilings."""
-  files = [file for _, file, _ in COLUMNS]
+  """Systems, then floors; s/view is of a whole evaluation with its start."""
   rows = []
   for system in SYSTEMS:
     folder = root / system.name
-    names = dict(zip(files, ["model"] * 4 + ["generated"], strict=True))
-    row = {"system": system.title, **numbers(folder, names)}
-    row["s/view"] = seconds_per_view(folder)
-    row["M parameters"] = (
-      num_parameters(root / (system.trained_by or system.name)) / 1e6
-    )
+    seconds = read_json(folder / "timings.json")["evaluate"]
+    row = {"system": system.title, **values_of(folder, "model", "generated")}
+    row["s/view"] = seconds / read_scores(folder, PSNR)["num_views"]
     rows.append(row)
-  for title, in_evaluation, in_consistency in FLOORS:
-    names = dict(
-      zip(files, [in_evaluation] * 4 + [in_consistency], strict=True)
-    )
-    rows.append({"system": title, **numbers(root / SYSTEMS[0].name, names)})
+  folder = root / SYSTEMS[0].name
+  for title, *names in FLOORS:
+    rows.append({"system": title, **values_of(folder, *names)})
   return rows
 
 
-def markdown(rows: list[dict[str, Any]]) -> str:
-  columns = [title for title, _, _ in COLUMNS] + ["s/view", "M parameters"]
-  text = lambda value: "" if value is None else f"{value:.4g}"
-  lines = [
-    f"| system | {' | '.join(columns)} |",
-    f"| --- |{' --- |' * len(columns)}",
+def verdicts(root: pathlib.Path) -> list[dict[str, Any]]:
+  """Every claim of the paper with both numbers and what they say.
+
+  Differences are paired: both systems made the same views of the same objects.
+  A claim holds or fails by two standard errors over the objects; less is
+  "open". A distance is one number of all pictures, so its sign decides. Claims
+  whose numbers are missing are left out.
+  """
+  rows = []
+  for better, worse, measure in CLAIMS:
+    row = "generated" if measure.folder else "model"
+    results = [read_scores(root / name, measure) for name in (better, worse)]
+    values = [r["rows"].get(row, {}).get(measure.metric) for r in results]
+    if None in values:
+      continue
+    difference, error = values[0] - values[1], None
+    of_objects = [
+      {k: v["rows"][row].get(measure.metric) for k, v in r["objects"].items()}
+      for r in results
+    ]
+    if None not in of_objects[0].values() and len(of_objects[0]) > 1:
+      pairs = [x - of_objects[1][k] for k, x in of_objects[0].items()]
+      error = statistics.stdev(pairs) / math.sqrt(len(pairs))
+    verdict = "holds" if measure.sign * difference > 0 else "fails"
+    if error is not None and abs(difference) < 2 * error:
+      verdict = "open"
+    above = "above" if measure.sign > 0 else "below"
+    claim = f"{measure.title}: {better} {above} {worse}"
+    cells = claim, *values, difference, error, verdict
+    rows.append(dict(zip(VERDICT_COLUMNS, cells, strict=True)))
+  return rows
+
+
+def markdown(columns: Sequence[str], rows: list[dict[str, Any]]) -> str:
+  """A table; numbers have four digits, missing ones are empty."""
+  text = lambda x: "" if x is None else x if isinstance(x, str) else f"{x:.4g}"
+  lines = [f"| {' | '.join(columns)} |", f"|{' --- |' * len(columns)}"]
+  lines += [
+    f"| {' | '.join(text(row.get(title)) for title in columns)} |"
+    for row in rows
   ]
-  for row in rows:
-    cells = " | ".join(text(row.get(title)) for title in columns)
-    lines.append(f"| {row['system']} | {cells} |")
   return "\n".join(lines) + "\n"
+
+
+def write_results(args: argparse.Namespace) -> str:
+  """views.png, table.json and table.md; returns the last."""
+  root = args.root
+  write_picture(root)
+  rows, claims = table(root), verdicts(root)
+  content = {"systems": rows, "claims": claims}
+  write_atomically(root / "table.json", json.dumps(content, indent=2))
+  present = {title for row in rows for title in row}
+  columns = ["system", *(m.title for m in COLUMNS), "s/view"]
+  text = markdown([c for c in columns if c in present], rows)
+  text += "\n" + markdown(VERDICT_COLUMNS, claims)
+  write_atomically(root / "table.md", text)
+  return text
 
 
 def write_picture(root: pathlib.Path) -> None:
@@ -222,68 +261,62 @@ def write_picture(root: pathlib.Path) -> None:
   from threedim_jax.views.image_grid import image_grid, write_png
   from threedim_jax.workdir.samples import list_complete, read_sample
 
-  rows, labels, num_shown = [], [], 8
+  rows, num_shown = [], 8
   for system in SYSTEMS:
     folder = list_complete(root / system.name / "evaluate")[0]
     sampled = read_sample(folder)
     step = -(-len(sampled.generated) // num_shown)
     if not rows:
-      rows.append(
-        [sampled.given.images_u8[0], *sampled.truth.images_u8[::step]]
-      )
-      labels.append("input | truth")
+      given, truth = sampled.given.images_u8, sampled.truth.images_u8
+      rows.append([given[0], *truth[::step]])
     rows.append([None, *sampled.generated.images_u8[::step]])
-    labels.append(system.name)
-  write_png(
-    root / "views.png", image_grid(rows, row_labels=labels, min_side=64)
-  )
+  labels = ["input | truth", *(system.name for system in SYSTEMS)]
+  picture = image_grid(rows, row_labels=labels, min_side=64)
+  write_png(root / "views.png", picture)
 
 
-def make_parser(description: str) -> argparse.ArgumentParser:
+def run_program(
+  description: str,
+  make_commands: Callable[..., Iterable[Command]],
+  write_results: Callable[..., str],
+  **options: dict[str, Any],
+) -> int:
+  """The main function of this program and of recipes.py; returns the exit code.
+
+  Args:
+    description: for the help.
+    make_commands: (arguments, overrides of the configuration) -> what to run.
+    write_results: (arguments) -> the text to print at the end.
+    **options: of argparse, by the name of a flag.
+  """
   parser = argparse.ArgumentParser(
     description=description, formatter_class=argparse.RawTextHelpFormatter
   )
   parser.add_argument("--config", required=True, help="FILE.py[:VARIANT]")
-  parser.add_argument("--root", required=True, help="folder of all systems")
+  parser.add_argument("--root", required=True, type=pathlib.Path)
   parser.add_argument("--dry-run", action="store_true")
-  return parser
-
-
-def parse(
-  parser: argparse.ArgumentParser,
-) -> tuple[argparse.Namespace, list[str]]:
-  """(arguments, overrides of the configuration)."""
+  for name, settings in options.items():
+    parser.add_argument(f"--{name}", **settings)
   args, overrides = parser.parse_known_args()
   for argument in overrides:
     if not argument.startswith("--config."):
       parser.error(f"unknown argument {argument!r}: not --config.KEY=VALUE")
-  return args, overrides
-
-
-def print_all(todo: list[Command]) -> None:
-  for command in todo:
-    print(shlex.join(["python", "-m", "threedim_jax.main", *command.args]))
-
-
-def main() -> int:
-  parser = make_parser(__doc__)
-  parser.add_argument("--score_steps", type=int, default=1000)
-  args, overrides = parse(parser)
-  todo, root = list(commands(args, overrides)), pathlib.Path(args.root)
+  todo = list(make_commands(args, overrides))
   if args.dry_run:
-    print_all(todo)
+    print(*todo, sep="\n")
     return 0
-  if code := run_all(todo, root):
-    return code
-  rows, verdicts = table(root), claims.verdicts(root)
-  content = {"systems": rows, "claims": verdicts}
-  write_text(root / "table.json", json.dumps(content, indent=2))
-  text = f"{markdown(rows)}\n{claims.markdown(verdicts)}"
-  write_text(root / "table.md", text)
-  write_picture(root)
-  print(text)
-  return 0
+  code = run_all(todo, args.root)
+  if not code:
+    print(write_results(args))
+  return code
 
 
 if __name__ == "__main__":
-  sys.exit(main())
+  names = list(CONSISTENCY)
+  protocols = {"nargs": "+", "choices": names, "default": names[:1]}
+  steps = {"type": int, "default": 1000}
+  sys.exit(
+    run_program(
+      __doc__, commands, write_results, protocols=protocols, score_steps=steps
+    )
+  )

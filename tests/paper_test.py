@@ -8,8 +8,14 @@ import re
 
 import pytest
 
+from threedim_jax.viewing.published import read_published
+
 REPO = pathlib.Path(__file__).parents[1]
-TEXT = (REPO / "configs" / "paper.md").read_text()
+TEXT, CLAIMS = (
+  (REPO / "configs" / "paper.md")
+  .read_text()
+  .split("## What the paper claims", maxsplit=1)
+)
 ROWS = [
   [cell.strip() for cell in line.strip("|").split("|")]
   for line in TEXT.splitlines()
@@ -48,3 +54,28 @@ def test_the_page_covers_every_class_of_the_listing():
     "GroupNorm", "ConditioningProcessor", "posenc_ddpm", "posenc_nerf",
   ):  # fmt: skip
     assert re.search(rf"listing: .*\b{name}\b", TEXT), name
+
+
+def test_the_claims_state_true_numbers():
+  """The paper's are those of published.csv, ours those of benchmarks.md.
+
+  Every "a > b > c" and "a < b" holds.
+  """
+  rows = re.findall(r"^\| (?!claim|---)(.*) \|$", CLAIMS, re.M)
+  assert len(rows) == 10
+  published = {
+    float(row[metric])
+    for row in read_published()
+    for metric in ("psnr", "ssim", "fid")
+    if row[metric]
+  }
+  measured = (REPO / "launch" / "benchmarks.md").read_text()
+  for row in rows:
+    _, paper, here, _ = row.split(" | ")
+    for number in re.findall(r"(?<![+\d.])\d*\.\d+", paper):
+      assert float(number) in published, number
+    for number in re.findall(r"\d*\.\d+", here):
+      assert number in measured, number
+    for chain in re.findall(r"[\d.]+(?: [<>] [\d.]+)+", f"{paper}, {here}"):
+      values = [float(x) for x in re.findall(r"[\d.]+", chain)]
+      assert values == sorted(values, reverse=">" in chain), chain

@@ -96,6 +96,24 @@ def test_conditioning_is_uniform_over_the_other_views(views):
   assert abs(chi_squared - freedom) < 4 * np.sqrt(2 * freedom)
 
 
+def test_fixed_pairs_are_those_that_were_rendered_together(tmp_path, views):
+  """Each view is still the target once an epoch, with its only partner."""
+  counts = (4, 2, 6)
+  tiny_dataset.write_tiny_dataset(tmp_path, 3, counts, RESOLUTION)
+  even = view_source.open_views(
+    tmp_path, tiny_dataset.NAME, str(RESOLUTION), "train"
+  )
+  options = {"global_batch_size": sum(counts), "fixed_pairs": True}
+  stream = batches(even, 2, **options)
+  for batch in stream:
+    cond, target = np.moveaxis(pairs([batch]), 1, 0)
+    np.testing.assert_array_equal(cond, target ^ [0, 1])
+    assert len(np.unique(target, axis=0)) == sum(counts)
+  assert_same(batches(even, 1, start_step=1, **options), stream[1:])
+  with pytest.raises(UserError, match="fixed_pairs=True needs an even"):
+    batches(views, 1, fixed_pairs=True)
+
+
 def test_pictures_and_cameras_belong_together(views):
   for batch in batches(views, 4):
     for pictures, camera in (

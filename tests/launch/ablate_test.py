@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""launch/ablate.py: what it runs, what it skips, and the table."""
+"""launch/ablate.py: what it runs, what it skips, and the tables."""
 
 import functools
 import json
@@ -8,32 +8,28 @@ import os
 import pathlib
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import ablate
-import claims
 from launch_program import REPO
 from launch_program import run as run_program
 import pytest
-
-from threedim_jax.workdir.samples import list_complete
 
 run = functools.partial(run_program, "ablate.py")
 
 
 def test_dry_run_names_every_command(tmp_path):
   root = tmp_path / "root"
-  result = run(
-    "--config=configs/shapes.py:debug",
-    f"--root={root}",
-    "--dry-run",
-    "--config.seed=3",
-  )
+  args = ["--config=configs/shapes.py:debug", f"--root={root}", "--dry-run"]
+  both = ["--protocols", "consistency-v1", "consistency-3dim"]
+  result = run(*args, *both, "--config.seed=3")
   assert result.returncode == 0, result.stderr
   lines = result.stdout.splitlines()
-  # Three networks are trained; five systems are evaluated and scored.
+  # Three networks are trained; five systems are evaluated and scored twice.
   count = lambda word: sum(word in line for line in lines)
-  assert len(lines) == 13 and count("--mode=train") == 3
-  assert count("--mode=evaluate") == count("--mode=score") == 5
+  assert len(lines) == 18 and count("--mode=train") == 3
+  assert count("--mode=evaluate") == 5 and count("--mode=score") == 10
+  assert count("--protocol=consistency-3dim") == 5
   assert count("--config.seed=3") == 8
   assert count("--config.train.init_from= ") == 8, "nobody has a head start"
   assert count("configs/shapes.py:debug,concat") == 2
@@ -47,101 +43,88 @@ def test_a_wrong_argument_is_named(tmp_path):
   assert result.returncode == 2 and "'--stpes=1'" in result.stderr
 
 
-def made_up_results(root: pathlib.Path) -> None:
-  for i, system in enumerate(ablate.SYSTEMS):
-    folder = root / system.name
-    (folder / "consistency").mkdir(parents=True)
-    metrics = {"psnr_u8": 10.0 + i, "ssim_skimage7": 0.5}
-    rows = {"model": metrics, "copy input": {"psnr_u8": 3.0}, "mean image": {}}
-    (folder / "evaluation.json").write_text(
-      json.dumps({"rows": rows, "num_views": 4})
-    )
-    rows = {"generated": {"psnr_u8": 20.0 + i}, "ground truth": {"psnr_u8": 33}}
-    (folder / "consistency" / "consistency.json").write_text(
-      json.dumps({"rows": rows})
-    )
-    (folder / "timings.json").write_text('{"evaluate": 6.0}')
-
-
-def test_table_takes_each_number_from_its_place(tmp_path, monkeypatch):
-  monkeypatch.setattr(ablate, "num_parameters", lambda folder: 2_500_000)
-  made_up_results(tmp_path)
-  rows = ablate.table(tmp_path)
-  assert [row["system"] for row in rows[:5]] == [
-    system.title for system in ablate.SYSTEMS
-  ]
-  for i, row in enumerate(rows[:5]):
-    assert row["PSNR"] == 10.0 + i and row["consistency PSNR"] == 20.0 + i
-    assert row["s/view"] == 1.5 and row["M parameters"] == 2.5
-  assert rows[5] == {"system": "copy the input view", "PSNR": 3.0}
-  assert rows[7] == {"system": "ground truth", "consistency PSNR": 33}
-  text = ablate.markdown(rows).splitlines()
-  assert text[2].startswith("| 3DiM, stochastic conditioning | 10 | 0.5 |")
-  assert {line.count("|") for line in text} == {9}
-
-
-def with_objects(path: pathlib.Path, row: str, values, **pooled) -> None:
+def write_scores(path: pathlib.Path, row: str, psnr, **pooled) -> None:
+  """A file of scores whose objects have these PSNRs."""
   path.parent.mkdir(parents=True, exist_ok=True)
   objects = {
-    str(i): {"rows": {row: {"psnr_u8": value}}}
-    for i, value in enumerate(values)
+    str(i): {"rows": {row: {"psnr_u8": value}}} for i, value in enumerate(psnr)
   }
-  mean = {"psnr_u8": sum(values) / len(values)}
-  content = {"rows": {row: mean | pooled}, "objects": objects}
+  rows = {row: {"psnr_u8": sum(psnr) / len(psnr)} | pooled}
+  rows |= {"copy input": {"psnr_u8": 3.0}, "ground truth": {"psnr_u8": 33.0}}
+  content = {"rows": rows, "objects": objects, "num_views": 4}
   path.write_text(json.dumps(content))
 
 
-def test_claims_are_decided_by_paired_differences(tmp_path):
+@pytest.fixture
+def scored(tmp_path):
   """Objects differ by far more than the systems, always in the same way."""
   psnr = {
     "3dim": [10.0, 20.0, 30.0],
-    "concat": [9.0, 18.9, 29.1],  # 1.0, 1.1, 0.9 less
-    "regression": [10.5, 19.0, 31.0],  # now more, now less
+    "naive": [9.0, 18.9, 29.1],  # 1.0, 1.1, 0.9 less
+    "autoregressive": [1.0, 2.0, 3.0],
+    "concat": [10.5, 19.0, 31.0],  # now more, now less
+    "regression": [11.0, 21.1, 30.9],
   }
-  distance = {"3dim": 50.0, "concat": 60.0, "regression": 40.0}
-  consistency = {"3dim": [18.0, 19.0, 20.0], "naive": [19.0, 20.1, 20.9]}
+  distance = {"3dim": 50.0, "naive": 40.0, "concat": 60.0, "regression": 45.0}
   for name, values in psnr.items():
-    path = tmp_path / name / "evaluation.json"
-    with_objects(path, "model", values, fd_effnetlite0=distance[name])
-  for name, values in consistency.items():
-    path = tmp_path / name / "consistency" / "consistency.json"
-    with_objects(path, "generated", values)
-  rows = claims.verdicts(tmp_path)
-  expected = ["holds", "holds", "fails", "open", "fails"]
-  assert [row["verdict"] for row in rows] == expected
-  assert rows[0]["difference"] == pytest.approx(1.0)
-  assert rows[0]["standard_error"] == pytest.approx(0.1 / 3**0.5)
-  assert rows[1]["standard_error"] is None
-  assert "| +1 ± 0.058 | holds |" in claims.markdown(rows)
+    folder = tmp_path / name
+    pooled = {"ssim_gauss11": 0.5} if name == "3dim" else {}
+    if name in distance:
+      pooled["fd_effnetlite0"] = distance[name]
+    write_scores(folder / "evaluation.json", "model", values, **pooled)
+    path = folder / "consistency-v1" / "consistency.json"
+    write_scores(path, "generated", [2 * x for x in values])
+    (folder / "timings.json").write_text('{"evaluate": 6.0}')
+  return tmp_path
 
 
-def test_a_claim_without_its_number_is_left_out(tmp_path):
-  for name in ("3dim", "concat", "regression"):
-    with_objects(tmp_path / name / "evaluation.json", "model", [1.0, 2.0])
-  for name in ("3dim", "naive"):
-    path = tmp_path / name / "consistency" / "consistency.json"
-    with_objects(path, "generated", [1.0, 2.0])
-  texts = [row["claim"] for row in claims.verdicts(tmp_path)]
-  assert len(texts) == 3 and not any("Frechet" in text for text in texts)
+def test_table_takes_each_number_from_its_place(scored, monkeypatch):
+  monkeypatch.setattr(ablate, "write_picture", lambda root: None)
+  text = ablate.write_results(SimpleNamespace(root=scored)).splitlines()
+  assert text[0] == (
+    "| system | PSNR | SSIM (gauss11) | fd_effnetlite0"
+    " | consistency-v1 PSNR | s/view |"
+  )
+  assert (
+    text[2] == "| 3DiM, stochastic conditioning | 20 | 0.5 | 50 | 40 | 1.5 |"
+  )
+  assert text[7] == "| copy the input view | 3 |  |  |  |  |"
+  assert text[9] == "| ground truth |  |  |  | 33 |  |"
+  content = json.loads((scored / "table.json").read_text())
+  assert content["systems"] == ablate.table(scored)
+  assert (scored / "table.md").read_text().splitlines() == text
+
+
+def test_claims_have_the_papers_direction_and_paired_errors(scored):
+  """Those with a metric that is missing (SSIM of Concat-UNet) are left out."""
+  rows = ablate.verdicts(scored)
+  assert {row["claim"]: row["here"] for row in rows} == {
+    "PSNR: naive above 3dim": "fails",
+    "fd_effnetlite0: naive below 3dim": "holds",
+    "consistency-v1 PSNR: 3dim above naive": "holds",
+    "PSNR: 3dim above concat": "open",
+    "fd_effnetlite0: 3dim below concat": "holds",
+    "PSNR: regression above 3dim": "holds",
+    "PSNR: naive above regression": "fails",
+    "fd_effnetlite0: 3dim below regression": "fails",
+    "fd_effnetlite0: naive below regression": "holds",
+  }
+  assert rows[0]["difference"] == pytest.approx(-1.0)
+  assert rows[0]["standard error"] == pytest.approx(0.1 / 3**0.5)
+  assert rows[1]["standard error"] is None
 
 
 def test_what_is_finished_is_not_run_again(tmp_path, monkeypatch):
   """The third command fails: the exit code is its own, two are not repeated."""
   ran = []
 
-  class Result:
-    returncode = 0
-
   def fake_run(argv, env):
     ran.append(argv[-1])
-    result = Result()
-    result.returncode = 75 if len(ran) == 3 else 0
-    return result
+    return SimpleNamespace(returncode=75 if len(ran) == 3 else 0)
 
   monkeypatch.setattr(ablate.subprocess, "run", fake_run)
   todo = [
-    ablate.Command(ablate.SYSTEMS[0], "train", [f"--number={i}"])
-    for i in range(4)
+    ablate.Command(ablate.SYSTEMS[0], [f"--number={i}"]) for i in range(4)
   ]
   assert ablate.run_all(todo, tmp_path) == 75
   assert ablate.run_all(todo, tmp_path) == 0
@@ -170,11 +153,10 @@ def test_all_systems_for_seconds(tmp_path):
   rows = content["systems"]
   assert len(content["claims"]) >= 3
   for row in rows[:5]:
-    assert {"PSNR", "consistency PSNR", "s/view"} < set(row), row
+    assert {"PSNR", "consistency-v1 PSNR", "s/view"} < set(row), row
   # The naive sampler has the weights of 3DiM, not its pictures.
-  assert rows[0]["M parameters"] == rows[1]["M parameters"]
+  assert (root / "naive" / "checkpoints").samefile(root / "3dim/checkpoints")
   assert rows[0]["PSNR"] != rows[1]["PSNR"]
   assert (root / "views.png").exists()
-  assert len(list_complete(root / "concat" / "evaluate")) == 1
   again = run(*args)
   assert again.returncode == 0 and "--mode" not in again.stdout

@@ -4,6 +4,7 @@
 
 import functools
 import json
+from types import SimpleNamespace
 
 from launch_program import run as run_program
 import pytest
@@ -52,10 +53,11 @@ def test_table(tmp_path):
       folder.mkdir()
       rows = {"model": {"psnr_u8": 8.0 + i + j}, "mean image": {"psnr_u8": 9.5}}
       (folder / "evaluation.json").write_text(json.dumps({"rows": rows}))
-  content = recipes.table(tmp_path, examples)
-  assert content["mean_image"] == 9.5
-  assert content["rows"]["paper"]["psnr_u8"] == [8.0, 9.0]
-  text = recipes.markdown(content).splitlines()
-  assert text[2] == "| paper | 8.00 | 9.00 | not yet |"
-  assert text[3] == "| larger rate | 9.00 | 10.00 | 150 |"
-  assert text[-1] == "| mean image | 9.50 | 9.50 | |"
+  args = SimpleNamespace(root=tmp_path, examples=examples)
+  text = recipes.write_results(args).splitlines()
+  assert text[0] == "| recipe | 100 | 200 | reaches the mean image after |"
+  assert text[2] == "| paper | 8 | 9 | not yet |"
+  assert text[3] == "| larger rate | 9 | 10 | 150 examples |"
+  assert text[-1] == "| mean image | 9.5 | 9.5 |  |"
+  rows = json.loads((tmp_path / "recipes.json").read_text())
+  assert rows[0]["100"] == 8.0

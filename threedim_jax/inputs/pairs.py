@@ -4,8 +4,9 @@
 
 In an epoch every view of every object is the target once, in random order. Its
 conditioning view is drawn uniformly from the object's other views, so an
-object counts as often as it has views. Pair number n of a seed is a pure
-function of n: what step k trains on depends neither on how many processes
+object counts as often as it has views. With `fixed_pairs` it is the view's
+partner instead: 0 with 1, 2 with 3, and so on. Pair number n of a seed is a
+pure function of n: what step k trains on depends neither on how many processes
 share the work nor on where a run was interrupted.
 
   views = view_source.open_views(None, "shapes", "32", "train")
@@ -34,6 +35,7 @@ def train_iterator(
   seed: int,
   process: tuple[int, int] | None = None,
   start_step: int = 0,
+  fixed_pairs: bool = False,
   num_threads: int = 2,
   prefetch: int = 8,
 ) -> Iterator[PairBatch]:
@@ -46,13 +48,16 @@ def train_iterator(
     process: (p, P): the p-th of P equal blocks of rows is read. None for the
       index and count of JAX's processes.
     start_step: number of the first batch. Resuming needs nothing else.
+    fixed_pairs: views 2k and 2k + 1 of an object are always a pair, as in
+      3DiM's model of all of ShapeNet.
     num_threads: readers; 0 reads in the caller, batch by batch.
     prefetch: batches that the readers keep ready.
 
   Raises:
-    UserError: the batch does not split evenly; from `next`, a damaged view.
+    UserError: the batch does not split evenly, or `fixed_pairs` and an object
+      has an odd number of views; from `next`, a damaged view.
   """
-  batches = _batches(views, global_batch_size, seed, process)
+  batches = _batches(views, global_batch_size, seed, process, fixed_pairs)
   options = grain.ReadOptions(
     num_threads=num_threads,
     prefetch_buffer_size=prefetch if num_threads else 0,
@@ -83,6 +88,7 @@ def _batches(
   global_batch_size: int,
   seed: int,
   process: tuple[int, int] | None,
+  fixed_pairs: bool = False,
 ) -> grain.MapDataset:
   """Element k is this process's rows of global batch k, without end."""
   index, count = process or (jax.process_index(), jax.process_count())
@@ -93,9 +99,15 @@ def _batches(
       f" over {count} processes: make it a multiple of {count}."
     )
   rows = slice(index * size, (index + 1) * size)
+  if fixed_pairs and np.any(views.counts % 2):
+    raise UserError(
+      "data.fixed_pairs=True needs an even number of views of every training"
+      f" object, but some of the {len(views.counts)} have an odd number."
+    )
 
   def choose_pair(target: int, rng: np.random.Generator) -> tuple[int, int]:
-    return draw_cond(views, target, rng), target
+    draw = partner if fixed_pairs else draw_cond
+    return draw(views, target, rng), target
 
   def read(pairs: tuple[np.ndarray, np.ndarray]) -> PairBatch:
     (cond_view, *cond_cam), (target_view, *target_cam) = (
@@ -124,3 +136,10 @@ def draw_cond(views: Views, target: int, rng: np.random.Generator) -> int:
   start, count = int(views.starts[index]), int(views.counts[index])
   step = int(rng.integers(1, count))
   return start + (target - start + step) % count
+
+
+def partner(views: Views, target: int, rng: np.random.Generator) -> int:
+  """The record that `fixed_pairs` puts with the target record."""
+  del rng  # nothing is drawn
+  start = int(views.starts[views.object_of(target)])
+  return start + ((target - start) ^ 1)

@@ -144,6 +144,7 @@ def train_batches(
     global_batch_size=config.train.batch_size,
     seed=config.seed,
     start_step=done,
+    fixed_pairs=config.data.fixed_pairs,
     num_threads=config.data.num_threads,
   )
   return (put_batch(batch, setup.mesh) for batch in batches)

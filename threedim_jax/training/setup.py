@@ -27,6 +27,7 @@ from threedim_jax.runtime.sharding import (
   replicated,
   state_sharding,
 )
+from threedim_jax.training.hue import augment_hue
 from threedim_jax.training.optim import ema_decay, make_tx
 from threedim_jax.training.train_step import (
   LossFn,
@@ -116,15 +117,18 @@ def make_setup(config: ConfigDict, mesh: Mesh | AbstractMesh) -> TrainSetup:
 
 
 def make_loss_fn(config: ConfigDict) -> LossFn:
-  """Returns (params, batch, rng) -> (loss, aux), with dropout."""
+  """Returns (params, batch, rng) -> (loss, aux), with augmentation, dropout."""
   model, diffusion = get_model(config.model), config.diffusion
   prediction = diffusion.prediction
   uncond_fraction = diffusion.uncond_fraction
   logsnr_shift = diffusion.logsnr_shift
   min_snr_gamma = diffusion.min_snr_gamma
+  hue_augmentation = config.data.hue_augmentation
 
   def loss_fn(params, batch, rng):
-    rng_noise, rng_dropout = jax.random.split(rng)
+    rng_noise, rng_dropout, rng_hue = jax.random.split(rng, 3)
+    if hue_augmentation:
+      batch = augment_hue(batch, rng_hue)
     apply_fn = bind_apply(
       model, params, train=True, rngs={"dropout": rng_dropout}
     )

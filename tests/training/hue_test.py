@@ -1,0 +1,62 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Hue augmentation, against known colours and against `colorsys`."""
+
+import colorsys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from threedim_jax.training.hue import augment_hue, turn_hue
+from threedim_jax.views.cameras import Camera
+from threedim_jax.views.pair_batch import PairBatch
+
+
+@pytest.mark.parametrize(
+  "turn, expected",
+  [
+    (1 / 3, [[0, 255, 0], [0, 255, 255], [40, 90, 60]]),
+    (2 / 3, [[0, 0, 255], [255, 0, 255], [60, 40, 90]]),
+    (1 / 6, [[255, 255, 0], [0, 255, 0], [70, 90, 40]]),
+    (1.0, [[255, 0, 0], [255, 255, 0], [90, 60, 40]]),
+  ],
+)
+def test_known_colours(turn, expected):
+  """Red, yellow, brown; white, grey and black have no hue."""
+  greys = [[255, 255, 255], [128, 128, 128], [0, 0, 0]]
+  picture = np.uint8([[255, 0, 0], [255, 255, 0], [90, 60, 40], *greys])
+  turned = turn_hue(jnp.asarray(picture[None, None]), jnp.float32([turn]))
+  np.testing.assert_array_equal(turned[0, 0], [*expected, *greys])
+
+
+def test_equals_colorsys():
+  """In each image by its own turn, to within rounding."""
+  rng = np.random.default_rng(0)
+  images = rng.integers(0, 256, (3, 4, 4, 3), dtype=np.uint8)
+  turns = np.float32([0.1, 0.55, 0.97])
+  turned = np.asarray(turn_hue(jnp.asarray(images), jnp.asarray(turns)))
+  assert turned.dtype == np.uint8
+  for image, turn, result in zip(images, turns, turned, strict=True):
+    for before, after in zip(
+      image.reshape(-1, 3), result.reshape(-1, 3), strict=True
+    ):
+      h, s, v = colorsys.rgb_to_hsv(*(before / 255.0))
+      expected = 255 * np.array(colorsys.hsv_to_rgb((h + turn) % 1.0, s, v))
+      np.testing.assert_allclose(after, expected, atol=0.51)
+
+
+def test_both_views_of_a_pair_get_one_hue():
+  """Pairs of the same picture stay so; each pair has a hue of its own."""
+  red = jnp.zeros((64, 1, 1, 3), jnp.uint8).at[..., 0].set(255)
+  pose, K = jnp.tile(jnp.eye(4), (64, 1, 1)), jnp.tile(jnp.eye(3), (64, 1, 1))
+  batch = PairBatch(red, red, Camera(pose, K), Camera(2 * pose, K))
+  turned = augment_hue(batch, jax.random.key(0))
+  np.testing.assert_array_equal(turned.cond_view, turned.target_view)
+  first = np.asarray(turned.cond_view)[:, 0, 0]
+  assert len(np.unique(first, axis=0)) > 50
+  assert (np.max(first, axis=1) == 255).all() and (first.min(1) == 0).all()
+  # Every channel is the strongest in a third of the pairs.
+  assert all(10 < np.sum(first[:, c] == 255) < 40 for c in range(3))
+  assert turned.target_cam is batch.target_cam
