@@ -5,8 +5,8 @@
   python datasets/build.py shapes --config 16
   python launch/ablate.py --config=configs/ablation.py --root=runs/ablation
 
-The quickstart's network for pictures of half the size, so that every system
-learns from nothing in a quarter of an hour on two CPU cores.
+The network is the quickstart's, for pictures of half the size. Each system
+trains from random weights in a quarter of an hour on two CPU cores.
 """
 
 from ml_collections import ConfigDict
@@ -18,7 +18,7 @@ def get_config(arg: str = "") -> ConfigDict:
   c = srn_chairs.get_config()
   c.data.update(name="shapes", config="16", resolution=16, num_threads=1)
   quickstart.use_small_network(c)
-  c.model.norm_groups = 32  # as when its results were measured
+  c.model.norm_groups = 32  # as in launch/benchmarks.md
   c.optim.update(
     learning_rate=1e-3, warmup_examples=3_200, ema_half_life_examples=3_200
   )

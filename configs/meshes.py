@@ -5,9 +5,9 @@
   python datasets/build.py meshes --from meshes --config 64
   python -m threedim_jax.main --config=configs/meshes.py --workdir=W
 
-The network and the recipe of `configs/shapes.py`. The data set is called after
-the folder: for another one, --config.data.config=toys_64. Nobody has trained it
-yet: no number to expect.
+The network and the recipe are those of `configs/shapes.py`. The data set has
+the name of the folder: for the folder `toys`, add --config.data.config=toys_64.
+Nobody has trained this configuration yet, so there is no number to expect.
 """
 
 from ml_collections import ConfigDict

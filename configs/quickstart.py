@@ -4,11 +4,11 @@
 
   bash launch/quickstart.sh
 
-Training starts from the bundled weights (`threedim_jax/models/weights/`), since
-minutes on a CPU are not enough to learn views from nothing;
-`--config.train.init_from=` starts from random ones. Deviates from the paper
-where a CPU needs it: a 1.7 M network, v-prediction, a higher learning rate
-after a short warm-up, no dropout, 32 sampling steps.
+Training starts from the bundled weights (`threedim_jax/models/weights/`),
+because minutes on a CPU are not enough to train from random ones.
+`--config.train.init_from=` starts from random weights. It differs from the
+paper where a CPU needs it: a network of 1.7 M parameters, v-prediction, a
+higher learning rate after a short warm-up, no dropout, 32 sampling steps.
 """
 
 from ml_collections import ConfigDict
@@ -40,7 +40,10 @@ def get_config(arg: str = "") -> ConfigDict:
 
 
 def use_small_network(c: ConfigDict) -> None:
-  """What two CPU cores can train; weights of one resolution start another's."""
+  """Sets a network that two CPU cores can train.
+
+  Its weights for one resolution can start a training at another.
+  """
   resolution = c.data.resolution
   c.model.update(
     ch=32,
@@ -49,7 +52,7 @@ def use_small_network(c: ConfigDict) -> None:
     num_res_blocks=1,
     attn_resolutions=(resolution // 4,),
     cross_attn_resolutions=(resolution // 4, resolution // 2),
-    norm_groups=4,  # 8 channels each, as the paper has them at ch 256
+    norm_groups=4,  # 8 channels each, as in the paper
     dropout=0.0,
     dtype="float32",
   )

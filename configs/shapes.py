@@ -5,8 +5,9 @@
   python datasets/build.py shapes --config 64
   python -m threedim_jax.main --config=configs/shapes.py --workdir=W
 
-A smaller network than the paper's and a shorter warm-up; the rest of the recipe
-is the paper's. Nobody has trained it to the end yet: no number to expect.
+The network is smaller than the paper's and the warm-up shorter. The rest of the
+recipe is the paper's. Nobody has trained it to the end yet, so there is no
+number to expect.
 """
 
 from ml_collections import ConfigDict

@@ -5,9 +5,9 @@
   python datasets/build.py shapes --config 64
   python -m threedim_jax.main --config=configs/shapes_patches.py --workdir=W
 
-An X-UNet on patches of 4x4 pixels with a thin path at full resolution: 6.7
-GFLOP for a training example, where the same pixels cost the quickstart's kind
-of network 14.6.
+The network is an X-UNet on patches of 4x4 pixels with a thin path at full
+resolution. A training example costs 6.7 GFLOP; a network of the quickstart's
+kind needs 14.6 for the same pixels.
 """
 
 from ml_collections import ConfigDict

@@ -5,10 +5,10 @@
   python datasets/build.py shapes --config 64
   python -m threedim_jax.main --config=configs/shapes_small.py --workdir=W
 
-The quickstart's network with a level more. The weights for 32x32 that ship are
-where it starts: the new level is put around them. With the second part that the
-card of `shapes64` gives, expect 18.05 dB
-(`threedim_jax/models/weights/README.md`).
+The network is the quickstart's with one more level around it. Training starts
+from the bundled weights for 32x32. After the second part, whose command is in
+the card of `shapes64` (`threedim_jax/models/weights/README.md`), expect
+18.05 dB.
 """
 
 from ml_collections import ConfigDict
@@ -20,12 +20,12 @@ def get_config(arg: str = "") -> ConfigDict:
   c = srn_chairs.get_config()
   c.data.update(name="shapes", config="64", resolution=64, num_threads=1)
   quickstart.use_small_network(c)
-  c.model.update(  # within the new level all is as at 32x32
+  c.model.update(  # the other levels are those for 32x32
     ch_mult=(1, 1, 2, 2),
     attn_resolutions=(8,),
     cross_attn_resolutions=(8, 16),
   )
-  c.diffusion.logsnr_shift = -2.8  # 4x the pixels: log 4 less than at 32x32
+  c.diffusion.logsnr_shift = -2.8  # 4x the pixels of 32x32: log 4 less
   c.optim.update(
     learning_rate=7e-4, warmup_examples=400, ema_half_life_examples=3_000
   )

@@ -6,29 +6,29 @@
   python -m threedim_jax.main --config=configs/srn_chairs.py --workdir=W
 
 Add `:debug` to the file name for a run of seconds on made-up data. Nobody has
-trained this configuration here yet: there is no number to expect so far.
+trained this configuration here yet, so there is no number to expect.
 """
 
 from ml_collections import ConfigDict, config_dict
 
 
 def get_config(arg: str = "") -> ConfigDict:
-  """Every key that the program reads; `arg`: see `variant`."""
+  """Sets every key that the program reads; for `arg` see `variant`."""
   c = ConfigDict()
   c.seed = 0  # parameters, noise, order of the data
 
   c.mesh = ConfigDict()
-  c.mesh.data = -1  # devices that split the batch only; -1: all that are left
+  c.mesh.data = -1  # devices that split only the batch; -1: all others
   c.mesh.fsdp = 1  # devices that also split parameters and optimizer state
 
   c.data = ConfigDict()
   c.data.name = "srn"  # folder of datasets/
   c.data.config = "chairs"
   c.data.data_dir = config_dict.placeholder(str)  # None: TFDS's own default
-  c.data.resolution = 128  # pixels; must be what the data set holds
+  c.data.resolution = 128  # pixels; must be that of the data set
   c.data.fixed_pairs = False  # train on views 0 and 1, 2 and 3, ... together
   c.data.hue_augmentation = False  # train on pairs in random hues
-  c.data.num_threads = 4  # decode this many records at a time
+  c.data.num_threads = 4  # threads that decode records
 
   c.model = ConfigDict()  # fields of models.xunet.XUNet
   c.model.ch = 256
@@ -38,27 +38,27 @@ def get_config(arg: str = "") -> ConfigDict:
   c.model.attn_resolutions = (8, 16, 32)
   c.model.cross_attn_resolutions = config_dict.placeholder(tuple)  # None: same
   c.model.attn_heads = 4
-  c.model.norm_groups = 32  # fewer where ch is small: 8 channels each
+  c.model.norm_groups = 32  # take fewer if ch is small: 8 channels each
   c.model.dropout = 0.1
   c.model.use_pos_emb = True
   c.model.use_ref_pose_emb = True
-  c.model.concat_frames = False  # variant "concat": the Concat-UNet ablation
-  c.model.relative_cameras = False  # variant "relative": no absolute pose
-  c.model.patch_size = 1  # pixels; above 1: cheaper, attention in patches
-  c.model.detail_ch = 0  # of the full-resolution layers beside patches
-  c.model.remat = "none"  # or "dots", "full": less memory, more arithmetic
-  c.model.dtype = "bfloat16"  # of the blocks; the rest is float32
+  c.model.concat_frames = False  # the Concat-UNet ablation: variant "concat"
+  c.model.relative_cameras = False  # no absolute poses: variant "relative"
+  c.model.patch_size = 1  # pixels a side of a patch; above 1: cheaper
+  c.model.detail_ch = 0  # channels of the full-resolution layers
+  c.model.remat = "none"  # or "dots", "full": less memory, more FLOPs
+  c.model.dtype = "bfloat16"  # of the blocks; all else is float32
 
   c.diffusion = ConfigDict()  # arguments of losses.diffusion_loss
   c.diffusion.prediction = "eps"  # or "v", "view"
   c.diffusion.uncond_fraction = 0.1  # examples trained without conditioning
-  c.diffusion.logsnr_shift = 0.0  # of what training draws; < 0: noisier
+  c.diffusion.logsnr_shift = 0.0  # added to the drawn log-SNR; < 0: noisier
   c.diffusion.min_snr_gamma = config_dict.placeholder(float)  # None: no weight
 
   c.optim = ConfigDict()
   c.optim.learning_rate = 1e-4  # peak
   c.optim.warmup_examples = 10_000_000
-  c.optim.decay_examples = 0  # the last ones; the rate falls to zero
+  c.optim.decay_examples = 0  # at the end; the rate falls to zero
   c.optim.b1 = 0.9
   c.optim.b2 = 0.99
   c.optim.ema_half_life_examples = 500_000
@@ -67,12 +67,12 @@ def get_config(arg: str = "") -> ConfigDict:
   c.train.batch_size = 128  # global
   c.train.per_device_batch_size = config_dict.placeholder(int)  # at most
   c.train.num_examples = 128_000_000
-  # Weights that ship, or the workdir of another training; None: random.
+  # Bundled weights, or the workdir of another training; None: random weights.
   c.train.init_from = config_dict.placeholder(str)
   c.train.log_every_steps = 100
   c.train.eval_every_steps = 5_000
   c.train.checkpoint_every_steps = 5_000
-  # And after so long without a save, looked at every log_every_steps.
+  # Also saves after this long, checked every log_every_steps.
   c.train.checkpoint_every_minutes = 10.0
   c.train.eval_batches = 8
 
@@ -80,43 +80,46 @@ def get_config(arg: str = "") -> ConfigDict:
   c.sampler.num_sample_steps = 256
   c.sampler.solver = "ancestral"  # or "ddim", "dpmpp_2m": for fewer steps
   c.sampler.guidance_weight = 2.0  # SRN chairs (3DiM, sec. 3); cars: 3.0
-  c.sampler.guidance_interval = (-20.0, 20.0)  # log-SNR; half the cost outside
-  c.sampler.seed = 0  # another seed, other samples
-  # The world is scaled until the given camera is so far away; None: it is not.
+  c.sampler.guidance_interval = (
+    -20.0,
+    20.0,
+  )  # log-SNRs; outside, half the cost
+  c.sampler.seed = 0  # another seed gives other samples
+  # Scales the world so that the given camera is this far away; None: does not.
   c.sampler.camera_distance = config_dict.placeholder(float)
-  # "first" is the naive sampler, "last" autoregression on the newest view.
+  # "first": always the first given view. "last": always the newest view.
   c.sampler.conditioning = "stochastic"
 
   c.sample = ConfigDict()  # --mode=sample
   c.sample.objects = ()  # ids; empty: the first num_objects of the test split
   c.sample.num_objects = 8
-  c.sample.num_views = 24  # per object, over one turn of its poses
+  c.sample.num_views = 24  # an object, spread over its poses
   c.sample.num_input_views = 1
   c.sample.batch_size = 8  # objects at a time
 
   c.evaluate = ConfigDict()  # --mode=evaluate
   c.evaluate.num_objects = config_dict.placeholder(int)  # None: all
-  c.evaluate.num_views = 24  # seeded subset of the targets; 0: all of them
-  c.evaluate.input_view = 64  # of protocol srn-v1; others hide more
-  c.evaluate.num_samples = 1  # of each view; more: best and mean of them, too
+  c.evaluate.num_views = 24  # a seeded subset of the targets; 0: all
+  c.evaluate.input_view = 64  # of the protocol srn-v1
+  c.evaluate.num_samples = 1  # a view; above 1: also their best and mean
   c.evaluate.num_shards = 1  # processes that share the objects
-  c.evaluate.shard_index = 0  # which of them this one is
+  c.evaluate.shard_index = 0  # the index of this one
   c.evaluate.batch_size = 8
 
   return variant(c, arg)
 
 
 def variant(c: ConfigDict, arg: str) -> ConfigDict:
-  """What the words after ':' ask for, as in `configs/shapes.py:concat,debug`.
+  """Applies the words after ':', as in `configs/shapes.py:concat,debug`.
 
   concat: the Concat-UNet of the paper's ablation, without cross-attention.
   large: the paper's larger model, 448 channels and 1.338 B parameters.
-  relative: cameras are given relative to the one that is looked at.
+  relative: cameras are given relative to the conditioning view's.
   regression: the same network computes the view in one step from pure noise.
-  efficient: the same pictures for a third of the paper's arithmetic or less.
+  efficient: patches and v-prediction, for at most a third of the FLOPs.
   debug: a run of seconds on made-up data.
 
-  All start from random weights: those that ship are of another network.
+  All start from random weights: the bundled ones are of another network.
   """
   for word in filter(None, arg.split(",")):
     if word not in VARIANTS:
@@ -129,20 +132,21 @@ def variant(c: ConfigDict, arg: str) -> ConfigDict:
 
 
 def concat(c: ConfigDict) -> None:
-  """Both frames along the channels of one, which cannot attend across."""
+  """Stacks both frames along the channels; there is no cross-attention."""
   c.model.update(concat_frames=True, cross_attn_resolutions=())
 
 
 def enlarge(c: ConfigDict) -> None:
-  """Widens the network, which is all that helped in the paper (sec. 7.1)."""
+  """Widens the network; nothing else helped in the paper (sec. 7.1)."""
   c.model.ch = 448
 
 
 def relate(c: ConfigDict) -> None:
-  """A picture then needs no absolute pose, only a distance.
+  """Gives cameras relative to the conditioning view's.
 
-  How objects stand is harder to learn so: a small network did from noisier
-  examples only, diffusion.logsnr_shift=-3 (launch/benchmarks.md).
+  A picture of one's own then needs only a distance, no absolute pose. The
+  orientation of objects is harder to learn: a small network learned it only
+  with noisier examples, diffusion.logsnr_shift=-3 (launch/benchmarks.md).
   """
   c.model.relative_cameras = True
 
@@ -161,7 +165,7 @@ def regress(c: ConfigDict) -> None:
 
 
 def use_patches(c: ConfigDict) -> None:
-  """Patches of 2x2 pixels and a thin path at full resolution (v-prediction).
+  """Computes on patches of 2x2 pixels, with a thin path at full resolution.
 
   Nobody has trained this size yet.
   """
@@ -170,7 +174,7 @@ def use_patches(c: ConfigDict) -> None:
 
 
 def shrink(c: ConfigDict) -> None:
-  """Makes any configuration a run of seconds, on the data set shapes/debug."""
+  """Turns any configuration into a run of seconds on shapes/debug."""
   c.data.update(name="shapes", config="debug", resolution=16, num_threads=1)
   c.model.update(
     ch=32,
