@@ -20,6 +20,7 @@ from ml_collections import ConfigDict
 import numpy as np
 import orbax.checkpoint as ocp
 import pytest
+from run_mode import run_mode
 
 REPO = pathlib.Path(__file__).parents[1]
 NUM_STEPS = 20
@@ -93,7 +94,6 @@ def saved_state(workdir, step: int) -> list[np.ndarray]:
 @pytest.fixture(scope="module")
 def finished(data_dir, tmp_path_factory):
   """(workdir, config, unread keys) of a run of everything."""
-  from threedim_jax import main
 
   workdir = tmp_path_factory.mktemp("finished")
   config = debug_config(
@@ -105,7 +105,7 @@ def finished(data_dir, tmp_path_factory):
     networks = "threedim_jax.modes.evaluate.open_networks"
     monkeypatch.setattr(networks, lambda weights: ())
     for mode in ("train", "sample", "evaluate"):
-      main.run(config, epath.Path(workdir), mode)
+      run_mode(mode, config, workdir)
     unread = recorder.unread(config)
   return workdir, config, unread
 
@@ -192,7 +192,6 @@ def test_the_report_is_self_contained(finished):
 
 
 def test_running_again_changes_nothing(finished):
-  from threedim_jax import main
 
   workdir, config, _ = finished
   before = {
@@ -200,8 +199,8 @@ def test_running_again_changes_nothing(finished):
     for folder in ("checkpoints", "evaluate")
     for p in (workdir / folder).rglob("*")
   }
-  main.run(config, epath.Path(workdir), "train")
-  main.run(config, epath.Path(workdir), "evaluate")
+  run_mode("train", config, workdir)
+  run_mode("evaluate", config, workdir)
   assert before == {p: p.stat().st_mtime_ns for p in before}
 
 
@@ -326,6 +325,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(
   """With the step in the message, and no checkpoint of the bad state."""
   from threedim_jax.modes import train
   from threedim_jax.runtime.errors import UserError
+  from threedim_jax.training import setup
 
   def make_step_that_breaks(loss_fn, tx, ema_decay, parts):
     def train_step(state, batch, rng):
@@ -338,7 +338,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(
 
     return train_step
 
-  monkeypatch.setattr(train, "make_train_step", make_step_that_breaks)
+  monkeypatch.setattr(setup, "make_train_step", make_step_that_breaks)
   config = debug_config(
     data_dir, 10, checkpoint_every_steps=1, log_every_steps=10
   )

@@ -33,12 +33,12 @@ MORE = [
 
 
 def readme_commands() -> list[str]:
-  """The lines of its bash blocks, continuation lines joined."""
+  """The launchers in its bash blocks, continuation lines joined."""
   text = (REPO / "launch/README.md").read_text()
   found = []
   for block in re.findall(r"```bash\n(.*?)```", text, re.S):
     for line in block.replace("\\\n", " ").splitlines():
-      if line and not line.startswith("#"):
+      if line.startswith(("bash launch/", "python launch/")):
         found.append(" ".join(line.split()))
   return found
 

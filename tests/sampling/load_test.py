@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from run_mode import run_mode
 from toy_sampling import (
   sample_orbit,
   toy_denoiser,
@@ -131,14 +132,11 @@ def test_looked_at_tells_which_view_each_step_saw(monkeypatch):
 @pytest.mark.slow
 def test_a_workdir_needs_no_configuration(tmp_path, debug_config, data_dir):
   """The network, its size and its prediction come from config.json."""
-  from etils import epath
-
-  from threedim_jax import main
 
   config = debug_config
   config.data.update(data_dir=str(data_dir), name="shapes", config="debug")
   config.train.num_examples = config.train.per_device_batch_size * 4
-  main.run(config, epath.Path(tmp_path), "train")
+  run_mode("train", config, tmp_path)
   assert json.loads((tmp_path / "config.json").read_text())
   sampler = load_sampler(workdir=tmp_path)
   assert sampler.step == 1 and sampler.facts() == {"checkpoint_step": 1}

@@ -108,7 +108,8 @@ def test_K_moves_with_the_resolution():
 
 def test_workers_import_neither_jax_nor_tfds():
   code = (
-    "import sys; import threedim_jax.camera_paths, shapes.objects, srn.objects;"
+    "import sys; import threedim_jax.views.camera_paths;"
+    "import shapes.objects, srn.objects;"
     "print([m for m in ('jax', 'tensorflow_datasets') if m in sys.modules])"
   )
   datasets = str(pathlib.Path(__file__).parents[2] / "datasets")
