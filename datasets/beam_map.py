@@ -16,6 +16,7 @@ a crash, a build with the same settings makes only what is still missing.
 from collections.abc import Callable, Iterable, Iterator
 import contextlib
 import functools
+import io
 import json
 import os
 import pathlib
@@ -101,10 +102,16 @@ def _check_options(options: str) -> None:
     raise UserError(
       "--beam_options needs Apache Beam: pip install 'threedim_jax[beam]'."
     ) from e
+  usage = io.StringIO()
   try:
-    beam.Pipeline(options=PipelineOptions(shlex.split(options)))
+    with contextlib.redirect_stderr(usage):
+      known = PipelineOptions(shlex.split(options))
+      known.get_all_options()
+      beam.Pipeline(options=known)
   except (ValueError, SystemExit) as e:
-    reason = " ".join(str(e).split())
+    # argparse prints its reason last, and exits.
+    lines = usage.getvalue().splitlines()
+    reason = lines[-1] if lines else " ".join(str(e).split())
     raise UserError(
       f"--beam_options={options!r} cannot be used ({reason}): give options as"
       ' on a command line, such as "--runner=DirectRunner".'

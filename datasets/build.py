@@ -40,7 +40,7 @@ FLAGS = {
 def main(argv: list[str] | None = None) -> pathlib.Path:
   """Builds, perhaps exports, prints a summary; returns the folder."""
   start = time.monotonic()
-  argv = _join_front(sys.argv[1:] if argv is None else argv)
+  argv = _join_values(sys.argv[1:] if argv is None else argv)
   with_configs = "-h" in argv or "--help" in argv
   args = _parser(with_configs).parse_args(argv)
   Builder, config_name, kwargs = _builder_and_arguments(args)
@@ -146,12 +146,14 @@ def _module(data_set: str):
   return importlib.import_module(f"{data_set}.{data_set}_dataset_builder")
 
 
-def _join_front(argv: list[str]) -> list[str]:
-  """Lets `--front -z` mean `--front=-z`, which argparse takes for a flag."""
+def _join_values(argv: list[str]) -> list[str]:
+  """Lets `--front -z` mean `--front=-z`, which argparse takes for two flags."""
   argv = list(argv)
   for i in reversed(range(len(argv) - 1)):
-    if argv[i] == "--front" and argv[i + 1] in FRONTS:
-      argv[i : i + 2] = [f"--front={argv[i + 1]}"]
+    if argv[i] == "--beam_options" or (
+      argv[i] == "--front" and argv[i + 1] in FRONTS
+    ):
+      argv[i : i + 2] = [f"{argv[i]}={argv[i + 1]}"]
   return argv
 
 

@@ -39,7 +39,7 @@ K_FILE = "cars_test/c2/intrinsics.txt"
     (POSE, MIRROR, r"pose/000001.txt is not a rigid transform"),
     (POSE, b"1 0 0 0 0 1 0 0", r"pose/000001.txt holds 8 numbers"),
     (POSE, b"nan " * 16, r"pose/000001.txt holds a number that is not finite"),
-    (POSE, b"\xff\xfe", r"pose/000001.txt is not a text file of numbers"),
+    (POSE, b"\x00\xff", r"pose/000001.txt is not a text file of numbers"),
     (K_FILE, b"16 30 8 0.\n16 16", r"principal point \(30, 8\) lies outside"),
     (K_FILE, b"1.6 8 8 0.\n16 16", r"focal length of 1.6 pixels does not fit"),
     (K_FILE, b"16 64 64 0.\n128 128", r"focal length of 16 pixels"),

@@ -26,18 +26,16 @@ REPO = pathlib.Path(__file__).parents[2]
 WINDOWS = {"laptop": (1366, 768), "desktop": (1920, 1080), "phone": (390, 844)}
 
 
-@pytest.fixture(scope="module")
-def served():
-  """The address of a demo that was started as a user would."""
+def serve(command: list[str]):
+  """Yields the address of a demo that is started by a command and a port."""
   with socket.socket() as s:
     s.bind(("127.0.0.1", 0))
     port = s.getsockname()[1]
-  command = [sys.executable, "-m", "threedim_jax.demo", f"--port={port}"]
   process = subprocess.Popen(
-    [*command, "--pretrained=shapes32"],
+    [sys.executable, *(word.format(port=port) for word in command)],
     env={**os.environ, "PYTHONPATH": str(REPO)},
   )
-  deadline = time.monotonic() + 300
+  deadline = time.monotonic() + 600
   while True:
     try:
       urllib.request.urlopen(f"http://127.0.0.1:{port}/config").close()
@@ -48,6 +46,19 @@ def served():
   yield f"http://127.0.0.1:{port}/"
   process.terminate()
   process.wait()
+
+
+@pytest.fixture(scope="module")
+def served():
+  """A demo whose sampler is quick: how the page behaves is the subject."""
+  yield from serve([str(REPO / "tests/support/demo_server.py"), "{port}"])
+
+
+@pytest.fixture(scope="module")
+def served_with_weights():
+  """A demo as a user starts it."""
+  module = ["-m", "threedim_jax.demo", "--port={port}"]
+  yield from serve([*module, "--pretrained=shapes32"])
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +99,23 @@ def upload(page, file: str) -> None:
 
 def count(page, selector: str) -> int:
   return page.evaluate(f"document.querySelectorAll('{selector}').length")
+
+
+@pytest.mark.slow
+def test_a_user_s_first_views(served_with_weights, browser, tmp_path):
+  """With the real weights: upload, generate, and the views change."""
+  open_page(browser, served_with_weights)
+  upload(browser, picture(tmp_path, "mine.png"))
+  click(browser, "#more button")
+  browser.wait_for("!!document.querySelector('#num-views input')")
+  set_number(browser, "#num-views", 2)
+  browser.wait_for("document.querySelectorAll('#map circle title').length == 3")
+  click(browser, "#generate")
+  browser.wait_for("!!document.querySelector('#orbit-viewer')", 600)
+  sources = browser.evaluate(
+    "[...document.querySelectorAll('#views img')].map(i => i.src)"
+  )
+  assert len(sources) == 3 and len(set(sources)) == 3
 
 
 @pytest.mark.slow

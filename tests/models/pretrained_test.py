@@ -4,7 +4,6 @@
 
 import importlib
 
-from flax import traverse_util
 import jax
 import numpy as np
 import pytest
@@ -15,16 +14,11 @@ CONFIGS = {
   "shapes32_relative": "quickstart:relative",
   "shapes64": "shapes_small",
 }
-POSITIONS = "ConditioningProcessor_0/pos_emb"
 
 
 def config_of(name: str):
   module, _, variant = CONFIGS[name].partition(":")
   return importlib.import_module(f"configs.{module}").get_config(variant)
-
-
-def no_new_levels():
-  raise AssertionError("asked for parameters of levels that are all known")
 
 
 @pytest.fixture(scope="module")
@@ -143,138 +137,9 @@ def test_a_network_is_not_taken_for_another(key, value):
     check_settings_match("shapes32", config)
 
 
-def test_training_refuses_weights_of_another_meaning(quickstart_shapes):
-  """They would fit in: the arrays are the same."""
-  from configs import quickstart
-  from threedim_jax.runtime.errors import UserError
-  from threedim_jax.training.initial_state import starting_params
-
-  config, target = quickstart.get_config(), quickstart_shapes[1]
-  config.diffusion.prediction = "eps"
-  with pytest.raises(UserError, match="diffusion.prediction=v"):
-    starting_params(config, target, no_new_levels)
-
-
 @pytest.mark.parametrize("variant", ["concat", "relative", "regression"])
 def test_another_method_starts_from_nothing(variant):
   from configs import quickstart
 
   assert quickstart.get_config(variant).train.init_from is None
   assert quickstart.get_config("").train.init_from == "shapes32"
-
-
-@pytest.fixture(scope="module")
-def small_training(tmp_path_factory):
-  """(workdir of a network for 8x8 pictures, its averaged parameters)."""
-  from configs import srn_chairs
-  from threedim_jax.models import make_init_fn
-  from threedim_jax.training.optim import make_tx
-  from threedim_jax.training.train_step import create_train_state
-  from threedim_jax.workdir.checkpoints.checkpointer import Checkpointer
-
-  config = srn_chairs.get_config("debug")
-  config.data.resolution = 8
-  config.model.attn_resolutions = (4,)
-  init = make_init_fn(config)
-  state = create_train_state(init(jax.random.key(0)), make_tx(config))
-  workdir = tmp_path_factory.mktemp("small")
-  with Checkpointer(workdir / "checkpoints") as checkpointer:
-    checkpointer.save(1, state, config=config.to_dict())
-  return workdir, state.ema_params
-
-
-@pytest.mark.parametrize("factor", [1, 2])
-def test_training_goes_on_with_larger_pictures(small_training, factor):
-  """Every place of the small picture is where `factor`^2 new ones are."""
-  from configs import srn_chairs
-  from threedim_jax.models import make_init_fn
-  from threedim_jax.training.initial_state import starting_params
-
-  workdir, small = small_training
-  config = srn_chairs.get_config("debug")
-  config.data.resolution = 8 * factor
-  config.model.attn_resolutions = (4 * factor,)
-  target = jax.eval_shape(make_init_fn(config), jax.random.key(0))
-  config.train.init_from = str(workdir)
-  params = starting_params(config, target, no_new_levels)
-  flat = lambda tree: traverse_util.flatten_dict(tree, sep="/")
-  grown, small = flat(params), flat(small)
-  positions = grown.pop(POSITIONS)
-  expected = np.array(small.pop(POSITIONS))
-  for row in range(8 * factor):
-    for column in range(8 * factor):
-      place = expected[row // factor, column // factor]
-      np.testing.assert_array_equal(positions[row, column], place)
-  assert grown.keys() == small.keys()
-  for name, value in grown.items():
-    np.testing.assert_array_equal(value, small[name])
-
-
-def test_weights_that_ship_start_larger_pictures():
-  from configs import shapes_small
-  from threedim_jax.models import make_init_fn
-  from threedim_jax.training.initial_state import starting_params
-
-  config = shapes_small.get_config()
-  init = make_init_fn(config)
-  target = jax.eval_shape(init, jax.random.key(0))
-  zeros = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), target)
-  params = starting_params(config, target, lambda: zeros)
-  positions = params["ConditioningProcessor_0"]["pos_emb"]
-  assert positions.shape[:2] == (64, 64)
-  np.testing.assert_array_equal(positions[::2, ::2], positions[1::2, 1::2])
-  assert not np.any(params["XUNetBlock_0"]["ResnetBlock_0"]["Conv_0"]["kernel"])
-  assert np.any(params["XUNetBlock_1"]["ResnetBlock_0"]["Conv_0"]["kernel"])
-
-
-@pytest.mark.slow
-def test_a_training_starts_with_a_level_more(small_training):
-  """On several devices, with random parameters in the new level alone."""
-  from configs import srn_chairs
-  from threedim_jax.runtime.sharding import make_mesh
-  from threedim_jax.training.initial_state import initial_state
-  from threedim_jax.training.setup import make_setup
-
-  workdir, small = small_training
-  config = srn_chairs.get_config("debug")
-  config.model.update(ch_mult=(1, 1, 2), attn_resolutions=(4,))
-  config.train.init_from = str(workdir)
-  setup = make_setup(config, make_mesh(-1, 1))
-  state = initial_state(config, setup, jax.random.key(1))
-  kernel = lambda params, block: np.asarray(
-    params[block]["ResnetBlock_0"]["Conv_0"]["kernel"]
-  )
-  for params in (state.params, state.ema_params):
-    old = kernel(small, "XUNetBlock_0")
-    np.testing.assert_array_equal(kernel(params, "XUNetBlock_1"), old)
-    assert 0.01 < np.std(kernel(params, "XUNetBlock_0")) < 1.0
-    assert not np.array_equal(kernel(params, "XUNetBlock_0"), old)
-  assert int(state.step) == 0
-
-
-def test_a_start_that_is_nowhere_is_named(small_training, tmp_path):
-  from configs import quickstart
-  from threedim_jax.runtime.errors import UserError
-  from threedim_jax.training.initial_state import starting_params
-
-  _, small = small_training
-  config = quickstart.get_config()
-  for source in ("shapes23", str(tmp_path)):
-    config.train.init_from = source
-    with pytest.raises(UserError, match=f"{source}.*neither.*shapes32"):
-      starting_params(config, small, no_new_levels)
-
-
-def test_a_start_of_another_network_is_refused(small_training):
-  from configs import quickstart
-  from threedim_jax.models import make_init_fn
-  from threedim_jax.runtime.errors import UserError
-  from threedim_jax.training.initial_state import starting_params
-
-  config = quickstart.get_config()
-  config.train.init_from = str(small_training[0])
-  init = make_init_fn(config)
-  target = jax.eval_shape(init, jax.random.key(0))
-  zeros = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), target)
-  with pytest.raises(UserError, match="another architecture"):
-    starting_params(config, target, lambda: zeros)

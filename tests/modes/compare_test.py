@@ -65,7 +65,7 @@ def test_without_a_float_psnr_there_is_none(evaluated, tmp_path):
 
 def test_what_cannot_be_compared_is_a_sentence(evaluated, tmp_path):
   _, workdir = evaluated
-  with pytest.raises(UserError, match="is of --mode=evaluate"):
+  with pytest.raises(UserError, match="written by --mode=evaluate"):
     compare.compare(workdir)
   theirs = tmp_path / "theirs"
   with pytest.raises(UserError, match="no finished folder"):

@@ -22,7 +22,7 @@ from threedim_jax.views.posed_views import PosedViews
 
 SETTINGS = {  # number of views, their size, steps
   "consistency-v1": (40, 32, 200),
-  "consistency-3dim": (24, 16, 60),
+  "consistency-3dim": (20, 12, 40),
 }
 
 

@@ -216,7 +216,8 @@ def serve(host: str, port: int, weights: str, **launch_options) -> gr.Blocks:
   """Shows the page; blocks unless told `prevent_thread_lock`.
 
   Raises:
-    UserError: no such weights, or the port cannot be had.
+    UserError: no such weights, the port is taken, or the page cannot be
+      reached.
   """
   handlers = Handlers(load_sampler(weights))
   handlers.measure()
@@ -236,5 +237,13 @@ def serve(host: str, port: int, weights: str, **launch_options) -> gr.Blocks:
     raise UserError(
       f"The page cannot be served at {host}:{port}: another program has that"
       " port, or there is no such address here. Name another with --port."
+    ) from e
+  except ValueError as e:  # Gradio asks its own page, and got no answer
+    if "localhost" not in str(e):
+      raise
+    raise UserError(
+      f"The page at {host}:{port} does not answer: this machine is very busy,"
+      " or a proxy hides localhost (set NO_PROXY=localhost,127.0.0.1). Try"
+      " again."
     ) from e
   return page

@@ -1,12 +1,13 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""`--mode=compare`: another method's views against the true ones.
+"""`--mode=compare`: compares another method's views with the true ones.
 
-  W/evaluate/<object>/  as in `sample_io`, with the true views
-  compare("W")          writes W/evaluation.json, as evaluate does
+  W/evaluate/<object>/  folders as in `workdir.samples`, with the true views
+  compare("W")          writes W/evaluation.json, as --mode=evaluate does
 
-No model and no data set are needed. Two methods had the same task if the files
-have the same `list_sha256`: the hash of the objects, given and wanted views.
+No model and no data set are needed. Two methods had the same task if their
+results have the same `list_sha256`: the hash of objects, given and wanted
+views.
 """
 
 from etils import epath
@@ -28,12 +29,13 @@ def compare(
 
   Args:
     workdir: W.
-    inception_weights: pytorch-fid's file, for FID and KID.
+    inception_weights: path of pytorch-fid's file, for FID and KID.
 
   Raises:
-    UserError: there are none, one has no true views, or W is of a training.
+    UserError: there are no finished folders, one has no true views, or
+      W/evaluation.json was written by --mode=evaluate.
   """
-  networks = open_networks(inception_weights)  # a wrong file: say so at once
+  networks = open_networks(inception_weights)  # refuse a wrong file at once
   workdir = epath.Path(workdir)
   folder = samples_dir(workdir, 0)
   _check_not_ours(workdir)
@@ -41,9 +43,10 @@ def compare(
   if not folders:
     raise UserError(
       f"{folder} holds no finished folder of samples to compare with the truth"
-      f" (<object>/{samples.INFO_FILE} and pictures, see sample_io.py)"
+      f" (<object>/{samples.INFO_FILE} and pictures, see"
+      " threedim_jax/workdir/samples.py)"
     )
-  # Of all before any is scored: a folder without truth is told at once.
+  # Read all before scoring any: a folder without truth is refused at once.
   requests = [_request(path) for path in folders]
   result = {
     "protocol": {
@@ -61,8 +64,8 @@ def _check_not_ours(workdir: epath.Path) -> None:
   scores = read_scores(workdir / RESULT_FILE)
   if scores and "config" in scores.provenance:
     raise UserError(
-      f"{workdir / RESULT_FILE} is of --mode=evaluate, which says more: compare"
-      " views of another method in a folder of their own"
+      f"{workdir / RESULT_FILE} was written by --mode=evaluate. Put the views"
+      " of another method into a workdir of their own."
     )
 
 

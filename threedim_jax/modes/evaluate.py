@@ -1,16 +1,16 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""`--mode=evaluate`: generated test views against the true ones.
+"""`--mode=evaluate`: generates test views and compares them with the true ones.
 
-Follows `protocol.SRN_V1`: one input view, all other views are targets, or a
-seeded subset; `truth_scores` says how they are scored. The views lie in
-`<workdir>/evaluate/<object>/` like any samples (further samples of the same
-views in `evaluate_1`, and so on), so a run that was cut short resumes, and
-`compare` scores the folders of another method.
+Follows `protocol.SRN_V1`: one view is given, all others or a seeded subset are
+generated; `truth_scores` scores them. The views go to folders
+`<workdir>/evaluate/<object>/` like all samples, and further samples of the same
+views to `evaluate_1` and so on. So an interrupted run resumes, and `compare`
+scores the folders of another method in the same way.
 
-The processes of a run share the objects out, and the first one scores. So do
-`evaluate.num_shards` runs that know nothing of each other, each with its own
-`evaluate.shard_index`: the one that finishes last writes evaluation.json.
+The processes of a run share the objects, and process 0 scores. Independent runs
+can share them too: each of `evaluate.num_shards` runs has its own
+`evaluate.shard_index`, and the run that finishes last writes evaluation.json.
 """
 
 import collections
@@ -46,7 +46,7 @@ from threedim_jax.workdir.protocol import (
 from threedim_jax.workdir.same_settings import check_same_settings
 from threedim_jax.workdir.scores import read_scores
 
-# Train views that the mean image is taken over, spread over the split.
+# The mean image is the mean of this many train views, spread over the split.
 MEAN_IMAGE_VIEWS = 1000
 
 
@@ -75,7 +75,10 @@ def sample_shard(
     dataclasses.replace(settings_of(config), seed=config.sampler.seed + i)
     for i in range(config.evaluate.num_samples)
   ]
-  read = lambda request: read_scene(views, request)
+
+  def read(request):
+    return read_scene(views, request)
+
   for i, each in enumerate(settings):
     for group in by_shape(my_share(requests[shard::num_shards])):
       sampled = generate(
@@ -123,7 +126,7 @@ def evaluate(
   pretrained: str | None = None,
   overwrite: bool = False,
 ) -> dict | None:
-  """Generates what is missing, scores it, writes evaluation.json.
+  """Generates the views that are missing, scores all, writes evaluation.json.
 
   Args:
     config: configuration.
@@ -136,7 +139,7 @@ def evaluate(
     The result; None if other shards have not finished, or another process of
     this one writes it.
   """
-  networks = open_networks(inception_weights)  # a wrong file: say so at once
+  networks = open_networks(inception_weights)  # refuse a wrong file at once
   workdir = epath.Path(workdir)
   views, train_views = open_split(config, "test"), open_split(config, "train")
   counts = {i: views.num_views(i) for i in views.object_ids}
@@ -177,8 +180,11 @@ def evaluate(
 
 
 def _provenance(sampler: Sampler, config: ConfigDict) -> dict:
-  """What made the numbers: the configuration that the weights were trained
-  with, and of this run what it decides, how to sample and evaluate."""
+  """What the scores were made with.
+
+  The configuration is that of the training, but for the sections that this run
+  decides: data, sampler and evaluate.
+  """
   now = config.to_dict()
   of_this_run = {k: now[k] for k in ("data", "sampler", "evaluate")}
   return {

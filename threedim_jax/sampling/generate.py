@@ -115,8 +115,8 @@ def generate(
 def object_keys(seed: int, object_ids: Sequence[str]) -> Key[jax.Array, " B"]:
   """One key per object: its views depend on the seed and its id alone."""
   ids = [zlib.crc32(object_id.encode()) for object_id in object_ids]
-  fold_in = lambda i: jax.random.fold_in(jax.random.key(seed), i)
-  return jax.vmap(fold_in)(np.array(ids, np.uint32))
+  fold_in = jax.vmap(jax.random.fold_in, in_axes=(None, 0))
+  return fold_in(jax.random.key(seed), np.array(ids, np.uint32))
 
 
 def my_share(requests: Sequence[Request]) -> Sequence[Request]:
@@ -208,8 +208,8 @@ def _digests(scene_or_samples: Scene | ObjectSamples) -> dict[str, str]:
   }
   if s.truth is not None:
     parts["true pictures"] = [s.truth.images_u8]
-  data = lambda arrays: b"".join(np.asarray(a).tobytes() for a in arrays)
-  return {k: f"{zlib.crc32(data(arrays)):08x}" for k, arrays in parts.items()}
+  data = {k: b"".join(map(bytes, arrays)) for k, arrays in parts.items()}
+  return {name: f"{zlib.crc32(part):08x}" for name, part in data.items()}
 
 
 def _with_psnr(

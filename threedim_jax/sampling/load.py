@@ -240,11 +240,14 @@ class Sampler:
     num_views = wanted.K.shape[1]
     capacity = capacity or known.K.shape[1] + num_views
     bank = make_bank(from_u8(images_u8), known, capacity)
-    arguments = lambda i, bank: (
-      *(self.params, keys, bank, jax.tree.map(lambda a: a[:, i], wanted)),
-      *(jnp.int32(i), jnp.float32(settings.guidance_weight)),
-      jnp.int32(settings.num_sample_steps),
-    )
+
+    def arguments(i, bank):
+      return (
+        *(self.params, keys, bank, jax.tree.map(lambda a: a[:, i], wanted)),
+        *(jnp.int32(i), jnp.float32(settings.guidance_weight)),
+        jnp.int32(settings.num_sample_steps),
+      )
+
     program = self._program(settings, arguments(0, bank))
 
     def run(bank):

@@ -30,8 +30,8 @@ from threedim_jax.views.cameras import Camera
 from threedim_jax.views.posed_views import PosedViews
 
 PATHS = ("orbit", "spiral")
-# Where a picture with the field of view of training shows a chair of training
-# as large as `cutout.prepare` makes an object.
+# At this distance a camera of the training data shows a chair as large as
+# `cutout.prepare` makes the object in a photo.
 DISTANCE = camera_paths.RADIUS["chair"]
 
 
@@ -40,14 +40,17 @@ class Photo:
   """A picture and what is known of its camera.
 
   Attributes:
-    file: of the picture.
-    elevation: degrees above the horizon.
-    azimuth: degrees; 0 looks at the object's front, 90 at its left side.
-    distance: of the camera in units of training; None: from the field of view,
-      so that the object is as large as those of training.
-    fov: of the square picture around the object, degrees.
-    path: of the views to make: "orbit" at the picture's elevation, "spiral" as
-      in the SRN test cameras, or a JSON file, see `read_path`.
+    file: path of the picture.
+    elevation: of the camera above the horizon, in degrees.
+    azimuth: in degrees; 0 looks at the object's front, 90 at its left side.
+    distance: of the camera from the object, in units of the training data. None
+      chooses it from `fov`, so that the object is as large as in training.
+    fov: field of view of the square picture around the object, in degrees.
+    path: which views to generate: "orbit" at the picture's elevation, "spiral"
+      like the SRN test cameras, or a JSON file, see `read_path`.
+
+  Raises:
+    UserError: a number is out of range.
   """
 
   file: str
@@ -74,11 +77,14 @@ class Photo:
 
   @property
   def radius(self) -> float:
-    """Of the sphere on which the camera stands."""
+    """Distance of the camera from the origin."""
     if self.distance is not None:
       return self.distance
-    tangent = lambda deg: math.tan(math.radians(deg) / 2)
-    return DISTANCE * tangent(camera_paths.FOV_DEG) / tangent(self.fov)
+    in_training, here = (
+      math.tan(math.radians(deg) / 2)
+      for deg in (camera_paths.FOV_DEG, self.fov)
+    )
+    return DISTANCE * in_training / here
 
   def pose(self) -> Float[np.ndarray, "4 4"]:
     """world_from_cam of the picture."""
@@ -88,11 +94,11 @@ class Photo:
     return camera_paths.look_at(place)
 
   def K(self, resolution: int) -> Float[np.ndarray, "3 3"]:
-    """In pixels of the prepared picture."""
+    """Intrinsics in pixels of the prepared picture."""
     return camera_paths.K_from_fov(resolution, self.fov)
 
   def targets(self, num_views: int) -> Float[np.ndarray, "N 4 4"]:
-    """world_from_cam of the views to make."""
+    """world_from_cam of the views to generate."""
     if self.path == "spiral":
       return camera_paths.srn_spiral(num_views, self.radius)
     if self.path == "orbit":

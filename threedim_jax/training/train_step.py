@@ -81,9 +81,11 @@ def _accumulated_grads(
   grad_fn = jax.value_and_grad(loss_fn, has_aux=True)
   if parts == 1:
     return grad_fn(params, batch, rng)
+
   # The part index varies fastest, so that every part has examples of every
   # device, and none has to move.
-  split = lambda x: rearrange(x, "(b p) ... -> p b ...", p=parts)
+  def split(x):
+    return rearrange(x, "(b p) ... -> p b ...", p=parts)
 
   def add(total, x):
     part, index = x
@@ -96,8 +98,8 @@ def _accumulated_grads(
   zeros = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
   xs = (jax.tree.map(split, batch), jnp.arange(parts))
   ((loss, aux), grads), _ = jax.lax.scan(add, zeros, xs)
-  mean = lambda tree: jax.tree.map(lambda x: x / parts, tree)
-  return (mean(loss), aux), mean(grads)
+  loss, grads = jax.tree.map(lambda x: x / parts, (loss, grads))
+  return (loss, aux), grads
 
 
 def make_train_step(
@@ -125,18 +127,17 @@ def make_train_step(
     (loss, aux), grads = _accumulated_grads(
       loss_fn, state.params, batch, rng, parts
     )
-    updates, opt_state = tx.update(grads, state.opt_state, state.params)
-    params = optax.apply_updates(state.params, updates)
+    with jax.named_scope("optimizer"):  # its name in profiles
+      updates, opt_state = tx.update(grads, state.opt_state, state.params)
+      params = optax.apply_updates(state.params, updates)
+      ema_params = ema_update(state.ema_params, params, ema_decay)
+      grad_norm = optax.tree.norm(grads)
     new_state = TrainState(
       step=state.step + 1,
       params=params,
-      ema_params=ema_update(state.ema_params, params, ema_decay),
+      ema_params=ema_params,
       opt_state=opt_state,
     )
-    return new_state, {
-      "loss": loss,
-      "grad_norm": optax.tree.norm(grads),
-      **aux,
-    }
+    return new_state, {"loss": loss, "grad_norm": grad_norm, **aux}
 
   return train_step

@@ -83,10 +83,12 @@ class PosedViews:
   def __post_init__(self):
     num_views = len(self.images_u8)
     index = np.full(num_views, -1) if self.index is None else self.index
-    set_field = lambda name, value: object.__setattr__(self, name, value)
-    set_field("world_from_cam", np.asarray(self.world_from_cam, np.float32))
-    set_field("K", np.asarray(self.K, np.float32))
-    set_field("index", np.asarray(index, np.int32))
+    for name, array, dtype in (
+      ("world_from_cam", self.world_from_cam, np.float32),
+      ("K", self.K, np.float32),
+      ("index", index, np.int32),
+    ):  # the only way to set a field of a frozen dataclass
+      object.__setattr__(self, name, np.asarray(array, dtype))
     shapes = {
       "images_u8": (num_views, *self.images_u8.shape[1:3], 3),
       "world_from_cam": (num_views, 4, 4),

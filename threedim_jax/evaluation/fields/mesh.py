@@ -84,7 +84,7 @@ def write_mesh(
     before = json.loads((out / "mesh.json").read_text())
     check_same_settings(out / "mesh.json", before, made_of)
   with progress.bar("fit a field", NUM_STEPS) as bar:
-    mesh, psnr = fit_mesh(sampled, on_steps=bar.advance)
+    mesh, psnr = fit_mesh(sampled, num_steps=NUM_STEPS, on_steps=bar.advance)
   out.mkdir(parents=True, exist_ok=True)
   facts = {
     "what": LABEL,
