@@ -44,11 +44,11 @@ def ordered_map(options: str, folder: pathlib.Path, settings: dict):
   """
   _check_options(options)
   text = json.dumps(settings, sort_keys=True)
-  known = folder / _SETTINGS_FILE
-  if not known.is_file() or known.read_text() != text:
+  stored = folder / _SETTINGS_FILE
+  if not stored.is_file() or stored.read_text() != text:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    known.write_text(text)
+    stored.write_text(text)
   _let_workers_import_this_folder()
   maps_so_far = iter(range(10_000))
 

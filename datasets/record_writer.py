@@ -26,7 +26,7 @@ class RecordWriter:
       data_dir=folder,
       split=split,
       filetype_suffix=FILE_FORMAT,
-      # How many shards there will be is not known while they are written.
+      # The number of shards is only clear when all are written.
       template="{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_INDEX}",
     )
     self._file = None

@@ -169,7 +169,7 @@ def test_negligible_distortion_is_a_pinhole(tmp_path, spelling):
     ({"k1": -30.0}, "undistorted, only .* would show something"),
     ({"k1": 1e200}, "undistorted, only"),
     ({"k1": "0.1"}, '"k1" is no number'),
-    ({"latlong": True}, "latlong is not known"),
+    ({"latlong": True}, "latlong is not supported"),
     ({"rolling_shutter": [0, 0, 0.1, 0]}, "rolling_shutter"),
     ({"fl_x": True}, '"fl_x" is no number'),
     ({"fl_x": 10**400}, '"fl_x" is no number'),

@@ -233,7 +233,7 @@ def test_of_an_evaluation_only_its_own_objects_are_scored(tmp_path, name):
   for object_id in ("a", "b", "stale"):
     write_object(tmp_path / name, object_id)
   chosen = lambda: [*view_sets.samples_source(tmp_path / name, 100)]
-  assert chosen() == ["a", "b", "stale"], "not known yet"
+  assert chosen() == ["a", "b", "stale"], "no evaluation.json"
   objects = dict.fromkeys(("a", "b", "gone"), {})
   text = json.dumps({"objects": objects})
   (tmp_path / "evaluation.json").write_text(text)

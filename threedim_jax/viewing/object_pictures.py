@@ -65,7 +65,7 @@ def field_pictures(
       f"difference ×{AMPLIFIED}": list(map(error_picture, views, renders)),
     }
     given = {}
-    # Neither of a pair: it is not known. One of a pair: the other was lost.
+    # Without both pictures the row is missing; with one, the other was lost.
     if any(folder.glob("truth_*.png")):
       rows["true"] = _read(folder, "truth", shown)
       rows["field of the true"] = _read(folder, "truth_render", shown)

@@ -47,7 +47,7 @@ class Run:
 
   @property
   def data_set(self) -> str:
-    """Such as "shapes/chairs_32"; empty if it is not known."""
+    """Such as "shapes/chairs_32"; empty if the config does not say."""
     parts = [self.setting("data", key) for key in ("name", "config")]
     return "/".join(str(part) for part in parts if part is not None)
 

@@ -196,7 +196,7 @@ def _distortion(
   for level in levels:
     named = [key for key in _UNKNOWN_LENSES if level.get(key)]
     if named or _any_nonzero(level.get("rolling_shutter")):
-      raise refuse(f"{' '.join(named) or 'rolling_shutter'} is not known here")
+      raise refuse(f"{' '.join(named) or 'rolling_shutter'} is not supported")
   model, is_fisheye, model_level = _camera_model(levels, refuse)
   found = {}
   for i, level in enumerate(levels):

@@ -21,7 +21,7 @@ def count_flops(fn: Callable, *args, while_trips: int = 1) -> int:
   Args:
     fn: any function that JAX can trace.
     *args: its arguments; shapes are enough.
-    while_trips: how often a loop runs whose length is not known to JAX.
+    while_trips: iterations of a loop whose length JAX cannot tell.
   """
   return _count(jax.make_jaxpr(fn)(*args).jaxpr, while_trips)
 
