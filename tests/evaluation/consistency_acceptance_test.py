@@ -19,7 +19,8 @@ import pytest
 REPO = pathlib.Path(__file__).parents[2]
 # PSNR of the clean views at least; cost in dB at least of: hue 0.1, pose 5,
 # the first step of a series, a later one, identical and shuffled views.
-# consistency-3dim sees views of 16 pixels, for a few steps.
+# consistency-3dim sees views of 12 pixels, for a few steps; its limits are
+# estimates that no run has confirmed yet.
 LIMITS = {
   "consistency-v1": (32.0, 4.0, 3.5, 0.7, 1.5, 12.0),
   "consistency-3dim": (23.0, 0.7, 1.5, 0.0, 0.5, 6.0),

@@ -143,26 +143,6 @@ def test_fog_of_known_density_absorbs_what_it_should():
   np.testing.assert_allclose(color, alpha * 0.5 + (1 - alpha), atol=1e-5)
 
 
-def test_distortion_is_the_mean_distance_between_two_ends():
-  """Against the double sum of Mip-NeRF 360 eq. 15."""
-  rng = np.random.default_rng(3)
-  grid = jnp.asarray(rng.standard_normal((5, 5, 5, 4)), jnp.float32)
-  pos, dir = jnp.array([[0.0, 0.0, -3.0]]), jnp.array([[0.0, 0.0, 1.0]])
-  edges = np.sort(rng.uniform(2, 4, (1, 13)), axis=-1).astype(np.float32)
-  _, weights = fit.render_rays(grid, pos, dir, jnp.asarray(edges))
-  distortion = render.distortion_loss(weights, jnp.asarray(edges))
-  length, middle = np.diff(edges[0]), (edges[0, 1:] + edges[0, :-1]) / 2
-  points = np.stack([0 * middle, 0 * middle, middle - 3], -1)
-  depth = length * np.asarray(
-    field.density(field.look_up(grid, jnp.asarray(points))[..., 0])
-  )
-  before = np.concatenate([[0], np.cumsum(depth)[:-1]])
-  w = np.exp(-before) * (1 - np.exp(-depth))
-  pairs = w[:, None] * w * np.abs(middle[:, None] - middle)
-  expected = pairs.sum() + (w**2 * length).sum() / 3
-  np.testing.assert_allclose(float(distortion[0]), expected, rtol=1e-4)
-
-
 def test_rays_past_the_box_show_the_background_and_nothing_else():
   grid = constant_grid(5.0, -9.0)[None]  # black as night
   fields = field.Fields(grid, jnp.zeros((1, 3)), jnp.ones(1), TINY)
@@ -230,17 +210,6 @@ def test_steps_are_counted_and_their_portions_do_not_matter(views, monkeypatch):
   parts = fitted(views, on_steps=counted.append)
   assert counted == [5, 5, 2]
   np.testing.assert_array_equal(whole.grid, parts.grid)
-
-
-def test_fitting_lowers_the_error(views):
-  images_u8, poses, K = views
-
-  def error(num_steps):
-    fields = fitted(views, num_steps=num_steps)
-    renders = fit.render_views(fields, poses, K, (16, 16))
-    return float(jnp.mean((renders - images_u8 / 255.0) ** 2))
-
-  assert error(60) < 0.5 * error(1)
 
 
 def test_density_on_the_grid_is_per_world_unit(views):

@@ -64,15 +64,6 @@ def test_frechet_equals_the_textbook_with_scipy(n, tolerance):
   assert frechet_distance(x, y) == pytest.approx(expected, rel=tolerance)
 
 
-@pytest.mark.parametrize("n", [39, 41])
-def test_both_forms_of_frechet_agree(n):
-  x, y = np.float64(draw(0, n, 40)), np.float64(draw(1, n, 40))
-  moments = x, x.mean(0), y, y.mean(0)
-  assert frechet._of_factors(*moments) == pytest.approx(
-    frechet._of_covariances(*moments), rel=1e-6
-  )
-
-
 def test_covariance_in_chunks():
   x = np.float64(draw(0, 2 * frechet._CHUNK + 5, 3, shift=4))
   ours = frechet._covariance(x, x.mean(0))

@@ -1,7 +1,7 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Scores: against true views, and 3D consistency by fitting a neural field.
+"""Scores: generated views against true ones, and against each other in 3D.
 
-No model is needed: scores are computed from folders of views. May import
-inputs, workdir, views and runtime.
+Scores need folders of views, no model. May import inputs, workdir, views and
+runtime.
 """

@@ -175,6 +175,7 @@ def _key(sets: Sequence[ScoredViews], protocol: ConsistencyProtocol) -> str:
   settings = {
     **dataclasses.asdict(protocol),
     "field": _field_settings(sets, protocol),
+    "metrics": list(VARIANTS),  # scores without a newer metric are redone
   }
   parts = [s.sha256() for s in sets], settings
   return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
@@ -185,14 +186,15 @@ def _is_scored(folder: epath.Path, key: str) -> bool:
   scores = _saved(folder)
   if scores.get("key") != key:
     return False
-  rows = scores["rows"]
   try:
+    rows = scores["rows"]
     for row in rows.keys() - {WHITE_ROW}:
       _read_pair(folder, row, scores)
     if any("psnr_input_u8" in row for row in rows.values()):
       for name in INPUT_PICTURES:
         _read_pictures(folder, name, [0])
-  except (FileNotFoundError, ValueError, UserError):
+  except (AttributeError, FileNotFoundError, KeyError, TypeError, ValueError,
+          UserError):  # fmt: skip
     return False
   return True
 
@@ -200,9 +202,10 @@ def _is_scored(folder: epath.Path, key: str) -> bool:
 def _saved(folder: epath.Path) -> dict[str, Any]:
   """The object's score.json; {} if it is missing or damaged."""
   try:
-    return json.loads((folder / SCORE_FILE).read_text())
+    scores = json.loads((folder / SCORE_FILE).read_text())
   except (FileNotFoundError, ValueError):
     return {}
+  return scores if isinstance(scores, dict) else {}
 
 
 def _batches(

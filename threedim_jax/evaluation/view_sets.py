@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""What a field is fitted to: the views of one object, of one origin.
+"""Reads the views of each object that is to be scored.
 
 for object_id, origin in samples_source("W/samples", num_views=100).items():
   generated, *truth = origin.load()
@@ -23,9 +23,9 @@ from threedim_jax.workdir.protocol import spread
 
 @dataclasses.dataclass(frozen=True)
 class ScoredViews:
-  """The views that a field is fitted to, and the row that their score has.
+  """Views of one object, and the name of the row for their score.
 
-  `given` are the input views, where they are known.
+  `given` holds the input views, or None if they are unknown.
   """
 
   row: str
@@ -33,7 +33,7 @@ class ScoredViews:
   given: PosedViews | None = None
 
   def sha256(self) -> str:
-    """Of everything that a score depends on."""
+    """Digest of the row, the pictures and the cameras."""
     given = _sha256("input", self.given) if self.given else ""
     return _sha256(given + self.row, self.views)
 
@@ -48,7 +48,7 @@ def _sha256(text: str, views: PosedViews) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class Origin:
-  """Where the pictures of an object lie, and how its views are read."""
+  """The folder of an object, and the function that reads its views."""
 
   folder: epath.Path
   load: Callable[[], list[ScoredViews]]
@@ -58,9 +58,9 @@ Source = dict[str, Origin]  # by object id
 
 
 def samples_source(samples_dir: epath.PathLike, num_views: int) -> Source:
-  """Every finished folder: its generated and, where known, its true views.
+  """Generated views of every finished folder, and true views if known.
 
-  Where an evaluation left them, only the folders that it lists.
+  If an evaluation wrote the folders, only those that it lists are read.
 
   Raises:
     UserError: there is no finished folder.

@@ -72,7 +72,7 @@ class Network:
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
-  """Distances by metric name, what each is, and what to say beside them."""
+  """Distances by metric name, a description of each, and remarks."""
 
   values: dict[str, float]
   variants: dict[str, str]
@@ -82,13 +82,13 @@ class Comparison:
 def open_networks(
   inception_weights: os.PathLike | str | None = None,
 ) -> tuple[Network, ...]:
-  """The networks that can be had here; logs which cannot.
+  """Loads the networks whose weights are there; logs which are missing.
 
   Args:
-    inception_weights: pytorch-fid's file, or None for no FID and KID.
+    inception_weights: path of pytorch-fid's file; None leaves out FID and KID.
 
   Raises:
-    UserError: the file is missing or another one.
+    UserError: the file is missing or has another SHA-256.
   """
   networks = []
   params = effnetlite0.load_params()
@@ -119,7 +119,7 @@ def extract_features(
     with progress.bar(f"{network.name} features", total=len(images_u8)) as bar:
       for start in range(0, len(images_u8), _BATCH):
         batch = images_u8[start : start + _BATCH]
-        # The last one is filled up: one program for all.
+        # The last batch is filled up, so one program serves all batches.
         filled = np.resize(batch, (_BATCH, *batch.shape[1:]))
         rows.append(np.asarray(_forward(network.extract, params, filled)))
         bar.advance(len(batch))
@@ -130,7 +130,7 @@ def extract_features(
 def compare(x: Features, y: Features, *, seed: int = 0) -> Comparison:
   """Distances between two sets of one size; a smaller one is better.
 
-  A metric that would mislead at this size is left out, and a remark says so.
+  A metric that misleads for so few pictures is left out; a remark says so.
 
   Args:
     x: features of a set.

@@ -25,12 +25,12 @@ from threedim_jax.evaluation.distances.features import (
   extract_features,
 )
 
-_WAITING = 1024  # pictures of a set that are kept before they become features
+_WAITING = 1024  # so many pictures of a set are turned into features together
 
 
 @dataclasses.dataclass(frozen=True)
 class Distances:
-  """{row: {metric: value}}, what the metrics are, and what to say of them."""
+  """{row: {metric: value}}, descriptions of the metrics, and remarks."""
 
   rows: dict[str, dict[str, float]]
   variants: dict[str, str]

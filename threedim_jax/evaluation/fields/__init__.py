@@ -1,7 +1,8 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""3D consistency scores (3DiM sec. 4): a neural field is fitted to views.
+"""Neural fields that are fitted to posed views, and meshes from them.
 
-box.py, field.py, render.py and fit.py are the field, in JAX alone; score.py is
-the protocol around it, view_sets.py and run.py its files.
+`field.py` and `fit.py` are the field of `consistency-v1`, `hash_field.py` and
+`hash_fit.py` that of `consistency-3dim`. Both share `box.py` (where the object
+is) and `render.py` (volume rendering). May import views, workdir and runtime.
 """

@@ -32,13 +32,13 @@ class FieldConfig:
 
   Attributes:
     levels: nodes along an edge of the box, coarse to fine.
-    num_coarse: bins of a ray, of which occupied ones get more samples.
+    num_coarse: bins of a ray; occupied bins get more samples.
     num_samples: samples of a ray.
-    num_rays: pixels in a training step.
-    learning_rate: Adam's, at the first step.
-    final_learning_rate: and at the last, exponentially in between.
-    distortion_weight: of the loss that pulls a ray's weight together.
-    occupancy_every_steps: how often empty space is found anew.
+    num_rays: random pixels in a training step.
+    learning_rate: of Adam at the first step.
+    final_learning_rate: at the last step; it decays exponentially.
+    distortion_weight: of the Mip-NeRF 360 loss (arXiv 2111.12077, eq. 15).
+    occupancy_every_steps: how often occupied space is estimated again.
   """
 
   levels: tuple[int, ...]
@@ -161,13 +161,13 @@ def look_up(
 def density(raw: Float[Array, "*b"]) -> Float[Array, "*b"]:
   """Per half edge of the box, from the first number of a node.
 
-  Scale and offset make fog of 0.17 of zero, of which a ray absorbs a third.
+  A raw value of 0 is fog of density 0.17, which absorbs a third of a ray.
   """
   return 25 * jax.nn.softplus(2 * raw - 5)
 
 
 def raw_density(dens: float) -> float:
-  """The first number of a node for a density: the inverse of `density`."""
+  """The inverse of `density`: the first number of a node."""
   return float((np.log(np.expm1(dens / 25)) + 5) / 2)
 
 
@@ -179,7 +179,7 @@ def activate(
 
 
 def occupancy(grid: Float[Array, "n n n 4"]) -> Float[Array, "c c c"]:
-  """Density that is not exceeded within each of at most 32^3 cells.
+  """Upper bounds of the density within each of at most 32^3 cells.
 
   Interpolation comes before the activation, which is monotone, so that the
   nodes of a cell, boundary included, bound what is inside.
