@@ -254,15 +254,15 @@ def test_sigterm_saves_and_resuming_is_bitwise(
   config = debug_config(
     data_dir, 10, eval_every_steps=10, checkpoint_every_steps=10
   )
-  check_finite = step_metrics.check_finite
+  add = step_metrics.LogInterval.add
 
-  def stop_in_step_7(metrics, step, workdir):
-    if step == 6:  # looked at while step 7 is on its way
+  def stop_in_step_7(self, step, metrics):
+    if step == 7:
       os.kill(os.getpid(), signal.SIGTERM)
-    return check_finite(metrics, step, workdir)
+    return add(self, step, metrics)
 
   with monkeypatch.context() as patch:
-    patch.setattr(step_metrics, "check_finite", stop_in_step_7)
+    patch.setattr(step_metrics.LogInterval, "add", stop_in_step_7)
     with pytest.raises(SystemExit) as stopped:
       train.train_and_evaluate(config, tmp_path)
   assert stopped.value.code == 75
