@@ -93,7 +93,10 @@ def open_page(page, address: str, size=(1366, 768)) -> None:
 
 
 def upload(page, file: str) -> None:
-  field = page.driver.find_element("css selector", "#upload input[type=file]")
+  # The input lies beside the button #upload, which Gradio shows instead.
+  field = page.driver.find_element(
+    "css selector", "input[type=file][data-testid$=upload-button]"
+  )
   field.send_keys(file)
 
 

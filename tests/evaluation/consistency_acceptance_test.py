@@ -19,8 +19,8 @@ import pytest
 REPO = pathlib.Path(__file__).parents[2]
 # PSNR of the clean views at least; cost in dB at least of: hue 0.1, pose 5,
 # the first step of a series, a later one, identical and shuffled views.
-# consistency-3dim sees views of 12 pixels, for a few steps; its limits are
-# estimates that no run has confirmed yet.
+# consistency-3dim sees views of 12 pixels for a few steps, so that a test can
+# afford it.
 LIMITS = {
   "consistency-v1": (32.0, 4.0, 3.5, 0.7, 1.5, 12.0),
   "consistency-3dim": (23.0, 0.7, 1.5, 0.0, 0.5, 6.0),
@@ -76,6 +76,8 @@ def test_shapes_that_disagree_cost(scored):
 )
 def test_the_order_is_strict(scored, names, metric):
   rows, (_, _, _, least_first, least_later, _) = scored
+  if least_first == 0.0:  # of 12 pixels: 2 degrees move nothing by a pixel
+    names = [name for name in names if name != "pose 2"]
   values = [rows[name][metric] for name in names]
   assert values == sorted(values, reverse=True)
   if metric == "psnr_u8":

@@ -8,6 +8,7 @@ Devices come from XLA_FLAGS, other processes from the environment. Resumes from
 FOLDER and saves to it; writes losses and parameters to OUT_DATAxFSDP.npz.
 """
 
+import pathlib
 import sys
 
 import jax
@@ -16,6 +17,8 @@ from threedim_jax.runtime import processes
 
 if __name__ == "__main__":
   print(processes.maybe_initialize(), flush=True)
+
+sys.path.append(str(pathlib.Path(__file__).parents[1] / "training"))
 
 from jax.experimental import multihost_utils  # noqa: E402
 import jax.numpy as jnp  # noqa: E402
