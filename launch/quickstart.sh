@@ -58,7 +58,7 @@ Next:
     --workdir=$workdir --config.train.num_examples=20000
   # sample again with more steps and another seed
   python -m threedim_jax.main --config=configs/quickstart.py \\
-    --workdir=$workdir --mode=sample \\
+    --workdir=$workdir --mode=sample --overwrite \\
     --config.sampler.num_sample_steps=256 --config.sampler.seed=1
   # see what the paper's model would cost
   python -m threedim_jax.main --config=configs/srn_chairs.py --dry_run
