@@ -79,6 +79,7 @@ def in_debug_form(command: str, tmp_path: pathlib.Path) -> str:
   # Weights that ship are of a larger network; main_test.py samples with them.
   command = re.sub("--pretrained=shapes[0-9]+ ?", "", command)
   command = command.replace("--config.data.config=32", "")
+  command = command.replace("--topology=v5e:4x4", "--topology=v5e:2x2")
   command = command.replace(
     "--image=photo.jpg", f"--image={tmp_path}/photo.png"
   )

@@ -135,7 +135,7 @@ def test_a_workdir_needs_no_configuration(tmp_path, debug_config, data_dir):
 
   config = debug_config
   config.data.update(data_dir=str(data_dir), name="shapes", config="debug")
-  config.train.num_examples = config.train.per_device_batch_size * 4
+  config.train.num_examples = config.train.batch_size  # one step
   run_mode("train", config, tmp_path)
   assert json.loads((tmp_path / "config.json").read_text())
   sampler = load_sampler(workdir=tmp_path)
