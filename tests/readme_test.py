@@ -77,7 +77,8 @@ def in_debug_form(command: str, tmp_path: pathlib.Path) -> str:
   command = command.replace("runs/quickstart", "W")
   command = re.sub(r"(configs/\w+)\.py", r"\1.py:debug", command)
   # Weights that ship are of a larger network; main_test.py samples with them.
-  command = re.sub("--pretrained=shapes[0-9]+ ?", "", command)
+  config = "" if "--config=" in command else "--config=configs/shapes.py:debug "
+  command = re.sub(r"--pretrained=\w+ ?", config, command)
   command = command.replace("--config.data.config=32", "")
   command = command.replace("--topology=v5e:4x4", "--topology=v5e:2x2")
   command = command.replace(
@@ -91,6 +92,8 @@ def in_debug_form(command: str, tmp_path: pathlib.Path) -> str:
     r"--workdir=runs/\w+", f"--workdir={tmp_path / name}", command
   )
   command = command.replace("--workdir=OUT", f"--workdir={tmp_path / 'out'}")
+  if "--mode=evaluate" in command:  # here several runs share one workdir
+    command += " --overwrite"
   if "--mode=mesh" in command:
     command = re.sub(
       "--samples=[^ ]*", f"--samples={tmp_path}/scored/samples/spheres", command
@@ -170,8 +173,9 @@ def test_readme_commands_run_in_debug_form(data_dir, tmp_path, monkeypatch):
   picture[10:30, 10:20] = 60
   Image.fromarray(picture).save(tmp_path / "photo.png")
   ran = 0
-  # In place of weights that ship those that the others train.
-  for command in sorted(COMMANDS, key=lambda c: "--pretrained" in c):
+  # Trainings come first: the other modes use what they trained, also in place
+  # of bundled weights.
+  for command in sorted(COMMANDS, key=lambda c: "--mode=" in c):
     if command.startswith("python datasets/build.py shapes"):
       build_debug_data(data_dir)  # there already: says so and does nothing
     if not command.startswith(MAIN):
