@@ -9,17 +9,16 @@ A folder is complete when it has `objects.json`, which is written last.
 
 from collections.abc import Callable
 import contextlib
-import errno
 import fcntl
 import io
 import json
-import os
 import pathlib
 import shutil
 
 import tensorflow_datasets as tfds
 from view_builder import OBJECTS_FILE, ViewBuilder
 
+from threedim_jax.runtime.disk import is_full_disk
 from threedim_jax.runtime.errors import UserError
 
 
@@ -41,7 +40,7 @@ def prepare(
     try:
       _build(builder)
     except Exception as e:
-      if not _is_disk_full(e):
+      if not is_full_disk(e):
         raise
       raise UserError(
         f"the disk of {folder} is full: free some space or choose another"
@@ -118,9 +117,3 @@ def _check_free_space(folder: pathlib.Path, expected_bytes: int) -> None:
       f" of {folder.parent} has {free / 1e6:.0f} MB free: free some space or"
       " choose another --data_dir."
     )
-
-
-def _is_disk_full(e: BaseException) -> bool:
-  """array_record reports a full disk in words only."""
-  full = os.strerror(errno.ENOSPC)
-  return getattr(e, "errno", None) == errno.ENOSPC or full in str(e)

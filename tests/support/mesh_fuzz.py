@@ -6,8 +6,6 @@ python tests/support/mesh_fuzz.py all --number 10000    # a table
 python tests/support/mesh_fuzz.py glb --number 1 --first 123    # one try
 """
 
-import argparse
-import dataclasses
 import io
 import json
 import os
@@ -22,7 +20,13 @@ sys.path[:0] = [str(ROOT), str(ROOT / "datasets"), str(ROOT / "tests/support")]
 from meshes.files import find_meshes, root_of  # noqa: E402
 from meshes.loading import load  # noqa: E402
 from meshes.sources import open_source  # noqa: E402
-from mutations import Outcome, fuzz, mutate, mutate_json, run_alone  # noqa: E402
+from mutations import (  # noqa: E402
+  Outcome,
+  command_line,
+  fuzz,
+  mutate,
+  mutate_json,
+)
 import numpy as np  # noqa: E402
 from PIL import Image  # noqa: E402
 from rendering import Renderer  # noqa: E402
@@ -198,32 +202,10 @@ def read(files: dict[str, bytes]) -> None:
       assert before == after, f"wrote {set(after) - set(before)}"
 
 
-def main() -> None:
-  parser = argparse.ArgumentParser(description=__doc__)
-  parser.add_argument("reader", choices=[*READERS, "all"])
-  parser.add_argument("--number", type=int, default=200)
-  parser.add_argument("--first", type=int, default=0)
-  parser.add_argument("--seed", type=int, default=0)
-  parser.add_argument("--json", action="store_true")
-  args = parser.parse_args()
-  if args.json:
-    files = READERS[args.reader]()
-    damage = DAMAGES.get(args.reader)
-    outcome = fuzz(read, files, args.number, args.seed, args.first, damage)
-    print(json.dumps(dataclasses.asdict(outcome)))
-    return
-  print("| reader | tried | refused | read | faults |\n|---|---|---|---|---|")
-  for reader in READERS if args.reader == "all" else [args.reader]:
-    outcome = run_alone(pathlib.Path(__file__), reader, args.number, args.seed)
-    print(_row(reader, outcome), flush=True)
-    for fault in outcome.faults:
-      print(fault, file=sys.stderr)
-
-
-def _row(reader: str, outcome: Outcome) -> str:
-  numbers = (outcome.tried, outcome.refused, outcome.read, len(outcome.faults))
-  return f"| {reader} | {' | '.join(map(str, numbers))} |"
+def fuzz_reader(reader: str, number: int, seed: int, first: int) -> Outcome:
+  files, damage = READERS[reader](), DAMAGES.get(reader)
+  return fuzz(read, files, number, seed, first, damage)
 
 
 if __name__ == "__main__":
-  main()
+  command_line(__file__, __doc__, READERS, fuzz_reader)

@@ -11,7 +11,8 @@ exception, more than `SECONDS`, or more than `MEGABYTES` of memory. Native code
 may end the process, so run this in a process of its own (`run_alone`).
 """
 
-from collections.abc import Callable
+import argparse
+from collections.abc import Callable, Iterable
 import dataclasses
 import json
 import pathlib
@@ -274,3 +275,38 @@ def run_alone(
     total.tried += last + 1 - first
     first = last + 1
   return total
+
+
+def command_line(
+  script: str,
+  description: str,
+  readers: Iterable[str],
+  fuzz_reader: Callable[[str, int, int, int], Outcome],
+) -> None:
+  """The program of a fuzzer: a table, or with --json one reader's Outcome.
+
+  Args:
+    script: file of the program, which runs itself for each reader.
+    description: for --help.
+    readers: names to choose from, or "all".
+    fuzz_reader: (reader, number, seed, first) -> Outcome, in this process.
+  """
+  readers = list(readers)
+  parser = argparse.ArgumentParser(description=description)
+  parser.add_argument("reader", choices=[*readers, "all"])
+  parser.add_argument("--number", type=int, default=200)
+  parser.add_argument("--first", type=int, default=0)
+  parser.add_argument("--seed", type=int, default=0)
+  parser.add_argument("--json", action="store_true")
+  args = parser.parse_args()
+  if args.json:
+    outcome = fuzz_reader(args.reader, args.number, args.seed, args.first)
+    print(json.dumps(dataclasses.asdict(outcome)))
+    return
+  print("| reader | tried | refused | read | faults |\n|---|---|---|---|---|")
+  for reader in readers if args.reader == "all" else [args.reader]:
+    outcome = run_alone(pathlib.Path(script), reader, args.number, args.seed)
+    numbers = outcome.tried, outcome.refused, outcome.read, len(outcome.faults)
+    print(f"| {reader} | {' | '.join(map(str, numbers))} |", flush=True)
+    for fault in outcome.faults:
+      print(fault, file=sys.stderr)

@@ -6,10 +6,7 @@ python tests/support/picture_fuzz.py all --number 10000    # a table
 python tests/support/picture_fuzz.py png --number 1 --first 123    # one try
 """
 
-import argparse
-import dataclasses
 import io
-import json
 import os
 import pathlib
 import sys
@@ -19,7 +16,7 @@ ROOT = pathlib.Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "datasets"), str(ROOT / "tests/support")]
 
 import icc_profiles  # noqa: E402
-from mutations import Outcome, fuzz, run_alone  # noqa: E402
+from mutations import Outcome, command_line, fuzz  # noqa: E402
 import numpy as np  # noqa: E402
 from PIL import Image  # noqa: E402
 from posed_folders import (  # noqa: E402
@@ -125,32 +122,10 @@ def read(files: dict[str, bytes]) -> None:
       assert before == after, f"wrote {set(after) - set(before)}"
 
 
-def main() -> None:
-  parser = argparse.ArgumentParser(description=__doc__)
-  parser.add_argument("reader", choices=[*READERS, "all"])
-  parser.add_argument("--number", type=int, default=200)
-  parser.add_argument("--first", type=int, default=0)
-  parser.add_argument("--seed", type=int, default=0)
-  parser.add_argument("--json", action="store_true")
-  args = parser.parse_args()
-  if args.json:
-    progress.set_quiet(True)
-    files = READERS[args.reader]()
-    outcome = fuzz(read, files, args.number, args.seed, args.first)
-    print(json.dumps(dataclasses.asdict(outcome)))
-    return
-  print("| reader | tried | refused | read | faults |\n|---|---|---|---|---|")
-  for reader in READERS if args.reader == "all" else [args.reader]:
-    outcome = run_alone(pathlib.Path(__file__), reader, args.number, args.seed)
-    print(_row(reader, outcome), flush=True)
-    for fault in outcome.faults:
-      print(fault, file=sys.stderr)
-
-
-def _row(reader: str, outcome: Outcome) -> str:
-  numbers = (outcome.tried, outcome.refused, outcome.read, len(outcome.faults))
-  return f"| {reader} | {' | '.join(map(str, numbers))} |"
+def fuzz_reader(reader: str, number: int, seed: int, first: int) -> Outcome:
+  progress.set_quiet(True)
+  return fuzz(read, READERS[reader](), number, seed, first)
 
 
 if __name__ == "__main__":
-  main()
+  command_line(__file__, __doc__, READERS, fuzz_reader)

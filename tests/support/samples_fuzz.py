@@ -5,8 +5,6 @@
 python tests/support/samples_fuzz.py score --number 1 --first 123
 """
 
-import argparse
-import dataclasses
 import functools
 import io
 import json
@@ -17,7 +15,7 @@ import tempfile
 ROOT = pathlib.Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests/support")]
 
-from mutations import fuzz  # noqa: E402
+from mutations import Outcome, command_line, fuzz  # noqa: E402
 import numpy as np  # noqa: E402
 
 from threedim_jax.evaluation.consistency import ConsistencyProtocol  # noqa: E402
@@ -108,20 +106,9 @@ def read(use: str, damaged: dict[str, bytes]) -> None:
     USES[use](pathlib.Path(name))
 
 
-def main() -> None:
-  parser = argparse.ArgumentParser(description=__doc__)
-  parser.add_argument("use", choices=USES)
-  parser.add_argument("--number", type=int, default=200)
-  parser.add_argument("--first", type=int, default=0)
-  parser.add_argument("--seed", type=int, default=0)
-  parser.add_argument("--json", action="store_true")  # always
-  args = parser.parse_args()
-  outcome = fuzz(
-    functools.partial(read, args.use), to_damage(),
-    args.number, args.seed, args.first,
-  )  # fmt: skip
-  print(json.dumps(dataclasses.asdict(outcome)))
+def fuzz_use(use: str, number: int, seed: int, first: int) -> Outcome:
+  return fuzz(functools.partial(read, use), to_damage(), number, seed, first)
 
 
 if __name__ == "__main__":
-  main()
+  command_line(__file__, __doc__, USES, fuzz_use)
