@@ -3,6 +3,7 @@
 """Every wrong configuration ends in one sentence that names key and fix."""
 
 import json
+import pathlib
 import shutil
 import types
 
@@ -211,6 +212,16 @@ def test_a_key_that_did_not_exist_yet_had_its_neutral_value(tmp_path, config):
     check_workdir(workdir, patches(2), write=True)
   check_workdir(workdir, patches(1), write=True)
   assert read(workdir)["model"] == {"patch_size": 1}
+
+
+def test_a_workdir_of_an_older_version_is_resumed(tmp_path, debug_config):
+  """data/old_config.json is of `configs/srn_chairs.py:debug` at 52dc472."""
+  old = pathlib.Path(__file__).parents[1] / "data" / "old_config.json"
+  (tmp_path / "config.json").write_text(old.read_text())
+  check_workdir(tmp_path, debug_config.to_dict(), write=True)
+  debug_config.data.hue_augmentation = True
+  with pytest.raises(UserError, match="hue_augmentation .saved: False"):
+    check_workdir(tmp_path, debug_config.to_dict(), write=True)
 
 
 def test_true_is_not_one(tmp_path, config):

@@ -37,6 +37,8 @@ CHANGEABLE = (
 # Keys that older configurations do not have, and the value that gives what
 # those runs did. A workdir made before the key existed can still be resumed.
 ABSENT_MEANS = {
+  "data.fixed_pairs": False,
+  "data.hue_augmentation": False,
   "model.patch_size": 1,
   "model.detail_ch": 0,
   "optim.decay_examples": 0,
