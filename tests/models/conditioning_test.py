@@ -100,7 +100,13 @@ def processor(**fields):
 
   def bind(inputs):
     params = random_params(module, 2, *inputs, HW)
-    fn = jax.jit(lambda p, *args: module.apply({"params": p}, *args, HW))
+
+    @jax.jit
+    def fn(p, *args):
+      logsnr_emb, pose_embs = module.apply({"params": p}, *args, HW)
+      by_example = lambda x: x.reshape(3, 2, *x.shape[1:])
+      return logsnr_emb, [by_example(x) for x in pose_embs]
+
     return fn, params
 
   return bind

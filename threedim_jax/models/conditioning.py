@@ -73,6 +73,19 @@ def _conv(
   return out.reshape(*x.shape[:-3], *out.shape[1:])
 
 
+def _to_frames(
+  offset: Float[Array, "1 F h w E"], num_frames: int
+) -> Float[Array, "N h w E"]:
+  """Repeats what belongs to the first and the second frame for all examples.
+
+  A selection, since a TPU takes long to broadcast along a part of N.
+  """
+  if offset.shape[1] == 1:
+    return offset[0]
+  is_first = (jnp.arange(num_frames) % 2 == 0)[:, None, None, None]
+  return jnp.where(is_first, offset[:, 0], offset[:, 1])
+
+
 class _SplitConv(nn.Module):
   """The parts of a 3x3 convolution of `rays + learned`, which is a sum.
 
@@ -124,7 +137,7 @@ class ConditioningProcessor(nn.Module):
     cameras: Camera | RayCodes,
     cond_mask: Bool[Array, " B"],
     hw: tuple[int, int],
-  ) -> tuple[Float[Array, "B F E"], list[Float[Array, "B F h w E"]]]:
+  ) -> tuple[Float[Array, "B F E"], list[Float[Array, "N h w E"]]]:
     logsnr = jnp.clip(logsnr, LOGSNR_MIN, LOGSNR_MAX)
     t = 2.0 * jnp.arctan(jnp.exp(-logsnr / 2.0)) / math.pi
     logsnr_emb = nn.Dense(self.emb_ch)(posenc_ddpm(t, self.emb_ch, 1.0))
@@ -138,13 +151,17 @@ class ConditioningProcessor(nn.Module):
       ),
       strict=True,
     )
-    codes = cameras
+    # Frames join the batch here, N = B * F: see `layers`.
     if isinstance(cameras, Camera):
-      codes = encode_rays(kernels, cameras, hw)
+      fold = lambda x: rearrange(x, "b f ... -> (b f) ...")
+      codes = encode_rays(kernels, jax.tree.map(fold, cameras), hw)
+    else:
+      codes = [rearrange(x, "b f h w e -> (b f) h w e") for x in cameras]
     # The convolution of zeros is zero: masking may follow it.
-    cond_mask = rearrange(cond_mask, "b -> b 1 1 1 1")
+    num_frames = logsnr.shape[1]
+    cond_mask = jnp.repeat(cond_mask, num_frames)[:, None, None, None]
     pose_embs = [
-      jnp.where(cond_mask, code, 0.0) + offset
+      jnp.where(cond_mask, code, 0.0) + _to_frames(offset, len(code))
       for code, offset in zip(codes, offsets, strict=True)
     ]
     return logsnr_emb, pose_embs

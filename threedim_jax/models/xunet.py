@@ -34,14 +34,15 @@ REMAT = {
 }
 
 
-def share_channels(emb: Float[Array, "B 2 h w E"]) -> Array:
-  """[B, 1, h, w, E] of two frames: half of the channels are of each.
+def share_channels(emb: Float[Array, "N h w E"]) -> Float[Array, "B h w E"]:
+  """One embedding for both frames: half of the channels from each.
 
-  So that a network of one frame can tell both cameras apart and has as many
-  parameters as one of two.
+  A network of one frame can then tell both cameras apart, and has as many
+  parameters as a network of two.
   """
   half = emb.shape[-1] // 2
-  return jnp.concatenate([emb[:, :1, ..., :half], emb[:, 1:, ..., half:]], -1)
+  pairs = rearrange(emb, "(b f) h w e -> b f h w e", f=2)
+  return jnp.concatenate([pairs[:, 0, ..., :half], pairs[:, 1, ..., half:]], -1)
 
 
 class XUNetBlock(nn.Module):
@@ -199,16 +200,18 @@ class XUNet(nn.Module):
         h = resample(h, level - 1, "up")
     assert not skips
 
-    # Only the target frame, the last of each example, has an output.
-    h = rearrange(h, "(b f) h w c -> b f h w c", b=len(views))[:, -1]
+    def target(x):  # the last frame of each example; only it has an output
+      return rearrange(x, "(b f) ... -> b f ...", b=len(views))[:, -1]
+
     h = nn.swish(GroupNorm(self.norm_groups)(h))
     if self.detail_ch:
       path = DetailPath(self.detail_ch, self.patch_size, self.dtype)
-      return path(h, noisy, logsnr_emb[:, -1])
+      return path(target(h), noisy, logsnr_emb[:, -1])
     h = nn.Conv(
       3 * self.patch_size**2, (3, 3), kernel_init=nn.initializers.zeros
     )(h.astype(jnp.float32))
-    return depth_to_space(h, self.patch_size)
+    # Three channels are cheaper to take apart than those before.
+    return depth_to_space(target(h), self.patch_size)
 
   def _embed(self, logsnr, cameras, cond_mask, hw) -> tuple[Array, list[Array]]:
     """Embeds log-SNR and rays; `hw` counts patches.
@@ -227,8 +230,8 @@ class XUNet(nn.Module):
       self.use_pos_emb,
       self.use_ref_pose_emb,
     )(logsnr, cameras, cond_mask, hw)
-    embs = [logsnr_emb[:, :, None, None, :] + emb for emb in pose_embs]
+    per_frame = rearrange(logsnr_emb, "b f e -> (b f) 1 1 e")
+    embs = [per_frame + emb for emb in pose_embs]
     if self.concat_frames:
       embs = [share_channels(emb) for emb in embs]
-    embs = [rearrange(emb, "b f h w e -> (b f) h w e") for emb in embs]
     return logsnr_emb, [nn.swish(emb).astype(self.dtype) for emb in embs]
