@@ -75,8 +75,8 @@ def test_concat_unet_knows_which_frame_is_which(concat_unet):
 
 def test_channels_are_shared_by_frame():
   emb = jnp.stack([jnp.arange(6.0), 10.0 + jnp.arange(6.0)])
-  shared = share_channels(emb[None, :, None, None])
-  np.testing.assert_array_equal(shared[0, 0, 0, 0], [0, 1, 2, 13, 14, 15])
+  shared = share_channels(emb[:, None, None])
+  np.testing.assert_array_equal(shared[0, 0, 0], [0, 1, 2, 13, 14, 15])
 
 
 def test_concat_with_cross_attention_is_refused():

@@ -51,22 +51,24 @@ def test_split_conv_is_the_convolution_of_the_sum(stride, with_learned):
   """Value and gradients: it must only be cheaper."""
   rng = np.random.default_rng(0)
   rays = jnp.float32(rng.standard_normal((3, 2, *HW, 5)))
-  learned = jnp.float32(rng.standard_normal((1, 2, *HW, 5)))
+  learned = jnp.float32(rng.standard_normal((2, *HW, 5)))
   probe = jnp.float32(
     rng.standard_normal((3, 2, HW[0] // stride, HW[1] // stride, EMB))
   )
   conv = _SplitConv(EMB, stride)
-  params = random_params(conv, 1, 5, learned if with_learned else None)
+
+  def images(learned):
+    return [learned[:1], learned[1:]] if with_learned else []
+
+  params = random_params(conv, 1, 5, images(learned))
 
   def split(params, learned):
-    kernel, offset = conv.apply(
-      {"params": params}, 5, learned if with_learned else None
-    )
-    out = _conv(rays, kernel, stride) + offset
+    kernel, offsets = conv.apply({"params": params}, 5, images(learned))
+    out = _conv(rays, kernel, stride) + jnp.stack(offsets, axis=1)
     return jnp.sum(out * probe), out
 
   def plain(params, learned):
-    x = rays + learned if with_learned else rays
+    x = rays + learned[None] if with_learned else rays
     out = jax.lax.conv_general_dilated(
       x.reshape(6, *HW, 5),
       params["kernel"],

@@ -74,16 +74,17 @@ def _conv(
 
 
 def _to_frames(
-  offset: Float[Array, "1 F h w E"], num_frames: int
-) -> Float[Array, "N h w E"]:
-  """Repeats what belongs to the first and the second frame for all examples.
+  offsets: Sequence[Float[Array, "1 h w E"]], num_frames: int
+) -> Float[Array, "_n h w E"]:
+  """The offset of the first or the second frame for each of `num_frames`.
 
-  A selection, since a TPU takes long to broadcast along a part of N.
+  It selects instead of broadcasting along every second frame, which takes a
+  TPU several times longer, forward and backward.
   """
-  if offset.shape[1] == 1:
-    return offset[0]
+  if len(offsets) == 1:
+    return offsets[0]
   is_first = (jnp.arange(num_frames) % 2 == 0)[:, None, None, None]
-  return jnp.where(is_first, offset[:, 0], offset[:, 1])
+  return jnp.where(is_first, *offsets)
 
 
 class _SplitConv(nn.Module):
@@ -99,22 +100,25 @@ class _SplitConv(nn.Module):
 
   @nn.compact
   def __call__(
-    self, D: int, learned: Float[Array, "1 F H W D"] | None
-  ) -> tuple[Float[Array, "3 3 D E"], Array]:
-    """(kernel, what to add to the rays' convolution)."""
+    self, D: int, learned: Sequence[Float[Array, "1 H W D"]]
+  ) -> tuple[Float[Array, "3 3 D E"], list[Float[Array, "1 _h _w E"]]]:
+    """(kernel, what to add to the convolved rays of each frame).
+
+    One offset stands for both frames if they have the same.
+    """
     kernel = self.param(
       "kernel", nn.initializers.lecun_normal(), (3, 3, D, self.features)
     )
     bias = self.param("bias", nn.initializers.zeros, (self.features,))
-    bias = rearrange(bias, "e -> 1 1 1 1 e")
+    bias = rearrange(bias, "e -> 1 1 1 e")
     # Two gradients of the kernel are added. Without a barrier between, XLA:CPU
     # makes one program of both, in which each takes several times longer.
     kernel, for_learned = map(jax.lax.optimization_barrier, (kernel, kernel))
     # The bias joins the part that is not batched: its gradient is then a sum
     # over one example rather than over all of them.
-    if learned is not None:
-      bias = bias + _conv(learned, for_learned, self.stride)
-    return kernel, bias
+    # One convolution a frame: a TPU copies the gradient of a pair of them.
+    offsets = [_conv(x, for_learned, self.stride) + bias for x in learned]
+    return kernel, offsets or [bias]
 
 
 class ConditioningProcessor(nn.Module):
@@ -151,33 +155,33 @@ class ConditioningProcessor(nn.Module):
       ),
       strict=True,
     )
-    # Frames join the batch here, N = B * F: see `layers`.
+    # The frames of all examples are one batch, as in `layers`: N = B * F.
     if isinstance(cameras, Camera):
       fold = lambda x: rearrange(x, "b f ... -> (b f) ...")
       codes = encode_rays(kernels, jax.tree.map(fold, cameras), hw)
     else:
       codes = [rearrange(x, "b f h w e -> (b f) h w e") for x in cameras]
     # The convolution of zeros is zero: masking may follow it.
-    num_frames = logsnr.shape[1]
-    cond_mask = jnp.repeat(cond_mask, num_frames)[:, None, None, None]
+    cond_mask = jnp.repeat(cond_mask, logsnr.shape[1])[:, None, None, None]
     pose_embs = [
       jnp.where(cond_mask, code, 0.0) + _to_frames(offset, len(code))
       for code, offset in zip(codes, offsets, strict=True)
     ]
     return logsnr_emb, pose_embs
 
-  def _learned(self, hw, D) -> Float[Array, "1 F H W D"] | None:
-    """Sum of the position and the frame embeddings that are switched on."""
+  def _learned(self, hw, D) -> list[Float[Array, "1 H W D"]]:
+    """Sum of the position and the frame embeddings that are switched on.
+
+    For both frames; only one if they have the same, none if all are off.
+    """
     init = nn.initializers.normal(1.0 / math.sqrt(D))
-    learned = None
+    pos_emb = None
     if self.use_pos_emb:
-      pos_emb = self.param("pos_emb", init, (*hw, D))
-      learned = jnp.stack([pos_emb, pos_emb])[None]
-    if self.use_ref_pose_emb:
-      first = self.param("ref_pose_emb_first", init, (D,))
-      other = self.param("ref_pose_emb_other", init, (D,))
-      ref = rearrange(jnp.stack([first, other]), "f d -> 1 f 1 1 d")
-      if learned is None:
-        learned = jnp.zeros((1, 2, *hw, D))
-      learned = learned + ref
-    return learned
+      pos_emb = self.param("pos_emb", init, (*hw, D))[None]
+    if not self.use_ref_pose_emb:
+      return [] if pos_emb is None else [pos_emb]
+    if pos_emb is None:
+      pos_emb = jnp.zeros((1, *hw, D))
+    first = self.param("ref_pose_emb_first", init, (D,))
+    other = self.param("ref_pose_emb_other", init, (D,))
+    return [pos_emb + rearrange(x, "d -> 1 1 1 d") for x in (first, other)]

@@ -234,4 +234,4 @@ class XUNet(nn.Module):
     embs = [per_frame + emb for emb in pose_embs]
     if self.concat_frames:
       embs = [share_channels(emb) for emb in embs]
-    return logsnr_emb, [nn.swish(emb).astype(self.dtype) for emb in embs]
+    return logsnr_emb, [nn.swish(emb.astype(self.dtype)) for emb in embs]
