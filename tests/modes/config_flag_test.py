@@ -142,11 +142,6 @@ def test_wrong_command_line_is_one_sentence(parse, args, words):
   assert "\n" not in message
 
 
-def test_nearest_suggests_or_lists():
-  assert "'beta'" in config_flag.did_you_mean("bta", ["alpha", "beta"])
-  assert config_flag.did_you_mean("x", ["b", "a"]) == "; choose from: a, b."
-
-
 @pytest.fixture
 def config():
   return {
@@ -222,20 +217,6 @@ def test_a_workdir_of_an_older_version_is_resumed(tmp_path, debug_config):
   debug_config.data.hue_augmentation = True
   with pytest.raises(UserError, match="hue_augmentation .saved: False"):
     check_workdir(tmp_path, debug_config.to_dict(), write=True)
-
-
-def test_true_is_not_one(tmp_path, config):
-  check_workdir(tmp_path, config, write=True)
-  config["model"]["ch"] = 32.0
-  with pytest.raises(UserError, match="saved: 32, now: 32.0"):
-    check_workdir(tmp_path, config, write=True)
-
-
-def test_broken_config_json_is_named(tmp_path, config):
-  (tmp_path / "config.json").write_text('{"model": {')
-  with pytest.raises(UserError, match=r"config\.json is not valid JSON"):
-    check_workdir(tmp_path, config, write=True)
-  assert (tmp_path / "config.json").read_text() == '{"model": {'
 
 
 @pytest.mark.parametrize(

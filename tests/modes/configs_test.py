@@ -94,17 +94,6 @@ def test_unknown_argument_is_named(name):
     load(name, "debg")
 
 
-@pytest.mark.parametrize("name", CONFIGS)
-def test_goes_through_json(name):
-  config = load(name).to_dict()
-  as_lists = jax.tree.map(
-    lambda x: list(x) if isinstance(x, tuple) else x,
-    config,
-    is_leaf=lambda x: isinstance(x, tuple) or x is None,
-  )
-  assert json.loads(json.dumps(config)) == as_lists
-
-
 def test_the_paper_recipe():
   """Every setting that the paper states."""
   c = load("srn_cars")

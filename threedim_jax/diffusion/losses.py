@@ -18,12 +18,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Key
 
 from threedim_jax import LOGSNR_MAX, LOGSNR_MIN, NUM_LOGSNR_BINS
-from threedim_jax.diffusion.denoise import (
-  PredictFn,
-  mask_view,
-  network_target,
-  x0_from_output,
-)
+from threedim_jax.diffusion.clean_frame import PredictFn, mask_view
+from threedim_jax.diffusion.denoise import network_target, x0_from_output
 from threedim_jax.diffusion.equations import (
   expand,
   logsnr_bin,

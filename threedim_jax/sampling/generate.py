@@ -63,9 +63,6 @@ def generate(
     UserError: a folder holds samples of other settings; nothing is sampled.
   """
   facts = sampler.facts() | settings.facts()
-  if not overwrite:
-    for request in requests:
-      _check_settings(samples_dir, request, facts)
   todo = []
   for request in requests:
     scene = read_scene(request)
@@ -159,27 +156,7 @@ def find_samples(
     if overwrite:
       return None
     raise
-  if found.truth is not None and "psnr" not in found.info:
-    return None  # written by an early version
   return found
-
-
-def _check_settings(
-  samples_dir: epath.PathLike, request: Request, facts: Mapping[str, Any]
-) -> None:
-  """Checks a folder's settings by its small files alone.
-
-  Raises:
-    UserError: the folder holds samples of other settings.
-  """
-  folder = epath.Path(samples_dir) / samples.folder_name(request.object_id)
-  if not samples.is_complete(folder):
-    return
-  try:
-    made_with = samples.read_settings(folder)
-  except UserError:
-    return  # damaged: it will be sampled again
-  check_same_settings(folder, made_with, _settings(request, facts, made_with))
 
 
 def _settings(
