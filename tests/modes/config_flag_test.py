@@ -26,7 +26,6 @@ from ml_collections import ConfigDict, config_dict
 
 def get_config(arg=""):
   if arg not in ("", "debug"):
-    assert arg != "bare"
     raise ValueError(f"unknown variant {arg!r}; only 'debug' is known")
   return ConfigDict({
       "seed": 0,
@@ -83,29 +82,17 @@ CHAIRS = "--config=configs/srn_chairs.py"
   [
     ([CHAIRS, "--config.optim.b11=1"], ["optim.b11", "'optim.b1'"]),
     ([CHAIRS, "--config.b1=1"], ["unknown key --config.b1", "'optim.b1'"]),
-    ([CHAIRS, "--config.optm.b1=1"], ["optm.b1", "'optim.b1'"]),
-    (
-      [CHAIRS, "--config.learning_rat=1"],
-      ["learning_rat;", "'optim.learning_rate'"],
-    ),
     (
       [CHAIRS, "--config.optim.lrr=1"],
       ["optim has: optim.b1, optim.learning_rate."],
     ),
     ([CHAIRS, "--config.optim.batch_size=1"], ["'train.batch_size'"]),
-    ([CHAIRS, "--config.trian.batchsize=1"], ["'train.batch_size'"]),
     ([CHAIRS, "--config.zzz=1"], ["zzz", "choose from: model.ch, "]),
     (
       [CHAIRS, "--config.train.batch_size=abc"],
       ["train.batch_size=abc", "int", "8"],
     ),
-    ([CHAIRS, "--config.train.batch_size=1.5"], ["batch_size=1.5", "int"]),
     ([CHAIRS, "--config.train.steps=x"], ["train.steps=x", "int"]),
-    ([CHAIRS, "--config.optim.b1=x"], ["optim.b1=x", "float", "0.9"]),
-    (
-      [CHAIRS, "--config.model.use_pos_emb=maybe"],
-      ["use_pos_emb=maybe", "bool"],
-    ),
     (
       [CHAIRS, "--config.model.ch_mult=1,b"],
       ["model.ch_mult", "int", "(1, 2)"],
@@ -122,10 +109,6 @@ CHAIRS = "--config=configs/srn_chairs.py"
     (
       ["--config=configs/shapes.py:debg"],
       ["configs/shapes.py", "'debg'", "only 'debug' is known"],
-    ),
-    (
-      ["--config=configs/shapes.py:bare"],
-      ["configs/shapes.py", "'bare'", "AssertionError"],
     ),
     (["--config.seed=1"], ["--config.seed", "--config=FILE.py"]),
     (["--config.seed=1", CHAIRS], ["--config.seed", "before"]),

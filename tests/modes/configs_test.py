@@ -88,12 +88,6 @@ def test_debug_runs_a_step(name):
   assert 0.0 < loss < math.inf
 
 
-@pytest.mark.parametrize("name", CONFIGS)
-def test_unknown_argument_is_named(name):
-  with pytest.raises(ValueError, match="'debg'"):
-    load(name, "debg")
-
-
 def test_the_paper_recipe():
   """Every setting that the paper states."""
   c = load("srn_cars")

@@ -5,9 +5,8 @@
   loss, aux = diffusion_loss(predict_fn, batch, rng, prediction="eps", ...)
 
 It draws a time, noise and the unconditional mask, and compares the network's
-output with what it should be. `aux` holds the loss by log-SNR, in bins of equal
-width, which shows best how a diffusion run goes. These are sums and counts,
-because they add up exactly over micro-batches.
+output with its target. `aux` holds the loss in bins of log-SNR of equal width.
+It holds sums and counts, because those add up exactly over micro-batches.
 """
 
 from typing import no_type_check

@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""`--mode=check_data`: do the pictures and the cameras of some data agree?
+"""`--mode=check_data`: checks whether pictures and cameras agree.
 
   check_dataset(config, epath.Path("out"))       # a data set that was built
   check_folder("lego", None, epath.Path("out"))  # a folder of posed pictures
@@ -28,7 +28,7 @@ from threedim_jax.views.image_grid import write_png
 from threedim_jax.views.posed_views import PosedViews
 from threedim_jax.workdir.protocol import spread
 
-# How many are checked. More would take longer and find nothing else.
+# How many objects and views are checked; more would only take longer.
 OBJECTS_OF_SPLIT = {"train": 4, "test": 2}
 VIEWS_OF_OBJECT = 24
 VIEWS_OF_FOLDER = 48

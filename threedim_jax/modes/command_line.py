@@ -66,10 +66,10 @@ MODES = {
 
 
 class Flag(NamedTuple):
-  """A flag: who reads it, and what it means.
+  """A flag: the modes that read it, and its help text.
 
-  `needs` names a flag without which this one says nothing. `instead` maps a
-  mode that does not read the flag to the configuration key that it has.
+  Without the flag `needs`, this flag has no effect and is refused. `instead`
+  gives, for a mode that does not read the flag, the configuration key to use.
   """
 
   name: str
@@ -368,7 +368,7 @@ def _value(flag: Flag) -> Any:
 
 
 def _is_given(name: str) -> bool:
-  """Whether the user set the flag to something else than "no"."""
+  """Whether the user gave the flag a value that is not empty or False."""
   flag = flags.FLAGS[name]
   return bool(flag.present) and flag.value is not False and flag.value != ""
 

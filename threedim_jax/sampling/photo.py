@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""A photo of one's own: where it was taken from and what to make of it.
+"""A user's photo: the camera that took it, and the views to generate.
 
   photo = Photo("photo.png", elevation=20, azimuth=40)
   scene = photo_scene(photo, resolution=64, num_views=12)

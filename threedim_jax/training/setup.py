@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """From a configuration to everything that a training step needs.
 
-Training, the benchmark and the dry run share this. Beyond this module nothing
-that is jitted reads the configuration.
+Training, the benchmark and the dry run share this module. Functions that are
+jitted get values from it and do not read the configuration themselves.
 
   setup = make_setup(config, make_mesh(config.mesh.data, config.mesh.fsdp))
   state = jax.jit(setup.create_state, out_shardings=setup.shardings)(rng)

@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Folders of samples: the only thing that scoring and viewing read.
+"""Folders of samples, which sampling writes and scoring and viewing read.
 
   samples/<object>/000.png, 001.png, ...  the generated views, 8-bit RGB
                    cameras.npz            their world_from_cam, K, hw, view
