@@ -66,29 +66,17 @@ def test_wrong_flags(run_main, args, fragments):
   assert_one_paragraph(run_main(*args), *fragments)
 
 
-def test_missing_data_prints_the_build_command(run_main, tmp_path):
-  result = run_main(
-    f"--workdir={tmp_path / 'w'}", f"--config.data.data_dir={tmp_path}"
-  )
-  command = "python datasets/build.py shapes --config debug --data_dir"
-  assert_one_paragraph(result, command)
-  # The failed start has not tied the folder to its mistake.
-  assert not (tmp_path / "w").exists()
-
-
-def test_partly_built_data(run_main, tmp_path, tiny_data):
+def test_data_that_does_not_fit_is_refused(run_main, tmp_path, tiny_data):
+  """Missing, of another resolution, or partly built; no workdir is made."""
   args, folder = tiny_data
+  start = lambda *args: run_main(f"--workdir={tmp_path / 'w'}", *args)
+  command = "python datasets/build.py shapes --config debug --data_dir"
+  assert_one_paragraph(start(f"--config.data.data_dir={tmp_path}"), command)
+  other = "--config.data.resolution=32"
+  assert_one_paragraph(start(*args, other), "16", "32")
   (folder / "objects.json").unlink()
-  result = run_main(f"--workdir={tmp_path / 'w'}", *args)
-  assert_one_paragraph(result, "partly built", "python datasets/build.py")
-
-
-def test_data_of_another_resolution(run_main, tmp_path, tiny_data):
-  args, _ = tiny_data
-  result = run_main(
-    f"--workdir={tmp_path / 'w'}", *args, "--config.data.resolution=32"
-  )
-  assert_one_paragraph(result, "16", "32")
+  assert_one_paragraph(start(*args), "partly built", "datasets/build.py")
+  assert not (tmp_path / "w").exists()
 
 
 def test_workdir_of_another_configuration(run_main, tmp_path, tiny_data):
