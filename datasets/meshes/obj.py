@@ -15,8 +15,7 @@ import re
 
 from meshes.mtl import DEFAULT_COLOR, look_of, read_mtl
 from meshes.polygons import triangulate
-from meshes.references import References
-from meshes.text import decode_text
+from meshes.references import References, decode_text
 import numpy as np
 from surfaces import Part
 
