@@ -97,6 +97,7 @@ setuptools.setup(
       "selenium>=4.20,<5",
       "pyyaml>=6,<7",
       "ruff>=0.17,<0.18",
+      "wheel>=0.43,<1",  # tests/wheel_test.py, with setuptools below 70.1
     ],
   },
 )

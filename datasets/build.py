@@ -33,7 +33,7 @@ COUNTS = tuple(field.name for field in dataclasses.fields(Counts))
 FLAGS = {
   "shapes": COUNTS,
   "srn": ("manual_dir",),
-  "meshes": (*("from", "name", "up", "front", "radius", "cameras", "strict"),),
+  "meshes": ("from", "name", "up", "front", "radius", "cameras", "strict"),
 }
 
 
@@ -74,7 +74,8 @@ def _parser(with_configs: bool) -> argparse.ArgumentParser:
   add("--data_dir", type=_path, default=from_env, help="of all data sets")
   add("--overwrite", action="store_true", help="build again")
   add("--skip_bad", action="store_true", help="leave out faulty objects")
-  add("--num_workers", type=int, help="processes; default: all cores")
+  num_cores = len(os.sched_getaffinity(0))
+  add("--num_workers", type=int, default=num_cores, help="default: all cores")
   add(
     "--export_srn",
     type=_path,
@@ -177,10 +178,14 @@ def _builder_and_arguments(args: argparse.Namespace) -> tuple[type, str, dict]:
   configs = list(module.Builder.builder_configs)
   config = args.config or configs[0]
   _choose(f"config of {args.data_set}", config, configs)
+  if args.num_workers < 1:
+    raise UserError(
+      f"--num_workers is {args.num_workers}, it must be at least 1."
+    )
   kwargs = {
     "config": config,
     "data_dir": str(args.data_dir),
-    "num_workers": _num_workers(args.num_workers),
+    "num_workers": args.num_workers,
     "skip_bad": args.skip_bad,
   }
   if args.data_set == "shapes":
@@ -206,14 +211,6 @@ def _builder_and_arguments(args: argparse.Namespace) -> tuple[type, str, dict]:
     }
     config = kwargs["config"].name
   return module.Builder, config, kwargs
-
-
-def _num_workers(asked: int | None) -> int:
-  if asked is None:
-    return len(os.sched_getaffinity(0))
-  if asked < 1:
-    raise UserError(f"--num_workers is {asked}, it must be at least 1.")
-  return asked
 
 
 def _choose(what: str, name: str, known) -> None:

@@ -1,13 +1,14 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Maps a function over items in worker processes, results in order.
+"""Runs a function on many objects in worker processes; results keep the order.
 
   with parallel.ordered_map(num_workers=2) as ordered_map:
-    for records in ordered_map(render_object, tasks):
+    for made in ordered_map(make_records, tasks):
       ...
 
-Workers are spawned, not forked: the parent has threads. They import the module
-of the function and nothing else, so keep jax and TFDS out of that module.
+Workers are spawned and not forked, because the parent process has threads. A
+worker imports the module of the function, so that module must not import jax
+or TFDS, which are slow to import.
 """
 
 import collections
@@ -15,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator
 import concurrent.futures
 from concurrent.futures.process import BrokenProcessPool
 import contextlib
+import dataclasses
 import functools
 import multiprocessing
 import os
@@ -23,14 +25,33 @@ import threading
 
 from threedim_jax.runtime.errors import UserError
 
-_ITEMS_PER_WORKER = 4  # under way at a time: bounds memory, hides latency
+_PENDING_PER_WORKER = 4  # bounds memory, and keeps the workers busy
+
+
+@dataclasses.dataclass(frozen=True)
+class Made:
+  """The records of an object, and notes on what was missing in its files."""
+
+  records: list[dict]
+  notes: list[str]
+
+
+@dataclasses.dataclass(frozen=True)
+class BadObject:
+  """Returned in place of records if the files of an object are faulty."""
+
+  object_id: str
+  reason: str
 
 
 @contextlib.contextmanager
 def ordered_map(num_workers: int):
-  """A function like `map` that shares out its work while the context is open.
+  """Yields a function like `map`; it works until the context ends.
 
-  One worker or none means: work in this process.
+  With at most one worker the function runs in this process.
+
+  Raises:
+    UserError: the system killed a worker.
   """
   if num_workers <= 1:
     yield map
@@ -60,18 +81,18 @@ def _map_in_pool(
   pending = collections.deque()
   for item in items:
     pending.append(pool.submit(fn, item))
-    if len(pending) >= _ITEMS_PER_WORKER * num_workers:
+    if len(pending) >= _PENDING_PER_WORKER * num_workers:
       yield pending.popleft().result()
   while pending:
     yield pending.popleft().result()
 
 
 def _start_worker() -> None:
-  """Leaves Ctrl-C to the parent, and ends with it even if it is killed."""
+  """Makes a worker ignore Ctrl-C and exit as soon as its parent has died."""
   signal.signal(signal.SIGINT, signal.SIG_IGN)
 
-  def watch():
+  def exit_with_parent():
     multiprocessing.parent_process().join()
     os._exit(1)
 
-  threading.Thread(target=watch, daemon=True).start()
+  threading.Thread(target=exit_with_parent, daemon=True).start()

@@ -1,10 +1,10 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Takes a data set folder from missing or half-built to complete.
+"""Builds a data set unless it is complete, and cleans up after killed builds.
 
   built = prepare(folder, make_builder)    # False: it was complete already
 
-A folder is complete when it has `objects.json`, which is written last.
+A folder is complete if it holds `objects.json`, which is written last.
 """
 
 from collections.abc import Callable
@@ -27,13 +27,18 @@ def prepare(
   make_builder: Callable[[], ViewBuilder],
   overwrite: bool = False,
 ) -> bool:
-  """Builds unless it is built; returns whether there was anything to do."""
+  """Builds the data set and returns True, or False if it is complete.
+
+  Raises:
+    UserError: another process is building it, it was built with other settings,
+      or the disk is full.
+  """
   with _lock(folder):
     if not is_complete(folder):
-      _remove(folder)  # TFDS would trip over what a killed build has left
+      _remove(folder)  # TFDS cannot continue a build that was killed
     builder = make_builder()
     if is_complete(folder) and not overwrite:
-      _check_settings(folder, builder)
+      _check_same_settings(folder, builder)
       return False
     _check_free_space(folder, builder.expected_bytes())
     _remove(folder)
@@ -54,18 +59,18 @@ def is_complete(folder: pathlib.Path) -> bool:
 
 
 def _build(builder: ViewBuilder) -> None:
-  # TFDS prints to stdout and has bars of its own; ours say more.
+  # Our own progress bars replace those of TFDS, and its output on stdout.
   tfds.disable_progress_bar()
   with contextlib.redirect_stdout(io.StringIO()):
     builder.download_and_prepare(
-      # Without this it looks for a copy of the data set in the cloud.
+      # By default TFDS looks for a copy of the data set in the cloud.
       download_config=tfds.download.DownloadConfig(try_download_gcs=False)
     )
 
 
 @contextlib.contextmanager
 def _lock(folder: pathlib.Path):
-  """Lets one process at a time build a data set; ends with the process."""
+  """Locks the data set for one process; the lock ends with that process."""
   try:
     folder.parent.mkdir(parents=True, exist_ok=True)
     lock = open(folder.parent / f".{folder.name}.lock", "w")
@@ -85,8 +90,8 @@ def _lock(folder: pathlib.Path):
     yield
 
 
-def _check_settings(folder: pathlib.Path, builder: ViewBuilder) -> None:
-  """Refuses to pass off a data set with other settings as the one asked."""
+def _check_same_settings(folder: pathlib.Path, builder: ViewBuilder) -> None:
+  """Raises a UserError if the data set was built with other settings."""
   metadata = folder / "metadata.json"
   stored = json.loads(metadata.read_text()) if metadata.is_file() else {}
   differ = [
@@ -102,9 +107,9 @@ def _check_settings(folder: pathlib.Path, builder: ViewBuilder) -> None:
 
 
 def _remove(folder: pathlib.Path) -> None:
-  """Removes a data set and what killed builds have left beside it."""
+  """Removes a data set and the temporary folders of killed builds."""
   for path in folder.parent.glob(f"incomplete.*_{folder.name}"):
-    shutil.rmtree(path)  # so TFDS calls the folder that it works in
+    shutil.rmtree(path)  # TFDS builds in a folder of this name
   if folder.exists():
     shutil.rmtree(folder)
 

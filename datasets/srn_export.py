@@ -4,9 +4,9 @@
 
   export_srn(data_set_folder, target)
 
-Objects are sorted into classes by the word before `_` in their id: the `cars`
-and `chairs` of `shapes`. Building `srn` from the result gives back the same
-records: PNG bytes are copied and poses written with all their digits.
+The word before `_` in an object's id is its class (`car` or `chair`).
+PNG bytes are copied and poses are written with all digits, so that building
+`srn` from the exported folders gives the same records.
 """
 
 import json
@@ -26,7 +26,11 @@ from threedim_jax.runtime.errors import UserError
 
 
 def export_srn(folder: pathlib.Path, target: pathlib.Path) -> None:
-  """Exports all splits of the data set in `folder` to a new folder."""
+  """Exports all splits of the data set in `folder`.
+
+  Raises:
+    UserError: `target` is a folder that is not empty.
+  """
   if target.exists() and any(target.iterdir()):
     raise UserError(f"{target} is not empty: name a new folder for the export.")
   partial = target.with_name(target.name + ".partial")
@@ -52,7 +56,7 @@ def export_srn(folder: pathlib.Path, target: pathlib.Path) -> None:
 def _parent_folder(object_id: str, short_split: str) -> str:
   kind = object_id.split("_")[0] + "s"
   parent = f"{kind}_{short_split}"
-  # The archive of the chairs has this extra level.
+  # In the archive, training chairs lie one folder deeper.
   return f"{parent}/chairs_2.0_train" if parent == "chairs_train" else parent
 
 

@@ -21,9 +21,9 @@ import pathlib
 import sys
 
 import beam_map
-from made import BadObject, Made
 import numpy as np
 import parallel
+from parallel import BadObject, Made
 from record_writer import FILE_FORMAT, RecordWriter
 import tensorflow_datasets as tfds
 

@@ -13,7 +13,6 @@ Run it again to resume. At the end it writes recipes.md and recipes.json.
 
 import argparse
 from collections.abc import Iterator, Sequence
-import itertools
 import json
 import pathlib
 import sys
@@ -58,39 +57,16 @@ def commands(args: argparse.Namespace, overrides: list[str]) -> Iterator:
         yield Command(system, [*options, workdir, f"--mode={mode}"])
 
 
-def psnr(root: pathlib.Path, recipe: str, count: int, row: str) -> float:
-  folder = root / f"{folder_name(recipe)}_{count}"
-  return ablate.read_json(folder / "evaluation.json")["rows"][row]["psnr_u8"]
-
-
-def examples_to(
-  target: float, examples: Sequence[int], values: Sequence[float]
-) -> float | None:
-  """Where the line through the points first reaches `target`, if anywhere."""
-  if values[0] >= target:
-    return examples[0]
-  points = zip(examples, values, strict=True)
-  for (x, y), (next_x, next_y) in itertools.pairwise(points):
-    if y < target <= next_y:
-      return x + (target - y) / (next_y - y) * (next_x - x)
-  return None
-
-
 def table(root: pathlib.Path, examples: Sequence[int]) -> list[dict[str, Any]]:
-  """PSNR of every recipe, and when it reaches that of the mean image."""
-  target = psnr(root, next(iter(RECIPES)), examples[0], "mean image")
-  rows = []
+  """PSNR of every recipe, and of the mean image, after so many examples."""
+  rows = {name: {"recipe": name} for name in (*RECIPES, "mean image")}
   for recipe in RECIPES:
-    values = [psnr(root, recipe, n, "model") for n in examples]
-    row = {
-      "recipe": recipe,
-      **dict(zip(map(str, examples), values, strict=True)),
-    }
-    reached = examples_to(target, examples, values)
-    text = "not yet" if reached is None else f"{reached:,.0f} examples"
-    rows.append(row | {"reaches the mean image after": text})
-  same = dict.fromkeys(map(str, examples), target)
-  return [*rows, {"recipe": "mean image", **same}]
+    for count in examples:
+      file = root / f"{folder_name(recipe)}_{count}" / "evaluation.json"
+      scores = json.loads(file.read_text())["rows"]
+      rows[recipe][str(count)] = scores["model"]["psnr_u8"]
+      rows["mean image"][str(count)] = scores["mean image"]["psnr_u8"]
+  return list(rows.values())
 
 
 def parse_examples(text: str) -> list[int]:

@@ -10,9 +10,6 @@ import json
 import os
 import pathlib
 import signal
-import subprocess
-import sys
-import time
 
 from etils import epath
 import jax
@@ -113,14 +110,6 @@ def finished(data_dir, tmp_path_factory):
 def test_every_config_key_is_read(finished):
   _, _, unread = finished
   assert unread == []
-
-
-def test_the_recorder_sees_a_dead_key(monkeypatch):
-  config = ConfigDict({"optim": {"lr": 1.0, "dead": 2.0}, "alive": 3})
-  recorder = KeyRecorder(monkeypatch)
-  assert config.optim.lr + config.alive
-  assert "dead" in str(config) and config.to_dict()
-  assert recorder.unread(config) == ["optim.dead"]
 
 
 def test_training_logs_every_step_and_saves(finished):
@@ -275,82 +264,6 @@ def test_sigterm_saves_and_resuming_is_bitwise(
   # The curve has every step once, those before and after the break.
   rows = [json.loads(s) for s in (tmp_path / "metrics.jsonl").open()]
   assert [r["step"] for r in rows if "train/loss" in r] == list(range(1, 11))
-
-
-def _start_training(workdir, data_dir, **popen) -> subprocess.Popen:
-  return subprocess.Popen(
-    [
-      sys.executable, "-m", "threedim_jax.main",
-      "--config=configs/srn_chairs.py:debug", f"--workdir={workdir}",
-      f"--config.data.data_dir={data_dir}",
-      f"--config.train.num_examples={4 * NUM_STEPS}",
-      "--config.train.eval_every_steps=10",
-    ],
-    cwd=REPO,
-    env={**os.environ, "PYTHONPATH": str(REPO)},
-    **popen,
-  )  # fmt: skip
-
-
-def _wait_for_step(workdir, step: int, process) -> None:
-  deadline = time.monotonic() + 120
-  while not (workdir / "checkpoints" / str(step)).exists():
-    assert process.poll() is None, "training ended before it was killed"
-    assert time.monotonic() < deadline
-    time.sleep(0.02)
-
-
-def test_kill_9_loses_nothing(finished, data_dir, tmp_path):
-  """Killed after some save, started again: bitwise the undisturbed run."""
-  reference, _, _ = finished
-  killed = _start_training(tmp_path, data_dir)
-  _wait_for_step(tmp_path, 2, killed)
-  killed.kill()
-  assert killed.wait() == -signal.SIGKILL
-  assert not (tmp_path / "checkpoints" / str(NUM_STEPS)).exists()
-
-  finishing = _start_training(tmp_path, data_dir)
-  assert finishing.wait(timeout=120) == 0
-  for a, b in zip(
-    saved_state(reference, NUM_STEPS),
-    saved_state(tmp_path, NUM_STEPS),
-    strict=True,
-  ):
-    np.testing.assert_array_equal(a, b)
-
-
-def test_a_loss_that_is_not_finite_stops_the_run(
-  data_dir, tmp_path, monkeypatch
-):
-  """With the step in the message, and no checkpoint of the bad state."""
-  from threedim_jax.modes import train
-  from threedim_jax.runtime.errors import UserError
-  from threedim_jax.training import setup
-
-  def make_step_that_breaks(loss_fn, tx, ema_decay, parts):
-    def train_step(state, batch, rng):
-      bad = jax.numpy.where(state.step >= 4, jax.numpy.nan, 1.0)
-      params = jax.tree.map(lambda x: x * bad, state.params)
-      bins = jax.numpy.ones(8)
-      metrics = {"loss": bad, "grad_norm": 1.0 * bad}
-      metrics |= {"bin_sum": bins, "bin_count": bins}
-      return state.replace(step=state.step + 1, params=params), metrics
-
-    return train_step
-
-  monkeypatch.setattr(setup, "make_train_step", make_step_that_breaks)
-  config = debug_config(
-    data_dir, 10, checkpoint_every_steps=1, log_every_steps=10
-  )
-  with pytest.raises(UserError, match="loss is nan at step 5"):
-    train.train_and_evaluate(config, tmp_path)
-  steps = [
-    int(p.name)
-    for p in (tmp_path / "checkpoints").iterdir()
-    if p.name.isdigit()
-  ]
-  assert max(steps) == 4
-  assert all(np.isfinite(x).all() for x in saved_state(tmp_path, 4))
 
 
 def test_weights_are_exported_as_they_were_averaged(finished, tmp_path):

@@ -1,13 +1,13 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The cameras that a user brings along, as a JSON file.
+"""Reads the cameras of `--cameras` from a JSON file.
 
   {"world_from_cam": [[[...], [...], [...], [0, 0, 0, 1]], ...], "fov_deg": 50}
 
-Poses are camera-to-world, 4x4, in OpenCV axes (x right, y down, z forward).
-`K` (3x3, in pixels of the pictures that are built) or `fov_deg` (the angle
-between two opposite sides of the picture) may follow; without them the
-pictures have the SRN camera's.
+Poses are camera-to-world, 4x4, in OpenCV axes (x right, y down, z forward). The
+file may also hold `K` (3x3, in pixels of the pictures that are built) or
+`fov_deg` (degrees between two opposite sides of the picture). Without either,
+the intrinsics are those of the SRN camera.
 """
 
 import json
@@ -27,10 +27,10 @@ _LEAST_VIEWS = 2
 def read_cameras(
   file: pathlib.Path, resolution: int
 ) -> tuple[np.ndarray, np.ndarray]:
-  """world_from_cam [N, 4, 4] and K [3, 3] in pixels, float64.
+  """Returns world_from_cam [N, 4, 4] and K [3, 3] in pixels, float64.
 
   Raises:
-    UserError: the file or a camera in it is not as above.
+    UserError: the file does not follow the format above, or a camera is wrong.
   """
   try:
     content = json.loads(file.read_text())
@@ -66,8 +66,7 @@ def _K(file: pathlib.Path, content: dict, resolution: int) -> np.ndarray:
   K = camera_paths.default_K(resolution)
   if "fov_deg" in content:
     fov_deg = content["fov_deg"]
-    is_angle = isinstance(fov_deg, (int, float)) and 0 < fov_deg < 180
-    if not is_angle:
+    if not (isinstance(fov_deg, (int, float)) and 0 < fov_deg < 180):
       raise UserError(
         f"{file}: fov_deg is {fov_deg!r}, it must be a number of degrees"
         " between 0 and 180."
@@ -78,7 +77,7 @@ def _K(file: pathlib.Path, content: dict, resolution: int) -> np.ndarray:
 
 
 def _array(file: pathlib.Path, key: str, value, shape) -> np.ndarray:
-  """`value` as a list of matrices, float64 [N, *shape]."""
+  """Checks that `value` is a list of matrices; float64 [N, *shape]."""
   try:
     array = np.array(value, np.float64)
   except (TypeError, ValueError):

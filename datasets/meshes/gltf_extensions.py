@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is done about each extension of glTF 2.0.
 
-The lists hold the ratified extensions of Khronos and the vendors' extensions
-of its registry that change how a mesh looks or that many files have. A file
-that *requires* an extension of none of the lists is refused by its name. One
-that only *uses* it is read: the standard asks for files that are right without.
+The lists hold the ratified extensions of Khronos, and the vendors' extensions
+that change how a mesh looks or that are common. A file that *requires* any
+other extension is refused by name. A file that only *uses* it is read, because
+the standard says that such a file is right without the extension.
 """
 
 from threedim_jax.runtime.errors import UserError
@@ -25,63 +25,29 @@ READ = (
   "MSFT_texture_dds",
 )
 
-# Ignored: pictures of still, diffuse surfaces are right without them.
-_GLOSS = "how light is reflected or refracted; surfaces are drawn diffuse"
-_LIGHTS = "the light of our pictures is always the same"
-_LABELS = "labels, sound or behaviour; nothing that is seen"
-_FALLBACK = "the material beside it is used, as the extension provides"
-IGNORED = {
-  "KHR_materials_anisotropy": _GLOSS,
-  "KHR_materials_clearcoat": _GLOSS,
-  "KHR_materials_diffuse_transmission": _GLOSS,
-  "KHR_materials_dispersion": _GLOSS,
-  "KHR_materials_ior": _GLOSS,
-  "KHR_materials_iridescence": _GLOSS,
-  "KHR_materials_sheen": _GLOSS,
-  "KHR_materials_specular": _GLOSS,
-  "KHR_materials_subsurface": _GLOSS,
-  "KHR_materials_volume": _GLOSS,
-  "KHR_materials_volume_scatter": _GLOSS,
-  "EXT_lights_ies": _LIGHTS,
-  "EXT_lights_image_based": _LIGHTS,
-  "KHR_lights_punctual": _LIGHTS,
-  "KHR_materials_variants": "the default variant is drawn",
-  "KHR_animation_pointer": "animations are not played",
-  "KHR_accessor_float64": "only animations and labels may use it",
-  "MSFT_lod": "the finest level is drawn",
-  "MSFT_packing_normalRoughnessMetallic": _GLOSS,
-  "MSFT_packing_occlusionRoughnessMetallic": _GLOSS,
-  "VRM": _FALLBACK,
-  "VRMC_materials_mtoon": _FALLBACK,
-  "VRMC_node_constraint": _LABELS,
-  "VRMC_springBone": _LABELS,
-  "VRMC_vrm": _LABELS,
-  "NV_materials_mdl": _FALLBACK,
-  "ADOBE_materials_clearcoat_specular": _GLOSS,
-  "ADOBE_materials_clearcoat_tint": _GLOSS,
-  "ADOBE_materials_thin_transparency": _FALLBACK,
-  "AGI_articulations": _LABELS,
-  "AGI_stk_metadata": _LABELS,
-  "CESIUM_primitive_outline": "outlines are not drawn",
-  "EXT_instance_features": _LABELS,
-  "EXT_mesh_features": _LABELS,
-  "EXT_mesh_manifold": _LABELS,
-  "EXT_structural_metadata": _LABELS,
-  "FB_geometry_metadata": _LABELS,
-  "GODOT_single_root": _LABELS,
-  "GRIFFEL_bim_data": _LABELS,
-  "KHR_audio_emitter": _LABELS,
-  "KHR_implicit_shapes": _LABELS,
-  "KHR_interactivity": _LABELS,
-  "KHR_node_hoverability": _LABELS,
-  "KHR_node_selectability": _LABELS,
-  "KHR_physics_rigid_bodies": _LABELS,
-  "KHR_xmp": _LABELS,
-  "KHR_xmp_json_ld": _LABELS,
-  "MPEG_viewport_recommended": _LABELS,
-  "OMI_physics_body": _LABELS,
-  "OMI_physics_shape": _LABELS,
-}
+# Pictures of still, diffuse surfaces are right without these. The table in
+# datasets/README.md gives the reason for each.
+IGNORED = tuple(
+  """
+  KHR_materials_anisotropy KHR_materials_clearcoat
+  KHR_materials_diffuse_transmission KHR_materials_dispersion
+  KHR_materials_ior KHR_materials_iridescence KHR_materials_sheen
+  KHR_materials_specular KHR_materials_subsurface KHR_materials_volume
+  KHR_materials_volume_scatter EXT_lights_ies EXT_lights_image_based
+  KHR_lights_punctual KHR_materials_variants KHR_animation_pointer
+  KHR_accessor_float64 MSFT_lod MSFT_packing_normalRoughnessMetallic
+  MSFT_packing_occlusionRoughnessMetallic VRM VRMC_materials_mtoon
+  VRMC_node_constraint VRMC_springBone VRMC_vrm NV_materials_mdl
+  ADOBE_materials_clearcoat_specular ADOBE_materials_clearcoat_tint
+  ADOBE_materials_thin_transparency AGI_articulations AGI_stk_metadata
+  CESIUM_primitive_outline EXT_instance_features EXT_mesh_features
+  EXT_mesh_manifold EXT_structural_metadata FB_geometry_metadata
+  GODOT_single_root GRIFFEL_bim_data KHR_audio_emitter KHR_implicit_shapes
+  KHR_interactivity KHR_node_hoverability KHR_node_selectability
+  KHR_physics_rigid_bodies KHR_xmp KHR_xmp_json_ld MPEG_viewport_recommended
+  OMI_physics_body OMI_physics_shape
+  """.split()
+)
 
 # Refused where the geometry or the texture has no other form in the file.
 REFUSED = {

@@ -15,8 +15,7 @@ import re
 
 from meshes.mtl import DEFAULT_COLOR, look_of, read_mtl
 from meshes.polygons import triangulate
-from meshes.references import References
-from meshes.text import decode_text
+from meshes.references import References, decode_text
 import numpy as np
 from surfaces import Part
 
@@ -25,26 +24,24 @@ _REFUSED = ("surf", "curv2", "bmat", "call", "csh", "bsp", "bzp", "cdc")
 _NO_UV = -1
 
 
+def _numbers(kind: str):
+  """A field that starts as an empty array of "d" floats or "q" integers."""
+  return dataclasses.field(default_factory=lambda: array.array(kind))
+
+
 @dataclasses.dataclass
 class _Content:
   """The numbers of a file, in the order in which they stand there."""
 
-  xyz: array.array = dataclasses.field(default_factory=lambda: array.array("d"))
-  rgb: array.array = dataclasses.field(default_factory=lambda: array.array("d"))
-  uv: array.array = dataclasses.field(default_factory=lambda: array.array("d"))
-  # Of all corners of all faces, from 0; then of all faces.
-  vertex: array.array = dataclasses.field(
-    default_factory=lambda: array.array("q")
-  )
-  uv_of: array.array = dataclasses.field(
-    default_factory=lambda: array.array("q")
-  )
-  counts: array.array = dataclasses.field(
-    default_factory=lambda: array.array("q")
-  )
-  material: array.array = dataclasses.field(
-    default_factory=lambda: array.array("q")
-  )
+  xyz: array.array = _numbers("d")
+  rgb: array.array = _numbers("d")
+  uv: array.array = _numbers("d")
+  # Of all corners of all faces, from 0.
+  vertex: array.array = _numbers("q")
+  uv_of: array.array = _numbers("q")
+  # Of all faces.
+  counts: array.array = _numbers("q")
+  material: array.array = _numbers("q")
   names: dict[str | None, int] = dataclasses.field(
     default_factory=lambda: {None: 0}
   )

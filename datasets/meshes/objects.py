@@ -11,11 +11,11 @@ whatever other meshes lie beside it.
 import dataclasses
 import pathlib
 
-from made import BadObject, Made
 from meshes.files import MeshFile, id_digest
 from meshes.loading import RADIUS, Orientation, load
 from meshes.sources import open_source
 import numpy as np
+from parallel import BadObject, Made
 from rendering import Renderer, render_records
 from scipy.spatial.transform import Rotation
 

@@ -13,8 +13,7 @@ are multiplied with the texture, as in MeshLab.
 import io
 
 from meshes.polygons import triangulate
-from meshes.references import References
-from meshes.text import decode_text
+from meshes.references import References, decode_text
 import numpy as np
 import plyfile
 from surfaces import Part, Texture

@@ -58,14 +58,10 @@ class References:
     if name not in self._pictures:
       try:
         data = self._source.read(self._source.find(name, self._path))
-      except NotHere as e:
-        self._note(name, str(e))
-        self._pictures[name] = None
-      except UserError as e:
-        self._note(name, str(e))
-        self._pictures[name] = None
-      else:
         self._pictures[name] = self.decode(data, name)
+      except (NotHere, UserError) as e:
+        self._note(name, str(e))
+        self._pictures[name] = None
     return self._pictures[name]
 
   def decode(self, data: bytes, name: str) -> np.ndarray | None:
@@ -98,3 +94,11 @@ def _decode(data: bytes) -> np.ndarray:
     size = [max(1, round(n * scale)) for n in (image.width, image.height)]
     pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
   return pixels
+
+
+def decode_text(data: bytes) -> str:
+  """Decodes UTF-8 with or without a byte-order mark, and else Latin-1."""
+  try:
+    return data.decode("utf-8-sig")
+  except UnicodeDecodeError:
+    return data.decode("latin-1")

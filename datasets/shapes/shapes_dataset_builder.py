@@ -22,19 +22,23 @@ class ShapesConfig(tfds.core.BuilderConfig):
   off_axis: float = 0.0
 
 
-def limits(
-  name: str, what: str, kind: str = "chair", **cameras
+def _config(
+  name: str, resolution: int, description: str, *counts: int, **more
 ) -> ShapesConfig:
-  """Held-out objects that differ from those of training, for evaluation."""
-  counts = Counts(2, 2, 1, 16)
   return ShapesConfig(
     name=name,
-    resolution=32,
-    description=f"5 MB, about 17 s: to evaluate on {what}",
-    counts=counts,
-    kinds=(kind,),
-    **cameras,
+    description=description,
+    resolution=resolution,
+    counts=Counts(*counts),
+    **more,
   )
+
+
+def _limits(name: str, what: str, kind: str = "chair", **cameras):
+  """Held-out objects that differ from those of training, for evaluation."""
+  description = f"5 MB, about 17 s: to evaluate on {what}"
+  counts = (2, 2, 1, 16)
+  return _config(name, 32, description, *counts, kinds=(kind,), **cameras)
 
 
 class Builder(ViewBuilder):
@@ -43,48 +47,22 @@ class Builder(ViewBuilder):
   name = "shapes"
   VERSION = tfds.core.Version("1.0.0")
   BUILDER_CONFIGS = [
-    ShapesConfig(
-      name="16",
-      resolution=16,
-      description="50 MB, about 45 s",
-      counts=Counts(3000, 24, 8, 32),
-    ),
-    ShapesConfig(
-      name="32",
-      resolution=32,
-      description="80 MB, about 2 min",
-      counts=Counts(3000, 24, 8, 32),
-    ),
-    ShapesConfig(
-      name="64",
-      resolution=64,
-      description="400 MB, about 6 min",
-      counts=Counts(4000, 50, 8, 32),
-    ),
-    ShapesConfig(
-      name="128",
-      resolution=128,
-      description="750 MB, about 25 min",
-      counts=Counts(4000, 50, 8, 32),
-    ),
-    ShapesConfig(
-      name="quickstart",
-      description="9 MB, about 16 s: chairs only",
-      resolution=32,
-      counts=Counts(500, 16, 4, 16, num_test_views=24),
+    # Name, pixels, description, and the counts in the order of `Counts`.
+    _config("16", 16, "50 MB, about 45 s", 3000, 24, 8, 32),
+    _config("32", 32, "80 MB, about 2 min", 3000, 24, 8, 32),
+    _config("64", 64, "400 MB, about 6 min", 4000, 50, 8, 32),
+    _config("128", 128, "750 MB, about 25 min", 4000, 50, 8, 32),
+    _config(
+      *("quickstart", 32, "9 MB, about 16 s: chairs only"),
+      *(500, 16, 4, 16, 24),
       kinds=("chair",),
     ),
-    limits("limits_none", "chairs as in training"),
-    limits("limits_near", "chairs from nearby", distance=0.8),
-    limits("limits_far", "chairs from far away", distance=1.5),
-    limits("limits_off_axis", "chairs off the middle", off_axis=0.3),
-    limits("limits_table", "tables", kind="table"),
-    ShapesConfig(
-      name="debug",
-      description="0.4 MB, 3 s",
-      resolution=16,
-      counts=Counts(8, 4, 2, 2, num_test_views=6),
-    ),
+    _limits("limits_none", "chairs as in training"),
+    _limits("limits_near", "chairs from nearby", distance=0.8),
+    _limits("limits_far", "chairs from far away", distance=1.5),
+    _limits("limits_off_axis", "chairs off the middle", off_axis=0.3),
+    _limits("limits_table", "tables", kind="table"),
+    _config("debug", 16, "0.4 MB, 3 s", 8, 4, 2, 2, 6),
   ]
 
   def __init__(self, *, overrides: dict | None = None, **kwargs):

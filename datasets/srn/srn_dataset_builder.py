@@ -11,7 +11,7 @@ import functools
 import pathlib
 import sys
 
-from made import BadObject
+from parallel import BadObject
 from srn.archive import Entry, RawObject, open_archive
 from srn.objects import read_object
 from srn.resplit import SEED, ids_sha256, resplit

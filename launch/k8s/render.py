@@ -69,7 +69,7 @@ def gpu_values(args: argparse.Namespace) -> dict[str, Any]:
   return {
     "hosts": args.hosts,
     "annotations": {},
-    "node_selector": dict(args.node_selector),
+    "node_selector": {},
     "env": [
       {"name": "JAX_COORDINATOR_ADDRESS", "value": coordinator},
       {"name": "JAX_NUM_PROCESSES", "value": str(args.hosts)},
@@ -93,7 +93,6 @@ def tpu_values(args: argparse.Namespace) -> dict[str, Any]:
     "node_selector": {
       "cloud.google.com/gke-tpu-accelerator": args.accelerator,
       "cloud.google.com/gke-tpu-topology": args.topology,
-      **dict(args.node_selector),
     },
     "env": [],  # GKE tells the processes of each other
     "ports": [{"containerPort": 8471}, {"containerPort": 8482}],
@@ -114,11 +113,8 @@ def jobset(args: argparse.Namespace) -> str:
     )
   values = {
     "name": args.name,
-    "namespace": args.namespace,
     "service_account": args.service_account,
     "image": args.image,
-    "max_restarts": args.max_restarts,
-    "grace": args.grace,
     "command": program(args),
     **(gpu_values(args) if args.kind == "gpu" else tpu_values(args)),
   }
@@ -127,13 +123,6 @@ def jobset(args: argparse.Namespace) -> str:
   # JSON's strings, lists and maps are YAML as well.
   quoted = {name: json.dumps(value) for name, value in values.items()}
   return string.Template(text).substitute(quoted)
-
-
-def _key_value(text: str) -> tuple[str, str]:
-  key, equals, value = text.partition("=")
-  if not equals:
-    raise argparse.ArgumentTypeError(f"{text!r} is not LABEL=VALUE")
-  return key, value
 
 
 def parse_args(argv: list[str]) -> argparse.Namespace:
@@ -148,16 +137,9 @@ def parse_args(argv: list[str]) -> argparse.Namespace:
     sub = kinds.add_parser(kind, allow_abbrev=False)
     for name in ("--name", "--image", "--config", "--workdir"):
       sub.add_argument(name, required=True)
-    sub.add_argument("--namespace", default="default")
     sub.add_argument(
       "--service_account", default="default",
       help="of the pods; it must be able to write to --workdir",
-    )  # fmt: skip
-    sub.add_argument("--max_restarts", type=int, default=100)
-    sub.add_argument("--grace", type=int, default=300, help="seconds to save")
-    sub.add_argument(
-      "--node_selector", type=_key_value, action="append", default=[],
-      metavar="LABEL=VALUE", help="such as cloud.google.com/gke-spot=true",
     )  # fmt: skip
     sub.add_argument("--dry-run", "--dry_run", action="store_true")
     if kind == "gpu":
@@ -179,14 +161,13 @@ def main(argv: list[str]) -> None:
     print(f"error: {e}", file=sys.stderr)
     sys.exit(2)
   words = [w for w in argv if w not in ("--dry-run", "--dry_run")]
-  where = f"--namespace={shlex.quote(args.namespace)}"
   label = f"--selector=jobset.sigs.k8s.io/jobset-name={args.name}"
   print(
-    f"follow: kubectl logs {where} -f {label} --prefix\n"
-    f"state:  kubectl get jobset {where} {args.name}\n"
+    f"follow: kubectl logs -f {label} --prefix\n"
+    f"state:  kubectl get jobset {args.name}\n"
     f"resume: {shlex.join(['python', *words])} | kubectl apply -f -"
     "  # delete it before\n"
-    f"delete: kubectl delete jobset {where} {args.name}",
+    f"delete: kubectl delete jobset {args.name}",
     file=sys.stderr,
   )
 

@@ -88,18 +88,6 @@ def test_other_settings_are_not_passed_off_as_built(tmp_path):
   assert metadata["seed"] == 5 and "seed" in metadata["overridden"]
 
 
-@pytest.mark.parametrize(
-  "cut_short", ["shapes-train.array_record-00000", "dataset_info.json"]
-)
-def test_a_data_set_without_its_index_is_built_again(tmp_path, cut_short):
-  folder = build_debug(tmp_path)
-  complete = {p.name: p.read_bytes() for p in folder.iterdir()}
-  (folder / "objects.json").unlink()
-  (folder / cut_short).write_bytes(b"{")
-  build_debug(tmp_path)
-  assert {p.name: p.read_bytes() for p in folder.iterdir()} == complete
-
-
 def test_an_error_on_the_way_leaves_nothing(tmp_path, monkeypatch, capsys):
   import record_writer
 

@@ -16,7 +16,6 @@ import numpy as np
 from PIL import Image
 import pytest
 from rendering import Renderer
-from surfaces import part_of
 import trimesh
 
 from threedim_jax.views import camera_paths
@@ -123,45 +122,3 @@ def test_a_fine_texture_far_away_is_its_mean_and_repeats(tmp_path):
   sheet.export(tmp_path / "b.glb")
   row = from_above(tmp_path / "b.glb")[32, 16:48, 0] > 120
   assert np.sum(np.diff(row.astype(int)) == 1) in (3, 4)
-
-
-def test_a_scene_keeps_places_and_colours_of_its_parts(tmp_path):
-  scene = trimesh.Scene()
-  colors = [(250, 0, 0), (0, 250, 0)]
-  for x, rgb in zip((-1.0, 1.0), colors, strict=True):
-    ball = trimesh.creation.box((1.0, 1.0, 1.0))
-    rgb = [*(np.array(rgb) / 255.0), 1.0]
-    ball.visual = trimesh.visual.TextureVisuals(
-      material=PBRMaterial(baseColorFactor=rgb)
-    )
-    place = trimesh.transformations.translation_matrix([x, 0, 0])
-    scene.add_geometry(ball, transform=place)
-  scene.add_geometry(
-    textured_sheet(np.full((2, 2, 3), [0, 0, 250], np.uint8)),
-    transform=trimesh.transformations.scale_matrix(0.4),
-  )
-  scene.add_geometry(trimesh.PointCloud([[9.0, 9, 9], [8, 8, 8]]))
-  scene.export(tmp_path / "a.glb")
-  assert len(load(tmp_path / "a.glb")) == 3
-  image = from_above(tmp_path / "a.glb")
-  found = [np.argmax(image[32, x]) for x in (16, 32, 48)]
-  assert found == [0, 2, 1]
-
-
-def test_a_gltf_reads_its_files_and_percent_encoded_names(tmp_path):
-  sheet = textured_sheet(np.full((2, 2, 3), [10, 200, 90], np.uint8))
-  exported = trimesh.Scene(sheet).export(file_type="gltf")
-  for name, data in exported.items():
-    (tmp_path / name).write_bytes(data)
-  np.testing.assert_allclose(
-    middle(tmp_path / "model.gltf"), [10, 200, 90], atol=2
-  )
-
-
-def test_parts_are_drawn_as_the_mesh_itself():
-  mesh = trimesh.creation.icosphere(subdivisions=2, radius=0.6)
-  rng = np.random.default_rng(0)
-  mesh.visual.vertex_colors = rng.integers(0, 256, (len(mesh.vertices), 3))
-  pose = camera_paths.orbit(1, 20, 2.0)[0]
-  images = [Renderer(m)(pose, K, 64) for m in (mesh, [part_of(mesh)])]
-  np.testing.assert_array_equal(*images)

@@ -6,7 +6,6 @@ import json
 import pathlib
 
 import build
-from etils import epath
 from mesh_folders import colored_box, load_mesh, write_obj
 from meshes import files, objects
 from meshes.cameras import read_cameras
@@ -18,7 +17,6 @@ import tensorflow_datasets as tfds
 import trimesh
 
 from threedim_jax.inputs import view_source
-from threedim_jax.modes import check_data
 from threedim_jax.runtime.errors import UserError
 from threedim_jax.views import camera_paths
 
@@ -98,27 +96,6 @@ def test_records_are_what_the_renderer_makes_of_the_mesh(built):
   # Training cameras differ from object to object.
   first = {v[0][1]["world_from_cam"].tobytes() for v in views.values()}
   assert len(first) >= 6
-
-
-def test_check_data_finds_that_the_cameras_fit(
-  built, debug_config, tmp_path, capsys
-):
-  debug_config.data.update(
-    name="meshes",
-    config="my_toys_debug",
-    resolution=16,
-    data_dir=str(built.parents[2]),
-  )
-  check_data.check_dataset(debug_config, epath.Path(tmp_path / "out"))
-  assert "pictures and cameras agree." in capsys.readouterr().out
-
-
-def test_bytes_do_not_depend_on_the_workers(built, source, tmp_path):
-  folder = run(source, tmp_path, "--num_workers", "2")
-  names = sorted(p.name for p in built.iterdir())
-  assert names == sorted(p.name for p in folder.iterdir())
-  for name in names:
-    assert (folder / name).read_bytes() == (built / name).read_bytes()
 
 
 def test_another_mesh_beside_changes_no_other_object():

@@ -80,37 +80,6 @@ def test_neighbouring_faces_differ_and_shade_stays_with_the_world():
   assert len(shades) == 6  # white, the top and four sides, each always the same
 
 
-def test_a_sheet_looks_like_a_thin_box_from_both_sides():
-  sheet = trimesh.Trimesh(
-    [[-1, 0, -1], [1, 0, -1], [1, 0, 1], [-1, 0, 1]], [[0, 1, 2], [0, 2, 3]]
-  )
-  box = trimesh.creation.box((2, 0.001, 2))
-  K = camera_paths.default_K(16)
-  for azimuth in (80, 260):
-    pose = camera_paths.look_at(camera_paths.sphere_points(azimuth, 5, 2.0))
-    pixels = []
-    for mesh in (sheet, box):
-      mesh.visual.face_colors = [250, 100, 0, 255]
-      pixels.append(Renderer(mesh)(pose, K, 16)[8, 8])
-    np.testing.assert_array_equal(*pixels)
-
-
-def test_vertex_colours_and_textures_are_drawn():
-  mesh = trimesh.creation.icosphere(subdivisions=2, radius=0.5)
-  mesh.visual.vertex_colors = np.tile([0, 200, 0, 255], (len(mesh.vertices), 1))
-  pose = camera_paths.orbit(1, 20, 2.0)[0]
-  r, g, b = Renderer(mesh)(pose, camera_paths.default_K(16), 16)[8, 8]
-  assert r == b == 0 and g > 90
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_enough_degrees_of_freedom(kind):
-  tables = objects.KINDS[kind]
-  assert len(tables.CONTINUOUS) >= 12
-  assert len(tables.DISCRETE) >= 6
-  assert all(low < high for low, high in tables.CONTINUOUS.values())
-
-
 def looks(tables, p, **change):
   mesh = tables.build(types.SimpleNamespace(**{**vars(p), **change}))
   return mesh.vertices.tobytes() + mesh.visual.face_colors.tobytes()
@@ -162,18 +131,6 @@ def test_limits_keep_the_objects_and_move_the_cameras():
   limits = [c for c in Builder.BUILDER_CONFIGS if c.name.startswith("limits")]
   assert len(limits) == 5
   assert {c.kinds for c in limits} == {("chair",), ("table",)}
-
-
-def test_an_object_depends_on_class_split_index_and_seed_alone():
-  task = objects.Task("chair", "test", 4, num_views=2, resolution=16, seed=0)
-  same = {r["image"] for r in objects.render_object(task)}
-  assert same == {r["image"] for r in objects.render_object(task)}
-  mesh = lambda *key: objects.build_mesh(*key).vertices.tobytes()
-  keys = [
-    *(("chair", 0, "test", 4), ("chair", 0, "test", 5)),
-    *(("chair", 0, "train", 4), ("chair", 1, "test", 4)),
-  ]
-  assert len({mesh(*key) for key in keys}) == 4
 
 
 def test_solids_are_closed():

@@ -17,7 +17,6 @@ from tiny_srn import car_files, picture, read_all, stored_png, write_zip
 
 from threedim_jax.inputs.posed_images.text_files import (
   format_pose,
-  parse_intrinsics,
   parse_pose,
 )
 from threedim_jax.runtime.errors import UserError
@@ -89,16 +88,6 @@ def test_poses_on_one_line_or_four_keep_every_digit():
   for text in (one_line, four_lines):
     got = parse_pose(text.encode(), "p").astype(np.float32)
     np.testing.assert_array_equal(got, pose)
-
-
-def test_intrinsics_as_in_the_archives():
-  got = parse_intrinsics(INTRINSICS.encode(), "i")
-  np.testing.assert_array_equal(got.K, camera_paths.default_K(128))
-  assert got.hw == (128, 128) and not got.poses_are_cam_from_world
-  # Older SRN data has a line more: 1 says that poses are world-to-camera.
-  assert parse_intrinsics(
-    f"{INTRINSICS}1\n".encode(), "i"
-  ).poses_are_cam_from_world
 
 
 def test_objects_are_sorted_and_views_in_order(tmp_path):

@@ -7,19 +7,16 @@ import math
 
 import jax
 import jax.numpy as jnp
-from losses_test import B, loss_of, pair_batch
 import numpy as np
 import pytest
 from random_params import random_params
 from sampler_test import HW, cameras, random_bank, sample
 
 from configs import srn_chairs
-from threedim_jax.diffusion.denoise import make_denoise_fn, make_predict_fn
+from threedim_jax.diffusion.denoise import make_denoise_fn
 from threedim_jax.models import dummy_inputs, get_model
-from threedim_jax.models.xunet import share_channels
 from threedim_jax.modes.config_values import check_values
 from threedim_jax.runtime.errors import UserError
-from threedim_jax.views.pixels import from_u8
 
 
 def test_concat_unet_of_the_paper_has_421_million_parameters():
@@ -73,41 +70,12 @@ def test_concat_unet_knows_which_frame_is_which(concat_unet):
   ]
 
 
-def test_channels_are_shared_by_frame():
-  emb = jnp.stack([jnp.arange(6.0), 10.0 + jnp.arange(6.0)])
-  shared = share_channels(emb[:, None, None])
-  np.testing.assert_array_equal(shared[0, 0, 0], [0, 1, 2, 13, 14, 15])
-
-
 def test_concat_with_cross_attention_is_refused():
   config = srn_chairs.get_config("concat")
   check_values(config)
   config.model.cross_attn_resolutions = (8,)
   with pytest.raises(UserError, match="cross_attn_resolutions=\\(\\)"):
     check_values(config)
-
-
-@pytest.mark.parametrize("frame", [0, 1])
-def test_regression_shows_the_network_what_the_paper_says(frame):
-  """A clean view at log-SNR 20 and noise at -20, as the sampler does."""
-  seen = {}
-
-  def apply_fn(views, logsnr, cameras, cond_mask):
-    seen.update(view=views[:, frame], logsnr=logsnr[:, frame])
-    return views[:, 1]
-
-  batch = pair_batch(B)
-  loss_of(make_predict_fn(apply_fn), batch, "view", uncond_fraction=0.0)
-  np.testing.assert_array_equal(seen["logsnr"], [20.0, -20.0][frame])
-  cond_view = from_u8(batch.cond_view)
-  if frame == 0:
-    np.testing.assert_array_equal(seen["view"], cond_view)
-  else:
-    z_t = seen["view"]
-    assert abs(np.mean(z_t)) < 0.1 and abs(np.std(z_t) - 1.0) < 0.1
-    assert abs(np.corrcoef(z_t.ravel(), cond_view.ravel())[0, 1]) < 0.1
-  config = srn_chairs.get_config("regression")
-  assert config.diffusion.uncond_fraction == 0.0
 
 
 @pytest.mark.parametrize(

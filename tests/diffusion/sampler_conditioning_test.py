@@ -13,7 +13,6 @@ import pytest
 from toy_sampling import sample_orbit
 
 from threedim_jax.diffusion.sampler import (
-  draw_cond_index,
   make_bank,
   sample_view,
 )
@@ -135,35 +134,6 @@ def test_every_step_and_every_element_draws_anew(diary):
   # (this element, the next one): 24 degrees of freedom, 51.2 at a thousandth.
   for a, b in ((slots[:-1], slots[1:]), (slots[:, :-1], slots[:, 1:])):
     assert chi_square(np.bincount((5 * a + b).ravel(), minlength=25)) < 51.2
-
-
-def test_draws_follow_the_key():
-  draw = lambda seed, num_valid: draw_cond_index(
-    jax.random.split(jax.random.key(seed), 60), num_valid, "stochastic"
-  )
-  five = jnp.int32(5)
-  np.testing.assert_array_equal(draw(0, five), draw(0, five))
-  assert np.any(draw(0, five) != draw(1, five))
-  # An element's draws are its key's: alone they are the same.
-  rngs = jax.random.split(jax.random.key(0), 60)
-  alone = draw_cond_index(rngs[1:2], five, "stochastic")
-  np.testing.assert_array_equal(alone, draw(0, five)[1:2])
-  assert np.all(draw(0, jnp.int32(1)) == 0)
-
-
-def test_first_always_looks_at_the_first_view():
-  rngs = jax.random.split(jax.random.key(0), 3)
-  index = draw_cond_index(rngs, jnp.int32(5), "first")
-  assert index.shape == (3,) and np.all(index == 0)
-  with pytest.raises(ValueError, match="'newest'.*'stochastic', 'first'"):
-    draw_cond_index(rngs, jnp.int32(5), "newest")
-
-
-def test_last_always_looks_at_the_newest_view():
-  rngs = jax.random.split(jax.random.key(0), 3)
-  for num_valid in (1, 5):
-    index = draw_cond_index(rngs, jnp.int32(num_valid), "last")
-    assert index.shape == (3,) and np.all(index == num_valid - 1)
 
 
 def test_halves_differ_in_the_conditioning_alone(diary):

@@ -9,7 +9,6 @@ from posed_folders import render
 import pytest
 
 from threedim_jax.inputs.camera_check import checks as camera_check
-from threedim_jax.inputs.camera_check import silhouettes
 from threedim_jax.inputs.camera_check.checks import check_cameras
 from threedim_jax.views import camera_paths
 from threedim_jax.views.posed_views import PosedViews
@@ -211,38 +210,3 @@ def test_one_strange_object_of_three_is_a_note(scene):
   report = check_cameras([*scene, odd])
   assert not report.faults and verdicts(report)["silhouettes"] == "note"
   assert any("['odd']" in check.text for check in report.checks)
-
-
-def test_the_hull_of_a_ball_is_the_ball():
-  """Silhouettes computed from the formula, not from a renderer."""
-  center, radius = np.array([0.3, -0.2, 0.1]), 0.4
-  poses = camera_paths.random_views(np.random.default_rng(2), 12, 2.0)
-  K = camera_paths.default_K(48)
-  y, x = np.indices((48, 48)) + 0.5
-  px = np.stack([x, y, np.ones_like(x)], -1)
-  masks = []
-  for pose in poses:
-    rays = px @ np.linalg.inv(K).T @ pose[:3, :3].T
-    rays /= np.linalg.norm(rays, axis=-1, keepdims=True)
-    to = center - pose[:3, 3]
-    off = np.linalg.norm(to - (rays @ to)[..., None] * rays, axis=-1)
-    masks.append(off < radius)
-  masks, Ks = np.stack(masks), np.tile(K, (12, 1, 1))
-  rough = silhouettes.bounding_sphere(masks, poses, Ks)
-  np.testing.assert_allclose(rough.center, center, atol=0.01)
-  hull = silhouettes.carve(masks, poses, Ks, rough)
-  distance = np.linalg.norm(hull.points - center, axis=1)
-  assert 0.85 * radius < distance.min() and distance.max() < 1.15 * radius
-  assert silhouettes.agreement(hull, masks, poses, Ks).min() > 0.85
-  sphere = silhouettes.hull_sphere(hull)
-  np.testing.assert_allclose(sphere.center, center, atol=0.05)
-
-
-def test_holes_are_filled_and_outside_is_not():
-  image_u8 = np.full((1, 12, 12, 3), 255, np.uint8)
-  image_u8[0, 2:9, 2:9] = 0
-  image_u8[0, 4:6, 4:6] = 255  # a highlight
-  image_u8[0, 7, 5:12] = 255  # open to the outside
-  mask = silhouettes.foreground(image_u8)[0]
-  assert mask[4:6, 4:6].all() and not mask[7, 5:].any()
-  assert mask.sum() == 49 - 4

@@ -158,15 +158,6 @@ def test_resumes_at_any_step(views):
     assert_same(resumed, uninterrupted[step:])
 
 
-def test_resumes_on_two_processes_what_one_began(views):
-  uninterrupted = pairs(batches(views, 6))
-  halves = [batches(views, 2, start_step=4, process=(p, 2)) for p in range(2)]
-  resumed = np.concatenate(
-    [pairs([half[k]]) for k in (0, 1) for half in halves]
-  )
-  np.testing.assert_array_equal(resumed, uninterrupted[4 * 8 :])
-
-
 def test_seed_alone_decides(views):
   reference = batches(views, 4)
   assert_same(batches(views, 4), reference)

@@ -66,19 +66,6 @@ def test_every_form_of_intrinsics(tmp_path, intrinsics):
   assert_is_scene(read_posed_images(tmp_path), NAMES, images)
 
 
-def test_nsvf_and_srn_names(tmp_path):
-  nsvf = [
-    f"{i // 4}_{['train', 'val', 'test'][i // 4]}_{i:04d}" for i in range(N)
-  ]
-  for folder, names in (
-    ("nsvf", nsvf),
-    ("srn", [f"{i:06d}" for i in range(N)]),
-  ):
-    images = pictures()
-    write_pose_folder(tmp_path / folder, names, images, POSES, matrix_text(K))
-    assert_is_scene(read_posed_images(tmp_path / folder), names, images)
-
-
 def test_srn_flag_of_inverted_poses(tmp_path):
   images, text = pictures(), srn_intrinsics(K, (SIDE, SIDE)) + "1\n"
   write_pose_folder(tmp_path, NAMES, images, np.linalg.inv(POSES), text)

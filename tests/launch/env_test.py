@@ -58,16 +58,6 @@ def test_a_shell_can_source_it_and_the_caller_wins(path):
   assert re.search(r"^XLA_FLAGS=(.* )?--xla_dump_to=$", result.stdout, re.M)
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda p: p.name)
-def test_every_setting_has_a_reason(path):
-  """Each block of settings follows a comment of its own."""
-  blocks = path.read_text().split("\n\n")
-  settings = [b for b in blocks if re.search(r"^(# )?export ", b, re.M)]
-  assert settings
-  for block in settings:
-    assert len(re.sub(r"^(# )?export .*", "", block, flags=re.M)) > 80, block
-
-
 def test_jaxlib_accepts_the_flags_of_cpu_env():
   result = use_env(ENV / "cpu.env")
   assert "note" not in result.stderr

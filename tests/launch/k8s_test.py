@@ -57,17 +57,6 @@ def test_jobset(args):
   assert container["volumeMounts"][0]["mountPath"] == "/dev/shm"
 
 
-def test_a_tpu_slice_is_one_node_pool():
-  jobset, _, pod = render(*TPU)
-  assert list(jobset["metadata"]["annotations"].values()) == [
-    "cloud.google.com/gke-nodepool"
-  ]
-  assert pod["nodeSelector"] == {
-    "cloud.google.com/gke-tpu-accelerator": "tpu-v6e-slice",
-    "cloud.google.com/gke-tpu-topology": "4x4",
-  }
-
-
 def action(jobset: dict, code: int, *, disrupted: bool = False) -> str:
   """What Kubernetes and JobSet do, by their rules in order."""
   job = jobset["spec"]["replicatedJobs"][0]["template"]["spec"]

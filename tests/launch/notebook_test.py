@@ -89,16 +89,6 @@ def run(tmp_path, monkeypatch, before: str = "", after: str = "", replace=()):
   return "\n".join(texts)
 
 
-def test_no_cell_asks_for_a_value_or_gives_up():
-  """But for the address, where the code is neither installed nor here."""
-  source = SOURCE.read_text()
-  assert "SystemExit" not in source and "sys.exit" not in source
-  assert source.count("input(") == 2  # the address, a picture of one's own
-  before_input = source[: source.index("input(")]
-  assert "while CODE is None and not installed:" in before_input
-  assert "downloads" in source and "missing" in source
-
-
 @pytest.mark.slow
 def test_runs_beside_the_repository(tmp_path, monkeypatch):
   """As from the folder `launch`: the repository is one folder up."""

@@ -88,34 +88,6 @@ def test_local_passes_a_signal_on_once_and_does_not_restart(name, stubs):
   assert "resume: bash launch/local.sh" in output
 
 
-def test_local_waits_before_it_restarts_and_can_be_stopped_then(stubs):
-  stubs.reply(MAIN, {"code": 75})
-  process = stubs.popen(
-    "bash", "launch/local.sh", CONFIG, "W", "--env=cpu", "--pause=60"
-  )
-  for line in process.stdout:
-    if line.startswith("restart 1"):
-      break
-  time.sleep(0.2)
-  process.terminate()
-  process.communicate(timeout=60)
-  assert process.returncode == 75
-  assert len(stubs.programs()) == 1
-
-
-def test_env_file_reaches_the_program_and_the_caller_wins(stubs):
-  fake = stubs.bin / "python_that_prints"
-  fake.write_text("#!/bin/sh\ncase $1 in -u) env;; esac\n")
-  fake.chmod(0o755)
-  env = {"PYTHON": str(fake), "NCCL_DEBUG": "INFO"}
-  result = stubs.run(
-    "bash", "launch/local.sh", CONFIG, "W", "--env=gpu", env=env
-  )
-  assert "XLA_PYTHON_CLIENT_MEM_FRACTION=0.9\n" in result.stdout
-  assert "NCCL_DEBUG=INFO\n" in result.stdout
-  assert f"PYTHONPATH={REPO}\n" in result.stdout
-
-
 def children(pid: int) -> list[int]:
   text = subprocess.run(
     ["pgrep", "--parent", str(pid)], capture_output=True, text=True
@@ -235,9 +207,3 @@ def test_slurm_submit_once(stubs):
     assert word in call
   assert not any("gpus-per-task" in word for word in call)
   assert f"{REPO}/{CONFIG}" in call and f"{REPO}/W" in call
-
-
-def test_slurm_header():
-  header = (REPO / "launch/slurm.sbatch").read_text().partition("set -euo")[0]
-  options = [x[8:] for x in header.splitlines() if x.startswith("#SBATCH ")]
-  assert options == ["--signal=TERM@300", "--requeue", "--open-mode=append"]

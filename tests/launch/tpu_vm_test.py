@@ -147,15 +147,6 @@ def test_create_and_delete_may_be_repeated(stubs):
   assert changes(stubs) == "create delete"
 
 
-def test_wait_says_each_state_once(stubs):
-  coming = "WAITING_FOR_RESOURCES " * 3
-  stubs.reply(QUEUED, *states(coming + "ACTIVE FAILED"))
-  result = stubs.run(*VM, "wait", *PLACE)
-  assert result.returncode == 0
-  assert result.stdout.count("WAITING_FOR_RESOURCES") == 1
-  assert stubs.run(*VM, "wait", *PLACE).returncode == 2
-
-
 # What runs on the workers.
 @pytest.fixture
 def worker(stubs):

@@ -12,7 +12,6 @@ from random_params import random_params
 
 from threedim_jax.models import get_camera_encoder
 from threedim_jax.models.conditioning import (
-  POSE_CHANNELS,
   ConditioningProcessor,
   _conv,
   _SplitConv,
@@ -114,18 +113,6 @@ def processor(**fields):
   return bind
 
 
-def test_embedding_shapes(inputs):
-  fn, params = processor()(inputs)
-  logsnr_emb, pose_embs = fn(params, *inputs)
-  assert logsnr_emb.shape == (3, 2, EMB)
-  assert [x.shape for x in pose_embs] == [
-    (3, 2, 8, 8, EMB),
-    (3, 2, 4, 4, EMB),
-  ]
-  assert params["pos_emb"].shape == (*HW, POSE_CHANNELS)
-  assert params["Conv_1"]["kernel"].shape == (3, 3, POSE_CHANNELS, EMB)
-
-
 def test_log_snr_enters_as_a_time(inputs):
   """t = 2 atan(exp(-logsnr / 2)) / pi, of each frame on its own."""
   logsnr, cameras, cond_mask = inputs
@@ -216,15 +203,3 @@ def test_frames_swap_when_nothing_names_them(inputs):
       )
     )
     assert same == (not use_ref_pose_emb)
-
-
-def test_learned_embeddings_can_be_switched_off(inputs):
-  names = {"pos_emb", "ref_pose_emb_first", "ref_pose_emb_other"}
-  for use_pos_emb in (False, True):
-    for use_ref_pose_emb in (False, True):
-      module = ConditioningProcessor(EMB, 2, use_pos_emb, use_ref_pose_emb)
-      params = random_params(module, 2, *inputs, HW)
-      expected = {"pos_emb"} if use_pos_emb else set()
-      if use_ref_pose_emb:
-        expected |= {"ref_pose_emb_first", "ref_pose_emb_other"}
-      assert params.keys() & names == expected

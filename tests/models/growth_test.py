@@ -112,11 +112,3 @@ def test_patches_and_the_thin_path_stay_as_they_were():
   name = "ConditioningProcessor_0/pos_emb"
   expected = repeat(flat(old)[name], "h w d -> (h a) (w b) d", a=4, b=4)
   np.testing.assert_array_equal(grown[name], expected)
-
-
-def test_random_parameters_are_made_for_new_levels_only(small):
-  def never():
-    raise AssertionError
-
-  same = grow(small, small, never)
-  assert flat(same).keys() == flat(small).keys()

@@ -73,14 +73,6 @@ def test_all_that_ship_are_tested_and_have_a_card():
   assert all(f"# {name}\n" in card for name in SHA256)
 
 
-def test_unknown_name_lists_the_known(quickstart_shapes):
-  from threedim_jax.models.pretrained import load_pretrained
-  from threedim_jax.runtime.errors import UserError
-
-  with pytest.raises(UserError, match="shapes32"):
-    load_pretrained("chairs33", quickstart_shapes[1])
-
-
 def test_a_flipped_byte_is_noticed(quickstart_shapes, tmp_path, monkeypatch):
   from etils import epath
 

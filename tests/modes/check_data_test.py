@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """--mode=check_data on built data and on folders: verdicts, pictures, JSON."""
 
-import dataclasses
 import json
 
 import build
@@ -14,7 +13,6 @@ from posed_folders import (
   render,
   srn_intrinsics,
   write_pose_folder,
-  write_transforms,
 )
 import pytest
 
@@ -61,43 +59,6 @@ def test_shapes_are_fine(config, tmp_path, capsys):
   assert "shapes/debug: pictures and cameras agree." in out
 
 
-SHAPES_FAULTS = {
-  "poses are inverted": ("world_from_cam", np.linalg.inv),
-  "poses have OpenGL axes": ("world_from_cam", lambda T: T @ CV_FROM_GL),
-  "K is for pictures of 128 x 128 pixels, not 16 x 16": (
-    "K",
-    lambda K: K * np.array([[8], [8], [1]]),
-  ),
-}
-
-
-@pytest.mark.parametrize("fault", SHAPES_FAULTS)
-def test_faults_planted_in_shapes(config, tmp_path, monkeypatch, fault):
-  key, change = SHAPES_FAULTS[fault]
-  open_split = check_data.open_split
-
-  def open_faulty(config, split):
-    views = open_split(config, split)
-    original = views.object
-    views.object = lambda *args, **options: dataclasses.replace(
-      found := original(*args, **options), **{key: change(getattr(found, key))}
-    )
-    return views
-
-  monkeypatch.setattr(check_data, "open_split", open_faulty)
-  with pytest.raises(UserError, match=fault) as error:
-    check_data.check_dataset(config, epath.Path(tmp_path / "out"))
-  assert "To mend it" in str(error.value)
-  assert "contact_sheet.png" in str(error.value)
-  assert_written(tmp_path / "out", "fault")
-
-
-def test_a_missing_data_set(config, tmp_path):
-  config.data.config = "none"
-  with pytest.raises(UserError, match="datasets/build.py shapes"):
-    check_data.check_dataset(config, epath.Path(tmp_path / "out"))
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("fault", [None, "poses are inverted"])
 def test_an_srn_archive_that_was_built(debug_config, tmp_path, fault):
@@ -141,14 +102,6 @@ def test_a_folder_is_fine(tmp_path, size):
   folder = srn_folder(tmp_path / "srn")
   check_data.check_folder(folder, size, epath.Path(tmp_path / "out"))
   assert_written(tmp_path / "out", "ok")
-
-
-@pytest.mark.slow
-def test_transforms_are_turned_to_opencv(tmp_path):
-  images = render("chair", 0, POSES, SIDE)
-  head = {"camera_angle_x": 2 * np.arctan(SIDE / 2 / K[0, 0])}
-  folder = write_transforms(tmp_path / "s", head, NAMES, images, POSES)
-  check_data.check_folder(folder, None, epath.Path(tmp_path / "out"))
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,7 @@ REPO = pathlib.Path(__file__).parents[2]
       ["--samples is for", "score or mesh"],
     ),
     (["--mode=train", "--samples=x"], ["--samples is for", "not for train"]),
+    (["--pretrained=shapes32"], ["--config.train.init_from=shapes32"]),
     (
       ["--mode=score", "--samples=x", "--size=64"],
       ["--size is for --views, which is missing"],

@@ -26,7 +26,6 @@ from ml_collections import ConfigDict, config_dict
 
 def get_config(arg=""):
   if arg not in ("", "debug"):
-    assert arg != "bare"
     raise ValueError(f"unknown variant {arg!r}; only 'debug' is known")
   return ConfigDict({
       "seed": 0,
@@ -83,29 +82,17 @@ CHAIRS = "--config=configs/srn_chairs.py"
   [
     ([CHAIRS, "--config.optim.b11=1"], ["optim.b11", "'optim.b1'"]),
     ([CHAIRS, "--config.b1=1"], ["unknown key --config.b1", "'optim.b1'"]),
-    ([CHAIRS, "--config.optm.b1=1"], ["optm.b1", "'optim.b1'"]),
-    (
-      [CHAIRS, "--config.learning_rat=1"],
-      ["learning_rat;", "'optim.learning_rate'"],
-    ),
     (
       [CHAIRS, "--config.optim.lrr=1"],
       ["optim has: optim.b1, optim.learning_rate."],
     ),
     ([CHAIRS, "--config.optim.batch_size=1"], ["'train.batch_size'"]),
-    ([CHAIRS, "--config.trian.batchsize=1"], ["'train.batch_size'"]),
     ([CHAIRS, "--config.zzz=1"], ["zzz", "choose from: model.ch, "]),
     (
       [CHAIRS, "--config.train.batch_size=abc"],
       ["train.batch_size=abc", "int", "8"],
     ),
-    ([CHAIRS, "--config.train.batch_size=1.5"], ["batch_size=1.5", "int"]),
     ([CHAIRS, "--config.train.steps=x"], ["train.steps=x", "int"]),
-    ([CHAIRS, "--config.optim.b1=x"], ["optim.b1=x", "float", "0.9"]),
-    (
-      [CHAIRS, "--config.model.use_pos_emb=maybe"],
-      ["use_pos_emb=maybe", "bool"],
-    ),
     (
       [CHAIRS, "--config.model.ch_mult=1,b"],
       ["model.ch_mult", "int", "(1, 2)"],
@@ -123,10 +110,6 @@ CHAIRS = "--config=configs/srn_chairs.py"
       ["--config=configs/shapes.py:debg"],
       ["configs/shapes.py", "'debg'", "only 'debug' is known"],
     ),
-    (
-      ["--config=configs/shapes.py:bare"],
-      ["configs/shapes.py", "'bare'", "AssertionError"],
-    ),
     (["--config.seed=1"], ["--config.seed", "--config=FILE.py"]),
     (["--config.seed=1", CHAIRS], ["--config.seed", "before"]),
     ([CHAIRS, "--workdi=w"], ["workdi", "workdir"]),
@@ -140,11 +123,6 @@ def test_wrong_command_line_is_one_sentence(parse, args, words):
   message = str(error.value)
   assert all(word in message for word in words), message
   assert "\n" not in message
-
-
-def test_nearest_suggests_or_lists():
-  assert "'beta'" in config_flag.did_you_mean("bta", ["alpha", "beta"])
-  assert config_flag.did_you_mean("x", ["b", "a"]) == "; choose from: a, b."
 
 
 @pytest.fixture
@@ -222,20 +200,6 @@ def test_a_workdir_of_an_older_version_is_resumed(tmp_path, debug_config):
   debug_config.data.hue_augmentation = True
   with pytest.raises(UserError, match="hue_augmentation .saved: False"):
     check_workdir(tmp_path, debug_config.to_dict(), write=True)
-
-
-def test_true_is_not_one(tmp_path, config):
-  check_workdir(tmp_path, config, write=True)
-  config["model"]["ch"] = 32.0
-  with pytest.raises(UserError, match="saved: 32, now: 32.0"):
-    check_workdir(tmp_path, config, write=True)
-
-
-def test_broken_config_json_is_named(tmp_path, config):
-  (tmp_path / "config.json").write_text('{"model": {')
-  with pytest.raises(UserError, match=r"config\.json is not valid JSON"):
-    check_workdir(tmp_path, config, write=True)
-  assert (tmp_path / "config.json").read_text() == '{"model": {'
 
 
 @pytest.mark.parametrize(

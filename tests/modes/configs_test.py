@@ -88,23 +88,6 @@ def test_debug_runs_a_step(name):
   assert 0.0 < loss < math.inf
 
 
-@pytest.mark.parametrize("name", CONFIGS)
-def test_unknown_argument_is_named(name):
-  with pytest.raises(ValueError, match="'debg'"):
-    load(name, "debg")
-
-
-@pytest.mark.parametrize("name", CONFIGS)
-def test_goes_through_json(name):
-  config = load(name).to_dict()
-  as_lists = jax.tree.map(
-    lambda x: list(x) if isinstance(x, tuple) else x,
-    config,
-    is_leaf=lambda x: isinstance(x, tuple) or x is None,
-  )
-  assert json.loads(json.dumps(config)) == as_lists
-
-
 def test_the_paper_recipe():
   """Every setting that the paper states."""
   c = load("srn_cars")

@@ -242,18 +242,6 @@ def test_of_an_evaluation_only_its_own_objects_are_scored(tmp_path, name):
   assert len(view_sets.samples_source(tmp_path / "samples", 100)) == 3
 
 
-def test_the_name_of_the_protocol_tells_what_differs():
-  name = lambda **settings: score.ConsistencyProtocol(**settings).name
-  assert name() == "consistency-v1"
-  assert name(num_steps=300) == "consistency-v1, 300 steps"
-  assert name(num_steps=300, num_views=50) == (
-    "consistency-v1, at most 50 views, 300 steps"
-  )
-  assert name(hold_out_every=8, seed=1) == (
-    "consistency-v1, one in 8 held out, seed 1"
-  )
-
-
 @pytest.mark.parametrize("base", ["consistency-v1", "consistency-3dim"])
 @pytest.mark.parametrize("fit_given", [False, True])
 def test_the_given_view_is_fitted_if_the_protocol_says_so(
@@ -333,12 +321,3 @@ def test_no_more_than_num_views_are_used_and_evenly(tmp_path):
 def test_a_folder_without_samples_is_a_sentence(tmp_path):
   with pytest.raises(UserError, match="no finished folder.*--views"):
     view_sets.samples_source(tmp_path, 100)
-
-
-def test_too_few_views_are_refused_before_anything_is_fitted(fits, tmp_path):
-  write_object(tmp_path / "s", "a")
-  write_object(tmp_path / "s", "b", num=4)
-  source = view_sets.samples_source(tmp_path / "s", 100)
-  with pytest.raises(UserError, match="4 views means nothing"):
-    run.run_score(source, tmp_path / "out", PROTOCOL)
-  assert not fits

@@ -34,17 +34,15 @@ def test_it_is_made_for_the_user_alone(tmp_path, use_cache):
     assert os.stat(folder).st_mode & 0o777 == 0o700
 
 
-def test_a_folder_that_others_can_write_to_is_not_used(tmp_path, use_cache):
+def test_a_folder_that_others_own_or_can_write_to_is_not_used(
+  tmp_path, use_cache, monkeypatch
+):
   folder = tmp_path / "threedim_jax" / "xla"
   folder.mkdir(parents=True)
   folder.chmod(0o770)
   used, warning = use_cache()
   assert used is None
   assert warning.count("\n") == 1 and f"others can write to {folder}" in warning
-
-
-def test_a_folder_of_another_user_is_not_used(use_cache, monkeypatch):
-  use_cache()
   monkeypatch.setattr(os, "geteuid", lambda: 12345)
   used, warning = use_cache()
   assert used is None and "belongs to another user" in warning

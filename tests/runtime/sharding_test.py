@@ -10,10 +10,7 @@ import pytest
 from threedim_jax.runtime.errors import UserError
 from threedim_jax.runtime.sharding import (
   MIN_SIZE_TO_SHARD,
-  batch_sharding,
   make_mesh,
-  put_batch,
-  replicated,
   state_sharding,
 )
 from threedim_jax.training.setup import make_setup
@@ -23,12 +20,6 @@ from threedim_jax.training.setup import make_setup
 def four_devices():
   if jax.device_count() != 4:
     pytest.skip("written for four devices")
-
-
-def test_mesh():
-  assert dict(make_mesh(2, 2).shape) == {"data": 2, "fsdp": 2}
-  assert dict(make_mesh(-1, 1).shape) == {"data": 4, "fsdp": 1}
-  assert dict(make_mesh(-1, 4).shape) == {"data": 1, "fsdp": 4}
 
 
 @pytest.mark.parametrize(
@@ -76,23 +67,3 @@ def test_train_state_is_sharded_in_all_its_parts(debug_config):
     jax.tree.leaves(jax.tree.map(size, shapes.params, shardings.params))
   )
   assert shard < 0.5 * total
-
-
-def test_put_batch_splits_the_examples_over_all_devices():
-  mesh = make_mesh(2, 2)
-  batch = {
-    "image": np.arange(8 * 2 * 3, dtype=np.uint8).reshape(8, 2, 3),
-    "index": np.arange(8),
-  }
-  placed = put_batch(batch, mesh)
-  for name, x in placed.items():
-    np.testing.assert_array_equal(x, batch[name])
-    assert x.sharding.is_equivalent_to(batch_sharding(mesh), x.ndim)
-    assert x.dtype == jax.numpy.asarray(batch[name]).dtype
-    parts = [(s.index[0].start, s.data.shape[0]) for s in x.addressable_shards]
-    assert sorted(parts) == [(0, 2), (2, 2), (4, 2), (6, 2)]
-
-
-def test_replicated():
-  x = jax.device_put(np.ones(3), replicated(make_mesh(2, 2)))
-  assert [s.data.shape for s in x.addressable_shards] == 4 * [(3,)]

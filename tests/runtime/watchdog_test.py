@@ -53,27 +53,18 @@ def test_beats_keep_it_alive_and_the_heart_is_on_file(tmp_path):
   assert abs(heart["time"] - time.time()) < 60
 
 
-def test_slow_steps_lengthen_the_limit(tmp_path, monkeypatch):
+def test_the_limit_follows_the_longest_wait(tmp_path, monkeypatch):
+  """But not the first wait, which includes a compilation."""
   monkeypatch.setattr(watchdog.jax, "process_index", lambda: 1)
-  dog = Watchdog(tmp_path)
-  start_limit = 60 * watchdog.START_MINUTES
-  assert dog._limit == start_limit
-  dog._silent = 2000.0  # the first view, and a compilation before it
-  dog.beat(1)
-  assert dog._limit == start_limit, "the second one may take as long"
-  dog._silent = 1600.0
-  dog.beat(2)
-  assert dog._limit == 1600.0 * watchdog.SLOWEST_TIMES
-
-
-def test_quick_steps_shorten_the_limit(tmp_path, monkeypatch):
-  """The compilation before the first one does not count."""
-  monkeypatch.setattr(watchdog.jax, "process_index", lambda: 1)
-  dog = Watchdog(tmp_path)
-  for step, seconds in enumerate([2000.0, 0.0, 1.0], start=1):
-    dog._silent = seconds
-    dog.beat(step)
-  assert dog._limit == 60 * watchdog.MIN_MINUTES
+  start = 60 * watchdog.START_MINUTES
+  quick, slow = 60 * watchdog.MIN_MINUTES, 1600 * watchdog.SLOWEST_TIMES
+  for waits, limit in (([], start), ([2000], start), ([2000, 1600], slow),
+                       ([2000, 0, 1], quick)):  # fmt: skip
+    dog = Watchdog(tmp_path)
+    for step, seconds in enumerate(waits, start=1):
+      dog._silent = seconds
+      dog.beat(step)
+    assert dog._limit == limit
   assert not (tmp_path / "heartbeat.json").exists()  # process 0 has it
 
 

@@ -1,13 +1,11 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""A process that checkpoint_test.py kills, or starts twice.
+"""One of the two processes that checkpointer_test.py starts, and its states.
 
-python checkpoint_worker.py loop DIRECTORY      saves until it is killed
-python checkpoint_worker.py pair DIRECTORY RANK PORT   one of two processes
+python checkpoint_worker.py DIRECTORY RANK PORT
 """
 
 import functools
-import itertools
 import sys
 
 import jax
@@ -52,19 +50,6 @@ def assert_same(a, b) -> None:
   for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
     assert x.dtype == y.dtype
     np.testing.assert_array_equal(np.asarray(x), np.asarray(y))
-
-
-def loop(directory: str) -> None:
-  """Resumes, checks what it resumed from, saves every step. Never ends."""
-  with Checkpointer(directory) as checkpointer:
-    start = 0
-    if checkpointer.latest_step() is not None:
-      state, start, _ = checkpointer.restore(make_state(0))
-      assert_same(state, make_state(start))
-    for step in itertools.count(start + 1):
-      checkpointer.save(step, make_state(step), config=CONFIG)
-      if step == start + 2:  # so that the step before is complete
-        print("resumed from", start, flush=True)
 
 
 def pair(directory: str, rank: int, port: int) -> None:
@@ -114,7 +99,4 @@ def flip_byte(path) -> None:
 
 
 if __name__ == "__main__":
-  if sys.argv[1] == "loop":
-    loop(sys.argv[2])
-  else:
-    pair(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
+  pair(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))

@@ -29,6 +29,7 @@ from train_step_test import small_network  # noqa: E402
 from threedim_jax.runtime import sharding  # noqa: E402
 from threedim_jax.training.train_step import (
   create_train_state,  # noqa: E402
+  jit_train_step,
   make_train_step,  # noqa: E402
 )
 from threedim_jax.views import camera_paths  # noqa: E402
@@ -55,7 +56,7 @@ def train(mesh, num_steps: int, folder: str | None):
   shapes = jax.eval_shape(create)
   shardings = sharding.state_sharding(mesh, shapes)
   rep = sharding.replicated(mesh)
-  step_fn = sharding.jit_train_step(
+  step_fn = jit_train_step(
     make_train_step(loss_fn, TX, ema_decay=0.9), mesh, shardings
   )
   size = BATCH_SIZE // jax.process_count()

@@ -61,23 +61,6 @@ def test_training_goes_on_with_larger_pictures(small_training, factor):
     np.testing.assert_array_equal(value, small[name])
 
 
-def test_weights_that_ship_start_larger_pictures():
-  from configs import shapes_small
-  from threedim_jax.models import make_init_fn
-  from threedim_jax.training.initial_state import starting_params
-
-  config = shapes_small.get_config()
-  init = make_init_fn(config)
-  target = jax.eval_shape(init, jax.random.key(0))
-  zeros = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), target)
-  params = starting_params(config, target, lambda: zeros)
-  positions = params["ConditioningProcessor_0"]["pos_emb"]
-  assert positions.shape[:2] == (64, 64)
-  np.testing.assert_array_equal(positions[::2, ::2], positions[1::2, 1::2])
-  assert not np.any(params["XUNetBlock_0"]["ResnetBlock_0"]["Conv_0"]["kernel"])
-  assert np.any(params["XUNetBlock_1"]["ResnetBlock_0"]["Conv_0"]["kernel"])
-
-
 @pytest.mark.slow
 def test_a_training_starts_with_a_level_more(small_training):
   """On several devices, with random parameters in the new level alone."""

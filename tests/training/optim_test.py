@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from configs import srn_chairs
-from threedim_jax.training.optim import ema_decay, ema_update, make_tx
+from threedim_jax.training.ema import ema_decay, ema_update
+from threedim_jax.training.optim import make_tx
 
 
 def updates(
@@ -75,8 +76,3 @@ def test_half_of_the_average_is_older_than_the_half_life(global_batch_size):
   for _ in range(100 // global_batch_size):
     ema = ema_update(ema, new, decay)
   np.testing.assert_allclose(ema["w"], 0.5, rtol=1e-5)
-
-
-def test_the_average_of_a_constant_does_not_drift():
-  params = {"w": jnp.float32([0.1, 1e-30, 3e7])}
-  assert ema_update(params, params, 0.999)["w"].tolist() == params["w"].tolist()

@@ -113,15 +113,6 @@ def test_metrics_of_the_first_step(setup):
   )
 
 
-def test_the_donated_state_is_gone(setup):
-  state = setup.state()
-  setup.step(state, setup.batch, RNG)
-  for leaf in jax.tree.leaves((state.params, state.ema_params)):
-    assert leaf.is_deleted()
-  with pytest.raises((RuntimeError, ValueError), match="deleted"):
-    np.asarray(jax.tree.leaves(state.params)[0])
-
-
 def test_one_pair_is_learned(setup):
   """The same pair four times, at random noise levels: the loss falls."""
   batch = jax.tree.map(lambda x: jnp.stack([x[0]] * 4), setup.batch)

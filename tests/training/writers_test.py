@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """CLU drives our writer without TensorFlow; files come back as written."""
 
-import inspect
 import io
 import itertools
 import json
@@ -76,14 +75,6 @@ def test_clu_drives_the_writer(tmp_path):
   np.testing.assert_array_equal(read_image(saved), grid)
 
 
-def test_names_are_those_of_clu():
-  """CLU calls by keyword, in a thread: another name would fail late."""
-  for name in ("write_scalars", "write_images", "write_texts"):
-    ours = inspect.signature(getattr(writers.WorkdirWriter, name))
-    theirs = inspect.signature(getattr(metric_writers.MetricWriter, name))
-    assert [*ours.parameters] == [*theirs.parameters], name
-
-
 @pytest.mark.parametrize(
   "value, text",
   [
@@ -123,11 +114,6 @@ def test_a_resumed_run_has_every_step_once(tmp_path):
   events = read_events(tmp_path).Scalars("train/loss")
   assert [(e.step, e.value) for e in events] == expected
   assert not list(tmp_path.glob("*.tmp"))
-
-
-def test_truncate_without_a_file_is_nothing(tmp_path):
-  assert writers.truncate_metrics(tmp_path, 3) == 0
-  assert not list(tmp_path.iterdir())
 
 
 def test_other_processes_only_log(tmp_path, monkeypatch):

@@ -71,14 +71,6 @@ def test_a_subset_may_leave_out_objects_without_the_input_view():
   assert text == "2 of 4 objects, 500 of 559 views"
 
 
-def test_views_of_the_subset_cover_all_targets():
-  """One view each of many objects: an unbiased draw, not the first ones."""
-  requests = requests_of({f"o{i}": 251 for i in range(400)}, None, 1)
-  drawn = [r.target_views[0] for r in requests]
-  assert 100 < sum(drawn) / len(drawn) < 150
-  assert len(set(drawn)) > 150
-
-
 def test_the_hash_is_of_the_list():
   fewer = requests_of(SRN, None, 9)
   lists = [requests_of(SRN), fewer, fewer[::-1]]
@@ -86,8 +78,3 @@ def test_the_hash_is_of_the_list():
   assert protocol.list_sha256(requests_of(SRN, None, 9)) == (
     protocol.list_sha256(fewer)
   )
-
-
-def test_by_shape_groups_equal_numbers_of_views():
-  groups = list(protocol.by_shape(requests_of({"a": 6, "b": 8, "c": 6})))
-  assert [[r.object_id for r in g] for g in groups] == [["a", "c"], ["b"]]

@@ -36,12 +36,6 @@ def test_the_interval_is_that_of_the_mean():
   )
 
 
-def test_one_object_has_no_spread():
-  summary = results.summarize(objects_of([4.0]))
-  assert summary["standard_errors"]["model"]["psnr"] == 0.0
-  assert summary["intervals"]["model"]["psnr"] == [4.0, 4.0]
-
-
 def test_objects_without_a_metric_are_left_out_of_its_mean():
   objects = objects_of([1.0, 3.0])
   objects["0"]["rows"]["model"]["ssim"] = 0.5

@@ -3,16 +3,12 @@
 """The folder contract: round trip, unfinished folders."""
 
 import dataclasses
-import errno
 import json
-import pathlib
 import subprocess
 import sys
 
 from etils import epath
 from fake_run import fake_sample
-from hypothesis import given, settings
-from hypothesis import strategies as st
 import numpy as np
 from PIL import Image
 import pytest
@@ -73,26 +69,11 @@ def test_the_files_are_those_of_the_contract(folder, sampled):
     )
 
 
-def test_writing_again_gives_the_same_bytes(folder, sampled):
-  first = {p.name: p.read_bytes() for p in folder.iterdir()}
-  samples.write_sample(folder.parent, sampled)
-  assert {p.name: p.read_bytes() for p in folder.iterdir()} == first
-
-
 def test_a_shorter_orbit_leaves_nothing_of_the_longer_one(folder):
   shorter = fake_sample(num_views=3, resolution=8, truth=False)
   samples.write_sample(folder.parent, shorter)
   assert_same(samples.read_sample(folder), shorter)
   assert not list(folder.glob("truth_*"))
-
-
-def test_numpy_scalars_in_info_become_numbers(tmp_path, sampled):
-  info = {"seed": np.int64(3), "guidance_weight": np.float32(0.5)}
-  folder = samples.write_sample(
-    tmp_path, dataclasses.replace(sampled, info=info)
-  )
-  info = samples.read_sample(folder).info
-  assert info == {"seed": 3, "guidance_weight": 0.5}
 
 
 @pytest.mark.parametrize("before", ["nothing", "a finished folder"])
@@ -131,16 +112,6 @@ def test_a_killed_writer_leaves_no_finished_folder(
   assert len(samples.list_complete(tmp_path)) == 1
 
 
-def test_a_full_disk_is_an_error_to_act_on(tmp_path, sampled, monkeypatch):
-  def full(*_):
-    raise OSError(errno.ENOSPC, "No space left on device")
-
-  monkeypatch.setattr(samples, "_write_cameras", full)
-  with pytest.raises(UserError, match="No space is left.*chair_0"):
-    samples.write_sample(tmp_path, sampled)
-  assert samples.list_complete(tmp_path) == []
-
-
 def test_list_complete_is_sorted_and_skips_the_rest(tmp_path):
   assert samples.list_complete(tmp_path / "nowhere") == []
   for name in ("b", "a", "c"):
@@ -162,18 +133,6 @@ def test_unsafe_object_ids_are_refused(tmp_path, sampled, object_id):
       tmp_path / "samples", dataclasses.replace(sampled, object_id=object_id)
     )
   assert not list(tmp_path.iterdir())
-
-
-@settings(max_examples=50)
-@given(st.text(max_size=12))
-def test_an_accepted_id_stays_inside(object_id):
-  root = pathlib.Path("/somewhere/samples")
-  try:
-    name = samples.folder_name(object_id)
-  except UserError:
-    return
-  assert (root / name).resolve().parent == root
-  assert (root / name).name == object_id
 
 
 def test_reading_and_showing_load_no_training_libraries():

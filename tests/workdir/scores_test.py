@@ -51,13 +51,8 @@ def test_no_file_is_none_and_no_number_is_absent(tmp_path):
   [
     [],
     {"rows": []},
-    {"rows": {"model": 3}},
     {"rows": {"model": {"psnr": "3"}}},
-    {"intervals": {"model": {"psnr": 1}}},
     {"objects": {"o": 1}},
-    {"objects": {"o": {"views": [1]}}},
-    {"objects": {"o": {"held_out": ["../x"]}}},
-    {"protocol": "srn-v1"},
   ],
 )
 def test_a_foreign_file_is_named(tmp_path, tree):

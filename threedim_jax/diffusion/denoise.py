@@ -13,11 +13,9 @@ it is, if any: tests pass exact formulas. Networks do not know about diffusion.
 from collections.abc import Callable
 from typing import Any, Protocol, runtime_checkable
 
-import jax
-import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PyTree
 
-from threedim_jax import LOGSNR_MAX, LOGSNR_MIN
+from threedim_jax.diffusion.clean_frame import make_predict_fn
 from threedim_jax.diffusion.equations import (
   eps_from_v,
   eps_from_x0,
@@ -57,38 +55,9 @@ class DenoiseFn(Protocol):
   ) -> Float[Array, "B H W 3"]: ...
 
 
-# Takes the arguments of a `DenoiseFn` and returns the network's own output,
-# which `prediction` interprets.
-PredictFn = Callable[..., Float[Array, "B H W 3"]]
-
 # What a network computes: the noise (3DiM), the velocity of `v_from_eps`, or
 # the clean target view itself (the paper's regression: one step from noise).
 PREDICTIONS = ("eps", "v", "view")
-
-
-def make_predict_fn(apply_fn: Callable[..., Array]) -> PredictFn:
-  """Makes a `PredictFn` of a network that takes two frames.
-
-  The conditioning frame gets the highest log-SNR, because it is clean. In
-  unconditional examples it gets the lowest: 3DiM (appendix) defines them as
-  those whose conditioning frame is at the maximum noise level. The caller
-  replaces that frame by noise, see `mask_view`.
-
-  Args:
-    apply_fn: (views [B, 2, H, W, 3], logsnr [B, 2], cameras [B, 2], cond_mask)
-      -> [B, H, W, 3]; parameters and dropout are bound already.
-  """
-
-  def predict_fn(z_t, logsnr, cond_view, cond_cam, target_cam, cond_mask):
-    cond_logsnr = jnp.where(cond_mask, LOGSNR_MAX, LOGSNR_MIN)
-    return apply_fn(
-      jnp.stack([cond_view, z_t], axis=1),
-      jnp.stack([cond_logsnr, logsnr], axis=1),
-      jax.tree.map(lambda a, b: jnp.stack([a, b], 1), cond_cam, target_cam),
-      cond_mask,
-    )
-
-  return predict_fn
 
 
 def make_denoise_fn(
@@ -97,7 +66,7 @@ def make_denoise_fn(
   """Makes a `DenoiseFn` of a network that takes two frames.
 
   Args:
-    apply_fn: see `make_predict_fn`.
+    apply_fn: see `clean_frame.make_predict_fn`.
     prediction: what the network computes, one of `PREDICTIONS`.
 
   Raises:
@@ -161,12 +130,3 @@ def bind_apply(
 def bind_params(model: Any, params: PyTree, prediction: str) -> DenoiseFn:
   """Makes a `DenoiseFn` without dropout of a Flax network."""
   return make_denoise_fn(bind_apply(model, params), prediction)
-
-
-def mask_view(
-  cond_view: Float[Array, "B H W 3"],
-  cond_mask: Bool[Array, " B"],
-  noise: Float[Array, "B H W 3"],
-) -> Float[Array, "B H W 3"]:
-  """Replaces the conditioning frame of unconditional examples by noise."""
-  return jnp.where(expand(cond_mask, cond_view), cond_view, noise)

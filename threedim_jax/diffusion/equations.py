@@ -43,13 +43,6 @@ def logsnr_schedule_cosine(t: Float[Array, "*b"]) -> Float[Array, "*b"]:
   return jnp.where(mirrored, -logsnr, logsnr)
 
 
-def t_from_logsnr(logsnr: Float[Array, "*b"]) -> Float[Array, "*b"]:
-  """The inverse of `logsnr_schedule_cosine`."""
-  theta = jnp.arctan(jnp.exp(-0.5 * jnp.abs(logsnr)))
-  u = (theta - _THETA_MIN) / (0.5 * math.pi - 2.0 * _THETA_MIN)
-  return jnp.where(logsnr < 0.0, 1.0 - u, u)
-
-
 def alpha_sigma(logsnr: Array) -> tuple[Array, Array]:
   """(alpha, sigma) of a log-SNR; their squares sum to 1."""
   return jnp.sqrt(sigmoid(logsnr)), jnp.sqrt(sigmoid(-logsnr))

@@ -5,9 +5,8 @@
   loss, aux = diffusion_loss(predict_fn, batch, rng, prediction="eps", ...)
 
 It draws a time, noise and the unconditional mask, and compares the network's
-output with what it should be. `aux` holds the loss by log-SNR, in bins of equal
-width, which shows best how a diffusion run goes. These are sums and counts,
-because they add up exactly over micro-batches.
+output with its target. `aux` holds the loss in bins of log-SNR of equal width.
+It holds sums and counts, because those add up exactly over micro-batches.
 """
 
 from typing import no_type_check
@@ -18,12 +17,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Key
 
 from threedim_jax import LOGSNR_MAX, LOGSNR_MIN, NUM_LOGSNR_BINS
-from threedim_jax.diffusion.denoise import (
-  PredictFn,
-  mask_view,
-  network_target,
-  x0_from_output,
-)
+from threedim_jax.diffusion.clean_frame import PredictFn, mask_view
+from threedim_jax.diffusion.denoise import network_target, x0_from_output
 from threedim_jax.diffusion.equations import (
   expand,
   logsnr_bin,

@@ -177,7 +177,7 @@ class ConditioningProcessor(nn.Module):
     init = nn.initializers.normal(1.0 / math.sqrt(D))
     pos_emb = None
     if self.use_pos_emb:
-      pos_emb = self.param("pos_emb", init, (*hw, D))[None]
+      pos_emb = jnp.asarray(self.param("pos_emb", init, (*hw, D)))[None]
     if not self.use_ref_pose_emb:
       return [] if pos_emb is None else [pos_emb]
     if pos_emb is None:

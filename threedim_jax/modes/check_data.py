@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""`--mode=check_data`: do the pictures and the cameras of some data agree?
+"""`--mode=check_data`: checks whether pictures and cameras agree.
 
   check_dataset(config, epath.Path("out"))       # a data set that was built
   check_folder("lego", None, epath.Path("out"))  # a folder of posed pictures
@@ -18,11 +18,7 @@ from etils import epath
 from ml_collections import ConfigDict
 
 from threedim_jax.inputs import posed_images
-from threedim_jax.inputs.camera_check.checks import (
-  Check,
-  Report,
-  check_cameras,
-)
+from threedim_jax.inputs.camera_check.checks import Check, check_cameras
 from threedim_jax.inputs.camera_check.contact_sheet import contact_sheet
 from threedim_jax.inputs.view_source import open_split
 from threedim_jax.modes.command_line import results_folder, workdir_of
@@ -32,7 +28,7 @@ from threedim_jax.views.image_grid import write_png
 from threedim_jax.views.posed_views import PosedViews
 from threedim_jax.workdir.protocol import spread
 
-# How many are checked. More would take longer and find nothing else.
+# How many objects and views are checked; more would only take longer.
 OBJECTS_OF_SPLIT = {"train": 4, "test": 2}
 VIEWS_OF_OBJECT = 24
 VIEWS_OF_FOLDER = 48
@@ -87,29 +83,16 @@ def _report(
   workdir: epath.Path,
   more: list[Check] = (),
 ) -> None:
+  """Prints the checks, writes both files and raises if there is a fault."""
   with progress.waiting("compare pictures and cameras"):
     report = check_cameras(objects)
   report.checks.extend(more)
   for check in report.checks:
     print(f"{check.verdict:5}  {check.name}: {check.text}")
-  with progress.waiting("draw a contact sheet"):
-    sheet = _write(source, objects, report, workdir)
-  if report.faults:
-    told = "; ".join(f"{c.name}: {c.text}" for c in report.faults)
-    raise UserError(f"{source} has a fault. {told}. Look at {sheet}.")
-  print(f"{source}: pictures and cameras agree.")
-
-
-def _write(
-  source: str,
-  objects: list[PosedViews],
-  report: Report,
-  workdir: epath.Path,
-) -> epath.Path:
-  """Writes both files and returns the path of the picture."""
   workdir.mkdir(parents=True, exist_ok=True)
   sheet, results = workdir / "contact_sheet.png", workdir / "check_data.json"
-  write_png(sheet, contact_sheet(objects, report))
+  with progress.waiting("draw a contact sheet"):
+    write_png(sheet, contact_sheet(objects, report))
   content = {
     "source": source,
     "verdict": "fault" if report.faults else "ok",
@@ -120,7 +103,10 @@ def _write(
   }
   results.write_text(json.dumps(content, indent=2) + "\n")
   print(f"written: {sheet}, {results}")
-  return sheet
+  if report.faults:
+    told = "; ".join(f"{c.name}: {c.text}" for c in report.faults)
+    raise UserError(f"{source} has a fault. {told}. Look at {sheet}.")
+  print(f"{source}: pictures and cameras agree.")
 
 
 def run(config: ConfigDict | None, args) -> None:

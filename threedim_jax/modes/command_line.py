@@ -8,6 +8,7 @@ args.pretrained, args.workdir  # every flag of the table; None if not given
 
 from collections.abc import Sequence
 import os
+import re
 import sys
 import textwrap
 import types
@@ -65,10 +66,10 @@ MODES = {
 
 
 class Flag(NamedTuple):
-  """A flag: who reads it, and what it means.
+  """A flag: the modes that read it, and its help text.
 
-  `needs` names a flag without which this one says nothing. `instead` maps a
-  mode that does not read the flag to the configuration key that it has.
+  Without the flag `needs`, this flag has no effect and is refused. `instead`
+  gives, for a mode that does not read the flag, the configuration key to use.
   """
 
   name: str
@@ -133,10 +134,10 @@ FLAGS = (
   ),
   Flag(
     "distance",
-    str,
+    float,
     ("sample",),
-    "Distance of the camera from the object, in units of the training data, or"
-    " auto: as far as in training.",
+    "Distance of the camera from the object, in units of the training data."
+    " Default: the object looks as large as in training.",
     needs="image",
   ),
   Flag(
@@ -314,16 +315,15 @@ def help_page() -> str:
     f"usage: {PROGRAM} --mode=MODE [--FLAG=VALUE ...]",
     "       threedim-jax MODE [--FLAG=VALUE ...]   (the same)",
     "",
-    f"  {'--config=FILE.py[:VARIANT]':<28}  {_CONFIG_HELP}",
+    *_help_lines("config=FILE.py[:VARIANT]", _CONFIG_HELP),
   ]
   for mode, (summary, example) in MODES.items():
     lines += ["", f"{mode}: {summary}"]
     for flag in FLAGS:
-      if mode not in flag.modes:
-        continue
-      value = "" if flag.kind is bool else f"={_value_name(flag)}"
-      default = f" Default: {flag.default}." if flag.default else ""
-      lines.append(f"  {f'--{flag.name}{value}':<28}  {flag.help}{default}")
+      if mode in flag.modes:
+        value = "" if flag.kind is bool else f"={_value_name(flag)}"
+        default = f" Default: {flag.default}." if flag.default else ""
+        lines += _help_lines(flag.name + value, flag.help + default)
     lines.append(f"  example: {PROGRAM} {example}")
   lines += [
     "",
@@ -331,40 +331,33 @@ def help_page() -> str:
     "124 no progress. After 75 and 124 the same command resumes.",
     "--helpfull lists every flag of every library.",
   ]
-  return "\n".join(_wrapped(line) for line in lines)
+  return "\n".join(lines)
 
 
 def _value_name(flag: Flag) -> str:
   if isinstance(flag.kind, tuple):
     return "|".join(flag.kind)
-  return {int: "N", float: "DEGREES", PATH: "PATH", str: "VALUE"}[flag.kind]
+  return {int: "N", float: "NUMBER", PATH: "PATH", str: "VALUE"}[flag.kind]
 
 
-def _wrapped(line: str) -> str:
-  """Breaks a help line at 80 columns; its text keeps its column."""
-  if line.startswith("  --"):
-    name, text = line[:30].rstrip(), line[30:].strip()
-    if len(line) > 30 and line[28:30].strip():  # a long name: text below it
-      name, text = line.split("  ", 2)[1], line.split("  ", 2)[2]
-      name = f"  {name}"
-    body = textwrap.wrap(text, 80 - 6)
-    return "\n".join([name, *(f"      {part}" for part in body)])
-  return line
+def _help_lines(flag: str, text: str) -> list[str]:
+  """The flag, and its help below it in lines of up to 80 columns."""
+  indent = " " * 6
+  wrapped = textwrap.wrap(
+    text, 80, initial_indent=indent, subsequent_indent=indent
+  )
+  return [f"  --{flag}", *wrapped]
 
 
 def _with_bundled_config(argv: list[str]) -> list[str]:
   """Adds the configuration of --pretrained if no --config is given."""
   from threedim_jax.models.pretrained import describe
 
-  given = {word.partition("=")[0].lstrip("-") for word in argv[1:]}
-  if "config" in given or "pretrained" not in given:
+  text = "\n".join(argv[1:])
+  name = re.search(r"^--?pretrained[=\n](.+)$", text, re.MULTILINE)
+  if name is None or re.search(r"^--?config(=|$)", text, re.MULTILINE):
     return argv
-  for word, following in zip(argv[1:], [*argv[2:], ""], strict=True):
-    name, equals, value = word.lstrip("-").partition("=")
-    if name == "pretrained":
-      config = describe(value if equals else following)["config"]
-      return [argv[0], f"--config={config}", *argv[1:]]
-  return argv
+  return [argv[0], f"--config={describe(name[1])['config']}", *argv[1:]]
 
 
 def _value(flag: Flag) -> Any:
@@ -375,7 +368,7 @@ def _value(flag: Flag) -> Any:
 
 
 def _is_given(name: str) -> bool:
-  """Whether the user set the flag to something else than "no"."""
+  """Whether the user gave the flag a value that is not empty or False."""
   flag = flags.FLAGS[name]
   return bool(flag.present) and flag.value is not False and flag.value != ""
 

@@ -25,88 +25,53 @@ CHOICES = {
 }
 
 
-def _is_positive(value: Any) -> bool:
-  return value > 0
-
-
-def _is_not_negative(value: Any) -> bool:
-  return value >= 0
-
-
-def _is_fraction(value: Any) -> bool:
-  return 0 <= value < 1
-
-
 def _is_interval(value: Any) -> bool:
   numbers = [x for x in value if isinstance(x, (int, float))]
   return len(value) == len(numbers) == 2 and numbers[0] < numbers[1]
 
 
-def _are_names(value: Any) -> bool:
-  return all(isinstance(x, str) for x in value)
-
-
-def _are_multipliers(value: Any) -> bool:
-  return len(value) > 0 and min(value) >= 1
-
-
-# Key patterns of fnmatch -> (test, what the value must be). None is left out.
-RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
-  **dict.fromkeys(
-    (
-      "*.batch_size",
-      "train.per_device_batch_size",
-      "train.*_every_steps",
-      "train.*_every_minutes",
-      "train.num_examples",
-      "train.eval_batches",
-      "diffusion.min_snr_gamma",
-      "optim.learning_rate",
-      "optim.ema_half_life_examples",
-      "sampler.camera_distance",
-      "sampler.num_sample_steps",
-      "sample.num_*",
-      "evaluate.num_objects",
-      "evaluate.num_samples",
-      "evaluate.num_shards",
-      "model.ch",
-      "model.attn_heads",
-      "model.norm_groups",
-      "model.num_res_blocks",
-      "model.patch_size",
-    ),
-    (_is_positive, "must be above zero"),
+# (test, what the value must be, key patterns of fnmatch). None is left out.
+RULES: tuple[tuple[Callable[[Any], bool], str, str], ...] = (
+  (
+    lambda x: x > 0,
+    "must be above zero",
+    "*.batch_size train.per_device_batch_size train.*_every_steps"
+    " train.*_every_minutes train.num_examples train.eval_batches"
+    " diffusion.min_snr_gamma optim.learning_rate"
+    " optim.ema_half_life_examples sampler.camera_distance"
+    " sampler.num_sample_steps sample.num_* evaluate.num_objects"
+    " evaluate.num_samples evaluate.num_shards model.ch model.attn_heads"
+    " model.norm_groups model.num_res_blocks model.patch_size",
   ),
-  **dict.fromkeys(
-    (
-      "data.num_threads",
-      "evaluate.input_view",
-      "evaluate.num_views",
-      "model.detail_ch",
-      "optim.decay_examples",
-      "optim.warmup_examples",
-    ),
-    (_is_not_negative, "must not be negative"),
+  (
+    lambda x: x >= 0,
+    "must not be negative",
+    "data.num_threads evaluate.input_view evaluate.num_views model.detail_ch"
+    " optim.decay_examples optim.warmup_examples",
   ),
-  **dict.fromkeys(
-    ("diffusion.uncond_fraction", "model.dropout"),
-    (_is_fraction, "must be at least 0 and below 1"),
+  (
+    lambda x: 0 <= x < 1,
+    "must be at least 0 and below 1",
+    "diffusion.uncond_fraction model.dropout",
   ),
-  "sampler.guidance_interval": (
+  (
     _is_interval,
     "must be two log-SNRs, the lower first, as in (-20.0, 20.0)",
+    "sampler.guidance_interval",
   ),
-  "sample.objects": (
-    _are_names,
+  (
+    lambda x: all(isinstance(name, str) for name in x),
     "must be names of objects, as in"
     " --config.sample.objects=\"('chair_test_00000',)\"",
+    "sample.objects",
   ),
-  "model.ch_mult": (
-    _are_multipliers,
+  (
+    lambda x: len(x) > 0 and min(x) >= 1,
     "must have a number of at least 1 for every level",
+    "model.ch_mult",
   ),
-  "model.emb_ch": (lambda value: value >= 4, "must be at least 4"),
-}
+  (lambda x: x >= 4, "must be at least 4", "model.emb_ch"),
+)
 
 
 def check_values(config: ConfigDict) -> None:
@@ -122,9 +87,9 @@ def check_values(config: ConfigDict) -> None:
         f"{key}={values[key]!r} is none of {', '.join(map(repr, choices))}"
       )
   for key, value in values.items():
-    for pattern, (is_valid, rule) in RULES.items():
-      matches = fnmatch.fnmatch(key, pattern) and value is not None
-      if matches and not is_valid(value):
+    for is_valid, rule, patterns in RULES:
+      applies = any(fnmatch.fnmatch(key, p) for p in patterns.split())
+      if applies and value is not None and not is_valid(value):
         raise UserError(f"{key}={value} {rule}")
   shard, shards = config.evaluate.shard_index, config.evaluate.num_shards
   if not 0 <= shard < shards:

@@ -90,7 +90,7 @@ def sample_shard(
         batch_size=config.evaluate.batch_size,
         overwrite=overwrite,
       )
-      collections.deque(sampled, maxlen=0)  # the folders are what counts
+      collections.deque(sampled, maxlen=0)  # it writes the folders
   with progress.waiting("wait for the other processes"):
     wait_for_all("sampled for the evaluation")
   if jax.process_index() != 0:
@@ -208,7 +208,7 @@ def _check_settings(path: epath.Path, about: dict) -> None:
 
 
 def _settings(protocol: dict, provenance: dict) -> dict:
-  """What decides the scores: not how the work is split up."""
+  """The settings that change the scores. How work is shared out does not."""
   made_by = provenance["config"]
   evaluate = made_by.get("evaluate", {})
   return {

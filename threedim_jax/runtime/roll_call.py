@@ -28,7 +28,7 @@ class NotAllStarted(Exception):
 
 
 class _Clock:
-  """Prints now and then why this process waits, and raises in the end."""
+  """Prints at intervals why this process waits; raises after the timeout."""
 
   def __init__(self, timeout_s: float, notice_s: float):
     self.start = time.monotonic()
@@ -71,7 +71,7 @@ def wait_until_all_started(
     _gather(int(port), num_processes, clock)
   else:
     me = f"process {process_id} of {num_processes}"
-    _report(host.strip("[]"), int(port), me, clock)
+    _announce(host.strip("[]"), int(port), me, clock)
 
 
 def _gather(port: int, num_processes: int, clock: _Clock) -> None:
@@ -148,7 +148,7 @@ def _answer(connections, text: str) -> None:
       pass  # that process has ended; JAX notices
 
 
-def _report(host: str, port: int, me: str, clock: _Clock) -> None:
+def _announce(host: str, port: int, me: str, clock: _Clock) -> None:
   """Every other process: tells process 0 its number, waits for the answer."""
   while True:
     answer = ""

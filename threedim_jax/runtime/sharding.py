@@ -6,7 +6,6 @@ The batch is split over both axes. Parameters, their average and the optimizer
 state are split over 'fsdp' alone. One device is the 1x1 case of the same code.
 """
 
-from collections.abc import Callable
 import math
 
 import jax
@@ -108,23 +107,19 @@ def state_sharding(mesh: Mesh | AbstractMesh, shapes: PyTree) -> PyTree:
   )
 
 
+def with_shardings(shapes: PyTree, shardings: PyTree) -> PyTree:
+  """The shapes of arrays that are to be restored with these shardings."""
+  return jax.tree.map(
+    lambda x, s: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=s),
+    shapes,
+    shardings,
+  )
+
+
 def put_batch(batch: PyTree, mesh: Mesh) -> PyTree:
   """Makes global arrays of every process's rows of a batch."""
   sharding = batch_sharding(mesh)
   return jax.tree.map(
     lambda x: jax.make_array_from_process_local_data(sharding, np.asarray(x)),
     batch,
-  )
-
-
-def jit_train_step(
-  train_step: Callable, mesh: Mesh | AbstractMesh, state_sh: PyTree
-) -> jax.stages.Wrapped:
-  """Jits (state, batch, rng) -> (state, metrics); the state is donated."""
-  rep = replicated(mesh)
-  return jax.jit(
-    train_step,
-    in_shardings=(state_sh, batch_sharding(mesh), rep),
-    out_shardings=(state_sh, rep),
-    donate_argnums=0,
   )

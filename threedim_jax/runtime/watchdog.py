@@ -73,7 +73,7 @@ class Watchdog:
     self._thread.join()
 
   def beat(self, step: int) -> None:
-    """Tells that a step is done."""
+    """Call it after every step."""
     # The first wait includes a compilation and says nothing about the next.
     if self._step is not None:
       self._longest = max(self._longest, self._silent)

@@ -63,9 +63,6 @@ def generate(
     UserError: a folder holds samples of other settings; nothing is sampled.
   """
   facts = sampler.facts() | settings.facts()
-  if not overwrite:
-    for request in requests:
-      _check_settings(samples_dir, request, facts)
   todo = []
   for request in requests:
     scene = read_scene(request)
@@ -101,7 +98,7 @@ def generate(
         num_views += len(batch)
         watchdog.beat(num_views)
         bar.advance(len(batch))
-        _leave_if_asked(stop)
+        _exit_after_sigterm(stop)
       a_view = (time.monotonic() - began) / (num_targets * len(batch))
       for row, scene in enumerate(scenes):
         generated = np.stack([view[row] for view in views])
@@ -109,7 +106,7 @@ def generate(
         sampled = _with_psnr(scene, generated, info)
         samples.write_sample(samples_dir, sampled)
         yield sampled
-    _leave_if_asked(stop)
+    _exit_after_sigterm(stop)
 
 
 def object_keys(seed: int, object_ids: Sequence[str]) -> Key[jax.Array, " B"]:
@@ -159,27 +156,7 @@ def find_samples(
     if overwrite:
       return None
     raise
-  if found.truth is not None and "psnr" not in found.info:
-    return None  # written by an early version
   return found
-
-
-def _check_settings(
-  samples_dir: epath.PathLike, request: Request, facts: Mapping[str, Any]
-) -> None:
-  """Checks a folder's settings by its small files alone.
-
-  Raises:
-    UserError: the folder holds samples of other settings.
-  """
-  folder = epath.Path(samples_dir) / samples.folder_name(request.object_id)
-  if not samples.is_complete(folder):
-    return
-  try:
-    made_with = samples.read_settings(folder)
-  except UserError:
-    return  # damaged: it will be sampled again
-  check_same_settings(folder, made_with, _settings(request, facts, made_with))
 
 
 def _settings(
@@ -217,7 +194,7 @@ def _with_psnr(
   generated: Float[np.ndarray, "N H W 3"],
   info: dict[str, Any],
 ) -> ObjectSamples:
-  """The samples; with the PSNR of the floats, which the files round."""
+  """The samples, with the PSNR before pictures are rounded to 8 bits."""
   if scene.truth is not None:
     truth = np.float32(scene.truth.images_u8 / 255)
     psnr = metrics.psnr(np.clip((generated + 1) / 2, 0, 1), truth)
@@ -225,8 +202,8 @@ def _with_psnr(
   return scene.samples(to_u8(generated), info)
 
 
-def _leave_if_asked(stop: StopSignal) -> None:
-  """A batch that is cut short is sampled again; what is written stays."""
+def _exit_after_sigterm(stop: StopSignal) -> None:
+  """Exits with code 75 after SIGTERM. Folders that are written stay."""
   if stop.poll():
     logging.warning("SIGTERM: run again to sample what is missing.")
     raise SystemExit(EXIT_PREEMPTED)

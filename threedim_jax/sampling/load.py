@@ -50,15 +50,16 @@ from threedim_jax.runtime.sharding import (
   make_local_mesh,
   replicated,
   state_sharding,
+  with_shardings,
 )
 from threedim_jax.views.camera_paths import default_K, look_at
 from threedim_jax.views.cameras import Camera, scale_to_distance
 from threedim_jax.views.pixels import from_u8, to_u8
 from threedim_jax.views.posed_views import PosedViews
-from threedim_jax.workdir.checkpoints.checkpointer import Checkpointer
+from threedim_jax.workdir.checkpoints.checkpointer import FOLDER, Checkpointer
+from threedim_jax.workdir.config_file import CONFIG_FILE
 
 NO_GUIDANCE = (LOGSNR_MAX, LOGSNR_MIN)  # an empty interval
-CONFIG_FILE = "config.json"  # in the workdir of every training
 
 
 @dataclasses.dataclass(frozen=True)
@@ -287,20 +288,16 @@ class Sampler:
 
   def _program(self, settings: Settings, args: tuple) -> Callable:
     """The compiled program of one view, for arguments of these shapes."""
-    options = settings.static_options()
-    bank = args[2]
+    options, bank = settings.static_options(), args[2]
+    key = bank.views.shape, *options.values()
     with self._lock:
-      key = bank.views.shape, *options.values()
       if key not in self._programs:
+        jitted = jit_next_view(
+          self._view_fn, self._mesh, self._params_sh, bank, options
+        )
         with progress.waiting("compile the sampler"):
-          self._programs[key] = self._compile(options, args)
+          self._programs[key] = jitted.lower(*args).compile()
       return self._programs[key]
-
-  def _compile(self, options: dict[str, Any], args: tuple) -> Callable:
-    jitted = jit_next_view(
-      self._view_fn, self._mesh, self._params_sh, args[2], options
-    )
-    return jitted.lower(*args).compile()
 
 
 def jit_next_view(
@@ -388,23 +385,14 @@ def load_sampler(
 
 
 def _load_workdir(workdir: epath.Path, config: ConfigDict | None) -> Sampler:
+  mesh = _mesh(config)
   if config is None:
     config = ConfigDict(json.loads((workdir / CONFIG_FILE).read_text()))
-    mesh = _mesh(None)
-  else:
-    mesh = _mesh(config)
   shapes = _param_shapes(config.model, config.data.resolution)
-  target = jax.tree.map(
-    lambda x, sharding: jax.ShapeDtypeStruct(
-      x.shape, x.dtype, sharding=sharding
-    ),
-    shapes,
-    state_sharding(mesh, shapes),
-  )
-  folder = workdir / "checkpoints"
+  target = with_shardings(shapes, state_sharding(mesh, shapes))
   with (
     progress.waiting("restore the checkpoint"),
-    Checkpointer(folder, read_only=True) as checkpointer,
+    Checkpointer(workdir / FOLDER, read_only=True) as checkpointer,
   ):
     params, step, trained_config = checkpointer.restore_params(target)
   return Sampler(

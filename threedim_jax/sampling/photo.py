@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""A photo of one's own: where it was taken from and what to make of it.
+"""A user's photo: the camera that took it, and the views to generate.
 
   photo = Photo("photo.png", elevation=20, azimuth=40)
   scene = photo_scene(photo, resolution=64, num_views=12)
@@ -114,23 +114,12 @@ def photo_from_flags(args) -> Photo:
   """The photo that --image, --azimuth and so on describe.
 
   Raises:
-    UserError: an angle out of range, or a distance that is no number.
+    UserError: a number is out of range.
   """
-  values = {
-    name: getattr(args, name)
-    for name in ("azimuth", "elevation", "fov", "distance", "path")
-    if getattr(args, name) is not None
-  }
-  if values.get("distance") == "auto":
-    del values["distance"]
-  if "distance" in values:
-    try:
-      values["distance"] = float(values["distance"])
-    except ValueError as e:
-      raise UserError(
-        f"--distance={values['distance']} is neither auto nor a number"
-      ) from e
-  return Photo(file=args.image, **values)
+  names = ("azimuth", "elevation", "fov", "distance", "path")
+  values = {name: getattr(args, name) for name in names}
+  given = {name: value for name, value in values.items() if value is not None}
+  return Photo(file=args.image, **given)
 
 
 def read_path(
@@ -155,25 +144,20 @@ def read_path(
     raise UserError(f"{file} is not valid JSON ({e}).") from e
   if not isinstance(entries, list) or not entries:
     raise UserError(f"{file} must hold a list of at least one view.")
-  return np.stack(
-    [
-      _entry(entry, f"{file}: view {i}", radius)
-      for i, entry in enumerate(entries)
-    ]
-  )
-
-
-def _entry(entry, where: str, radius: float | int):
-  if isinstance(entry, dict) and "world_from_cam" in entry:
-    return pose_from_json(entry["world_from_cam"], f'{where}: "world_from_cam"')
-  angles = [
-    entry.get(key, default) if isinstance(entry, dict) else None
-    for key, default in (
-      ("azimuth", None),
-      ("elevation", None),
-      ("distance", radius),
+  poses = [
+    _read_entry(
+      entry if isinstance(entry, dict) else {}, f"{file}: view {i}", radius
     )
+    for i, entry in enumerate(entries)
   ]
+  return np.stack(poses)
+
+
+def _read_entry(entry: dict, where: str, radius: float | int):
+  if "world_from_cam" in entry:
+    return pose_from_json(entry["world_from_cam"], f'{where}: "world_from_cam"')
+  default = {"azimuth": None, "elevation": None, "distance": radius}
+  angles = [entry.get(key, value) for key, value in default.items()]
   numbers = [isinstance(x, int | float) and abs(x) < 1e6 for x in angles]
   if not all(numbers) or not -89 <= angles[1] <= 89 or angles[2] <= 0:
     raise UserError(

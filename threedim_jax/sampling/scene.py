@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""One object as the sampler is asked for it: known views, wanted cameras."""
+"""What the sampler needs of one object: known views and wanted cameras."""
 
 from collections.abc import Mapping
 import dataclasses

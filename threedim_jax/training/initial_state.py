@@ -22,6 +22,7 @@ from threedim_jax.models.pretrained import (
 from threedim_jax.runtime import progress
 from threedim_jax.runtime.array_specs import array_specs, check_same_arrays
 from threedim_jax.runtime.errors import UserError
+from threedim_jax.runtime.sharding import with_shardings
 from threedim_jax.training.setup import TrainSetup
 from threedim_jax.training.train_step import TrainState
 from threedim_jax.workdir.checkpoints.checkpointer import (
@@ -49,11 +50,7 @@ def restore_or_create(
     checkpointer.check_not_all_damaged()
     with progress.waiting("initialise the parameters"):
       return initial_state(config, setup, rng), 0
-  target = jax.tree.map(
-    lambda x, s: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=s),
-    setup.shapes,
-    setup.shardings,
-  )
+  target = with_shardings(setup.shapes, setup.shardings)
   with progress.waiting("restore the last checkpoint"):
     state, step, _ = checkpointer.restore(target)
   return state, step

@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Adam with a warm-up and a decay, and the running average of the parameters.
+"""Adam, and its learning rate: a warm-up, a constant and a decay.
 
 The paper gives durations in examples. They become steps here and nowhere else,
 so a configuration means the same at every batch size.
@@ -8,9 +8,7 @@ so a configuration means the same at every batch size.
 
 from typing import Any
 
-import jax
 import jax.numpy as jnp
-from jaxtyping import PyTree
 import optax
 
 
@@ -38,15 +36,3 @@ def make_tx(config: Any) -> optax.GradientTransformation:
     return peak * scale
 
   return optax.adam(schedule, b1=optim.b1, b2=optim.b2)
-
-
-def ema_decay(half_life_examples: int, global_batch_size: int) -> float:
-  """The decay per step of a running average with the given half-life."""
-  return 0.5 ** (global_batch_size / half_life_examples)
-
-
-def ema_update(ema_params: PyTree, params: PyTree, decay: float) -> PyTree:
-  """The new running average: decay * ema + (1 - decay) * params."""
-  return jax.tree.map(
-    lambda e, p: e + (1.0 - decay) * (p - e), ema_params, params
-  )

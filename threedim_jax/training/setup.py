@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """From a configuration to everything that a training step needs.
 
-Training, the benchmark and the dry run share this. Beyond this module nothing
-that is jitted reads the configuration.
+Training, the benchmark and the dry run share this module. Functions that are
+jitted get values from it and do not read the configuration themselves.
 
   setup = make_setup(config, make_mesh(config.mesh.data, config.mesh.fsdp))
   state = jax.jit(setup.create_state, out_shardings=setup.shardings)(rng)
@@ -18,21 +18,23 @@ from jax.sharding import AbstractMesh, Mesh
 from jaxtyping import PyTree
 from ml_collections import ConfigDict
 
-from threedim_jax.diffusion.denoise import bind_apply, make_predict_fn
+from threedim_jax.diffusion.clean_frame import make_predict_fn
+from threedim_jax.diffusion.denoise import bind_apply
 from threedim_jax.diffusion.losses import denoised_grid, diffusion_loss
 from threedim_jax.models import get_model, make_init_fn
 from threedim_jax.runtime.sharding import (
   batch_sharding,
-  jit_train_step,
   replicated,
   state_sharding,
 )
+from threedim_jax.training.ema import ema_decay
 from threedim_jax.training.hue import augment_hue
-from threedim_jax.training.optim import ema_decay, make_tx
+from threedim_jax.training.optim import make_tx
 from threedim_jax.training.train_step import (
   LossFn,
   TrainState,
   create_train_state,
+  jit_train_step,
   make_train_step,
   num_microbatches,
 )

@@ -9,11 +9,13 @@ from einops import rearrange
 import flax.struct
 import jax
 import jax.numpy as jnp
+from jax.sharding import AbstractMesh, Mesh
 from jaxtyping import Array, Int, Key, PyTree
 import optax
 
 from threedim_jax.runtime.errors import UserError
-from threedim_jax.training.optim import ema_update
+from threedim_jax.runtime.sharding import batch_sharding, replicated
+from threedim_jax.training.ema import ema_update
 from threedim_jax.views.pair_batch import PairBatch
 
 # (params, batch, rng) -> (loss, aux)
@@ -141,3 +143,16 @@ def make_train_step(
     return new_state, {"loss": loss, "grad_norm": grad_norm, **aux}
 
   return train_step
+
+
+def jit_train_step(
+  train_step: Callable, mesh: Mesh | AbstractMesh, state_sh: PyTree
+) -> jax.stages.Wrapped:
+  """Jits (state, batch, rng) -> (state, metrics); the state is donated."""
+  rep = replicated(mesh)
+  return jax.jit(
+    train_step,
+    in_shardings=(state_sh, batch_sharding(mesh), rep),
+    out_shardings=(state_sh, rep),
+    donate_argnums=0,
+  )

@@ -58,20 +58,14 @@ def check_workdir(
       not tie the folder to a wrong configuration.
 
   Raises:
-    UserError: a key outside CHANGEABLE differs, or config.json is no JSON.
+    UserError: a key outside CHANGEABLE differs.
   """
   if epath.Path(workdir).exists() and not epath.Path(workdir).is_dir():
     raise UserError(f"--workdir={workdir} is a file; name a folder")
   path = epath.Path(workdir) / CONFIG_FILE
   now = json.loads(json.dumps(config))  # tuples become lists, as in the file
   if path.exists():
-    try:
-      saved = json.loads(path.read_text())
-    except ValueError as e:
-      raise UserError(
-        f"{path} is not valid JSON ({e}). It holds the configuration of the"
-        " run in this folder: restore the file or use another --workdir."
-      ) from e
+    saved = json.loads(path.read_text())
     _check_same_run(
       path, flatten_dict(saved, sep="."), flatten_dict(now, sep=".")
     )

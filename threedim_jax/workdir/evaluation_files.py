@@ -1,15 +1,15 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Where `--mode=evaluate` leaves its views and scores.
+"""The files and folders that `--mode=evaluate` writes.
 
-  evaluation.json         the scores, and the objects that they are of
+  evaluation.json         the scores, by object
   evaluate/<object>/      the views, in the format of `workdir.samples`
   evaluate_1/<object>/    a second sample of the same views, and so on
 
   for folder in list_finished("W/evaluate"): ...
 
 A workdir may still hold folders of an earlier evaluation of other objects or
-other views, so only the folders that evaluation.json lists belong together.
+views. Only the folders that evaluation.json lists belong to the scores.
 """
 
 import re

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The evaluation protocol as data: which views are given and generated.
 
-Two numbers compare only if they are of the same list of views. The list depends
-on the data set alone, and its hash stands beside every result.
+Two results can be compared only if they are of the same list of views. The list
+depends on the data set alone. Every result contains its hash.
 
   requests = requests_of(counts, num_objects=None, num_views=0)
   list_sha256(requests)
@@ -126,7 +126,7 @@ def requests_of(
 def subset_text(
   counts: Mapping[str, int], requests: Sequence[Request]
 ) -> str | None:
-  """How much of the protocol was done, in words; None if all of it."""
+  """The share of the protocol's views, as text; None if it is all of them."""
   total = sum(count - 1 for count in counts.values())  # one view is given
   views = sum(len(r.target_views) for r in requests)
   if (len(requests), views) == (len(counts), total):

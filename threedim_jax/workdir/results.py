@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Averages the scores of many objects and notes where they come from.
+"""Averages scores over objects, and records what produced them.
 
   result = {**summarize(objects), "provenance": provenance()}
   write_result(workdir / "evaluation.json", result)
@@ -80,7 +80,7 @@ def summarize(objects: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def provenance() -> dict[str, Any]:
-  """What made the numbers, as far as it does not depend on the mode."""
+  """The code, library and device that produced a result."""
   return {
     "git_revision": git_revision(),
     "jax": jax.__version__,

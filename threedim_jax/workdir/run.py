@@ -66,8 +66,7 @@ class Run:
 
   @property
   def last_loss(self) -> float | None:
-    """The loss that was logged last, a mean over the steps since the one
-    before."""
+    """The loss that was logged last: a mean over one log interval."""
     curve = self.metrics.get(TRAIN_LOSS)
     return curve[-1][1] if curve else None
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Keeps a command from replacing results that were made with other settings."""
+"""Refuses to replace results that were made with other settings."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Folders of samples: the only thing that scoring and viewing read.
+"""Folders of samples, which sampling writes and scoring and viewing read.
 
   samples/<object>/000.png, 001.png, ...  the generated views, 8-bit RGB
                    cameras.npz            their world_from_cam, K, hw, view
@@ -18,9 +18,7 @@ read a folder, so another method's pictures can be scored: write the same files.
     sampled = read_sample(folder)
 """
 
-from collections.abc import Sequence
 import dataclasses
-import errno
 import io
 import json
 import re
@@ -29,7 +27,6 @@ import zipfile
 import zlib
 
 from etils import epath
-from jaxtyping import UInt8
 import numpy as np
 
 from threedim_jax.runtime.disk import write_atomically
@@ -38,16 +35,21 @@ from threedim_jax.views.png import decode_png, encode_png
 from threedim_jax.views.posed_views import PosedViews
 
 INFO_FILE = "input.json"  # written last: its presence means "complete"
-CAMERA_KEYS = ("world_from_cam", "K", "hw", "view")
+# The arrays of cameras.npz and the types that they are read as.
+CAMERA_KEYS = {
+  **{"world_from_cam": np.float32, "K": np.float32},
+  **{"hw": np.int32, "view": np.int32},
+}
+# Lists of names in input.json, for readers that do not know the pattern.
+FILE_KEYS = {"input_files", "truth_files"}
 AGAIN = "Delete the folder and run --mode=sample again."
 
 # What NumPy and zipfile raise for a damaged file; RuntimeError: an unknown
 # compression method or a password.
 _DAMAGED = (
-  *(EOFError, OSError, RuntimeError, TypeError, ValueError),
+  *(EOFError, KeyError, OSError, RuntimeError, TypeError, ValueError),
   *(zipfile.BadZipFile, zlib.error),
 )
-_VIEW_FILE = re.compile(r"\d{3,}\.png")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -72,24 +74,22 @@ class ObjectSamples:
 
 
 def folder_name(object_id: str) -> str:
-  """Returns the id if it can safely name a folder, else raises UserError."""
-  if not _is_safe_name(object_id):
+  """Returns the id if it can safely name a folder, else raises UserError.
+
+  It must not leave the folder that it is in, on any operating system.
+  """
+  if (
+    not object_id.isprintable()  # no NUL, no line break, no lone surrogate
+    or not 1 <= len(object_id.encode()) <= 200
+    or object_id.startswith(".")  # "..", and our own unfinished files
+    or re.search(r"[/\\]", object_id)
+  ):
     raise UserError(
       f"The object id {object_id!r} cannot name a folder of samples: it must"
       " have 1 to 200 bytes, not start with a dot and hold no slash,"
       " backslash or unprintable character. Rename the object in the data set."
     )
   return object_id
-
-
-def _is_safe_name(name: str) -> bool:
-  """Whether the name stays inside its folder on any operating system."""
-  return (
-    name.isprintable()  # no NUL, no line break, no lone surrogate
-    and 1 <= len(name.encode()) <= 200
-    and not name.startswith(".")  # "..", and our own unfinished files
-    and not re.search(r"[/\\]", name)
-  )
 
 
 # ---------------------------------------------------------------- writing
@@ -100,35 +100,27 @@ def write_sample(
 ) -> epath.Path:
   """Writes `<samples_dir>/<object>/`, replacing the files of an older one."""
   folder = epath.Path(samples_dir) / folder_name(sampled.object_id)
-  try:
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / INFO_FILE).unlink(missing_ok=True)  # first: now unfinished
-    for old in folder.glob("*.png"):
-      old.unlink()
-    _write_images(folder, "", sampled.generated)
-    input_files = _write_images(folder, "input_", sampled.given)
-    truth_files = None
-    if sampled.truth is not None:
-      truth_files = _write_images(folder, "truth_", sampled.truth)
-    _write_cameras(folder / "cameras.npz", sampled.generated)
-    _write_cameras(folder / "input_cameras.npz", sampled.given)
-    info = {
-      **sampled.info,
-      "object_id": sampled.object_id,
-      "input_views": sampled.given.index.tolist(),
-      "input_files": input_files,
-      "truth_files": truth_files,
-      "complete": True,
-    }
-    text = json.dumps(info, indent=2, default=lambda scalar: scalar.item())
-    write_atomically(folder / INFO_FILE, text + "\n")
-  except OSError as e:
-    if e.errno != errno.ENOSPC:
-      raise
-    raise UserError(
-      f"No space is left on the disk of {folder}. Free some and run the same"
-      f" command again: without {INFO_FILE} the folder will be redone."
-    ) from e
+  folder.mkdir(parents=True, exist_ok=True)
+  (folder / INFO_FILE).unlink(missing_ok=True)  # first: now unfinished
+  for old in folder.glob("*.png"):
+    old.unlink()
+  _write_images(folder, "", sampled.generated)
+  input_files = _write_images(folder, "input_", sampled.given)
+  truth_files = None
+  if sampled.truth is not None:
+    truth_files = _write_images(folder, "truth_", sampled.truth)
+  _write_cameras(folder / "cameras.npz", sampled.generated)
+  _write_cameras(folder / "input_cameras.npz", sampled.given)
+  info = {
+    **sampled.info,
+    "object_id": sampled.object_id,
+    "input_views": sampled.given.index.tolist(),
+    "input_files": input_files,
+    "truth_files": truth_files,
+    "complete": True,
+  }
+  text = json.dumps(info, indent=2, default=lambda scalar: scalar.item())
+  write_atomically(folder / INFO_FILE, text + "\n")
   return folder
 
 
@@ -187,53 +179,33 @@ def read_settings(sample_dir: epath.PathLike) -> dict[str, Any]:
 
 
 def read_sample(sample_dir: epath.PathLike) -> ObjectSamples:
-  """Reads one finished folder; a UserError names the file that is wrong."""
+  """Reads one finished folder.
+
+  Raises:
+    UserError: names the file that is missing or damaged.
+  """
   folder = epath.Path(sample_dir)
   info = _read_info(folder)
-  object_id = info.pop("object_id")
-  cameras = _read_cameras(folder / "cameras.npz")
-  names = [f"{i:03d}.png" for i in range(len(cameras["view"]))]
-  found = [p.name for p in folder.iterdir() if _VIEW_FILE.fullmatch(p.name)]
-  if len(found) > len(names):  # a missing file is named when it is read
-    names = sorted(found)
-  generated = _views(folder, "cameras.npz", names, cameras)
-  truth_files = info.pop("truth_files", None)
+  generated = _read_views(folder, "", "cameras.npz")
   truth = None
-  if truth_files is not None:
-    truth = generated.with_images(_read_images(folder, truth_files, cameras))
-  cameras = _read_cameras(folder / "input_cameras.npz")
-  given = _views(folder, "input_cameras.npz", info.pop("input_files"), cameras)
-  for key in ("complete", "input_views"):  # the arrays hold these
-    info.pop(key, None)
+  if info["truth_files"] is not None:
+    truth = _read_views(folder, "truth_", "cameras.npz")
+  not_info = {"complete", "object_id", "input_views"} | FILE_KEYS
   return ObjectSamples(
-    object_id=object_id,
-    given=given,
+    object_id=info["object_id"],
+    given=_read_views(folder, "input_", "input_cameras.npz"),
     generated=generated,
     truth=truth,
-    info=info,
+    info={key: x for key, x in info.items() if key not in not_info},
   )
-
-
-def _views(
-  folder: epath.Path,
-  cameras_file: str,
-  names: Sequence[str],
-  cameras: dict[str, np.ndarray],
-) -> PosedViews:
-  images_u8 = _read_images(folder, names, cameras)
-  arrays = cameras["world_from_cam"], cameras["K"], cameras["view"]
-  try:
-    return PosedViews(images_u8, *arrays, name=folder.name)
-  except UserError as e:
-    raise UserError(f"{folder / cameras_file}: {e}") from e
 
 
 def _read_info(folder: epath.Path) -> dict[str, Any]:
   path = folder / INFO_FILE
   if not path.exists():
     raise UserError(
-      f"{folder} has no {INFO_FILE}: it is no folder of samples, or an"
-      " unfinished one. Run --mode=sample (again) to make it."
+      f"{folder} has no {INFO_FILE}, so it is not a finished folder of samples."
+      " Run --mode=sample (again) to make it."
     )
   try:
     info = json.loads(path.read_text())
@@ -246,66 +218,55 @@ def _read_info(folder: epath.Path) -> dict[str, Any]:
       f'{path} has "object_id" {info.get("object_id")!r}, but lies in the'
       f" folder {folder.name!r}: the two must be equal."
     )
-  for key in ("input_files", "truth_files"):
-    names = info.get(key)
-    if names is None and key == "truth_files":
-      continue
-    if not isinstance(names, list) or not all(
-      isinstance(name, str) and _is_safe_name(name) for name in names
-    ):
-      raise UserError(
-        f'{path}: "{key}" must list files in this folder, not {names!r}.'
-      )
-  return info
+  return dict.fromkeys(FILE_KEYS) | info
 
 
 def _read_cameras(path: epath.Path) -> dict[str, np.ndarray]:
-  if not path.exists():
-    raise UserError(f"{path} is missing. {AGAIN}")
+  """The arrays of CAMERA_KEYS; `PosedViews` checks poses and K."""
   try:
     with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as npz:
-      cameras = {key: npz[key] for key in CAMERA_KEYS}
-  except KeyError as e:
-    raise UserError(
-      f"{path} lacks an array of {', '.join(CAMERA_KEYS)} ({e})."
-    ) from e
+      cameras = {
+        key: npz[key].astype(dtype) for key, dtype in CAMERA_KEYS.items()
+      }
+  except FileNotFoundError as e:
+    raise UserError(f"{path} is missing. {AGAIN}") from e
   except _DAMAGED as e:
     raise UserError(f"{path} is not a readable .npz file ({e}).") from e
-  if cameras["view"].ndim != 1 or not len(cameras["view"]):
-    raise UserError(f'{path}: "view" must list at least one view.')
-  n = len(cameras["view"])
-  shapes = {"world_from_cam": (n, 4, 4), "K": (n, 3, 3), "hw": (2,)}
-  for key, shape in shapes.items():
-    array = cameras[key]
-    numbers = array.dtype.kind in "fiu" and np.isfinite(array).all()
-    if array.shape != shape or not numbers:
-      raise UserError(
-        f'{path}: "{key}" must be finite numbers of shape {shape} for the'
-        f' {n} entries of "view"; it is {array.dtype} {array.shape}.'
-      )
-  kinds = {"view": "int32", "hw": "int32"}
-  return {k: a.astype(kinds.get(k, "float32")) for k, a in cameras.items()}
+  n = cameras["view"].size
+  wanted = {"world_from_cam": (n, 4, 4), "K": (n, 3, 3), "hw": (2,)}
+  shapes = {key: array.shape for key, array in cameras.items()}
+  if shapes != wanted | {"view": (n,)}:
+    raise UserError(f"{path} has arrays of the shapes {shapes}. {AGAIN}")
+  return cameras
 
 
-def _read_images(
-  folder: epath.Path, names: Sequence[str], cameras: dict[str, np.ndarray]
-) -> UInt8[np.ndarray, "N H W 3"]:
-  if len(names) != len(cameras["view"]):
-    raise UserError(
-      f"{folder} holds {len(names)} pictures (first: {names[:1]}) for"
-      f" {len(cameras['view'])} cameras. {AGAIN}"
-    )
-  height, width = map(int, cameras["hw"])
+def _read_views(
+  folder: epath.Path, prefix: str, cameras_file: str
+) -> PosedViews:
+  """The pictures PREFIX000.png and so on, one for each camera of the file."""
+  cameras = _read_cameras(folder / cameras_file)
+  num_views, hw = len(cameras["view"]), tuple(cameras["hw"].tolist())
   images_u8 = []
-  for name in names:
-    path = folder / name
+  pattern = re.compile(rf"{prefix}\d{{3,}}\.png")
+  found = sum(bool(pattern.fullmatch(p.name)) for p in folder.iterdir())
+  if not num_views or found > num_views:
+    raise UserError(
+      f"{folder} holds {found} pictures {prefix}000.png and so on, but"
+      f" {cameras_file} has {num_views} cameras. {AGAIN}"
+    )
+  for i in range(num_views):
+    path = folder / f"{prefix}{i:03d}.png"
     if not path.exists():
       raise UserError(f"{path} is missing. {AGAIN}")
     image_u8 = decode_png(path.read_bytes(), path)
-    if image_u8.shape != (height, width, 3):
+    if image_u8.shape[:2] != hw:
       raise UserError(
-        f"{path} is {image_u8.shape[1]}x{image_u8.shape[0]} pixels, but its"
-        f" cameras are for {width}x{height}. {AGAIN}"
+        f"{path} has {image_u8.shape[:2]} pixels, height first, but its camera"
+        f" is for {hw}. {AGAIN}"
       )
     images_u8.append(image_u8)
-  return np.stack(images_u8)
+  arrays = cameras["world_from_cam"], cameras["K"], cameras["view"]
+  try:
+    return PosedViews(np.stack(images_u8), *arrays, name=folder.name)
+  except UserError as e:
+    raise UserError(f"{folder / cameras_file}: {e}") from e

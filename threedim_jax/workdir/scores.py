@@ -56,21 +56,16 @@ class Scores:
     return next(iter(self.rows), None)
 
 
-def read_json(path: epath.Path) -> dict[str, Any] | None:
-  """Reads a file that holds a JSON object; None if there is no such file."""
+def read_json(path: epath.Path) -> Any:
+  """Reads a JSON file; None if there is no such file."""
   if not path.exists():
     return None
   try:
-    value = json.loads(path.read_text())
+    return json.loads(path.read_text())
   except ValueError as e:
     raise UserError(
       f"{path} is not valid JSON ({e}): delete it and run that mode again."
     ) from e
-  if not isinstance(value, dict):
-    raise UserError(
-      f"{path} must hold a JSON object: delete it and run that mode again."
-    )
-  return value
 
 
 def read_scores(path: epath.PathLike) -> Scores | None:
@@ -81,10 +76,8 @@ def read_scores(path: epath.PathLike) -> Scores | None:
   """
   path = epath.Path(path)
   tree = read_json(path)
-  if tree is None:
-    return None
   try:
-    return _scores(tree)
+    return None if tree is None else _scores(tree)
   except (AttributeError, KeyError, TypeError, ValueError) as e:
     raise UserError(
       f"{path} does not hold scores as --mode=evaluate, compare or score write"

@@ -7,6 +7,8 @@ format of `sha256sum -c`, because Orbax restores a flipped byte without an
 error. Orbax's own files beside the item folders are not listed: Orbax still
 changes them afterwards, and a checkpoint can be read without them.
 
+The SHA-256 sums of the bundled weights are in `models/pretrained.py`.
+
 Each process hashes the files that it wrote itself, so that nobody reads the
 whole checkpoint back:
 

@@ -1,0 +1,18 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""The running average of the parameters, which sampling uses."""
+
+import jax
+from jaxtyping import PyTree
+
+
+def ema_decay(half_life_examples: int, global_batch_size: int) -> float:
+  """The decay per step of a running average with the given half-life."""
+  return 0.5 ** (global_batch_size / half_life_examples)
+
+
+def ema_update(ema_params: PyTree, params: PyTree, decay: float) -> PyTree:
+  """The new running average: decay * ema + (1 - decay) * params."""
+  return jax.tree.map(
+    lambda e, p: e + (1.0 - decay) * (p - e), ema_params, params
+  )
