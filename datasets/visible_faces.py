@@ -30,7 +30,7 @@ TIE_DISTANCE = 4e-6  # between faces that are turned alike
 _LEAST_COS = 0.02  # bounds the window along rays that graze a face
 _EMBREE_SIZE = 100.0  # of an object, for the precision of float32
 _PLANE_GRID = 1e-3  # of normals and offsets; planes as near may coincide
-_PAIRS_AT_A_TIME = 2_000_000
+_PAIRS_AT_A_TIME = 200_000
 
 
 class VisibleFaces:
@@ -160,10 +160,33 @@ def _layers(
     return np.zeros(len(triangles), int)
   turned = (normals @ _generic_direction(normals) > 0).astype(int)
   extra = np.zeros(len(triangles), int)
-  for earlier, later in _twins_turned_alike(triangles, normals, looks):
+  # Copies of a face that look alike share a layer. A file may repeat a face a
+  # thousand times, so only the last copy is compared with other faces.
+  last, copy_of = _last_copies(triangles, looks)
+  for earlier, later in last[
+    _twins_turned_alike(triangles[last], normals[last], looks[last])
+  ].tolist():
     if extra[later] == extra[earlier]:
       extra[later] += 1
-  return turned + 2 * extra
+  return turned + 2 * extra[copy_of]
+
+
+def _last_copies(
+  triangles: np.ndarray, looks: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+  """Finds faces with the same corners and the same look.
+
+  Returns:
+    The last copy of each face, in the order of the file [D], and for each face
+    its last copy [F].
+  """
+  rows = np.column_stack([triangles.reshape(-1, 9), looks]).astype(np.float64)
+  keys = np.ascontiguousarray(rows).view(f"V{rows.shape[1] * 8}").ravel()
+  _, from_end, group = np.unique(
+    keys[::-1], return_index=True, return_inverse=True
+  )
+  copy_of = len(keys) - 1 - from_end[group.ravel()[::-1]]
+  return np.unique(copy_of), copy_of
 
 
 def _generic_direction(normals: np.ndarray) -> np.ndarray:
@@ -184,8 +207,8 @@ def _generic_direction(normals: np.ndarray) -> np.ndarray:
 
 def _twins_turned_alike(
   triangles: np.ndarray, normals: np.ndarray, looks: np.ndarray
-) -> list[tuple[int, int]]:
-  """Pairs of faces that overlap in one plane, sorted by the later one.
+) -> np.ndarray:
+  """Pairs [P, 2] of faces that overlap in one plane, sorted by the later one.
 
   Only pairs with equal orientation that look different count.
   """
@@ -201,9 +224,9 @@ def _twins_turned_alike(
     faces = np.flatnonzero(several)
     pairs += _overlapping(triangles, normals, looks, plane, faces)
   if not pairs:
-    return []
+    return np.zeros((0, 2), int)
   pairs = np.unique(np.sort(np.concatenate(pairs), axis=1), axis=0)
-  return pairs[np.lexsort((pairs[:, 0], pairs[:, 1]))].tolist()
+  return pairs[np.lexsort((pairs[:, 0], pairs[:, 1]))]
 
 
 def _overlapping(triangles, normals, looks, plane, faces) -> list[np.ndarray]:

@@ -105,12 +105,14 @@ class Zip:
     self.name = str(file)
     try:
       self._zip = zipfile.ZipFile(file)
+      self._bytes = file.stat().st_size
     except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError) as e:
       raise UserError(f"{file} cannot be read as a zip file ({e}).") from e
     self._infos = {}
     for info in self._zip.infolist():
       name = posixpath.normpath(info.filename.replace("\\", "/"))
-      if not info.is_dir() and not name.startswith(("/", "../")):
+      is_file = info.filename and not info.is_dir()
+      if is_file and not name.startswith(("/", "../")):
         self._infos[name] = info
     self._any_case = {name.lower(): name for name in self._infos}
 
@@ -131,6 +133,8 @@ class Zip:
     info = self._infos.get(path.as_posix())
     if info is None:
       raise UserError(f"{label} does not exist.")
+    if info.compress_size > self._bytes:  # zipfile would allocate as much
+      raise UserError(f"{label} is damaged (its size is not that of the file).")
     limit = _MAX_BYTES
     if info.file_size > _BOMB_RATIO * max(1, info.compress_size):
       limit = _MAX_BYTES_OF_A_BOMB

@@ -274,3 +274,24 @@ def test_deflate_bombs_are_not_inflated(tmp_path):
     assert len(source.read(pathlib.PurePosixPath("a.obj"))) <= 1000
   except UserError as e:
     assert "damaged" in str(e)
+
+
+def test_a_member_that_claims_more_bytes_than_the_file_is_damaged(tmp_path):
+  """zipfile would allocate them before it reads."""
+  path = tmp_path / "a.zip"
+  with zipfile.ZipFile(path, "w") as file:
+    file.writestr("b.ply", b"y")
+  data = bytearray(path.read_bytes())
+  entry = data.index(b"PK\x01\x02")  # of the central directory
+  data[entry + 20 : entry + 24] = (0xF0000000).to_bytes(4, "little")
+  path.write_bytes(data)
+  with pytest.raises(UserError, match="is damaged"):
+    Zip(path).read(pathlib.PurePosixPath("b.ply"))
+
+
+def test_a_member_without_a_name_is_left_out(tmp_path):
+  path = tmp_path / "a.zip"
+  with zipfile.ZipFile(path, "w") as file:
+    file.writestr("", b"x")
+    file.writestr("chair/b.ply", b"y")
+  assert [str(name) for name, _ in Zip(path).files()] == ["chair/b.ply"]

@@ -3,6 +3,7 @@
 """Coincident faces: which one a picture shows, from any view."""
 
 import pathlib
+import time
 
 from mesh_folders import load_mesh
 import numpy as np
@@ -94,6 +95,18 @@ def test_faces_turned_alike_show_one_material_from_everywhere(split):
   parts = [part(box, GREEN), part(other, RED)]
   for first, last in (parts, parts[::-1]):
     np.testing.assert_array_equal(pictures([first, last]), pictures([last]))
+
+
+def test_a_face_that_is_repeated_counts_once():
+  """A damaged file may hold a face thousands of times: pairs are 10^8 then."""
+  box = trimesh.creation.box((0.9, 0.7, 0.5)).triangles
+  green, red = part(box, GREEN), part(np.roll(box, 1, axis=1), RED)
+  many = part(np.tile(box, (2_000, 1, 1)), GREEN)
+  start = time.process_time()
+  found = pictures([many, red]), pictures([red, many])
+  assert time.process_time() - start < 20
+  np.testing.assert_array_equal(found[0], pictures([red]))
+  np.testing.assert_array_equal(found[1], pictures([green]))
 
 
 def test_a_smaller_sheet_in_the_plane_of_another_is_whole():

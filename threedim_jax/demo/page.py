@@ -25,7 +25,7 @@ MAX_UPLOAD = "50mb"  # above what we read, so that our own message is shown
 NUM_VIEWS = 12  # at first
 INTRO = """## 3DiM: views of an object from one picture
 The weights are small: procedural chairs and cars, {size}x{size} pixels, about
-{seconds:.0f} s a view here. Any other object turns into one of these."""
+{duration} a view here. Any other object turns into one of these."""
 HOW = (
   "Use a plain or transparent background. Azimuth 0 looks at the front, 90 at"
   " the left side. Chairs were trained at distance 2.0, cars at 1.3."
@@ -58,7 +58,8 @@ def make_page(handlers: Handlers) -> gr.Blocks:
     gr.HTML(outputs.STYLE, padding=False)
     gr.Markdown(
       INTRO.format(
-        size=handlers.sampler.resolution, seconds=handlers.view_seconds
+        size=handlers.sampler.resolution,
+        duration=outputs.seconds_text(handlers.view_seconds),
       ),
       elem_id="intro",
     )
