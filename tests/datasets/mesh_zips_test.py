@@ -292,6 +292,7 @@ def test_a_member_that_claims_more_bytes_than_the_file_is_damaged(tmp_path):
 def test_a_member_without_a_name_is_left_out(tmp_path):
   path = tmp_path / "a.zip"
   with zipfile.ZipFile(path, "w") as file:
-    file.writestr("", b"x")
+    file.writestr("a", b"x")
     file.writestr("chair/b.ply", b"y")
+    file.infolist()[0].filename = ""  # in the central directory
   assert [str(name) for name, _ in Zip(path).files()] == ["chair/b.ply"]

@@ -272,7 +272,9 @@ def test_two_visitors_one_of_whom_presses_stop(served, browser):
     browser.wait_for("!!document.querySelector('#orbit-viewer')", 240)
     stopped = count(browser, "#views img")
     assert 3 <= stopped < 21
-    assert "done: drag" in text_of(browser, "#status")
+    browser.wait_for(
+      "document.querySelector('#status').textContent.includes('done: drag')"
+    )
     # The other one goes on to the end, with their own number of views.
     other.wait_for("!!document.querySelector('#orbit-viewer')", 240)
     assert count(other, "#views img") == 5

@@ -237,3 +237,10 @@ def test_free_space(tmp_path, monkeypatch):
   message = str(error.value)
   assert "a checkpoint" in message and str(target) in message
   assert "6,000 MB" in message and "5 MB" in message
+
+
+def test_broken_config_json_is_named(tmp_path, config):
+  (tmp_path / "config.json").write_text('{"model": {')
+  with pytest.raises(UserError, match=r"config\.json is not valid JSON"):
+    check_workdir(tmp_path, config, write=True)
+  assert (tmp_path / "config.json").read_text() == '{"model": {'

@@ -58,14 +58,20 @@ def check_workdir(
       not tie the folder to a wrong configuration.
 
   Raises:
-    UserError: a key outside CHANGEABLE differs.
+    UserError: a key outside CHANGEABLE differs, or config.json is no JSON.
   """
   if epath.Path(workdir).exists() and not epath.Path(workdir).is_dir():
     raise UserError(f"--workdir={workdir} is a file; name a folder")
   path = epath.Path(workdir) / CONFIG_FILE
   now = json.loads(json.dumps(config))  # tuples become lists, as in the file
   if path.exists():
-    saved = json.loads(path.read_text())
+    try:
+      saved = json.loads(path.read_text())
+    except ValueError as e:
+      raise UserError(
+        f"{path} is not valid JSON ({e}). It holds the configuration of the"
+        " run in this folder: restore the file or use another --workdir."
+      ) from e
     _check_same_run(
       path, flatten_dict(saved, sep="."), flatten_dict(now, sep=".")
     )

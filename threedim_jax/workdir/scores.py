@@ -56,16 +56,21 @@ class Scores:
     return next(iter(self.rows), None)
 
 
-def read_json(path: epath.Path) -> Any:
-  """Reads a JSON file; None if there is no such file."""
+def read_json(path: epath.Path) -> dict[str, Any] | None:
+  """Reads a file that holds a JSON object; None if there is no such file."""
   if not path.exists():
     return None
   try:
-    return json.loads(path.read_text())
+    value = json.loads(path.read_text())
   except ValueError as e:
     raise UserError(
       f"{path} is not valid JSON ({e}): delete it and run that mode again."
     ) from e
+  if not isinstance(value, dict):
+    raise UserError(
+      f"{path} must hold a JSON object: delete it and run that mode again."
+    )
+  return value
 
 
 def read_scores(path: epath.PathLike) -> Scores | None:
