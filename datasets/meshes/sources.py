@@ -134,7 +134,9 @@ class Zip:
     if info is None:
       raise UserError(f"{label} does not exist.")
     if info.compress_size > self._bytes:  # zipfile would allocate as much
-      raise UserError(f"{label} is damaged (its size is not that of the file).")
+      raise UserError(
+        f"{label} is damaged: its recorded size exceeds that of the zip file."
+      )
     limit = _MAX_BYTES
     if info.file_size > _BOMB_RATIO * max(1, info.compress_size):
       limit = _MAX_BYTES_OF_A_BOMB

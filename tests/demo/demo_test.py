@@ -180,8 +180,3 @@ def test_files_of_visitors_are_kept_for_an_hour():
     os.utime(folder, (now, now - 60 * minutes))
   assert outputs.new_folder() not in (first, second)
   assert not first.exists() and (second / "views.zip").exists()
-
-
-def test_a_fast_machine_is_not_said_to_take_no_time():
-  assert outputs.seconds_text(0.3) == "less than a second"
-  assert outputs.seconds_text(2.6) == "3 s"

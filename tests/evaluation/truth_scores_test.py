@@ -2,12 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Rows of one object from made-up samples, against scikit-image."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 skimage_metrics = pytest.importorskip("skimage.metrics")
 
 from threedim_jax.evaluation import truth_scores  # noqa: E402
+from threedim_jax.runtime.errors import UserError  # noqa: E402
 from threedim_jax.views.posed_views import PosedViews  # noqa: E402
 from threedim_jax.workdir import samples as sample_io  # noqa: E402
 
@@ -58,6 +61,13 @@ def psnr(images, truth=TRUTH) -> float:
   return np.mean(
     [skimage_metrics.peak_signal_noise_ratio(t, i) for t, i in pairs]
   )
+
+
+@pytest.mark.parametrize("noted", [[10.0], [1.0, 2.0, "3"], "abc", 7])
+def test_a_noted_psnr_that_is_not_of_the_views_is_refused(noted):
+  sample = dataclasses.replace(sampled(40, 1), info={"psnr": noted})
+  with pytest.raises(UserError, match="each of the 3 views"):
+    truth_scores.score_sample(sample)
 
 
 def test_every_row_is_what_scikit_image_says(three):

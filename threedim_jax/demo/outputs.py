@@ -47,10 +47,6 @@ STYLE = """<style>
 </style>"""
 
 
-def seconds_text(seconds: float) -> str:
-  return f"{seconds:.0f} s" if seconds >= 1 else "less than a second"
-
-
 def picture(image_u8: UInt8[np.ndarray, "H W 3"], caption: str) -> str:
   src = data_uri(encode_png(image_u8))
   return (

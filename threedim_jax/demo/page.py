@@ -20,6 +20,7 @@ from threedim_jax.diffusion.solvers import SOLVERS
 from threedim_jax.runtime.errors import UserError
 from threedim_jax.sampling.load import load_sampler
 from threedim_jax.sampling.photo import PATHS
+from threedim_jax.viewing.report import duration
 
 MAX_UPLOAD = "50mb"  # above what we read, so that our own message is shown
 NUM_VIEWS = 12  # at first
@@ -59,7 +60,7 @@ def make_page(handlers: Handlers) -> gr.Blocks:
     gr.Markdown(
       INTRO.format(
         size=handlers.sampler.resolution,
-        duration=outputs.seconds_text(handlers.view_seconds),
+        duration=duration(handlers.view_seconds),
       ),
       elem_id="intro",
     )

@@ -18,6 +18,7 @@ import numpy as np
 from threedim_jax.evaluation.distances.features import Network
 from threedim_jax.evaluation.distances.pool import Pool
 from threedim_jax.runtime import progress
+from threedim_jax.runtime.errors import UserError
 from threedim_jax.views import metrics
 from threedim_jax.workdir import results
 from threedim_jax.workdir import samples as sample_io
@@ -51,12 +52,24 @@ def score_sample(sampled: ObjectSamples) -> dict[str, np.ndarray]:
 
   `psnr` is of the floats before rounding, so it is taken from the folder's
   notes and left out if it was not noted.
+
+  Raises:
+    UserError: the noted `psnr` is not a number for each view.
   """
   scores = metrics.score_views(
     METRICS[1:], sampled.generated.images_u8, sampled.truth.images_u8
   )
   noted = sampled.info.get("psnr")
-  return scores if noted is None else {"psnr": np.array(noted), **scores}
+  if noted is None:
+    return scores
+  num_views = len(sampled.generated)
+  is_list = isinstance(noted, list) and len(noted) == num_views
+  if not is_list or not all(isinstance(x, int | float) for x in noted):
+    raise UserError(
+      f'"psnr" in the input.json of {sampled.object_id} must list a number for'
+      f" each of the {num_views} views. Delete the folder and sample it again."
+    )
+  return {"psnr": np.array(noted, np.float64), **scores}
 
 
 def reference_pictures(

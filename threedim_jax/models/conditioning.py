@@ -156,11 +156,12 @@ class ConditioningProcessor(nn.Module):
       strict=True,
     )
     # The frames of all examples are one batch, as in `layers`: N = B * F.
-    if isinstance(cameras, Camera):
-      fold = lambda x: rearrange(x, "b f ... -> (b f) ...")
-      codes = encode_rays(kernels, jax.tree.map(fold, cameras), hw)
-    else:
-      codes = [rearrange(x, "b f h w e -> (b f) h w e") for x in cameras]
+    folded = jax.tree.map(
+      lambda x: rearrange(x, "b f ... -> (b f) ..."), cameras
+    )
+    codes = folded
+    if isinstance(folded, Camera):
+      codes = encode_rays(kernels, folded, hw)
     # The convolution of zeros is zero: masking may follow it.
     cond_mask = jnp.repeat(cond_mask, logsnr.shape[1])[:, None, None, None]
     pose_embs = [

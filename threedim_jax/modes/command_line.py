@@ -8,7 +8,6 @@ args.pretrained, args.workdir  # every flag of the table; None if not given
 
 from collections.abc import Sequence
 import os
-import re
 import sys
 import textwrap
 import types
@@ -353,11 +352,15 @@ def _with_bundled_config(argv: list[str]) -> list[str]:
   """Adds the configuration of --pretrained if no --config is given."""
   from threedim_jax.models.pretrained import describe
 
-  text = "\n".join(argv[1:])
-  name = re.search(r"^--?pretrained[=\n](.+)$", text, re.MULTILINE)
-  if name is None or re.search(r"^--?config(=|$)", text, re.MULTILINE):
+  given = {word.partition("=")[0].lstrip("-") for word in argv[1:]}
+  if "config" in given or "pretrained" not in given:
     return argv
-  return [argv[0], f"--config={describe(name[1])['config']}", *argv[1:]]
+  for word, following in zip(argv[1:], [*argv[2:], ""], strict=True):
+    name, equals, value = word.lstrip("-").partition("=")
+    if name == "pretrained":
+      config = describe(value if equals else following)["config"]
+      return [argv[0], f"--config={config}", *argv[1:]]
+  return argv
 
 
 def _value(flag: Flag) -> Any:

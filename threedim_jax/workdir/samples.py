@@ -37,8 +37,10 @@ from threedim_jax.views.posed_views import PosedViews
 INFO_FILE = "input.json"  # written last: its presence means "complete"
 # The arrays of cameras.npz and the types that they are read as.
 CAMERA_KEYS = {
-  **{"world_from_cam": np.float32, "K": np.float32},
-  **{"hw": np.int32, "view": np.int32},
+  "world_from_cam": np.float32,
+  "K": np.float32,
+  "hw": np.int32,
+  "view": np.int32,
 }
 # Lists of names in input.json, for readers that do not know the pattern.
 FILE_KEYS = {"input_files", "truth_files"}
@@ -186,14 +188,16 @@ def read_sample(sample_dir: epath.PathLike) -> ObjectSamples:
   """
   folder = epath.Path(sample_dir)
   info = _read_info(folder)
-  generated = _read_views(folder, "", "cameras.npz")
+  cameras = _read_cameras(folder / "cameras.npz")
+  generated = _read_views(folder, "", "cameras.npz", cameras)
   truth = None
   if info["truth_files"] is not None:
-    truth = _read_views(folder, "truth_", "cameras.npz")
+    truth = _read_views(folder, "truth_", "cameras.npz", cameras)
+  given_cameras = _read_cameras(folder / "input_cameras.npz")
   not_info = {"complete", "object_id", "input_views"} | FILE_KEYS
   return ObjectSamples(
     object_id=info["object_id"],
-    given=_read_views(folder, "input_", "input_cameras.npz"),
+    given=_read_views(folder, "input_", "input_cameras.npz", given_cameras),
     generated=generated,
     truth=truth,
     info={key: x for key, x in info.items() if key not in not_info},
@@ -241,11 +245,17 @@ def _read_cameras(path: epath.Path) -> dict[str, np.ndarray]:
 
 
 def _read_views(
-  folder: epath.Path, prefix: str, cameras_file: str
+  folder: epath.Path,
+  prefix: str,
+  cameras_file: str,
+  cameras: dict[str, np.ndarray],
 ) -> PosedViews:
-  """The pictures PREFIX000.png and so on, one for each camera of the file."""
-  cameras = _read_cameras(folder / cameras_file)
-  num_views, hw = len(cameras["view"]), tuple(cameras["hw"].tolist())
+  """Reads the pictures PREFIX000.png and so on, one for each camera.
+
+  `cameras` holds the arrays of `cameras_file`, which errors name.
+  """
+  num_views = len(cameras["view"])
+  height, width = cameras["hw"].tolist()
   images_u8 = []
   pattern = re.compile(rf"{prefix}\d{{3,}}\.png")
   found = sum(bool(pattern.fullmatch(p.name)) for p in folder.iterdir())
@@ -259,10 +269,10 @@ def _read_views(
     if not path.exists():
       raise UserError(f"{path} is missing. {AGAIN}")
     image_u8 = decode_png(path.read_bytes(), path)
-    if image_u8.shape[:2] != hw:
+    if image_u8.shape[:2] != (height, width):
       raise UserError(
-        f"{path} has {image_u8.shape[:2]} pixels, height first, but its camera"
-        f" is for {hw}. {AGAIN}"
+        f"{path} is {image_u8.shape[1]}x{image_u8.shape[0]} pixels, but its"
+        f" cameras are for {width}x{height}. {AGAIN}"
       )
     images_u8.append(image_u8)
   arrays = cameras["world_from_cam"], cameras["K"], cameras["view"]
