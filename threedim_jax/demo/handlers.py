@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the buttons of the demo do; knows the sampler and no layout.
 
-Handlers are generators: a view is shown when it is done, and Stop, which ends
-the generator, keeps what is there. Everything that belongs to a visitor is in
+Handlers are generators: a view is shown when it is done. Stop ends the
+generator after the next view and keeps what is there. A visitor's views are in
 that visitor's own `gr.State`.
 """
 

@@ -187,20 +187,33 @@ def _connect(page, handlers: Handlers, given, made) -> None:
     given.examples,
     [given.file, given.azimuth, given.elevation, given.distance],
   )
-  run = given.go.click(
-    show_errors(handlers.generate),
-    given.scene + given.sampler,
-    [given.map, made.views, made.status, made.samples],
-    show_progress="hidden",
-  )
+  # The sessions that pressed Stop while their views were being sampled.
+  stopped = set()
+
+  def generate(request: gr.Request, *values):
+    stopped.discard(request.session_hash)
+    for update in handlers.generate(*values):
+      yield update
+      if request.session_hash in stopped:
+        return
+
+  def stop(request: gr.Request):
+    stopped.add(request.session_hash)
 
   def finish(samples):
     viewer, files, table, status = handlers.finish(samples)
     return viewer, gr.File(value=files, visible=True), table, status
 
+  run = given.go.click(
+    show_errors(generate),
+    given.scene + given.sampler,
+    [given.map, made.views, made.status, made.samples],
+    show_progress="hidden",
+  )
   finished = [made.viewer, made.files, made.table, made.status]
   run.success(show_errors(finish), made.samples, finished)
-  given.stop.click(show_errors(finish), made.samples, finished, cancels=[run])
+  # Gradio's own `cancels` can show a view's status after that of `finish`.
+  given.stop.click(stop, queue=False)
   made.fit.click(
     show_errors(handlers.mesh),
     made.samples,
