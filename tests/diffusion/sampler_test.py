@@ -28,7 +28,7 @@ def point_mass(x0):
   """The exact denoiser of a data set that holds only `x0`, [B, H, W, 3]."""
 
   def denoise_fn(z_t, logsnr, *_):
-    x0_twice = jnp.concatenate([x0, x0])  # conditional and unconditional
+    x0_twice = jnp.repeat(x0, 2, axis=0)  # conditional and unconditional
     return equations.eps_from_x0(z_t, x0_twice, equations.expand(logsnr, z_t))
 
   return denoise_fn

@@ -119,18 +119,25 @@ def _guided_eps(
   noise,
   guidance_weight,
 ):
-  """Classifier-free guidance: both noise estimates from one batch of 2 B."""
+  """Classifier-free guidance: both noise estimates from one batch of 2 B.
+
+  The two examples of an object are neighbours in the batch. If devices share
+  the batch, each then works on its own objects. One half after the other would
+  send the encoded rays of most objects to another device in every step.
+  """
   B = z_t.shape[0]
-  twice = lambda a: jnp.concatenate([a, a])
+  pairs = lambda a, b: jnp.stack([a, b], 1).reshape(2 * B, *a.shape[1:])
+  twice = lambda a: pairs(a, a)
   eps = denoise_fn(
     twice(z_t),
     twice(logsnr),
-    jnp.concatenate([cond_view, noise]),
+    pairs(cond_view, noise),
     jax.tree.map(twice, cond_cam),
     jax.tree.map(twice, target_cam),
-    jnp.arange(2 * B) < B,
+    jnp.arange(2 * B) % 2 == 0,
   )
-  return guide(eps[:B], eps[B:], guidance_weight)
+  eps = eps.reshape(B, 2, *z_t.shape[1:])
+  return guide(eps[:, 0], eps[:, 1], guidance_weight)
 
 
 def _in_interval(logsnr, interval: tuple[float, float]) -> Array | bool:

@@ -192,3 +192,15 @@ def test_dry_run_for_a_slice(run_main, tmp_path):
   train, sampler = saved["programs"]
   assert train["fits"] and sampler["fits"] and "days" not in sampler
   assert sampler["loops_of_unknown_length"] == 1  # the sampler's own
+
+
+@pytest.mark.slow
+def test_devices_sample_their_own_objects(small_config):
+  """Guidance makes two examples of an object. They stay on its device."""
+  slices.get("v5e:2x2")  # or skip
+  small_config.mesh.fsdp = 1
+  small_config.sample.batch_size = 8
+  result = programs.compile_sampler(small_config, get_topology("v5e:2x2"))
+  sent = result.profile.bytes_by_collective()
+  assert "all-to-all" not in sent
+  assert sum(sent.values()) < 5_000, sent  # random keys and bank slots

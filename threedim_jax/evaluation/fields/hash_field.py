@@ -58,7 +58,8 @@ class HashFieldConfig:
     orientation_weight: of the Ref-NeRF loss (arXiv 2112.03907, eq. 11).
     orientation_every: the orientation loss looks at one ray in so many.
     occupancy_every_steps: how often occupied space is estimated again.
-    rays_at_a_time: rays in memory together.
+    rays_at_a_time: rays in memory together. What 512 of them need stays in a
+      CPU's cache.
   """
 
   resolutions: tuple[int, ...]
@@ -71,7 +72,7 @@ class HashFieldConfig:
   orientation_weight: float = 1e-4
   orientation_every: int = 16
   occupancy_every_steps: int = 16
-  rays_at_a_time: int = 2048
+  rays_at_a_time: int = 512
 
   @classmethod
   def for_size(cls, size: int) -> "HashFieldConfig":
