@@ -141,6 +141,12 @@ BROKEN = {
   "empty.glb": ("", "cannot be read"),
   "empty.stl": ("", "cannot be read|has no faces"),
   "words.off": ("OFF\nx y z\n", "cannot be read"),
+  "nothing.off": ("4 2 0\n", "first word is not OFF"),
+  "binary.off": ("OFF BINARY\n", "binary OFF files are not read"),
+  "four.off": ("4OFF\n1 0 0\n0 0 0 1\n", "more than three dimensions"),
+  "short.off": ("OFF\n3 1 0\n0 0 0\n1 0 0\n", "fewer vertices and faces"),
+  "face.off": ("OFF\n1 1 0\n0 0 0\n3 0 0\n", "fewer corners"),
+  "index.off": ("OFF\n1 1 0\n0 0 0\n3 0 0 1\n", "does not exist"),
   "nothing.gltf": ("{}", "glTF without a version"),
   "bin.gltf": (
     gltf_with_buffer("../x.bin"),

@@ -359,7 +359,7 @@ def test_polygons_are_cut_without_overlap_and_not_turned_over():
     assert total == pytest.approx(np.linalg.norm(expected), rel=1e-6)
 
 
-def test_a_concave_polygon_in_both_formats(tmp_path):
+def test_a_concave_polygon_in_every_format(tmp_path):
   """A U; the fan from its first corner would close its opening."""
   outline = [(2, 3), (2, 1), (1, 1), (1, 3), (0, 3), (0, 0), (3, 0), (3, 3)]
   text = "".join(f"v {x} {y} 0\n" for x, y in outline)
@@ -372,9 +372,11 @@ def test_a_concave_polygon_in_both_formats(tmp_path):
   header += "property list uchar int vertex_indices\nend_header\n"
   rows = "".join(f"{x} {y} 0\n" for x, y in outline)
   (tmp_path / "a.ply").write_text(header + rows + "8 0 1 2 3 4 5 6 7\n")
-  found = load_mesh(tmp_path / "a.ply", up="y", front="z").parts[0]
+  (tmp_path / "a.off").write_text(f"OFF 8 1 0\n{rows}8 0 1 2 3 4 5 6 7\n")
   expected = load_mesh(tmp_path / "a.obj").parts[0]
-  np.testing.assert_allclose(found.triangles, expected.triangles, atol=1e-6)
+  for name in ("a.ply", "a.off"):
+    found = load_mesh(tmp_path / name, up="y", front="z").parts[0]
+    np.testing.assert_allclose(found.triangles, expected.triangles, atol=1e-6)
 
 
 # ----------------------------------------------------------------------- PLY
