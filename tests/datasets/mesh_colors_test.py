@@ -109,7 +109,8 @@ def test_colours_of_vertices_in_an_obj_with_texture_coordinates(tmp_path):
 
 def test_the_colour_of_a_material(tmp_path):
   write_obj(tmp_path / "a.obj", "Ka 1 1 1\nKd 0.8 0.4 0.2")
-  np.testing.assert_allclose(middle(tmp_path / "a.obj"), [204, 102, 51], atol=2)
+  expected = srgb([0.8, 0.4, 0.2])
+  np.testing.assert_allclose(middle(tmp_path / "a.obj"), expected, atol=2)
   mesh = box()
   mesh.visual = trimesh.visual.TextureVisuals(
     material=PBRMaterial(baseColorFactor=[0.6, 0.2, 0.05, 1.0])

@@ -11,6 +11,7 @@ from mesh_folders import (
   box,
   colored_box,
   load_mesh,
+  srgb,
   write_obj,
 )
 from meshes.loading import RADIUS, load
@@ -230,7 +231,8 @@ def test_a_texture_that_cannot_be_used(picture, reason, tmp_path):
   loaded = load_mesh(tmp_path / "a.obj")
   (note,) = loaded.notes
   assert f"the texture 'wood.png' is not used ({reason}" in note
-  assert (loaded.parts[0].colors == [0.2, 0.6, 0.4]).all()
+  expected = srgb([0.2, 0.6, 0.4]) / 255
+  np.testing.assert_allclose(loaded.parts[0].colors - expected, 0, atol=1e-6)
 
 
 def test_a_missing_library_leaves_no_colour_to_draw(tmp_path):
