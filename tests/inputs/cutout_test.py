@@ -177,8 +177,9 @@ def test_the_grey_legs_of_a_chair_stay_in_a_hard_shadow():
   assert kept[mask].mean() > 0.99
 
 
-def test_openings_of_a_chair_show_white():
-  with Image.open(PHOTOS / "blue_wall.png") as image:
+@pytest.mark.parametrize("wall", ["blue_wall", "white_wall"])
+def test_openings_of_a_chair_show_white(wall):
+  with Image.open(PHOTOS / f"{wall}.png") as image:
     out = cutout.prepare(image, 128)
   rows, columns = np.nonzero(out.min(-1) < 128)
   middle = (columns.min() + columns.max()) // 2
