@@ -18,6 +18,7 @@ import warnings
 from meshes.catalogue import Entry
 from meshes.gltf import read_gltf
 from meshes.obj import read_obj
+from meshes.off import read_off
 from meshes.orientation import Orientation
 from meshes.ply import read_ply
 from meshes.references import References
@@ -97,8 +98,10 @@ def _read(
       parts = read_ply(data, refers)
     elif suffix in (".glb", ".gltf"):
       parts = read_gltf(data, refers)
+    elif suffix == ".off":
+      parts = read_off(data)
     else:
-      parts = _read_with_trimesh(data, suffix)
+      parts = _read_stl(data)
   except UserError:
     raise
   except Exception as e:  # a parser of foreign bytes may raise anything
@@ -116,14 +119,13 @@ def _read(
   return parts
 
 
-def _read_with_trimesh(data: bytes, suffix: str) -> list[Part]:
-  """STL and OFF files."""
+def _read_stl(data: bytes) -> list[Part]:
   logging.getLogger("trimesh").setLevel(logging.CRITICAL)
   with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     scene = trimesh.load_scene(
       io.BytesIO(data),
-      file_type=suffix[1:],
+      file_type="stl",
       process=False,  # would drop what is not finite, and merge corners
     )
   parts = []

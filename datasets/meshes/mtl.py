@@ -4,6 +4,10 @@
 
 materials = read_mtl(data)             # {"wood": Material(...)}
 look = look_of(material, refers)       # keyword arguments of `Part`
+
+`Kd` and `Ke` are proportional to light, as in Blender, with which ShapeNet is
+usually rendered. The format itself does not say, and MeshLab shows the numbers
+as they are. Textures are sRGB.
 """
 
 import dataclasses
@@ -14,7 +18,7 @@ from meshes.references import References
 import numpy as np
 from surfaces import Texture
 
-from threedim_jax.views.pixels import linear_from_srgb
+from threedim_jax.views.pixels import srgb_from_linear
 
 CUTOFF = 0.5  # surfaces with a lower alpha are not drawn
 DEFAULT_COLOR = (0.4, 0.4, 0.4)
@@ -54,8 +58,8 @@ class Map:
 class Material:
   """What is used of a material: diffuse colour, emission, opacity."""
 
-  color: tuple[float, float, float] = DEFAULT_COLOR
-  glow: tuple[float, float, float] = (0.0, 0.0, 0.0)
+  color: tuple[float, float, float] = DEFAULT_COLOR  # sRGB
+  glow: tuple[float, float, float] = (0.0, 0.0, 0.0)  # proportional to light
   dissolve: float | None = None  # `d`: 1 is opaque
   transparency: float | None = None  # `Tr`: 0 is opaque; `d` comes first
   color_map: Map | None = None
@@ -81,9 +85,10 @@ def read_mtl(text: str) -> dict[str, Material]:
       material = Material()
       materials.setdefault(rest, material)
     elif key == "kd":
-      material.color = _color(rest, material.color)
+      if (color := _color(rest)) is not None:
+        material.color = tuple(srgb_from_linear(np.array(color)))
     elif key == "ke":
-      material.glow = _color(rest, material.glow)
+      material.glow = _color(rest) or material.glow
     elif key == "d":
       material.dissolve = float(rest.split()[-1])  # perhaps after `-halo`
     elif key == "tr":
@@ -97,11 +102,11 @@ def read_mtl(text: str) -> dict[str, Material]:
   return materials
 
 
-def _color(text: str, default):
-  """`r g b`, or `r` for grey; spectra and CIE XYZ are not read."""
+def _color(text: str) -> tuple[float, ...] | None:
+  """`r g b`, or `r` for grey; None for spectra and CIE XYZ."""
   words = text.split()
   if not words or words[0].lower() in ("spectral", "xyz"):
-    return default
+    return None
   values = [float(word) for word in words[:3]]
   if len(values) < 3:
     values = values[:1] * 3
@@ -173,7 +178,7 @@ def look_of(material: Material, refers: References) -> dict | None:
     look["glow_map"] = material.glow_map
   if any(material.glow) or glow is not None:
     factor = material.glow if any(material.glow) else (1.0, 1.0, 1.0)
-    look["glow"] = linear_from_srgb(np.array(factor))
+    look["glow"] = np.array(factor)
   return look
 
 

@@ -56,6 +56,49 @@ def test_colours_of_vertices_and_their_mean(tmp_path):
   assert image[24, 24, 2] > 40 and image[24, 24, 1] < 8
 
 
+CORNERS = ("-1 -1 0", "1 -1 0", "1 1 0", "-1 1 0")
+TRIANGLES = ("3 0 1 2", "3 0 2 3")
+GREY = (102, 102, 102)
+
+
+def off(color_of_vertices="", color_of_faces="", head="OFF\n", faces=TRIANGLES):
+  lines = [f"{head}4 {len(faces)} 0  # vertices, faces, edges"]
+  lines += [f"{corner} {color_of_vertices}" for corner in CORNERS]
+  lines += [f"{face} {color_of_faces}" for face in faces]
+  return "\n\n".join(lines) + "\n"
+
+
+@pytest.mark.parametrize(
+  "text, rgb",
+  [
+    (off(), GREY),
+    (off(head="OFF"), GREY),  # as in ModelNet
+    (off(head="OFF "), GREY),
+    (off("", "250 100 50"), (250, 100, 50)),
+    (off("", "250 100 50 255", faces=["4 0 1 2 3"]), (250, 100, 50)),
+    (off("", "0.8 0.4 0.2"), (204, 102, 51)),
+    (off("", "3"), GREY),  # of a colour map, which is not there
+    (off("0 250 0 255", head="COFF\n"), (0, 250, 0)),
+    (off("0 1.0 0 1.0", "9 9 9", head="COFF\n"), (0, 255, 0)),
+    (off("0 0 1 0 250 0 255", head="CNOFF\n"), (0, 250, 0)),
+    (off("0 0 1", head="NOFF\n"), GREY),
+    (off("0.5 0.5", head="STOFF\n"), GREY),
+  ],
+)
+def test_colours_of_an_off_file(text, rgb, tmp_path):
+  (tmp_path / "a.off").write_text(text)
+  np.testing.assert_allclose(middle(tmp_path / "a.off"), rgb, atol=2)
+
+
+def test_colours_of_an_stl_file_are_ignored(tmp_path):
+  data = bytearray(box().export(file_type="stl"))
+  for color in (0, 0xFC00, 0x801F):
+    data[84 + 48 :: 50] = bytes([color & 255] * 12)
+    data[84 + 49 :: 50] = bytes([color >> 8] * 12)
+    (tmp_path / "a.stl").write_bytes(data)
+    np.testing.assert_allclose(middle(tmp_path / "a.stl"), GREY, atol=2)
+
+
 def test_colours_of_vertices_in_an_obj_with_texture_coordinates(tmp_path):
   lines = [f"v {x} {y} 0 0.2 0.6 0.4" for x, y in ((0, 0), (1, 0), (0, 1))]
   lines += ["vt 0 0", "f 1/1 2/1 3/1"]
@@ -66,7 +109,8 @@ def test_colours_of_vertices_in_an_obj_with_texture_coordinates(tmp_path):
 
 def test_the_colour_of_a_material(tmp_path):
   write_obj(tmp_path / "a.obj", "Ka 1 1 1\nKd 0.8 0.4 0.2")
-  np.testing.assert_allclose(middle(tmp_path / "a.obj"), [204, 102, 51], atol=2)
+  expected = srgb([0.8, 0.4, 0.2])
+  np.testing.assert_allclose(middle(tmp_path / "a.obj"), expected, atol=2)
   mesh = box()
   mesh.visual = trimesh.visual.TextureVisuals(
     material=PBRMaterial(baseColorFactor=[0.6, 0.2, 0.05, 1.0])

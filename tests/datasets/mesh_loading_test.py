@@ -11,6 +11,7 @@ from mesh_folders import (
   box,
   colored_box,
   load_mesh,
+  srgb,
   write_obj,
 )
 from meshes.loading import RADIUS, load
@@ -141,6 +142,12 @@ BROKEN = {
   "empty.glb": ("", "cannot be read"),
   "empty.stl": ("", "cannot be read|has no faces"),
   "words.off": ("OFF\nx y z\n", "cannot be read"),
+  "nothing.off": ("4 2 0\n", "first word is not OFF"),
+  "binary.off": ("OFF BINARY\n", "binary OFF files are not read"),
+  "four.off": ("4OFF\n1 0 0\n0 0 0 1\n", "more than three dimensions"),
+  "short.off": ("OFF\n3 1 0\n0 0 0\n1 0 0\n", "fewer vertices and faces"),
+  "face.off": ("OFF\n1 1 0\n0 0 0\n3 0 0\n", "fewer corners"),
+  "index.off": ("OFF\n1 1 0\n0 0 0\n3 0 0 1\n", "does not exist"),
   "nothing.gltf": ("{}", "glTF without a version"),
   "bin.gltf": (
     gltf_with_buffer("../x.bin"),
@@ -224,7 +231,8 @@ def test_a_texture_that_cannot_be_used(picture, reason, tmp_path):
   loaded = load_mesh(tmp_path / "a.obj")
   (note,) = loaded.notes
   assert f"the texture 'wood.png' is not used ({reason}" in note
-  assert (loaded.parts[0].colors == [0.2, 0.6, 0.4]).all()
+  expected = srgb([0.2, 0.6, 0.4]) / 255
+  np.testing.assert_allclose(loaded.parts[0].colors - expected, 0, atol=1e-6)
 
 
 def test_a_missing_library_leaves_no_colour_to_draw(tmp_path):

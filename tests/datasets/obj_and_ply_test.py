@@ -5,7 +5,7 @@
 import itertools
 import pathlib
 
-from mesh_folders import load_mesh
+from mesh_folders import load_mesh, srgb
 from meshes.polygons import triangulate
 import numpy as np
 from PIL import Image
@@ -195,7 +195,7 @@ SPELLINGS = {
   "gain of a map": (
     "mtllib n.mtl\n" + V + VT + "usemtl wood\n" + FT,
     "mtllib m.mtl\n" + V + VT + "usemtl wood\n" + FT,
-    {"m.mtl": "newmtl wood\nKd .5 .5 .5\n",
+    {"m.mtl": "newmtl wood\nKd .21404 .21404 .21404\n",  # half in sRGB
      "n.mtl": "newmtl wood\nmap_Kd -mm .5 0 t.png\n"},
   ),
   "faces without coordinates beside a texture": (
@@ -227,7 +227,7 @@ def test_an_obj_file_of_any_spelling(spelling, tmp_path):
 
 @pytest.mark.parametrize("glow", ["Ke .6 .2 .2", "Ke 1 1 1\nmap_Ke t.png"])
 def test_emission_is_seen_whatever_the_light(glow, tmp_path):
-  rgb = np.rint(255 * np.array([0.6, 0.2, 0.2]))
+  rgb = np.rint(srgb([0.6, 0.2, 0.2]))
   pixels = np.full((4, 4, 3), rgb, np.uint8)
   Image.fromarray(pixels).save(tmp_path / "t.png")
   (tmp_path / "m.mtl").write_text(f"newmtl wood\nKd 0 0 0\n{glow}\n")
@@ -312,6 +312,24 @@ def test_what_is_seen_decides_place_and_size(tmp_path):
   assert_alike(tmp_path / "a.obj", tmp_path / "b.obj")
 
 
+def test_the_opaque_half_of_a_texture_is_half_a_sheet(tmp_path):
+  """The plain half has the texture's colour, as light: Kd is linear."""
+  rgba = np.zeros((32, 32, 4), np.uint8)
+  rgba[:, :16] = [220, 60, 40, 255]
+  Image.fromarray(rgba).save(tmp_path / "t.png")
+  (tmp_path / "m.mtl").write_text("newmtl m\nKd 1 1 1\nmap_Kd t.png\n")
+  (tmp_path / "h.mtl").write_text("newmtl m\nKd 0.7158 0.0452 0.0212\n")
+  vertices = "v -1 -1 0\nv {0} -1 0\nv {0} 1 0\nv -1 1 0\n"
+  (tmp_path / "a.obj").write_text(
+    f"mtllib m.mtl\n{vertices.format(1)}vt 0 0\nvt 1 0\nvt 1 1\nvt 0 1\n"
+    "usemtl m\nf 1/1 2/2 3/3 4/4\nf 4/4 3/3 2/2 1/1\n"
+  )
+  (tmp_path / "b.obj").write_text(
+    f"mtllib h.mtl\n{vertices.format(0)}usemtl m\nf 1 2 3 4\nf 4 3 2 1\n"
+  )
+  assert_alike(tmp_path / "a.obj", tmp_path / "b.obj")
+
+
 @pytest.mark.parametrize("material", ["Kd 1 0 0\nd 0.2", "map_Kd t.png"])
 def test_an_object_that_is_transparent_everywhere_is_refused(
   material, tmp_path
@@ -359,7 +377,7 @@ def test_polygons_are_cut_without_overlap_and_not_turned_over():
     assert total == pytest.approx(np.linalg.norm(expected), rel=1e-6)
 
 
-def test_a_concave_polygon_in_both_formats(tmp_path):
+def test_a_concave_polygon_in_every_format(tmp_path):
   """A U; the fan from its first corner would close its opening."""
   outline = [(2, 3), (2, 1), (1, 1), (1, 3), (0, 3), (0, 0), (3, 0), (3, 3)]
   text = "".join(f"v {x} {y} 0\n" for x, y in outline)
@@ -372,9 +390,11 @@ def test_a_concave_polygon_in_both_formats(tmp_path):
   header += "property list uchar int vertex_indices\nend_header\n"
   rows = "".join(f"{x} {y} 0\n" for x, y in outline)
   (tmp_path / "a.ply").write_text(header + rows + "8 0 1 2 3 4 5 6 7\n")
-  found = load_mesh(tmp_path / "a.ply", up="y", front="z").parts[0]
+  (tmp_path / "a.off").write_text(f"OFF 8 1 0\n{rows}8 0 1 2 3 4 5 6 7\n")
   expected = load_mesh(tmp_path / "a.obj").parts[0]
-  np.testing.assert_allclose(found.triangles, expected.triangles, atol=1e-6)
+  for name in ("a.ply", "a.off"):
+    found = load_mesh(tmp_path / name, up="y", front="z").parts[0]
+    np.testing.assert_allclose(found.triangles, expected.triangles, atol=1e-6)
 
 
 # ----------------------------------------------------------------------- PLY

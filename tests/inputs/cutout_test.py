@@ -6,7 +6,7 @@ import pathlib
 
 from cutout_accuracy import iou
 import numpy as np
-from photo_composites import Scene
+from photo_composites import Scene, composite
 from PIL import Image, ImageDraw
 import pytest
 
@@ -161,8 +161,25 @@ def test_a_dark_shadow_of_a_colourful_wall():
     assert iou(kind, index, scene) > 0.93, (kind, index)
 
 
-def test_openings_of_a_chair_show_white():
-  with Image.open(PHOTOS / "blue_wall.png") as image:
+HARD = Scene(shadow=0.6, blur=0.01, noise=1.0)
+
+
+@pytest.mark.parametrize("kind, index", [("chair", 5), ("car", 2)])
+def test_a_hard_shadow_of_a_coloured_object_on_a_grey_wall(kind, index):
+  """Its one level and the object's other hues tell it from the object."""
+  assert iou(kind, index, HARD) > 0.9
+
+
+def test_the_grey_legs_of_a_chair_stay_in_a_hard_shadow():
+  """They have levels of their own, so that the shadow stays, too."""
+  image_u8, mask = composite("chair", 1, HARD)
+  kept = cutout.cut_out(Image.fromarray(image_u8))[1][..., 0] >= 0.5
+  assert kept[mask].mean() > 0.99
+
+
+@pytest.mark.parametrize("wall", ["blue_wall", "white_wall"])
+def test_openings_of_a_chair_show_white(wall):
+  with Image.open(PHOTOS / f"{wall}.png") as image:
     out = cutout.prepare(image, 128)
   rows, columns = np.nonzero(out.min(-1) < 128)
   middle = (columns.min() + columns.max()) // 2

@@ -122,7 +122,22 @@ def cut_in_half(path):
   path.write_bytes(path.read_bytes()[: path.stat().length // 2])
 
 
+def edited(file, **values):
+  """A function that changes values of a JSON file of a data set."""
+
+  def edit(folder):
+    path = folder / file
+    path.write_text(json.dumps(json.loads(path.read_text()) | values))
+
+  return edit
+
+
 DAMAGE = {
+  "half an info": lambda folder: cut_in_half(folder / "dataset_info.json"),
+  "half the features": lambda folder: cut_in_half(folder / "features.json"),
+  "no features": edited("features.json", featuresDict={"features": {}}),
+  "no such format": edited("dataset_info.json", fileFormat="rar"),
+  "splits of nothing": edited("dataset_info.json", splits=[{}]),
   "no index": lambda folder: (folder / "objects.json").unlink(),
   "half an index": lambda folder: cut_in_half(folder / "objects.json"),
   "no info": lambda folder: (folder / "dataset_info.json").unlink(),
@@ -156,12 +171,19 @@ def test_partly_built_data_set_is_refused(tmp_path, damage):
     [["train_000", 0, 4], ["train_001", 4, 2]],  # an object is missing
     [["train_000", 0, 4], ["train_001", 5, 2], ["train_002", 6, 5]],
     [["train_000", 0, 4], ["train_000", 4, 2], ["train_002", 6, 5]],
+    [["train_000", 0, 4], ["train_001", 4, 2], ["train_002", 6, 2**70]],
+    [["train_000", 0, 4], ["train_001", 4, 2], ["train_002", 6, 5.0]],
+    [["train_000", 0, 4], ["train_001", 4], ["train_002", 6, 5]],
+    [["train_000", 0, 4], ["train_001", 4, 2], [["train_002"], 6, 5]],
+    {"train_000": [0, 4]},
+    None,
   ],
 )
 def test_index_that_does_not_fit_is_refused(tmp_path, rows):
   folder = write(tmp_path)
   (folder / "objects.json").write_text(json.dumps({"train": rows}))
-  with pytest.raises(UserError, match="does not fit the 11 records"):
+  message = "does not fit the 11 records|does not list objects as"
+  with pytest.raises(UserError, match=message):
     open_split(tmp_path)
 
 
@@ -217,3 +239,39 @@ def test_flipped_byte_in_a_file_is_named(tmp_path, position):
       named = f"View {view} of object 'train_{obj:03d}'.*hash"
   assert len(errors) == 1
   assert re.match(named, errors[0])
+
+
+def change_record(folder, change):
+  """Rewrites the first record of the training data with a right checksum."""
+  from array_record.python import array_record_module
+
+  (shard,) = folder.glob("tiny-train.array_record*")
+  first, *rest = array_record_module.ArrayRecordReader(str(shard)).read_all()
+  writer = array_record_module.ArrayRecordWriter(str(shard), "group_size:1")
+  for record in (change(first), *rest):
+    writer.write(record)
+  writer.close()
+
+
+NAN = np.full(4, np.nan, np.float32).tobytes()
+ROW = np.float32([0, 0, 0, 1]).tobytes()  # the last one of a pose
+
+
+@pytest.mark.parametrize(
+  "change, message",
+  [
+    (lambda record: record[:-3], ""),
+    (lambda record: b"", ""),
+    (lambda record: record.replace(b"world_from_cam", b"world_from_cat"), ""),
+    (lambda record: record.replace(ROW, NAN), "camera is not made of numbers"),
+  ],
+)
+def test_a_record_that_was_damaged_before_it_was_written(
+  tmp_path, change, message
+):
+  folder = write(tmp_path)
+  change_record(folder, change)
+  with pytest.raises(
+    UserError, match=f"View 0 of object 'train_000'.*{message}"
+  ):
+    read(open_split(tmp_path), 0, 0)

@@ -73,18 +73,42 @@ def test_all_that_ship_are_tested_and_have_a_card():
   assert all(f"# {name}\n" in card for name in SHA256)
 
 
-def test_a_flipped_byte_is_noticed(quickstart_shapes, tmp_path, monkeypatch):
+@pytest.mark.parametrize("suffix", [".msgpack", ".json"])
+def test_a_flipped_byte_is_noticed(suffix, tmp_path, monkeypatch):
   from etils import epath
 
   from threedim_jax.models import pretrained
   from threedim_jax.runtime.errors import UserError
 
-  data = bytearray((pretrained.WEIGHTS_DIR / "shapes32.msgpack").read_bytes())
+  read = {".msgpack": pretrained.read_weights, ".json": pretrained.describe}
+  file = f"shapes32{suffix}"
+  data = bytearray((pretrained.WEIGHTS_DIR / file).read_bytes())
   data[len(data) // 2] ^= 1
+  monkeypatch.setattr(pretrained, "WEIGHTS_DIR", epath.Path(tmp_path))
+  with pytest.raises(UserError, match=f"{file} is missing.*install"):
+    read[suffix]("shapes32")
+  (tmp_path / file).write_bytes(data)
+  with pytest.raises(UserError, match=f"{file} is damaged; install"):
+    read[suffix]("shapes32")
+
+
+@pytest.mark.parametrize("data", [b"", b"\xc1", b"\x81\xa1a\x01", b"\x01\x02"])
+def test_a_file_of_the_right_digest_that_holds_no_parameters(
+  data, tmp_path, monkeypatch
+):
+  import hashlib
+
+  from etils import epath
+
+  from threedim_jax.models import pretrained
+  from threedim_jax.runtime.errors import UserError
+
   (tmp_path / "shapes32.msgpack").write_bytes(data)
   monkeypatch.setattr(pretrained, "WEIGHTS_DIR", epath.Path(tmp_path))
-  with pytest.raises(UserError, match="damaged"):
-    pretrained.load_pretrained("shapes32", quickstart_shapes[1])
+  digest = {".msgpack": hashlib.sha256(data).hexdigest()}
+  monkeypatch.setitem(pretrained.SHA256, "shapes32", digest)
+  with pytest.raises(UserError, match="shapes32.msgpack holds no parameters"):
+    pretrained.read_weights("shapes32")
 
 
 def test_another_network_is_refused():

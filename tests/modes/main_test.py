@@ -54,6 +54,15 @@ def assert_one_paragraph(result, *fragments: str) -> None:
     (["--config.evaluate.num_objects=0"], ["evaluate.num_objects=0"]),
     (["--config.evaluate.num_views=-1"], ["evaluate.num_views=-1"]),
     (["--config.data.num_threads=-1"], ["data.num_threads=-1"]),
+    (["--config.optim.learning_rate=inf"], ["learning_rate=inf", "finite"]),
+    (["--config.sampler.guidance_interval=(-1e999,2.0)"], ["finite"]),
+    (["--config.train.num_examples=1" + "0" * 30], ["at most 64 bits"]),
+    (["--config.model.emb_ch=1" + "0" * 9], ["at most 65536"]),
+    (["--config.model.num_res_blocks=101"], ["at most 100"]),
+    (["--config.data.resolution=16384"], ["at most 8192"]),
+    (["--config.=3"], ["unknown key --config."]),
+    (["--a" + "b" * 3000 + "=1"], ["too long", "--abbb"]),
+    (["--config.model.ch_mult=" + "(8," * 999], ["too long", "ch_mult=(8"]),
     (["--workdir=/dev/null"], ["/dev/null is a file"]),
     (
       "--workdir=w --mode=sample --image=a.png --elevation=95"

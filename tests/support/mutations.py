@@ -268,16 +268,16 @@ def _limit_memory() -> None:
 
 
 def run_alone(
-  script: pathlib.Path, reader: str, number: int, seed: int = 0
+  script: pathlib.Path, reader: str, number: int, seed: int = 0, first: int = 0
 ) -> Outcome:
   """Runs `script READER --number N --seed S --json`, which prints an Outcome.
 
   A process that ends otherwise is a fault; the rest is tried in a new one.
   """
-  total, first = Outcome(), 0
-  while first < number:
+  total, end = Outcome(), first + number
+  while first < end:
     command = [sys.executable, script, reader, "--json", "--first", str(first)]
-    command += ["--number", str(number - first), "--seed", str(seed)]
+    command += ["--number", str(end - first), "--seed", str(seed)]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode == 0:
       found = Outcome(**json.loads(done.stdout.splitlines()[-1]))
@@ -326,7 +326,9 @@ def command_line(
     return
   print("| reader | tried | refused | read | faults |\n|---|---|---|---|---|")
   for reader in readers if args.reader == "all" else [args.reader]:
-    outcome = run_alone(pathlib.Path(script), reader, args.number, args.seed)
+    outcome = run_alone(
+      pathlib.Path(script), reader, args.number, args.seed, args.first
+    )
     numbers = outcome.tried, outcome.refused, outcome.read, len(outcome.faults)
     print(f"| {reader} | {' | '.join(map(str, numbers))} |", flush=True)
     for fault in outcome.faults:

@@ -6,8 +6,8 @@
 
 The alpha channel cuts the object out if it separates the object from its
 surroundings. Otherwise the photo must have a plain background: its light may
-fall off, the object may cast soft shadows on it, and it may be seen through
-openings of the object.
+fall off, the object may cast shadows on it, and it may be seen through openings
+of the object.
 """
 
 import cv2
@@ -40,6 +40,13 @@ _DARKEST_SHADOW = 0.3  # of the background's level
 # Change of the ratio from pixel to pixel at the edge of a shadow. A grey wall's
 # shadow has the hue of any grey object, so only its softness tells them apart.
 _STEEPEST_ON_GREY, _STEEPEST_ON_COLOUR = 0.045, 0.12
+# A hard shadow has one ratio to the background, within _FLAT. The shares are of
+# what may be the object: the least shadow, the least that has other hues than
+# the wall, the most that has its hue at another ratio.
+_FLAT, _LEAST_HARD = 0.06, 0.03
+_LIGHTEST_HARD = 0.85  # of the background's level
+_OTHER_HUES, _GREY_PARTS = 0.3, 0.05
+_BESIDE = 0.1  # of a shadow's surroundings must be background
 _COLOURFUL = 0.1  # difference of a wall's channels, over the largest
 _HOLE = 0.002  # of the object's bounding box; smaller ones are kept
 _LEAST_LEFT = 0.25  # of the object; else what was removed was no shadow
@@ -131,8 +138,11 @@ def _object_before_plain(
   dimmed, slope = _dimmed_and_slope(smooth, background)
   shadow = _reached((dimmed & (slope < 1)) | alike, removed) & ~removed
   shadow = _without_parts_of_the_object(shadow, removed, slope)
+  hard = _hard_shadow(smooth, background, dimmed & (slope < 1), removed)
+  shadow |= hard
+  rim = np.ones((15, 15) if hard.any() else (7, 7))
   without_rim = cv2.morphologyEx(
-    (removed | shadow).astype(np.uint8), cv2.MORPH_CLOSE, np.ones((7, 7))
+    (removed | shadow).astype(np.uint8), cv2.MORPH_CLOSE, rim
   )
   shadow |= dimmed & (without_rim > 0)
   kept, kept_with_shadow = ~(removed | shadow), ~removed
@@ -274,6 +284,48 @@ def _without_parts_of_the_object(
   fades = at_edge < fading
   fades[0] = False
   return fades[labels]
+
+
+def _hard_shadow(
+  rgb: Float32[np.ndarray, "H W 3"],
+  background: Float32[np.ndarray, "H W 3"],
+  even: Bool[np.ndarray, "H W"],
+  removed: Bool[np.ndarray, "H W"],
+) -> Bool[np.ndarray, "H W"]:
+  """A shadow with a hard edge, if the object has other hues than the wall.
+
+  The shadow dims the wall by one factor. The largest dark area tells it. An
+  object with grey parts has other levels as well: then nothing is a shadow.
+
+  Args:
+    rgb: without noise.
+    background: of the whole picture.
+    even: pixels of the background's hue, darker, and not at an edge.
+    removed: what is background for certain.
+  """
+  even, kept = even & ~removed, ~removed
+  ratio = ((rgb + 8) / (background.clip(0) + 8)).mean(-1)
+  dark = even & (ratio < _LIGHTEST_HARD)
+  _, labels, stats, _ = cv2.connectedComponentsWithStats(
+    dark.astype(np.uint8), connectivity=4
+  )
+  area = stats[1:, cv2.CC_STAT_AREA]
+  nothing = np.zeros_like(removed)
+  if not len(area) or area.max() < _LEAST_HARD * kept.sum():
+    return nothing
+  level = np.median(ratio[labels == 1 + np.argmax(area)])
+  same = dark & (np.abs(ratio - level) < _FLAT)
+  has_other_hues = (kept & ~_grown(even, 9)).sum() > _OTHER_HUES * kept.sum()
+  has_grey_parts = (dark & ~same).sum() > _GREY_PARTS * kept.sum()
+  if not has_other_hues or has_grey_parts:
+    return nothing
+  count, labels = cv2.connectedComponents(same.astype(np.uint8), connectivity=4)
+  near = cv2.dilate(labels.astype(np.float32), np.ones((25, 25), np.uint8))
+  beside = np.bincount(near[removed].astype(int), minlength=count)
+  around = np.bincount(near[~same].astype(int), minlength=count)
+  is_shadow = beside > _BESIDE * around
+  is_shadow[0] = False
+  return is_shadow[labels]
 
 
 def _grown(mask: Bool[np.ndarray, "H W"], side: int) -> Bool[np.ndarray, "H W"]:

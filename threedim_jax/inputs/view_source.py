@@ -17,6 +17,7 @@ import json
 import os
 import re
 import shlex
+from typing import Any
 
 import cv2
 from etils import epath
@@ -73,16 +74,20 @@ def open_views(
   try:
     index = json.loads((folder / INDEX_FILE).read_text())
     builder = tfds.builder_from_directory(folder)
-  except (OSError, ValueError) as e:
-    raise UserError(f"{folder} is only partly built ({e}). {again}") from e
-  splits = builder.info.splits
-  if split not in index or split not in splits:
+    hw = builder.info.features["image"].shape[:2]
+    paths = {name: info.filepaths for name, info in builder.info.splits.items()}
+  # TFDS raises whatever the wrong byte leads to.
+  except Exception as e:
+    raise UserError(
+      f"{folder} is only partly built ({_first_line(e)}). {again}"
+    ) from e
+  _check_format(folder, index, again)
+  if split not in index or split not in paths:
     known = ", ".join(index)
     raise UserError(f"{folder} has no split '{split}'; it has {known}.")
-  missing = [p for p in splits[split].filepaths if not p.exists()]
+  missing = [path for path in paths[split] if not path.exists()]
   if missing:
     raise UserError(f"{folder} is only partly built: no {missing[0]}. {again}")
-  hw = builder.info.features["image"].shape[:2]
   if resolution is not None and hw != (resolution, resolution):
     raise UserError(
       f"{folder} holds pictures of {hw[0]}x{hw[1]} pixels, but the"
@@ -91,6 +96,22 @@ def open_views(
       f" {hw[0]}."
     )
   return Views(builder, split, index[split], again, cache_bytes)
+
+
+def _check_format(folder: epath.Path, index: Any, again: str) -> None:
+  """Raises unless the index is {split: [[object id, first record, views]]}."""
+  is_row = lambda row: (
+    isinstance(row, list)
+    and [type(value) for value in row] == [str, int, int]
+    and all(0 <= number < 2**31 for number in row[1:])
+  )
+  if not isinstance(index, dict) or not all(
+    isinstance(rows, list) and all(map(is_row, rows)) for rows in index.values()
+  ):
+    raise UserError(
+      f"{folder / INDEX_FILE} does not list objects as [id, first record,"
+      f" number of views]. {again}"
+    )
 
 
 def open_split(config: ConfigDict, split: str) -> "Views":
@@ -107,6 +128,10 @@ def open_split(config: ConfigDict, split: str) -> "Views":
   return open_views(
     data.data_dir, data.name, data.config, split, resolution=data.resolution
   )
+
+
+def _first_line(error: Exception) -> str:
+  return str(error).strip().partition("\n")[0] or type(error).__name__
 
 
 def _build_command(name: str, config: str) -> str:
@@ -257,15 +282,18 @@ class Views:
         np.frombuffer(stored["image"], np.uint8), cv2.IMREAD_COLOR
       )
       found = stored["object_id"].decode(), int(stored["view"])
-    # Which of these is raised depends on where the damage is.
-    except (RuntimeError, ValueError, OSError, cv2.error) as e:
-      raise self._damaged(object_id, view, str(e)) from e
+      pose, K = stored["world_from_cam"], stored["K"]
+      is_finite = np.isfinite(pose).all() and np.isfinite(K).all()
+    # Many types are raised: which of them depends on where the damage is.
+    except Exception as e:
+      raise self._damaged(object_id, view, _first_line(e)) from e
     if found != (object_id, view):
       raise self._damaged(object_id, view, f"the record is of {found}")
     if image is None or image.shape != self._shape:
       raise self._damaged(object_id, view, "its picture does not decode")
-    image_u8 = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
-    arrays = image_u8, stored["world_from_cam"], stored["K"]
+    if not is_finite or (pose.shape, K.shape) != ((4, 4), (3, 3)):
+      raise self._damaged(object_id, view, "its camera is not made of numbers")
+    arrays = cv2.cvtColor(image, cv2.COLOR_BGR2RGB), pose, K
     for array in arrays:
       array.setflags(write=False)
     return arrays

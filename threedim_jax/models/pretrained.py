@@ -24,17 +24,32 @@ from threedim_jax.runtime.errors import UserError
 
 WEIGHTS_DIR = epath.resource_path("threedim_jax") / "models" / "weights"
 
-# name -> SHA-256 of weights/<name>.msgpack
+# name -> SHA-256 of weights/<name>.msgpack and of weights/<name>.json
 SHA256 = {
-  "shapes32": (
-    "1144fab64222d593ecd98ec20deebe1927e3c5334be8d74886f2e0717e499577"
-  ),
-  "shapes32_relative": (
-    "1245e1b66d015380bb6f242e682668f9df09d6725c6bcab12f0a62238538a068"
-  ),
-  "shapes64": (
-    "bcb18252c1ffcaee92b09c4349cd4dd4c14ee937e32275adb1904f5a268f3294"
-  ),
+  "shapes32": {
+    ".msgpack": (
+      "1144fab64222d593ecd98ec20deebe1927e3c5334be8d74886f2e0717e499577"
+    ),
+    ".json": (
+      "a088a0ec0a3eda4236c85a505b9bee90059688b15a6909a9fa744b142f403cec"
+    ),
+  },
+  "shapes32_relative": {
+    ".msgpack": (
+      "1245e1b66d015380bb6f242e682668f9df09d6725c6bcab12f0a62238538a068"
+    ),
+    ".json": (
+      "0bc094d51a89c5987d83ddf7b55ec20d86cf122c5fd9aee137f871b64469136d"
+    ),
+  },
+  "shapes64": {
+    ".msgpack": (
+      "bcb18252c1ffcaee92b09c4349cd4dd4c14ee937e32275adb1904f5a268f3294"
+    ),
+    ".json": (
+      "a3ce5121d2b410fa950f1a57e969d92f4c67567204d479a68606afe9687d2e7e"
+    ),
+  },
 }
 
 
@@ -49,8 +64,12 @@ def weights_path(name: str) -> epath.Path:
 
 
 def describe(name: str) -> dict:
-  """The settings of the network: "model", "prediction", "resolution"."""
-  return json.loads(weights_path(name).with_suffix(".json").read_text())
+  """The settings of the network: "model", "prediction", "resolution", "config".
+
+  Raises:
+    UserError: there are no weights of that name, or the file is damaged.
+  """
+  return json.loads(_read_intact(weights_path(name).with_suffix(".json")))
 
 
 def read_weights(name: str) -> PyTree:
@@ -60,11 +79,26 @@ def read_weights(name: str) -> PyTree:
     UserError: there are no weights of that name, or the file is damaged.
   """
   path = weights_path(name)
-  data = path.read_bytes()
-  if hashlib.sha256(data).hexdigest() != SHA256[name]:
+  data = _read_intact(path)
+  try:
+    params = serialization.msgpack_restore(data)
+    return jax.tree.map(lambda x: x.astype(np.float32), params)
+  # The type of the exception depends on which byte is wrong.
+  except Exception as e:
+    raise UserError(f"{path} holds no parameters ({type(e).__name__})") from e
+
+
+def _read_intact(path: epath.Path) -> bytes:
+  """The bytes of a file of the package, whose SHA-256 must be the known one."""
+  try:
+    data = path.read_bytes()
+  except OSError as e:
+    raise UserError(
+      f"{path} is missing ({e.strerror}); install threedim_jax again"
+    ) from e
+  if hashlib.sha256(data).hexdigest() != SHA256[path.stem][path.suffix]:
     raise UserError(f"{path} is damaged; install threedim_jax again")
-  params = serialization.msgpack_restore(data)
-  return jax.tree.map(lambda x: x.astype(np.float32), params)
+  return data
 
 
 def load_pretrained(name: str, target: PyTree) -> PyTree:

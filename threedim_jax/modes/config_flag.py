@@ -68,6 +68,12 @@ def parse_or_explain(argv: Sequence[str]) -> None:
       rest = flags.FLAGS(argv)
   except flags.Error as e:
     raise UserError(_explain(str(e), config, keys)) from e
+  # absl compares names by recursion, and Python's parser nests only so deep.
+  except (RecursionError, MemoryError) as e:
+    longest = max(argv, key=len)
+    raise UserError(
+      f"an option is too long to be parsed: {longest[:60]!r}..."
+    ) from e
   finally:
     sys.argv = saved_argv
   if len(rest) > 1:
@@ -154,7 +160,7 @@ def _load_config(argv: Sequence[str]) -> ConfigDict | None:
 
 
 def _override_keys(argv: Sequence[str]) -> list[str]:
-  matches = (re.match(rf"--?(?:no)?{NAME}\.([^=]+)", word) for word in argv)
+  matches = (re.match(rf"--?(?:no)?{NAME}\.([^=]*)", word) for word in argv)
   return [match[1] for match in matches if match]
 
 

@@ -13,9 +13,11 @@ Both formats are read: that of torch >= 1.6, a zip file, and the one before.
 import collections
 import hashlib
 import io
+import math
 import os
 import pathlib
 import pickle
+import pickletools
 import zipfile
 
 import ml_dtypes
@@ -39,18 +41,12 @@ _DTYPES = {
 }
 
 
-def _rebuild_tensor(storage, offset, shape, strides, *_):
-  strides = [s * storage.itemsize for s in strides]
-  return np.lib.stride_tricks.as_strided(storage[offset:], shape, strides)
-
-
 _ALLOWED = {
   "collections.OrderedDict": collections.OrderedDict,
-  "torch._utils._rebuild_tensor": _rebuild_tensor,
-  "torch._utils._rebuild_tensor_v2": _rebuild_tensor,
   "torch._utils._rebuild_parameter": lambda tensor, *_: tensor,
   **{f"torch.{name}": np.dtype(dtype) for name, dtype in _DTYPES.items()},
 }
+_TENSORS = {"torch._utils._rebuild_tensor", "torch._utils._rebuild_tensor_v2"}
 
 
 class _Unpickler(pickle.Unpickler):
@@ -59,20 +55,55 @@ class _Unpickler(pickle.Unpickler):
   Args:
     stream: the pickle.
     load_storage: (key, dtype, number of elements) to a flat array.
+    num_bytes: of the file. No tensor may have more elements than that, and no
+      index of an object may be larger: both would take memory that the file
+      has no content for.
   """
 
-  def __init__(self, stream, load_storage=None):
+  def __init__(self, stream, load_storage=None, *, num_bytes: int):
     super().__init__(stream)
+    self._stream = stream
     self._load_storage = load_storage
+    self._num_bytes = num_bytes
+
+  def load(self):
+    start = self._stream.tell()
+    for opcode, argument, _ in pickletools.genops(self._stream):
+      if opcode.name.endswith("PUT") and argument > self._num_bytes:
+        raise pickle.UnpicklingError(f"it numbers an object {argument}")
+    self._stream.seek(start)
+    return super().load()
 
   def find_class(self, module: str, name: str):
-    if f"{module}.{name}" not in _ALLOWED:
-      raise pickle.UnpicklingError(f"it refers to {module}.{name}")
-    return _ALLOWED[f"{module}.{name}"]
+    full_name = f"{module}.{name}"
+    if full_name in _TENSORS:
+      return self._rebuild_tensor
+    if full_name not in _ALLOWED:
+      raise pickle.UnpicklingError(f"it refers to {full_name}")
+    return _ALLOWED[full_name]
 
   def persistent_load(self, pid):
     _, dtype, key, _, size, *_ = pid
+    if not isinstance(dtype, np.dtype):
+      raise pickle.UnpicklingError(f"a storage is of type {dtype!r}")
     return self._load_storage(key, dtype, size)
+
+  def _rebuild_tensor(self, storage, offset, shape, strides, *_):
+    """A view of the storage; raises if it reaches outside of it."""
+    numbers = (offset, *shape, *strides)
+    is_view = len(shape) == len(strides) and min(numbers) >= 0
+    count = math.prod(shape)
+    last = offset + sum(
+      (n - 1) * stride for n, stride in zip(shape, strides, strict=True)
+    )
+    if not is_view or (count and last >= storage.size):
+      raise pickle.UnpicklingError("a tensor reaches outside its storage")
+    if count > self._num_bytes:
+      raise pickle.UnpicklingError(f"a tensor has {count} elements")
+    if not count:
+      return np.empty(shape, storage.dtype)
+    strides = [s * storage.itemsize for s in strides]
+    return np.lib.stride_tricks.as_strided(storage[offset:], shape, strides)
 
 
 def read_state_dict(
@@ -86,8 +117,8 @@ def read_state_dict(
     origin: sentence that says where the right file comes from.
 
   Raises:
-    UserError: there is no such file, it has another digest, or its pickle
-      refers to something else than tensors.
+    UserError: there is no such file, it has another digest, it is damaged, or
+      its pickle refers to something else than tensors.
   """
   path = pathlib.Path(path)
   try:
@@ -102,15 +133,29 @@ def read_state_dict(
     )
   read = _read_zip if data.startswith(b"PK\3\4") else _read_legacy
   try:
-    return dict(read(data))
-  except pickle.UnpicklingError as e:
-    raise UserError(f"{path} is not a plain PyTorch state dict: {e}") from e
+    state = dict(read(data))
+  # The type of the exception depends on which byte is wrong.
+  except Exception as e:
+    reason = str(e).partition("\n")[0] or type(e).__name__
+    raise UserError(
+      f"{path} is not a plain PyTorch state dict: {reason}"
+    ) from e
+  for key, tensor in state.items():
+    if not isinstance(key, str) or not isinstance(tensor, np.ndarray):
+      raise UserError(
+        f"{path} is not a plain PyTorch state dict: {key!r} is no tensor"
+      )
+  return state
 
 
-def _read_zip(data: bytes) -> StateDict:
+def _read_zip(data: bytes) -> dict:
   archive = zipfile.ZipFile(io.BytesIO(data))
-  (pickled,) = (n for n in archive.namelist() if n.endswith("/data.pkl"))
-  root = pickled.removesuffix("data.pkl")
+  if sum(member.file_size for member in archive.infolist()) > len(data):
+    raise ValueError("it is compressed, which PyTorch does not do")
+  pickles = [n for n in archive.namelist() if n.endswith("/data.pkl")]
+  if len(pickles) != 1:
+    raise ValueError(f"it has {len(pickles)} files named data.pkl, not one")
+  root = pickles[0].removesuffix("data.pkl")
   storages = {}
 
   def load_storage(key, dtype, size):
@@ -118,20 +163,26 @@ def _read_zip(data: bytes) -> StateDict:
       storages[key] = np.frombuffer(archive.read(f"{root}data/{key}"), dtype)
     return storages[key]
 
-  return _Unpickler(io.BytesIO(archive.read(pickled)), load_storage).load()
+  stream = io.BytesIO(archive.read(pickles[0]))
+  return _Unpickler(stream, load_storage, num_bytes=len(data)).load()
 
 
-def _read_legacy(data: bytes) -> StateDict:
+def _read_legacy(data: bytes) -> dict:
   """Five pickles (magic, version, system, tensors, keys), then the storages."""
   stream, storages = io.BytesIO(data), {}
 
   def load_storage(key, dtype, size):
+    if size * dtype.itemsize > len(data):
+      raise ValueError(f"a storage has {size} elements, more than the file")
     return storages.setdefault(key, np.empty(size, dtype))
 
+  def load():
+    return _Unpickler(stream, load_storage, num_bytes=len(data)).load()
+
   for _ in range(3):
-    _Unpickler(stream).load()
-  state = _Unpickler(stream, load_storage).load()
-  for key in _Unpickler(stream).load():
+    load()
+  state = load()
+  for key in load():
     stream.seek(8, os.SEEK_CUR)  # the number of elements, known by now
     storage = storages[key].view(np.uint8)
     storage[:] = np.frombuffer(stream.read(storage.size), np.uint8)
