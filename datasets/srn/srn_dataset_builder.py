@@ -16,7 +16,7 @@ from srn.archive import Entry, RawObject, open_archive
 from srn.objects import read_object
 from srn.resplit import SEED, ids_sha256, resplit
 import tensorflow_datasets as tfds
-from view_builder import ViewBuilder, bytes_per_view
+from view_builder import ViewBuilder
 
 from threedim_jax.runtime import progress
 from threedim_jax.runtime.errors import UserError
@@ -71,10 +71,6 @@ class Builder(ViewBuilder):
   def _archive(self):
     with progress.waiting(f"{self.name}: list {self._manual_dir}"):
       return open_archive(self.builder_config.kind, self._manual_dir)
-
-  def expected_bytes(self) -> int:
-    files = sum(len(e.files) for o in self._archive.objects.values() for e in o)
-    return files // 2 * bytes_per_view(self.builder_config.resolution)
 
   def _split_generators(self, dl_manager):
     for split, full in NUM_OBJECTS[self.builder_config.kind].items():

@@ -38,6 +38,7 @@ def mtimes(folder: pathlib.Path) -> dict[str, int]:
     ("srn --config car_64", "cars_64, .*Did you mean 'cars_64'"),
     ("srn --config cars --seed 3", "--seed is for shapes"),
     ("shapes --from {tmp}", "--from is for meshes, not for shapes"),
+    ("shapes --least_scale 0.5", "--least_scale is for meshes, not for shapes"),
     ("meshes --from {tmp} --seed 3", "--seed is for shapes, not for meshes"),
     ("meshes --from {tmp} --manual_dir {tmp}", "--manual_dir is for srn"),
     ("meshes", "meshes needs --from=PATH"),

@@ -155,15 +155,6 @@ def test_skip_bad_lists_and_leaves_out(damaged, capsys):
   )
 
 
-def test_no_space_is_said_before_the_work(damaged, monkeypatch):
-  args, folder = damaged
-  usage = lambda path: type("Usage", (), {"free": 1000})
-  monkeypatch.setattr("shutil.disk_usage", usage)
-  with pytest.raises(UserError, match="0 MB free"):
-    build.main([*args, "--skip_bad"])
-  assert not list(folder.glob("1.0.0*"))
-
-
 @pytest.mark.parametrize(
   "error",
   [
