@@ -62,20 +62,18 @@ def read_catalogue(source: Zip) -> dict[pathlib.PurePath, Entry] | None:
     kind, _, number = key.partition("#")
     if kind != "model":
       continue
-    get = lambda name, default="", n=number: properties.get(
-      f"{name}#{n}", default
-    )
     label = f"model#{number} of {source.name}/{_FILE}"
+    size = [
+      properties.get(f"{side}#{number}", "")
+      for side in ("width", "height", "depth")
+    ]
+    rotation = properties.get(f"modelRotation#{number}", "1 0 0 0 1 0 0 0 1")
+    name = properties.get(f"name#{number}")
     entries[pathlib.PurePosixPath(model.lstrip("/"))] = Entry(
-      name=get("name") or pathlib.PurePosixPath(model).stem,
-      category=get("category"),
-      size=_numbers(
-        [get("width"), get("height"), get("depth")], f"the size of {label}"
-      ),
-      rotation=_rotation(
-        get("modelRotation", "1 0 0 0 1 0 0 0 1").split(),
-        f"modelRotation of {label}",
-      ),
+      name=name or pathlib.PurePosixPath(model).stem,
+      category=properties.get(f"category#{number}", ""),
+      size=_numbers(size, f"the size of {label}"),
+      rotation=_rotation(rotation.split(), f"modelRotation of {label}"),
     )
   return entries
 

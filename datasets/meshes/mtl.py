@@ -220,9 +220,8 @@ def _channel(pixels: np.ndarray, channel: str) -> np.ndarray:
 def _with_alpha(pixels: np.ndarray, alpha: np.ndarray) -> np.ndarray:
   """RGBA of two pictures, both enlarged to the larger height and width."""
   h, w = (max(a, b) for a, b in zip(pixels.shape, alpha.shape, strict=False))
-  resize = lambda image: cv2.resize(image, (w, h), interpolation=cv2.INTER_AREA)
   if pixels.shape[:2] != (h, w):
-    pixels = resize(pixels)
+    pixels = cv2.resize(pixels, (w, h), interpolation=cv2.INTER_AREA)
   if alpha.shape[:2] != (h, w):
-    alpha = resize(alpha)
+    alpha = cv2.resize(alpha, (w, h), interpolation=cv2.INTER_AREA)
   return np.dstack([pixels[..., :3], alpha])

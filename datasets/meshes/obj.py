@@ -81,13 +81,17 @@ def read_obj(data: bytes, refers: References) -> list[Part]:
     for has_uv, look in enumerate(looks[number]):
       rows = corner[(material == number) & (with_uv == has_uv)]
       if len(rows):
-        colors = rgb[vertex[rows]]
-        colors = np.where(
-          np.isnan(colors), look.default_color, np.nan_to_num(colors)
+        corners_uv = uv[uv_of[rows]] if has_uv else None
+        parts.append(
+          _part(look, xyz[vertex[rows]], rgb[vertex[rows]], corners_uv)
         )
-        coordinates = lambda use, rows=rows: use.transform(uv[uv_of[rows]])
-        parts.append(look.part(xyz[vertex[rows]], colors, None, coordinates))
   return parts
+
+
+def _part(look: Look, triangles, rgb, uv) -> Part:
+  """A part from corners [F, 3, 3], their colours or nan, and coordinates."""
+  colors = np.where(np.isnan(rgb), look.default_color, np.nan_to_num(rgb))
+  return look.part(triangles, colors, None, lambda use: use.transform(uv))
 
 
 def _lines(data: bytes) -> str:

@@ -35,7 +35,7 @@ def _config(
 
 
 def _limits(name: str, what: str, kind: str = "chair", **cameras):
-  """Held-out objects that differ from those of training, for evaluation."""
+  """A small config whose test views differ from those of training."""
   description = f"5 MB, about 17 s: to evaluate on {what}"
   counts = (2, 2, 1, 16)
   return _config(name, 32, description, *counts, kinds=(kind,), **cameras)

@@ -21,7 +21,7 @@ from view_builder import ViewBuilder
 from threedim_jax.runtime import progress
 from threedim_jax.runtime.errors import UserError
 
-# Of the complete archives.
+# Sizes of the complete archives.
 NUM_OBJECTS = {
   "cars": {"train": 2458, "validation": 352, "test": 704},
   "chairs": {"train": 4612, "validation": 662, "test": 1317},
@@ -33,7 +33,7 @@ NUM_VIEWS = {"train": 50, "validation": 251, "test": 251}
 class SrnConfig(tfds.core.BuilderConfig):
   kind: str = "cars"
   resolution: int = 128
-  resplit: bool = False  # whether the splits are merged and divided anew
+  resplit: bool = False  # merge the splits and split the objects anew
 
 
 def _config(kind: str, resolution: int, resplit: bool = False) -> SrnConfig:
@@ -51,7 +51,7 @@ def _config(kind: str, resolution: int, resplit: bool = False) -> SrnConfig:
 
 
 class Builder(ViewBuilder):
-  """SRN ShapeNet, as the archives have it or resized."""
+  """SRN ShapeNet at the resolution of the archives, or smaller."""
 
   name = "srn"
   VERSION = tfds.core.Version("1.0.0")
@@ -88,7 +88,7 @@ class Builder(ViewBuilder):
     }
 
   def _generate_examples(self, split: str, entries: list[Entry]):
-    # This process reads the archive, workers decode and check.
+    # This process reads the archive. Workers decode and check the files.
     raw_objects = map(self._archive.read, entries)
     resolution = self.builder_config.resolution
     make = functools.partial(make_records, resolution=resolution)

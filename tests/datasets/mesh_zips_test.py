@@ -214,6 +214,9 @@ def bad_zip(path: pathlib.Path, kind: str) -> None:
   elif kind == "lies about its size":
     place = data.index(b"PK\x01\x02")
     data[place + 24 : place + 28] = struct.pack("<I", 5)
+  elif kind == "claims more bytes than the file has":  # zipfile would allocate
+    place = data.index(b"PK\x01\x02")
+    data[place + 20 : place + 24] = struct.pack("<I", 0xF0000000)
   path.write_bytes(data)
 
 
@@ -226,6 +229,7 @@ def bad_zip(path: pathlib.Path, kind: str) -> None:
     ("encrypted", "a.zip/a.obj is encrypted"),
     ("damaged", "a.zip/a.obj is damaged"),
     ("lies about its size", "a.zip/a.obj is damaged"),
+    ("claims more bytes than the file has", "a.zip/a.obj is damaged: its rec"),
   ],
 )
 def test_a_zip_file_that_cannot_be_read_is_named(kind, message, tmp_path):
@@ -274,19 +278,6 @@ def test_deflate_bombs_are_not_inflated(tmp_path):
     assert len(source.read(pathlib.PurePosixPath("a.obj"))) <= 1000
   except UserError as e:
     assert "damaged" in str(e)
-
-
-def test_a_member_that_claims_more_bytes_than_the_file_is_damaged(tmp_path):
-  """zipfile would allocate them before it reads."""
-  path = tmp_path / "a.zip"
-  with zipfile.ZipFile(path, "w") as file:
-    file.writestr("b.ply", b"y")
-  data = bytearray(path.read_bytes())
-  entry = data.index(b"PK\x01\x02")  # of the central directory
-  data[entry + 20 : entry + 24] = (0xF0000000).to_bytes(4, "little")
-  path.write_bytes(data)
-  with pytest.raises(UserError, match="is damaged"):
-    Zip(path).read(pathlib.PurePosixPath("b.ply"))
 
 
 def test_a_member_without_a_name_is_left_out(tmp_path):

@@ -148,16 +148,6 @@ SPELLINGS = {
     _PAINTED,
     {"m.mtl": RED, "n.mtl": "\tnewmtl\tred\n\tKd\t.8\t.1\t.1 # red\r\n"},
   ),
-  "grey by one number": (
-    "mtllib n.mtl\n" + V + "usemtl red\n" + F,
-    _PAINTED,
-    {"m.mtl": "newmtl red\nKd .5 .5 .5\n", "n.mtl": "newmtl red\nKd .5\n"},
-  ),
-  "no emission": (
-    "mtllib n.mtl\n" + V + "usemtl red\n" + F,
-    _PAINTED,
-    {"m.mtl": RED, "n.mtl": RED + "Ke 0 0 0\nillum 2\nNs 9\n"},
-  ),
   "map options": (
     "mtllib n.mtl\n" + V + VT + "usemtl wood\n" + FT,
     "mtllib m.mtl\n"
@@ -177,39 +167,31 @@ SPELLINGS = {
     + "usemtl wood\n" + FT,
     {"m.mtl": WOOD, "n.mtl": "newmtl wood\nmap_Kd  -o .25  -cc on  t.png \n"},
   ),
-  "map with spaces and backslashes": (
-    "mtllib n.mtl\n" + V + VT + "usemtl wood\n" + FT,
-    _TEXTURED,
-    {"m.mtl": WOOD, "n.mtl": "newmtl wood\nMAP_KD .\\my pictures\\T 1.PNG\n"},
-  ),
-  "map of another computer": (
-    "mtllib n.mtl\n" + V + VT + "usemtl wood\n" + FT,
-    _TEXTURED,
-    {"m.mtl": WOOD, "n.mtl": 'newmtl wood\nmap_Kd "C:\\Users\\me\\t.png"\n'},
-  ),
-  "map known by its last word": (
-    "mtllib n.mtl\n" + V + VT + "usemtl wood\n" + FT,
-    _TEXTURED,
-    {"m.mtl": WOOD, "n.mtl": "newmtl wood\nmap_Kd /Users/me/old t.png\n"},
-  ),
-  "gain of a map": (
-    "mtllib n.mtl\n" + V + VT + "usemtl wood\n" + FT,
-    "mtllib m.mtl\n" + V + VT + "usemtl wood\n" + FT,
-    {"m.mtl": "newmtl wood\nKd .5 .5 .5\n",
-     "n.mtl": "newmtl wood\nmap_Kd -mm .5 0 t.png\n"},
-  ),
   "faces without coordinates beside a texture": (
     "mtllib m.mtl\n" + V + VT + "usemtl wood\n" + F,
     "mtllib n.mtl\n" + V + "usemtl wood\n" + F,
     {"m.mtl": WOOD.replace("Kd 0 0 0", "Kd .2 .6 .4"),
      "n.mtl": "newmtl wood\nKd .2 .6 .4\n"},
   ),
-  "opaque by d, whatever Tr says": (
-    "mtllib n.mtl\n" + V + "usemtl red\n" + F,
-    _PAINTED,
-    {"m.mtl": RED, "n.mtl": RED + "Tr 1.0\nd 1.0\n"},
-  ),
 }  # fmt: skip
+
+# name: (material of an unusual spelling, plain material)
+MATERIALS = {
+  "grey by one number": ("newmtl red\nKd .5\n", "newmtl red\nKd .5 .5 .5\n"),
+  "no emission": (RED + "Ke 0 0 0\nillum 2\nNs 9\n", RED),
+  "opaque by d, whatever Tr says": (RED + "Tr 1.0\nd 1.0\n", RED),
+  "map with spaces": ("newmtl wood\nMAP_KD .\\my pictures\\T 1.PNG\n", WOOD),
+  "map of Windows": ('newmtl wood\nmap_Kd "C:\\Users\\me\\t.png"\n', WOOD),
+  "map by its last word": ("newmtl wood\nmap_Kd /Users/me/old t.png\n", WOOD),
+  "gain of a map": (
+    "newmtl wood\nmap_Kd -mm .5 0 t.png\n",
+    "newmtl wood\nKd .5 .5 .5\n",
+  ),
+}
+for _name, (_unusual, _plain) in MATERIALS.items():
+  _obj = _TEXTURED if "wood" in _plain else _PAINTED
+  _other = _obj.replace("m.mtl", "n.mtl")
+  SPELLINGS[_name] = (_other, _obj, {"m.mtl": _plain, "n.mtl": _unusual})
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS)

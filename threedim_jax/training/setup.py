@@ -1,9 +1,9 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""From a configuration to everything that a training step needs.
+"""Makes everything that a training step needs from a configuration.
 
-Training, the benchmark and the dry run share this module. Functions that are
-jitted get values from it and do not read the configuration themselves.
+Training, the benchmark and the dry run use this module. Jitted functions get
+values from here and do not read the configuration.
 
   setup = make_setup(config, make_mesh(config.mesh.data, config.mesh.fsdp))
   state = jax.jit(setup.create_state, out_shardings=setup.shardings)(rng)
@@ -49,16 +49,16 @@ class TrainSetup:
 
   Attributes:
     mesh: devices with the axes "data" and "fsdp".
-    num_microbatches: parts in which a global batch is computed, one after the
-      other.
+    num_microbatches: number of parts of a global batch, which are computed one
+      after the other.
     loss_fn: (params, batch, rng) -> (loss, aux), with dropout.
     create_state: (rng, params=None) -> the state before step 1, with random
       parameters unless they are given.
     shapes: shapes and dtypes of the state.
     shardings: shardings of the state on `mesh`.
     batch: shapes and dtypes of a global batch.
-    train_step: jitted (state, batch, rng) -> (state, metrics). The state that
-      is passed in is donated.
+    train_step: jitted (state, batch, rng) -> (state, metrics); donates its
+      state.
     eval_step: jitted (params, batch, rng) -> (metrics, grid [B, 4, H, W, 3]),
       without dropout and with B <= GRID_ROWS.
   """
@@ -79,7 +79,7 @@ def make_setup(config: ConfigDict, mesh: Mesh | AbstractMesh) -> TrainSetup:
 
   Args:
     config: a whole configuration.
-    mesh: of devices that are here, or an `AbstractMesh` to ask about shapes.
+    mesh: of real devices, or an `AbstractMesh` if only shapes are needed.
 
   Raises:
     UserError: the batch does not split evenly over the devices.
@@ -119,7 +119,10 @@ def make_setup(config: ConfigDict, mesh: Mesh | AbstractMesh) -> TrainSetup:
 
 
 def make_loss_fn(config: ConfigDict) -> LossFn:
-  """Returns (params, batch, rng) -> (loss, aux), with augmentation, dropout."""
+  """Returns the loss of training, (params, batch, rng) -> (loss, aux).
+
+  It includes hue augmentation and dropout.
+  """
   model, diffusion = get_model(config.model), config.diffusion
   prediction = diffusion.prediction
   uncond_fraction = diffusion.uncond_fraction

@@ -5,8 +5,8 @@
   frames = list_frames(epath.Path("lego"))
 
 A picture and its pose have the same name: 000000 in SRN, 0_train_0001 or 0_0001
-in NSVF. Poses are camera-to-world in OpenCV axes. The two write intrinsics
-differently; `text_files` reads both.
+in NSVF. Poses are camera-to-world in OpenCV axes. NSVF and SRN have different
+forms of intrinsics; `text_files` reads both.
 """
 
 import pathlib
@@ -66,7 +66,7 @@ def list_frames(folder: epath.Path) -> list[Frame]:
 def _by_stem(
   folder: epath.Path, suffixes: tuple[str, ...]
 ) -> dict[str, epath.Path]:
-  """Files by name without suffix, without hidden ones such as macOS's ._x."""
+  """Files by their names without suffix. Hidden files (._x) are left out."""
   found: dict[str, epath.Path] = {}
   if not folder.is_dir():
     return found
