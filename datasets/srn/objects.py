@@ -16,6 +16,7 @@ from PIL import Image
 from srn.archive import RawObject
 
 from threedim_jax.inputs.posed_images.pictures import open_picture
+from threedim_jax.inputs.posed_images.pose_folder import check_same_views
 from threedim_jax.inputs.posed_images.text_files import (
   parse_intrinsics,
   parse_pose,
@@ -69,11 +70,7 @@ def _stems(raw: RawObject) -> list[str]:
     {pathlib.PurePath(file).stem for file in raw.files if file.startswith(name)}
     for name in ("rgb/", "pose/")
   )
-  if lone := sorted(images ^ poses):
-    has, lacks = ("rgb", "pose") if lone[0] in images else ("pose", "rgb")
-    raise UserError(
-      f"{raw.path}: view {lone[0]} has a file in {has}/ but none in {lacks}/."
-    )
+  check_same_views(images, poses, raw.path)
   if len(images) < 2:
     raise UserError(
       f"{raw.path} has {len(images)} view(s), an object needs at least two."

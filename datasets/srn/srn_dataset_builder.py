@@ -57,9 +57,7 @@ class Builder(ViewBuilder):
   VERSION = tfds.core.Version("1.0.0")
   BUILDER_CONFIGS = [
     _config(kind, resolution, resplit)
-    for kind, resplit in (
-      *(("cars", False), ("chairs", False), ("chairs", True)),
-    )
+    for kind, resplit in (("cars", False), ("chairs", False), ("chairs", True))
     for resolution in (128, 64, 32, 16)
   ]
 

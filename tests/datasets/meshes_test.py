@@ -129,10 +129,6 @@ def test_few_meshes_are_in_every_split(tmp_path, capsys, caplog):
   assert "has 1 mesh(es), fewer than the three splits" in err
   # TFDS would warn that the config is not one of the class.
   assert not [r for r in caplog.records if "custom" in r.getMessage()]
-  (tmp_path / "toys/bad.off").write_text("OFF")
-  folder = run(tmp_path / "toys", tmp_path, "--skip_bad")
-  assert objects_of(folder) == {s: ["model"] for s in files.SPLITS}
-  assert metadata(folder)["skipped"] == ["bad"]
 
 
 @pytest.mark.parametrize(

@@ -183,6 +183,7 @@ MATERIALS = {
   "map with spaces": ("newmtl wood\nMAP_KD .\\my pictures\\T 1.PNG\n", WOOD),
   "map of Windows": ('newmtl wood\nmap_Kd "C:\\Users\\me\\t.png"\n', WOOD),
   "map by its last word": ("newmtl wood\nmap_Kd /Users/me/old t.png\n", WOOD),
+  "map as a URL": ("newmtl wood\nmap_Kd my%20pictures/t%201.png\n", WOOD),
   "gain of a map": (
     "newmtl wood\nmap_Kd -mm .5 0 t.png\n",
     "newmtl wood\nKd .5 .5 .5\n",
@@ -459,38 +460,24 @@ def test_ply_colours_of_vertices_and_faces(kind, where, tmp_path):
 
 def test_ply_colours_beside_a_texture(tmp_path):
   """The product of both; coordinates at the faces or at the vertices."""
-  Image.fromarray(np.full((4, 4, 3), [0, 250, 100], np.uint8)).save(
-    tmp_path / "t.png"
-  )
-  comments = ["comment TextureFile t.png"]
+  rgb = np.array([0, 250, 100])
+  pixels = np.full((4, 4, 3), rgb, np.uint8)
+  Image.fromarray(pixels).save(tmp_path / "t.png")
   uv = [[0.1, 0.2, 0.9, 0.3, 0.4, 0.9, 0.5, 0.5]] * 6
-  white, half = np.ones((8, 3)), np.full((8, 3), 0.5)
-  at_faces = [("list uchar float", "texcoord", uv)]
+  at_faces = {"face": [("list uchar float", "texcoord", uv)]}
   at_vertices = [("float", "s", [0.3] * 8), ("float", "t", [0.6] * 8)]
-  paths = [
-    ply(
-      tmp_path,
-      vertex=channels("uchar", white),
-      face=at_faces,
-      comments=comments,
-    ),
+  comments = ["comment TextureFile t.png"]
+
+  def colored(rgb, **more):
+    colors = channels("float", np.ones((8, 3)) * rgb)
+    return ply(tmp_path, vertex=colors, **more)
+
+  assert_alike(
+    colored(rgb / 255),
+    colored(1.0, **at_faces, comments=comments),
     ply(tmp_path, vertex=at_vertices, comments=comments),
-    ply(
-      tmp_path,
-      vertex=channels("float", np.tile([0, 250 / 255, 100 / 255], (8, 1))),
-    ),
-  ]
-  assert_alike(*paths)
-  dark = [
-    ply(
-      tmp_path, vertex=channels("float", half), face=at_faces, comments=comments
-    ),
-    ply(
-      tmp_path,
-      vertex=channels("float", np.tile([0, 125 / 255, 50 / 255], (8, 1))),
-    ),
-  ]
-  assert_alike(*dark)
+  )
+  assert_alike(colored(rgb / 510), colored(0.5, **at_faces, comments=comments))
 
 
 def test_ply_with_two_textures(tmp_path):

@@ -182,12 +182,10 @@ def _digests(scene_or_samples: Scene | ObjectSamples) -> dict[str, str]:
   """Short digests of the data that samples depend on."""
   s = scene_or_samples
   cameras = s.targets if isinstance(s, Scene) else s.generated.cameras()
+  given_cameras = [s.given.world_from_cam, s.given.K]
   parts = {
     "given pictures": [s.given.images_u8],
-    "cameras": [
-      *(s.given.world_from_cam, s.given.K),
-      *(cameras.world_from_cam, cameras.K),
-    ],
+    "cameras": [*given_cameras, cameras.world_from_cam, cameras.K],
   }
   if s.truth is not None:
     parts["true pictures"] = [s.truth.images_u8]

@@ -190,12 +190,12 @@ class Sampler:
     capacity = capacity or known.K.shape[1] + num_views
     bank = make_bank(from_u8(images_u8), known, capacity)
 
+    weight = jnp.float32(settings.guidance_weight)
+    num_steps = jnp.int32(settings.num_sample_steps)
+
     def arguments(i, bank):
-      return (
-        *(self.params, keys, bank, jax.tree.map(lambda a: a[:, i], wanted)),
-        *(jnp.int32(i), jnp.float32(settings.guidance_weight)),
-        jnp.int32(settings.num_sample_steps),
-      )
+      camera = jax.tree.map(lambda a: a[:, i], wanted)
+      return self.params, keys, bank, camera, jnp.int32(i), weight, num_steps
 
     program = self._program(settings, arguments(0, bank))
 

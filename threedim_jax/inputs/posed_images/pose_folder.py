@@ -9,6 +9,7 @@ in NSVF. Poses are camera-to-world in OpenCV axes. NSVF and SRN have different
 forms of intrinsics; `text_files` reads both.
 """
 
+from collections.abc import Set
 import pathlib
 
 from etils import epath
@@ -42,12 +43,7 @@ def list_frames(folder: epath.Path) -> list[Frame]:
   intrinsics = parse_intrinsics(source.read_bytes(), str(source))
   images = _by_stem(folder / "rgb", PICTURE_SUFFIXES)
   poses = _by_stem(folder / "pose", (".txt",))
-  if lone := sorted(images.keys() ^ poses.keys(), key=natural_key):
-    has, lacks = ("rgb", "pose") if lone[0] in images else ("pose", "rgb")
-    raise UserError(
-      f"{folder}: view {lone[0]} has a file in {has}/ but none in {lacks}/"
-      f" ({len(images)} pictures, {len(poses)} poses)."
-    )
+  check_same_views(images.keys(), poses.keys(), str(folder))
   if not images:
     raise UserError(
       f"{folder}/rgb holds no picture ({' '.join(PICTURE_SUFFIXES)})."
@@ -61,6 +57,16 @@ def list_frames(folder: epath.Path) -> list[Frame]:
       Frame(stem, images[stem], pose, intrinsics.K, intrinsics.hw, str(source))
     )
   return frames
+
+
+def check_same_views(images: Set[str], poses: Set[str], source: str) -> None:
+  """Raises a UserError if a view has a picture or a pose, but not both."""
+  if lone := sorted(images ^ poses, key=natural_key):
+    has, lacks = ("rgb", "pose") if lone[0] in images else ("pose", "rgb")
+    raise UserError(
+      f"{source}: view {lone[0]} has a file in {has}/ but none in {lacks}/"
+      f" ({len(images)} pictures, {len(poses)} poses)."
+    )
 
 
 def _by_stem(
