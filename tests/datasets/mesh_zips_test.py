@@ -9,8 +9,7 @@ import struct
 import zipfile
 import zlib
 
-import build
-from mesh_folders import colored_box, write_obj
+from mesh_folders import build_meshes, colored_box, write_obj
 from meshes.catalogue import read_catalogue
 from meshes.files import find_meshes
 from meshes.loading import RADIUS, load
@@ -77,9 +76,8 @@ def test_a_zip_file_counts_as_a_folder(toys, tmp_path, zip_name, prefix, ids):
 def test_a_zip_file_builds_the_records_of_its_folder(toys, tmp_path):
   shutil.rmtree(toys / "__MACOSX")
   path = pack(tmp_path / "toys.zip", toys)
-  args = ["meshes", "--config", "debug", "--num_workers", "1", "--from"]
   folders = [
-    build.main([*args, str(source), "--data_dir", str(tmp_path / name)])
+    build_meshes(source, tmp_path / name)
     for name, source in (("a", path), ("b", toys))
   ]
   for split in ("train", "validation", "test"):
@@ -183,8 +181,7 @@ def test_a_catalogue_that_cannot_be_meant(old, new, message, tmp_path):
 
 def test_what_a_catalogue_leaves_out_is_named_at_the_end(tmp_path, capsys):
   library(tmp_path)
-  args = f"meshes --config debug --num_workers 1 --data_dir {tmp_path} --from"
-  folder = build.main([*args.split(), str(tmp_path / "in")])
+  folder = build_meshes(tmp_path / "in", tmp_path)
   out = capsys.readouterr().out
   assert "left out (3):" in out and "lamp.dae of the catalogue has" in out
   metadata = json.loads((folder / "metadata.json").read_text())

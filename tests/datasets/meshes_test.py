@@ -5,8 +5,7 @@
 import json
 import pathlib
 
-import build
-from mesh_folders import colored_box, load_mesh, write_obj
+from mesh_folders import build_meshes, colored_box, load_mesh, write_obj
 from meshes import files, objects
 from meshes.cameras import read_cameras
 from meshes.meshes_dataset_builder import config_of
@@ -19,12 +18,6 @@ import trimesh
 from threedim_jax.inputs import view_source
 from threedim_jax.runtime.errors import UserError
 from threedim_jax.views import camera_paths
-
-
-def run(source, data_dir, *more: str) -> pathlib.Path:
-  args = ["meshes", "--config", "debug", "--from", str(source)]
-  args += ["--data_dir", str(data_dir), "--num_workers", "1"]
-  return build.main([*args, *more])
 
 
 def metadata(folder: pathlib.Path) -> dict:
@@ -51,7 +44,7 @@ def source(tmp_path_factory) -> pathlib.Path:
 
 @pytest.fixture(scope="module")
 def built(source, tmp_path_factory) -> pathlib.Path:
-  return run(source, tmp_path_factory.mktemp("data"))
+  return build_meshes(source, tmp_path_factory.mktemp("data"))
 
 
 def test_the_folder_tells_ids_and_categories(built):
@@ -122,7 +115,7 @@ def test_another_mesh_beside_changes_no_other_object():
 
 def test_few_meshes_are_in_every_split(tmp_path, capsys, caplog):
   colored_box(tmp_path / "toys/model.ply")
-  folder = run(tmp_path / "toys", tmp_path, "--name", "one")
+  folder = build_meshes(tmp_path / "toys", tmp_path, "--name", "one")
   assert folder.parts[-2] == "one_debug"
   assert objects_of(folder) == {s: ["model"] for s in files.SPLITS}
   err = capsys.readouterr().err
@@ -170,13 +163,13 @@ def test_a_folder_that_cannot_be_listed_is_named(tmp_path, monkeypatch):
 def test_other_files_or_settings_are_not_passed_off_as_built(tmp_path):
   source = tmp_path / "toys"
   colored_box(source / "a.ply")
-  folder = run(source, tmp_path)
-  assert run(source, tmp_path) == folder
+  folder = build_meshes(source, tmp_path)
+  assert build_meshes(source, tmp_path) == folder
   with pytest.raises(UserError, match="up is None .*; radius is 2.0 there and"):
-    run(source, tmp_path, "--up", "y", "--radius", "2.5")
+    build_meshes(source, tmp_path, "--up", "y", "--radius", "2.5")
   colored_box(source / "b.ply")
   with pytest.raises(UserError, match="num_objects is 1 there and 2 here"):
-    run(source, tmp_path)
+    build_meshes(source, tmp_path)
 
 
 @pytest.mark.parametrize("name", ["toys_64", "my_big_set_many_128"])
@@ -205,7 +198,7 @@ def test_cameras_of_a_file_are_used_in_every_split(tmp_path):
   for i in range(3):
     colored_box(tmp_path / f"toys/{i}.ply")
   file = write_cameras(tmp_path, fov_deg=53.130102354155994)
-  folder = run(tmp_path / "toys", tmp_path, "--cameras", str(file))
+  folder = build_meshes(tmp_path / "toys", tmp_path, "--cameras", str(file))
   K = [[16, 0, 8], [0, 16, 8], [0, 0, 1]]
   poses = camera_paths.orbit(5, 30, 2.5).astype(np.float32)
   for split in files.SPLITS:
@@ -216,9 +209,11 @@ def test_cameras_of_a_file_are_used_in_every_split(tmp_path):
       np.testing.assert_allclose(view["K"], K, rtol=1e-6)
   write_cameras(tmp_path, fov_deg=50)
   with pytest.raises(UserError, match="cameras_sha256 is"):
-    run(tmp_path / "toys", tmp_path, "--cameras", str(file))
+    build_meshes(tmp_path / "toys", tmp_path, "--cameras", str(file))
   with pytest.raises(UserError, match="--radius is for our cameras"):
-    run(tmp_path / "toys", tmp_path, "--cameras", str(file), "--radius", "3")
+    build_meshes(
+      tmp_path / "toys", tmp_path, "--cameras", str(file), "--radius", "3"
+    )
 
 
 POSES = camera_paths.orbit(5, 30, 2.5)
@@ -299,7 +294,7 @@ def test_random_orientation_is_in_the_records(tmp_path):
   """Cameras and pictures of the records still fit."""
   colored_box(tmp_path / "toys/a.ply")
   flags = ("--random_orientation", "--least_scale", "0.5")
-  folder = run(tmp_path / "toys", tmp_path, *flags)
+  folder = build_meshes(tmp_path / "toys", tmp_path, *flags)
   render = Renderer(load_mesh(tmp_path / "toys/a.ply").parts)
   views = list(tfds.builder_from_directory(folder).as_data_source("train"))
   for view in views:
@@ -309,4 +304,4 @@ def test_random_orientation_is_in_the_records(tmp_path):
   assert len({round(float(h), 3) for h in heights}) == 4
   assert metadata(folder)["least_scale"] == 0.5
   with pytest.raises(UserError, match="--least_scale is 0: choose a number"):
-    run(tmp_path / "toys", tmp_path, "--least_scale", "0")
+    build_meshes(tmp_path / "toys", tmp_path, "--least_scale", "0")

@@ -135,8 +135,7 @@ def _newest_version(folder: epath.Path, build: str) -> epath.Path:
 class Views:
   """Random access to the views of one split; `open_views` makes it.
 
-  Several threads may use one object. It can be pickled: files are opened at the
-  first read, and a copy in another process starts with an empty cache.
+  Several threads may use one object. Files are opened at the first read.
   """
 
   def __init__(
@@ -188,10 +187,6 @@ class Views:
         " have fewer than the two that a pair takes. Add views or leave"
         f" these objects out. {self._again}"
       )
-
-  def __getstate__(self):
-    empty = None if self._cache is None else {}
-    return {**self.__dict__, "_cache": empty}
 
   def __len__(self) -> int:
     """The number of records: the views of all objects together."""

@@ -51,7 +51,6 @@ class TrainSetup:
     mesh: devices with the axes "data" and "fsdp".
     num_microbatches: number of parts of a global batch, which are computed one
       after the other.
-    loss_fn: (params, batch, rng) -> (loss, aux), with dropout.
     create_state: (rng, params=None) -> the state before step 1, with random
       parameters unless they are given.
     shapes: shapes and dtypes of the state.
@@ -65,7 +64,6 @@ class TrainSetup:
 
   mesh: Mesh | AbstractMesh
   num_microbatches: int
-  loss_fn: LossFn
   create_state: Callable[..., TrainState]
   shapes: PyTree
   shardings: PyTree
@@ -102,7 +100,6 @@ def make_setup(config: ConfigDict, mesh: Mesh | AbstractMesh) -> TrainSetup:
   return TrainSetup(
     mesh=mesh,
     num_microbatches=parts,
-    loss_fn=loss_fn,
     create_state=create_state,
     shapes=shapes,
     shardings=shardings,
@@ -124,10 +121,12 @@ def make_loss_fn(config: ConfigDict) -> LossFn:
   It includes hue augmentation and dropout.
   """
   model, diffusion = get_model(config.model), config.diffusion
-  prediction = diffusion.prediction
-  uncond_fraction = diffusion.uncond_fraction
-  logsnr_shift = diffusion.logsnr_shift
-  min_snr_gamma = diffusion.min_snr_gamma
+  options = {
+    "prediction": diffusion.prediction,
+    "uncond_fraction": diffusion.uncond_fraction,
+    "logsnr_shift": diffusion.logsnr_shift,
+    "min_snr_gamma": diffusion.min_snr_gamma,
+  }
   hue_augmentation = config.data.hue_augmentation
 
   def loss_fn(params, batch, rng):
@@ -137,15 +136,8 @@ def make_loss_fn(config: ConfigDict) -> LossFn:
     apply_fn = bind_apply(
       model, params, train=True, rngs={"dropout": rng_dropout}
     )
-    return diffusion_loss(
-      make_predict_fn(apply_fn),
-      batch,
-      rng_noise,
-      prediction=prediction,
-      uncond_fraction=uncond_fraction,
-      logsnr_shift=logsnr_shift,
-      min_snr_gamma=min_snr_gamma,
-    )
+    predict_fn = make_predict_fn(apply_fn)
+    return diffusion_loss(predict_fn, batch, rng_noise, **options)
 
   return loss_fn
 

@@ -99,15 +99,11 @@ def check_cameras(objects: Sequence[PosedViews]) -> Report:
   num_views = min(len(s.masks) for s in seen)
   all_K = np.concatenate([s.K for s in seen])
   tried = usual_mistakes(all_K, objects[0].hw, num_views >= MANY_VIEWS)
-  explained = {h.name: [s.explain(h) for s in seen] for h in tried}
-  iou = {
-    name: {o.object_id: r[0] for o, r in zip(seen, results, strict=True)}
-    for name, results in explained.items()
-  }
-  spheres = {
-    name: {o.object_id: r[1] for o, r in zip(seen, results, strict=True)}
-    for name, results in explained.items()
-  }
+  iou, spheres = {}, {}
+  for hypothesis in tried:
+    explained = {s.object_id: s.explain(hypothesis) for s in seen}
+    iou[hypothesis.name] = {o: value for o, (value, _) in explained.items()}
+    spheres[hypothesis.name] = {o: s for o, (_, s) in explained.items()}
   best, silhouette = judge(iou, tried, num_views)
   good = silhouette.verdict != "fault"
   checks.append(silhouette)
