@@ -34,7 +34,7 @@ OBJECTS_FILE = "objects.json"
 
 
 class ViewBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
-  """Base of our builders; configs have a `resolution`."""
+  """Base class of all builders, whose configs have a `resolution`."""
 
   def __init__(
     self,

@@ -41,7 +41,7 @@ def read_gltf(data: bytes, refers: References) -> list[Part]:
 
   Raises:
     UserError: the file needs something that is not read.
-    ValueError: (as other errors of parsing) the file is broken.
+    ValueError: the file is broken. Parsing may raise other errors, too.
   """
   file = GltfFile(data, refers)
   worlds = _world_from_node(file)

@@ -49,7 +49,7 @@ class GltfFile:
 
     Raises:
       UserError: it has another version or requires an unknown extension.
-      ValueError: (as other errors of parsing) the file is broken.
+      ValueError: the file is broken. Parsing may raise other errors, too.
     """
     self.refers = refers
     self._binary = None

@@ -28,7 +28,7 @@ def read_material(file: GltfFile, index: int) -> Look | None:
 
   Raises:
     UserError: it has a texture that is not read.
-    ValueError: (as other errors of parsing) the file is broken.
+    ValueError: the file is broken. Parsing may raise other errors, too.
   """
   material = file.item("materials", index)
   extensions = material.get("extensions", {})

@@ -166,10 +166,10 @@ class Builder(ViewBuilder):
 
 
 def config_of(config: str, name: str | None, source: pathlib.Path):
-  """The config `<name>_<config>`; without a name it is the folder's.
+  """The config `<name>_<config>`; None takes the name of `source`.
 
   Raises:
-    UserError: the name could not be one of a folder.
+    UserError: the name is not safe as the name of a folder.
   """
   if name is None:
     path = source.resolve()

@@ -55,7 +55,7 @@ def read_obj(data: bytes, refers: References) -> list[Part]:
 
   Raises:
     UserError: a material library is missing.
-    ValueError: (as other errors of parsing) the file is broken.
+    ValueError: the file is broken. Parsing may raise other errors, too.
   """
   content = _parse(_lines(data))
   xyz = np.array(content.xyz).reshape(-1, 3)

@@ -32,7 +32,7 @@ def read_ply(data: bytes, refers: References) -> list[Part]:
   """The parts of a file: one, or one for each of several textures.
 
   Raises:
-    ValueError: (as other errors of parsing) the file is broken.
+    ValueError: the file is broken. Parsing may raise other errors, too.
   """
   ply, comments = _parse(data)
   vertices = ply["vertex"].data

@@ -72,7 +72,7 @@ def eval_batches(
 ) -> Iterator[PairBatch]:
   """Yields the first `num_batches` batches of a seed, the same at every call.
 
-  The arguments are those of `train_iterator`.
+  Each process gets its rows of a batch, as from `train_iterator`.
   """
   batches = _batches(views, batch_size, seed)
   return (batches[k] for k in range(num_batches))

@@ -87,7 +87,7 @@ class Photo:
     return DISTANCE * in_training / here
 
   def pose(self) -> Float[np.ndarray, "4 4"]:
-    """world_from_cam of the picture."""
+    """The pose of the picture, world_from_cam."""
     place = camera_paths.sphere_points(
       self.azimuth, self.elevation, self.radius
     )
@@ -98,7 +98,7 @@ class Photo:
     return camera_paths.K_from_fov(resolution, self.fov)
 
   def targets(self, num_views: int) -> Float[np.ndarray, "N 4 4"]:
-    """world_from_cam of the views to generate."""
+    """The poses of the views to generate, world_from_cam."""
     if self.path == "spiral":
       return camera_paths.srn_spiral(num_views, self.radius)
     if self.path == "orbit":
@@ -111,7 +111,7 @@ class Photo:
 
 
 def photo_from_flags(args) -> Photo:
-  """The photo that --image, --azimuth and so on describe.
+  """The photo that the flags --image, --azimuth and so on describe.
 
   Raises:
     UserError: a number is out of range.

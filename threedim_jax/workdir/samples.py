@@ -49,8 +49,14 @@ AGAIN = "Delete the folder and run --mode=sample again."
 # Errors that NumPy and zipfile raise for damaged files. RuntimeError stands for
 # an unknown compression method or a password.
 _DAMAGED = (
-  *(EOFError, KeyError, OSError, RuntimeError, TypeError, ValueError),
-  *(zipfile.BadZipFile, zlib.error),
+  EOFError,
+  KeyError,
+  OSError,
+  RuntimeError,
+  TypeError,
+  ValueError,
+  zipfile.BadZipFile,
+  zlib.error,
 )
 
 
