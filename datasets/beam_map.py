@@ -6,11 +6,12 @@
     for made in ordered_map(make_records, tasks):
       ...
 
-This stands in for `parallel.ordered_map` where one machine is not enough. Each
-item is an element of a pipeline. A worker writes its result to a file in
-`folder`, which all workers must see (NFS, Filestore); this process reads the
-files in order. So the data set is the same as without Beam, to the byte. After
-a crash, a build with the same settings makes only what is still missing.
+Use this in place of `parallel.ordered_map` if one machine is not enough. Each
+item is an element of a pipeline. A worker writes the result of an item to a
+file in `folder`, which all workers must see (NFS, Filestore). This process
+reads the files in order, so that the data set is byte for byte the same as
+without Beam. After a crash, a build with the same settings makes only the
+results that are still missing.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -31,13 +32,14 @@ _SETTINGS_FILE = "settings.json"
 
 @contextlib.contextmanager
 def ordered_map(options: str, folder: pathlib.Path, settings: dict):
-  """A function like `map` that runs pipelines while the context is open.
+  """Yields a function like `map` that runs one Beam pipeline per call.
 
   Args:
-    options: of Beam, as on a command line; "" runs here (DirectRunner).
-    folder: of the results; it is removed when all went well.
-    settings: those that decide the results. Results that an unfinished build
-      with other settings has left are removed.
+    options: Beam's options as on a command line; "" runs on this machine
+      (DirectRunner).
+    folder: holds the results; it is removed if the build succeeds.
+    settings: all settings that the results depend on. If an unfinished build
+      with other settings left results, these are removed first.
 
   Raises:
     UserError: Beam is not installed, or the options are wrong.
@@ -85,10 +87,10 @@ def _map(
 
 
 def _write_result(fn: Callable, place: str, numbered_item: tuple) -> None:
-  """Runs in a worker."""
+  """Computes one item in a worker and writes the result to a file."""
   i, item = numbered_item
   path = pathlib.Path(place, str(i))
-  # Beam may run an item twice: each writes a file of its own, then renames it.
+  # Beam may run an item twice: each run writes its own file, then renames it.
   partial = path.with_name(f"{i}.{os.getpid()}.{os.urandom(4).hex()}")
   partial.write_bytes(pickle.dumps(fn(item)))
   partial.rename(path)
@@ -119,7 +121,7 @@ def _check_options(options: str) -> None:
 
 
 def _let_workers_import_this_folder() -> None:
-  """Workers that Beam starts on this machine have our import path."""
+  """Adds this folder to PYTHONPATH, which Beam's local workers inherit."""
   here = str(pathlib.Path(__file__).parent)
   paths = [here, *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
   os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, dict.fromkeys(paths)))

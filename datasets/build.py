@@ -6,8 +6,9 @@
   python datasets/build.py srn --config cars --manual_dir ~/Downloads
   python datasets/build.py meshes --config 64 --from ~/my_models
 
-A command that is run again finds the data set complete and does nothing. After
-a crash or Ctrl-C it starts afresh. See datasets/README.md for what is read.
+A second run of a command finds the data set complete and does nothing. After a
+crash or Ctrl-C it starts afresh. datasets/README.md lists the formats that are
+read.
 """
 
 import argparse
@@ -25,20 +26,23 @@ from shapes.counts import Counts
 
 from threedim_jax.runtime.errors import UserError, exit_with_message
 
-# Spawned workers import this file too: modules that are slow to import (TFDS)
-# are imported in functions.
+# Spawned workers import this file too. So functions, not this module, import
+# what is slow to import (TFDS).
 NAMES = ("shapes", "srn", "meshes")
 COUNTS = tuple(field.name for field in dataclasses.fields(Counts))
-# Flags that are for one data set alone.
+# Flags that only one data set has.
 FLAGS = {
   "shapes": COUNTS,
   "srn": ("manual_dir",),
-  "meshes": ("from", "name", "up", "front", "radius", "cameras", "strict"),
+  "meshes": (
+    *("from", "name", "up", "front", "radius", "cameras", "strict"),
+    *("random_orientation", "least_scale", "beam_options"),
+  ),
 }
 
 
 def main(argv: list[str] | None = None) -> pathlib.Path:
-  """Builds, perhaps exports, prints a summary; returns the folder."""
+  """Builds the data set, exports it if asked, and returns its folder."""
   start = time.monotonic()
   argv = _join_values(sys.argv[1:] if argv is None else argv)
   with_configs = "-h" in argv or "--help" in argv
@@ -61,7 +65,11 @@ def main(argv: list[str] | None = None) -> pathlib.Path:
 
 
 def _parser(with_configs: bool) -> argparse.ArgumentParser:
-  """The flags; the help lists all configs `with_configs`, which takes TFDS."""
+  """Makes the parser.
+
+  Args:
+    with_configs: list all configs in the help. This imports TFDS.
+  """
   from_env = os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
   parser = argparse.ArgumentParser(
     description=__doc__,
@@ -90,14 +98,15 @@ def _parser(with_configs: bool) -> argparse.ArgumentParser:
   add(
     "--up",
     choices=("y", "z"),
-    help="axis of the files that is up; default: y for OBJ and glTF, else z",
+    help="axis of the files that points up; default: y for OBJ and glTF, else"
+    " z",
   )
   add(
     "--front",
     choices=FRONTS,
-    help="axis of the files that azimuth 0 looks at; default: -z for\n"
-    "model_normalized.obj (ShapeNetCore.v2), z for other files with y up,\n"
-    "x for files with z up",
+    help="axis of the files that points to the object's front, which a camera\n"
+    "at azimuth 0 sees; default: -z for model_normalized.obj\n"
+    "(ShapeNetCore.v2), z for other files with y up, x for files with z up",
   )
   add("--radius", type=float, help="distance of the cameras; default: 2.0")
   add("--cameras", type=_path, metavar="JSON", help="poses of your own")
@@ -105,20 +114,20 @@ def _parser(with_configs: bool) -> argparse.ArgumentParser:
     "--strict",
     action="store_const",
     const=True,
-    help="a model whose texture cannot be used is faulty; without this\n"
-    "flag it is drawn in the colour of its material, and named at the end",
+    help="treat a model whose texture cannot be used as faulty; without this\n"
+    "flag it gets the colour of its material and is listed at the end",
   )
   add(
     "--random_orientation",
     action="store_const",
     const=True,
-    help="each pair of training views (0 and 1, 2 and 3, ...) sees the object\n"
-    "turned at random, as in the paper's model of all of ShapeNet",
+    help="turn the object at random for each pair of training views (0 and 1,\n"
+    "2 and 3, ...), as in the paper's model of all of ShapeNet",
   )
   add(
     "--least_scale",
     type=float,
-    help="each pair sees it at a random size between this and 1; default: 1",
+    help="also scale it for each pair, at random from this to 1; default: 1",
   )
   add(
     "--beam_options",
@@ -148,7 +157,7 @@ def _module(data_set: str):
 
 
 def _join_values(argv: list[str]) -> list[str]:
-  """Lets `--front -z` mean `--front=-z`, which argparse takes for two flags."""
+  """Turns `--front -z` into `--front=-z`: argparse takes -z for a flag."""
   argv = list(argv)
   for i in reversed(range(len(argv) - 1)):
     if argv[i] == "--beam_options" or (
@@ -222,7 +231,7 @@ def _choose(what: str, name: str, known) -> None:
 
 
 def _summary(folder: pathlib.Path, seconds: float) -> str:
-  """What was built, and what of it is not as the files have it."""
+  """What was built, what was left out, and what is drawn differently."""
   from view_builder import OBJECTS_FILE
 
   index = json.loads((folder / OBJECTS_FILE).read_text())

@@ -30,7 +30,7 @@ _PENDING_PER_WORKER = 4  # bounds memory, and keeps the workers busy
 
 @dataclasses.dataclass(frozen=True)
 class Made:
-  """The records of an object, and notes on what was missing in its files."""
+  """The records of an object, and notes on what its files lack."""
 
   records: list[dict]
   notes: list[str]
@@ -38,7 +38,7 @@ class Made:
 
 @dataclasses.dataclass(frozen=True)
 class BadObject:
-  """Returned in place of records if the files of an object are faulty."""
+  """Stands in place of the records if the files of an object are faulty."""
 
   object_id: str
   reason: str

@@ -27,11 +27,19 @@ def prepare(
   make_builder: Callable[[], ViewBuilder],
   overwrite: bool = False,
 ) -> bool:
-  """Builds the data set and returns True, or False if it is complete.
+  """Builds the data set, unless it is complete.
+
+  Args:
+    folder: of this version of the data set.
+    make_builder: makes the builder, once `folder` is locked.
+    overwrite: build again even if the data set is complete.
+
+  Returns:
+    Whether it was built.
 
   Raises:
     UserError: another process is building it, it was built with other settings,
-      or the disk is full.
+      or the disk is full. A full disk leaves nothing behind.
   """
   with _lock(folder):
     if not is_complete(folder):
@@ -40,7 +48,6 @@ def prepare(
     if is_complete(folder) and not overwrite:
       _check_same_settings(folder, builder)
       return False
-    _check_free_space(folder, builder.expected_bytes())
     _remove(folder)
     try:
       _build(builder)
@@ -59,7 +66,7 @@ def is_complete(folder: pathlib.Path) -> bool:
 
 
 def _build(builder: ViewBuilder) -> None:
-  # Our own progress bars replace those of TFDS, and its output on stdout.
+  # Our progress bars replace those of TFDS and what it prints on stdout.
   tfds.disable_progress_bar()
   with contextlib.redirect_stdout(io.StringIO()):
     builder.download_and_prepare(
@@ -112,13 +119,3 @@ def _remove(folder: pathlib.Path) -> None:
     shutil.rmtree(path)  # TFDS builds in a folder of this name
   if folder.exists():
     shutil.rmtree(folder)
-
-
-def _check_free_space(folder: pathlib.Path, expected_bytes: int) -> None:
-  free = shutil.disk_usage(folder.parent).free
-  if free < expected_bytes:
-    raise UserError(
-      f"the data set needs about {expected_bytes / 1e6:.0f} MB but the disk"
-      f" of {folder.parent} has {free / 1e6:.0f} MB free: free some space or"
-      " choose another --data_dir."
-    )

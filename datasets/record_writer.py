@@ -13,12 +13,12 @@ from tensorflow_datasets.proto import tf_example_pb2
 
 FILE_FORMAT = "array_record"
 _VIEWS_PER_SHARD = 50_000
-# One record a group: random views are read one by one.
+# One record in each group, because views are read one by one, at random.
 _OPTIONS = "group_size:1"
 
 
 class RecordWriter:
-  """Streams: holds one open file and nothing in memory."""
+  """Writes record after record: one file is open, nothing stays in memory."""
 
   def __init__(self, name: str, folder, split: str):
     self._template = tfds.core.ShardedFileTemplate(
@@ -26,7 +26,7 @@ class RecordWriter:
       data_dir=folder,
       split=split,
       filetype_suffix=FILE_FORMAT,
-      # The number of shards is only clear when all are written.
+      # The number of shards is not known before all are written.
       template="{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_INDEX}",
     )
     self._file = None
@@ -36,7 +36,7 @@ class RecordWriter:
   def write(self, serialized_example: bytes) -> None:
     if not self._file or self._shard_lengths[-1] == _VIEWS_PER_SHARD:
       self._next_file()
-    # A protobuf map has no order of its own: without this, the bytes of equal
+    # A protobuf map has no fixed order. Without this, the bytes of equal
     # records would differ from run to run.
     example = tf_example_pb2.Example.FromString(serialized_example)
     record = example.SerializeToString(deterministic=True)

@@ -6,10 +6,10 @@
   image_u8 = render(world_from_cam, K, resolution=64)
   records = render_records(render, world_from_cam, K, 64, object_id="chair_0")
 
-The light is fixed to the world: a sun, a weaker fill light from the other side
-and a sky that is brighter above, so that neighbouring faces differ. Surfaces
-are diffuse, both sides are lit alike, and nothing casts a shadow. A face has
-the same shade in every picture, so shades are computed once for each object.
+The light does not move with the camera: a sun, a weaker fill light from the
+other side and a sky that is brighter above, so that neighbouring faces differ.
+Surfaces are diffuse, both sides are lit alike, and nothing casts a shadow. A
+face has the same shade in every picture, so that it is computed once.
 """
 
 from collections.abc import Sequence
@@ -24,14 +24,14 @@ from threedim_jax.views.png import encode_png
 
 _SUN = np.array([0.35, -0.60, 0.72])
 _FILL = np.array([-0.81, 0.51, 0.30])
-_RAYS_AT_A_TIME = 8192  # more of them fall out of the processor's cache
+_RAYS_AT_A_TIME = 8192  # more do not fit in the processor's cache
 
 
 class Renderer:
   """Renders one object: a trimesh mesh, or parts as in `surfaces.py`.
 
-  Of coincident faces of parts the one that is turned to the camera is shown
-  (`visible_faces.py`). Meshes are taken to have no such faces.
+  If faces of parts coincide, the face that is turned to the camera is shown
+  (see `visible_faces.py`). A trimesh mesh must not have coincident faces.
   """
 
   def __init__(self, mesh: trimesh.Trimesh | Sequence[Part]):
@@ -59,9 +59,13 @@ class Renderer:
     resolution: int,
     samples: int = 2,
   ) -> np.ndarray:
-    """The picture of one camera (OpenCV axes), uint8 [H, W, 3].
+    """The picture that one camera takes, uint8 [R, R, 3].
 
-    A pixel is the mean of `samples` x `samples` rays.
+    Args:
+      world_from_cam: [4, 4], OpenCV axes.
+      K: [3, 3], in pixels of the picture.
+      resolution: R, its height and width.
+      samples: a pixel is the mean of `samples` x `samples` rays.
     """
     rows = max(1, _RAYS_AT_A_TIME // (resolution * samples**2))
     bands = np.split(np.arange(resolution), range(rows, resolution, rows))
@@ -89,7 +93,7 @@ class Renderer:
   def _trace(
     self, pos: np.ndarray, dirs: np.ndarray, pixel: float
   ) -> np.ndarray:
-    """Colours [N, 3] that rays from `pos` [3] along `dirs` [N, 3] meet."""
+    """Colours [N, 3] that rays from `pos` [3] along `dirs` [N, 3] see."""
     face = self._visible(pos, dirs)
     normals = self._visible.normals[face]
     behind = (np.einsum("nc,nc->n", normals, dirs) > 0)[:, None]
@@ -110,10 +114,10 @@ def render_records(
   resolution: int,
   object_id: str,
 ) -> list[dict]:
-  """The records of the views [N, 4, 4] of an object, in their order."""
-  samples = 3 if resolution <= 32 else 2  # small ones show every step
+  """The records of an object's views `world_from_cam` [N, 4, 4], in order."""
+  samples = 3 if resolution <= 32 else 2  # small pictures show jagged edges
   records = []
-  # The poses as they are stored, float32, are those of the pictures.
+  # Pictures are rendered with the poses that are stored, which are float32.
   for view, pose in enumerate(world_from_cam.astype(np.float32)):
     records.append(
       {
@@ -128,7 +132,7 @@ def render_records(
 
 
 def _light(normals: np.ndarray) -> np.ndarray:
-  """The part [F, 1] of the light that diffuse faces send back."""
+  """The fraction [F, 1] of the light that diffuse faces reflect."""
   sun = np.maximum(normals @ _SUN, 0)
   fill = np.maximum(normals @ _FILL, 0)
   light = 0.56 + 0.12 * normals[:, 2] + 0.36 * sun + 0.16 * fill

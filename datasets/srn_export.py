@@ -38,6 +38,7 @@ def export_srn(folder: pathlib.Path, target: pathlib.Path) -> None:
   index = json.loads((folder / OBJECTS_FILE).read_text())
   builder = tfds.builder_from_directory(folder)
   decoders = {"image": tfds.decode.SkipDecoding()}
+  hw = builder.info.features["image"].shape[:2]
   total = sum(map(len, index.values()))
   with progress.bar(f"export to {target}", total) as bar:
     for short, split in SPLITS.items():
@@ -46,7 +47,7 @@ def export_srn(folder: pathlib.Path, target: pathlib.Path) -> None:
       views = builder.as_data_source(split, decoders=decoders)
       for object_id, start, count in index[split]:
         place = partial / _parent_folder(object_id, short) / object_id
-        _write_object(place, [views[start + i] for i in range(count)])
+        _write_object(place, [views[start + i] for i in range(count)], hw)
         bar.advance()
   if target.exists():
     target.rmdir()
@@ -60,20 +61,15 @@ def _parent_folder(object_id: str, short_split: str) -> str:
   return f"{parent}/chairs_2.0_train" if parent == "chairs_train" else parent
 
 
-def _write_object(place: pathlib.Path, views: list[dict]) -> None:
+def _write_object(
+  place: pathlib.Path, views: list[dict], hw: tuple[int, int]
+) -> None:
   for name in ("rgb", "pose"):
     (place / name).mkdir(parents=True)
-  h, w = _image_hw(views[0]["image"])
-  text = format_intrinsics(views[0]["K"], (h, w))
+  text = format_intrinsics(views[0]["K"], hw)
   (place / "intrinsics.txt").write_text(text)
   for view in views:
     stem = f"{view['view']:06d}"
     (place / "rgb" / f"{stem}.png").write_bytes(view["image"])
     pose = format_pose(view["world_from_cam"])
     (place / "pose" / f"{stem}.txt").write_text(pose)
-
-
-def _image_hw(png: bytes) -> tuple[int, int]:
-  """Height and width from the header of a PNG file."""
-  w, h = (int.from_bytes(png[i : i + 4], "big") for i in (16, 20))
-  return h, w

@@ -1,14 +1,14 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The colours of triangles: of faces, vertices, materials and textures.
+"""The colours of triangles: per face, per vertex, of materials, of textures.
 
   paint = Paint(parts)
   rgb = paint(face, pos, dirs, pixel, light)    # where rays meet the faces
   hit = paint.is_solid(face, pos, dirs)         # False: a transparent texel
 
-Surfaces are opaque or not there: a texel whose alpha is below the cutoff does
-not stop a ray, and all others do. A texture that is much finer than the rays
-is averaged (an image pyramid), so that it does not flicker from view to view.
+Nothing is half transparent. A texel whose alpha is below the cutoff lets rays
+through, and all other texels stop them. A texture that is much finer than the
+rays is averaged with an image pyramid, or it would flicker from view to view.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,8 @@ import trimesh
 from threedim_jax.views.pixels import linear_from_srgb, srgb_from_linear
 
 _TINY = 1e-12
-_GRID = 64  # points along the edge of a face where its alpha is looked up
+# Points at which the alpha of faces is looked up: along an edge, and in all.
+_GRID = 64
 _MAX_POINTS = 200_000
 
 
@@ -31,8 +32,9 @@ class Texture:
 
   Attributes:
     pixels: uint8 [H, W, 4], RGBA in display values; the last row is at v = 0.
-    wrap: what lies outside [0, 1] along u and v: "repeat", "mirror" or "clamp".
-    nearest: whether texels have hard edges (no interpolation).
+    wrap: how the picture goes on outside [0, 1], along u and along v: "repeat",
+      "mirror" or "clamp".
+    nearest: show the nearest texel instead of interpolating.
   """
 
   pixels: np.ndarray
@@ -55,12 +57,11 @@ class Part:
     glow: emitted light, float64 [3] (linear), or None.
     glow_texture: multiplied with `glow`, or None.
     glow_uv: its coordinates, float64 [F, 3, 2].
-    cutoff: the alpha below which the surface is not there; None: it is there
-      whatever its alpha.
-    linear: whether colours are multiplied in proportion to light (glTF) or as
-      display values (all other formats).
-    lit: whether light falls on the surface; False shows the colour as it is.
-    two_sided: whether the back of the faces is seen.
+    cutoff: rays pass where the alpha is below this; None: all of it is opaque.
+    linear: multiply colours and texture in linear light (glTF), not as display
+      values (all other formats).
+    lit: whether light falls on the surface; False shows the colour unshaded.
+    two_sided: whether the back of a face is visible.
   """
 
   triangles: np.ndarray
@@ -94,10 +95,10 @@ def part_of(mesh: trimesh.Trimesh) -> Part:
 
 
 def visible_points(part: Part) -> np.ndarray:
-  """Points [N, 3] that span what is seen of a part.
+  """Points [N, 3] whose bounding box is that of the visible surface.
 
-  These are all corners, or, where alpha decides what is seen, a grid of points
-  on each face without those that are transparent.
+  These are the corners. If the part has a cutoff, these are the opaque points
+  of a grid on each face.
   """
   if part.cutoff is None:
     return part.triangles.reshape(-1, 3)
@@ -105,7 +106,7 @@ def visible_points(part: Part) -> np.ndarray:
   steps = min(_GRID, max(2, steps))
   i, j = np.nonzero(np.add.outer(*[np.arange(steps + 1)] * 2) <= steps)
   weights = np.stack([steps - i - j, i, j], -1) / steps
-  weights += 1e-4 * (1 / 3 - weights)  # off the edge, where textures wrap
+  weights += 1e-4 * (1 / 3 - weights)  # inwards: textures wrap at the edge
   rows = np.repeat(np.arange(len(part.triangles)), len(weights))
   weights = np.tile(weights, (len(part.triangles), 1))
   seen = _alpha(part, rows, weights) >= part.cutoff
@@ -114,7 +115,7 @@ def visible_points(part: Part) -> np.ndarray:
 
 
 def _alpha(part: Part, rows: np.ndarray, weights: np.ndarray) -> np.ndarray:
-  """Alpha [N] at points that `weights` [N, 3] place on the faces `rows`."""
+  """Alpha [N] on the faces `rows` [N] at barycentric `weights` [N, 3]."""
   alpha = np.ones(len(rows))
   if part.alpha is not None:
     alpha = np.einsum("nk,nk->n", weights, part.alpha[rows])
@@ -125,9 +126,15 @@ def _alpha(part: Part, rows: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
 
 class Paint:
-  """The colours of the faces of all parts, numbered one part after the other.
+  """The colours of the faces of all parts.
 
-  `flat` tells whether every face has just one colour.
+  Faces are numbered part after part.
+
+  Attributes:
+    part: number of each face's part, [F].
+    flat: whether every face has only one colour.
+    has_holes: whether rays may pass through a face, [F].
+    two_sided: whether the back of a face is visible, [F].
   """
 
   def __init__(self, parts: Sequence[Part]):
@@ -152,7 +159,7 @@ class Paint:
     ]
 
   def flat_colors(self, light: np.ndarray) -> np.ndarray:
-    """The colour [F, 3] of every face under `light` [F, 1]; only if `flat`."""
+    """The colour [F, 3] of each face under `light` [F, 1]. Requires `flat`."""
     rgb = self._colors[:, 0] * light
     for i, part in enumerate(self._parts):
       n = np.flatnonzero(self.part == i)
@@ -160,7 +167,7 @@ class Paint:
     return rgb
 
   def looks(self) -> np.ndarray:
-    """Numbers [F]: faces with equal numbers look the same on either side."""
+    """Numbers [F]; faces with equal numbers look the same from both sides."""
     rgb = self._colors.mean(1)
     _, looks = np.unique(
       np.column_stack([self.part, rgb]), axis=0, return_inverse=True
@@ -172,7 +179,7 @@ class Paint:
   def is_solid(
     self, face: np.ndarray, pos: np.ndarray, dirs: np.ndarray
   ) -> np.ndarray:
-    """Whether the faces [N] stop the rays from `pos` along `dirs` [N, 3]."""
+    """Whether each face [N] stops its ray from `pos` along `dirs` [N, 3]."""
     solid = np.ones(len(face), bool)
     check = np.flatnonzero(self.has_holes[face])
     weights, _ = _intersect(self._corners[face[check]], pos, dirs[check])
@@ -190,14 +197,14 @@ class Paint:
     pixel: float,
     light: np.ndarray,
   ) -> np.ndarray:
-    """Colours [N, 3] of the points where rays meet faces.
+    """Colours [N, 3] at the points where rays hit faces.
 
     Args:
       face: numbers [N] of the faces.
       pos: [3], where all rays start.
-      dirs: [N, 3], their directions, 1 long along the optical axis.
-      pixel: the distance of neighbouring rays at depth 1.
-      light: [N, 1], the part of the light that the faces send back.
+      dirs: [N, 3], directions whose component along the optical axis is 1.
+      pixel: distance between neighbouring rays at depth 1.
+      light: [N, 1], the fraction of the light that the faces reflect.
     """
     weights, depth = _intersect(self._corners[face], pos, dirs)
     rgb = np.einsum("nk,nkc->nc", weights, self._colors[face])
@@ -215,7 +222,7 @@ class Paint:
 
 
 def _split(numbers: np.ndarray):
-  """Pairs (number, places where it stands) for each that occurs."""
+  """Pairs (number, indices at which it occurs) of all distinct numbers."""
   if not len(numbers):
     return ()
   order = np.argsort(numbers, kind="stable")
@@ -224,7 +231,7 @@ def _split(numbers: np.ndarray):
 
 
 def _shade(part: Part, color, light, glow) -> np.ndarray:
-  """Display values of surfaces of `color` under `light`."""
+  """Display values of surfaces with `color` and `glow` under `light`."""
   if part.linear:
     color = srgb_from_linear(np.clip(color, 0, 1))
   if part.lit:
@@ -235,7 +242,7 @@ def _shade(part: Part, color, light, glow) -> np.ndarray:
 
 
 class _Pyramid:
-  """A texture on faces, and smaller copies of it for what is far away."""
+  """A texture on faces, with smaller copies of it for faces far away."""
 
   def __init__(
     self,
@@ -246,7 +253,7 @@ class _Pyramid:
   ):
     self._texture, self._uv = texture, uv
     level = texture.pixels.astype(np.float32)
-    # Transparent texels take no part in averages: colours are weighted.
+    # Colours are weighted with alpha: transparent texels must not count.
     self._weighted = with_alpha and texture.pixels[..., 3].min() < 255
     if self._weighted:
       level[..., :3] *= level[..., 3:] / 255
@@ -263,7 +270,10 @@ class _Pyramid:
     self._density = np.sqrt(texels / np.maximum(area, _TINY))
 
   def __call__(self, row, weights, spacing) -> np.ndarray:
-    """Colours [N, 3] in [0, 1] on faces `row`; `spacing` of rays in metres."""
+    """Colours [N, 3] in [0, 1] on the faces `row`.
+
+    `spacing` [N] is the distance between neighbouring rays, in world units.
+    """
     uv = np.einsum("nk,nkc->nc", weights, self._uv[row])
     texels = np.maximum(self._density[row] * spacing, 1.0)
     level = np.rint(np.log2(texels)).astype(int)
@@ -292,7 +302,7 @@ def _sample(pixels: np.ndarray, uv: np.ndarray, texture: Texture) -> np.ndarray:
 
 
 def _wrap(place: np.ndarray, size: int, mode: str) -> np.ndarray:
-  """Numbers of texels 0 .. size - 1 for places outside as well."""
+  """The texel, 0 .. size - 1, that is shown at any integer position."""
   if mode == "clamp":
     place = np.clip(place, 0, size - 1)
   elif mode == "mirror":
@@ -304,7 +314,7 @@ def _wrap(place: np.ndarray, size: int, mode: str) -> np.ndarray:
 
 
 def _intersect(corners, pos, dirs) -> tuple[np.ndarray, np.ndarray]:
-  """Weights [N, 3] of the corners at the hits, and how many `dirs` away."""
+  """Hits of rays: barycentric weights [N, 3], and depths in units of `dirs`."""
   a = corners[:, 0]
   ab, ac = corners[:, 1] - a, corners[:, 2] - a
   h = np.cross(dirs, ac)
@@ -315,7 +325,7 @@ def _intersect(corners, pos, dirs) -> tuple[np.ndarray, np.ndarray]:
   b = np.einsum("nc,nc->n", s, h) / det
   c = np.einsum("nc,nc->n", dirs, q) / det
   depth = np.einsum("nc,nc->n", ac, q) / det
-  # Rounding, and grazing rays, must not leave the face.
+  # Rounding and grazing rays must not put a hit outside its face.
   weights = np.clip(np.stack([1 - b - c, b, c], -1), 0, 1)
   weights /= np.maximum(weights.sum(-1, keepdims=True), _TINY)
   return weights, np.maximum(depth, 0)

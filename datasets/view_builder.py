@@ -8,9 +8,9 @@
     def _generate_examples(self, tasks):
       return self.stream("train", make_records, tasks, len(tasks))
 
-This is an ordinary TFDS builder except for the writing. TFDS's own writer keeps
-a whole split in memory and writes it twice. This one writes object after object
-and leaves an index of the objects beside the records.
+This is an ordinary TFDS builder with another writer. TFDS's own writer keeps a
+whole split in memory and writes it twice. This one writes object after object,
+and then an index of the objects, `objects.json`, beside the records.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -34,7 +34,7 @@ OBJECTS_FILE = "objects.json"
 
 
 class ViewBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
-  """Base of our builders; configs have a `resolution`."""
+  """Base class of all builders, whose configs have a `resolution`."""
 
   def __init__(
     self,
@@ -54,15 +54,11 @@ class ViewBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
   @property
   def settings(self) -> dict:
-    """What decides the content besides the config, for `metadata.json`."""
+    """What the content depends on besides the config; see `metadata.json`."""
     return {}
 
-  def expected_bytes(self) -> int:
-    """An estimate, rather too high, of the size of the data set."""
-    raise NotImplementedError
-
   def left_out(self) -> list[str]:
-    """Sentences about what was left out before any object was made."""
+    """Sentences that say which objects no attempt was made to build."""
     return []
 
   def _info(self):
@@ -89,8 +85,12 @@ class ViewBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
   ) -> Iterator[tuple[int, dict]]:
     """Yields (key, example) of every view of every item, in order.
 
-    `make_records(item)` runs in a worker. It returns the records of one object,
-    in a `Made` if there are notes about them, or a `BadObject`.
+    Args:
+      split: its name, for the progress bar.
+      make_records: runs in a worker. Takes an item and returns the records of
+        one object: a list, a `Made` if there are notes, or a `BadObject`.
+      items: one for each object.
+      total: number of items.
     """
     key = 0
     with progress.bar(f"{self.name}: {split} objects", total) as bar:
@@ -103,7 +103,7 @@ class ViewBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
           self.notes += made.notes
           made = made.records
         for record in made:
-          # TFDS keeps the bytes of an image that it gets as a file.
+          # TFDS stores the bytes of a file as they are; it would encode arrays.
           yield key, {**record, "image": io.BytesIO(record["image"])}
           key += 1
 
@@ -116,7 +116,7 @@ class ViewBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     print(f"skipped: {bad.reason}", file=sys.stderr, flush=True)
 
   def _workers(self):
-    """A context with a function that maps in processes here, or on Beam."""
+    """A context whose value maps in processes of this machine, or on Beam."""
     if self.beam_options is None:
       return parallel.ordered_map(self.num_workers)
     parent = pathlib.Path(self.data_path).parent
@@ -130,7 +130,7 @@ class ViewBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
       for split, examples in self._split_generators(dl_manager).items():
         writer = RecordWriter(self.name, self.data_path, split)
         index[split] = []
-        # Closed after an error as well, or its progress bar goes on printing.
+        # Closed after an error too, or the progress bar would go on printing.
         with contextlib.closing(examples):
           for key, example in examples:
             _add_view(index[split], example["object_id"], key)
@@ -143,17 +143,12 @@ class ViewBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     self.info.metadata["skipped"] = list(skipped)
     self.info.metadata["left_out"] = self.left_out() + list(skipped.values())
     self.info.metadata["notes"] = list(dict.fromkeys(self.notes))
-    # TFDS renames the folder when it is complete: never half of this file.
+    # TFDS renames the folder afterwards, so nobody sees half of this file.
     (self.data_path / OBJECTS_FILE).write_text(json.dumps(index))
 
 
-def bytes_per_view(resolution: int) -> int:
-  """An estimate, rather too high, of the size of the record of one view."""
-  return 500 + int(0.75 * resolution**2)
-
-
 def _add_view(index: list, object_id: str, key: int) -> None:
-  """Counts a view in the index of its split: [object_id, start, count]."""
+  """Counts a view in the index of its split: rows [object_id, start, count]."""
   if not index or index[-1][0] != object_id:
     index.append([object_id, key, 0])
   index[-1][2] += 1

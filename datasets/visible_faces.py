@@ -1,22 +1,23 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Which face of an object a ray shows.
+"""Finds the face of an object that a ray shows.
 
   visible = VisibleFaces(paint, triangles)
   face = visible(pos, dirs)    # -1: the ray meets nothing
 
-This is the first face that a ray meets, with three exceptions:
+This is the first face that the ray hits, with three exceptions:
 
-- Faces that coincide. Many models have each surface twice, back to back, with
-  a different material on the inside. Of faces that lie within `TWIN_DISTANCE`
-  of each other, the one that is turned to the camera is shown. Of faces within
-  `TIE_DISTANCE` that are turned alike, the last one of the file is shown.
-- Faces that are seen from the front only (glTF), from behind.
-- Faces whose texture is transparent where the ray meets them.
+- Coincident faces. Many models have each surface twice, back to back, with a
+  different material on the inside. Of faces within `TWIN_DISTANCE`, the face
+  that is turned to the camera is shown. Of faces within `TIE_DISTANCE` with
+  equal orientation, the last face of the file is shown.
+- A one-sided face (glTF) that the ray hits from behind is skipped.
+- A face whose texture is transparent at the hit is skipped.
 
-embree returns one of several coincident faces, a different one from view to
-view. So such faces are put into different scenes ("layers"): a scene for each
-of two orientations, and more where faces turned alike coincide.
+Of several coincident faces embree returns an arbitrary one, which changes from
+view to view. So coincident faces are put into different embree scenes, called
+layers: one layer for each of two orientations, and more layers if faces with
+equal orientation coincide.
 """
 
 from embreex import rtcore_scene
@@ -27,29 +28,29 @@ from surfaces import Paint
 # Objects have a radius of about 0.8.
 TWIN_DISTANCE = 5e-5  # between faces back to back
 TIE_DISTANCE = 4e-6  # between faces that are turned alike
-_LEAST_COS = 0.02  # bounds the window along rays that graze a face
-_EMBREE_SIZE = 100.0  # of an object, for the precision of float32
-_PLANE_GRID = 1e-3  # of normals and offsets; planes as near may coincide
+_LEAST_COS = 0.02  # limits the search along rays that graze a face
+_EMBREE_SIZE = 100.0  # objects are scaled to it, for the precision of float32
+_PLANE_GRID = 1e-3  # planes whose normals and offsets are nearer may coincide
 _PAIRS_AT_A_TIME = 200_000
 
 
 class VisibleFaces:
-  """The scenes that rays are traced in, for the triangles of one object."""
+  """The embree scenes of one object."""
 
   def __init__(self, paint: Paint, triangles: np.ndarray, with_twins: bool):
     """Builds the scenes.
 
     Args:
-      paint: tells where faces are transparent, or not seen from behind.
+      paint: knows where faces are transparent, and which are one-sided.
       triangles: corners of all faces, float64 [F, 3, 3].
-      with_twins: whether to look for faces that coincide.
+      with_twins: whether to look for coincident faces.
     """
     self._paint = paint
     a, b, c = np.moveaxis(triangles, 1, 0)
     normals = np.cross(b - a, c - a)
     length = np.linalg.norm(normals, axis=-1, keepdims=True)
     normals = normals / np.maximum(length, np.finfo(float).tiny)
-    # Row -1 is what a ray meets that meets nothing.
+    # Row -1 belongs to rays that hit nothing.
     self.normals = np.vstack([normals, np.zeros(3)])
     self._offsets = np.einsum("fc,fc->f", a, normals)
     layers = np.zeros(len(triangles), int)
@@ -73,7 +74,7 @@ class VisibleFaces:
     )
 
   def __call__(self, pos: np.ndarray, dirs: np.ndarray) -> np.ndarray:
-    """Numbers [N] of the faces that rays from `pos` along `dirs` show."""
+    """The faces [N] that rays from `pos` along `dirs` [N, 3] show, or -1."""
     if self._one_hit_is_enough:
       return self._hits(pos, dirs, 0.0)[0][0]
     shown = np.full(len(dirs), -1)
@@ -88,7 +89,10 @@ class VisibleFaces:
     return shown
 
   def _hits(self, pos, dirs, start) -> tuple[np.ndarray, np.ndarray]:
-    """The first face of each layer, and its depth along `dirs`: [L, N]."""
+    """The first face that each ray hits in each layer, and its depth: [L, N].
+
+    Depths are in units of `dirs`; rays begin at depth `start`.
+    """
     start = np.broadcast_to(start, len(dirs))
     origins = (pos + start[:, None] * dirs - self._origin) * self._scale
     origins, directions = origins.astype(np.float32), dirs.astype(np.float32)
@@ -100,7 +104,7 @@ class VisibleFaces:
       out = scene.run(origins, directions, output=True)
       face = numbers[out["primID"]]
       coarse = start + out["tfar"] / self._scale
-      # In float64, from the plane of the face.
+      # The depth in float64, from the plane of the face.
       cos = np.einsum("nc,nc->n", dirs, self.normals[face])
       away = self._offsets[face] - self.normals[face] @ pos
       with np.errstate(divide="ignore", invalid="ignore"):
@@ -114,10 +118,11 @@ class VisibleFaces:
   def _first_seen(
     self, faces: np.ndarray, depths: np.ndarray, pos, dirs
   ) -> tuple[np.ndarray, np.ndarray]:
-    """Of the first faces [L, N] the one to show, or -1, and where to go on.
+    """Chooses the face to show among the first hits [L, N] of all layers.
 
-    The second result is the depth behind the faces that were looked at; inf
-    if the ray meets nothing.
+    Returns:
+      The face, or -1 if the ray passes all of them, and the depth [N] behind
+      them, from which to go on. The depth is inf if the ray hits nothing.
     """
     columns = np.arange(len(dirs))
     nearest = depths.argmin(0)
@@ -130,7 +135,8 @@ class VisibleFaces:
     candidate = depths <= end
     front = cos < 0
     candidate &= (faces >= 0) & (front | self._paint.two_sided[faces])
-    # Those turned to the camera first, then by depth, then from the file's end.
+    # Faces turned to the camera come first, then by depth, then the last face
+    # of the file.
     turned_alike = np.where(candidate, np.where(front, 1, 2), 0)
     behind = np.zeros(depths.shape)
     for kind in (1, 2):
@@ -152,9 +158,9 @@ class VisibleFaces:
 def _layers(
   triangles: np.ndarray, normals: np.ndarray, looks: np.ndarray
 ) -> np.ndarray:
-  """A layer [F] for each face, so that coincident faces are in different ones.
+  """Assigns layers [F], so that coincident faces are in different layers.
 
-  Faces that all look the same may coincide: they are one layer.
+  If all faces look the same, one layer is enough.
   """
   if (looks == looks[0]).all():
     return np.zeros(len(triangles), int)
@@ -174,11 +180,11 @@ def _layers(
 def _last_copies(
   triangles: np.ndarray, looks: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-  """Finds faces with the same corners and the same look.
+  """Finds faces that have the same corners and look the same.
 
   Returns:
-    The last copy of each face, in the order of the file [D], and for each face
-    its last copy [F].
+    The distinct faces [D], each by its last copy in the file, ascending; and
+    for each face its last copy [F].
   """
   rows = np.column_stack([triangles.reshape(-1, 9), looks]).astype(np.float64)
   keys = np.ascontiguousarray(rows).view(f"V{rows.shape[1] * 8}").ravel()
@@ -190,10 +196,10 @@ def _last_copies(
 
 
 def _generic_direction(normals: np.ndarray) -> np.ndarray:
-  """A direction that is far from perpendicular to all normals.
+  """A direction that is perpendicular to none of the normals, nor nearly so.
 
-  Two faces back to back have opposite normals, up to rounding. Their products
-  with this direction have opposite signs.
+  So the products of opposite normals with this direction have opposite signs,
+  even after rounding.
   """
   rng = np.random.default_rng(0)
   directions = rng.standard_normal((64, 3))
@@ -210,12 +216,12 @@ def _twins_turned_alike(
 ) -> np.ndarray:
   """Pairs [P, 2] of faces that overlap in one plane, sorted by the later one.
 
-  Only pairs with equal orientation that look different count.
+  Both faces have the same orientation, but they look different.
   """
   offsets = np.einsum("fc,fc->f", triangles.mean(1), normals)
   planes = np.column_stack([normals, offsets]) / _PLANE_GRID
   pairs = []
-  for shift in (0.0, 0.5):  # so that no border separates two near planes
+  for shift in (0.0, 0.5):  # two grids, or a border could separate near planes
     _, plane = np.unique(np.rint(planes + shift), axis=0, return_inverse=True)
     plane = plane.ravel()
     same = np.unique(np.column_stack([plane, looks]), axis=0)[:, 0]
@@ -230,9 +236,9 @@ def _twins_turned_alike(
 
 
 def _overlapping(triangles, normals, looks, plane, faces) -> list[np.ndarray]:
-  """Pairs [P, 2] among `faces` of one plane that overlap, in chunks."""
+  """Chunks of pairs [P, 2] of `faces` that overlap in the same plane."""
   low, high = triangles[faces].min(1), triangles[faces].max(1)
-  # A sweep along x, all planes side by side.
+  # A sweep along x. Planes are shifted apart, so that they do not mix.
   away = plane[faces] * (np.ptp(triangles[..., 0]) + 1)
   order = np.argsort(low[:, 0] + away, kind="stable")
   faces, low, high, away = (a[order] for a in (faces, low, high, away))
@@ -254,7 +260,7 @@ def _overlapping(triangles, normals, looks, plane, faces) -> list[np.ndarray]:
 
 
 def _overlap(triangles, normals, pair) -> np.ndarray:
-  """Whether pairs of near-parallel triangles coincide somewhere."""
+  """Whether pairs [P, 2] of nearly parallel triangles overlap, [P]."""
   a, b = triangles[pair[:, 0]], triangles[pair[:, 1]]
   normal = normals[pair[:, 0]]
   middle = b.mean(1) - a.mean(1)

@@ -27,10 +27,14 @@ _LEAST_VIEWS = 2
 def read_cameras(
   file: pathlib.Path, resolution: int
 ) -> tuple[np.ndarray, np.ndarray]:
-  """Returns world_from_cam [N, 4, 4] and K [3, 3] in pixels, float64.
+  """Reads world_from_cam [N, 4, 4] and K [3, 3] in pixels, float64.
+
+  Args:
+    file: in the format above.
+    resolution: height and width of the pictures.
 
   Raises:
-    UserError: the file does not follow the format above, or a camera is wrong.
+    UserError: the file has another format, or a camera is impossible.
   """
   try:
     content = json.loads(file.read_text())
@@ -77,7 +81,7 @@ def _K(file: pathlib.Path, content: dict, resolution: int) -> np.ndarray:
 
 
 def _array(file: pathlib.Path, key: str, value, shape) -> np.ndarray:
-  """Checks that `value` is a list of matrices; float64 [N, *shape]."""
+  """`value` as float64 [N, *shape]; UserError if it is something else."""
   try:
     array = np.array(value, np.float64)
   except (TypeError, ValueError):

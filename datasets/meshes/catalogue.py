@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The catalogue in a Sweet Home 3D furniture library (.sh3f).
+"""Reads the catalogue of a Sweet Home 3D furniture library (.sh3f).
 
   entries = read_catalogue(zip)    # {PurePosixPath("a/a.obj"): Entry(...)}
 
@@ -26,22 +26,20 @@ class Entry:
   Attributes:
     name: of the object, in English.
     category: such as "Office".
-    creator: whom the licence asks to name.
     size: width (x), height (y) and depth (z) of the turned model, in cm.
-    rotation: from the file's axes, nine numbers, row by row.
+    rotation: turns the file's axes; nine numbers, row by row.
   """
 
   name: str
   category: str
-  creator: str
   size: tuple[float, float, float]
   rotation: tuple[float, ...]
 
   def scaled_rotation(self, corners: np.ndarray) -> np.ndarray:
-    """The matrix [3, 3] that turns and scales the corners of the file.
+    """The matrix [3, 3] that turns and scales the `corners` of the file.
 
-    The box around the turned model gets the size of the catalogue. A flat
-    model keeps its zero thickness.
+    The box around the turned model then has the size that the catalogue says.
+    A flat model stays flat.
     """
     rotation = np.array(self.rotation).reshape(3, 3)
     box = np.ptp(corners.reshape(-1, 3) @ rotation.T, axis=0)
@@ -51,10 +49,10 @@ class Entry:
 
 
 def read_catalogue(source: Zip) -> dict[pathlib.PurePath, Entry] | None:
-  """The entries by the path of the model; None for other zip files.
+  """Reads the entries, by the path of the model; None for other zip files.
 
   Raises:
-    UserError: an entry has no size, or numbers that cannot be meant.
+    UserError: an entry has no size, or its numbers are impossible.
   """
   if _FILE not in {path for path, _ in source.files()}:
     return None
@@ -64,27 +62,24 @@ def read_catalogue(source: Zip) -> dict[pathlib.PurePath, Entry] | None:
     kind, _, number = key.partition("#")
     if kind != "model":
       continue
-    get = lambda name, default="", n=number: properties.get(
-      f"{name}#{n}", default
-    )
     label = f"model#{number} of {source.name}/{_FILE}"
+    size = [
+      properties.get(f"{side}#{number}", "")
+      for side in ("width", "height", "depth")
+    ]
+    rotation = properties.get(f"modelRotation#{number}", "1 0 0 0 1 0 0 0 1")
+    name = properties.get(f"name#{number}")
     entries[pathlib.PurePosixPath(model.lstrip("/"))] = Entry(
-      name=get("name") or pathlib.PurePosixPath(model).stem,
-      category=get("category"),
-      creator=get("creator"),
-      size=_numbers(
-        [get("width"), get("height"), get("depth")], f"the size of {label}"
-      ),
-      rotation=_rotation(
-        get("modelRotation", "1 0 0 0 1 0 0 0 1").split(),
-        f"modelRotation of {label}",
-      ),
+      name=name or pathlib.PurePosixPath(model).stem,
+      category=properties.get(f"category#{number}", ""),
+      size=_numbers(size, f"the size of {label}"),
+      rotation=_rotation(rotation.split(), f"modelRotation of {label}"),
     )
   return entries
 
 
 def _properties(text: str) -> dict[str, str]:
-  """A Java properties file: `key=value`, continued lines, \\uXXXX escapes."""
+  """Parses a Java properties file: `key=value`, continued lines, \\uXXXX."""
   found = {}
   text = text.replace("\r\n", "\n").replace("\\\n", "")
   for line in text.split("\n"):

@@ -1,15 +1,15 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Finds the mesh files of a folder and names and splits their objects.
+"""Finds the mesh files of a folder, names their objects and splits them.
 
   found = find_meshes(folder)            # the zip files in it are read too
   splits = split_objects(found.files)    # {"train": [...], "validation": ...}
 
-A file is an object, and its path is the object's id: the id of
-`chair/a1/models/model_normalized.obj` is `chair_a1`, because the generic names
-at the end tell nothing, and its category is `chair`. A zip file counts as a
-folder. Models of a furniture library (.sh3f) have the names and categories of
-its catalogue. The split of an object depends on its id alone.
+Each file is one object. Its path is the object's id, without the generic names
+at the end: `chair/a1/models/model_normalized.obj` is the object `chair_a1` of
+the category `chair`. A zip file counts as a folder. Models of a furniture
+library (.sh3f) have the names and categories of its catalogue. The split of an
+object depends on its id alone.
 """
 
 from collections.abc import Iterator, Sequence
@@ -26,7 +26,7 @@ from threedim_jax.workdir.samples import folder_name
 
 SUFFIXES = (".obj", ".glb", ".gltf", ".ply", ".off", ".stl")
 SPLITS = ("train", "validation", "test")
-# Names at the end of a path that do not tell objects apart.
+# Names at the end of a path that many objects have.
 _GENERIC = ("model", "models", "model_normalized", "mesh", "meshes")
 _TRAIN, _VALIDATION = 0.90, 0.05  # of the objects; the rest is for testing
 
@@ -39,10 +39,10 @@ class MeshFile:
     path: relative to the folder or the zip file.
     size: in bytes.
     object_id: see above.
-    category: the first folder, where it holds several objects, or the
-      catalogue's.
-    zip_path: of the zip file, relative to the folder; None: a file of its own.
-    entry: what the catalogue of the zip file says.
+    category: the first folder of the path, or what the catalogue says.
+    zip_path: of the zip file, relative to the folder; None: it is in no zip
+      file.
+    entry: of the file in the catalogue of the zip file.
   """
 
   path: pathlib.PurePath
@@ -61,16 +61,23 @@ class MeshFile:
 
 @dataclasses.dataclass(frozen=True)
 class Found:
-  """Mesh files, sorted by object id, and what was left out of catalogues."""
+  """Mesh files, sorted by object id.
+
+  `left_out` has a sentence for each model that is only in a zip file or only in
+  its catalogue.
+  """
 
   files: list[MeshFile]
   left_out: list[str]
 
 
 def find_meshes(source: pathlib.Path) -> Found:
-  """The mesh files below a folder and in its zip files, or in one zip file.
+  """Finds the mesh files below a folder and in its zip files.
 
-  Hidden files are left out, folders that are links are not entered.
+  Hidden files and linked folders are left out.
+
+  Args:
+    source: a folder, or a zip file.
 
   Raises:
     UserError: there is none, two of them would be the same object, a zip file
@@ -99,10 +106,10 @@ def find_meshes(source: pathlib.Path) -> Found:
 def root_of(
   source: pathlib.Path,
 ) -> tuple[pathlib.Path, pathlib.PurePath | None]:
-  """The folder to read, and the zip file in it if `source` is one.
+  """Splits `source` into a folder and, if `source` is a zip file, its name.
 
   Raises:
-    UserError: `source` is neither.
+    UserError: `source` is neither a folder nor a zip file.
   """
   if source.is_dir():
     return source, None
@@ -166,7 +173,7 @@ def _catalogued(
   zip_path: pathlib.PurePath,
   prefix: tuple[str, ...],
 ) -> MeshFile:
-  """Its id is the name in the catalogue, and the file's, which is unique."""
+  """A file whose id is its name in the catalogue, then its unique file name."""
   name = re.sub(r"[^\w.-]+", "-", entry.name).strip("-._")
   return MeshFile(
     path=path,
@@ -193,9 +200,9 @@ def _mesh_file(
 
 
 def split_objects(files: Sequence[MeshFile]) -> dict[str, list[MeshFile]]:
-  """90% for training, 5% each to validate and test, at least one of each.
+  """Splits objects: 90% train, 5% validation, 5% test, at least one in each.
 
-  With fewer than three files every split has all of them.
+  With fewer than three files, every split has all of them.
   """
   if len(files) < len(SPLITS):
     return {split: list(files) for split in SPLITS}
@@ -212,7 +219,7 @@ def split_objects(files: Sequence[MeshFile]) -> dict[str, list[MeshFile]]:
 
 
 def id_digest(object_id: str) -> bytes:
-  """Bytes that are the same for an id anywhere, and look random."""
+  """Pseudorandom bytes that depend on the id alone."""
   return hashlib.sha256(object_id.encode()).digest()
 
 

@@ -4,16 +4,17 @@
 
   parts = read_gltf(data, refers)
 
-The default scene is drawn as its nodes have it: skins and morph targets are
-applied, animations are not played. Points and lines are left out. What is done
-about each feature and extension is in the table of `datasets/README.md`.
+This reads the default scene in its rest state: skins and morph targets are
+applied, animations are not played. Points and lines are left out. The table in
+`datasets/README.md` says what is done about each feature and extension.
 """
 
 from collections.abc import Iterator
 
 from meshes.gltf_accessors import GltfFile
 from meshes.gltf_extensions import refuse
-from meshes.gltf_materials import Look, TextureUse, read_material
+from meshes.gltf_materials import read_material
+from meshes.looks import GREY, Look, TextureUse
 from meshes.references import References
 import numpy as np
 from surfaces import Part
@@ -22,9 +23,12 @@ from threedim_jax.views.pixels import linear_from_srgb
 
 _TRIANGLES, _STRIP, _FAN = 4, 5, 6
 _LINES_AND_POINTS = (0, 1, 2, 3)
-_GREY = 0.4  # of what has no material, display value
+_NO_MATERIAL = Look(
+  linear=True,
+  default_color=(float(linear_from_srgb(np.array(GREY))),) * 3,
+)
 _MAX_INSTANCES = 100_000
-_MAX_REPEATED_FACES = 2_000_000  # by nodes and instances of the same mesh
+_MAX_REPEATED_FACES = 2_000_000  # of meshes that several nodes or instances use
 _NO_GEOMETRY = (
   "KHR_draco_mesh_compression",
   "KHR_gaussian_splatting",
@@ -33,15 +37,15 @@ _NO_GEOMETRY = (
 
 
 def read_gltf(data: bytes, refers: References) -> list[Part]:
-  """The parts of a file, a part for each primitive of each node.
+  """Reads the parts of a file: one for each primitive of each node.
 
   Raises:
     UserError: the file needs something that is not read.
-    ValueError: (as other errors of parsing) the file is broken.
+    ValueError: the file is broken. Parsing may raise other errors, too.
   """
   file = GltfFile(data, refers)
   worlds = _world_from_node(file)
-  looks: dict[int, Look] = {}
+  looks: dict[int, Look | None] = {}
   parts, drawn, num_repeated = [], set(), 0
   for index, world_from_node in worlds.items():
     node = file.item("nodes", index)
@@ -63,7 +67,7 @@ def read_gltf(data: bytes, refers: References) -> list[Part]:
 
 
 def _world_from_node(file: GltfFile) -> dict[int, np.ndarray | None]:
-  """The place of every node of the scene, [4, 4]; None if it is hidden."""
+  """world_from_node [4, 4] of every node of the scene; None if it is hidden."""
   scenes = file.header.get("scenes")
   if scenes:
     roots = file.item("scenes", file.header.get("scene", 0)).get("nodes", ())
@@ -97,7 +101,7 @@ def _parent_from_node(node: dict) -> np.ndarray:
 
 
 def _place(translation, rotation, scale) -> np.ndarray:
-  """Matrices [N, 4, 4] of translations, quaternions x y z w, and scales."""
+  """Matrices [N, 4, 4] from translations, quaternions x y z w, and scales."""
   x, y, z, w = (rotation / np.linalg.norm(rotation, axis=-1, keepdims=True)).T
   matrix = np.tile(np.eye(4), (len(translation), 1, 1))
   rows = [
@@ -111,7 +115,7 @@ def _place(translation, rotation, scale) -> np.ndarray:
 
 
 def _instances(file: GltfFile, node: dict, world) -> Iterator[np.ndarray]:
-  """The places [4, 4] where a node has its mesh (EXT_mesh_gpu_instancing)."""
+  """world_from_mesh [4, 4] of all instances (EXT_mesh_gpu_instancing)."""
   instancing = node.get("extensions", {}).get("EXT_mesh_gpu_instancing")
   if instancing is None:
     yield world
@@ -133,7 +137,7 @@ def _instances(file: GltfFile, node: dict, world) -> Iterator[np.ndarray]:
 def _part(
   file: GltfFile, node: dict, mesh: dict, primitive: dict, world, worlds, looks
 ) -> Part | None:
-  """One primitive where it stands; None if nothing of it is seen."""
+  """One primitive, placed in the world; None if nothing of it is visible."""
   mode = primitive.get("mode", _TRIANGLES)
   for name in _NO_GEOMETRY:
     if name in primitive.get("extensions", {}) and not _has_bytes(
@@ -144,7 +148,7 @@ def _part(
     return None
   attributes = _morphed(file, node, mesh, primitive)
   if "POSITION" not in attributes:
-    return None  # as the standard has it
+    return None  # as the standard says
   positions = attributes["POSITION"].astype(np.float64)
   if "skin" in node:
     positions, turned = _skinned(file, node["skin"], attributes, worlds)
@@ -154,22 +158,19 @@ def _part(
   faces = _faces(file, primitive, mode, len(positions))
   if turned:  # a mirror turns faces over, and the standard turns them back
     faces = faces[:, ::-1]
-  look = Look(two_sided=True)
+  look = _NO_MATERIAL
   if "material" in primitive:
     index = primitive["material"]
     if index not in looks:
       looks[index] = read_material(file, index)
     look = looks[index]
-  if not look.is_seen or not len(faces):
+  if look is None or not len(faces):
     return None
-  part = _painted(look, positions, attributes, faces)
-  if "material" not in primitive and "COLOR_0" not in attributes:
-    part.colors *= linear_from_srgb(np.array(_GREY))
-  return part
+  return _painted(look, positions, attributes, faces)
 
 
 def _has_bytes(file: GltfFile, primitive: dict) -> bool:
-  """Whether the positions stand in the file uncompressed as well."""
+  """Whether the file has the positions without compression, too."""
   position = primitive["attributes"].get("POSITION")
   if position is None:
     return False
@@ -197,7 +198,7 @@ def _faces(file: GltfFile, primitive: dict, mode: int, count: int):
 
 
 def _morphed(file: GltfFile, node: dict, mesh: dict, primitive: dict) -> dict:
-  """The attributes of the vertices, with morph targets in their weights."""
+  """The attributes of the vertices, after morph targets are added."""
   attributes = {
     k: file.accessor(i)
     for k, i in primitive["attributes"].items()
@@ -223,7 +224,7 @@ def _morphed(file: GltfFile, node: dict, mesh: dict, primitive: dict) -> dict:
 
 
 def _skinned(file: GltfFile, index: int, attributes: dict, worlds):
-  """Positions [V, 3] that joints have moved, and whether that mirrors them."""
+  """Positions [V, 3] moved by the joints, and whether this mirrors them."""
   skin = file.item("skins", index)
   joints = skin["joints"]
   matrices = np.tile(np.eye(4), (len(joints), 1, 1))
@@ -259,43 +260,20 @@ def _skinned(file: GltfFile, index: int, attributes: dict, worlds):
 
 
 def _painted(look: Look, positions, attributes: dict, faces) -> Part:
-  colors, alpha = np.ones((len(faces), 3, 3)), np.ones((len(faces), 3))
+  colors = np.ones((len(faces), 3, 3)) * look.default_color
+  alpha = np.ones((len(faces), 3))
   if "COLOR_0" in attributes:
-    rgba = attributes["COLOR_0"][faces]
-    colors = colors * rgba[..., :3]
+    rgba = attributes["COLOR_0"][faces].astype(np.float64)
+    colors = rgba[..., :3]
     if rgba.shape[-1] == 4:
-      alpha = alpha * rgba[..., 3]
-  part = Part(
-    triangles=positions[faces],
-    colors=np.clip(colors * look.color[:3], 0, 1),
-    alpha=alpha * look.color[3],
-    cutoff=look.cutoff,
-    linear=True,
-    lit=look.lit,
-    two_sided=look.two_sided,
-  )
-  if look.base is not None and look.base.texture is not None:
-    part.texture = look.base.texture
-    part.uv = _texture_coordinates(look.base, attributes, faces)
-  if look.glow is not None:
-    part.glow = np.array(look.glow)
-    use = look.glow_texture
-    if use is not None and use.texture is not None:
-      part.glow_texture = use.texture
-      part.glow_uv = _texture_coordinates(use, attributes, faces)
-  return part
+      alpha = rgba[..., 3]
 
+  def coordinates(use: TextureUse) -> np.ndarray:
+    """Coordinates [F, 3, 2] with v upwards; zeros if the file has none."""
+    uv = attributes.get(f"TEXCOORD_{use.set}")
+    if uv is None:
+      uv = np.zeros((len(positions), 2))
+    uv = use.transform(uv[faces].astype(np.float64))
+    return np.stack([uv[..., 0], 1 - uv[..., 1]], -1)
 
-def _texture_coordinates(use: TextureUse, attributes: dict, faces):
-  """Coordinates [F, 3, 2] with v upwards; zeros where the file has none."""
-  key = f"TEXCOORD_{use.set}"
-  uv = attributes.get(key)
-  if uv is None:
-    uv = np.zeros((len(attributes["POSITION"]), 2))
-  u, v = np.moveaxis(
-    uv[faces].astype(np.float64) @ use.uv_from_uv[:, :2].T
-    + use.uv_from_uv[:, 2],
-    -1,
-    0,
-  )
-  return np.stack([u, 1 - v], -1)
+  return look.part(positions[faces], colors, alpha, coordinates)

@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The containers of glTF 2.0 files: JSON, buffers, accessors, pictures.
+"""Reads the data of glTF 2.0 files: JSON, buffers, accessors, pictures.
 
 file = GltfFile(data, refers)
 positions = file.accessor(3)      # [count, components]
@@ -19,7 +19,7 @@ import numpy as np
 
 from threedim_jax.runtime.errors import UserError
 
-_MAX_VALUES = 2**24  # of an accessor without bytes of its own, all zeros
+_MAX_VALUES = 2**24  # of an accessor without bytes, whose values are all zero
 _JSON_CHUNK, _BINARY_CHUNK = 0x4E4F534A, 0x004E4942
 _DTYPES = {
   5120: np.int8,
@@ -48,12 +48,12 @@ class GltfFile:
     """Reads the JSON.
 
     Raises:
-      UserError: it is of another version or needs what is not read.
-      ValueError: (as other errors of parsing) the file is broken.
+      UserError: it has another version or requires an unknown extension.
+      ValueError: the file is broken. Parsing may raise other errors, too.
     """
     self.refers = refers
     self._binary = None
-    # Cached here rather than by decorators, which would keep the file alive.
+    # Decorators would keep the file alive after its last use.
     self.buffer = functools.cache(self._buffer)
     self.accessor = functools.cache(self._accessor)
     self.picture = functools.cache(self._picture)
@@ -138,10 +138,10 @@ class GltfFile:
     return data[start : start + length]
 
   def _accessor(self, index: int) -> np.ndarray:
-    """Values [count, *shape], float64 if normalized, else as they are stored.
+    """The values [count, *shape] of an accessor, with sparse ones filled in.
 
-    Normalized integers become 0 .. 1 or -1 .. 1, sparse values are filled in.
-    Matrices are as mathematics writes them: rows first.
+    Normalized integers become float64 in 0 .. 1 or -1 .. 1, other numbers keep
+    their type. Matrices are indexed [row, column].
     """
     accessor = self.item("accessors", index)
     dtype = np.dtype(_DTYPES[accessor["componentType"]]).newbyteorder("<")
@@ -204,7 +204,7 @@ class GltfFile:
     return values
 
   def _picture(self, index: int) -> np.ndarray | None:
-    """Pixels, uint8 [H, W, 4]; None, with a note, if they are not usable."""
+    """Pixels, uint8 [H, W, 4]; None, and a note, if they cannot be used."""
     image = self.item("images", index)
     uri = image.get("uri")
     if uri is None:

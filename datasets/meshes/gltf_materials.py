@@ -2,64 +2,33 @@
 # SPDX-License-Identifier: Apache-2.0
 """The materials of glTF 2.0 files, as far as diffuse surfaces show them.
 
-  look = read_material(file, number)
-  uv = texture_coordinates(file, attributes, look.base)
+  look = read_material(file, number)    # a `Look`
 
-Read are base colour, or diffuse colour under specular-glossiness, emission,
-alpha mode, sidedness and unlit materials. Reflections, normal maps and
-occlusion are ignored.
+This reads base colour (or the diffuse colour of specular-glossiness), emission,
+alpha mode, sidedness and unlit materials. It ignores reflections, normal maps
+and occlusion.
 """
 
-import dataclasses
 import math
 
 from meshes.gltf_accessors import GltfFile
 from meshes.gltf_extensions import refuse
+from meshes.looks import OPAQUE_FROM, Look, TextureUse
 import numpy as np
 from surfaces import Texture
 
-_CUTOFF = 0.5  # of transmission and of the alpha mode BLEND
 _WRAPS = {10497: "repeat", 33071: "clamp", 33648: "mirror"}
 _NEAREST = 9728
-# Where a texture may have another picture beside the one of core glTF.
+# With these a texture has another picture beside that of core glTF.
 _PICTURES = ("EXT_texture_webp", "EXT_texture_avif", "MSFT_texture_dds")
 
 
-@dataclasses.dataclass(frozen=True)
-class TextureUse:
-  """A texture of a material, and how it is laid on.
-
-  Attributes:
-    texture: its pixels; None if they are not usable.
-    set: the number of the texture coordinates, n in TEXCOORD_n.
-    uv_from_uv: float64 [2, 3], what KHR_texture_transform does to them.
-  """
-
-  texture: Texture | None
-  set: int
-  uv_from_uv: np.ndarray
-
-
-@dataclasses.dataclass(frozen=True)
-class Look:
-  """A material: its numbers are proportional to light."""
-
-  color: tuple[float, ...] = (1.0, 1.0, 1.0, 1.0)
-  base: TextureUse | None = None
-  glow: tuple[float, ...] | None = None
-  glow_texture: TextureUse | None = None
-  cutoff: float | None = None
-  lit: bool = True
-  two_sided: bool = False
-  is_seen: bool = True
-
-
-def read_material(file: GltfFile, index: int) -> Look:
-  """The look of a material.
+def read_material(file: GltfFile, index: int) -> Look | None:
+  """The look of a material; None if it is transparent.
 
   Raises:
     UserError: it has a texture that is not read.
-    ValueError: (as other errors of parsing) the file is broken.
+    ValueError: the file is broken. Parsing may raise other errors, too.
   """
   material = file.item("materials", index)
   extensions = material.get("extensions", {})
@@ -69,7 +38,7 @@ def read_material(file: GltfFile, index: int) -> Look:
   if mode == "MASK":
     cutoff = _number(material.get("alphaCutoff", 0.5))
   elif mode == "BLEND":
-    cutoff = _CUTOFF
+    cutoff = OPAQUE_FROM
   elif mode != "OPAQUE":
     raise ValueError(f"alphaMode is {mode!r}")
   glow = _numbers(material.get("emissiveFactor", (0, 0, 0)), 3)
@@ -79,20 +48,23 @@ def read_material(file: GltfFile, index: int) -> Look:
   transmission = extensions.get("KHR_materials_transmission", {})
   if "transmissionTexture" in transmission:
     refuse(file.refers.label, "KHR_materials_transmission with a texture")
+  if _number(transmission.get("transmissionFactor", 0)) > OPAQUE_FROM:
+    return None
   return Look(
-    color=color,
+    color=color[:3],
+    alpha=color[3],
     base=base,
     glow=glow if any(glow) else None,
     glow_texture=glow_texture if any(glow) else None,
     cutoff=cutoff,
+    linear=True,
     lit="KHR_materials_unlit" not in extensions,
     two_sided=bool(material.get("doubleSided", False)),
-    is_seen=_number(transmission.get("transmissionFactor", 0)) <= _CUTOFF,
   )
 
 
 def _base(file: GltfFile, material: dict, extensions: dict):
-  """Factor and texture of the surface's colour."""
+  """The factor RGBA and the texture of the surface's colour."""
   old = extensions.get("KHR_materials_pbrSpecularGlossiness")
   if old is not None:
     color = old.get("diffuseFactor", (1, 1, 1, 1))
@@ -103,6 +75,7 @@ def _base(file: GltfFile, material: dict, extensions: dict):
 
 
 def _texture_use(file: GltfFile, info: dict | None) -> TextureUse | None:
+  """Reads a reference to a texture; None if its picture cannot be used."""
   if info is None:
     return None
   texture = file.item("textures", info["index"])
@@ -113,20 +86,20 @@ def _texture_use(file: GltfFile, info: dict | None) -> TextureUse | None:
     sampler = file.item("samplers", texture["sampler"])
   wrap = tuple(_WRAPS[sampler.get(key, 10497)] for key in ("wrapS", "wrapT"))
   pixels = file.picture(_picture_index(file, texture))
-  if pixels is not None:
-    nearest = sampler.get("magFilter") == _NEAREST
-    texture = Texture(pixels, wrap, nearest)
-  return TextureUse(
-    texture if pixels is not None else None, number, _transform(transform)
-  )
+  matrix = _transform(transform)
+  if pixels is None:
+    return None
+  nearest = sampler.get("magFilter") == _NEAREST
+  return TextureUse(Texture(pixels, wrap, nearest), matrix, number)
 
 
 def _picture_index(file: GltfFile, texture: dict) -> int:
+  """The index of the picture to use; a texture may have several pictures."""
   extensions = texture.get("extensions", {})
   for name in _PICTURES:
     if name in extensions:
       index = extensions[name]["source"]
-      # With another picture beside it, only what decodes here is taken.
+      # If there is a choice, a picture must decode here to be taken.
       if "source" not in texture or file.picture(index) is not None:
         return index
   if "source" in texture:
@@ -137,7 +110,7 @@ def _picture_index(file: GltfFile, texture: dict) -> int:
 
 
 def _transform(transform: dict) -> np.ndarray:
-  """As the extension has it: scale, then rotate, then move."""
+  """KHR_texture_transform as a matrix [2, 3]: scale, then rotate, then move."""
   angle = _number(transform.get("rotation", 0))
   su, sv = _numbers(transform.get("scale", (1, 1)), 2)
   u, v = _numbers(transform.get("offset", (0, 0)), 2)

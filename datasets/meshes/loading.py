@@ -1,12 +1,12 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""From a mesh file to coloured triangles: checked, upright, of one size.
+"""Loads a mesh file as coloured triangles: checked, upright, of one size.
 
   loaded = load(source, "chair/a1/model.obj")
   loaded.parts, loaded.notes
 
-Only parsers of plain data are used: nothing is unpickled or fetched, and what
-a file refers to is read only from inside its folder or zip file.
+Nothing is unpickled or downloaded. Files that a mesh file refers to are read
+only from its own folder or zip file.
 """
 
 import dataclasses
@@ -29,14 +29,14 @@ import trimesh
 
 from threedim_jax.runtime.errors import UserError
 
-RADIUS = 0.82  # of the sphere around an object, as of the chairs of `shapes`
-_TOO_FAR = 1e100  # squares would overflow
-_LEAST_AREA = 1e-9  # over that of the box's diagonal, squared
+RADIUS = 0.82  # of the sphere around an object; the chairs of `shapes` have it
+_TOO_FAR = 1e100  # squares of larger coordinates would overflow
+_LEAST_AREA = 1e-9  # of an object inside the unit sphere
 
 
 @dataclasses.dataclass
 class Loaded:
-  """An object, and what is not as its file has it (missing textures)."""
+  """An object, and notes on textures that could not be used."""
 
   parts: list[Part]
   notes: list[str]
@@ -48,18 +48,18 @@ def load(
   orientation: Orientation = Orientation(),
   entry: Entry | None = None,
 ) -> Loaded:
-  """The parts of an object: z is up, the front is +x, the radius `RADIUS`.
+  """Loads an object with z up, its front towards +x, and radius `RADIUS`.
 
-  The centre of the box around what is seen is at the origin.
+  The centre of the box around the visible points is at the origin.
 
   Args:
-    source: what the file and all that it refers to must lie in.
+    source: a folder or zip file, which holds all files that the mesh needs.
     path: of the mesh file, relative to the source.
-    orientation: how the file stands.
-    entry: its rotation and size in the catalogue of its zip file.
+    orientation: the axes of the file.
+    entry: of the file in the catalogue of its zip file: rotation and size.
 
   Raises:
-    UserError: the file is broken, the message says how.
+    UserError: says what is wrong with the file.
   """
   refers = References(source, path)
   parts = _read(source, path, refers)
@@ -84,10 +84,10 @@ def load(
 def _read(
   source: Folder | Zip, path: pathlib.PurePath, refers: References
 ) -> list[Part]:
-  """The parts as the file has them.
+  """Reads the parts of a file, in the axes and units of the file.
 
   Raises:
-    UserError: they cannot be read, or there are none.
+    UserError: the file cannot be read, or it has no visible faces.
   """
   data = source.read(path)
   suffix = path.suffix.lower()
@@ -104,7 +104,7 @@ def _read(
       parts = _read_stl(data)
   except UserError:
     raise
-  except Exception as e:  # a parser of foreign bytes may raise anything
+  except Exception as e:  # parsers raise many kinds for broken bytes
     text = " ".join(str(e).split())[:200]
     reason = f"{type(e).__name__}: {text}" if text else type(e).__name__
     raise UserError(f"{refers.label} cannot be read ({reason}).") from e
@@ -139,7 +139,7 @@ def _read_stl(data: bytes) -> list[Part]:
 
 
 def _normalise(parts: list[Part], label: str) -> None:
-  """Moves and scales the parts in place."""
+  """Centres the parts and scales them to `RADIUS`, in place."""
   points = np.concatenate([visible_points(p) for p in parts])
   if not len(points):
     raise UserError(f"{label} is transparent everywhere.")

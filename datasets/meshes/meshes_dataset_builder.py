@@ -16,7 +16,7 @@ from meshes import files, objects
 from meshes.cameras import read_cameras
 from meshes.loading import Orientation
 import tensorflow_datasets as tfds
-from view_builder import ViewBuilder, bytes_per_view
+from view_builder import ViewBuilder
 
 from threedim_jax.runtime import progress
 from threedim_jax.runtime.errors import UserError
@@ -128,11 +128,6 @@ class Builder(ViewBuilder):
   def left_out(self) -> list[str]:
     return self._left_out
 
-  def expected_bytes(self) -> int:
-    splits = files.split_objects(self._files)
-    views = sum(len(fs) * self._num_views(s) for s, fs in splits.items())
-    return views * bytes_per_view(self.builder_config.resolution)
-
   def _split_generators(self, dl_manager):
     splits = files.split_objects(self._files)
     if len(self._files) < len(splits):
@@ -171,10 +166,10 @@ class Builder(ViewBuilder):
 
 
 def config_of(config: str, name: str | None, source: pathlib.Path):
-  """The config `<name>_<config>`; without a name it is the folder's.
+  """The config `<name>_<config>`; None takes the name of `source`.
 
   Raises:
-    UserError: the name could not be one of a folder.
+    UserError: the name is not safe as the name of a folder.
   """
   if name is None:
     path = source.resolve()

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reads the materials of .mtl files.
 
-materials = read_mtl(data)             # {"wood": Material(...)}
-look = look_of(material, refers)       # keyword arguments of `Part`
+materials = read_mtl(text)                   # {"wood": Material(...)}
+plain, textured = looks_of(materials["wood"], refers)    # two `Look`s
 
 `Kd` and `Ke` are proportional to light, as in Blender, with which ShapeNet is
 usually rendered. The format itself does not say, and MeshLab shows the numbers
@@ -14,15 +14,14 @@ import dataclasses
 import re
 
 import cv2
+from meshes.looks import GREY, OPAQUE_FROM, Look, TextureUse
 from meshes.references import References
 import numpy as np
 from surfaces import Texture
 
 from threedim_jax.views.pixels import srgb_from_linear
 
-CUTOFF = 0.5  # surfaces with a lower alpha are not drawn
-DEFAULT_COLOR = (0.4, 0.4, 0.4)
-# Options of maps, and how many numbers follow them at most.
+# Options of maps, and how many values follow them at most.
 _OPTIONS = {
   "-blendu": 1,
   "-blendv": 1,
@@ -43,7 +42,17 @@ _OPTIONS = {
 
 @dataclasses.dataclass(frozen=True)
 class Map:
-  """A texture of a material: `uv * scale + offset`, `value * gain + base`."""
+  """A line that names a texture, and its options.
+
+  Attributes:
+    file: name of the picture.
+    offset: added to texture coordinates, after `scale`.
+    scale: multiplied with texture coordinates.
+    base: added to texels, after `gain`.
+    gain: multiplied with texels.
+    channel: that holds the opacity: "r", "g" or "b"; else alpha or grey.
+    clamp: whether the picture does not repeat.
+  """
 
   file: str
   offset: tuple[float, float] = (0.0, 0.0)
@@ -56,9 +65,9 @@ class Map:
 
 @dataclasses.dataclass
 class Material:
-  """What is used of a material: diffuse colour, emission, opacity."""
+  """The settings of a material that are used."""
 
-  color: tuple[float, float, float] = DEFAULT_COLOR  # sRGB
+  color: tuple[float, float, float] = (GREY, GREY, GREY)  # sRGB
   glow: tuple[float, float, float] = (0.0, 0.0, 0.0)  # proportional to light
   dissolve: float | None = None  # `d`: 1 is opaque
   transparency: float | None = None  # `Tr`: 0 is opaque; `d` comes first
@@ -74,9 +83,9 @@ class Material:
 
 
 def read_mtl(text: str) -> dict[str, Material]:
-  """The materials of a file; of two with one name, the first."""
+  """Reads the materials of a file; the first one counts if names repeat."""
   materials: dict[str, Material] = {}
-  material = Material()  # what stands before the first name is of no use
+  material = Material()  # takes the lines before the first name
   for line in text.splitlines():
     line = re.sub(r"(^|\s)#.*", "", line).strip()
     key, _, rest = line.replace("\t", " ").partition(" ")
@@ -114,7 +123,7 @@ def _color(text: str) -> tuple[float, ...] | None:
 
 
 def _map(text: str) -> Map | None:
-  """A line such as `-s 2 2 1 -clamp on my wood.png`; names may have spaces."""
+  """Reads `-s 2 2 1 -clamp on my wood.png`; file names may have spaces."""
   found: dict = {}
   words = list(re.finditer(r"\S+", text))
   while len(words) > 1 and words[0].group().lower() in _OPTIONS:
@@ -144,15 +153,15 @@ def _is_number(word: str) -> bool:
   return True
 
 
-def look_of(material: Material, refers: References) -> dict | None:
-  """Keyword arguments of `Part`; None for what is not seen at all.
+def looks_of(
+  material: Material, refers: References
+) -> tuple[Look, Look] | None:
+  """The looks of faces without and with texture coordinates.
 
-  `map` among them is the map whose `offset` and `scale` apply to the texture
-  coordinates, `glow_map` that of the glow texture.
+  None if the material is transparent. A texture replaces the colour `Kd`.
   """
-  if material.alpha < CUTOFF:
+  if material.alpha < OPAQUE_FROM:
     return None
-  look: dict = {"color": material.color}
   pixels = material.color_map and _pixels(material.color_map, refers)
   alpha = material.alpha_map and _pixels(material.alpha_map, refers)
   uv_map = material.color_map if pixels is not None else material.alpha_map
@@ -167,22 +176,34 @@ def look_of(material: Material, refers: References) -> dict | None:
     ):
       raise ValueError("map_d and map_Kd have different -o or -s options")
     pixels = _with_alpha(pixels, _channel(alpha, material.alpha_map.channel))
-  if pixels is not None:
-    look["texture"] = Texture(pixels, _wrap(uv_map))
-    look["map"] = uv_map
-    if pixels[..., 3].min() < 255:
-      look["cutoff"] = CUTOFF / material.alpha - 1e-6
-  glow = material.glow_map and _pixels(material.glow_map, refers)
-  if glow is not None:
-    look["glow_texture"] = Texture(glow, _wrap(material.glow_map))
-    look["glow_map"] = material.glow_map
-  if any(material.glow) or glow is not None:
+  glow_pixels = material.glow_map and _pixels(material.glow_map, refers)
+  plain = textured = Look(material.color)
+  if any(material.glow) or glow_pixels is not None:
     factor = material.glow if any(material.glow) else (1.0, 1.0, 1.0)
-    look["glow"] = np.array(factor)
-  return look
+    plain = textured = Look(material.color, glow=tuple(factor))
+  if glow_pixels is not None:
+    use = _texture_use(glow_pixels, material.glow_map)
+    textured = dataclasses.replace(textured, glow_texture=use)
+  if pixels is not None:
+    has_holes = pixels[..., 3].min() < 255
+    textured = dataclasses.replace(
+      textured,
+      color=(1.0, 1.0, 1.0),
+      base=_texture_use(pixels, uv_map),
+      cutoff=OPAQUE_FROM / material.alpha - 1e-6 if has_holes else None,
+    )
+  return plain, textured
+
+
+def _texture_use(pixels: np.ndarray, map_: Map) -> TextureUse:
+  (su, sv), (u, v) = map_.scale, map_.offset
+  wrap = ("clamp", "clamp") if map_.clamp else ("repeat", "repeat")
+  uv_from_file = np.array([[su, 0, u], [0, sv, v]])
+  return TextureUse(Texture(pixels, wrap), uv_from_file)
 
 
 def _pixels(map_: Map, refers: References) -> np.ndarray | None:
+  """The picture of a map after `gain` and `base`; None if it is not usable."""
   pixels = refers.texture(map_.file)
   if pixels is not None and (map_.base, map_.gain) != (0.0, 1.0):
     pixels = pixels.copy()
@@ -191,12 +212,8 @@ def _pixels(map_: Map, refers: References) -> np.ndarray | None:
   return pixels
 
 
-def _wrap(map_: Map) -> tuple[str, str]:
-  return ("clamp", "clamp") if map_.clamp else ("repeat", "repeat")
-
-
 def _channel(pixels: np.ndarray, channel: str) -> np.ndarray:
-  """Opacity [H, W]: of the alpha of a picture that has one, or its grey."""
+  """The opacity [H, W] that a picture of `map_d` stands for."""
   if channel in ("r", "g", "b"):
     return pixels[..., "rgb".index(channel)]
   if pixels[..., 3].min() < 255:
@@ -205,11 +222,10 @@ def _channel(pixels: np.ndarray, channel: str) -> np.ndarray:
 
 
 def _with_alpha(pixels: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-  """Pictures of different sizes are brought to the larger one."""
+  """RGBA of two pictures, both enlarged to the larger height and width."""
   h, w = (max(a, b) for a, b in zip(pixels.shape, alpha.shape, strict=False))
-  resize = lambda image: cv2.resize(image, (w, h), interpolation=cv2.INTER_AREA)
   if pixels.shape[:2] != (h, w):
-    pixels = resize(pixels)
+    pixels = cv2.resize(pixels, (w, h), interpolation=cv2.INTER_AREA)
   if alpha.shape[:2] != (h, w):
-    alpha = resize(alpha)
+    alpha = cv2.resize(alpha, (w, h), interpolation=cv2.INTER_AREA)
   return np.dstack([pixels[..., :3], alpha])

@@ -4,24 +4,26 @@
 
   parts = read_obj(data, refers)
 
-Read are faces with any number of corners, negative indices, several material
+This reads faces with any number of corners, negative indices, several material
 libraries, colours after the coordinates of vertices, comments, tabs and
-continued lines. Lines, points and normals are ignored.
+continued lines. It ignores lines, points and normals.
 """
 
 import array
 import dataclasses
 import re
 
-from meshes.mtl import DEFAULT_COLOR, look_of, read_mtl
+from meshes.looks import GREY, Look
+from meshes.mtl import looks_of, read_mtl
 from meshes.polygons import triangulate
 from meshes.references import References, decode_text
 import numpy as np
 from surfaces import Part
 
-# Statements that make surfaces in ways that are not read.
+# Statements that make surfaces which this module cannot read.
 _REFUSED = ("surf", "curv2", "bmat", "call", "csh", "bsp", "bzp", "cdc")
 _NO_UV = -1
+_NO_MATERIAL = Look(default_color=(GREY, GREY, GREY))
 
 
 def _numbers(kind: str):
@@ -31,15 +33,15 @@ def _numbers(kind: str):
 
 @dataclasses.dataclass
 class _Content:
-  """The numbers of a file, in the order in which they stand there."""
+  """The numbers of a file, in their order."""
 
   xyz: array.array = _numbers("d")
   rgb: array.array = _numbers("d")
   uv: array.array = _numbers("d")
-  # Of all corners of all faces, from 0.
+  # For each corner of each face: indices of its vertex and coordinate, from 0.
   vertex: array.array = _numbers("q")
   uv_of: array.array = _numbers("q")
-  # Of all faces.
+  # For each face: number of corners, and index of its material in `names`.
   counts: array.array = _numbers("q")
   material: array.array = _numbers("q")
   names: dict[str | None, int] = dataclasses.field(
@@ -53,7 +55,7 @@ def read_obj(data: bytes, refers: References) -> list[Part]:
 
   Raises:
     UserError: a material library is missing.
-    ValueError: (as other errors of parsing) the file is broken.
+    ValueError: the file is broken. Parsing may raise other errors, too.
   """
   content = _parse(_lines(data))
   xyz = np.array(content.xyz).reshape(-1, 3)
@@ -74,17 +76,22 @@ def read_obj(data: bytes, refers: References) -> list[Part]:
   looks = _looks(content, refers)
   parts = []
   for number in np.unique(material):
-    look = looks[number]
-    if look is None:
+    if looks[number] is None:
       continue
-    for has_uv in (False, True):
+    for has_uv, look in enumerate(looks[number]):
       rows = corner[(material == number) & (with_uv == has_uv)]
       if len(rows):
         corners_uv = uv[uv_of[rows]] if has_uv else None
         parts.append(
-          _part(xyz[vertex[rows]], rgb[vertex[rows]], corners_uv, look)
+          _part(look, xyz[vertex[rows]], rgb[vertex[rows]], corners_uv)
         )
   return parts
+
+
+def _part(look: Look, triangles, rgb, uv) -> Part:
+  """A part from corners [F, 3, 3], their colours or nan, and coordinates."""
+  colors = np.where(np.isnan(rgb), look.default_color, np.nan_to_num(rgb))
+  return look.part(triangles, colors, None, lambda use: use.transform(uv))
 
 
 def _lines(data: bytes) -> str:
@@ -134,7 +141,7 @@ def _parse(text: str) -> _Content:
 
 
 def _index(number: int, count: int) -> int:
-  """From 0; negative numbers count back from the last one so far."""
+  """The index from 0; negative numbers count back from the latest vertex."""
   if number == 0:
     raise ValueError("an index is 0, they start from 1")
   result = number - 1 if number > 0 else count + number
@@ -147,11 +154,13 @@ def _without_comment(text: str) -> str:
   return re.sub(r"(^|\s)#.*", "", text).strip()
 
 
-def _looks(content: _Content, refers: References) -> list[dict | None]:
-  """A look for each name of a material, as `look_of` has it."""
+def _looks(
+  content: _Content, refers: References
+) -> list[tuple[Look, Look] | None]:
+  """The looks of `looks_of` for each name of a material."""
   materials = {}
   for line in content.libraries:
-    # Several names stand on a line, or one that has spaces.
+    # A line holds several names, or one name that has spaces.
     names = [line] if refers.has(line) else line.split()
     for name in names:
       found = read_mtl(_lines(refers.read(name)))
@@ -163,27 +172,8 @@ def _looks(content: _Content, refers: References) -> list[dict | None]:
       (material,) = materials.values()  # nothing else can be meant
     if material is None and name is not None and materials:
       refers.notes.append(f"the material {name!r} is not in its .mtl file")
-    look = {"color": None}
-    looks.append(look if material is None else look_of(material, refers))
+    if material is None:
+      looks.append((_NO_MATERIAL, _NO_MATERIAL))
+    else:
+      looks.append(looks_of(material, refers))
   return looks
-
-
-def _part(triangles, rgb, uv, look: dict) -> Part:
-  """A part from corners [F, 3, 3], their colours (or nan), and coordinates."""
-  look = dict(look)
-  color, uv_map = look.pop("color"), look.pop("map", None)
-  glow_map = look.pop("glow_map", None)
-  colors = np.ones_like(triangles) * (DEFAULT_COLOR if color is None else color)
-  if uv is None:
-    for key in ("texture", "cutoff", "glow_texture"):
-      look.pop(key, None)
-  else:
-    if "texture" in look:
-      look["uv"] = uv * uv_map.scale + uv_map.offset
-      colors = np.ones_like(triangles)  # the texture stands in place of Kd
-    if "glow_texture" in look:
-      look["glow_uv"] = uv * glow_map.scale + glow_map.offset
-  # Colours of vertices are multiplied with that of the material, if it has one.
-  base = np.ones_like(triangles) if color is None else colors
-  colors = np.where(np.isnan(rgb), colors, np.nan_to_num(rgb) * base)
-  return Part(triangles, np.clip(colors, 0, 1), **look)

@@ -1,11 +1,11 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""From a mesh file to the records of its object.
+"""Turns a mesh file into the records of its object.
 
-  made = make_records(task)    # in a worker: no jax, no TFDS here
+  made = make_records(task)    # runs in a worker: do not import jax or TFDS
 
-The random cameras of an object depend on its id alone: they stay the same
-whatever other meshes lie beside it.
+The random cameras of an object depend on its id alone, not on the other meshes
+of the data set.
 """
 
 import dataclasses
@@ -22,28 +22,27 @@ from scipy.spatial.transform import Rotation
 from threedim_jax.runtime.errors import UserError
 from threedim_jax.views import camera_paths
 
-_PAIR = 2  # views that see the object in one orientation and scale
-DISTANCE = camera_paths.RADIUS["chair"]  # of cameras that we place
+_PAIR = 2  # views that share one random orientation and scale
+DISTANCE = camera_paths.RADIUS["chair"]  # default distance of the cameras
 LEAST_DISTANCE = RADIUS / np.sin(np.radians(camera_paths.FOV_DEG) / 2)
 
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-  """What a worker needs to know to make one object.
+  """What a worker needs to make one object.
 
   Attributes:
-    folder: what `file` lies in.
+    folder: that holds `file`.
     file: the mesh file.
     split: "train" has random cameras, the others the spiral.
     num_views: of the object.
     resolution: of the pictures, in pixels.
-    orientation: how the file stands.
+    orientation: the axes of the file.
     distance: of the cameras from the object's centre.
-    cameras: world_from_cam [N, 4, 4] and K [3, 3] of the user; None: ours.
-    turned: whether each pair of training views sees the object at random
-      orientation.
-    least_scale: the smallest of its random sizes in a pair; 1: none.
-    strict: whether a texture that cannot be used makes the object faulty.
+    cameras: world_from_cam [N, 4, 4] and K [3, 3] from `--cameras`, or None.
+    turned: turn the object at random for each pair of training views.
+    least_scale: scale it for each pair, at random from this to 1.
+    strict: a texture that cannot be used makes the object faulty.
   """
 
   folder: pathlib.Path
@@ -60,7 +59,7 @@ class Task:
 
 
 def check_distance(distance: float) -> None:
-  """Raises a UserError if an object would not fit in the picture."""
+  """Raises a UserError if an object would not fit into the picture."""
   if not LEAST_DISTANCE <= distance < np.inf:
     raise UserError(
       f"--radius is {distance:g}, but objects fit in a sphere of {RADIUS} and"
@@ -70,7 +69,7 @@ def check_distance(distance: float) -> None:
 
 
 def check_scale(least_scale: float) -> None:
-  """Raises a UserError if objects would be inside out or vanish."""
+  """Raises a UserError if objects would be turned inside out or vanish."""
   if not 0.1 <= least_scale <= 1:
     raise UserError(
       f"--least_scale is {least_scale:g}: choose a number from 0.1 to 1."
@@ -78,7 +77,7 @@ def check_scale(least_scale: float) -> None:
 
 
 def cameras(task: Task) -> tuple[np.ndarray, np.ndarray]:
-  """world_from_cam [N, 4, 4] and K: random for training, else the spiral."""
+  """world_from_cam [N, 4, 4] and K: random for training, else a spiral."""
   if task.cameras is not None:
     return task.cameras
   K = camera_paths.default_K(task.resolution)
@@ -95,11 +94,11 @@ def cameras(task: Task) -> tuple[np.ndarray, np.ndarray]:
 def _around_moved_object(
   poses: np.ndarray, rng: np.random.Generator, turned: bool, least_scale: float
 ) -> np.ndarray:
-  """Poses [N, 4, 4] as if the object were turned and scaled for each pair.
+  """Poses [N, 4, 4] that show the object turned and scaled for each pair.
 
-  The object and its light stay where they are, and the cameras move instead:
-  one that sees the object turned by R and scaled by s is turned back by R, and
-  1 / s times as far away. So all views of an object share one world.
+  The cameras move and the object stays, so that all views of an object share
+  one world. To show the object turned by R and scaled by s, a camera is turned
+  by the inverse of R and its distance is divided by s.
   """
   num_pairs = -(-len(poses) // _PAIR)
   rotations = np.tile(np.eye(3), (num_pairs, 1, 1))
@@ -114,7 +113,7 @@ def _around_moved_object(
 
 
 def render_mesh(task: Task) -> Made:
-  """The records of one object, and notes on textures that are missing.
+  """Renders the records of one object; notes name missing textures.
 
   Raises:
     UserError: says what is wrong with its file.
@@ -132,7 +131,7 @@ def render_mesh(task: Task) -> Made:
 
 
 def make_records(task: Task) -> Made | BadObject:
-  """`render_mesh`, with an error as a result."""
+  """Calls `render_mesh`, and returns a UserError as a `BadObject`."""
   try:
     return render_mesh(task)
   except UserError as e:

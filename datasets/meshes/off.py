@@ -12,7 +12,7 @@ follow the word OFF without a space, as in files of ModelNet.
 
 import re
 
-from meshes.mtl import DEFAULT_COLOR
+from meshes.looks import GREY
 from meshes.polygons import triangulate
 from meshes.references import decode_text
 import numpy as np
@@ -71,7 +71,7 @@ def read_off(data: bytes) -> list[Part]:
     pairs = zip(counts, faces, strict=True)
     of_faces = np.array([_color(row[1 + n :]) for n, row in pairs])
     colors = np.repeat(of_faces[polygon][:, None], 3, axis=1)
-  colors = np.where(np.isnan(colors), DEFAULT_COLOR, colors)
+  colors = np.where(np.isnan(colors), GREY, colors)
   return [Part(xyz[corners[corner]], colors)]
 
 

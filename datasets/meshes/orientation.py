@@ -4,8 +4,8 @@
 
   R = Orientation(front="-z").world_from_file(path)
 
-Objects of all our data sets have z up and look along +x: a camera at azimuth 0
-sees their front.
+In all data sets z is up, and the front of an object points to +x, where a
+camera at azimuth 0 stands.
 """
 
 import dataclasses
@@ -17,7 +17,7 @@ from threedim_jax.runtime.errors import UserError
 
 # ShapeNet and glTF have y up; scans and printed parts mostly stand on z = 0.
 UP = {".obj": "y", ".glb": "y", ".gltf": "y"}
-# ShapeNetCore.v2 calls all its files so; its objects look along -z.
+# All files of ShapeNetCore.v2 have this name; its objects look along -z.
 SHAPENET_STEM, SHAPENET_FRONT = "model_normalized", "-z"
 DEFAULT_FRONT = {"y": "z", "z": "x"}  # the glTF standard says z
 FRONTS = tuple(sign + axis for axis in "xyz" for sign in ("", "-"))
@@ -25,9 +25,9 @@ FRONTS = tuple(sign + axis for axis in "xyz" for sign in ("", "-"))
 
 @dataclasses.dataclass(frozen=True)
 class Orientation:
-  """How the files stand: `up` is "y" or "z", `front` one of `FRONTS`.
+  """The axes of files: `up` is "y" or "z", `front` one of `FRONTS`.
 
-  None stands for what is usual for the format and collection of a file.
+  None stands for the usual axis of the file's format and collection.
   """
 
   up: str | None = None

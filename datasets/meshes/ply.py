@@ -4,22 +4,21 @@
 
   parts = read_ply(data, refers)
 
-Read are faces with any number of corners, triangle strips, colours of vertices
-and faces (integers of any size, or fractions), and textures named by
-`comment TextureFile`, with coordinates at the vertices or the faces. Colours
-are multiplied with the texture, as in MeshLab.
+This reads faces with any number of corners, triangle strips, colours of
+vertices or faces (integers of any size, or fractions), and textures that a
+`comment TextureFile` names, with coordinates at the vertices or the faces.
+Colours are multiplied with the texture, as in MeshLab.
 """
 
 import io
 
+from meshes.looks import GREY, OPAQUE_FROM
 from meshes.polygons import triangulate
 from meshes.references import References, decode_text
 import numpy as np
 import plyfile
 from surfaces import Part, Texture
 
-_CUTOFF = 0.5
-_GREY = 0.4
 _RGB = (
   ("red", "green", "blue"),
   ("diffuse_red", "diffuse_green", "diffuse_blue"),
@@ -33,7 +32,7 @@ def read_ply(data: bytes, refers: References) -> list[Part]:
   """The parts of a file: one, or one for each of several textures.
 
   Raises:
-    ValueError: (as other errors of parsing) the file is broken.
+    ValueError: the file is broken. Parsing may raise other errors, too.
   """
   ply, comments = _parse(data)
   vertices = ply["vertex"].data
@@ -59,8 +58,7 @@ def read_ply(data: bytes, refers: References) -> list[Part]:
   ]
   uv = _uv(faces, vertices, counts, corners, rows) if textures else None
   if uv is None:
-    color = np.full((len(triangles), 3, 3), _GREY) if colors is None else colors
-    return [Part(triangles, color)]
+    return [_textured(triangles, colors, None, None)]
   number = np.zeros(len(triangles), int)
   if faces is not None and "texnumber" in faces.dtype.names:
     number = faces["texnumber"][face[polygon]]
@@ -76,18 +74,18 @@ def read_ply(data: bytes, refers: References) -> list[Part]:
 
 
 def _parse(data: bytes) -> tuple[plyfile.PlyData, list[str]]:
-  """The elements of a file, and the comments of its header."""
+  """Parses a file into its elements and the comments of its header."""
   end = data.find(b"end_header")
   header, comments, lines = data[:end], [], []
   for line in header.splitlines(keepends=True):
     word, _, rest = line.partition(b" ")
     if word.strip() in (b"comment", b"obj_info"):
-      # plyfile takes ASCII only, and people's names are not.
+      # plyfile takes ASCII only, but people's names are not ASCII.
       comments.append(decode_text(rest).strip())
       continue
     lines.append(line)
     words = line.split()
-    # What a broken header counts must not be reserved in memory.
+    # A broken header must not make plyfile reserve huge arrays.
     if word == b"element" and len(words) == 3 and int(words[2]) > len(data):
       name = words[1].decode("latin-1")
       raise ValueError(f"it has fewer {name} elements than its header says")
@@ -95,13 +93,16 @@ def _parse(data: bytes) -> tuple[plyfile.PlyData, list[str]]:
   lists = {"face": {name: 3 for name in _INDICES}}
   try:
     ply = plyfile.PlyData.read(io.BytesIO(file), known_list_len=lists)
-  except plyfile.PlyParseError:  # not all are triangles: a slower way
+  except plyfile.PlyParseError:  # not all faces are triangles: a slower way
     ply = plyfile.PlyData.read(io.BytesIO(file))
   return ply, comments
 
 
 def _polygons(ply: plyfile.PlyData):
-  """Corners of all polygons, their counts, and the rows of `face`, or None."""
+  """Corners of all polygons, their counts, and their rows in `face`.
+
+  Rows are None for triangle strips.
+  """
   if "face" in ply and ply["face"].count:
     faces = ply["face"].data
     name = next(n for n in _INDICES if n in faces.dtype.names)
@@ -135,7 +136,7 @@ def _strip(indices: list[int]) -> list[tuple[int, int, int]]:
 
 
 def _rgb(rows: np.ndarray) -> np.ndarray | None:
-  """Colours [N, 3] in [0, 1] of vertices or faces, if they have any."""
+  """Colours [N, 3] in [0, 1] of vertices or faces; None if they have none."""
   for names in _RGB:
     if all(name in rows.dtype.names for name in names):
       values = np.stack([rows[name] for name in names], -1)
@@ -152,7 +153,7 @@ def _rgb(rows: np.ndarray) -> np.ndarray | None:
 
 
 def _uv(faces, vertices, counts, corners, rows) -> np.ndarray | None:
-  """Texture coordinates [T, 3, 2] of the corners of the triangles."""
+  """Texture coordinates [T, 3, 2] of triangles; None if there are none."""
   if faces is not None and "texcoord" in faces.dtype.names:
     lists = faces["texcoord"]
     lengths = np.array([len(row) for row in lists])
@@ -168,13 +169,17 @@ def _uv(faces, vertices, counts, corners, rows) -> np.ndarray | None:
 
 
 def _textured(triangles, colors, uv, pixels: np.ndarray | None) -> Part:
-  if pixels is None:  # the colours of the vertices, or grey
-    grey = np.full((len(triangles), 3, 3), _GREY)
-    return Part(triangles, grey if colors is None else colors)
+  """A part whose texture has `pixels` [H, W, 4]; None: it has no texture."""
+  if colors is None:
+    plain = GREY if pixels is None else 1.0
+    colors = np.full((len(triangles), 3, 3), plain)
+  if pixels is None:
+    return Part(triangles, colors)
+  has_holes = pixels[..., 3].min() < 255
   return Part(
     triangles,
-    np.ones((len(triangles), 3, 3)) if colors is None else colors,
+    colors,
     texture=Texture(pixels),
     uv=uv,
-    cutoff=_CUTOFF if pixels[..., 3].min() < 255 else None,
+    cutoff=OPAQUE_FROM if has_holes else None,
   )

@@ -15,13 +15,14 @@ def triangulate(
   """Cuts all polygons of a mesh.
 
   Args:
-    points: the corners of all polygons one after the other, float [C, 3].
-    counts: how many corners each polygon has, int [P]; those with fewer than
+    points: the corners of all polygons, one polygon after the other, [C, 3].
+    counts: number of corners of each polygon, int [P]. Polygons with fewer than
       three are left out.
 
   Returns:
-    Rows of `points`, int [T, 3], and the number of the polygon, int [T]. The
-    triangles are in the order of the polygons and turned as these are.
+    For each triangle, rows of `points`, int [T, 3], and the index of its
+    polygon, int [T]. Triangles follow the order of the polygons and have the
+    same orientation.
   """
   counts = np.asarray(counts, np.int64)
   starts = np.cumsum(counts) - counts
@@ -70,7 +71,7 @@ def _clip_ears(points: np.ndarray) -> np.ndarray:
     raise ValueError("a polygon has a corner that is not a finite number")
   ends = np.array([len(flat)], np.uint32)
   cut = mapbox_earcut.triangulate_float64(flat, ends).reshape(-1, 3)
-  if not len(cut):  # no area: its triangles are not seen either way
+  if not len(cut):  # it has no area, so any triangles will do
     n = np.arange(1, len(points) - 1)
     return np.stack([0 * n, n, n + 1], -1)
   a, b, c = (points[cut[:, k]] for k in range(3))

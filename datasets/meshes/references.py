@@ -1,11 +1,11 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""What a mesh file refers to: buffers, material libraries and textures.
+"""Reads files that a mesh file refers to: buffers, materials and textures.
 
 refers = References(source, path)
 data = refers.read("model.bin")             # UserError if it is missing
-pixels = refers.texture("wood.png")         # None if it is not usable
-refers.notes                                # says which textures were not
+pixels = refers.texture("wood.png")         # None if it cannot be used
+refers.notes                                # says which textures could not
 """
 
 import io
@@ -23,7 +23,7 @@ _MAX_SIDE = 2048  # larger textures are scaled down; views have 128 pixels
 
 
 class References:
-  """Reads what one mesh file refers to."""
+  """Reads the files that one mesh file refers to."""
 
   def __init__(self, source: Folder | Zip, path: pathlib.PurePath):
     self.label = f"{source.name}/{path}"
@@ -54,7 +54,7 @@ class References:
       ) from e
 
   def texture(self, name: str) -> np.ndarray | None:
-    """The pixels of a picture file, uint8 [H, W, 4]; None if not usable."""
+    """The pixels of a picture file, uint8 [H, W, 4]; None if it is unusable."""
     if name not in self._pictures:
       try:
         data = self._source.read(self._source.find(name, self._path))
@@ -68,7 +68,7 @@ class References:
     """The pixels of an encoded picture, uint8 [H, W, 4]; None if damaged."""
     try:
       return _decode(data)
-    except Exception as e:  # decoders of foreign bytes raise anything
+    except Exception as e:  # decoders raise many kinds for broken bytes
       self._note(name, f"it does not decode: {' '.join(str(e).split())}")
       return None
 

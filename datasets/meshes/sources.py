@@ -1,14 +1,14 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Where mesh files lie: in a folder, or in a zip file in that folder.
+"""Reads files from a folder, or from a zip file in that folder.
 
   source = open_source(folder, zip_path)    # zip_path None: the folder itself
   for path, size in source.files(): ...
   data = source.read(path)
-  path = source.find("../images/wood.png", path)    # what a file refers to
+  path = source.find("../images/wood.png", path)    # that a file refers to
 
-Nothing outside the folder or the zip file is read, and nothing is written:
-members of zip files are decompressed in memory, up to a limit.
+Nothing outside the folder or the zip file is read. Nothing is written: members
+of zip files are decompressed in memory, up to a limit.
 """
 
 from collections.abc import Iterator
@@ -23,13 +23,13 @@ import zlib
 from threedim_jax.runtime.errors import UserError
 
 ZIP_SUFFIXES = (".zip", ".sh3f")
-# A member of a zip file may be this big, and anything that compresses well.
+# Limits on the size of a member: in general, and if it compresses far too well.
 _MAX_BYTES = 2_000_000_000
 _MAX_BYTES_OF_A_BOMB, _BOMB_RATIO = 64_000_000, 100
 
 
 class NotHere(Exception):
-  """A file that another one refers to is missing, or must not be read."""
+  """A file that a mesh file refers to is missing, or must not be read."""
 
 
 class Folder:
@@ -40,10 +40,9 @@ class Folder:
     self._root = root
 
   def files(self) -> Iterator[tuple[pathlib.PurePath, int]]:
-    """Paths relative to the folder, and sizes in bytes.
+    """Yields paths relative to the folder, and sizes in bytes.
 
-    Hidden files and folders are left out; folders that are links are not
-    entered.
+    Hidden files and folders are left out, and so are linked folders.
     """
     for parent, folders, names in os.walk(self._root, onerror=_stop):
       folders[:] = [name for name in folders if not name.startswith(".")]
@@ -69,11 +68,11 @@ class Folder:
       raise UserError(f"{file} cannot be read ({e}).") from e
 
   def find(self, name: str, path: pathlib.PurePath) -> pathlib.PurePath:
-    """The file that the file `path` calls `name`.
+    """Finds the file that the mesh file `path` refers to as `name`.
 
-    Upper and lower case may differ, as on the systems where many models were
-    made; a path that leads nowhere (`C:\\tmp\\wood.png`) is looked up beside
-    the file.
+    Upper and lower case may differ, as on Windows, where many models come from.
+    If the path leads nowhere (`C:\\tmp\\wood.png`), the name is looked up
+    beside the mesh file.
 
     Raises:
       NotHere: there is no such file, or it is outside the folder.
@@ -117,7 +116,7 @@ class Zip:
     self._any_case = {name.lower(): name for name in self._infos}
 
   def files(self) -> Iterator[tuple[pathlib.PurePath, int]]:
-    """Paths and sizes of the members; without hidden files and macOS's own."""
+    """Yields paths and sizes of members that are neither hidden nor macOS's."""
     for name, info in self._infos.items():
       parts = name.split("/")
       if not any(part.startswith((".", "__MACOSX")) for part in parts):
@@ -181,7 +180,7 @@ class Zip:
 def open_source(
   folder: pathlib.Path, zip_path: pathlib.PurePath | None
 ) -> Folder | Zip:
-  """The folder, or the zip file in it; stays open for the next object.
+  """Opens the folder, or the zip file in it, and keeps it open.
 
   Raises:
     UserError: it is not a zip file.
@@ -194,12 +193,12 @@ def _spellings(name: str) -> list[str]:
   name = name.strip().strip('"').replace("\\", "/")
   unquoted = urllib.parse.unquote(name)
   last = posixpath.basename(name)
-  # Some readers take the last word alone, and files were renamed to suit them.
+  # Some programs take only the last word; people renamed files to suit them.
   names = [name, unquoted, last, *last.split()[-1:]]
   names = [n for n in dict.fromkeys(names) if n and "\0" not in n]
   return [n for n in names if n not in (".", "..")]
 
 
 def _stop(e: OSError) -> None:
-  """`os.walk` would leave the folder out."""
+  """Raises a UserError; without this, `os.walk` would skip the folder."""
   raise UserError(f"{e.filename} cannot be listed ({e.strerror}).") from e

@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Where things are on a car with parameters `p` (cars.py), in metres.
+"""Positions of the parts of a car with parameters `p` (cars.py), in metres.
 
   at = Layout(p)
   half_width, top = at.shoulder(x)
@@ -8,7 +8,7 @@
 The nose points to +x, the ground is z = 0.
 """
 
-# What differs from a sedan, by body type.
+# Values of body types that differ from a sedan's.
 _HOOD = {"van": 0.12}
 _TRUNK = {"hatchback": 0.03, "wagon": 0.02, "van": 0.01, "pickup": 0.40}
 _REAR_WINDOW = {"van": 0.01, "wagon": 0.05, "pickup": 0.02}
@@ -17,7 +17,7 @@ _WINDSHIELD = {"van": 0.7}
 
 
 class Layout:
-  """Heights and places along the car that several parts share."""
+  """Heights and positions along the car that several parts share."""
 
   def __init__(self, p):
     self._p = p

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The parts of a car: each function adds solids for parameters `p`.
 
-Names and ranges of the parameters are in cars.py, shared places in
-car_layout.py.
+cars.py lists the parameters and their ranges. car_layout.py has the positions
+that several parts share.
 """
 
 import numpy as np
@@ -30,11 +30,8 @@ def add_body(parts: Parts, p, at: Layout, paint, accent) -> None:
     ]
   )
   rings = [_section(p, at, x) for x in xs]
-  # Bumpers round the ends, which would look sawn off.
-  shrink = lambda ring, dx: (
-    (ring - ring.mean(0)) * [1, 0.93, 0.72] + (ring.mean(0) + [dx, 0, 0])
-  )
-  rings = [shrink(rings[0], -0.06), *rings, shrink(rings[-1], 0.06)]
+  # Without rounded bumpers the ends would look sawn off.
+  rings = [_bumper(rings[0], -0.06), *rings, _bumper(rings[-1], 0.06)]
   parts.add(solids.loft(rings), paint)
   if p.pattern == "sills":
     h = 0.35 * p.body_height
@@ -51,6 +48,12 @@ def add_body(parts: Parts, p, at: Layout, paint, accent) -> None:
         parts.add(_sheet(at, at.tail + 0.03, at.deck, y0, y1), accent)
   if p.body == "pickup":
     _add_bed(parts, p, at, paint)
+
+
+def _bumper(ring: np.ndarray, dx: float) -> np.ndarray:
+  """A smaller ring [8, 3], moved by dx."""
+  middle = ring.mean(0)
+  return (ring - middle) * [1, 0.93, 0.72] + (middle + [dx, 0, 0])
 
 
 def _section(p, at: Layout, x: float) -> np.ndarray:
@@ -114,17 +117,16 @@ def add_interior(parts: Parts, p, at: Layout) -> None:
 
 def add_cabin(parts: Parts, p, at: Layout, paint, accent) -> None:
   """Glass between belt and roof, pillars, roof; a van's rear is closed."""
-  length = lambda x0, x1: (x1 - x0, (x0 + x1) / 2)
-  d, mid = length(at.deck, at.cowl)
+  d, mid = at.cowl - at.deck, (at.deck + at.cowl) / 2
   foot = solids.rectangle((d, 2 * at.cabin_half), (mid, 0), at.belt - 0.03)
-  d, mid = length(at.roof_rear, at.roof_front)
+  d, mid = at.roof_front - at.roof_rear, (at.roof_rear + at.roof_front) / 2
   head = solids.rectangle((d, 2 * at.roof_half), (mid, 0), at.roof)
   parts.add(solids.loft([foot, head]), _glass(p))
   for a, b in zip(foot, head, strict=True):
     parts.add(solids.bar(a, b, 0.045, sections=6), paint)
   between = {"coupe": (), "pickup": (), "wagon": (0.38, 0.70)}
   for u in between.get(p.body, (0.52,)):
-    # Corners go round from the rear right: 0 to 1 and 3 to 2 run forwards.
+    # Corner 0 is at the rear right; edges 0 to 1 and 3 to 2 run forwards.
     for rear, front in ((0, 1), (3, 2)):
       a, b = (r[rear] + u * (r[front] - r[rear]) for r in (foot, head))
       parts.add(solids.bar(a, b, 0.05, sections=6), paint)

@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Draws many objects of `shapes` on one picture, to judge them by eye.
+"""Draws many objects of `shapes` in one picture.
 
 python -m shapes.contact_sheet sheet.png    (in the folder datasets/)
 """

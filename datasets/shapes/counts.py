@@ -12,7 +12,7 @@ from threedim_jax.runtime.errors import UserError
 
 @dataclasses.dataclass(frozen=True)
 class Counts:
-  """build.py has a flag for each field."""
+  """Numbers of objects and views; build.py has a flag for each field."""
 
   num_train_objects: int
   num_train_views: int  # of each object

@@ -1,12 +1,12 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Degrees of freedom: tables of ranges and options, drawn from a generator.
+"""Draws the parameters of an object from tables of ranges and options.
 
   p = draw(rng, chairs.CONTINUOUS, chairs.DISCRETE)
   p.seat_width, p.legs
 
-Every entry is drawn for every object, used or not, in the order of the tables:
-a new row at the end of a table leaves the other draws as they were.
+Every entry is drawn for every object, even if the object does not use it, in
+the order of the tables. So a new row at the end does not change other draws.
 """
 
 import colorsys
@@ -14,7 +14,7 @@ import types
 
 import numpy as np
 
-# Ranges of hue (below 0 wraps round), saturation and value.
+# Ranges of hue (negative ones wrap round), saturation and value.
 _MATERIALS = {
   "wood": ((0.045, 0.11), (0.35, 0.70), (0.35, 0.90)),
   "metal": ((0.55, 0.65), (0.00, 0.10), (0.45, 0.80)),
@@ -44,7 +44,7 @@ def draw(
 def color(
   material: str, hue: float, saturation: float, value: float
 ) -> np.ndarray:
-  """RGB in [0, 1]; the three numbers are places in the material's ranges."""
+  """RGB in [0, 1]; 0 to 1 of the three numbers spans the material's ranges."""
   places = (hue, saturation, value)
   h, s, v = (
     low + place * (high - low)
@@ -54,6 +54,6 @@ def color(
 
 
 def color_of(p: types.SimpleNamespace, part: str) -> np.ndarray:
-  """RGB of the part whose material and three places `p` holds."""
+  """RGB of a part, from its material and its three numbers in `p`."""
   names = ("material", "hue", "saturation", "value")
   return color(*(getattr(p, f"{part}_{name}") for name in names))

@@ -1,11 +1,11 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""From (seed, split, index) to the records of one object of `shapes`.
+"""Makes the records of one object of `shapes` from (seed, split, index).
 
-  records = render_object(task)    # in a worker: no jax, no TFDS here
+  records = render_object(task)    # runs in a worker: no jax, no TFDS here
 
-Every object has random streams of its own, spawned from (class, split, index):
-object 3 of the test split is the same whatever the other counts are.
+Each object has its own random streams, spawned from (class, split, index). So
+object 3 of the test split does not depend on the number of objects.
 """
 
 import dataclasses
@@ -18,7 +18,7 @@ import trimesh
 
 from threedim_jax.views import camera_paths
 
-# The order is part of the random streams: add at the end.
+# The random streams depend on the order: add new kinds at the end.
 KINDS = {"chair": chairs, "car": cars, "table": tables}
 SPLITS = ("train", "validation", "test")
 _SHAPE_STREAM, _CAMERA_STREAM, _TARGET_STREAM = 0, 1, 2
@@ -26,10 +26,10 @@ _SHAPE_STREAM, _CAMERA_STREAM, _TARGET_STREAM = 0, 1, 2
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-  """What a worker needs to know to make one object.
+  """What a worker needs to make one object.
 
-  `distance` is relative to that of the SRN cameras; `off_axis` is how far from
-  the object's centre, in metres, the cameras look.
+  `distance` of the cameras is relative to that of SRN. The cameras look past
+  the object's centre by `off_axis`, in world units.
   """
 
   kind: str
@@ -56,15 +56,16 @@ def build_mesh(kind: str, seed: int, split: str, index: int) -> trimesh.Trimesh:
 def cameras(task: Task) -> np.ndarray:
   """world_from_cam [N, 4, 4]: random for training, else the spiral."""
   radius = camera_paths.RADIUS[task.kind] * task.distance
-  stream = lambda i: _rng(task.kind, task.seed, task.split, task.index, i)
+  identity = task.kind, task.seed, task.split, task.index
   if task.split != "train":
     poses = camera_paths.srn_spiral(task.num_views, radius)
   else:
-    rng = stream(_CAMERA_STREAM)
+    rng = _rng(*identity, _CAMERA_STREAM)
     poses = camera_paths.random_views(rng, task.num_views, radius)
   if not task.off_axis:
     return poses
-  targets = stream(_TARGET_STREAM).standard_normal((task.num_views, 3))
+  rng = _rng(*identity, _TARGET_STREAM)
+  targets = rng.standard_normal((task.num_views, 3))
   targets *= task.off_axis / np.linalg.norm(targets, axis=1, keepdims=True)
   return camera_paths.look_at(poses[:, :3, 3], targets)
 

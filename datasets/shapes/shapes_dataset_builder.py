@@ -10,7 +10,7 @@ import dataclasses
 from shapes import objects
 from shapes.counts import Counts
 import tensorflow_datasets as tfds
-from view_builder import ViewBuilder, bytes_per_view
+from view_builder import ViewBuilder
 
 
 @dataclasses.dataclass
@@ -35,7 +35,7 @@ def _config(
 
 
 def _limits(name: str, what: str, kind: str = "chair", **cameras):
-  """Held-out objects that differ from those of training, for evaluation."""
+  """A small config whose test views differ from those of training."""
   description = f"5 MB, about 17 s: to evaluate on {what}"
   counts = (2, 2, 1, 16)
   return _config(name, 32, description, *counts, kinds=(kind,), **cameras)
@@ -83,10 +83,6 @@ class Builder(ViewBuilder):
   def settings(self) -> dict:
     overridden = sorted(self._overrides)
     return {**dataclasses.asdict(self.counts), "overridden": overridden}
-
-  def expected_bytes(self) -> int:
-    views = sum(t.num_views for s in objects.SPLITS for t in self._tasks(s))
-    return views * bytes_per_view(self.builder_config.resolution)
 
   def _split_generators(self, dl_manager):
     return {s: self._generate_examples(s) for s in objects.SPLITS}

@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Coloured solids to assemble an object from; all of them are lofts.
+"""Coloured solids that make up an object; all of them are lofts.
 
   parts = Parts()
   parts.add(box((0.5, 0.5, 0.05), center=(0, 0, 0.45)), rgb=(0.6, 0.4, 0.2))
@@ -17,7 +17,7 @@ Solid = tuple[np.ndarray, np.ndarray]
 
 
 def loft(rings) -> Solid:
-  """The solid through rings [M, N, 3] of N points each, closed by two caps."""
+  """The solid through M rings of N points, [M, N, 3], closed by two caps."""
   rings = np.asarray(rings, np.float64)
   m, n, _ = rings.shape
   centers = rings[[0, -1]].mean(1)
@@ -38,12 +38,12 @@ def box(size, center) -> Solid:
 
 
 def prism(outline, z0: float, z1: float) -> Solid:
-  """A convex outline [N, 2] in (x, y) drawn from z0 to z1."""
+  """A convex outline [N, 2] in (x, y), extruded from z0 to z1."""
   return loft([ring(outline, z) for z in (z0, z1)])
 
 
 def plate(outline, x: float, thickness: float, z: float) -> Solid:
-  """A convex outline [N, 2] in (y, z) drawn along x, around (x, 0, z)."""
+  """A convex outline [N, 2] in (y, z), extruded along x around (x, 0, z)."""
   vertices, faces = prism(outline, -thickness / 2, thickness / 2)
   return np.roll(vertices, 1, axis=1) + [x, 0, z], faces
 
@@ -109,7 +109,7 @@ class Parts:
     self._num_vertices += len(vertices)
 
   def mesh(self, radius: float) -> trimesh.Trimesh:
-    """One mesh, its box centred on the origin, inside a sphere of `radius`."""
+    """One mesh inside a sphere of `radius`, its box centred on the origin."""
     vertices = np.concatenate(self._vertices)
     vertices -= (vertices.min(0) + vertices.max(0)) / 2
     vertices *= radius / np.linalg.norm(vertices, axis=-1).max()

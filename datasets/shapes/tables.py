@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Procedural tables, a class that no network here is trained on.
+"""Procedural tables, a class on which no bundled network is trained.
 
 mesh = tables.build(draw(rng, tables.CONTINUOUS, tables.DISCRETE))
 """

@@ -7,8 +7,8 @@
     raw = archive.read(entry)
 
 Layout: `cars_{train,val,test}/<object>/{rgb/000000.png, pose/000000.txt,
-intrinsics.txt}`, the training chairs one folder deeper in `chairs_2.0_train`,
-all of it perhaps inside one more folder. Nothing is ever extracted.
+intrinsics.txt}`. Training chairs lie one folder deeper, in `chairs_2.0_train`.
+All of it may lie in one more folder. Nothing is extracted to the disk.
 """
 
 import collections
@@ -26,7 +26,7 @@ _WHERE = (
   "It is linked from the README of the pixelNeRF repository"
   " (github.com/sxyu/pixel-nerf, 'Getting the data')."
 )
-# What reading a member of a damaged or encrypted zip file can raise.
+# Errors from reading a member of a damaged or encrypted zip file.
 _READ_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError)
 _FILE = re.compile(
   r"(.+)/(rgb/\d+\.png|pose/\d+\.txt|intrinsics\.txt|intrinsics/\d+\.txt)"
@@ -36,10 +36,10 @@ _SAFE_ID = re.compile(r"\w[\w.-]*", re.ASCII)
 
 @dataclasses.dataclass
 class Entry:
-  """An object in the archive: `rgb/000000.png` etc. -> name in the archive."""
+  """An object in the archive."""
 
-  path: str
-  files: dict[str, str]
+  path: str  # in the archive
+  files: dict[str, str]  # `rgb/000000.png` and so on -> path in the archive
 
   @property
   def object_id(self) -> str:
@@ -57,7 +57,7 @@ class RawObject:
 
 
 class Archive:
-  """The objects of every split that is there, sorted by id."""
+  """The objects of every split that the archive has, sorted by id."""
 
   def __init__(self, source: pathlib.Path, kind: str):
     self.source = source
@@ -84,10 +84,14 @@ class Archive:
 
 
 def open_archive(kind: str, manual_dir: pathlib.Path) -> Archive:
-  """The archive of `kind` (cars or chairs) in `manual_dir`.
+  """Opens the archive of `kind` (cars or chairs) in `manual_dir`.
 
-  Accepts `srn_cars.zip`, the folder it unpacks to, and that folder itself.
-  `cars_train.zip` is opened only to say that it is the wrong one.
+  This accepts `srn_cars.zip`, the folder that it unpacks to, and `manual_dir`
+  itself as that folder. It opens `cars_train.zip` only to say in the error that
+  this is the wrong archive.
+
+  Raises:
+    UserError: there is no archive, it is cut off, or it is another archive.
   """
   stem = f"srn_{kind}"
   for name in (f"{stem}.zip", stem, ".", f"{kind}_train.zip", f"{kind}.zip"):
@@ -156,7 +160,7 @@ def _find_objects(
 
 
 def _sorted_objects(source, objects: dict[str, Entry]) -> list[Entry]:
-  """Sorted by id; of the training chairs only those in chairs_2.0_train."""
+  """Sorts entries by id; keeps only training chairs in chairs_2.0_train."""
   nested = [e for p, e in objects.items() if "chairs_2.0_train" in p.split("/")]
   entries = sorted(nested or objects.values(), key=lambda e: e.object_id)
   ids = collections.Counter(e.object_id for e in entries)

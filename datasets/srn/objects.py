@@ -1,12 +1,14 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""From the bytes of one SRN object to checked records. No jax, no TFDS here.
+"""Makes checked records from the files of one SRN object. No jax, no TFDS here.
 
   records = read_object(raw, resolution=128)
 
-Pictures with alpha are laid over white. A picture that is plain RGB of the
-right size keeps its bytes; any other is resized by area, and K with it.
+Pictures with alpha are composited over white. A plain RGB picture of the right
+size keeps its bytes. Other pictures are resized by area, together with K.
 """
+
+import pathlib
 
 import cv2
 import numpy as np
@@ -14,6 +16,7 @@ from PIL import Image
 from srn.archive import RawObject
 
 from threedim_jax.inputs.posed_images.pictures import open_picture
+from threedim_jax.inputs.posed_images.pose_folder import check_same_views
 from threedim_jax.inputs.posed_images.text_files import (
   parse_intrinsics,
   parse_pose,
@@ -40,7 +43,7 @@ def read_object(raw: RawObject, resolution: int) -> list[dict]:
       f" square ones of at least {resolution}."
     )
   K = intrinsics.K.copy()
-  K[:2] *= resolution / h  # pixel centres at +0.5: no shift
+  K[:2] *= resolution / h  # no shift, because pixel centres lie at +0.5
   records = []
   for view, stem in enumerate(stems):
     rgb, pose = f"rgb/{stem}.png", f"pose/{stem}.txt"
@@ -62,16 +65,12 @@ def read_object(raw: RawObject, resolution: int) -> list[dict]:
 
 
 def _stems(raw: RawObject) -> list[str]:
-  """Names of the views in order; each has a picture and a pose."""
-  names = lambda folder: {
-    f.split("/")[1].split(".")[0] for f in raw.files if f.startswith(folder)
-  }
-  images, poses = names("rgb/"), names("pose/")
-  if lone := sorted(images ^ poses):
-    has, lacks = ("rgb", "pose") if lone[0] in images else ("pose", "rgb")
-    raise UserError(
-      f"{raw.path}: view {lone[0]} has a file in {has}/ but none in {lacks}/."
-    )
+  """Names of the views, sorted; each view has a picture and a pose."""
+  images, poses = (
+    {pathlib.PurePath(file).stem for file in raw.files if file.startswith(name)}
+    for name in ("rgb/", "pose/")
+  )
+  check_same_views(images, poses, raw.path)
   if len(images) < 2:
     raise UserError(
       f"{raw.path} has {len(images)} view(s), an object needs at least two."

@@ -1,14 +1,14 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The paper's "chairs*": all chairs, shuffled and split again.
+"""Splits all SRN chairs anew, for the "chairs*" of the paper.
 
   objects = resplit(archive.objects)
   digests = {split: ids_sha256(entries) for split, entries in objects.items()}
 
-The cameras of the test chairs in the SRN archive are much farther away than
-those of its training chairs. For its ablations the paper merges the splits and
-divides the objects anew. Its own order is not published; this one is the order
-of the SHA-256 of `SEED` and the object's id.
+In the SRN archive, cameras are much farther from test chairs than from training
+chairs. For its ablations the paper merges the splits, shuffles the objects and
+splits them again. It does not publish its order. Here the order is that of the
+SHA-256 of `SEED` and the object's id.
 """
 
 import collections
@@ -23,12 +23,12 @@ SEED = 0
 
 
 def resplit(objects: Mapping[str, Sequence[Entry]]) -> dict[str, list[Entry]]:
-  """The same objects in splits of the same sizes, each sorted by id.
+  """Divides all objects into splits of the old sizes, each sorted by id.
 
-  An object keeps its views: 50 if it was for training, else 251.
+  An object keeps its views: 50 if it was a training object, else 251.
 
   Raises:
-    UserError: two splits have an object of the same id.
+    UserError: two splits have an object with the same id.
   """
   entries = [entry for split in objects.values() for entry in split]
   ids = collections.Counter(entry.object_id for entry in entries)
@@ -47,7 +47,7 @@ def resplit(objects: Mapping[str, Sequence[Entry]]) -> dict[str, list[Entry]]:
 
 
 def ids_sha256(entries: Sequence[Entry]) -> str:
-  """A digest of the ids, one a line, in the order of the split."""
+  """SHA-256 of the ids of a split, one per line."""
   text = "".join(f"{entry.object_id}\n" for entry in entries)
   return hashlib.sha256(text.encode()).hexdigest()
 

@@ -16,12 +16,12 @@ from srn.archive import Entry, RawObject, open_archive
 from srn.objects import read_object
 from srn.resplit import SEED, ids_sha256, resplit
 import tensorflow_datasets as tfds
-from view_builder import ViewBuilder, bytes_per_view
+from view_builder import ViewBuilder
 
 from threedim_jax.runtime import progress
 from threedim_jax.runtime.errors import UserError
 
-# Of the complete archives.
+# Sizes of the complete archives.
 NUM_OBJECTS = {
   "cars": {"train": 2458, "validation": 352, "test": 704},
   "chairs": {"train": 4612, "validation": 662, "test": 1317},
@@ -33,7 +33,7 @@ NUM_VIEWS = {"train": 50, "validation": 251, "test": 251}
 class SrnConfig(tfds.core.BuilderConfig):
   kind: str = "cars"
   resolution: int = 128
-  resplit: bool = False  # whether the splits are merged and divided anew
+  resplit: bool = False  # merge the splits and split the objects anew
 
 
 def _config(kind: str, resolution: int, resplit: bool = False) -> SrnConfig:
@@ -51,15 +51,13 @@ def _config(kind: str, resolution: int, resplit: bool = False) -> SrnConfig:
 
 
 class Builder(ViewBuilder):
-  """SRN ShapeNet, as the archives have it or resized."""
+  """SRN ShapeNet at the resolution of the archives, or smaller."""
 
   name = "srn"
   VERSION = tfds.core.Version("1.0.0")
   BUILDER_CONFIGS = [
     _config(kind, resolution, resplit)
-    for kind, resplit in (
-      *(("cars", False), ("chairs", False), ("chairs", True)),
-    )
+    for kind, resplit in (("cars", False), ("chairs", False), ("chairs", True))
     for resolution in (128, 64, 32, 16)
   ]
 
@@ -71,10 +69,6 @@ class Builder(ViewBuilder):
   def _archive(self):
     with progress.waiting(f"{self.name}: list {self._manual_dir}"):
       return open_archive(self.builder_config.kind, self._manual_dir)
-
-  def expected_bytes(self) -> int:
-    files = sum(len(e.files) for o in self._archive.objects.values() for e in o)
-    return files // 2 * bytes_per_view(self.builder_config.resolution)
 
   def _split_generators(self, dl_manager):
     for split, full in NUM_OBJECTS[self.builder_config.kind].items():
@@ -92,7 +86,7 @@ class Builder(ViewBuilder):
     }
 
   def _generate_examples(self, split: str, entries: list[Entry]):
-    # This process reads the archive, workers decode and check.
+    # This process reads the archive. Workers decode and check the files.
     raw_objects = map(self._archive.read, entries)
     resolution = self.builder_config.resolution
     make = functools.partial(make_records, resolution=resolution)

@@ -23,7 +23,7 @@ from threedim_jax.evaluation.fields.field import FieldConfig
 from threedim_jax.models import get_camera_encoder, make_init_fn
 from threedim_jax.modes.aot.flops import count_flops
 from threedim_jax.runtime.errors import UserError
-from threedim_jax.sampling import load
+from threedim_jax.sampling import load, view_sampler
 from threedim_jax.training import setup
 from threedim_jax.views.pair_batch import batch_shapes
 
@@ -57,10 +57,10 @@ def xunet_config():
 def config(xunet_config, monkeypatch):
   """The same with the toy for a network."""
   toy = lambda model: Toy(model["ch"])
-  for module in (models, load, setup):
+  for module in (models, load, view_sampler, setup):
     monkeypatch.setattr(module, "get_model", toy)
   plain = lambda model, params, hw: lambda cam: cam
-  monkeypatch.setattr(load, "get_camera_encoder", plain)
+  monkeypatch.setattr(view_sampler, "get_camera_encoder", plain)
   return xunet_config
 
 
@@ -188,7 +188,7 @@ def test_a_denoising_step_is_a_forward_pass_without_most_rays(xunet_config):
   assert int(args[-1].sum()) == B
   forward = count_flops(lambda p, *a: denoiser(p)(*a), params, *args)
   keys, bank, cam = programs.sampler_args(c, 3)
-  sampler = load.make_view_fn(c.model, c.diffusion.prediction)
+  sampler = view_sampler.make_view_fn(c.model, c.diffusion.prediction)
 
   def view(num_steps):
     fn = lambda *args: sampler(

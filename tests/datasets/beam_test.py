@@ -5,19 +5,13 @@
 import pathlib
 import shutil
 
-import build
-from mesh_folders import colored_box
+from mesh_folders import build_meshes, colored_box
 import pytest
 
 from threedim_jax.runtime.errors import UserError
 
 pytest.importorskip("apache_beam", reason="the extra [beam] is not installed")
 ON_BEAM = ("--beam_options", "--runner=DirectRunner")
-
-
-def run(source: pathlib.Path, data_dir: pathlib.Path, *more: str):
-  args = f"meshes --config debug --num_workers 1 --data_dir {data_dir} --from"
-  return build.main([*args.split(), str(source), *more])
 
 
 @pytest.fixture
@@ -37,8 +31,10 @@ def source(tmp_path) -> pathlib.Path:
 )
 def test_the_files_are_those_of_the_local_pool(options, source, tmp_path):
   (source / "bad.obj").write_text("v 0 0 0\n")
-  local = run(source, tmp_path / "a", "--skip_bad")
-  remote = run(source, tmp_path / "b", "--skip_bad", "--beam_options", options)
+  local = build_meshes(source, tmp_path / "a", "--skip_bad")
+  remote = build_meshes(
+    source, tmp_path / "b", "--skip_bad", "--beam_options", options
+  )
   names = sorted(p.name for p in local.iterdir())
   assert names == sorted(p.name for p in remote.iterdir())
   for name in names:
@@ -51,7 +47,7 @@ def test_a_build_that_was_stopped_goes_on(source, tmp_path, monkeypatch):
   """Only the results that are missing are made again."""
   (source / "bad.obj").write_text("v 0 0 0\n")
   with pytest.raises(UserError, match="bad.obj has no faces"):
-    run(source, tmp_path, *ON_BEAM)
+    build_meshes(source, tmp_path, *ON_BEAM)
   (folder,) = (tmp_path / "meshes/toys_debug").glob(".beam*")
   results = [p for p in folder.rglob("[0-9]*") if p.is_file()]
   made = {p: p.stat().st_mtime_ns for p in results}
@@ -66,7 +62,7 @@ def test_a_build_that_was_stopped_goes_on(source, tmp_path, monkeypatch):
 
   rmtree = shutil.rmtree
   monkeypatch.setattr(shutil, "rmtree", look_first)
-  run(source, tmp_path, *ON_BEAM, "--skip_bad")
+  build_meshes(source, tmp_path, *ON_BEAM, "--skip_bad")
   assert not folder.exists()
   assert {p for p in made if found[p] != made[p]} == {lost}
 
@@ -81,4 +77,4 @@ def test_a_build_that_was_stopped_goes_on(source, tmp_path, monkeypatch):
 )
 def test_wrong_options_are_named(options, message, source, tmp_path):
   with pytest.raises(UserError, match=message):
-    run(source, tmp_path, "--beam_options", options)
+    build_meshes(source, tmp_path, "--beam_options", options)

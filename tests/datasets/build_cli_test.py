@@ -11,7 +11,9 @@ import sys
 import time
 
 import build
+from meshes import meshes_dataset_builder
 import pytest
+from shapes import shapes_dataset_builder
 import tensorflow_datasets as tfds
 
 from threedim_jax.runtime.errors import UserError
@@ -38,6 +40,7 @@ def mtimes(folder: pathlib.Path) -> dict[str, int]:
     ("srn --config car_64", "cars_64, .*Did you mean 'cars_64'"),
     ("srn --config cars --seed 3", "--seed is for shapes"),
     ("shapes --from {tmp}", "--from is for meshes, not for shapes"),
+    ("shapes --least_scale 0.5", "--least_scale is for meshes, not for shapes"),
     ("meshes --from {tmp} --seed 3", "--seed is for shapes, not for meshes"),
     ("meshes --from {tmp} --manual_dir {tmp}", "--manual_dir is for srn"),
     ("meshes", "meshes needs --from=PATH"),
@@ -62,6 +65,22 @@ def mtimes(folder: pathlib.Path) -> dict[str, int]:
 def test_bad_arguments(tmp_path, args, message):
   with pytest.raises(UserError, match=message):
     build.main(args.format(tmp=tmp_path).split())
+
+
+def test_the_readme_has_the_counts_of_every_config():
+  text = (REPO / "datasets/README.md").read_text()
+  rows = [
+    f"| `{c.name}` | {c.resolution} |"
+    f" {c.counts.num_train_objects} x {c.counts.num_train_views} |"
+    f" {c.counts.num_validation_objects} x {c.counts.num_test_views} |"
+    f" {c.counts.num_test_objects} x {c.counts.num_test_views} |"
+    for c in shapes_dataset_builder.Builder.BUILDER_CONFIGS
+  ] + [
+    f"| `{c.name}` | {c.resolution} | {c.num_train_views} |"
+    f" {c.num_test_views} |"
+    for c in meshes_dataset_builder.Builder.BUILDER_CONFIGS
+  ]
+  assert not [row for row in rows if row not in text]
 
 
 def test_a_complete_data_set_is_left_alone(tmp_path, capsys):

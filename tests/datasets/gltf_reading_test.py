@@ -74,54 +74,56 @@ def colored(color, position=POSITION, **material) -> Glb:
   return plain(position, None, None, color=[*color, 1.0], **material)
 
 
+def primitive(glb: Glb) -> dict:
+  return glb.json["meshes"][0]["primitives"][0]
+
+
+def base_texture(glb: Glb) -> dict:
+  return glb.json["materials"][0]["pbrMetallicRoughness"]["baseColorTexture"]
+
+
 # ------------------------------------------------ a feature, and its twin
 # Each returns two files that must look the same.
 
 
 def normalized_texture_coordinates(kind="uint16"):
-  glb, most = Glb(), np.iinfo(kind).max
+  glb, most = plain(), np.iinfo(kind).max
   rounded = np.rint(UV * most).astype(kind)
-  attributes = {"POSITION": glb.add(POSITION)}
-  attributes["TEXCOORD_0"] = glb.add(rounded, normalized=True)
-  glb.mesh(attributes, material=glb.material(texture=glb.texture(PICTURE)))
+  coordinates = glb.add(rounded, normalized=True)
+  primitive(glb)["attributes"]["TEXCOORD_0"] = coordinates
   return glb, plain(uv=rounded / most)
 
 
 def quantized_positions():
-  glb = Glb()
+  glb, uv = plain(), np.uint16(np.rint(UV * 100))
   padded = np.int16(np.pad(POSITION * 100, ((0, 0), (0, 1))))
   view = glb.view(padded.tobytes(), byteStride=8)
   accessor = {"bufferView": view, "componentType": 5122, "type": "VEC3"}
-  position = glb.item("accessors", accessor | {"count": len(POSITION)})
-  texture = glb.texture(PICTURE)
-  texture["extensions"] = {"KHR_texture_transform": {"scale": [0.01, 0.01]}}
-  uv = np.uint16(np.rint(UV * 100))
-  attributes = {"POSITION": position, "TEXCOORD_0": glb.add(uv)}
-  glb.mesh(
-    attributes, {"scale": [0.01] * 3}, material=glb.material(texture=texture)
-  )
+  primitive(glb)["attributes"] = {
+    "POSITION": glb.item("accessors", accessor | {"count": len(POSITION)}),
+    "TEXCOORD_0": glb.add(uv),
+  }
+  transform = {"KHR_texture_transform": {"scale": [0.01, 0.01]}}
+  base_texture(glb)["extensions"] = transform
+  glb.json["nodes"][0]["scale"] = [0.01] * 3
   glb.json["extensionsRequired"] = ["KHR_mesh_quantization"]
   return glb, plain(uv=uv / 100)
 
 
 def second_texture_coordinates():
-  glb = Glb()
-  texture = glb.texture(PICTURE) | {"texCoord": 1}
-  attributes = base(glb, uv=1 - UV)
-  attributes["TEXCOORD_1"] = glb.add(UV)
-  glb.mesh(attributes, material=glb.material(texture=texture))
+  glb = plain(uv=1 - UV)
+  primitive(glb)["attributes"]["TEXCOORD_1"] = glb.add(UV)
+  base_texture(glb)["texCoord"] = 1
   return glb, plain()
 
 
 def texture_transform():
   """Scaled, turned by a quarter and moved, beside texCoord in either place."""
-  glb = Glb()
+  glb = plain(uv=1 - UV)
+  primitive(glb)["attributes"]["TEXCOORD_1"] = glb.add(UV)
   transform = {"offset": [0.2, 0.9], "rotation": np.pi / 2, "scale": [0.5, 2]}
-  texture = glb.texture(PICTURE)
-  texture["extensions"] = {"KHR_texture_transform": transform | {"texCoord": 1}}
-  attributes = base(glb, uv=1 - UV)
-  attributes["TEXCOORD_1"] = glb.add(UV)
-  glb.mesh(attributes, material=glb.material(texture=texture))
+  extension = {"KHR_texture_transform": transform | {"texCoord": 1}}
+  base_texture(glb)["extensions"] = extension
   # Counterclockwise with v downwards: (u, v) becomes (v, -u).
   return glb, plain(uv=np.stack([0.2 + 2 * UV[:, 1], 0.9 - 0.5 * UV[:, 0]], -1))
 
@@ -168,20 +170,17 @@ def _tile(pixels, mode, i, j):
 
 
 def triangle_fan():
-  glb, polygon = Glb(), np.float32([[0, 0, 0], [2, 0, 0], [3, 1, 0], [1, 2, 0]])
-  glb.mesh(
-    {"POSITION": glb.add(polygon)}, mode=6, material=glb.material([1, 0, 0, 1])
-  )
+  polygon = np.float32([[0, 0, 0], [2, 0, 0], [3, 1, 0], [1, 2, 0]])
+  glb = colored([1, 0, 0], polygon)
+  primitive(glb)["mode"] = 6
   return glb, colored([1, 0, 0], polygon[[0, 1, 2, 0, 2, 3]])
 
 
 def triangle_strip():
   """Seen from its front only, so that every other one must be turned over."""
-  glb = Glb()
   strip = np.float32([[0, 0, 0], [0, 1, 1], [1, 0, 0], [1, 1, 1], [2, 0, 0.5]])
-  glb.mesh(
-    {"POSITION": glb.add(strip)}, mode=5, material=glb.material([1, 0, 0, 1])
-  )
+  glb = colored([1, 0, 0], strip)
+  primitive(glb)["mode"] = 5
   return glb, colored([1, 0, 0], strip[[0, 1, 2, 1, 3, 2, 2, 3, 4]])
 
 
@@ -196,10 +195,8 @@ def lines_and_points():
 
 
 def indices(kind):
-  glb = Glb()
-  corners = {"POSITION": glb.add(_CORNERS)}
-  faces = glb.add(_FACES.astype(kind).reshape(-1))
-  glb.mesh(corners, indices=faces, material=glb.material([0.2, 0.5, 0.9, 1]))
+  glb = colored([0.2, 0.5, 0.9], _CORNERS)
+  primitive(glb)["indices"] = glb.add(_FACES.astype(kind).reshape(-1))
   return glb, colored([0.2, 0.5, 0.9])
 
 
@@ -229,25 +226,22 @@ def sparse_accessor_without_a_base():
 
 
 def interleaved():
-  glb = Glb()
+  glb = plain()
   rows = np.float32(np.hstack([POSITION, UV]))
   view = glb.view(rows.tobytes(), byteStride=20)
   accessor = {"bufferView": view, "componentType": 5126, "count": len(rows)}
-  attributes = {
+  coordinates = accessor | {"type": "VEC2", "byteOffset": 12}
+  primitive(glb)["attributes"] = {
     "POSITION": glb.item("accessors", accessor | {"type": "VEC3"}),
-    "TEXCOORD_0": glb.item(
-      "accessors", accessor | {"type": "VEC2", "byteOffset": 12}
-    ),
+    "TEXCOORD_0": glb.item("accessors", coordinates),
   }
-  glb.mesh(attributes, material=glb.material(texture=glb.texture(PICTURE)))
   return glb, plain()
 
 
 def morph_targets():
   glb = plain()
   delta = np.float32(np.random.default_rng(1).uniform(-1, 1, POSITION.shape))
-  primitive = glb.json["meshes"][0]["primitives"][0]
-  primitive["targets"] = [{"POSITION": glb.add(delta)}] * 2
+  primitive(glb)["targets"] = [{"POSITION": glb.add(delta)}] * 2
   glb.json["meshes"][0]["weights"] = [0.9, 0.9]
   glb.json["nodes"][0]["weights"] = [0.25, 0.125]  # before those of the mesh
   return glb, plain(POSITION + 0.375 * delta)
@@ -256,13 +250,12 @@ def morph_targets():
 def skin():
   """Two joints, the place of the node ignored, weights of two kinds."""
   glb = plain()
-  primitive = glb.json["meshes"][0]["primitives"][0]
   low = POSITION[:, 2] < 1
   joints = np.zeros((len(POSITION), 4), np.uint8)
   joints[:, 1] = 1
   weights = np.zeros((len(POSITION), 4), np.uint8)
   weights[:, 0], weights[:, 1] = np.where(low, 255, 51), np.where(low, 0, 204)
-  primitive["attributes"] |= {
+  primitive(glb)["attributes"] |= {
     "JOINTS_0": glb.add(joints),
     "WEIGHTS_0": glb.add(weights, normalized=True),
   }
@@ -363,12 +356,8 @@ def emissive_texture_and_strength():
   glb = Glb()
   texture = glb.texture(PICTURE)
   strength = {"KHR_materials_emissive_strength": {"emissiveStrength": 2.0}}
-  number = glb.material(
-    [0, 0, 0, 1],
-    emissiveTexture=texture,
-    emissiveFactor=[0.5, 0.5, 0.5],
-    extensions=strength,
-  )
+  glow = {"emissiveTexture": texture, "emissiveFactor": [0.5, 0.5, 0.5]}
+  number = glb.material([0, 0, 0, 1], extensions=strength, **glow)
   glb.mesh(base(glb), material=number)
   return glb, plain(extensions={"KHR_materials_unlit": {}})
 
@@ -449,11 +438,10 @@ def another_picture_for_ktx2():
 
 def uncompressed_beside_draco():
   glb = plain()
-  extension = {
-    "KHR_draco_mesh_compression": {"bufferView": 0, "attributes": {}}
-  }
-  glb.json["meshes"][0]["primitives"][0]["extensions"] = extension
-  glb.json["extensionsUsed"] = ["KHR_draco_mesh_compression"]
+  compressed = {"bufferView": 0, "attributes": {}}
+  extensions = {"KHR_draco_mesh_compression": compressed}
+  primitive(glb)["extensions"] = extensions
+  glb.json["extensionsUsed"] = list(extensions)
   return glb, plain()
 
 
@@ -542,40 +530,29 @@ def required(name: str) -> Glb:
 def only_compressed() -> Glb:
   glb = plain()
   del glb.json["accessors"][0]["bufferView"]
-  glb.json["meshes"][0]["primitives"][0]["extensions"] = {
-    "KHR_draco_mesh_compression": {"bufferView": 0}
-  }
+  extensions = {"KHR_draco_mesh_compression": {"bufferView": 0}}
+  primitive(glb)["extensions"] = extensions
   return glb
 
 
 def only_ktx2() -> Glb:
-  glb = plain()
-  glb.json["textures"][0] = {
-    "extensions": {"KHR_texture_basisu": {"source": 0}}
-  }
+  extensions = {"KHR_texture_basisu": {"source": 0}}
+  glb = changed("textures", 0, extensions=extensions)
+  del glb.json["textures"][0]["source"]
   return glb
 
 
 def no_buffer() -> bytes:
   glb = plain()
-  text = glb.json | {
-    "buffers": [
-      {
-        "byteLength": len(glb.data),
-        "extensions": {"EXT_meshopt_compression": {"fallback": True}},
-      }
-    ]
-  }
-  return json.dumps(text).encode()
+  extensions = {"EXT_meshopt_compression": {"fallback": True}}
+  buffer = {"byteLength": len(glb.data), "extensions": extensions}
+  return json.dumps(glb.json | {"buffers": [buffer]}).encode()
 
 
 def transmission_texture() -> Glb:
-  glb = plain()
-  extension = {"transmissionTexture": {"index": 0}}
-  glb.json["materials"][0]["extensions"] = {
-    "KHR_materials_transmission": extension
-  }
-  return glb
+  transmission = {"transmissionTexture": {"index": 0}}
+  extensions = {"KHR_materials_transmission": transmission}
+  return changed("materials", 0, extensions=extensions)
 
 
 def version(number: str) -> Glb:
@@ -600,10 +577,8 @@ def huge_zeros() -> Glb:
 def many_instances() -> Glb:
   """One small mesh on very many nodes."""
   glb = colored([1, 0, 0])
-  mesh = glb.json["meshes"][0]["primitives"][0]
-  glb.json["meshes"][0]["primitives"] = [mesh] * 3
-  indices = np.zeros(300_000, np.uint8)
-  mesh["indices"] = glb.add(indices)
+  primitive(glb)["indices"] = glb.add(np.zeros(300_000, np.uint8))
+  glb.json["meshes"][0]["primitives"] *= 3
   glb.json["nodes"] = [{"mesh": 0}] * 30
   return glb
 

@@ -6,9 +6,9 @@ import json
 import os
 import pathlib
 
-import build
 from mesh_folders import (
   box,
+  build_meshes,
   colored_box,
   load_mesh,
   srgb,
@@ -245,18 +245,16 @@ def test_missing_textures_are_listed_or_refused_with_strict(tmp_path, capsys):
   source = tmp_path / "toys"
   colored_box(source / "fine.ply")
   write_obj(source / "a.obj", "Kd 0.2 0.6 0.4\nmap_Kd lost.png")
-  args = f"meshes --config debug --num_workers 1 --data_dir {tmp_path}"
-  args = [*args.split(), "--from", str(source)]
-  folder = build.main(args)
+  folder = build_meshes(source, tmp_path)
   note = "a.obj: the texture 'lost.png' is not used (there is no such file)."
   out = capsys.readouterr().out
   assert out.count(note) == 1 and "not as their files have them (1)" in out
   assert json.loads((folder / "metadata.json").read_text())["notes"]
   with pytest.raises(UserError, match="strict is False there and True here"):
-    build.main([*args, "--strict"])
+    build_meshes(source, tmp_path, "--strict")
   with pytest.raises(UserError, match="the texture 'lost.png' is not used"):
-    build.main([*args, "--strict", "--overwrite"])
-  build.main([*args, "--strict", "--overwrite", "--skip_bad"])
+    build_meshes(source, tmp_path, "--strict", "--overwrite")
+  build_meshes(source, tmp_path, "--strict", "--overwrite", "--skip_bad")
   out = capsys.readouterr().out
   assert "left out (1):" in out and note in out
 
@@ -266,12 +264,10 @@ def test_broken_files_stop_the_build_or_are_listed(tmp_path, capfd):
   for i in range(6):
     colored_box(source / f"{i}.ply")
   (source / "bad.obj").write_text(TRIANGLE)
-  args = f"meshes --config debug --num_workers 1 --data_dir {tmp_path}"
-  args = [*args.split(), "--from", str(source)]
   with pytest.raises(UserError, match="bad.obj has no faces.*--skip_bad"):
-    build.main(args)
+    build_meshes(source, tmp_path)
   assert not list((tmp_path / "meshes/toys_debug").glob("1.0.0*"))
-  folder = build.main([*args, "--skip_bad"])
+  folder = build_meshes(source, tmp_path, "--skip_bad")
   metadata = json.loads((folder / "metadata.json").read_text())
   assert metadata["skipped"] == ["bad"] and metadata["num_objects"] == 7
   err = capfd.readouterr().err

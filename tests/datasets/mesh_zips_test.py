@@ -9,8 +9,7 @@ import struct
 import zipfile
 import zlib
 
-import build
-from mesh_folders import colored_box, write_obj
+from mesh_folders import build_meshes, colored_box, write_obj
 from meshes.catalogue import read_catalogue
 from meshes.files import find_meshes
 from meshes.loading import RADIUS, load
@@ -77,9 +76,8 @@ def test_a_zip_file_counts_as_a_folder(toys, tmp_path, zip_name, prefix, ids):
 def test_a_zip_file_builds_the_records_of_its_folder(toys, tmp_path):
   shutil.rmtree(toys / "__MACOSX")
   path = pack(tmp_path / "toys.zip", toys)
-  args = ["meshes", "--config", "debug", "--num_workers", "1", "--from"]
   folders = [
-    build.main([*args, str(source), "--data_dir", str(tmp_path / name)])
+    build_meshes(source, tmp_path / name)
     for name, source in (("a", path), ("b", toys))
   ]
   for split in ("train", "validation", "test"):
@@ -129,7 +127,7 @@ def test_a_catalogue_names_turns_and_sizes_its_models(tmp_path):
   found = find_meshes(tmp_path / "in")
   (file,) = found.files
   assert file.object_id == "Lib_Armoire-à-glace_box"
-  assert file.category == "Bedroom" and file.entry.creator == "Someone"
+  assert file.category == "Bedroom"
   assert found.left_out == [
     "Lib.sh3f/a/spare.obj is not in the catalogue.",
     "Lib.sh3f/b/lamp.dae of the catalogue has a format that is not read"
@@ -183,8 +181,7 @@ def test_a_catalogue_that_cannot_be_meant(old, new, message, tmp_path):
 
 def test_what_a_catalogue_leaves_out_is_named_at_the_end(tmp_path, capsys):
   library(tmp_path)
-  args = f"meshes --config debug --num_workers 1 --data_dir {tmp_path} --from"
-  folder = build.main([*args.split(), str(tmp_path / "in")])
+  folder = build_meshes(tmp_path / "in", tmp_path)
   out = capsys.readouterr().out
   assert "left out (3):" in out and "lamp.dae of the catalogue has" in out
   metadata = json.loads((folder / "metadata.json").read_text())
@@ -214,6 +211,9 @@ def bad_zip(path: pathlib.Path, kind: str) -> None:
   elif kind == "lies about its size":
     place = data.index(b"PK\x01\x02")
     data[place + 24 : place + 28] = struct.pack("<I", 5)
+  elif kind == "claims more bytes than the file has":  # zipfile would allocate
+    place = data.index(b"PK\x01\x02")
+    data[place + 20 : place + 24] = struct.pack("<I", 0xF0000000)
   path.write_bytes(data)
 
 
@@ -226,6 +226,7 @@ def bad_zip(path: pathlib.Path, kind: str) -> None:
     ("encrypted", "a.zip/a.obj is encrypted"),
     ("damaged", "a.zip/a.obj is damaged"),
     ("lies about its size", "a.zip/a.obj is damaged"),
+    ("claims more bytes than the file has", "a.zip/a.obj is damaged: its rec"),
   ],
 )
 def test_a_zip_file_that_cannot_be_read_is_named(kind, message, tmp_path):
@@ -274,19 +275,6 @@ def test_deflate_bombs_are_not_inflated(tmp_path):
     assert len(source.read(pathlib.PurePosixPath("a.obj"))) <= 1000
   except UserError as e:
     assert "damaged" in str(e)
-
-
-def test_a_member_that_claims_more_bytes_than_the_file_is_damaged(tmp_path):
-  """zipfile would allocate them before it reads."""
-  path = tmp_path / "a.zip"
-  with zipfile.ZipFile(path, "w") as file:
-    file.writestr("b.ply", b"y")
-  data = bytearray(path.read_bytes())
-  entry = data.index(b"PK\x01\x02")  # of the central directory
-  data[entry + 20 : entry + 24] = (0xF0000000).to_bytes(4, "little")
-  path.write_bytes(data)
-  with pytest.raises(UserError, match="is damaged"):
-    Zip(path).read(pathlib.PurePosixPath("b.ply"))
 
 
 def test_a_member_without_a_name_is_left_out(tmp_path):

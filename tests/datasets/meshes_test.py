@@ -5,11 +5,10 @@
 import json
 import pathlib
 
-import build
-from mesh_folders import colored_box, load_mesh, write_obj
+from mesh_folders import build_meshes, colored_box, load_mesh, write_obj
 from meshes import files, objects
 from meshes.cameras import read_cameras
-from meshes.meshes_dataset_builder import Builder, config_of
+from meshes.meshes_dataset_builder import config_of
 import numpy as np
 import pytest
 from rendering import Renderer
@@ -19,12 +18,6 @@ import trimesh
 from threedim_jax.inputs import view_source
 from threedim_jax.runtime.errors import UserError
 from threedim_jax.views import camera_paths
-
-
-def run(source, data_dir, *more: str) -> pathlib.Path:
-  args = ["meshes", "--config", "debug", "--from", str(source)]
-  args += ["--data_dir", str(data_dir), "--num_workers", "1"]
-  return build.main([*args, *more])
 
 
 def metadata(folder: pathlib.Path) -> dict:
@@ -51,7 +44,7 @@ def source(tmp_path_factory) -> pathlib.Path:
 
 @pytest.fixture(scope="module")
 def built(source, tmp_path_factory) -> pathlib.Path:
-  return run(source, tmp_path_factory.mktemp("data"))
+  return build_meshes(source, tmp_path_factory.mktemp("data"))
 
 
 def test_the_folder_tells_ids_and_categories(built):
@@ -122,17 +115,13 @@ def test_another_mesh_beside_changes_no_other_object():
 
 def test_few_meshes_are_in_every_split(tmp_path, capsys, caplog):
   colored_box(tmp_path / "toys/model.ply")
-  folder = run(tmp_path / "toys", tmp_path, "--name", "one")
+  folder = build_meshes(tmp_path / "toys", tmp_path, "--name", "one")
   assert folder.parts[-2] == "one_debug"
   assert objects_of(folder) == {s: ["model"] for s in files.SPLITS}
   err = capsys.readouterr().err
   assert "has 1 mesh(es), fewer than the three splits" in err
   # TFDS would warn that the config is not one of the class.
   assert not [r for r in caplog.records if "custom" in r.getMessage()]
-  (tmp_path / "toys/bad.off").write_text("OFF")
-  folder = run(tmp_path / "toys", tmp_path, "--skip_bad")
-  assert objects_of(folder) == {s: ["model"] for s in files.SPLITS}
-  assert metadata(folder)["skipped"] == ["bad"]
 
 
 @pytest.mark.parametrize(
@@ -174,15 +163,13 @@ def test_a_folder_that_cannot_be_listed_is_named(tmp_path, monkeypatch):
 def test_other_files_or_settings_are_not_passed_off_as_built(tmp_path):
   source = tmp_path / "toys"
   colored_box(source / "a.ply")
-  folder = run(source, tmp_path)
-  assert run(source, tmp_path) == folder
-  with pytest.raises(UserError, match="up is None there and 'y' here"):
-    run(source, tmp_path, "--up", "y")
-  with pytest.raises(UserError, match="radius is 2.0 there and 2.5 here"):
-    run(source, tmp_path, "--radius", "2.5")
+  folder = build_meshes(source, tmp_path)
+  assert build_meshes(source, tmp_path) == folder
+  with pytest.raises(UserError, match="up is None .*; radius is 2.0 there and"):
+    build_meshes(source, tmp_path, "--up", "y", "--radius", "2.5")
   colored_box(source / "b.ply")
   with pytest.raises(UserError, match="num_objects is 1 there and 2 here"):
-    run(source, tmp_path)
+    build_meshes(source, tmp_path)
 
 
 @pytest.mark.parametrize("name", ["toys_64", "my_big_set_many_128"])
@@ -211,7 +198,7 @@ def test_cameras_of_a_file_are_used_in_every_split(tmp_path):
   for i in range(3):
     colored_box(tmp_path / f"toys/{i}.ply")
   file = write_cameras(tmp_path, fov_deg=53.130102354155994)
-  folder = run(tmp_path / "toys", tmp_path, "--cameras", str(file))
+  folder = build_meshes(tmp_path / "toys", tmp_path, "--cameras", str(file))
   K = [[16, 0, 8], [0, 16, 8], [0, 0, 1]]
   poses = camera_paths.orbit(5, 30, 2.5).astype(np.float32)
   for split in files.SPLITS:
@@ -222,9 +209,11 @@ def test_cameras_of_a_file_are_used_in_every_split(tmp_path):
       np.testing.assert_allclose(view["K"], K, rtol=1e-6)
   write_cameras(tmp_path, fov_deg=50)
   with pytest.raises(UserError, match="cameras_sha256 is"):
-    run(tmp_path / "toys", tmp_path, "--cameras", str(file))
+    build_meshes(tmp_path / "toys", tmp_path, "--cameras", str(file))
   with pytest.raises(UserError, match="--radius is for our cameras"):
-    run(tmp_path / "toys", tmp_path, "--cameras", str(file), "--radius", "3")
+    build_meshes(
+      tmp_path / "toys", tmp_path, "--cameras", str(file), "--radius", "3"
+    )
 
 
 POSES = camera_paths.orbit(5, 30, 2.5)
@@ -248,30 +237,25 @@ NOT_FINITE = [*POSES.tolist(), np.full((4, 4), np.nan).tolist()]
     ({"K": [[16, 0, 64], [0, 16, 8], [0, 0, 1]]}, "principal point"),
     ({"K": np.eye(3).tolist(), "fov_deg": 50}, "has both K and fov_deg"),
     ({"poses": [1]}, "unknown key 'poses'"),
+    ("[", "cameras.json cannot be read as JSON"),
+    (None, "cameras.json cannot be read as JSON"),
   ],
 )
 def test_a_camera_file_that_cannot_be_meant(tmp_path, content, message):
+  path = tmp_path / "cameras.json"
+  if isinstance(content, dict):
+    write_cameras(tmp_path, **content)
+  elif content is not None:
+    path.write_text(content)
   with pytest.raises(UserError, match=message):
-    read_cameras(write_cameras(tmp_path, **content), 16)
+    read_cameras(path, 16)
 
 
-def test_a_camera_file_that_is_none(tmp_path):
-  with pytest.raises(UserError, match="no.json cannot be read as JSON"):
-    read_cameras(tmp_path / "no.json", 16)
-  (tmp_path / "x.json").write_text("[")
-  with pytest.raises(UserError, match="x.json cannot be read as JSON"):
-    read_cameras(tmp_path / "x.json", 16)
+def test_cameras_of_a_file_may_have_a_K(tmp_path):
   K = [[20, 0, 8], [0, 21, 9], [0, 0, 1]]
   poses, found = read_cameras(write_cameras(tmp_path, K=K), 16)
   np.testing.assert_array_equal(found, K)
   np.testing.assert_array_equal(poses, camera_paths.orbit(5, 30, 2.5))
-
-
-def test_the_readme_has_the_counts_of_every_config():
-  text = (pathlib.Path(build.__file__).parent / "README.md").read_text()
-  for c in Builder.BUILDER_CONFIGS:
-    row = f"| `{c.name}` | {c.resolution} | {c.num_train_views} |"
-    assert f"{row} {c.num_test_views} |" in text
 
 
 def task_of(object_id: str, **settings) -> objects.Task:
@@ -310,7 +294,7 @@ def test_random_orientation_is_in_the_records(tmp_path):
   """Cameras and pictures of the records still fit."""
   colored_box(tmp_path / "toys/a.ply")
   flags = ("--random_orientation", "--least_scale", "0.5")
-  folder = run(tmp_path / "toys", tmp_path, *flags)
+  folder = build_meshes(tmp_path / "toys", tmp_path, *flags)
   render = Renderer(load_mesh(tmp_path / "toys/a.ply").parts)
   views = list(tfds.builder_from_directory(folder).as_data_source("train"))
   for view in views:
@@ -320,4 +304,4 @@ def test_random_orientation_is_in_the_records(tmp_path):
   assert len({round(float(h), 3) for h in heights}) == 4
   assert metadata(folder)["least_scale"] == 0.5
   with pytest.raises(UserError, match="--least_scale is 0: choose a number"):
-    run(tmp_path / "toys", tmp_path, "--least_scale", "0")
+    build_meshes(tmp_path / "toys", tmp_path, "--least_scale", "0")

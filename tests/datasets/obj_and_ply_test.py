@@ -148,16 +148,6 @@ SPELLINGS = {
     _PAINTED,
     {"m.mtl": RED, "n.mtl": "\tnewmtl\tred\n\tKd\t.8\t.1\t.1 # red\r\n"},
   ),
-  "grey by one number": (
-    "mtllib n.mtl\n" + V + "usemtl red\n" + F,
-    _PAINTED,
-    {"m.mtl": "newmtl red\nKd .5 .5 .5\n", "n.mtl": "newmtl red\nKd .5\n"},
-  ),
-  "no emission": (
-    "mtllib n.mtl\n" + V + "usemtl red\n" + F,
-    _PAINTED,
-    {"m.mtl": RED, "n.mtl": RED + "Ke 0 0 0\nillum 2\nNs 9\n"},
-  ),
   "map options": (
     "mtllib n.mtl\n" + V + VT + "usemtl wood\n" + FT,
     "mtllib m.mtl\n"
@@ -177,39 +167,32 @@ SPELLINGS = {
     + "usemtl wood\n" + FT,
     {"m.mtl": WOOD, "n.mtl": "newmtl wood\nmap_Kd  -o .25  -cc on  t.png \n"},
   ),
-  "map with spaces and backslashes": (
-    "mtllib n.mtl\n" + V + VT + "usemtl wood\n" + FT,
-    _TEXTURED,
-    {"m.mtl": WOOD, "n.mtl": "newmtl wood\nMAP_KD .\\my pictures\\T 1.PNG\n"},
-  ),
-  "map of another computer": (
-    "mtllib n.mtl\n" + V + VT + "usemtl wood\n" + FT,
-    _TEXTURED,
-    {"m.mtl": WOOD, "n.mtl": 'newmtl wood\nmap_Kd "C:\\Users\\me\\t.png"\n'},
-  ),
-  "map known by its last word": (
-    "mtllib n.mtl\n" + V + VT + "usemtl wood\n" + FT,
-    _TEXTURED,
-    {"m.mtl": WOOD, "n.mtl": "newmtl wood\nmap_Kd /Users/me/old t.png\n"},
-  ),
-  "gain of a map": (
-    "mtllib n.mtl\n" + V + VT + "usemtl wood\n" + FT,
-    "mtllib m.mtl\n" + V + VT + "usemtl wood\n" + FT,
-    {"m.mtl": "newmtl wood\nKd .21404 .21404 .21404\n",  # half in sRGB
-     "n.mtl": "newmtl wood\nmap_Kd -mm .5 0 t.png\n"},
-  ),
   "faces without coordinates beside a texture": (
     "mtllib m.mtl\n" + V + VT + "usemtl wood\n" + F,
     "mtllib n.mtl\n" + V + "usemtl wood\n" + F,
     {"m.mtl": WOOD.replace("Kd 0 0 0", "Kd .2 .6 .4"),
      "n.mtl": "newmtl wood\nKd .2 .6 .4\n"},
   ),
-  "opaque by d, whatever Tr says": (
-    "mtllib n.mtl\n" + V + "usemtl red\n" + F,
-    _PAINTED,
-    {"m.mtl": RED, "n.mtl": RED + "Tr 1.0\nd 1.0\n"},
-  ),
 }  # fmt: skip
+
+# name: (material of an unusual spelling, plain material)
+MATERIALS = {
+  "grey by one number": ("newmtl red\nKd .5\n", "newmtl red\nKd .5 .5 .5\n"),
+  "no emission": (RED + "Ke 0 0 0\nillum 2\nNs 9\n", RED),
+  "opaque by d, whatever Tr says": (RED + "Tr 1.0\nd 1.0\n", RED),
+  "map with spaces": ("newmtl wood\nMAP_KD .\\my pictures\\T 1.PNG\n", WOOD),
+  "map of Windows": ('newmtl wood\nmap_Kd "C:\\Users\\me\\t.png"\n', WOOD),
+  "map by its last word": ("newmtl wood\nmap_Kd /Users/me/old t.png\n", WOOD),
+  "map as a URL": ("newmtl wood\nmap_Kd my%20pictures/t%201.png\n", WOOD),
+  "gain of a map": (
+    "newmtl wood\nmap_Kd -mm .5 0 t.png\n",
+    "newmtl wood\nKd .21404 .21404 .21404\n",  # half in sRGB
+  ),
+}
+for _name, (_unusual, _plain) in MATERIALS.items():
+  _obj = _TEXTURED if "wood" in _plain else _PAINTED
+  _other = _obj.replace("m.mtl", "n.mtl")
+  SPELLINGS[_name] = (_other, _obj, {"m.mtl": _plain, "n.mtl": _unusual})
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
@@ -497,38 +480,24 @@ def test_ply_colours_of_vertices_and_faces(kind, where, tmp_path):
 
 def test_ply_colours_beside_a_texture(tmp_path):
   """The product of both; coordinates at the faces or at the vertices."""
-  Image.fromarray(np.full((4, 4, 3), [0, 250, 100], np.uint8)).save(
-    tmp_path / "t.png"
-  )
-  comments = ["comment TextureFile t.png"]
+  rgb = np.array([0, 250, 100])
+  pixels = np.full((4, 4, 3), rgb, np.uint8)
+  Image.fromarray(pixels).save(tmp_path / "t.png")
   uv = [[0.1, 0.2, 0.9, 0.3, 0.4, 0.9, 0.5, 0.5]] * 6
-  white, half = np.ones((8, 3)), np.full((8, 3), 0.5)
-  at_faces = [("list uchar float", "texcoord", uv)]
+  at_faces = {"face": [("list uchar float", "texcoord", uv)]}
   at_vertices = [("float", "s", [0.3] * 8), ("float", "t", [0.6] * 8)]
-  paths = [
-    ply(
-      tmp_path,
-      vertex=channels("uchar", white),
-      face=at_faces,
-      comments=comments,
-    ),
+  comments = ["comment TextureFile t.png"]
+
+  def colored(rgb, **more):
+    colors = channels("float", np.ones((8, 3)) * rgb)
+    return ply(tmp_path, vertex=colors, **more)
+
+  assert_alike(
+    colored(rgb / 255),
+    colored(1.0, **at_faces, comments=comments),
     ply(tmp_path, vertex=at_vertices, comments=comments),
-    ply(
-      tmp_path,
-      vertex=channels("float", np.tile([0, 250 / 255, 100 / 255], (8, 1))),
-    ),
-  ]
-  assert_alike(*paths)
-  dark = [
-    ply(
-      tmp_path, vertex=channels("float", half), face=at_faces, comments=comments
-    ),
-    ply(
-      tmp_path,
-      vertex=channels("float", np.tile([0, 125 / 255, 50 / 255], (8, 1))),
-    ),
-  ]
-  assert_alike(*dark)
+  )
+  assert_alike(colored(rgb / 510), colored(0.5, **at_faces, comments=comments))
 
 
 def test_ply_with_two_textures(tmp_path):

@@ -214,16 +214,3 @@ def test_files_are_the_same_for_any_number_of_workers(debug_set, tmp_path):
   assert names == sorted(p.name for p in folder.iterdir())
   for name in names:
     assert (folder / name).read_bytes() == (debug_set / name).read_bytes()
-
-
-def test_the_readme_has_the_counts_of_every_config():
-  text = (pathlib.Path(build.__file__).parent / "README.md").read_text()
-  for config in Builder.BUILDER_CONFIGS:
-    c = config.counts
-    row = (
-      f"| `{config.name}` | {config.resolution} |"
-      f" {c.num_train_objects} x {c.num_train_views} |"
-      f" {c.num_validation_objects} x {c.num_test_views} |"
-      f" {c.num_test_objects} x {c.num_test_views} |"
-    )
-    assert row in text

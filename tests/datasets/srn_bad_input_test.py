@@ -18,7 +18,6 @@ from threedim_jax.inputs.posed_images.text_files import format_pose
 from threedim_jax.runtime.errors import UserError
 
 ROTTEN = format_pose(np.diag([1, 1, 1.1, 1])).encode()
-MIRROR = format_pose(np.diag([1, 1, -1, 1])).encode()
 RGB, POSE = "cars_test/c2/rgb/000001.png", "cars_test/c2/pose/000001.txt"
 FLIPPED = bytearray(stored_png(picture(0)))
 FLIPPED[200] ^= 1
@@ -36,13 +35,8 @@ K_FILE = "cars_test/c2/intrinsics.txt"
     (RGB, bytes(FLIPPED), r"rgb/000001.png does not decode"),
     (RGB, stored_png(picture(0, 8)), r"000001.png has 8 x 8 .* for 16 x 16"),
     (POSE, ROTTEN, r"pose/000001.txt is not a rigid transform"),
-    (POSE, MIRROR, r"pose/000001.txt is not a rigid transform"),
     (POSE, b"1 0 0 0 0 1 0 0", r"pose/000001.txt holds 8 numbers"),
-    (POSE, b"nan " * 16, r"pose/000001.txt holds a number that is not finite"),
-    (POSE, b"\x00\xff", r"pose/000001.txt is not a text file of numbers"),
-    (K_FILE, b"16 30 8 0.\n16 16", r"principal point \(30, 8\) lies outside"),
     (K_FILE, b"1.6 8 8 0.\n16 16", r"focal length of 1.6 pixels does not fit"),
-    (K_FILE, b"16 64 64 0.\n128 128", r"focal length of 16 pixels"),
     (K_FILE, b"131 64 64 0.\n128 128", r"16 x 16 .* intrinsics.txt is for 128"),
     (K_FILE, b"8 4 4 0.\n8 8", r"8 x 8 pixels; this config needs"),
     (K_FILE, b"", r"must start with a line 'f cx cy 0.'"),
@@ -153,15 +147,6 @@ def test_skip_bad_lists_and_leaves_out(damaged, capsys):
   assert (
     "train has 2 objects with 3 views; the complete archive has 2458" in err
   )
-
-
-def test_no_space_is_said_before_the_work(damaged, monkeypatch):
-  args, folder = damaged
-  usage = lambda path: type("Usage", (), {"free": 1000})
-  monkeypatch.setattr("shutil.disk_usage", usage)
-  with pytest.raises(UserError, match="0 MB free"):
-    build.main([*args, "--skip_bad"])
-  assert not list(folder.glob("1.0.0*"))
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ H, W, F = 96, 128, 100.0
 K = np.array([[F, 0, 61.0], [0, F, 50.0], [0, 0, 1]])
 HEAD = {"fl_x": F, "fl_y": F, "cx": 61.0, "cy": 50.0, "w": W, "h": H}
 POSE = camera_paths.orbit(1, 20, 2.0)
+STOP = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 500, 1e-12)
 
 
 def rays(K):
@@ -40,9 +41,8 @@ def picture_through(coefficients=None, fisheye=False):
   if fisheye:
     plane = cv2.fisheye.undistortPoints(plane, np.eye(3), coefficients)
   elif coefficients is not None:
-    stop = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 500, 1e-12)
     plane = cv2.undistortPoints(
-      plane, np.eye(3), np.array(coefficients), criteria=stop
+      plane, np.eye(3), np.array(coefficients), criteria=STOP
     )
   return np.uint8(formula(plane.reshape(H, W, 2)) + 0.5)
 
@@ -66,6 +66,15 @@ RATIONAL = (0.2, -0.05, 0.001, 0.002, 0.01, 0.4, 0.02, 0.003)
 NAMES = ("k1", "k2", "p1", "p2", "k3", "k4", "k5", "k6")
 FISH = (0.05, -0.02, 0.004, -0.001)
 FISH_KEYS = dict(zip(("k1", "k2", "k3", "k4"), FISH, strict=True))
+IS_FISHEYE = {"is_fisheye": True}
+
+
+def params(*values):
+  return {"distortion_params": [*values]}
+
+
+def model(name):
+  return {"camera_model": name}
 
 
 @pytest.mark.parametrize("in_frame", [False, True])
@@ -73,24 +82,16 @@ FISH_KEYS = dict(zip(("k1", "k2", "k3", "k4"), FISH, strict=True))
   "coefficients, fisheye, spelling",
   [
     (BARREL, False, dict(zip(NAMES, BARREL, strict=False))),
-    (BARREL, False, {"distortion_params": [-0.3, 0.1, 0, 0, 0.002, -0.003]}),
-    (
-      BARREL,
-      False,
-      {"distortion_params": [*BARREL], "camera_model": "OPENCV"},
-    ),
-    ((0.25, 0, 0, 0), False, {"k1": 0.25, "camera_model": "SIMPLE_RADIAL"}),
+    (BARREL, False, params(-0.3, 0.1, 0, 0, 0.002, -0.003)),
+    (BARREL, False, params(*BARREL) | model("OPENCV")),
+    ((0.25, 0, 0, 0), False, {"k1": 0.25} | model("SIMPLE_RADIAL")),
     (RATIONAL, False, dict(zip(NAMES, RATIONAL, strict=True))),
-    (
-      RATIONAL,
-      False,
-      {"distortion_params": [*RATIONAL], "camera_model": "FULL_OPENCV"},
-    ),
-    (FISH, True, {**FISH_KEYS, "camera_model": "OPENCV_FISHEYE"}),
-    (FISH, True, {**FISH_KEYS, "is_fisheye": True}),
-    (FISH, True, {"distortion_params": [*FISH], "is_fisheye": True}),
-    (FISH, True, {"distortion_params": [*FISH, 0, 0], "is_fisheye": True}),
-    ((0.0, 0, 0, 0), True, {"camera_model": "opencv_fisheye"}),
+    (RATIONAL, False, params(*RATIONAL) | model("FULL_OPENCV")),
+    (FISH, True, FISH_KEYS | model("OPENCV_FISHEYE")),
+    (FISH, True, FISH_KEYS | IS_FISHEYE),
+    (FISH, True, params(*FISH) | IS_FISHEYE),
+    (FISH, True, params(*FISH, 0, 0) | IS_FISHEYE),
+    ((0.0, 0, 0, 0), True, model("opencv_fisheye")),
   ],
 )
 def test_every_spelling_of_distortion_is_removed(
@@ -112,9 +113,8 @@ def test_no_pixel_of_the_picture_is_lost(tmp_path, capsys):
   _, new_K = read(tmp_path, picture_through((-0.2, 0, 0, 0)), head)
   assert "removes the lens distortion of 1 pictures" in capsys.readouterr().err
   corners = np.array([[0, 0], [W, 0], [0, H], [W, H], [W / 2, 0]], float)
-  stop = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 500, 1e-12)
   plane = cv2.undistortPoints(
-    corners[:, None], K, np.array([-0.2, 0, 0, 0]), criteria=stop
+    corners[:, None], K, np.array([-0.2, 0, 0, 0]), criteria=STOP
   )[:, 0]
   px = plane * new_K[[0, 1], [0, 1]] + new_K[:2, 2]
   assert (px > -0.1).all() and (px < np.array([W, H]) + 0.1).all()
@@ -133,15 +133,15 @@ def test_a_lens_model_that_folds_over_shows_nothing_twice(tmp_path):
 @pytest.mark.parametrize(
   "spelling",
   [
-    {"k1": 0.0, "camera_model": "OPENCV"},
+    {"k1": 0.0} | model("OPENCV"),
     {"k1": 0, "k2": 0, "k3": 0, "k4": 0, "p1": 0, "p2": 0},
     {"k1": 1e-7, "p2": -1e-8},
     {"k1": None},
-    {"distortion_params": [0.0] * 6},
-    {"distortion_params": [0, 0, 0]},
-    {"distortion_params": [1e-9, 0, 0, 0, 0, 0], "camera_model": "PINHOLE"},
-    {"distortion_params": [0.0] * 8, "camera_model": "FULL_OPENCV"},
-    {"camera_model": "SIMPLE_PINHOLE", "is_fisheye": False},
+    params(0.0, 0.0, 0.0, 0.0, 0.0, 0.0),
+    params(0, 0, 0),
+    params(1e-9, 0, 0, 0, 0, 0) | model("PINHOLE"),
+    params(*[0.0] * 8) | model("FULL_OPENCV"),
+    model("SIMPLE_PINHOLE") | {"is_fisheye": False},
     {"rolling_shutter": [0, 0, 0, 0]},
   ],
 )
@@ -155,16 +155,16 @@ def test_negligible_distortion_is_a_pinhole(tmp_path, spelling):
 @pytest.mark.parametrize(
   "spelling, message",
   [
-    ({"camera_model": "FISHEYE624"}, "camera_model is 'FISHEYE624'"),
-    ({"camera_model": "EQUIRECTANGULAR"}, "camera_model is"),
-    ({"camera_model": ["OPENCV"]}, "camera_model is"),
+    (model("FISHEYE624"), "camera_model is 'FISHEYE624'"),
+    (model("EQUIRECTANGULAR"), "camera_model is"),
+    (model(["OPENCV"]), "camera_model is"),
     ({"k4": 0.1}, "two meanings"),
     ({"k1": 0.1, "k5": 0.2, "is_fisheye": True}, "fisheye lens has no k5"),
-    ({"distortion_params": [0.1, 0, 0]}, "has 3 numbers"),
-    ({"distortion_params": [0.1, 0, 0, 0]}, "has 4 numbers"),
+    (params(0.1, 0, 0), "has 3 numbers"),
+    (params(0.1, 0, 0, 0), "has 4 numbers"),
     ({"distortion_params": "none"}, "no list"),
-    ({"distortion_params": [0.1, "x", 0, 0, 0, 0]}, "is no number"),
-    ({"distortion_params": [0.1] + [0] * 5, "k1": 0.2}, "contradict"),
+    (params(0.1, "x", 0, 0, 0, 0), "is no number"),
+    (params(0.1, 0, 0, 0, 0, 0) | {"k1": 0.2}, "contradict"),
     ({"k1": -30.0}, "undistorted, only .* would show something"),
     ({"k1": 1e200}, "undistorted, only"),
     ({"k1": "0.1"}, '"k1" is no number'),
@@ -191,6 +191,9 @@ def f_of(K):
 
 
 ANGLE = 2 * np.arctan(W / 2 / 150)
+SIZE, TWICE = {"w": W, "h": H}, {"w": 2 * W, "h": 2 * H}
+NO_SIZE = {"w": None, "h": None}
+FAR_CENTRE = NO_SIZE | {"cx": 256.0, "cy": 192.0}
 
 
 @pytest.mark.parametrize(
@@ -206,30 +209,15 @@ ANGLE = 2 * np.arctan(W / 2 / 150)
     ({}, {"cx": 70.0}, (F, F), (70, 48)),  # cy of the file goes, too
     ({}, {"cx": 70.0, "cy": 40.0}, (F, F), (70, 40)),
     # Sizes: of the level that the number is in.
-    ({}, {"w": W, "h": H}, (F, F), (61, 50)),
-    ({"w": 2 * W, "h": 2 * H}, {"w": W, "h": H}, (F / 2, F / 2), (30.5, 25)),
-    (
-      {"w": 2 * W, "h": 2 * H},
-      {"w": W, "h": H, "fl_x": F},
-      (F, F),
-      (30.5, 25),
-    ),
+    ({}, SIZE, (F, F), (61, 50)),
+    (TWICE, SIZE, (F / 2, F / 2), (30.5, 25)),
+    (TWICE, SIZE | {"fl_x": F}, (F, F), (30.5, 25)),
     ({"h": None}, {}, (F, F), (61, 50)),
     # No size: from the picture, or from a principal point that is far off.
-    ({"w": None, "h": None}, {}, (F, F), (61, 50)),
-    ({"w": None, "h": None, "cx": None, "cy": None}, {}, (F, F), (64, 48)),
-    (
-      {"w": None, "h": None, "cx": 256.0, "cy": 192.0, "fl_x": 4 * F},
-      {"fl_x": 2 * F},
-      (F / 2, F / 2),
-      (64, 48),
-    ),
-    (
-      {"w": None, "h": None, "cx": 256.0, "cy": 192.0},
-      {"camera_angle_x": ANGLE},
-      (150, 150),
-      (64, 48),
-    ),
+    (NO_SIZE, {}, (F, F), (61, 50)),
+    (NO_SIZE | {"cx": None, "cy": None}, {}, (F, F), (64, 48)),
+    (FAR_CENTRE, {"fl_x": 2 * F}, (F / 2, F / 2), (64, 48)),
+    (FAR_CENTRE, {"camera_angle_x": ANGLE}, (150, 150), (64, 48)),
   ],
 )
 def test_a_frame_replaces_what_the_file_says(
@@ -245,12 +233,12 @@ def test_a_frame_replaces_what_the_file_says(
   [
     ({"k1": -0.3}, {"k1": 0.0}, True),
     ({"k1": -0.3}, {"p1": 0.0}, True),
-    ({"k1": -0.3}, {"camera_model": "PINHOLE"}, True),
+    ({"k1": -0.3}, model("PINHOLE"), True),
     ({"k1": -0.3}, {"fl_x": F}, False),
-    ({"k1": -0.3}, {"camera_model": "OPENCV"}, False),
-    ({"is_fisheye": True}, {"camera_model": "OPENCV", "k1": 0.0}, True),
-    ({}, {"distortion_params": [-0.3, 0, 0, 0, 0, 0]}, False),
-    ({"distortion_params": [-0.3, 0, 0, 0, 0, 0]}, {"k1": 0}, True),
+    ({"k1": -0.3}, model("OPENCV"), False),
+    (IS_FISHEYE, model("OPENCV") | {"k1": 0.0}, True),
+    ({}, params(-0.3, 0, 0, 0, 0, 0), False),
+    (params(-0.3, 0, 0, 0, 0, 0), {"k1": 0}, True),
   ],
 )
 def test_distortion_of_a_frame_replaces_that_of_the_file(

@@ -14,8 +14,8 @@ from threedim_jax.inputs.view_source import open_views
 from threedim_jax.runtime.errors import UserError
 from threedim_jax.runtime.stop_signal import StopSignal
 from threedim_jax.sampling.generate import generate
-from threedim_jax.sampling.load import Settings
 from threedim_jax.sampling.scene import read_scene
+from threedim_jax.sampling.view_sampler import Settings
 from threedim_jax.workdir.protocol import Request
 
 SETTINGS = Settings(seed=3)

@@ -12,7 +12,7 @@ import time
 
 from threedim_jax.demo import page
 from threedim_jax.evaluation.fields import mesh
-from threedim_jax.sampling.load import Sampler
+from threedim_jax.sampling.view_sampler import Sampler
 
 VIEW_SECONDS = 0.4
 

@@ -8,6 +8,7 @@ mesh = textured_sheet(pixels)
 
 import pathlib
 
+import build
 from meshes.loading import load
 from meshes.orientation import Orientation
 from meshes.sources import Folder
@@ -60,6 +61,15 @@ def write_obj(path: pathlib.Path, mtl: str | None, texture=None) -> None:
     path.with_suffix(".mtl").write_text(f"newmtl paint\n{mtl}\n")
   if texture is not None:
     Image.fromarray(texture).save(path.with_suffix(".png"))
+
+
+def build_meshes(
+  source: pathlib.Path, data_dir: pathlib.Path, *more: str
+) -> pathlib.Path:
+  """Builds a small data set of the mesh files in `source`, in this process."""
+  args = ["meshes", "--config", "debug", "--num_workers", "1"]
+  args += ["--from", str(source), "--data_dir", str(data_dir)]
+  return build.main([*args, *more])
 
 
 def srgb(linear) -> np.ndarray:

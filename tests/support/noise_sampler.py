@@ -5,7 +5,7 @@
 import jax
 import numpy as np
 
-from threedim_jax.sampling.load import Sampler
+from threedim_jax.sampling.view_sampler import Sampler
 
 
 class NoiseSampler(Sampler):

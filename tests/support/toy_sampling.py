@@ -40,16 +40,16 @@ def random_bank(batch_size: int, num_given: int, capacity: int, seed=0):
 def toy_sampler(monkeypatch, denoise_fn, size: int = HW):
   """A `Sampler` whose network is a `DenoiseFn` of the test."""
   from threedim_jax.runtime.sharding import make_local_mesh
-  from threedim_jax.sampling import load
+  from threedim_jax.sampling import view_sampler
 
   bind = lambda model, params, prediction: denoise_fn
-  monkeypatch.setattr(load, "bind_params", bind)
-  monkeypatch.setattr(load, "get_model", lambda config: None)
+  monkeypatch.setattr(view_sampler, "bind_params", bind)
+  monkeypatch.setattr(view_sampler, "get_model", lambda config: None)
   plain = lambda model, params, hw: lambda cam: cam
-  monkeypatch.setattr(load, "get_camera_encoder", plain)
+  monkeypatch.setattr(view_sampler, "get_camera_encoder", plain)
   mesh = make_local_mesh(-1, 1)
   params = {"w": jnp.zeros(3)}
-  return load.Sampler(params, {}, "eps", size, mesh, name="toy")
+  return view_sampler.Sampler(params, {}, "eps", size, mesh, name="toy")
 
 
 def toy_scene(seed: int, num_views: int = 3, size: int = HW):

@@ -6,13 +6,13 @@ import errno
 import os
 import pathlib
 import shutil
-import socket
 import subprocess
 import sys
 import threading
 import time
 
 from checkpoint_worker import CONFIG, assert_same, flip_byte, make_state
+from free_port import free_port
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -314,9 +314,7 @@ def start_worker(*args):
 
 def test_two_processes(tmp_path):
   """Both restore the same step, and each hashes what it wrote itself."""
-  with socket.socket() as s:
-    s.bind(("127.0.0.1", 0))
-    port = s.getsockname()[1]
+  port = free_port()
   workers = [start_worker(tmp_path, rank, port) for rank in (0, 1)]
   try:
     outputs = [worker.communicate(timeout=60)[0] for worker in workers]

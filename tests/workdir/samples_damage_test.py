@@ -29,55 +29,66 @@ ONE_ARRAY = io.BytesIO()
 np.save(ONE_ARRAY, POSES)
 
 
-def assert_refused(folder, message: str) -> None:
+def removed(name):
+  return lambda folder: (folder / name).unlink()
+
+
+def replaced(name, data: bytes):
+  return lambda folder: (folder / name).write_bytes(data)
+
+
+def with_entry(key, value):
+  """Changes an entry of input.json."""
+
+  def change(folder):
+    path = folder / "input.json"
+    info = json.loads(path.read_text()) | {key: value}
+    path.write_text(json.dumps(info))
+
+  return change
+
+
+def with_array(key, value):
+  """Changes an array of cameras.npz; None removes it."""
+
+  def change(folder):
+    path = folder / "cameras.npz"
+    with np.load(path, allow_pickle=False) as npz:
+      arrays = dict(npz) | {key: value}
+    np.savez(path, **{k: v for k, v in arrays.items() if v is not None})
+
+  return change
+
+
+@pytest.mark.parametrize(
+  ("change", "message"),
+  [
+    (removed("input.json"), "no input.json"),
+    (replaced("input.json", b"{"), "input.json is not valid JSON"),
+    (with_entry("complete", False), 'does not say "complete"'),
+    (with_entry("object_id", "chair_1"), "chair_1.*chair_0"),
+    (removed("001.png"), "001.png is missing"),
+    (removed("input_000.png"), "input_000.png is missing"),
+    (removed("truth_002.png"), "truth_002.png is missing"),
+    (replaced("003.png", PNG), "4 pictures .* 3 cameras"),
+    (replaced("000.png", b"\xff\xd8\xff\xe0 a JPEG"), "000.png is not a PNG"),
+    (replaced("002.png", SMALL_PNG), "002.png is 8x4 pixels.*8x8"),
+    (removed("cameras.npz"), "cameras.npz is missing"),
+    (replaced("cameras.npz", b"PK\3\4 broken"), "npz is not a readable"),
+    (replaced("cameras.npz", ONE_ARRAY.getvalue()), "npz is not a readable"),
+    (with_array("K", None), "cameras.npz is not a readable .npz file.*K"),
+    (with_array("view", np.zeros(0, int)), "arrays of the shapes"),
+    (with_array("world_from_cam", POSES[:1]), r"shapes .*\(1, 4, 4\)"),
+    (with_array("world_from_cam", POSES * np.nan), "not finite"),
+    (with_array("world_from_cam", SHEARED), "rigid"),
+    (with_array("hw", np.array([8])), "cameras.npz has arrays of the shapes"),
+  ],
+)
+def test_damage_is_named(folder, change, message):
+  change(folder)
   with pytest.raises(UserError, match=message) as error:
     samples.read_sample(folder)
   assert str(folder) in str(error.value)
-
-
-@pytest.mark.parametrize(
-  ("name", "data", "message"),
-  [
-    ("input.json", None, "no input.json"),
-    ("input.json", b"{", "input.json is not valid JSON"),
-    ("001.png", None, "001.png is missing"),
-    ("input_000.png", None, "input_000.png is missing"),
-    ("truth_002.png", None, "truth_002.png is missing"),
-    ("003.png", PNG, "4 pictures .* 3 cameras"),
-    ("000.png", b"\xff\xd8\xff\xe0 a JPEG", "000.png is not a PNG"),
-    ("002.png", SMALL_PNG, "002.png is 8x4 pixels.*8x8"),
-    ("cameras.npz", None, "cameras.npz is missing"),
-    ("cameras.npz", b"PK\3\4 broken", "cameras.npz is not a readable"),
-    ("cameras.npz", ONE_ARRAY.getvalue(), "cameras.npz is not a readable"),
-  ],
-)
-def test_a_missing_or_broken_file_is_named(folder, name, data, message):
-  if data is None:
-    (folder / name).unlink()
-  else:
-    (folder / name).write_bytes(data)
-  assert_refused(folder, message)
-
-
-@pytest.mark.parametrize(
-  ("key", "value", "message"),
-  [
-    ("complete", False, 'does not say "complete"'),
-    ("object_id", "chair_1", "chair_1.*chair_0"),
-  ],
-)
-def test_a_wrong_entry_of_input_json_is_named(folder, key, value, message):
-  path = folder / "input.json"
-  info = json.loads(path.read_text()) | {key: value}
-  path.write_text(json.dumps(info))
-  assert_refused(folder, message)
-
-
-def edit_cameras(folder, key, value) -> None:
-  path = folder / "cameras.npz"
-  with np.load(path, allow_pickle=False) as npz:
-    arrays = dict(npz) | {key: value}
-  np.savez(path, **{k: v for k, v in arrays.items() if v is not None})
 
 
 def test_damage_anywhere_in_compressed_cameras_is_told(folder):
@@ -95,22 +106,6 @@ def test_damage_anywhere_in_compressed_cameras_is_told(folder):
   assert told > len(whole) / 2
 
 
-@pytest.mark.parametrize(
-  ("key", "value", "message"),
-  [
-    ("K", None, "cameras.npz is not a readable .npz file.*K"),
-    ("view", np.zeros(0, int), "arrays of the shapes"),
-    ("world_from_cam", POSES[:1], r"shapes .*\(1, 4, 4\)"),
-    ("world_from_cam", POSES * np.nan, "not finite"),
-    ("world_from_cam", SHEARED, "rigid"),
-    ("hw", np.array([8]), "cameras.npz has arrays of the shapes"),
-  ],
-)
-def test_a_wrong_array_of_cameras_is_named(folder, key, value, message):
-  edit_cameras(folder, key, value)
-  assert_refused(folder, message)
-
-
 class _Touch:
   """Creates a file when it is unpickled."""
 
@@ -125,7 +120,7 @@ class _Touch:
 def test_nothing_is_unpickled(folder, tmp_path, wrapped):
   planted = _Touch(str(tmp_path / "planted"))
   if wrapped:
-    edit_cameras(folder, "view", np.array([planted, 1, 2], object))
+    with_array("view", np.array([planted, 1, 2], object))(folder)
   else:
     (folder / "cameras.npz").write_bytes(pickle.dumps(planted))
   with pytest.raises(UserError, match="cameras.npz is not a readable"):

@@ -21,7 +21,8 @@ from threedim_jax.diffusion.sampler import make_bank
 from threedim_jax.models import make_init_fn
 from threedim_jax.modes.aot.flops import count_flops
 from threedim_jax.runtime.sharding import make_mesh, put_batch, replicated
-from threedim_jax.sampling.load import make_denoiser, make_view_fn, settings_of
+from threedim_jax.sampling.load import make_denoiser, settings_of
+from threedim_jax.sampling.view_sampler import make_view_fn
 from threedim_jax.training.setup import make_setup
 from threedim_jax.views import camera_paths
 from threedim_jax.views.cameras import Camera

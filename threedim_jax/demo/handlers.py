@@ -20,9 +20,9 @@ from PIL import Image
 from threedim_jax.demo import outputs
 from threedim_jax.inputs.photo import open_photo
 from threedim_jax.runtime.errors import UserError
-from threedim_jax.sampling.load import Sampler, Settings, looked_at
 from threedim_jax.sampling.photo import PATHS, Photo, photo_scene
 from threedim_jax.sampling.scene import Scene
+from threedim_jax.sampling.view_sampler import Sampler, Settings, looked_at
 from threedim_jax.workdir.samples import ObjectSamples
 
 MAX_VIEWS = 48  # one compiled program serves every number of views up to it

@@ -2,18 +2,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """Batches of (conditioning, target) pairs of views of one object, with Grain.
 
-In an epoch every view of every object is the target once, in random order. Its
-conditioning view is drawn uniformly from the object's other views, so an
-object counts as often as it has views. With `fixed_pairs` it is the view's
-partner instead: 0 with 1, 2 with 3, and so on. Pair number n of a seed is a
-pure function of n: what step k trains on depends neither on how many processes
-share the work nor on where a run was interrupted.
+In an epoch every view of every object is the target once, in random order. The
+conditioning view is drawn uniformly from the object's other views. With
+`fixed_pairs` the conditioning view is the target's partner instead: views 0 and
+1, 2 and 3, and so on are partners. Pair number n of a seed is a pure function
+of n. So the pairs of step k depend neither on the number of processes nor on
+where a run was interrupted.
 
   views = view_source.open_views(None, "shapes", "32", "train")
   batches = train_iterator(views, global_batch_size=128, seed=0)
   batch = next(batches)  # a PairBatch of NumPy arrays
 
-Pictures stay uint8 until they are on the device, which normalises them.
+Pictures stay uint8 until they are on the device, and are scaled there.
 """
 
 from collections.abc import Iterator
@@ -27,6 +27,8 @@ from threedim_jax.runtime.errors import UserError
 from threedim_jax.views.cameras import Camera
 from threedim_jax.views.pair_batch import PairBatch
 
+PREFETCH = 8  # batches that the readers keep ready
+
 
 def train_iterator(
   views: Views,
@@ -37,7 +39,6 @@ def train_iterator(
   start_step: int = 0,
   fixed_pairs: bool = False,
   num_threads: int = 2,
-  prefetch: int = 8,
 ) -> Iterator[PairBatch]:
   """Yields this process's rows of global batch `start_step`, and so on.
 
@@ -45,22 +46,21 @@ def train_iterator(
     views: the split to train on.
     global_batch_size: examples of all processes together in a batch.
     seed: fixes the pairs and their order.
-    process: (p, P): the p-th of P equal blocks of rows is read. None for the
-      index and count of JAX's processes.
-    start_step: number of the first batch. Resuming needs nothing else.
+    process: (p, P): reads the p-th of P equal blocks of rows. None: index and
+      number of JAX's processes.
+    start_step: number of the first batch. To resume, set this alone.
     fixed_pairs: views 2k and 2k + 1 of an object are always a pair, as in
       3DiM's model of all of ShapeNet.
-    num_threads: readers; 0 reads in the caller, batch by batch.
-    prefetch: batches that the readers keep ready.
+    num_threads: readers; 0 reads in the caller's thread, batch by batch.
 
   Raises:
-    UserError: the batch does not split evenly, or `fixed_pairs` and an object
-      has an odd number of views; from `next`, a damaged view.
+    UserError: the batch does not split evenly, or `fixed_pairs` is set and an
+      object has an odd number of views. `next` raises it for a damaged view.
   """
   batches = _batches(views, global_batch_size, seed, process, fixed_pairs)
   options = grain.ReadOptions(
     num_threads=num_threads,
-    prefetch_buffer_size=prefetch if num_threads else 0,
+    prefetch_buffer_size=PREFETCH if num_threads else 0,
   )
   iterator = iter(batches.to_iter_dataset(options))
   iterator.set_state({"next_index": start_step})
@@ -68,18 +68,13 @@ def train_iterator(
 
 
 def eval_batches(
-  views: Views,
-  *,
-  batch_size: int,
-  num_batches: int,
-  seed: int,
-  process: tuple[int, int] | None = None,
+  views: Views, *, batch_size: int, num_batches: int, seed: int
 ) -> Iterator[PairBatch]:
   """Yields the first `num_batches` batches of a seed, the same at every call.
 
-  The arguments are those of `train_iterator`.
+  Each process gets its rows of a batch, as from `train_iterator`.
   """
-  batches = _batches(views, batch_size, seed, process)
+  batches = _batches(views, batch_size, seed)
   return (batches[k] for k in range(num_batches))
 
 
@@ -87,10 +82,10 @@ def _batches(
   views: Views,
   global_batch_size: int,
   seed: int,
-  process: tuple[int, int] | None,
+  process: tuple[int, int] | None = None,
   fixed_pairs: bool = False,
 ) -> grain.MapDataset:
-  """Element k is this process's rows of global batch k, without end."""
+  """An endless data set: element k has this process's rows of batch k."""
   index, count = process or (jax.process_index(), jax.process_count())
   size, rest = divmod(global_batch_size, count)
   if rest:
@@ -117,8 +112,8 @@ def _batches(
       cond_view, target_view, Camera(*cond_cam), Camera(*target_cam)
     )
 
-  # Pairs are drawn and batched for all processes alike, and then each process
-  # reads its own rows. Drawing is cheap, and must not depend on who reads.
+  # Every process draws all pairs of the global batch, then reads only its own
+  # rows: so pairs do not depend on the number of processes.
   return (
     grain.MapDataset.range(len(views))
     .seed(seed)
@@ -131,7 +126,7 @@ def _batches(
 
 
 def draw_cond(views: Views, target: int, rng: np.random.Generator) -> int:
-  """A uniform draw from the other records of the target record's object."""
+  """Draws another record of the target's object, uniformly."""
   index = views.object_of(target)
   start, count = int(views.starts[index]), int(views.counts[index])
   step = int(rng.integers(1, count))
@@ -139,7 +134,7 @@ def draw_cond(views: Views, target: int, rng: np.random.Generator) -> int:
 
 
 def partner(views: Views, target: int, rng: np.random.Generator) -> int:
-  """The record that `fixed_pairs` puts with the target record."""
+  """The record that `fixed_pairs` pairs with the target."""
   del rng  # nothing is drawn
   start = int(views.starts[views.object_of(target)])
   return start + ((target - start) ^ 1)

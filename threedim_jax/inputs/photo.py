@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Reads a photo of any common format, turned as its camera was held.
+"""Reads a photo of any common format and turns it upright.
 
 image = open_photo("photo.jpg")
 """
@@ -14,27 +14,23 @@ from threedim_jax.inputs.posed_images.pictures import open_picture
 from threedim_jax.runtime.errors import UserError
 
 MAX_BYTES = 20_000_000
-_TURNS = dict(  # by EXIF's orientation; 1 is upright
-  enumerate(
-    (
-      Image.Transpose.FLIP_LEFT_RIGHT,
-      Image.Transpose.ROTATE_180,
-      Image.Transpose.FLIP_TOP_BOTTOM,
-      Image.Transpose.TRANSPOSE,
-      Image.Transpose.ROTATE_270,
-      Image.Transpose.TRANSVERSE,
-      Image.Transpose.ROTATE_90,
-    ),
-    start=2,
-  )
-)
+_TURNS = {  # by the orientation in EXIF; 1 is upright
+  2: Image.Transpose.FLIP_LEFT_RIGHT,
+  3: Image.Transpose.ROTATE_180,
+  4: Image.Transpose.FLIP_TOP_BOTTOM,
+  5: Image.Transpose.TRANSPOSE,
+  6: Image.Transpose.ROTATE_270,
+  7: Image.Transpose.TRANSVERSE,
+  8: Image.Transpose.ROTATE_90,
+}
 
 
 def open_photo(path: epath.PathLike) -> Image.Image:
-  """The decoded photo, upright; its colour profile is kept.
+  """Decodes a photo and turns it upright; its colour profile is kept.
 
   Raises:
-    UserError: no such file, more than 20 MB, or as `open_picture`.
+    UserError: there is no such file, it has more than 20 MB, or
+      `open_picture` refuses it.
   """
   path = epath.Path(path)
   if not path.is_file():
@@ -49,20 +45,16 @@ def open_photo(path: epath.PathLike) -> Image.Image:
 
 
 def decode_photo(data: bytes, source: str) -> Image.Image:
-  """As `open_photo`, of the bytes of a file; `source` names it in errors."""
+  """As `open_photo`, from the bytes of a file; `source` names it in errors."""
   image = open_picture(data, source)
-  # Pillow's exif_transpose writes the other entries again, which fails on many
-  # that cameras make.
+  # Pillow's exif_transpose writes all other entries again, and fails on some
+  # entries of real cameras.
   try:
     orientation = image.getexif().get(ExifTags.Base.Orientation)
   except (SyntaxError, ValueError, struct.error):
     return image
-  turn = _TURNS.get(orientation)
-  return image if turn is None else _transposed(image, turn)
-
-
-def _transposed(image: Image.Image, turn: Image.Transpose) -> Image.Image:
-  info = image.info
-  image = image.transpose(turn)
-  image.info = info  # with its colour profile
-  return image
+  if orientation not in _TURNS:
+    return image
+  upright = image.transpose(_TURNS[orientation])
+  upright.info = image.info  # with the colour profile
+  return upright

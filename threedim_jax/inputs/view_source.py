@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Random access to the views of a built data set, as NumPy arrays.
 
-`datasets/build.py` writes a data set to <data_dir>/<name>/<config>/<version>:
-one array_record entry for each view, object after object, and `objects.json`,
+`datasets/build.py` writes a data set to <data_dir>/<name>/<config>/<version>.
+It has one array_record entry per view, object after object, and `objects.json`,
 which says where each object starts. Reading it needs neither TensorFlow nor the
 code that built it.
 
@@ -31,7 +31,7 @@ from threedim_jax.views.posed_views import PosedViews
 INDEX_FILE = "objects.json"  # written last; missing if a build was cut short
 CACHE_BYTES = 1 << 30  # a split that decodes to less is kept in memory
 
-# The callers are threads already: threads inside OpenCV would slow them down.
+# Several threads call OpenCV. Threads inside OpenCV would slow them down.
 cv2.setNumThreads(0)
 
 # One view as it is stored: picture, world_from_cam and K.
@@ -51,21 +51,19 @@ def open_views(
   split: str,
   *,
   resolution: int | None = None,
-  cache_bytes: int = CACHE_BYTES,
 ) -> "Views":
   """Opens the newest version of a built data set; reads no picture yet.
 
   Args:
-    data_dir: root folder of data sets; None as in `default_data_dir`.
-    name: data set, such as "shapes".
+    data_dir: root folder of data sets; None: see `default_data_dir`.
+    name: of the data set, such as "shapes".
     config: its configuration, such as "32".
     split: "train", "validation" or "test".
     resolution: refuse pictures of another height or width.
-    cache_bytes: keep decoded pictures in memory if all of them fit in this.
 
   Raises:
-    UserError: the data set is missing, partly built, of another resolution, or
-      has no such split or an object with fewer than two views.
+    UserError: the data set is missing, partly built or of another resolution,
+      it has no such split, or an object has fewer than two views.
   """
   root = default_data_dir(data_dir)
   build = f"{_build_command(name, config)} --data_dir {shlex.quote(str(root))}"
@@ -95,7 +93,7 @@ def open_views(
       " set's configuration of that resolution, or set the resolution to"
       f" {hw[0]}."
     )
-  return Views(builder, split, index[split], again, cache_bytes)
+  return Views(builder, split, index[split], again)
 
 
 def _check_format(folder: epath.Path, index: Any, again: str) -> None:
@@ -122,7 +120,7 @@ def open_split(config: ConfigDict, split: str) -> "Views":
     split: "train", "validation" or "test".
 
   Raises:
-    UserError: as `open_views`.
+    UserError: see `open_views`.
   """
   data = config.data
   return open_views(
@@ -160,13 +158,10 @@ def _newest_version(folder: epath.Path, build: str) -> epath.Path:
 
 
 class Views:
-  """Random access to the views of one split; from `open_views`.
+  """Random access to the views of one split; `open_views` makes it.
 
-  Several threads may use one, and it can be pickled: files are opened at the
-  first read, and the copy in another process starts with an empty cache.
+  Several threads may use one object. Files are opened at the first read.
   """
-
-  has_truth = True  # every view has its picture
 
   def __init__(
     self,
@@ -174,7 +169,6 @@ class Views:
     split: str,
     objects: Sequence[tuple[str, int, int] | list],
     again: str,
-    cache_bytes: int,
   ):
     """Use `open_views` instead.
 
@@ -182,8 +176,7 @@ class Views:
       builder: of the data set's folder.
       split: its name.
       objects: (id, first record, number of views) of each object.
-      again: the command that mends the data, for errors.
-      cache_bytes: decoded pictures are kept if they all fit in this.
+      again: the sentence that tells how to mend the data, for errors.
     """
     self.split = split
     self.object_ids = [object_id for object_id, _, _ in objects]
@@ -197,7 +190,7 @@ class Views:
       split, decoders={"image": tfds.decode.SkipDecoding()}
     )
     self._check_index()
-    fits = len(self) * np.prod(self._shape) <= cache_bytes
+    fits = len(self) * np.prod(self._shape) <= CACHE_BYTES
     self._cache: dict[int, Record] | None = {} if fits else None
 
   def _check_index(self) -> None:
@@ -220,44 +213,36 @@ class Views:
         f" these objects out. {self._again}"
       )
 
-  def __getstate__(self):
-    empty = None if self._cache is None else {}
-    return {**self.__dict__, "_cache": empty}
-
   def __len__(self) -> int:
     """The number of records: the views of all objects together."""
     return int(self.counts.sum())
 
   def object_of(self, record: int) -> int:
-    """The index of the object that a record belongs to."""
+    """The index of the object that a record shows."""
     return int(np.searchsorted(self.starts, record, side="right")) - 1
 
-  def num_views(self, object_id: str | int) -> int:
-    """How many views an object has; the object is given by id or by index."""
+  def num_views(self, object_id: str) -> int:
+    """Number of views of an object."""
     return int(self.counts[self._object_index(object_id)])
 
   def object(
-    self,
-    object_id: str | int,
-    views: Sequence[int] | None = None,
-    *,
-    checked: bool = True,
+    self, object_id: str, views: Sequence[int], *, checked: bool = True
   ) -> PosedViews:
     """Reads views of an object.
 
     Args:
-      object_id: id or index of the object.
-      views: numbers of the views; None for all.
+      object_id: of the object.
+      views: numbers of the views.
       checked: as in `PosedViews`.
+
+    Raises:
+      UserError: there is no such object or view, or a view is damaged.
     """
-    index = self._object_index(object_id)
-    chosen = range(self.num_views(index)) if views is None else views
-    arrays = self.gather([self._record(index, view) for view in chosen])
-    name = self.object_ids[index]
-    return PosedViews(*arrays, np.int32(chosen), name, checked)
+    arrays = self.gather([self._record(object_id, view) for view in views])
+    return PosedViews(*arrays, np.int32(views), object_id, checked)
 
   def gather(self, records: Sequence[int] | np.ndarray) -> Record:
-    """Pictures, world_from_cam and K of these records, each stacked."""
+    """Reads records; stacks pictures, world_from_cam and K."""
     views = [self.read(int(record)) for record in records]
     return tuple(map(np.stack, zip(*views, strict=True)))
 
@@ -304,27 +289,20 @@ class Views:
       f" damaged ({why}). {self._again}"
     )
 
-  def _object_index(self, object_id: str | int) -> int:
-    if isinstance(object_id, str):
-      if object_id not in self._index_of:
-        near = difflib.get_close_matches(object_id, self.object_ids, 3, 0.0)
-        raise UserError(
-          f"The split '{self.split}' has no object '{object_id}'. The nearest"
-          f" of its {len(self.object_ids)} names: {', '.join(near)}."
-        )
-      return self._index_of[object_id]
-    if not 0 <= object_id < len(self.object_ids):
+  def _object_index(self, object_id: str) -> int:
+    if object_id not in self._index_of:
+      near = difflib.get_close_matches(object_id, self.object_ids, 3, 0.0)
       raise UserError(
-        f"The split '{self.split}' has no object number {object_id}: it has"
-        f" {len(self.object_ids)} objects, counted from 0."
+        f"The split '{self.split}' has no object '{object_id}'. The nearest"
+        f" of its {len(self.object_ids)} names: {', '.join(near)}."
       )
-    return int(object_id)
+    return self._index_of[object_id]
 
-  def _record(self, object_id: str | int, view_index: int) -> int:
+  def _record(self, object_id: str, view: int) -> int:
     index = self._object_index(object_id)
-    if not 0 <= view_index < self.counts[index]:
+    if not 0 <= view < self.counts[index]:
       raise UserError(
-        f"Object '{self.object_ids[index]}' has no view {view_index}: it has"
+        f"Object '{object_id}' has no view {view}: it has"
         f" {self.counts[index]} views, counted from 0."
       )
-    return int(self.starts[index] + view_index)
+    return int(self.starts[index] + view)

@@ -46,9 +46,9 @@ def check_dataset(config: ConfigDict, workdir: epath.Path) -> None:
   with progress.waiting(f"read some of {data.name}/{data.config}"):
     for split, count in OBJECTS_OF_SPLIT.items():
       views = open_split(config, split)
-      for index in spread(range(len(views.object_ids)), count):
-        chosen = spread(range(views.num_views(index)), VIEWS_OF_OBJECT)
-        seen = views.object(index, chosen, checked=False)
+      for object_id in spread(views.object_ids, count):
+        chosen = spread(range(views.num_views(object_id)), VIEWS_OF_OBJECT)
+        seen = views.object(object_id, chosen, checked=False)
         name = f"{split}: {seen.name}"
         objects.append(dataclasses.replace(seen, name=name))
   _report(f"{data.name}/{data.config}", objects, workdir)

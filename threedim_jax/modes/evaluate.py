@@ -30,8 +30,9 @@ from threedim_jax.modes.command_line import workdir_of
 from threedim_jax.runtime import progress
 from threedim_jax.runtime.processes import wait_for_all
 from threedim_jax.sampling.generate import find_samples, generate, my_share
-from threedim_jax.sampling.load import Sampler, load_sampler, settings_of
+from threedim_jax.sampling.load import load_sampler, settings_of
 from threedim_jax.sampling.scene import read_scene
+from threedim_jax.sampling.view_sampler import Sampler
 from threedim_jax.viewing.tables import print_scores
 from threedim_jax.workdir import results
 from threedim_jax.workdir.evaluation_files import RESULT_FILE, samples_dir

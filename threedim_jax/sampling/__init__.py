@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Loads trained weights, generates views and writes them to sample folders.
 
-`load` is the way from weights to views; `generate` fills folders with them.
+`load` loads weights, `view_sampler` generates views with them, and `generate`
+fills folders with the views.
 May import models, diffusion, inputs, workdir, views and runtime.
 """

@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Samples objects into folders, batch after batch, and resumes.
 
-`--mode=sample` and `--mode=evaluate` differ only in which views they ask for;
-both go through here. An object whose folder is complete is not sampled again.
-Several processes share the objects: each samples its own on its own devices,
-and only the folders bring them together.
+`--mode=sample` and `--mode=evaluate` both call `generate`, with different
+views. An object whose folder is complete is not sampled again. Several
+processes share the objects: each process samples its own objects on its own
+devices, and they do not communicate.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,8 +23,8 @@ from threedim_jax.runtime import progress
 from threedim_jax.runtime.errors import EXIT_PREEMPTED, UserError
 from threedim_jax.runtime.stop_signal import StopSignal
 from threedim_jax.runtime.watchdog import Watchdog
-from threedim_jax.sampling.load import Sampler, Settings
 from threedim_jax.sampling.scene import Scene
+from threedim_jax.sampling.view_sampler import Sampler, Settings
 from threedim_jax.views import metrics
 from threedim_jax.views.pixels import to_u8
 from threedim_jax.workdir import samples
@@ -45,22 +45,22 @@ def generate(
   batch_size: int,
   overwrite: bool = False,
 ) -> Iterator[ObjectSamples]:
-  """Yields the samples of all requests; generates and writes what is missing.
+  """Yields the samples of all requests; generates and writes missing ones.
 
-  A folder is written when its batch ends: a run that is cut short loses at
-  most that batch.
+  The folders of a batch are written when the batch ends. A run that is
+  interrupted loses at most one batch.
 
   Args:
     sampler: trained weights.
-    requests: all with the same numbers of given and of wanted views.
+    requests: all with the same numbers of given and of target views.
     read_scene: reads the object of a request.
     samples_dir: gets one folder per object.
     settings: how to sample.
-    batch_size: objects at a time.
-    overwrite: replace folders of other settings instead of raising.
+    batch_size: number of objects that are sampled at a time.
+    overwrite: replace folders with other settings instead of raising.
 
   Raises:
-    UserError: a folder holds samples of other settings; nothing is sampled.
+    UserError: a folder holds samples of other settings. Nothing is sampled.
   """
   facts = sampler.facts() | settings.facts()
   todo = []
@@ -84,7 +84,7 @@ def generate(
     for start in range(0, len(todo), batch_size):
       batch = todo[start : start + batch_size]
       scenes = [read_scene(request) for request in batch]
-      # The last batch is filled up, so that one program serves them all.
+      # The last batch is filled up, so that one program runs all batches.
       fill = scenes + scenes[-1:] * (batch_size - len(batch))
       sampling = sampler.batch(
         [scene.given for scene in fill],
@@ -110,14 +110,14 @@ def generate(
 
 
 def object_keys(seed: int, object_ids: Sequence[str]) -> Key[jax.Array, " B"]:
-  """One key per object: its views depend on the seed and its id alone."""
+  """One key per object, which depends on the seed and the object's id alone."""
   ids = [zlib.crc32(object_id.encode()) for object_id in object_ids]
   fold_in = jax.vmap(jax.random.fold_in, in_axes=(None, 0))
   return fold_in(jax.random.key(seed), np.array(ids, np.uint32))
 
 
 def my_share(requests: Sequence[Request]) -> Sequence[Request]:
-  """The requests of this process; every object belongs to one process."""
+  """The requests of this process; each object belongs to one process."""
   return requests[jax.process_index() :: jax.process_count()]
 
 
@@ -128,11 +128,17 @@ def find_samples(
   facts: Mapping[str, Any],
   overwrite: bool = False,
 ) -> ObjectSamples | None:
-  """The samples of a request, if they are complete and of these settings.
+  """Reads the samples of a request, if their folder is complete.
+
+  Args:
+    samples_dir: parent of the folder.
+    scene: the object of the request, as the data set has it.
+    request: the views.
+    facts: the weights and settings of this run.
+    overwrite: return None instead of raising.
 
   Returns:
-    The samples; None if they are missing, unfinished, damaged or, with
-    `overwrite`, of other settings.
+    The samples; None if they are missing, unfinished or damaged.
 
   Raises:
     UserError: the folder holds samples of other settings or other data.
@@ -162,7 +168,7 @@ def find_samples(
 def _settings(
   request: Request, facts: Mapping[str, Any], made_with: Mapping[str, Any]
 ) -> dict[str, Any]:
-  # Weights of a checkpoint have no name, but bundled ones before them had.
+  # Only bundled weights have a name. If these samples have one, compare it.
   named = {"pretrained": None} if "pretrained" in made_with else {}
   return {
     **named,
@@ -173,15 +179,13 @@ def _settings(
 
 
 def _digests(scene_or_samples: Scene | ObjectSamples) -> dict[str, str]:
-  """Short digests of the data that samples depend on, for comparison."""
+  """Short digests of the data that samples depend on."""
   s = scene_or_samples
   cameras = s.targets if isinstance(s, Scene) else s.generated.cameras()
+  given_cameras = [s.given.world_from_cam, s.given.K]
   parts = {
     "given pictures": [s.given.images_u8],
-    "cameras": [
-      *(s.given.world_from_cam, s.given.K),
-      *(cameras.world_from_cam, cameras.K),
-    ],
+    "cameras": [*given_cameras, cameras.world_from_cam, cameras.K],
   }
   if s.truth is not None:
     parts["true pictures"] = [s.truth.images_u8]
@@ -194,7 +198,7 @@ def _with_psnr(
   generated: Float[np.ndarray, "N H W 3"],
   info: dict[str, Any],
 ) -> ObjectSamples:
-  """The samples, with the PSNR before pictures are rounded to 8 bits."""
+  """The samples; if the truth is known, with the PSNR before 8-bit rounding."""
   if scene.truth is not None:
     truth = np.float32(scene.truth.images_u8 / 255)
     psnr = metrics.psnr(np.clip((generated + 1) / 2, 0, 1), truth)
@@ -203,7 +207,7 @@ def _with_psnr(
 
 
 def _exit_after_sigterm(stop: StopSignal) -> None:
-  """Exits with code 75 after SIGTERM. Folders that are written stay."""
+  """Exits with code 75 after SIGTERM. Finished folders stay."""
   if stop.poll():
     logging.warning("SIGTERM: run again to sample what is missing.")
     raise SystemExit(EXIT_PREEMPTED)

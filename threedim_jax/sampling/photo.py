@@ -1,14 +1,14 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""A user's photo: the camera that took it, and the views to generate.
+"""Describes a user's photo: its camera, and the views to generate.
 
   photo = Photo("photo.png", elevation=20, azimuth=40)
   scene = photo_scene(photo, resolution=64, num_views=12)
   views = sampler.views(scene.given, scene.targets)
 
-The object stands in the world of the training objects: its middle at the
-origin, z up, its front towards +x. Only the photographer knows where the
-camera was: azimuth 0 looks at the front, 90 at the left side.
+The world is that of the training objects: the object's middle is at the origin,
+z is up, and its front points to +x. The user says where the camera stood: at
+azimuth 0 it sees the front, at 90 the left side.
 """
 
 import dataclasses
@@ -30,24 +30,24 @@ from threedim_jax.views.cameras import Camera
 from threedim_jax.views.posed_views import PosedViews
 
 PATHS = ("orbit", "spiral")
-# At this distance a camera of the training data shows a chair as large as
-# `cutout.prepare` makes the object in a photo.
+# At this distance a training camera shows a chair as large as `cutout.prepare`
+# makes the object in a photo.
 DISTANCE = camera_paths.RADIUS["chair"]
 
 
 @dataclasses.dataclass(frozen=True)
 class Photo:
-  """A picture and what is known of its camera.
+  """A picture and its camera.
 
   Attributes:
     file: path of the picture.
     elevation: of the camera above the horizon, in degrees.
-    azimuth: in degrees; 0 looks at the object's front, 90 at its left side.
-    distance: of the camera from the object, in units of the training data. None
-      chooses it from `fov`, so that the object is as large as in training.
+    azimuth: in degrees; 0 sees the object's front, 90 its left side.
+    distance: of the camera from the object, in units of the training data.
+      None: choose it from `fov`, so that the object is as large as in training.
     fov: field of view of the square picture around the object, in degrees.
-    path: which views to generate: "orbit" at the picture's elevation, "spiral"
-      like the SRN test cameras, or a JSON file, see `read_path`.
+    path: views to generate: "orbit" at the picture's elevation, "spiral" like
+      the SRN test cameras, or a JSON file for `read_path`.
 
   Raises:
     UserError: a number is out of range.
@@ -87,7 +87,7 @@ class Photo:
     return DISTANCE * in_training / here
 
   def pose(self) -> Float[np.ndarray, "4 4"]:
-    """world_from_cam of the picture."""
+    """The pose of the picture, world_from_cam."""
     place = camera_paths.sphere_points(
       self.azimuth, self.elevation, self.radius
     )
@@ -98,7 +98,7 @@ class Photo:
     return camera_paths.K_from_fov(resolution, self.fov)
 
   def targets(self, num_views: int) -> Float[np.ndarray, "N 4 4"]:
-    """world_from_cam of the views to generate."""
+    """The poses of the views to generate, world_from_cam."""
     if self.path == "spiral":
       return camera_paths.srn_spiral(num_views, self.radius)
     if self.path == "orbit":
@@ -111,7 +111,7 @@ class Photo:
 
 
 def photo_from_flags(args) -> Photo:
-  """The photo that --image, --azimuth and so on describe.
+  """The photo that the flags --image, --azimuth and so on describe.
 
   Raises:
     UserError: a number is out of range.
@@ -125,13 +125,17 @@ def photo_from_flags(args) -> Photo:
 def read_path(
   file: epath.PathLike, radius: float | int
 ) -> Float[np.ndarray, "N 4 4"]:
-  """Poses from a JSON file, a list of one entry a view.
+  """Reads poses [N, 4, 4] from a JSON file with a list of views.
 
-  An entry is {"azimuth": deg, "elevation": deg, "distance": optional}, or
+  A view is {"azimuth": deg, "elevation": deg, "distance": optional}, or
   {"world_from_cam": 4x4} in OpenCV axes.
 
+  Args:
+    file: the JSON file.
+    radius: distance of views that give none.
+
   Raises:
-    UserError: names the entry that is wrong.
+    UserError: names the view that is wrong.
   """
   file = epath.Path(file)
   if not file.is_file():
@@ -168,7 +172,12 @@ def _read_entry(entry: dict, where: str, radius: float | int):
 
 
 def photo_scene(photo: Photo, resolution: int, num_views: int) -> Scene:
-  """Reads and prepares the picture: the given view, and the cameras to visit.
+  """Reads the picture, cuts its object out and lists the views to generate.
+
+  Args:
+    photo: the picture and its camera.
+    resolution: height and width of the given view, in pixels.
+    num_views: to generate, unless `photo.path` is a file.
 
   Raises:
     UserError: there is no such picture, or its object cannot be told from the

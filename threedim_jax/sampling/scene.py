@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""What the sampler needs of one object: known views and wanted cameras."""
+"""The input of the sampler for one object: known views and target cameras."""
 
 from collections.abc import Mapping
 import dataclasses
@@ -18,13 +18,13 @@ from threedim_jax.workdir.samples import ObjectSamples
 
 @dataclasses.dataclass(frozen=True)
 class Scene:
-  """What is known of an object and which views of it are wanted.
+  """The known views of an object, and the views to generate.
 
   Attributes:
     given: the known views; their name is the object's id.
-    targets: cameras of the N wanted views, in order.
-    index: numbers of the wanted views in their data set.
-    truth: the true wanted views, where they are known.
+    targets: cameras of the N views to generate, in order.
+    index: numbers of these views in their data set.
+    truth: the true pictures of these views, or None.
   """
 
   given: PosedViews
@@ -35,7 +35,7 @@ class Scene:
   def samples(
     self, images_u8: UInt8[np.ndarray, "n H W 3"], info: Mapping[str, Any]
   ) -> ObjectSamples:
-    """The first n wanted views, once their pictures are generated."""
+    """The samples of the first n target views, from their pictures."""
     n = len(images_u8)
     poses, K = self.targets.world_from_cam[:n], self.targets.K[:n]
     name = self.given.name
@@ -49,7 +49,7 @@ class Scene:
 
 
 def read_scene(views: Views, request: Request) -> Scene:
-  """Reads one object of a data set, true pictures included."""
+  """Reads one object of a data set, with its true pictures."""
   truth = views.object(request.object_id, request.target_views)
   given = views.object(request.object_id, request.input_views)
   return Scene(given, truth.cameras(), truth.index, truth)

@@ -1,13 +1,13 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The running average of the parameters, which sampling uses."""
+"""The running average (EMA) of the parameters, which sampling uses."""
 
 import jax
 from jaxtyping import PyTree
 
 
 def ema_decay(half_life_examples: int, global_batch_size: int) -> float:
-  """The decay per step of a running average with the given half-life."""
+  """The decay per step that gives the running average this half-life."""
   return 0.5 ** (global_batch_size / half_life_examples)
 
 

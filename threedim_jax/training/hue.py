@@ -1,9 +1,9 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Hue augmentation: turns the colours of training pairs, on the device.
+"""Hue augmentation: changes the hue of training pairs, on the device.
 
-3DiM's model of all of ShapeNet is trained with it. Both views of a pair get the
-same hue, or the conditioning view would not tell the target's colour.
+3DiM's model of all of ShapeNet is trained with it. Both views of a pair change
+alike. Otherwise the conditioning view would not show the target's colour.
 """
 
 import jax
@@ -14,7 +14,7 @@ from threedim_jax.views.pair_batch import PairBatch
 
 
 def augment_hue(batch: PairBatch, rng: Key[Array, ""]) -> PairBatch:
-  """Turns each pair's hue by its own angle, uniform over the whole circle."""
+  """Turns the hue of each pair by a random angle, uniform over the circle."""
   turn = jax.random.uniform(rng, batch.target_view.shape[:1])
   return batch.replace(
     cond_view=turn_hue(batch.cond_view, turn),
@@ -25,11 +25,11 @@ def augment_hue(batch: PairBatch, rng: Key[Array, ""]) -> PairBatch:
 def turn_hue(
   images_u8: UInt8[Array, "B H W 3"], turn: Float[Array, " B"]
 ) -> UInt8[Array, "B H W 3"]:
-  """Adds to the hue of HSV; saturation and value stay, so white stays white.
+  """Adds to the hue in HSV. Saturation and value stay, so white stays white.
 
   Args:
     images_u8: RGB.
-    turn: of each image, in full turns: 1/3 makes red green.
+    turn: for each image, in full turns: 1/3 makes red green.
   """
   image = images_u8.astype(jnp.float32)
   r, g, b = image[..., 0], image[..., 1], image[..., 2]
@@ -43,8 +43,8 @@ def turn_hue(
     jnp.where(value == g, 2.0 + (b - r) / of_one, 4.0 + (r - g) / of_one),
   )
   hue = hue + 6.0 * turn[:, None, None]
-  # A channel is `value` within a sixth of its own hue, and falls by `chroma`
-  # within the next sixth.
+  # A channel equals `value` within a sixth of a turn around its own hue, and
+  # falls by `chroma` over the next sixth.
   from_channel = jnp.stack([hue, hue - 2.0, hue - 4.0], axis=-1)
   distance = (from_channel + 3.0) % 6.0 - 3.0
   share = jnp.clip(jnp.abs(distance) - 1.0, 0.0, 1.0)

@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The state that a run starts with: restored, random, or from other weights.
+"""Makes the state that a run starts with: restored, random or from weights.
 
 state, done = restore_or_create(config, setup, checkpointer, rng)
 """
@@ -43,8 +43,8 @@ def restore_or_create(
     The state and the number of steps done.
 
   Raises:
-    UserError: all checkpoints are damaged, or the newest one is of another
-      architecture; or as `starting_params`.
+    UserError: all checkpoints are damaged, or the newest one has another
+      architecture. Also see `starting_params`.
   """
   if checkpointer.latest_step() is None:
     checkpointer.check_not_all_damaged()
@@ -59,10 +59,10 @@ def restore_or_create(
 def initial_state(
   config: ConfigDict, setup: TrainSetup, rng: jax.Array
 ) -> TrainState:
-  """Random parameters, or those that `train.init_from` names.
+  """The state with random parameters, or with those of `train.init_from`.
 
   Raises:
-    UserError: as `starting_params`.
+    UserError: see `starting_params`.
   """
   params, shardings = None, setup.shardings
   if config.train.init_from:
@@ -78,14 +78,14 @@ def initial_state(
 def starting_params(
   config: ConfigDict, target: PyTree, create_params: Callable[[], PyTree]
 ) -> PyTree:
-  """The parameters that `train.init_from` names, as float32 host arrays.
+  """Reads the parameters that `train.init_from` names, as float32 host arrays.
 
-  They may come from smaller pictures, see `models.growth`.
+  They may come from a network for smaller pictures, see `models.growth`.
 
   Args:
-    config: `train.init_from` is the name of bundled weights or the workdir of
-      another training, whose averaged parameters are taken.
-    target: arrays or shapes that the parameters must agree with.
+    config: `train.init_from` is the name of bundled weights, or the workdir of
+      another training, whose averaged parameters are read.
+    target: arrays or shapes that the parameters must match.
     create_params: makes random parameters, for levels of the network that the
       source does not have.
 

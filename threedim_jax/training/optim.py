@@ -1,9 +1,9 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Adam, and its learning rate: a warm-up, a constant and a decay.
+"""Adam with a learning rate that warms up, stays constant and decays.
 
-The paper gives durations in examples. They become steps here and nowhere else,
-so a configuration means the same at every batch size.
+Configurations give durations in examples, like the paper. Only this module
+converts them to steps, so that they do not depend on the batch size.
 """
 
 from typing import Any
@@ -13,10 +13,10 @@ import optax
 
 
 def make_tx(config: Any) -> optax.GradientTransformation:
-  """Adam whose learning rate rises linearly to its peak (3DiM, appendix).
+  """Makes Adam; its learning rate rises linearly to the peak (3DiM, sec. 7.2).
 
   Over the last `optim.decay_examples` of the training the rate falls linearly
-  to zero; 0, as in the paper, keeps it at the peak.
+  to zero. With 0, as in the paper, it stays at the peak.
 
   Args:
     config: a whole configuration; `optim` and `train` are read.
@@ -28,7 +28,7 @@ def make_tx(config: Any) -> optax.GradientTransformation:
   decay_steps = round(optim.decay_examples / batch_size)
 
   def schedule(count):
-    # Counts from 0. With + 1 the first update already changes something.
+    # `count` starts at 0. With + 1 the first update already has an effect.
     scale = jnp.minimum((count + 1) / warmup_steps, 1.0)
     if decay_steps:
       left = jnp.maximum(num_steps - count, 0) / decay_steps

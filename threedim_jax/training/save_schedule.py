@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""When to save: every N steps, and M minutes after the last save.
+"""Decides when to save: every N steps, and M minutes after the last save.
 
 schedule = SaveSchedule(every_steps=5000, every_minutes=10.0)
 for step in ...:
@@ -16,9 +16,9 @@ import numpy as np
 
 
 class SaveSchedule:
-  """Gives the same answer on all processes: process 0 reads the clock.
+  """Gives the same answer on all processes, because process 0 reads the clock.
 
-  It reads `time.monotonic`, which does not jump when the clock is set.
+  The clock is `time.monotonic`, which does not jump when the time is set.
   """
 
   def __init__(self, *, every_steps: int, every_minutes: float | int):
@@ -27,11 +27,11 @@ class SaveSchedule:
     self._last = time.monotonic()
 
   def is_due(self, step: int, *, ask_clock: bool) -> bool:
-    """Whether to save after `step`. If so, the minutes start again.
+    """Whether to save after `step`. If so, the minutes count from now.
 
     Args:
       step: the step that was done.
-      ask_clock: also look at the minutes. With several processes this takes a
+      ask_clock: also check the minutes. With several processes this takes a
         message from process 0, so do not ask at every step.
     """
     late = ask_clock and self._is_late()

@@ -1,9 +1,9 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""From a configuration to everything that a training step needs.
+"""Makes everything that a training step needs from a configuration.
 
-Training, the benchmark and the dry run share this module. Functions that are
-jitted get values from it and do not read the configuration themselves.
+Training, the benchmark and the dry run use this module. Jitted functions get
+values from here and do not read the configuration.
 
   setup = make_setup(config, make_mesh(config.mesh.data, config.mesh.fsdp))
   state = jax.jit(setup.create_state, out_shardings=setup.shardings)(rng)
@@ -49,23 +49,21 @@ class TrainSetup:
 
   Attributes:
     mesh: devices with the axes "data" and "fsdp".
-    num_microbatches: parts in which a global batch is computed, one after the
-      other.
-    loss_fn: (params, batch, rng) -> (loss, aux), with dropout.
+    num_microbatches: number of parts of a global batch, which are computed one
+      after the other.
     create_state: (rng, params=None) -> the state before step 1, with random
       parameters unless they are given.
     shapes: shapes and dtypes of the state.
     shardings: shardings of the state on `mesh`.
     batch: shapes and dtypes of a global batch.
-    train_step: jitted (state, batch, rng) -> (state, metrics). The state that
-      is passed in is donated.
+    train_step: jitted (state, batch, rng) -> (state, metrics); donates its
+      state.
     eval_step: jitted (params, batch, rng) -> (metrics, grid [B, 4, H, W, 3]),
       without dropout and with B <= GRID_ROWS.
   """
 
   mesh: Mesh | AbstractMesh
   num_microbatches: int
-  loss_fn: LossFn
   create_state: Callable[..., TrainState]
   shapes: PyTree
   shardings: PyTree
@@ -79,7 +77,7 @@ def make_setup(config: ConfigDict, mesh: Mesh | AbstractMesh) -> TrainSetup:
 
   Args:
     config: a whole configuration.
-    mesh: of devices that are here, or an `AbstractMesh` to ask about shapes.
+    mesh: of real devices, or an `AbstractMesh` if only shapes are needed.
 
   Raises:
     UserError: the batch does not split evenly over the devices.
@@ -102,7 +100,6 @@ def make_setup(config: ConfigDict, mesh: Mesh | AbstractMesh) -> TrainSetup:
   return TrainSetup(
     mesh=mesh,
     num_microbatches=parts,
-    loss_fn=loss_fn,
     create_state=create_state,
     shapes=shapes,
     shardings=shardings,
@@ -119,12 +116,17 @@ def make_setup(config: ConfigDict, mesh: Mesh | AbstractMesh) -> TrainSetup:
 
 
 def make_loss_fn(config: ConfigDict) -> LossFn:
-  """Returns (params, batch, rng) -> (loss, aux), with augmentation, dropout."""
+  """Returns the loss of training, (params, batch, rng) -> (loss, aux).
+
+  It includes hue augmentation and dropout.
+  """
   model, diffusion = get_model(config.model), config.diffusion
-  prediction = diffusion.prediction
-  uncond_fraction = diffusion.uncond_fraction
-  logsnr_shift = diffusion.logsnr_shift
-  min_snr_gamma = diffusion.min_snr_gamma
+  options = {
+    "prediction": diffusion.prediction,
+    "uncond_fraction": diffusion.uncond_fraction,
+    "logsnr_shift": diffusion.logsnr_shift,
+    "min_snr_gamma": diffusion.min_snr_gamma,
+  }
   hue_augmentation = config.data.hue_augmentation
 
   def loss_fn(params, batch, rng):
@@ -134,15 +136,8 @@ def make_loss_fn(config: ConfigDict) -> LossFn:
     apply_fn = bind_apply(
       model, params, train=True, rngs={"dropout": rng_dropout}
     )
-    return diffusion_loss(
-      make_predict_fn(apply_fn),
-      batch,
-      rng_noise,
-      prediction=prediction,
-      uncond_fraction=uncond_fraction,
-      logsnr_shift=logsnr_shift,
-      min_snr_gamma=min_snr_gamma,
-    )
+    predict_fn = make_predict_fn(apply_fn)
+    return diffusion_loss(predict_fn, batch, rng_noise, **options)
 
   return loss_fn
 

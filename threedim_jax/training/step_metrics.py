@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""From the metrics of single steps to the scalars that are logged.
+"""Turns the metrics of single steps into the scalars that are logged.
 
 interval = LogInterval(workdir)
 for step in ...:
@@ -28,10 +28,10 @@ from threedim_jax.views.pixels import to_u8
 
 
 class LogInterval:
-  """Collects the metrics of steps, and where their time went.
+  """Collects the metrics of steps, and measures where the time goes.
 
-  Metrics are fetched one step late: fetching waits for the device, which by
-  then has the next step to work on.
+  Metrics are fetched one step late. Fetching waits for the device, and by then
+  the device has the next step to work on.
 
   Args:
     workdir: named in the error if a loss is not finite.
@@ -55,19 +55,19 @@ class LogInterval:
     self._seconds[part] += time.monotonic() - start
 
   def add(self, step: int, metrics: Mapping[str, Any]) -> None:
-    """Takes the metrics of a step that may still be running.
+    """Adds the metrics of a step that may still be running.
 
     Raises:
-      UserError: loss or gradient of the step before are not finite.
+      UserError: loss or gradient of the previous step is not finite.
     """
     self.fetch()
     self._pending = step, metrics
 
   def fetch(self) -> None:
-    """Waits for the last step; call it before that step's state is saved.
+    """Waits for the last step. Call this before saving that step's state.
 
     Raises:
-      UserError: its loss or its gradient is not finite.
+      UserError: loss or gradient of the step is not finite.
     """
     if self._pending is None:
       return
@@ -85,12 +85,12 @@ class LogInterval:
     self._metrics.append(metrics)
 
   def summarize(self) -> dict[str, float]:
-    """Means since the last call; starts a new interval.
+    """Computes means since the last call, and starts a new interval.
 
     Returns:
       train/loss, train/grad_norm, train/loss_logsnr_bin_I, and seconds per
-      step: time/data spent waiting for data, time/eval, time/save, and
-      time/step spent on all the rest.
+      step: time/data (waiting for data), time/eval, time/save, and time/step
+      (everything else).
     """
     self.fetch()
     scalars = _mean_metrics("train", self._metrics)
@@ -116,7 +116,7 @@ def evaluate_loss(
     batches: held-out batches, the same at every call.
     rng: root key of the noise, the same at every call.
     params: of the network.
-    should_stop: asked after every batch.
+    should_stop: called after every batch.
 
   Returns:
     The scalars eval/loss and eval/loss_logsnr_bin_I, and a picture of some
@@ -136,7 +136,7 @@ def evaluate_loss(
 def _mean_metrics(
   prefix: str, metrics: list[dict[str, np.ndarray]]
 ) -> dict[str, float]:
-  """Means over steps. A log-SNR bin that no example fell into is left out."""
+  """Means over steps. Log-SNR bins without examples are left out."""
   scalars = {
     f"{prefix}/{name}": float(np.mean([m[name] for m in metrics]))
     for name in ("loss", "grad_norm")

@@ -45,8 +45,8 @@ class TrainState:
 def create_train_state(
   params: PyTree, tx: optax.GradientTransformation
 ) -> TrainState:
-  """Makes the state before the first step, of parameters and an optimizer."""
-  # A copy, because a train step donates both, and no buffer twice.
+  """Makes the state before the first step."""
+  # A copy, because a train step donates both, and can donate no buffer twice.
   ema_params = jax.tree.map(jnp.copy, params)
   return TrainState(jnp.int32(0), params, ema_params, tx.init(params))
 
@@ -54,12 +54,12 @@ def create_train_state(
 def num_microbatches(
   batch_size: int, per_device_batch_size: int | None, num_devices: int
 ) -> int:
-  """In how many parts a global batch is computed, one after the other.
+  """Number of parts of a global batch, which are computed in turn.
 
   Args:
     batch_size: examples in a global batch.
-    per_device_batch_size: the most examples that a device computes at a time;
-      None for no limit.
+    per_device_batch_size: limit on the examples that a device computes at a
+      time; None: no limit.
     num_devices: of all processes together.
 
   Raises:
@@ -84,8 +84,8 @@ def _accumulated_grads(
   if parts == 1:
     return grad_fn(params, batch, rng)
 
-  # The part index varies fastest, so that every part has examples of every
-  # device, and none has to move.
+  # The part index varies fastest. So every part has examples of every device,
+  # and no example has to move.
   def split(x):
     return rearrange(x, "(b p) ... -> p b ...", p=parts)
 
@@ -119,9 +119,9 @@ def make_train_step(
     parts: number of micro-batches whose gradients are accumulated.
 
   Returns:
-    A pure function. It folds the number of the step into `rng`, so pass the
-    same key at every step: a resumed run then draws what an uninterrupted run
-    would have drawn.
+    A pure function. Pass the same `rng` at every step: the function folds in
+    the number of the step. So a resumed run draws the same numbers as a run
+    that was not interrupted.
   """
 
   def train_step(state: TrainState, batch: PairBatch, rng):

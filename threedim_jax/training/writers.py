@@ -1,11 +1,11 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Where the metrics of a run go: the log, TensorBoard, metrics.jsonl, images/.
+"""Writes the metrics of a run: log, TensorBoard, metrics.jsonl and images/.
 
-Import `metric_writers` and `periodic_actions` from here, not from `clu`.
-CLU imports TensorFlow for one class, its `SummaryWriter`; this module puts an
-empty module in that place, and `WorkdirWriter` writes event files with the
-`tensorboard` package alone.
+Import `metric_writers` and `periodic_actions` from here, not from `clu`. CLU
+imports TensorFlow for a single class, `SummaryWriter`. This module replaces the
+module of that class with an empty one, and `WorkdirWriter` writes event files
+with the `tensorboard` package alone.
 
   writer = create_writer(workdir)
   with metric_writers.ensure_flushes(writer):
@@ -50,12 +50,12 @@ IMAGES_FOLDER = "images"
 
 
 class WorkdirWriter:
-  """Has the methods of a CLU writer that the training loop calls.
+  """Implements the methods of a CLU writer that the training loop calls.
 
-  Scalars and images go to a TensorBoard event file and to files that need no
-  TensorBoard: metrics.jsonl has one line per `write_scalars` call, as in
-  {"step": 10, "train/loss": 0.1}, and images/ holds PNG files. NaN and
-  infinities, which JSON lacks, are the strings "nan", "inf" and "-inf".
+  Scalars and images go to a TensorBoard event file, and to files that need no
+  TensorBoard. metrics.jsonl has one line per `write_scalars` call, such as
+  {"step": 10, "train/loss": 0.1}, and images/ has PNG files. NaN and infinities
+  do not exist in JSON and become the strings "nan", "inf" and "-inf".
   """
 
   def __init__(self, workdir: epath.PathLike):
@@ -91,7 +91,7 @@ class WorkdirWriter:
       self._add_event(step, Summary(value=[value]))
 
   def write_texts(self, step: int, texts: Mapping[str, str]) -> None:
-    """Writes Markdown, to TensorBoard only."""
+    """Writes Markdown. It goes to TensorBoard only."""
     for tag, text in texts.items():
       self._add_event(step, text_summary.text_pb(tag, text))
 
@@ -107,19 +107,19 @@ class WorkdirWriter:
 
 
 def _json_number(value: Any) -> float | int | str:
-  """The number as JSON can hold it, with the digits of its own precision."""
+  """The number in a form that JSON has, with the digits of its precision."""
   value = np.asarray(value)
   if value.dtype.kind in "biu":
     return int(value.item())
-  # Through text: the float32 0.1 is 0.1 and not 0.10000000149011612.
+  # Via text: otherwise the float32 0.1 becomes 0.10000000149011612.
   number = float(str(value.reshape(())[()]))
   return number if math.isfinite(number) else str(number)
 
 
 def create_writer(workdir: epath.PathLike) -> metric_writers.MetricWriter:
-  """A writer that works in the background.
+  """Makes a writer that works in the background.
 
-  All processes write to the log, and process 0 to the workdir.
+  All processes write to the log. Only process 0 writes to the workdir.
   """
   writers = [metric_writers.LoggingWriter()]
   if jax.process_index() == 0:
@@ -128,11 +128,11 @@ def create_writer(workdir: epath.PathLike) -> metric_writers.MetricWriter:
 
 
 def truncate_metrics(workdir: epath.PathLike, step: int) -> int:
-  """Removes the metrics of steps after `step`, from which a run resumes.
+  """Removes the metrics of steps after `step`, where a run resumes.
 
-  Those steps will be done again, and without this they would be twice in
-  metrics.jsonl and in TensorBoard. A last line that a crash cut short is
-  removed too. Call it before `create_writer`.
+  The run will do those steps again. Without this they would appear twice in
+  metrics.jsonl and in TensorBoard. This also removes a last line that a crash
+  cut short. Call it before `create_writer`.
 
   Returns:
     The number of lines removed.
@@ -143,7 +143,7 @@ def truncate_metrics(workdir: epath.PathLike, step: int) -> int:
   lines = path.read_text().splitlines()
   kept = [line for line in lines if _step(line) <= step]
   write_atomically(path, "".join(line + "\n" for line in kept))
-  # TensorBoard then ignores what older event files hold from this step on.
+  # TensorBoard then ignores older events from this step on.
   events = EventFileWriter(str(workdir))
   start = SessionLog(status=SessionLog.START)
   events.add_event(

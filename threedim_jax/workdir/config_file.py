@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""`config.json`: the configuration that a workdir belongs to.
+"""Checks that a run continues with the configuration of its workdir.
 
 check_workdir("runs/x", config.to_dict(), write=True)
 """
@@ -19,7 +19,7 @@ from threedim_jax.runtime.errors import UserError
 CONFIG_FILE = "config.json"
 
 # Keys that a later run in the same workdir may change, as fnmatch patterns:
-# where and how long it runs, how often it logs, how it samples.
+# where and how long it runs, how often it logs, and how it samples.
 CHANGEABLE = (
   "mesh.*",
   "model.remat",
@@ -34,8 +34,8 @@ CHANGEABLE = (
   "evaluate.*",
 )
 
-# Keys that older configurations do not have, and the value that gives what
-# those runs did. A workdir made before the key existed can still be resumed.
+# Keys that older configurations lack, with the values that those runs used. So
+# a workdir that was made before the key existed can still be resumed.
 ABSENT_MEANS = {
   "data.fixed_pairs": False,
   "data.hue_augmentation": False,
@@ -53,9 +53,9 @@ def check_workdir(
   Args:
     workdir: need not exist yet.
     config: nested, as from `ConfigDict.to_dict`.
-    write: also write config.json, or update its changeable keys. A training
-      run does so once everything else is checked, so that a failed start does
-      not tie the folder to a wrong configuration.
+    write: also write config.json, or update its changeable keys. A training run
+      does this after all other checks, because a failed start must not leave a
+      wrong configuration in the folder.
 
   Raises:
     UserError: a key outside CHANGEABLE differs, or config.json is no JSON.
@@ -85,6 +85,8 @@ def check_workdir(
 def _check_same_run(
   path: epath.Path, saved: dict[str, Any], now: dict[str, Any]
 ) -> None:
+  """Raises a UserError that lists the keys outside CHANGEABLE that differ."""
+
   def shown(flat, key):
     known = ABSENT_MEANS | flat
     return repr(known[key]) if key in known else "absent"

@@ -8,8 +8,8 @@
 
   for folder in list_finished("W/evaluate"): ...
 
-A workdir may still hold folders of an earlier evaluation of other objects or
-views. Only the folders that evaluation.json lists belong to the scores.
+A workdir may also hold folders of an earlier evaluation of other objects. The
+scores are only of those that evaluation.json lists.
 """
 
 import re
@@ -24,14 +24,15 @@ FIRST_SAMPLES = "evaluate"
 
 
 def samples_dir(workdir: epath.Path, sample: int) -> epath.Path:
-  """The folder with sample number `sample` of every object."""
+  """The parent folder of sample number `sample` of all objects."""
   return workdir / (f"{FIRST_SAMPLES}_{sample}" if sample else FIRST_SAMPLES)
 
 
 def list_finished(parent: epath.PathLike) -> list[epath.Path]:
   """The finished folders of samples in `parent`.
 
-  If `parent` is of an evaluation, only those that evaluation.json lists.
+  If an evaluation wrote `parent`, these are only the folders of objects that
+  evaluation.json lists.
 
   Raises:
     UserError: evaluation.json is damaged.
@@ -41,6 +42,6 @@ def list_finished(parent: epath.PathLike) -> list[epath.Path]:
   if not re.fullmatch(FIRST_SAMPLES + r"(_\d+)?", parent.name):
     return folders
   scores = read_scores(parent.parent / RESULT_FILE)
-  if scores is None:  # not scored yet, or another method's
+  if scores is None:  # not scored yet, or samples of another method
     return folders
   return [folder for folder in folders if folder.name in scores.objects]

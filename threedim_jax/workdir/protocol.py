@@ -1,9 +1,9 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The evaluation protocol as data: which views are given and generated.
+"""The evaluation protocol: which views are given and which are generated.
 
-Two results can be compared only if they are of the same list of views. The list
-depends on the data set alone. Every result contains its hash.
+Two results are comparable only if they are for the same list of views. The list
+depends on the data set alone, and every result contains its hash.
 
   requests = requests_of(counts, num_objects=None, num_views=0)
   list_sha256(requests)
@@ -23,7 +23,7 @@ from threedim_jax.runtime.errors import UserError
 
 @dataclasses.dataclass(frozen=True)
 class EvaluationProtocol:
-  """The settings of an evaluation. The result repeats them."""
+  """The settings of an evaluation, which its result repeats."""
 
   name: str
   input_view: int  # objects with too few views use their middle one
@@ -50,7 +50,7 @@ SRN_V1 = EvaluationProtocol(
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-  """The views of an object that are given and those to generate, in order."""
+  """The views of an object to give and to generate, in order."""
 
   object_id: str
   input_views: tuple[int, ...]
@@ -58,7 +58,7 @@ class Request:
 
 
 def given_view(view: int) -> EvaluationProtocol:
-  """SRN_V1 with another input view. Its name tells the view."""
+  """SRN_V1 with another input view, which is part of the name."""
   if view == SRN_V1.input_view:
     return SRN_V1
   return dataclasses.replace(
@@ -67,13 +67,13 @@ def given_view(view: int) -> EvaluationProtocol:
 
 
 def input_view_of(num_views: int, protocol: EvaluationProtocol = SRN_V1) -> int:
-  """The protocol's input view, or the middle one of too few views."""
+  """The protocol's input view; the middle one if there are too few views."""
   view = protocol.input_view
   return view if num_views > view else num_views // 2
 
 
 def spread(indices: Sequence, num: int) -> tuple:
-  """Up to `num` of the items, evenly spaced from the first to the last."""
+  """At most `num` of the items, evenly spaced from the first to the last."""
   at = np.linspace(0, len(indices) - 1, min(num, len(indices)))
   return tuple(indices[i] for i in at.round().astype(int))
 
@@ -85,20 +85,20 @@ def requests_of(
   num_views: int,
   protocol: EvaluationProtocol = SRN_V1,
 ) -> list[Request]:
-  """The whole protocol, or a subset of it.
+  """Lists the requests of the whole protocol, or of a subset.
 
-  The targets of an object do not depend on the other objects, so numbers of
-  the same objects compare.
+  The targets of an object do not depend on the other objects, so that scores of
+  one object are comparable between subsets.
 
   Args:
     counts: number of views of each object of the test split, by its id.
-    num_objects: takes so many, evenly spaced over the sorted ids; None: all.
-    num_views: draws so many targets of each object; 0: all.
-    protocol: `SRN_V1`, or that of `given_view`.
+    num_objects: take only so many, evenly spaced by sorted ids; None: all.
+    num_views: draw only so many targets of each object; 0: all.
+    protocol: `SRN_V1`, or from `given_view`.
 
   Raises:
-    UserError: an object leaves no view to generate, or it lacks the input view
-      of `given_view`.
+    UserError: an object has no view left to generate, or it does not have the
+      input view that `given_view` names.
   """
   object_ids = sorted(counts)
   requests = []
@@ -126,7 +126,7 @@ def requests_of(
 def subset_text(
   counts: Mapping[str, int], requests: Sequence[Request]
 ) -> str | None:
-  """The share of the protocol's views, as text; None if it is all of them."""
+  """Says which share of the protocol's views is requested; None: all."""
   total = sum(count - 1 for count in counts.values())  # one view is given
   views = sum(len(r.target_views) for r in requests)
   if (len(requests), views) == (len(counts), total):
@@ -135,7 +135,7 @@ def subset_text(
 
 
 def list_sha256(requests: Sequence[Request]) -> str:
-  """Hash of the ordered list of objects, given views and targets."""
+  """SHA-256 of the ordered list of objects, given views and targets."""
   rows = [dataclasses.astuple(r) for r in requests]
   return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
 

@@ -5,8 +5,8 @@
   result = {**summarize(objects), "provenance": provenance()}
   write_result(workdir / "evaluation.json", result)
 
-`objects` is {object id: {"rows": {row: {metric: value}}}}. A value of the
-summary is the mean over the objects that have the metric.
+`objects` is {object id: {"rows": {row: {metric: value}}}}. The summary is taken
+over the objects that have the metric.
 """
 
 from collections.abc import Callable, Mapping
@@ -26,7 +26,7 @@ INTERVAL = (2.5, 97.5)  # percentiles
 
 
 def finite(values: Mapping[str, SupportsFloat]) -> dict[str, float]:
-  """Rounds to 5 decimals; leaves out infinity (equal pictures) and NaN."""
+  """Rounds to 5 decimals. Leaves out infinity (of equal pictures) and NaN."""
   numbers = {k: float(v) for k, v in values.items()}
   return {k: round(v, 5) for k, v in numbers.items() if math.isfinite(v)}
 
@@ -56,8 +56,8 @@ def bootstrap_interval(values: np.ndarray) -> list[float]:
 def summarize(objects: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
   """{"num_objects", "rows", "standard_errors", "intervals"} over objects.
 
-  The spread is that between objects. If only some views of each object were
-  scored, it includes the spread of that draw.
+  Standard errors and intervals describe the spread between objects. If only
+  some views of each object were scored, they include the spread of that draw.
   """
   values: dict[str, dict[str, list[float]]] = {}
   for scores in objects.values():
@@ -89,7 +89,7 @@ def provenance() -> dict[str, Any]:
 
 
 def git_revision() -> str | None:
-  """Revision of the source tree, with "+" if it was changed; None outside."""
+  """Git revision of the source, with "+" after changes; None if unknown."""
   source = epath.resource_path("threedim_jax").parent
 
   def git(*args: str) -> str:
@@ -98,7 +98,7 @@ def git_revision() -> str | None:
     return done.stdout.strip()
 
   try:
-    # Fails if the package is installed inside somebody else's repository.
+    # This fails if the package is installed inside another repository.
     git("ls-files", "--error-unmatch", __file__)
     changed = "+" if git("status", "--porcelain") else ""
     return git("rev-parse", "HEAD") + changed

@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Reads what a run left in its workdir.
+"""Reads the files that a run wrote to its workdir.
 
 run = read_run("runs/x")
 run.config, run.metrics["train/loss"], run.evaluation, run.consistency
@@ -30,7 +30,7 @@ TRAIN_LOSS, EVAL_LOSS = "train/loss", "eval/loss"
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Run:
-  """The content of a workdir; None or empty where a file is missing."""
+  """The content of a workdir; None or empty if a file is missing."""
 
   workdir: epath.Path
   config: dict[str, Any]
@@ -72,7 +72,7 @@ class Run:
 
 
 def read_run(workdir: epath.PathLike) -> Run:
-  """Reads the files that are there.
+  """Reads the files of a workdir that exist.
 
   Raises:
     UserError: there is no such folder, or a file is damaged.
@@ -101,7 +101,7 @@ def read_run(workdir: epath.PathLike) -> Run:
 
 
 def _read_metrics(path: epath.Path) -> dict[str, Curve]:
-  """Curves by name. A resumed run repeats some steps: its values replace."""
+  """Reads curves by name. If a resumed run repeats a step, its values count."""
   values: dict[str, dict[int, float]] = {}
   lines = path.read_text().splitlines() if path.exists() else []
   for number, line in enumerate(lines, start=1):

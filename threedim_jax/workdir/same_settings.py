@@ -9,7 +9,7 @@ from etils import epath
 
 from threedim_jax.runtime.errors import UserError
 
-_LONGEST = 60  # characters of a value that a message repeats
+_LONGEST = 60  # characters of a value in a message
 
 
 def check_same_settings(
@@ -20,9 +20,9 @@ def check_same_settings(
   """Raises if the results at `path` were made with other settings.
 
   Args:
-    path: folder or file of the results that are there.
-    made_with: their settings; a key that is missing was not noted.
-    settings: those of the command that would write there now.
+    path: folder or file of the existing results.
+    made_with: their settings; missing keys are unknown.
+    settings: of the command that would write there now.
 
   Raises:
     UserError: names the settings that differ and what to do.

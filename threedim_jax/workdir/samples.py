@@ -1,17 +1,17 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Folders of samples, which sampling writes and scoring and viewing read.
+"""Writes and reads folders of samples, one for each object.
 
   samples/<object>/000.png, 001.png, ...  the generated views, 8-bit RGB
                    cameras.npz            their world_from_cam, K, hw, view
                    input_000.png, ...     the given views
-                   input_cameras.npz      the same four arrays of the given
-                   truth_000.png, ...     the true views, where known
+                   input_cameras.npz      the same four arrays, of given views
+                   truth_000.png, ...     the true views, if they are known
                    input.json             object_id, seed, ...; written last
 
-`input.json` appears in one atomic rename after everything else is on disk. A
-folder without it is unfinished and is sampled again. No model is needed to
-read a folder, so another method's pictures can be scored: write the same files.
+`input.json` appears in one atomic rename after all other files. A folder
+without it is unfinished and is sampled again. Reading a folder needs no model:
+to score pictures of another method, write the same files.
 
   write_sample("runs/x/samples", ObjectSamples(object_id="chair_7", ...))
   for folder in list_complete("runs/x/samples"):
@@ -42,15 +42,21 @@ CAMERA_KEYS = {
   "hw": np.int32,
   "view": np.int32,
 }
-# Lists of names in input.json, for readers that do not know the pattern.
+# Keys of input.json that list the names of pictures, for other programs.
 FILE_KEYS = {"input_files", "truth_files"}
 AGAIN = "Delete the folder and run --mode=sample again."
 
-# What NumPy and zipfile raise for a damaged file; RuntimeError: an unknown
-# compression method or a password.
+# Errors that NumPy and zipfile raise for damaged files. RuntimeError stands for
+# an unknown compression method or a password.
 _DAMAGED = (
-  *(EOFError, KeyError, OSError, RuntimeError, TypeError, ValueError),
-  *(zipfile.BadZipFile, zlib.error),
+  EOFError,
+  KeyError,
+  OSError,
+  RuntimeError,
+  TypeError,
+  ValueError,
+  zipfile.BadZipFile,
+  zlib.error,
 )
 
 
@@ -60,12 +66,12 @@ class ObjectSamples:
 
   Attributes:
     object_id: also the name of the object's folder.
-    given: the views that the sampler was given.
+    given: the views that the sampler got.
     generated: the views that it made, in the order of generation.
-    truth: the true pictures of the generated views, where they are known.
+    truth: the true pictures of the generated views, or None.
     info: facts about the run: seed, num_sample_steps, solver, guidance_weight,
       guidance_interval, camera_distance, conditioning, checkpoint_step,
-      seconds_per_view, and pretrained, the name of bundled weights.
+      seconds_per_view, and pretrained (the name of bundled weights).
   """
 
   object_id: str
@@ -76,9 +82,10 @@ class ObjectSamples:
 
 
 def folder_name(object_id: str) -> str:
-  """Returns the id if it can safely name a folder, else raises UserError.
+  """Returns the id if it is a safe folder name on any operating system.
 
-  It must not leave the folder that it is in, on any operating system.
+  Raises:
+    UserError: the id is no safe name.
   """
   if (
     not object_id.isprintable()  # no NUL, no line break, no lone surrogate
@@ -100,10 +107,10 @@ def folder_name(object_id: str) -> str:
 def write_sample(
   samples_dir: epath.PathLike, sampled: ObjectSamples
 ) -> epath.Path:
-  """Writes `<samples_dir>/<object>/`, replacing the files of an older one."""
+  """Writes `<samples_dir>/<object>/`, and replaces an older folder."""
   folder = epath.Path(samples_dir) / folder_name(sampled.object_id)
   folder.mkdir(parents=True, exist_ok=True)
-  (folder / INFO_FILE).unlink(missing_ok=True)  # first: now unfinished
+  (folder / INFO_FILE).unlink(missing_ok=True)  # marks it as unfinished
   for old in folder.glob("*.png"):
     old.unlink()
   _write_images(folder, "", sampled.generated)
@@ -151,7 +158,7 @@ def _write_cameras(path: epath.Path, views: PosedViews) -> None:
 
 
 def is_complete(sample_dir: epath.PathLike) -> bool:
-  """Whether the folder was finished; an unreadable input.json means no."""
+  """Whether the folder is finished and its input.json can be read."""
   path = epath.Path(sample_dir) / INFO_FILE
   try:
     info = json.loads(path.read_text())
@@ -161,7 +168,7 @@ def is_complete(sample_dir: epath.PathLike) -> bool:
 
 
 def list_complete(samples_dir: epath.PathLike) -> list[epath.Path]:
-  """The finished folders by name; an empty list if `samples_dir` is none."""
+  """The finished folders, sorted; empty if `samples_dir` does not exist."""
   samples_dir = epath.Path(samples_dir)
   if not samples_dir.is_dir():
     return []
@@ -169,11 +176,11 @@ def list_complete(samples_dir: epath.PathLike) -> list[epath.Path]:
 
 
 def read_settings(sample_dir: epath.PathLike) -> dict[str, Any]:
-  """What a finished folder notes of its making; decodes no picture.
+  """Reads the settings of a finished folder, without decoding pictures.
 
   Returns:
-    The facts of `ObjectSamples.info`, "input_views" and "views", the numbers
-    of the given and of the generated views in their data set.
+    The facts of `ObjectSamples.info`, "input_views" and "views": the numbers of
+    given and of generated views in their data set.
   """
   folder = epath.Path(sample_dir)
   cameras = _read_cameras(folder / "cameras.npz")
@@ -226,7 +233,7 @@ def _read_info(folder: epath.Path) -> dict[str, Any]:
 
 
 def _read_cameras(path: epath.Path) -> dict[str, np.ndarray]:
-  """The arrays of CAMERA_KEYS; `PosedViews` checks poses and K."""
+  """Reads the arrays of CAMERA_KEYS; `PosedViews` checks poses and K later."""
   try:
     with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as npz:
       cameras = {
@@ -252,7 +259,7 @@ def _read_views(
 ) -> PosedViews:
   """Reads the pictures PREFIX000.png and so on, one for each camera.
 
-  `cameras` holds the arrays of `cameras_file`, which errors name.
+  `cameras` has the arrays of `cameras_file`.
   """
   num_views = len(cameras["view"])
   height, width = cameras["hw"].tolist()

@@ -6,7 +6,7 @@
   scores.rows["model"]["psnr_u8"], scores.objects["chair_7"].rows
   ranked(scores, "psnr_u8")  # ids of objects, the best first
 
-Values that an older version did not write are empty.
+Values that older versions did not write are empty.
 """
 
 import dataclasses
@@ -34,7 +34,7 @@ class ObjectScores:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Scores:
-  """What a mode measured. A metric that was not measured has no entry."""
+  """The scores of a file. A metric that was not measured has no entry."""
 
   protocol: dict[str, Any]
   provenance: dict[str, Any]
@@ -52,7 +52,7 @@ class Scores:
 
   @property
   def subject(self) -> str | None:
-    """The row that the file is about. It is the first one."""
+    """The row of the method that was scored, which is the first row."""
     return next(iter(self.rows), None)
 
 
@@ -91,7 +91,7 @@ def read_scores(path: epath.PathLike) -> Scores | None:
 
 
 def ranked(scores: Scores, metric: str) -> list[str]:
-  """Object ids from the subject's highest value to the lowest, then missing."""
+  """Object ids by the subject's value, highest first; those without it last."""
 
   def value(object_id: str) -> float:
     row = scores.objects[object_id].rows.get(scores.subject, {})

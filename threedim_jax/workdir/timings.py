@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Seconds that the stages of a run took, summed over restarts.
+"""Sums the seconds that the stages of a run take, over restarts.
 
 add_timings(workdir, {"train": 12.5})  # in W/timings.json
 python -m threedim_jax.workdir.timings --workdir W install=60 data=20
@@ -16,7 +16,7 @@ from threedim_jax.runtime.disk import write_atomically
 
 
 def add_timings(workdir: epath.PathLike, seconds: Mapping[str, float]) -> None:
-  """Adds seconds to the stages; a damaged timings.json starts again at 0."""
+  """Adds seconds to the stages. If timings.json is damaged, starts from 0."""
   path = epath.Path(workdir) / "timings.json"
   try:
     total = json.loads(path.read_text())

@@ -1,11 +1,11 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Folders of samples as other programs read them.
+"""Writes transforms.json, so that other programs can read samples.
 
   write_transforms(folder, read_sample(folder))  # -> .../transforms.json
 
-nerfstudio, instant-ngp and Blender importers read transforms.json; so does
-`posed_images`, which turns the axes back.
+nerfstudio, instant-ngp and Blender importers read this file, and so does
+`posed_images`.
 """
 
 import json
@@ -25,8 +25,8 @@ def write_transforms(
 ) -> epath.Path:
   """Writes transforms.json beside the pictures of one finished folder.
 
-  Given views come first. Poses are camera-to-world with OpenGL axes; the world
-  is ours: z up, the object's front towards +x.
+  Given views come first. Poses are camera-to-world with OpenGL axes. In the
+  world, z is up and the object's front points to +x.
   """
   views, num_given = sampled.given + sampled.generated, len(sampled.given)
   height, width = views.hw

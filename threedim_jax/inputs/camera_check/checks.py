@@ -6,19 +6,18 @@
   report.faults
 
 With the right cameras, one solid (the visual hull of `silhouettes`) explains
-the silhouettes of all views of an object. Each of the usual mistakes is undone
-in turn. If the pictures are explained better after one is undone, that mistake
-was made.
+the silhouettes of all views of an object. The check undoes each of the usual
+mistakes in turn. If the pictures are explained better after one mistake is
+undone, that mistake was made.
 
-Objects must stand before white. The check does not see
-- the scale and the orientation of the world;
-- a turn or a mirroring that maps the object to itself, such as upside-down
+The background must be white. The check cannot find
+- a wrong scale or orientation of the world;
+- a rotation or reflection that maps the object to itself, such as upside-down
   pictures of an orbit at elevation 0;
 - an error in the focal length alone, unless it is a factor of two and there are
-  many objects;
-- white parts of an object.
-With fewer than twelve views it finds only inverted poses, wrong axes and a K of
-another picture size.
+  many objects.
+It does not see white parts of an object. With fewer than twelve views it finds
+only inverted poses, wrong axes and a K of another picture size.
 """
 
 from collections.abc import Sequence
@@ -46,7 +45,7 @@ from threedim_jax.views.posed_views import PosedViews, check_pose
 # with shuffled ones.
 FLOOR, FLOOR_FEW_VIEWS = 0.75, 0.6
 MANY_VIEWS = 12
-# How much more of the silhouettes must be explained by undoing a mistake.
+# Undoing a mistake must explain so much more of the silhouettes.
 MARGIN, FOCAL_MARGIN = 0.05, 0.03
 _BLANK = 1e-3  # of the pixels
 _RADIUS_RATIO = 2.0
@@ -54,7 +53,7 @@ _RADIUS_RATIO = 2.0
 
 @dataclasses.dataclass(frozen=True)
 class Check:
-  """A line of the report. A "note" is worth knowing and is no fault."""
+  """A line of the report. A "note" is worth knowing but no fault."""
 
   name: str
   verdict: Literal["ok", "note", "fault"]
@@ -67,11 +66,11 @@ class Report:
 
   Attributes:
     checks: in the order in which they are printed.
-    iou: by name of the hypothesis, then by object.
-    best: the hypothesis that the pictures support.
-    spheres: each object's bounding sphere for the cameras as stored. Objects
+    iou: IoU of hull and silhouettes, by name of the hypothesis, then by object.
+    best: the hypothesis that fits the pictures best.
+    spheres: each object's bounding sphere, with the cameras as stored. Objects
       without usable silhouettes are missing, here and in `best_spheres`.
-    best_spheres: the same for the cameras of `best`.
+    best_spheres: the same with the cameras of `best`.
   """
 
   checks: list[Check]
@@ -100,15 +99,11 @@ def check_cameras(objects: Sequence[PosedViews]) -> Report:
   num_views = min(len(s.masks) for s in seen)
   all_K = np.concatenate([s.K for s in seen])
   tried = usual_mistakes(all_K, objects[0].hw, num_views >= MANY_VIEWS)
-  explained = {h.name: [s.explain(h) for s in seen] for h in tried}
-  iou = {
-    name: {o.object_id: r[0] for o, r in zip(seen, results, strict=True)}
-    for name, results in explained.items()
-  }
-  spheres = {
-    name: {o.object_id: r[1] for o, r in zip(seen, results, strict=True)}
-    for name, results in explained.items()
-  }
+  iou, spheres = {}, {}
+  for hypothesis in tried:
+    explained = {s.object_id: s.explain(hypothesis) for s in seen}
+    iou[hypothesis.name] = {o: value for o, (value, _) in explained.items()}
+    spheres[hypothesis.name] = {o: s for o, (_, s) in explained.items()}
   best, silhouette = judge(iou, tried, num_views)
   good = silhouette.verdict != "fault"
   checks.append(silhouette)
@@ -145,10 +140,15 @@ def judge(
   tried: Sequence[Hypothesis],
   num_views: int,
 ) -> tuple[Hypothesis, Check]:
-  """Returns the hypothesis that the pictures support, and the verdict.
+  """Chooses the hypothesis that fits the pictures best, and gives a verdict.
 
-  Hypotheses are compared by the median over objects, because the silhouettes
-  of an object with white parts are wrong.
+  Hypotheses are compared by the median over objects, because silhouettes of
+  objects with white parts are wrong.
+
+  Args:
+    iou: by name of the hypothesis, then by object.
+    tried: the hypotheses; the first is `STORED`.
+    num_views: of the object that has fewest.
   """
   name = "silhouettes"
   median = {k: float(np.median(list(v.values()))) for k, v in iou.items()}
@@ -183,7 +183,7 @@ def judge(
 
 
 def check_poses(objects: Sequence[PosedViews]) -> Check:
-  """Poses must be finite rigid transforms."""
+  """Checks that poses are finite rigid transforms."""
   name = "rigid poses"
   for views in objects:
     for i, pose in enumerate(np.float64(views.world_from_cam)):
@@ -197,7 +197,7 @@ def check_poses(objects: Sequence[PosedViews]) -> Check:
 
 
 def check_background(objects: Sequence[PosedViews]) -> Check:
-  """The corners must be white: silhouettes need a white background."""
+  """Checks that corners are white: silhouettes need a white background."""
   corners = [o.images_u8[:, [0, 0, -1, -1], [0, -1, 0, -1]] for o in objects]
   white = (np.concatenate(corners) >= silhouettes.NOT_WHITE).all(-1).mean()
   text = f"{white:.0%} of the pictures' corners are white"
@@ -213,7 +213,7 @@ def check_background(objects: Sequence[PosedViews]) -> Check:
 def check_objects_seen(
   objects: Sequence[PosedViews], masks: Sequence[np.ndarray]
 ) -> Check:
-  """Every picture must show something."""
+  """Checks that every picture shows something."""
   blank = {
     o.name: f"{(~_not_blank(m)).sum()} of {len(m)}"
     for o, m in zip(objects, masks, strict=True)
@@ -229,11 +229,13 @@ def check_objects_seen(
 
 
 def check_K(objects: Sequence[PosedViews], trusted: bool) -> Check:
-  """Focal length and principal point must fit the size of the pictures.
+  """Checks that focal length and principal point fit the size of the pictures.
 
-  trusted: the silhouettes were explained with this principal point, or the
-    mistake in it is named already. Then it may be off the centre, as it is in
-    cropped pictures.
+  Args:
+    objects: to check.
+    trusted: the principal point may be far off the centre, as in cropped
+      pictures, because it explains the silhouettes, or because the mistake in
+      it is named already.
   """
   K, hw = np.concatenate([o.K for o in objects]), objects[0].hw
   f, off = K[:, [0, 1], [0, 1]] / max(hw), off_centre(K, hw)
@@ -259,7 +261,7 @@ def check_K(objects: Sequence[PosedViews], trusted: bool) -> Check:
 def check_distances(
   objects: Sequence[_Seen], spheres: dict[str, Sphere]
 ) -> Check:
-  """Cameras of all objects must be about equally far from them."""
+  """Checks that the cameras of all objects are about equally far away."""
   distance = {}
   for o in objects:
     offset = o.world_from_cam[:, :3, 3] - spheres[o.object_id].center

@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""A picture of some views with each object's bounding sphere drawn in.
+"""Draws a picture of some views with each object's bounding sphere.
 
   sheet_u8 = contact_sheet(objects, report)
 
@@ -31,7 +31,7 @@ _COLUMNS = 8
 def contact_sheet(
   objects: Sequence[PosedViews], report: Report
 ) -> UInt8[np.ndarray, "H W 3"]:
-  """One row of views for each object, or three rows of a single object."""
+  """Draws one row of views for each object; three rows if there is only one."""
   drawn = [(STORED, report.spheres, STORED_COLOUR)]
   if report.best is not STORED:
     drawn.append((report.best, report.best_spheres, BEST_COLOUR))

@@ -17,8 +17,8 @@ Ks = Float[np.ndarray, "V 3 3"]
 Undo = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 # Distance of the principal point from the centre, over the picture's size.
-# Above the first, K may be for another picture size. No lens is off by the
-# second.
+# Beyond the first, K may be for another picture size. Beyond the second it must
+# be, because no lens is off so far.
 OFF_CENTRE = 0.02
 FAR_OFF_CENTRE = 0.2
 
@@ -28,12 +28,12 @@ class Hypothesis:
   """A possible mistake in the cameras.
 
   Attributes:
-    name: what was done wrong.
+    name: what is wrong.
     fix: how to mend the data.
-    undo: (stored world_from_cam, stored K) -> the true ones.
-    is_focal: the mistake is in the focal length alone. It changes only a few
+    undo: (stored world_from_cam, stored K) -> (true world_from_cam, true K).
+    is_focal: the mistake is in the focal length alone, which changes only a few
       per cent of the silhouettes.
-    mends_K: undoing it changes K.
+    mends_K: undoing the mistake changes K.
   """
 
   name: str
@@ -46,8 +46,8 @@ class Hypothesis:
 STORED = Hypothesis("as stored", "", lambda poses, K: (poses, K))
 _INVERTED = "poses are inverted (cam_from_world)"
 _OPENGL = "OpenGL axes (y up, z backward)"
-# A reflection of the pictures is undone by reflecting the cameras, which is the
-# same as long as the principal point is in the centre.
+# Reflected pictures are undone by reflecting the cameras. This is the same if
+# the principal point is in the centre.
 _POSES = (
   STORED,
   Hypothesis(
@@ -87,10 +87,15 @@ _POSES = (
 def usual_mistakes(
   K: Ks, hw: tuple[int, int], with_focal: bool
 ) -> list[Hypothesis]:
-  """`STORED`, then every mistake that is possible with these K.
+  """`STORED`, then all mistakes that are possible with these K.
 
-  If the principal point is not in the centre of the picture, each mistake in
-  the poses is also combined with moving it there.
+  If the principal point is off the centre, each mistake in the poses is also
+  combined with a mistake in the principal point.
+
+  Args:
+    K: of all views.
+    hw: size of the pictures.
+    with_focal: also try wrong focal lengths.
   """
   found = list(_POSES)
   if off_centre(K, hw) > OFF_CENTRE:
@@ -108,7 +113,7 @@ def off_centre(K: Ks, hw: tuple[int, int]) -> float:
 def _with_K_centred(
   pose: Hypothesis, K: Float[np.ndarray, "3 3"], hw: tuple[int, int]
 ) -> Hypothesis:
-  """`pose` combined with a principal point that belongs in the centre.
+  """`pose`, and the mistake that the principal point is not in the centre.
 
   Either K is for another size of the pictures, or the pictures were shifted.
   """

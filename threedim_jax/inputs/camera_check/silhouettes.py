@@ -5,11 +5,11 @@
   masks, scale = small_masks(images_u8)
   iou, sphere = explain(masks, world_from_cam, K * scale)
 
-The object is what is not white. Its visual hull is the largest solid that lies
-inside the silhouettes of all views (Laurentini, "The visual hull concept for
-silhouette-based image understanding", 1994). With the right cameras the hull
-fills the silhouettes. With wrong ones, each view removes parts of the hull that
-other views need, and less is filled.
+The object is everything that is not white. Its visual hull is the largest solid
+that lies inside the silhouettes of all views (Laurentini, "The visual hull
+concept for silhouette-based image understanding", 1994). With the right cameras
+the hull fills the silhouettes. With wrong cameras, each view cuts off parts of
+the hull that other views show, and the hull fills less of the silhouettes.
 """
 
 import dataclasses
@@ -20,7 +20,7 @@ import numpy as np
 
 from threedim_jax.views.lines import nearest_point
 
-NOT_WHITE = 250  # grey level; white with compression noise stays above
+NOT_WHITE = 250  # grey level; white with compression noise is brighter
 MASK_SIDE = 64  # pixels: enough to tell cameras apart
 GRID_SIDE = 32  # voxels
 _MARGIN = 1.1  # few views underestimate the depth of an object
@@ -47,14 +47,14 @@ class Hull:
 
 
 def foreground(images_u8: UInt8[np.ndarray, "V H W 3"]) -> Masks:
-  """Pixels that are not white or are enclosed by such pixels.
+  """Pixels that are not white, and white pixels that they enclose.
 
-  Enclosed white can be a highlight or a real hole. Filling a real hole makes
-  the hull a little larger; leaving a highlight open would make it wrong.
+  Enclosed white can be a highlight or a real hole. A filled hole makes the hull
+  a little larger. An open highlight would make it wrong.
   """
   masks = []
   for image_u8 in images_u8:
-    # A frame of background: from its corner all of the outside is reached.
+    # The frame of background connects all of the outside with its corner.
     white = np.pad((image_u8 >= NOT_WHITE).all(-1), 1, constant_values=True)
     flooded = white.astype(np.uint8)
     cv2.floodFill(flooded, None, (0, 0), 2)
@@ -67,8 +67,8 @@ def small_masks(
 ) -> tuple[Masks, Float[np.ndarray, "3 1"]]:
   """Silhouettes of at most `MASK_SIDE` pixels a side, and the factor on K.
 
-  A small pixel is part of the object if any pixel in it is: a hull of such
-  silhouettes always contains the object.
+  A pixel of the result belongs to the object if any of the pixels in it does.
+  So the hull always contains the object.
   """
   masks = foreground(images_u8)
   h, w = masks.shape[1:]
@@ -97,10 +97,9 @@ def project(
 
 
 def bounding_sphere(masks: Masks, world_from_cam: Poses, K: Ks) -> Sphere:
-  """A sphere around the point nearest to the rays through all silhouettes.
+  """A sphere around the point nearest to the middle rays of all silhouettes.
 
-  Rays go through the mean pixel of each silhouette; the radius covers every
-  silhouette. Views without foreground must be left out.
+  The radius covers all silhouettes. Leave out views without foreground.
   """
   rays = [
     _ray_dirs(np.argwhere(m)[:, ::-1] + 0.5, pose, k)
@@ -122,8 +121,8 @@ def bounding_sphere(masks: Masks, world_from_cam: Poses, K: Ks) -> Sphere:
 def carve(masks: Masks, world_from_cam: Poses, K: Ks, sphere: Sphere) -> Hull:
   """The visual hull on a grid in the cube around `sphere`.
 
-  A point outside a picture counts as the border pixel next to it, because an
-  object that is cut off by the border goes on there.
+  A point outside a picture counts as the nearest border pixel, because an
+  object that the border cuts off goes on outside.
   """
   n = GRID_SIDE
   h, w = masks.shape[1:]
@@ -131,7 +130,7 @@ def carve(masks: Masks, world_from_cam: Poses, K: Ks, sphere: Sphere) -> Hull:
   grid = np.stack(np.meshgrid(line, line, line, indexing="ij"), -1)
   points = sphere.center + sphere.radius * grid.reshape(-1, 3)
   alive = np.arange(len(points))
-  # Views that lie far apart come first, because they remove most.
+  # Views far apart come first, because they cut off most.
   stride = max(1, len(masks) // 4)
   for v in np.argsort(np.arange(len(masks)) % stride, kind="stable"):
     px, depth = project(points[alive], world_from_cam[v], K[v])
@@ -152,7 +151,7 @@ def carve(masks: Masks, world_from_cam: Poses, K: Ks, sphere: Sphere) -> Hull:
 def agreement(
   hull: Hull, masks: Masks, world_from_cam: Poses, K: Ks
 ) -> Float[np.ndarray, " V"]:
-  """Intersection over union of each silhouette with that of the hull."""
+  """IoU of each silhouette with the silhouette of the hull."""
   h, w = masks.shape[1:]
   eighths = np.stack(np.meshgrid(*[[-0.25, 0.25]] * 3), -1).reshape(8, 3)
   points = hull.points[:, None] + hull.side * eighths
@@ -168,9 +167,9 @@ def agreement(
 
 
 def explain(masks: Masks, world_from_cam: Poses, K: Ks) -> tuple[float, Sphere]:
-  """Mean IoU of the silhouettes with those of their hull, and its sphere.
+  """Mean IoU of the silhouettes with those of the hull, and the hull's sphere.
 
-  If the hull is empty, the sphere is that of `bounding_sphere`.
+  If the hull is empty, the sphere comes from `bounding_sphere`.
   """
   sphere = bounding_sphere(masks, world_from_cam, K)
   hull = carve(masks, world_from_cam, K, sphere)

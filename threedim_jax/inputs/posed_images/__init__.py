@@ -11,9 +11,10 @@ The layout is recognised by the files in the folder:
   transforms.json  of nerfstudio, instant-ngp and Blender; without it
                    transforms_train.json, _val or _test, in this order
 
-The result is always 8-bit sRGB over white without lens distortion, with OpenCV
-axes and K in pixels of the returned pictures, in natural order of the names.
-NumPy only: workers that build data sets import this and must not import jax.
+The pictures that are returned are 8-bit sRGB over white, without lens
+distortion, in natural order of their names (r_2 before r_10). Cameras have
+OpenCV axes, and K is in pixels of the returned pictures. Do not import jax
+here: workers that build data sets import this module.
 """
 
 from collections.abc import Sequence
@@ -25,7 +26,7 @@ import numpy as np
 
 from threedim_jax.inputs.posed_images import pictures, pose_folder, transforms
 from threedim_jax.inputs.posed_images.frames import Frame, fit_K
-from threedim_jax.inputs.posed_images.lens import undistort
+from threedim_jax.inputs.posed_images.undistort import undistort
 from threedim_jax.runtime import progress
 from threedim_jax.runtime.errors import UserError
 from threedim_jax.views.posed_views import PosedViews
@@ -43,7 +44,7 @@ def read_posed_images(
   Args:
     folder: in one of the layouts above.
     size: scale the pictures to `size` x `size` pixels by averaging areas.
-      Pictures that are not square get white margins first. None: keep them.
+      Pictures that are not square get white margins first. None: keep the size.
     num_views: read only this many, evenly spread over the sorted names.
 
   Raises:
@@ -51,8 +52,8 @@ def read_posed_images(
       or damaged, or pictures smaller than `size`.
   """
   frames = list_frames(folder)
-  posed, mended = read_frames(spread(frames, num_views or len(frames)), size)
-  for text in mended:
+  posed, warnings = read_frames(spread(frames, num_views or len(frames)), size)
+  for text in warnings:
     print(f"warning: {text}", file=sys.stderr)
   return posed
 
@@ -80,10 +81,10 @@ def read_frames(
   """Decodes the pictures of `frames` and brings them and K to `size`.
 
   Returns:
-    (views, what was wrong in the files and could be set right: intrinsics that
-    are for another size of the same pictures).
+    (views, warnings about intrinsics that were for another size of the same
+    pictures and were scaled).
   """
-  images_u8, Ks, mended = [], [], {}
+  images_u8, Ks, warnings = [], [], []
   with progress.bar("read posed images", len(frames)) as bar:
     for frame in frames:
       image = pictures.open_picture(frame.path.read_bytes(), str(frame.path))
@@ -94,7 +95,8 @@ def read_frames(
       K, warning = fit_K(frame, rgb.shape[:2])
       if frame.distortion:
         rgb, K = undistort(rgb, K, frame.distortion, str(frame.path))
-      mended |= {warning: None} if warning else {}
+      if warning and warning not in warnings:
+        warnings.append(warning)
       side = max(rgb.shape[:2])
       if size is not None and side < size:
         raise UserError(
@@ -112,4 +114,4 @@ def read_frames(
       Ks.append(K)
       bar.advance()
   poses = np.stack([frame.world_from_cam for frame in frames])
-  return PosedViews(np.stack(images_u8), poses, np.stack(Ks)), [*mended]
+  return PosedViews(np.stack(images_u8), poses, np.stack(Ks)), warnings

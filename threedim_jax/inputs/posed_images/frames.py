@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""One view of a folder before its picture is decoded, and K for its size.
+"""A view of a folder whose picture is not decoded yet, and K for its size.
 
 K, warning = fit_K(frame, hw=(800, 800))
 """
@@ -12,21 +12,22 @@ from etils import epath
 from jaxtyping import Float
 import numpy as np
 
-from threedim_jax.inputs.posed_images.lens import (
-  SAME_SCALE,
-  Distortion,
-  implied_hw,
-)
+from threedim_jax.inputs.posed_images.lens import SAME_SCALE, implied_hw
 from threedim_jax.inputs.posed_images.text_files import check_K
+from threedim_jax.inputs.posed_images.undistort import Distortion
 from threedim_jax.runtime.errors import UserError
 
 
 @dataclasses.dataclass(frozen=True)
 class Frame:
-  """A picture's file and camera: OpenCV axes, K in pixels.
+  """The file of a picture and its camera.
 
   Attributes:
-    hw: the picture size that K is for; None if the files do not say it.
+    name: of the view; views are sorted by it.
+    path: of the picture.
+    world_from_cam: in OpenCV axes.
+    K: in pixels of pictures of size `hw`.
+    hw: height and width that K is for; None if the files do not say it.
     source: the file that K comes from, for messages.
     distortion: of the lens; None for a pinhole.
     mask: a picture that is black where the object is not; None without one.
@@ -53,8 +54,8 @@ def fit_K(
 ) -> tuple[Float[np.ndarray, "3 3"], str]:
   """K for the frame's picture of `hw` pixels, and a warning ("" if none).
 
-  K of another size of the same picture is scaled. If the files do not say which
-  size K is for, a principal point in the centre of another size tells.
+  If K is for another size of the same picture, it is scaled. If the files do
+  not say which size K is for, the principal point decides.
 
   Raises:
     UserError: K fits neither the picture nor a resized one.

@@ -1,14 +1,13 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The lens in a transforms.json: intrinsics, and distortion that is removed.
+"""Reads the lens in a transforms.json: intrinsics and distortion.
 
   lens = read_lens(file, frame, picture_hw, "transforms.json: frame 0")
-  rgb, K = undistort(rgb, lens.K, lens.distortion)
 
 A transforms.json can describe the lens in two places: for the whole file and
-for one frame. The keys belong to four groups (focal length, principal point,
-picture size, distortion). If a frame has any key of a group, that frame's keys
-replace the whole group of the file: a frame's `fl_x` never meets the file's
+for one frame. The keys form four groups: focal length, principal point, picture
+size and distortion. If a frame has any key of a group, the frame's keys replace
+the whole group of the file: a frame's `fl_x` is never combined with the file's
 `fl_y`.
 """
 
@@ -17,23 +16,24 @@ import dataclasses
 import math
 from typing import Any
 
-import cv2
-from jaxtyping import Float, Float32
+from jaxtyping import Float
 import numpy as np
 
 from threedim_jax.inputs.posed_images.text_files import check_K
+from threedim_jax.inputs.posed_images.undistort import Distortion, largest_shift
 from threedim_jax.runtime.errors import UserError
 
-# If the principal point is this far from the centre, in both directions alike,
-# then K is for another picture size. Real lenses are off by a few per cent.
+# If the principal point is off the centre by this share of the picture's size,
+# by the same share in both directions, K is for another picture size. Real
+# lenses are off by a few per cent.
 _FAR_OFF_CENTRE = 0.2
-SAME_SCALE = 0.02
-_FOCAL = tuple(
-  f"{name}{axis}{end}"
-  for axis in "xy"
-  for name, end in (("fl_", ""), ("camera_angle_", ""), ("", "_fov"))
+SAME_SCALE = 0.02  # scales of the two axes that differ less count as equal
+_FOCAL = (
+  *("fl_x", "camera_angle_x", "x_fov"),
+  *("fl_y", "camera_angle_y", "y_fov"),
 )
-# OpenCV's order of its rational model, and the order of nerfstudio's list.
+# Names of coefficients in the order of OpenCV's rational model, of nerfstudio's
+# list and of OpenCV's fisheye model.
 _OPENCV = ("k1", "k2", "p1", "p2", "k3", "k4", "k5", "k6")
 _NERFSTUDIO = ("k1", "k2", "k3", "k4", "p1", "p2")
 _FISHEYE = ("k1", "k2", "k3", "k4")
@@ -46,22 +46,18 @@ _FISHEYE_MODELS = (
 )
 # instant-ngp's keys for cameras that this module does not model.
 _UNKNOWN_LENSES = ("ftheta_p0", "latlong", "equirectangular", "orthographic")
-_NEGLIGIBLE = 0.1  # pixels; a smaller displacement is treated as none
-_MAX_RADIUS = math.tan(math.radians(60))  # of a pinhole picture, over f
-_MIN_VALID = 0.25  # of an undistorted picture
-
-
-@dataclasses.dataclass(frozen=True)
-class Distortion:
-  """OpenCV coefficients: k1 k2 p1 p2 k3 k4 k5 k6, or k1 k2 k3 k4 of fisheye."""
-
-  coefficients: tuple[float, ...]
-  is_fisheye: bool
+_NEGLIGIBLE = 0.1  # pixels; distortion that moves pixels less is ignored
 
 
 @dataclasses.dataclass(frozen=True)
 class Lens:
-  """K in pixels of pictures of `hw` pixels; `distortion` None: a pinhole."""
+  """The lens of a picture.
+
+  Attributes:
+    K: intrinsics, in pixels of pictures of size `hw`.
+    hw: height and width that K is for.
+    distortion: None for a pinhole.
+  """
 
   K: Float[np.ndarray, "3 3"]
   hw: tuple[float | int, float | int]
@@ -74,13 +70,14 @@ def read_lens(
   picture_hw: tuple[int, int],
   where: str,
 ) -> Lens:
-  """The lens of one frame.
+  """Reads the lens of one frame.
 
   Args:
     file: the content of the whole transforms.json.
     frame: the frame's entry.
-    picture_hw: size of the frame's picture. It is used if neither level has
-      `w` and `h`, unless the principal point is clearly that of another size.
+    picture_hw: size of the frame's picture. It is used if neither the file nor
+      the frame has `w` and `h`, unless the principal point is clearly that of
+      another size.
     where: names the frame in errors.
 
   Raises:
@@ -123,7 +120,7 @@ def implied_hw(
 
 
 def number(entry: Mapping[str, Any], key: str, where: str) -> float | None:
-  """A finite number of a JSON object, or None if it has none."""
+  """The finite number at a key of a JSON object; None without the key."""
   value = entry.get(key)
   if value is None:
     return None
@@ -153,7 +150,7 @@ def _first_level(
 def _size(
   level: Mapping[str, Any], picture_hw: tuple[int, int], where: str
 ) -> tuple[float | int, float | int] | None:
-  """(h, w) of a level; one of the two is enough, None if both are missing."""
+  """(h, w) of a level; None if it has neither. One follows from the other."""
   h, w = (number(level, key, where) for key in ("h", "w"))
   if h is None and w is None:
     return None
@@ -167,7 +164,10 @@ def _size(
 def _focal_length(
   focal: dict[str, float], axis: str, side: float | int, where: str
 ) -> float | None:
-  """Pixels, from fl_x, camera_angle_x (radians) or x_fov (degrees)."""
+  """The focal length in pixels; None if the keys of this axis are missing.
+
+  It comes from fl_x, camera_angle_x (radians) or x_fov (degrees).
+  """
   if (pixels := focal.get(f"fl_{axis}")) is not None:
     return pixels
   angle = focal.get(f"camera_angle_{axis}")
@@ -182,22 +182,19 @@ def _focal_length(
   return side / 2 / math.tan(angle / 2)
 
 
-# ------------------------------------------------------------- distortion
-
-
 def _distortion(
   levels: tuple[Mapping[str, Any], ...],
   K: Float[np.ndarray, "3 3"],
   hw: tuple[float | int, float | int],
   where: str,
 ) -> Distortion | None:
-  """What the frame, or else the file, says; None if it moves no pixel."""
-  refuse = _refusal(where)
+  """The distortion of the frame, or else of the file; None if negligible."""
   for level in levels:
     named = [key for key in _UNKNOWN_LENSES if level.get(key)]
     if named or _any_nonzero(level.get("rolling_shutter")):
-      raise refuse(f"{' '.join(named) or 'rolling_shutter'} is not supported")
-  model, is_fisheye, model_level = _camera_model(levels, refuse)
+      key = " ".join(named) or "rolling_shutter"
+      raise _cannot_read(where, f"{key} is not supported")
+  model, is_fisheye, model_level = _camera_model(levels, where)
   found = {}
   for i, level in enumerate(levels):
     found = _coefficients(level, model, is_fisheye, where)
@@ -206,45 +203,41 @@ def _distortion(
   found = {key: value for key, value in found.items() if value}
   if is_fisheye:
     if extra := found.keys() - set(_FISHEYE):
-      raise refuse(f"a fisheye lens has no {' or '.join(sorted(extra))}")
+      names = " or ".join(sorted(extra))
+      raise _cannot_read(where, f"a fisheye lens has no {names}")
     values = tuple(found.get(key, 0.0) for key in _FISHEYE)
     return Distortion(values, True)
   is_rational = model == "FULL_OPENCV" or found.keys() & {"k5", "k6"}
   if "k4" in found and not is_rational:
-    raise refuse(
-      "k4 without k5, k6 or the camera_model FULL_OPENCV has two meanings"
+    raise _cannot_read(
+      where,
+      "k4 without k5, k6 or the camera_model FULL_OPENCV has two meanings",
     )
   values = tuple(found.get(key, 0.0) for key in _OPENCV)
   lens = Distortion(values, False)
-  border = _border(hw)
-  moved = np.abs(_distorted(_plane(border, K), K, lens) - border).max()
-  return None if moved < _NEGLIGIBLE else lens
+  return None if largest_shift(lens, K, hw) < _NEGLIGIBLE else lens
 
 
-def _refusal(where: str):
-  def refuse(why: str) -> UserError:
-    return UserError(
-      f"{where}: the lens cannot be read ({why}). Undistort the pictures first"
-      " (COLMAP's image_undistorter does) and write their new intrinsics"
-      " without distortion."
-    )
-
-  return refuse
+def _cannot_read(where: str, why: str) -> UserError:
+  return UserError(
+    f"{where}: the lens cannot be read ({why}). Undistort the pictures first"
+    " (COLMAP's image_undistorter does) and write their new intrinsics"
+    " without distortion."
+  )
 
 
-def _camera_model(levels, refuse) -> tuple[str, bool, int]:
-  """Name in capitals, whether it is a fisheye, index of the level."""
+def _camera_model(
+  levels: tuple[Mapping[str, Any], ...], where: str
+) -> tuple[str, bool, int]:
+  """The model's name in capitals, whether it is a fisheye, and its level."""
   for i, level in enumerate(levels):
     name, flag = level.get("camera_model"), level.get("is_fisheye")
     if name is None and flag is None:
       continue
     model = str(name or "").upper()
-    if model and model not in (
-      *_PINHOLE_MODELS,
-      *_OPENCV_MODELS,
-      *_FISHEYE_MODELS,
-    ):
-      raise refuse(f"camera_model is {_short(name)}")
+    known = _PINHOLE_MODELS + _OPENCV_MODELS + _FISHEYE_MODELS
+    if model and model not in known:
+      raise _cannot_read(where, f"camera_model is {_short(name)}")
     is_fisheye = bool(flag) or model in _FISHEYE_MODELS
     return model, is_fisheye, i
   return "", False, len(levels) - 1
@@ -253,15 +246,15 @@ def _camera_model(levels, refuse) -> tuple[str, bool, int]:
 def _coefficients(
   level: Mapping[str, Any], model: str, is_fisheye: bool, where: str
 ) -> dict[str, float]:
-  """By name, from the keys k1 .. p2 or the list `distortion_params`."""
-  refuse = _refusal(where)
+  """Coefficients of a level, from its keys k1 .. p2 or `distortion_params`."""
   by_key = {key: number(level, key, where) for key in _OPENCV}
   by_key = {key: value for key, value in by_key.items() if value is not None}
   values = level.get("distortion_params")
   if values is None:
     return by_key
   if not isinstance(values, list):
-    raise refuse(f'"distortion_params" is no list but {_short(values)}')
+    why = f'"distortion_params" is no list but {_short(values)}'
+    raise _cannot_read(where, why)
   entries = {str(i): value for i, value in enumerate(values)}
   values = [
     number(entries, key, f'{where}: "distortion_params"') or 0.0
@@ -274,127 +267,19 @@ def _coefficients(
   elif model in _OPENCV_MODELS and len(values) in (1, 2, 4, 5, 8):
     names = _OPENCV
   elif any(values):
-    raise refuse(
+    raise _cannot_read(
+      where,
       f'"distortion_params" has {len(values)} numbers; the six of nerfstudio'
-      f" are {', '.join(_NERFSTUDIO)}"
+      f" are {', '.join(_NERFSTUDIO)}",
     )
   else:
     names = ()
   by_list = dict(zip(names, values, strict=False))
   if any(by_key.values()) and by_key != {k: by_list.get(k) for k in by_key}:
-    raise refuse('"distortion_params" and k1 .. p2 contradict each other')
+    why = '"distortion_params" and k1 .. p2 contradict each other'
+    raise _cannot_read(where, why)
   return by_list
 
 
 def _any_nonzero(value: Any) -> bool:
   return any(value) if isinstance(value, list) else bool(value)
-
-
-def undistort(
-  rgb: Float32[np.ndarray, "H W 3"],
-  K: Float[np.ndarray, "3 3"],
-  distortion: Distortion,
-  where: str,
-) -> tuple[Float32[np.ndarray, "H W 3"], Float[np.ndarray, "3 3"]]:
-  """The picture that a pinhole would have taken, of the same size, and its K.
-
-  The principal point stays; the focal length shrinks until every pixel of the
-  picture is inside. Places that the picture does not show become white. Pixels
-  more than 60 degrees off the axis, and pixels that the lens model maps to no
-  direction (a polynomial can fold over), are left out.
-
-  Raises:
-    UserError: less than a quarter of the result would show something.
-  """
-  h, w = rgb.shape[:2]
-  scale = _scale_that_keeps_all(K, distortion, (h, w))
-  new_K = K * np.array([[scale, 1, 1], [1, scale, 1], [1, 1, 1]])
-  y, x = np.indices((h, w), np.float64) + 0.5
-  px = np.stack([x.ravel(), y.ravel()], -1)
-  plane = _plane(px, new_K)
-  source = _distorted(plane, K, distortion)
-  radius = np.linalg.norm(plane, axis=1)
-  valid = (radius <= _radial_curve(distortion)[0][-1]) & (
-    (source > 0) & (source < [w, h])
-  ).all(1)
-  if valid.mean() < _MIN_VALID:
-    raise UserError(
-      f"{where}: undistorted, only {valid.mean():.0%} of the picture would"
-      " show something. Check the distortion coefficients."
-    )
-  source[~valid] = -9
-  # OpenCV counts from the centre of the first pixel, K from its corner.
-  at = np.float32(source - 0.5).reshape(h, w, 2)
-  out = cv2.remap(
-    rgb,
-    at,
-    None,
-    cv2.INTER_CUBIC,
-    borderMode=cv2.BORDER_REPLICATE,
-  ).clip(0, 255)
-  out[~valid.reshape(h, w)] = 255
-  return out, new_K
-
-
-def _border(hw: tuple[float | int, float | int]) -> Float[np.ndarray, "N 2"]:
-  """Pixel positions all around a picture."""
-  h, w = hw
-  t = np.linspace(0, 1, 65)
-  zero, one = np.zeros_like(t), np.ones_like(t)
-  sides = ((t, zero), (t, one), (zero, t), (one, t))
-  return np.concatenate([np.stack([x * w, y * h], -1) for x, y in sides])
-
-
-def _plane(
-  px: Float[np.ndarray, "N 2"], K: Float[np.ndarray, "3 3"]
-) -> Float[np.ndarray, "N 2"]:
-  """Positions on the plane at depth 1 in front of a pinhole camera."""
-  return (px - K[:2, 2]) / K[[0, 1], [0, 1]]
-
-
-def _distorted(
-  plane: Float[np.ndarray, "N 2"], K: Float[np.ndarray, "3 3"], lens: Distortion
-) -> Float[np.ndarray, "N 2"]:
-  """The pixels at which the lens shows points of the plane at depth 1."""
-  points = np.column_stack([plane, np.ones(len(plane))])[:, None]
-  zero = np.zeros(3)
-  project = cv2.fisheye.projectPoints if lens.is_fisheye else cv2.projectPoints
-  with np.errstate(all="ignore"):
-    found, _ = project(points, zero, zero, K, np.array(lens.coefficients))
-  return np.nan_to_num(found[:, 0], nan=-1e6, posinf=1e6, neginf=-1e6)
-
-
-def _radial_curve(lens: Distortion) -> tuple[np.ndarray, np.ndarray]:
-  """Radii of a pinhole picture over f, and of the lens's own; both increase.
-
-  Ends where the second would stop to increase, or at 60 degrees.
-  """
-  r = np.linspace(0, _MAX_RADIUS, 2000)
-  if lens.is_fisheye:
-    theta = np.arctan(r)
-    even = np.polyval([*lens.coefficients[::-1], 1.0], theta**2)
-    r_lens = theta * even
-  else:
-    k1, k2, _, _, k3, k4, k5, k6 = lens.coefficients
-    with np.errstate(all="ignore"):
-      r_lens = (
-        r
-        * np.polyval([k3, k2, k1, 1.0], r**2)
-        / np.polyval([k6, k5, k4, 1.0], r**2)
-      )
-  increases = np.diff(r_lens) > 0
-  end = len(r) if increases.all() else int(np.argmin(increases)) + 1
-  return r[:end], r_lens[:end]
-
-
-def _scale_that_keeps_all(
-  K: Float[np.ndarray, "3 3"], lens: Distortion, hw: tuple[int, int]
-) -> float:
-  """The factor on the focal length, at most 1."""
-  plane = _plane(_border(hw), K)
-  radius = np.linalg.norm(plane, axis=1)
-  pinhole, of_lens = _radial_curve(lens)
-  plane *= (np.interp(radius, of_lens, pinhole) / radius.clip(1e-9))[:, None]
-  offset = plane * K[[0, 1], [0, 1]]
-  room = np.where(offset > 0, np.array(hw[::-1]) - K[:2, 2], K[:2, 2])
-  return float(min(1.0, (room / np.abs(offset).clip(1e-9)).min()))

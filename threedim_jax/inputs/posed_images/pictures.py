@@ -1,13 +1,13 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Reads pictures of other programs, and brings them and K to a size.
+"""Reads pictures that other programs wrote, and resizes them together with K.
 
   image = open_picture(data, "rgb/000000.png")   # PIL, decoded, 8 bits
   rgb = over_white(image)                        # sRGB, float32 0 .. 255
   image_u8, K = fit(rgb, K, size=64)
 
-Alpha is composited in float before resampling. In 8 bits, or the other way
-round, the edge of every object would be wrong by some grey levels.
+Alpha is composited in float, before resampling. In 8 bits, or after resampling,
+the edge of every object would be wrong by some grey levels.
 """
 
 import functools
@@ -21,11 +21,11 @@ from PIL import Image, ImageCms
 
 from threedim_jax.runtime.errors import UserError
 
-# Suffixes that a file name may leave out; whole names can have any.
+# Suffixes that a file name in a transforms.json may leave out.
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 MAX_PIXELS = 50_000_000
-# Pillow knows more formats, but one of them starts another program (EPS), and
-# the others are no pictures that cameras and renderers write.
+# Pillow reads more formats, but EPS starts another program, and cameras and
+# renderers do not write the others.
 _FORMATS = (
   *("AVIF", "BMP", "GIF", "HEIF", "JPEG", "JPEG2000", "MPO"),
   *("PNG", "PPM", "TIFF", "WEBP"),
@@ -33,9 +33,10 @@ _FORMATS = (
 _MODES_8_BIT = (
   *("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr"),
 )
-_DEPTH = 24  # where the header chunk of a PNG file has the bits of a channel
+_DEPTH = 24  # offset in a PNG file of the number of bits in a channel
 _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")
-# Files that people have and that are not read: where a mark is, and what it is.
+# Formats that are not read but named in the error: offset of a mark, the mark,
+# and the name.
 _OTHER_FILES = (
   (4, b"ftypavif", "an AVIF picture"),
   (4, b"ftypcrx", "a raw photo of a Canon camera"),
@@ -57,8 +58,8 @@ def open_picture(data: bytes, source: str) -> Image.Image:
   """Decodes a whole picture; `source` names it in errors.
 
   Raises:
-    UserError: no picture, a format that is not read, damaged, more than 8 bits
-      a channel, or more than 50 million pixels.
+    UserError: the data is no picture, has a format that is not read, is
+      damaged, or has more than 8 bits a channel or 50 million pixels.
   """
   try:
     image = _open(io.BytesIO(data))
@@ -74,7 +75,7 @@ def open_picture(data: bytes, source: str) -> Image.Image:
     image.load()
   except Exception as e:
     raise UserError(f"{source} does not decode ({e}).") from e
-  # Pillow would drop the lower half of the bits of RGB without a word.
+  # Pillow would drop the lower half of the bits of 16-bit RGB silently.
   deep = image.format == "PNG" and data[_DEPTH] == 16
   if deep or image.mode not in _MODES_8_BIT:
     kind = "16 bits a channel" if deep else f"mode {image.mode}"
@@ -85,7 +86,7 @@ def open_picture(data: bytes, source: str) -> Image.Image:
 
 
 def read_hw(path: epath.Path) -> tuple[int, int]:
-  """Height and width of a picture; raises a UserError if it is none."""
+  """Height and width of a picture file; UserError if it is no picture."""
   with path.open("rb") as file:
     try:
       with _open(file) as image:
@@ -111,7 +112,7 @@ def _is_heif(data: bytes) -> bool:
 
 @functools.cache
 def _can_read_heif() -> bool:
-  """Registers the optional plug-in for the photos of iPhones."""
+  """Registers the optional plug-in that reads the photos of iPhones."""
   try:
     import pillow_heif
   except ImportError:
@@ -136,11 +137,11 @@ def _why_not_opened(data: bytes, source: str) -> str:
 
 
 def to_srgb(image: Image.Image) -> Image.Image:
-  """RGB, or RGBA if it has transparency, in the colours of sRGB.
+  """Converts a picture to sRGB: RGB, or RGBA if it has transparency.
 
   An embedded ICC profile is applied (Display P3, Adobe RGB, CMYK, grey). A
-  profile that is damaged, or for other channels than the picture has, is
-  ignored, as browsers do.
+  profile that is damaged, or that is for other channels, is ignored, as
+  browsers do.
   """
   alpha = None
   if image.has_transparency_data:
@@ -170,7 +171,7 @@ def _apply_profile(image: Image.Image, profile: bytes) -> Image.Image:
 
 
 def over_white(image: Image.Image) -> Float32[np.ndarray, "H W 3"]:
-  """sRGB levels 0 .. 255 of an 8-bit picture; its alpha is laid over white."""
+  """sRGB levels 0 .. 255 of an 8-bit picture, composited over white."""
   image = to_srgb(image)
   if image.mode == "RGB":
     return np.asarray(image, np.float32)
@@ -187,10 +188,14 @@ def blend_over_white(
 def read_mask(
   path: epath.Path, hw: tuple[int, int]
 ) -> Float32[np.ndarray, "H W 1"]:
-  """How much of each pixel is the object, 0 .. 1, for a picture of `hw` pixels.
+  """Reads a mask as the share of the object in each pixel, 0 .. 1.
 
-  Black is not the object; the brightest level of the mask is. A mask of another
-  size is scaled. If the file has transparency, that is the mask.
+  Black is background, and the brightest level of the mask is the object. If the
+  file has transparency, its alpha is the mask.
+
+  Args:
+    path: of the mask.
+    hw: size of its picture; a mask of another size is scaled.
 
   Raises:
     UserError: the mask is no picture, is all black or has other proportions.
@@ -223,9 +228,13 @@ def fit(
 ) -> tuple[UInt8[np.ndarray, "H2 W2 3"], Float[np.ndarray, "3 3"]]:
   """The picture as uint8 with `size` x `size` pixels, and its K.
 
-  A picture that is not square gets white margins first, which keeps all of it
-  and its proportions. Then areas are averaged and K is scaled (pixel centres
-  lie at +0.5, so scaling is all). None: the picture keeps its size.
+  A picture that is not square gets white margins first. Then areas are averaged
+  and K is scaled. K needs no shift, because pixel centres lie at +0.5.
+
+  Args:
+    rgb: levels 0 .. 255.
+    K: in pixels of `rgb`.
+    size: None keeps the size of the picture.
   """
   K = K.copy()
   if size is not None:

@@ -5,10 +5,11 @@
   frames = list_frames(epath.Path("lego"))
 
 A picture and its pose have the same name: 000000 in SRN, 0_train_0001 or 0_0001
-in NSVF. Poses are camera-to-world in OpenCV axes. The two write intrinsics
-differently; `text_files` reads both.
+in NSVF. Poses are camera-to-world in OpenCV axes. NSVF and SRN have different
+forms of intrinsics; `text_files` reads both.
 """
 
+from collections.abc import Set
 import pathlib
 
 from etils import epath
@@ -42,12 +43,7 @@ def list_frames(folder: epath.Path) -> list[Frame]:
   intrinsics = parse_intrinsics(source.read_bytes(), str(source))
   images = _by_stem(folder / "rgb", PICTURE_SUFFIXES)
   poses = _by_stem(folder / "pose", (".txt",))
-  if lone := sorted(images.keys() ^ poses.keys(), key=natural_key):
-    has, lacks = ("rgb", "pose") if lone[0] in images else ("pose", "rgb")
-    raise UserError(
-      f"{folder}: view {lone[0]} has a file in {has}/ but none in {lacks}/"
-      f" ({len(images)} pictures, {len(poses)} poses)."
-    )
+  check_same_views(images.keys(), poses.keys(), str(folder))
   if not images:
     raise UserError(
       f"{folder}/rgb holds no picture ({' '.join(PICTURE_SUFFIXES)})."
@@ -63,10 +59,20 @@ def list_frames(folder: epath.Path) -> list[Frame]:
   return frames
 
 
+def check_same_views(images: Set[str], poses: Set[str], source: str) -> None:
+  """Raises a UserError if a view has a picture or a pose, but not both."""
+  if lone := sorted(images ^ poses, key=natural_key):
+    has, lacks = ("rgb", "pose") if lone[0] in images else ("pose", "rgb")
+    raise UserError(
+      f"{source}: view {lone[0]} has a file in {has}/ but none in {lacks}/"
+      f" ({len(images)} pictures, {len(poses)} poses)."
+    )
+
+
 def _by_stem(
   folder: epath.Path, suffixes: tuple[str, ...]
 ) -> dict[str, epath.Path]:
-  """Files by name without suffix, without hidden ones such as macOS's ._x."""
+  """Files by their names without suffix. Hidden files (._x) are left out."""
   found: dict[str, epath.Path] = {}
   if not folder.is_dir():
     return found

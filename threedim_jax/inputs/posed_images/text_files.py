@@ -6,7 +6,7 @@
   intrinsics = parse_intrinsics(data, "cars_test/abc/intrinsics.txt")
 
 A pose is a 4x4 camera-to-world matrix in OpenCV axes, row by row, on one line
-or four. Intrinsics are a 3x3 or 4x4 matrix (NSVF), or these lines:
+or on four. Intrinsics are a 3x3 or 4x4 matrix (NSVF), or these lines (SRN):
 
   f cx cy 0.
   centre of the scene (not used)
@@ -27,13 +27,15 @@ from threedim_jax.views.posed_views import check_pose
 
 @dataclasses.dataclass
 class Intrinsics:
+  """The content of an intrinsics.txt."""
+
   K: np.ndarray  # float64 [3, 3], pixels
   hw: tuple[int, int] | None  # picture size that K is for; None: not stated
   poses_are_cam_from_world: bool = False
 
 
 def parse_pose(data: bytes, source: str) -> np.ndarray:
-  """Reads a rigid transform, float64 [4, 4]; UserError names `source`."""
+  """Reads a rigid transform, float64 [4, 4]; a UserError names `source`."""
   numbers = [x for line in _numbers(data, source) for x in line]
   if len(numbers) != 16:
     raise UserError(f"{source} holds {len(numbers)} numbers, a pose has 16.")
@@ -58,7 +60,7 @@ def pose_from_json(value: Any, source: str) -> np.ndarray:
 
 
 def parse_intrinsics(data: bytes, source: str) -> Intrinsics:
-  """Reads intrinsics.txt; raises a UserError if K cannot fit the size."""
+  """Reads intrinsics.txt; a UserError names `source` and what is wrong."""
   lines = _numbers(data, source)
   numbers = [x for line in lines for x in line]
   is_square = len(lines) == 1 or {len(line) for line in lines} <= {3, 4}
@@ -84,7 +86,10 @@ def parse_intrinsics(data: bytes, source: str) -> Intrinsics:
 def check_K(
   K: np.ndarray, hw: tuple[int, int] | None, source: str
 ) -> np.ndarray:
-  """Returns `K` [3, 3] if a camera with pictures of `hw` pixels can have it.
+  """Checks that K [3, 3] is plausible for pictures of `hw` pixels.
+
+  Returns:
+    `K`.
 
   Raises:
     UserError: names `source` and what is wrong.
@@ -114,12 +119,16 @@ def check_K(
 
 
 def format_pose(world_from_cam: np.ndarray) -> str:
-  """One line of text, with enough digits to restore float32 exactly."""
+  """A pose as one line of text, with all digits of a float32."""
   return " ".join(f"{x:.9g}" for x in world_from_cam.ravel()) + "\n"
 
 
 def format_intrinsics(K: np.ndarray, hw: tuple[int, int]) -> str:
-  """SRN's intrinsics.txt; UserError if fx and fy differ, as SRN has one f."""
+  """The text of SRN's intrinsics.txt.
+
+  Raises:
+    UserError: fx and fy differ, and SRN has only one focal length.
+  """
   if K[0, 0] != K[1, 1]:
     raise UserError(
       "the SRN layout has one focal length for both axes, these cameras have"
@@ -130,7 +139,7 @@ def format_intrinsics(K: np.ndarray, hw: tuple[int, int]) -> str:
 
 
 def _numbers(data: bytes, source: str) -> list[list[float]]:
-  """The numbers of every non-empty line; UserError if one is not finite."""
+  """The numbers of all non-empty lines; a UserError if one is not finite."""
   is_utf16 = data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
   try:
     text = data.decode("utf-16" if is_utf16 else "utf-8-sig")

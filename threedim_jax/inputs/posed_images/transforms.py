@@ -4,10 +4,10 @@
 
   frames = list_frames(epath.Path("scene"))
 
-`transform_matrix` is camera-to-world with OpenGL axes (y up, z backward); it is
-turned to OpenCV axes here. `lens` reads the intrinsics and the distortion, and
-`mask_path` cuts the object out. A path in the file may not lead out of the
-folder, because such files come from elsewhere.
+`transform_matrix` is camera-to-world with OpenGL axes (y up, z backward); this
+module turns it to OpenCV axes. `lens` reads the intrinsics and the distortion.
+`mask_path` names a picture that is black where the object is not. Paths that
+lead out of the folder are refused, because the file may come from a stranger.
 """
 
 import functools
@@ -37,8 +37,8 @@ def find(folder: epath.Path) -> list[epath.Path]:
 def list_frames(folder: epath.Path) -> list[Frame]:
   """The views in natural order of their names; decodes no picture.
 
-  Prints which file is read if there are several, and whether the pictures
-  will be undistorted.
+  This prints which of several files it reads, and how many pictures will be
+  undistorted.
 
   Raises:
     UserError: names the file or the frame that is wrong.
@@ -82,7 +82,7 @@ def _frame(
   lens = read_lens(content, entry, read_hw(path), where)
   mask = entry.get("mask_path", content.get("mask_path"))
   return Frame(
-    # file_path without ending: unique in the file, and sorts like the names.
+    # The path without suffix is unique in the file, and sorts like the paths.
     name=path.relative_to(files.folder).with_suffix("").as_posix(),
     path=path,
     world_from_cam=pose @ FLIP_GL_CV,
@@ -95,7 +95,7 @@ def _frame(
 
 
 class _Files:
-  """Finds the pictures that a transforms.json names, inside its folder."""
+  """Finds the pictures that a transforms.json names, only in its folder."""
 
   def __init__(self, folder: epath.Path):
     self.folder = folder
@@ -103,7 +103,7 @@ class _Files:
     self._names = functools.cache(_names)
 
   def find(self, name: Any, where: str) -> epath.Path:
-    """The picture, whose suffix may be missing or be in other letters' case.
+    """Finds a picture. Its suffix may be missing or differ in case.
 
     Raises:
       UserError: `name` is no text, leads out of the folder, or has no file.
@@ -130,7 +130,7 @@ class _Files:
     return path
 
   def _existing(self, path: epath.Path) -> epath.Path:
-    """`path` or the file that it means; `path` itself if there is none."""
+    """The file that `path` means; `path` itself if there is none."""
     if path.is_file():
       return path
     names = self._names(path.parent)
@@ -143,7 +143,7 @@ class _Files:
 
 
 def _names(folder: epath.Path) -> dict[str, list[str]]:
-  """The names in a folder by their lower-case form; none if it is missing."""
+  """The names in a folder, by their lower-case form; empty without folder."""
   found: dict[str, list[str]] = {}
   if folder.is_dir():
     for path in sorted(folder.iterdir()):
@@ -152,7 +152,7 @@ def _names(folder: epath.Path) -> dict[str, list[str]]:
 
 
 def _can_be_a_file(name: str) -> bool:
-  """False for names that make file systems raise instead of finding none."""
+  """False for names on which the file system would raise an error."""
   try:
     data = name.encode()
   except UnicodeEncodeError:

@@ -25,11 +25,8 @@ from threedim_jax.modes.aot.topologies import Topology
 from threedim_jax.runtime import progress
 from threedim_jax.runtime.errors import UserError
 from threedim_jax.runtime.sharding import mesh_shape, state_sharding
-from threedim_jax.sampling.load import (
-  jit_next_view,
-  make_view_fn,
-  settings_of,
-)
+from threedim_jax.sampling.load import settings_of
+from threedim_jax.sampling.view_sampler import jit_next_view, make_view_fn
 from threedim_jax.training.setup import make_setup
 from threedim_jax.views.cameras import Camera
 

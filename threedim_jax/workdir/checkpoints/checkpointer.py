@@ -1,10 +1,10 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Checkpoints: saved in the background, verified, restored on any devices.
+"""Saves checkpoints in the background; verifies and restores them.
 
-A step is a folder <directory>/<step>/ with two Orbax items, `ema_params` (all
-that sampling needs) and `train` (step, params, opt_state), and the two files
-of `checksums`. Those are written just before the rename that commits the step:
+A step is a folder <directory>/<step>/ with two Orbax items: `ema_params`, which
+is all that sampling needs, and `train` (step, params, opt_state). Just before
+Orbax renames the folder to commit the step, `checksums` adds its two files. So
 a step is complete if and only if its files match its checksums.
 
   with Checkpointer(workdir / "checkpoints") as checkpointer:
@@ -33,8 +33,8 @@ from threedim_jax.runtime.errors import UserError
 from threedim_jax.workdir.checkpoints import checksums
 
 FOLDER = "checkpoints"  # in a workdir
-DAMAGED = "damaged"  # damaged steps are moved to this folder
-KEEP_LATEST = 2  # steps; the best one is kept besides
+DAMAGED = "damaged"  # folder for damaged steps
+KEEP_LATEST = 2  # steps; the best step is kept, too
 BEST_METRIC = "eval/loss"
 _ITEMS = ("ema_params", "train")
 _TMP = ".orbax-checkpoint-tmp"
@@ -44,8 +44,9 @@ class Checkpointer:
   """Saves and restores a TrainState in `directory`.
 
   Args:
-    directory: may be gs://; made if it is missing.
-    read_only: for sampling: writes, moves and cleans nothing.
+    directory: may be gs://; it is made if it is missing.
+    read_only: change no file: neither save, nor move damaged steps, nor remove
+      unfinished ones.
   """
 
   def __init__(self, directory: epath.PathLike, *, read_only: bool = False):
@@ -70,7 +71,7 @@ class Checkpointer:
       self.directory, options=options, handler_registry=registry
     )
     for step in self.all_steps():
-      with contextlib.suppress(Exception):  # `restore` reports damage
+      with contextlib.suppress(Exception):  # `restore` will report damage
         meta = checksums.read_meta(self._folder(step))
         self._policy.note(step, meta["metrics"])
 
@@ -83,34 +84,34 @@ class Checkpointer:
       self.close()
 
   def close(self) -> None:
-    """Waits for a save in progress; raises what went wrong in it."""
+    """Waits for a save in progress, and raises its error if it failed."""
     with self._cleaning_full_disk():
       self._manager.close()
 
   def wait(self) -> None:
-    """Waits until the last save is committed; raises what went wrong in it."""
+    """Waits until the last save is committed; raises its error if it failed."""
     with self._cleaning_full_disk():
       self._manager.wait_until_finished()
     self._saving = None
 
   def check(self) -> None:
-    """Raises what went wrong in a finished save. Cheap: call it every step."""
+    """Raises the error of a finished save. It is cheap: call it every step."""
     if self._saving is not None and not self._manager.is_saving_in_progress():
       self.wait()
 
   def all_steps(self) -> list[int]:
-    """All steps that were committed, ascending."""
+    """All committed steps, ascending."""
     return sorted(self._manager.all_steps())
 
   def latest_step(self) -> int | None:
-    """The newest step that was committed, or None."""
+    """The newest committed step, or None."""
     return self._manager.latest_step()
 
   def check_not_all_damaged(self) -> None:
-    """Raises rather than let a run silently start again from step 0.
+    """Raises if a run would silently start again from step 0.
 
     Raises:
-      UserError: there were checkpoints, but all of them are damaged.
+      UserError: there are checkpoints, but all of them are damaged.
     """
     damaged = sorted(p.name for p in (self.directory / DAMAGED).glob("*"))
     if damaged and self.latest_step() is None:
@@ -128,10 +129,16 @@ class Checkpointer:
     config: Mapping[str, Any],
     metrics: Mapping[str, int | float] | None = None,
   ) -> bool:
-    """Starts to save; the state may be donated as soon as this returns.
+    """Starts to save a state, which may be donated as soon as this returns.
+
+    Args:
+      step: number of steps done. A step that exists is not saved again.
+      state: a TrainState.
+      config: of the run, nested.
+      metrics: of the step; the step with the lowest `BEST_METRIC` is kept.
 
     Returns:
-      Whether a save was started. A step that exists is not saved again.
+      Whether a save was started.
     """
     assert not self._read_only, "opened to read only"
     self.wait()
@@ -153,18 +160,18 @@ class Checkpointer:
   def restore(self, target: Any) -> tuple[Any, int, dict[str, Any]]:
     """Restores the newest undamaged checkpoint.
 
-    Damaged ones are moved to `DAMAGED`, with a warning. This prints no
+    Damaged checkpoints are moved to `DAMAGED`, with a warning. This prints no
     progress: wrap it in `progress.waiting`.
 
     Args:
-      target: a TrainState of arrays or ShapeDtypeStructs with the shardings
-        that the restored arrays shall have.
+      target: a TrainState of arrays or ShapeDtypeStructs, which has the
+        shardings for the restored arrays.
 
     Returns:
-      (state, step, config), with tuples in the config turned into lists.
+      (state, step, config); tuples in the config have become lists.
 
     Raises:
-      UserError: there is none, or it has another architecture.
+      UserError: there is no checkpoint, or it has another architecture.
     """
     restored, step, config = self._restore(_items(target))
     state = target.replace(
@@ -173,7 +180,7 @@ class Checkpointer:
     return state, step, config
 
   def restore_params(self, target: Any) -> tuple[Any, int, dict[str, Any]]:
-    """As `restore`, but reads and checks only `ema_params`."""
+    """As `restore`, but verifies and reads only `ema_params`."""
     restored, step, config = self._restore({"ema_params": target})
     return restored["ema_params"], step, config
 
@@ -181,9 +188,9 @@ class Checkpointer:
     return self.directory / str(step)
 
   def _seal_step(self) -> None:
-    """Orbax calls this in the background, in the primary process only."""
+    """Adds the checksums. Orbax calls this in a thread of process 0 only."""
     step, meta = self._saving
-    # A bucket has no rename: there the step is in its final folder already.
+    # Buckets have no rename: there the step is in its final folder already.
     unfinished = list(self.directory.glob(f"{step}{_TMP}*"))
     for folder in unfinished or [self._folder(step)]:
       checksums.seal(folder, meta["arrays"], meta)
@@ -202,7 +209,7 @@ class Checkpointer:
     return restored, step, meta["config"]
 
   def _good_step(self, items: Iterable[str]) -> int:
-    """The newest undamaged step, the same one on all processes."""
+    """The newest undamaged step, which is the same on all processes."""
     self.wait()
     good, fault = -1, None
     if jax.process_index() == 0:
@@ -224,6 +231,7 @@ class Checkpointer:
     return good
 
   def _set_aside(self, step: int, fault: str) -> None:
+    """Warns of a damaged step, and moves it to `DAMAGED` unless read-only."""
     message = f"checkpoint {step} is damaged and is not used: {fault}"
     if not self._read_only:
       # Orbax refuses to save a step that exists.
@@ -238,7 +246,7 @@ class Checkpointer:
 
   @contextlib.contextmanager
   def _cleaning_full_disk(self):
-    """Removes unfinished saves if the disk is full, to make room."""
+    """If the `with` block fills the disk, removes unfinished saves."""
     try:
       yield
     except Exception as e:
@@ -271,7 +279,8 @@ def read_params(workdir: epath.PathLike) -> tuple[PyTree, dict[str, Any]]:
 def checkpoint_bytes_needed(workdir: epath.PathLike, shapes: PyTree) -> int:
   """Disk space in bytes that a run's checkpoints still need.
 
-  All that are kept, and the one being written, less those that exist.
+  This counts the checkpoints that are kept and the one being written, less
+  those that exist.
 
   Args:
     workdir: of the run.
@@ -284,7 +293,7 @@ def checkpoint_bytes_needed(workdir: epath.PathLike, shapes: PyTree) -> int:
 
 
 def _items(state: Any) -> dict[str, Any]:
-  """The arrays of a TrainState as the items of a checkpoint."""
+  """Splits the arrays of a TrainState into the items of a checkpoint."""
   train = {
     "step": state.step,
     "params": state.params,
@@ -297,22 +306,22 @@ class _LatestAndBest:
   """Keeps the newest steps, and the one with the lowest `BEST_METRIC`.
 
   Orbax's max_to_keep with best_fn would delete the newest step, from which a
-  run must resume, and fails on a damaged file of metrics.
+  run must resume. It also fails if its file of metrics is damaged.
   """
 
   def __init__(self):
-    self._metric: dict[int, float] = {}  # by step; infinite where unknown
+    self._metric: dict[int, float] = {}  # by step; infinite if unknown
 
   def note(self, step: int, metrics: Mapping[str, int | float]) -> None:
     value = metrics.get(BEST_METRIC, math.inf)
     self._metric[step] = value if math.isfinite(value) else math.inf
 
   def best(self, steps: Sequence[int]) -> int:
-    """The step with the lowest metric; the newest if several are equal."""
+    """The step with the lowest metric, or the newest of several such steps."""
     return min(steps, key=lambda s: (self._metric.get(s, math.inf), -s))
 
   def should_preserve(self, checkpoints, *, context) -> list[bool]:
-    """Called by Orbax; steps ascend."""
+    """Whether to keep each checkpoint. Orbax calls this; steps ascend."""
     del context
     steps = [checkpoint.step for checkpoint in checkpoints]
     kept = {self.best(steps), *steps[-KEEP_LATEST:]}
@@ -322,8 +331,8 @@ class _LatestAndBest:
 class _Manager(ocp.CheckpointManager):
   """Disables Orbax's own preemption poll.
 
-  `StopSignal` polls, and JAX wants ids that grow from poll to poll: a second
-  poller with the step as its id would break that.
+  `StopSignal` polls already. JAX needs ids that grow from poll to poll, and a
+  second poller, which uses the step as its id, would break that.
   """
 
   def reached_preemption(self, step: int) -> bool:
@@ -331,7 +340,7 @@ class _Manager(ocp.CheckpointManager):
 
 
 class _HashingHandler(ocp.PyTreeCheckpointHandler):
-  """After its last write, every process hashes the files that it wrote."""
+  """Makes every process hash the files that it wrote, after the last write."""
 
   async def async_save(self, directory: epath.Path, *args, **kwargs):
     writes = await super().async_save(directory, *args, **kwargs)

@@ -2,15 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writes meta.json and SHA256SUMS into a checkpoint, and verifies them.
 
-meta.json holds what is not an array. SHA256SUMS lists every other file in the
-format of `sha256sum -c`, because Orbax restores a flipped byte without an
-error. Orbax's own files beside the item folders are not listed: Orbax still
-changes them afterwards, and a checkpoint can be read without them.
+meta.json holds what is not an array. SHA256SUMS lists meta.json and the files
+of the items in the format of `sha256sum -c`, because Orbax restores a flipped
+byte without an error. Orbax's files beside the item folders are not listed:
+Orbax still changes them later, and they are not needed to read a checkpoint.
 
 The SHA-256 sums of the bundled weights are in `models/pretrained.py`.
 
-Each process hashes the files that it wrote itself, so that nobody reads the
-whole checkpoint back:
+Each process hashes the files that it wrote itself, so that no process has to
+read the whole checkpoint back:
 
   hash_own_files(folder / "train")  # every process, after its last write
   seal(folder, ["ema_params", "train"], {"config": config})  # process 0
@@ -36,7 +36,7 @@ _NUM_READERS = 8
 
 
 def hash_own_files(item_folder: epath.Path) -> None:
-  """Leaves the sums of the files that this process wrote, for `seal`."""
+  """Writes the sums of the files that this process wrote, for `seal`."""
   process = jax.process_index()
   # Orbax gives every process a folder for its arrays.
   own = item_folder / f"ocdbt.process_{process}"
@@ -48,7 +48,7 @@ def hash_own_files(item_folder: epath.Path) -> None:
 def seal(
   folder: epath.Path, items: Iterable[str], meta: Mapping[str, Any]
 ) -> None:
-  """Writes both files: SHA256SUMS last, since it vouches for all others.
+  """Writes meta.json, then SHA256SUMS, which covers meta.json.
 
   Files that no process has hashed yet are hashed here.
   """
@@ -74,10 +74,10 @@ def read_meta(folder: epath.Path) -> dict[str, Any]:
 
 
 def find_fault(folder: epath.Path, items: Iterable[str]) -> str | None:
-  """Checks meta.json and all files of `items`, reading each once.
+  """Verifies meta.json and all files of `items`.
 
   Returns:
-    What is wrong, in words, or None.
+    A sentence that says what is wrong, or None.
   """
   items = list(items)
   try:
@@ -131,12 +131,12 @@ def _sha256(path: epath.Path) -> str:
 
 
 def _format(sums: Mapping[str, str]) -> str:
-  """Lines as `sha256sum` writes them."""
+  """Formats sums as `sha256sum` does."""
   rows = sorted((name, digest) for name, digest in sums.items())
   return "".join(f"{digest}{_SEPARATOR}{name}\n" for name, digest in rows)
 
 
 def _parse(text: str) -> dict[str, str]:
-  """{file: SHA-256}; ValueError for a line of another form."""
+  """Parses {file: SHA-256}; ValueError if a line has another form."""
   lines = [line.split(_SEPARATOR) for line in text.splitlines()]
   return {name: digest for digest, name in lines}

@@ -1,0 +1,93 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""What a surface looks like, whatever the format of its material.
+
+  look = Look(color=(0.8, 0.1, 0.1))
+  part = look.part(triangles, colors, None, coordinates)
+
+`gltf_materials.py` and `mtl.py` read the materials of their formats as looks.
+"""
+
+from collections.abc import Callable
+import dataclasses
+
+import numpy as np
+from surfaces import Part, Texture
+
+GREY = 0.4  # display value of a surface without material and colours
+OPAQUE_FROM = 0.5  # alpha; surfaces and texels with less are not drawn
+
+
+@dataclasses.dataclass(frozen=True)
+class TextureUse:
+  """A texture, and how it is laid on faces.
+
+  Attributes:
+    texture: its pixels.
+    uv_from_file: float64 [2, 3], applied to the coordinates of the file.
+    set: number of the set of coordinates: n in the TEXCOORD_n of glTF.
+  """
+
+  texture: Texture
+  uv_from_file: np.ndarray
+  set: int = 0
+
+  def transform(self, uv: np.ndarray) -> np.ndarray:
+    """Applies `uv_from_file` to coordinates [..., 2]."""
+    return uv @ self.uv_from_file[:, :2].T + self.uv_from_file[:, 2]
+
+
+@dataclasses.dataclass(frozen=True)
+class Look:
+  """A material. See `Part` for `glow`, `cutoff`, `linear`, `lit`, `two_sided`.
+
+  Attributes:
+    color: RGB, multiplied with the colours of corners and with the texture.
+    alpha: multiplied with the alpha of corners and of the texture.
+    base: the texture of the surface's colour.
+    default_color: RGB of corners for which the file has no colour.
+  """
+
+  color: tuple[float, ...] = (1.0, 1.0, 1.0)
+  alpha: float = 1.0
+  base: TextureUse | None = None
+  glow: tuple[float, ...] | None = None
+  glow_texture: TextureUse | None = None
+  cutoff: float | None = None
+  linear: bool = False
+  lit: bool = True
+  two_sided: bool = True
+  default_color: tuple[float, ...] = (1.0, 1.0, 1.0)
+
+  def part(
+    self,
+    triangles: np.ndarray,
+    colors: np.ndarray,
+    alpha: np.ndarray | None,
+    coordinates: Callable[[TextureUse], np.ndarray],
+  ) -> Part:
+    """Makes a part of faces that have this look.
+
+    Args:
+      triangles: corners, float64 [F, 3, 3].
+      colors: of the corners, float64 [F, 3, 3].
+      alpha: of the corners, float64 [F, 3]; None: they have none.
+      coordinates: returns the texture coordinates [F, 3, 2] for a texture.
+    """
+    part = Part(
+      triangles,
+      np.clip(colors * self.color, 0, 1),
+      alpha=None if alpha is None else alpha * self.alpha,
+      cutoff=self.cutoff,
+      linear=self.linear,
+      lit=self.lit,
+      two_sided=self.two_sided,
+    )
+    if self.base is not None:
+      part.texture, part.uv = self.base.texture, coordinates(self.base)
+    if self.glow is not None:
+      part.glow = np.array(self.glow)
+      if self.glow_texture is not None:
+        part.glow_texture = self.glow_texture.texture
+        part.glow_uv = coordinates(self.glow_texture)
+    return part

@@ -1,0 +1,146 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Removes the distortion of a lens from a picture, with OpenCV's lens models.
+
+  rgb, K = undistort(rgb, K, distortion, "transforms.json: frame 0")
+
+Positions "on the plane" are in the plane at depth 1 in front of the camera.
+"""
+
+import dataclasses
+import math
+
+import cv2
+from jaxtyping import Float, Float32
+import numpy as np
+
+from threedim_jax.runtime.errors import UserError
+
+_MAX_RADIUS = math.tan(math.radians(60))  # on the plane
+_LEAST_VALID = 0.25  # of the pixels of an undistorted picture
+
+
+@dataclasses.dataclass(frozen=True)
+class Distortion:
+  """OpenCV coefficients: k1 k2 p1 p2 k3 k4 k5 k6, or k1 k2 k3 k4 of fisheye."""
+
+  coefficients: tuple[float, ...]
+  is_fisheye: bool
+
+
+def undistort(
+  rgb: Float32[np.ndarray, "H W 3"],
+  K: Float[np.ndarray, "3 3"],
+  distortion: Distortion,
+  where: str,
+) -> tuple[Float32[np.ndarray, "H W 3"], Float[np.ndarray, "3 3"]]:
+  """The picture that a pinhole would have taken, of the same size, and its K.
+
+  The principal point stays. The focal length shrinks until the whole picture is
+  inside. Pixels of the result that the picture does not show become white.
+  White are also pixels more than 60 degrees off the axis, and pixels where the
+  lens model is not invertible, because its polynomial folds over.
+
+  Args:
+    rgb: levels 0 .. 255.
+    K: in pixels of `rgb`.
+    distortion: of the lens.
+    where: names the picture in errors.
+
+  Raises:
+    UserError: less than a quarter of the result would show something.
+  """
+  h, w = rgb.shape[:2]
+  scale = _scale_that_keeps_all(K, distortion, (h, w))
+  new_K = K * np.array([[scale, 1, 1], [1, scale, 1], [1, 1, 1]])
+  y, x = np.indices((h, w), np.float64) + 0.5
+  plane = _plane_from_px(np.stack([x.ravel(), y.ravel()], -1), new_K)
+  source = _distorted_px(plane, K, distortion)
+  radius = np.linalg.norm(plane, axis=1)
+  is_inside = ((source > 0) & (source < [w, h])).all(1)
+  valid = (radius <= _radial_curve(distortion)[0][-1]) & is_inside
+  if valid.mean() < _LEAST_VALID:
+    raise UserError(
+      f"{where}: undistorted, only {valid.mean():.0%} of the picture would"
+      " show something. Check the distortion coefficients."
+    )
+  source[~valid] = -9
+  # OpenCV counts from the centre of the first pixel, K from its corner.
+  at = np.float32(source - 0.5).reshape(h, w, 2)
+  out = cv2.remap(
+    rgb, at, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
+  ).clip(0, 255)
+  out[~valid.reshape(h, w)] = 255
+  return out, new_K
+
+
+def largest_shift(
+  distortion: Distortion,
+  K: Float[np.ndarray, "3 3"],
+  hw: tuple[float | int, float | int],
+) -> float:
+  """How far the lens moves a pixel of the picture's border, in pixels."""
+  border = _border(hw)
+  moved = _distorted_px(_plane_from_px(border, K), K, distortion)
+  return float(np.abs(moved - border).max())
+
+
+def _border(hw: tuple[float | int, float | int]) -> Float[np.ndarray, "N 2"]:
+  """Pixel positions all around a picture."""
+  h, w = hw
+  t = np.linspace(0, 1, 65)
+  zero, one = np.zeros_like(t), np.ones_like(t)
+  sides = ((t, zero), (t, one), (zero, t), (one, t))
+  return np.concatenate([np.stack([x * w, y * h], -1) for x, y in sides])
+
+
+def _plane_from_px(
+  px: Float[np.ndarray, "N 2"], K: Float[np.ndarray, "3 3"]
+) -> Float[np.ndarray, "N 2"]:
+  """Positions on the plane that a pinhole shows at pixels."""
+  return (px - K[:2, 2]) / K[[0, 1], [0, 1]]
+
+
+def _distorted_px(
+  plane: Float[np.ndarray, "N 2"], K: Float[np.ndarray, "3 3"], lens: Distortion
+) -> Float[np.ndarray, "N 2"]:
+  """The pixels at which the lens shows positions on the plane."""
+  points = np.column_stack([plane, np.ones(len(plane))])[:, None]
+  zero = np.zeros(3)
+  project = cv2.fisheye.projectPoints if lens.is_fisheye else cv2.projectPoints
+  with np.errstate(all="ignore"):
+    found, _ = project(points, zero, zero, K, np.array(lens.coefficients))
+  return np.nan_to_num(found[:, 0], nan=-1e6, posinf=1e6, neginf=-1e6)
+
+
+def _radial_curve(lens: Distortion) -> tuple[np.ndarray, np.ndarray]:
+  """Radii on the plane, and the radii at which the lens shows them, over f.
+
+  Both increase. They end at 60 degrees, or before, where the second would stop
+  to increase.
+  """
+  r = np.linspace(0, _MAX_RADIUS, 2000)
+  if lens.is_fisheye:
+    theta = np.arctan(r)
+    r_lens = theta * np.polyval([*lens.coefficients[::-1], 1.0], theta**2)
+  else:
+    k1, k2, _, _, k3, k4, k5, k6 = lens.coefficients
+    with np.errstate(all="ignore"):
+      numerator = np.polyval([k3, k2, k1, 1.0], r**2)
+      r_lens = r * numerator / np.polyval([k6, k5, k4, 1.0], r**2)
+  increases = np.diff(r_lens) > 0
+  end = len(r) if increases.all() else int(np.argmin(increases)) + 1
+  return r[:end], r_lens[:end]
+
+
+def _scale_that_keeps_all(
+  K: Float[np.ndarray, "3 3"], lens: Distortion, hw: tuple[int, int]
+) -> float:
+  """The factor on the focal length, at most 1, that keeps the whole picture."""
+  plane = _plane_from_px(_border(hw), K)
+  radius = np.linalg.norm(plane, axis=1)
+  pinhole, of_lens = _radial_curve(lens)
+  plane *= (np.interp(radius, of_lens, pinhole) / radius.clip(1e-9))[:, None]
+  offset = plane * K[[0, 1], [0, 1]]
+  room = np.where(offset > 0, np.array(hw[::-1]) - K[:2, 2], K[:2, 2])
+  return float(min(1.0, (room / np.abs(offset).clip(1e-9)).min()))

@@ -1,0 +1,342 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Generates views with trained weights, one view after another.
+
+  sampler = load_sampler("shapes64")  # from `load`
+  for view_u8 in sampler.views(given, cameras, Settings(num_sample_steps=32)):
+    ...  # uint8 [H, W, 3], as soon as it is done
+
+Sampling, evaluation, demo and notebook all generate views here. One compiled
+program makes any view, because the bank of known views has a fixed size.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+import dataclasses
+import threading
+import time
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, Key, PyTree, UInt8
+import numpy as np
+
+from threedim_jax import LOGSNR_MAX, LOGSNR_MIN
+from threedim_jax.diffusion.denoise import DenoiseFn, bind_params
+from threedim_jax.diffusion.sampler import (
+  Bank,
+  cond_indices,
+  index_keys,
+  make_bank,
+  sample_view,
+)
+from threedim_jax.models import get_camera_encoder, get_model
+from threedim_jax.runtime import progress
+from threedim_jax.runtime.sharding import (
+  batch_sharding,
+  replicated,
+  state_sharding,
+)
+from threedim_jax.views.camera_paths import default_K, look_at
+from threedim_jax.views.cameras import Camera, scale_to_distance
+from threedim_jax.views.pixels import from_u8, to_u8
+from threedim_jax.views.posed_views import PosedViews
+
+NO_GUIDANCE = (LOGSNR_MAX, LOGSNR_MIN)  # an empty interval
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+  """How views are sampled: the keys of `config.sampler`.
+
+  Attributes:
+    seed: another seed gives other samples of the same views.
+    num_sample_steps: denoising steps of a view; the paper uses 256.
+    guidance_weight: w of classifier-free guidance; 0 is none.
+    guidance_interval: log-SNRs between which guidance applies.
+    conditioning: "stochastic" (3DiM), "first" or "last", see `sampler`.
+    solver: "ancestral" (3DiM), "ddim" or "dpmpp_2m", see `solvers`.
+    camera_distance: scales each object's world so that its first given camera
+      is this far from the origin, as in training; None leaves it as it is.
+  """
+
+  seed: int = 0
+  num_sample_steps: int = 32
+  guidance_weight: float | int = 0.5
+  guidance_interval: tuple[float | int, float | int] = (LOGSNR_MIN, LOGSNR_MAX)
+  conditioning: str = "stochastic"
+  solver: str = "ancestral"
+  camera_distance: float | int | None = None
+
+  def facts(self) -> dict[str, Any]:
+    """The settings as `input.json` of a folder of samples notes them."""
+    interval = list(self.guidance_interval)
+    return dataclasses.asdict(self) | {"guidance_interval": interval}
+
+  def static_options(self) -> dict[str, Any]:
+    """The keyword arguments of `sample_view` that are compile-time constants.
+
+    Without guidance the interval is empty, so that no step computes the
+    unconditional half, whose weight would be 0.
+    """
+    interval = NO_GUIDANCE
+    if self.guidance_weight != 0:
+      interval = tuple(self.guidance_interval)
+    return {
+      "conditioning": self.conditioning,
+      "solver": self.solver,
+      "guidance_interval": interval,
+    }
+
+  def single_key(self) -> Key[Array, " 1"]:
+    """The key, [1], for one object that belongs to no data set."""
+    return jax.random.split(jax.random.key(self.seed), 1)
+
+
+class Sampler:
+  """Trained weights and the programs that sample with them.
+
+  Several threads may share a sampler. The iterators that it returns hold the
+  known views of an object; the sampler itself does not.
+
+  Attributes:
+    params: averaged parameters, on the devices of `mesh`.
+    resolution: height and width of the pictures, in pixels.
+    name: of bundled weights; None for weights of a workdir.
+    step: training step of the checkpoint; 0 for bundled weights.
+    trained_config: the known part of the training's configuration.
+  """
+
+  def __init__(
+    self,
+    params: PyTree,
+    model_config: Any,
+    prediction: str,
+    resolution: int,
+    mesh: jax.sharding.Mesh,
+    *,
+    name: str | None = None,
+    step: int = 0,
+    trained_config: Mapping[str, Any] = {},
+  ):
+    self._params_sh = state_sharding(mesh, params)
+    self.params = jax.device_put(params, self._params_sh)
+    self._model, self._prediction = get_model(model_config), prediction
+    self._view_fn = make_view_fn(model_config, prediction)
+    self._mesh, self.resolution = mesh, resolution
+    self.name, self.step = name, step
+    self.trained_config = dict(trained_config)
+    self._programs: dict[Any, Callable] = {}
+    self._lock = threading.Lock()
+
+  @property
+  def denoise_fn(self) -> DenoiseFn:
+    """The network alone."""
+    return bind_params(self._model, self.params, self._prediction)
+
+  def facts(self) -> dict[str, Any]:
+    """Which weights these are, as `input.json` of a folder notes it."""
+    named = {"pretrained": self.name} if self.name else {}
+    return {"checkpoint_step": self.step} | named
+
+  def views(
+    self,
+    given: PosedViews,
+    targets: Camera,
+    settings: Settings = Settings(),
+    *,
+    capacity: int | None = None,
+  ) -> Iterator[UInt8[np.ndarray, "H W 3"]]:
+    """Generates views of one object and yields each as soon as it is done.
+
+    Args:
+      given: one or more known views of `resolution` x `resolution` pixels.
+      targets: cameras of the views to generate, [N], in the world of `given`.
+      settings: how to sample.
+      capacity: size of the bank of given and generated views. Calls with the
+        same capacity share one compiled program. None: as many as needed.
+    """
+    keys = settings.single_key()
+    batch = self.batch([given], [targets], keys, settings, capacity=capacity)
+    for (view,) in batch:
+      yield to_u8(view)
+
+  def batch(
+    self,
+    given: Sequence[PosedViews],
+    targets: Sequence[Camera],
+    keys: Key[Array, " B"],
+    settings: Settings,
+    *,
+    capacity: int | None = None,
+  ) -> Iterator[Float[np.ndarray, "B H W 3"]]:
+    """Generates views of B objects at once, as floats in [-1, 1].
+
+    The call compiles the program. The iterator samples one view of each object
+    per step.
+
+    Args:
+      given: per object; equally many views each.
+      targets: per object; equally many cameras each.
+      keys: one per object; an object's views depend on its own key alone.
+      settings: how to sample.
+      capacity: as in `views`.
+    """
+    known, wanted = _stack([g.cameras() for g in given]), _stack(targets)
+    if settings.camera_distance is not None:
+      known, wanted = scale_to_distance(known, wanted, settings.camera_distance)
+    images_u8 = jnp.asarray(np.stack([g.images_u8 for g in given]))
+    num_views = wanted.K.shape[1]
+    capacity = capacity or known.K.shape[1] + num_views
+    bank = make_bank(from_u8(images_u8), known, capacity)
+
+    weight = jnp.float32(settings.guidance_weight)
+    num_steps = jnp.int32(settings.num_sample_steps)
+
+    def arguments(i, bank):
+      camera = jax.tree.map(lambda a: a[:, i], wanted)
+      return self.params, keys, bank, camera, jnp.int32(i), weight, num_steps
+
+    program = self._program(settings, arguments(0, bank))
+
+    def run(bank):
+      for i in range(num_views):
+        bank, view = program(*arguments(i, bank))
+        yield np.asarray(view)
+
+    return run(bank)
+
+  def is_compiled(self, settings: Settings, capacity: int) -> bool:
+    """Whether `views` with these arguments would need no compilation."""
+    R = self.resolution
+    shape = (1, capacity, R, R, 3)
+    return (shape, *settings.static_options().values()) in self._programs
+
+  def measure(self, settings: Settings, capacity: int) -> tuple[float, float]:
+    """Compiles the program of `views` and measures it on a grey picture.
+
+    Returns:
+      (seconds to compile, seconds per view with these settings).
+    """
+    R = self.resolution
+    grey = np.full((1, R, R, 3), 128, np.uint8)
+    poses = look_at(np.array([[2.0, 0, 0], [0, 2.0, 0]]))
+    K = np.tile(default_K(R), (2, 1, 1))
+    given = PosedViews(grey, poses[:1], K[:1])
+    target = Camera(np.float32(poses[1:]), np.float32(K[1:]))
+    times = []
+    for num_steps in (1, 2, 6):
+      few = dataclasses.replace(settings, num_sample_steps=num_steps)
+      start = time.monotonic()
+      [*self.views(given, target, few, capacity=capacity)]
+      times.append(time.monotonic() - start)
+    first, short, long = times
+    step = max(long - short, 0.0) / 4
+    return first, short + step * (settings.num_sample_steps - 2)
+
+  def _program(self, settings: Settings, args: tuple) -> Callable:
+    """The compiled program of one view, for arguments with these shapes."""
+    options, bank = settings.static_options(), args[2]
+    key = bank.views.shape, *options.values()
+    with self._lock:
+      if key not in self._programs:
+        jitted = jit_next_view(
+          self._view_fn, self._mesh, self._params_sh, bank, options
+        )
+        with progress.waiting("compile the sampler"):
+          self._programs[key] = jitted.lower(*args).compile()
+      return self._programs[key]
+
+
+def make_view_fn(
+  model_config: Any, prediction: str
+) -> Callable[..., Float[Array, "B H W 3"]]:
+  """Returns `sample_view` as a function of parameters.
+
+  The function takes (params, keys, bank, target camera, **options). It encodes
+  the rays of the target camera once per view, not in every step.
+  """
+  model = get_model(model_config)
+
+  def view_fn(params, keys, bank, target_cam, **options):
+    return sample_view(
+      bind_params(model, params, prediction),
+      keys,
+      bank,
+      target_cam,
+      encode_camera=get_camera_encoder(
+        model_config, params, bank.views.shape[2:4]
+      ),
+      **options,
+    )
+
+  return view_fn
+
+
+def jit_next_view(
+  view_fn: Callable[..., Float[Array, "B H W 3"]],
+  mesh: jax.sharding.Mesh,
+  params_sh: PyTree,
+  bank: Bank,
+  options: Mapping[str, Any],
+) -> jax.stages.Wrapped:
+  """Jits the function that generates the next view of each object of a batch.
+
+  Args:
+    view_fn: from `make_view_fn`.
+    mesh: devices over which the objects are split.
+    params_sh: shardings of the parameters.
+    bank: known views of the objects; shapes are enough.
+    options: from `Settings.static_options`.
+
+  Returns:
+    (params, keys, bank, target camera, index of the view, guidance weight,
+    number of sampling steps) -> (bank with the view, view [B, H, W, 3]).
+  """
+
+  def next_view(params, keys, bank, cam, index, weight, num_steps):
+    view = view_fn(
+      params,
+      index_keys(keys, index),
+      bank,
+      cam,
+      guidance_weight=weight,
+      num_sample_steps=num_steps,
+      **options,
+    )
+    return bank.append(view, cam), view
+
+  # A batch that does not split evenly is computed whole on every device.
+  rep = replicated(mesh)
+  even = bank.views.shape[0] % mesh.size == 0
+  by_object = batch_sharding(mesh) if even else rep
+  bank_sh = jax.tree.map(lambda x: by_object if x.ndim else rep, bank)
+  return jax.jit(
+    next_view,
+    in_shardings=(params_sh, by_object, bank_sh, by_object, rep, rep, rep),
+    out_shardings=(bank_sh, by_object),
+  )
+
+
+def looked_at(settings: Settings, num_views: int) -> Int[np.ndarray, "N T"]:
+  """Index of the known view that each step of `Sampler.views` looked at.
+
+  There is one given view, number 0; view i + 1 is the i-th generated one. Row i
+  has the steps of the i-th generated view.
+  """
+  keys = settings.single_key()
+  rows = [
+    cond_indices(
+      index_keys(keys, jnp.int32(i)),
+      1 + i,
+      settings.num_sample_steps,
+      settings.conditioning,
+    )[:, 0]
+    for i in range(num_views)
+  ]
+  return np.asarray(rows)
+
+
+def _stack(cameras: Sequence[Camera]) -> Camera:
+  """[N] cameras of each of B objects -> [B, N]."""
+  return jax.tree.map(lambda *x: jnp.stack([*map(jnp.float32, x)]), *cameras)
