@@ -19,7 +19,7 @@ from skimage import metrics as skimage_metrics
 from threedim_jax.evaluation import consistency as score
 from threedim_jax.evaluation import consistency_results, view_sets
 from threedim_jax.evaluation.distances.features import Network
-from threedim_jax.evaluation.distances.frechet import frechet_distance
+from threedim_jax.evaluation.distances.set_distances import frechet_distance
 from threedim_jax.modes import score as run
 from threedim_jax.runtime.errors import UserError
 from threedim_jax.views.posed_views import PosedViews

@@ -28,8 +28,7 @@ from threedim_jax.evaluation.consistency import (
   Fitted,
   fit_sets,
 )
-from threedim_jax.evaluation.distances.features import Network
-from threedim_jax.evaluation.distances.pool import Distances, Pool
+from threedim_jax.evaluation.distances.features import Distances, Network, Pool
 from threedim_jax.evaluation.view_sets import ScoredViews, Source
 from threedim_jax.runtime import progress
 from threedim_jax.runtime.errors import UserError

@@ -15,8 +15,7 @@ from etils import epath
 from jaxtyping import UInt8
 import numpy as np
 
-from threedim_jax.evaluation.distances.features import Network
-from threedim_jax.evaluation.distances.pool import Pool
+from threedim_jax.evaluation.distances.features import Network, Pool
 from threedim_jax.runtime import progress
 from threedim_jax.runtime.errors import UserError
 from threedim_jax.views import metrics
