@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Scores the 3D consistency of many objects and keeps a folder for each.
 
-OUT/<object>/score.json and the pictures beside it are written as soon as an
-object is scored, so a run that was cut short resumes there. consistency.json
-sums up all objects.
-
   score_consistency(samples_source("W/samples", 100), out, protocol, networks)
+
+OUT/<object>/score.json and the pictures beside it are written as soon as an
+object is scored. A run that was cut short scores only the objects that are
+missing. consistency.json sums up all objects.
 """
 
 from collections.abc import Iterator, Sequence
@@ -36,7 +36,7 @@ from threedim_jax.views import metrics
 from threedim_jax.views.png import decode_png, encode_png
 from threedim_jax.workdir import results, samples
 
-SCORE_FILE = "score.json"  # of one object, written last
+SCORE_FILE = "score.json"  # of one object; written after its pictures
 WHITE_ROW = "white image"
 TRUTH_ROW = "ground truth"
 # Names of the files with a row's held-out views and with their renders.
@@ -47,8 +47,8 @@ _OUR_FILES = re.compile(
   f"({'|'.join((*PICTURES, *TRUTH_PICTURES, *INPUT_PICTURES))})_\\d{{3,}}\\.png"
 )
 
-# Fields that are fitted together. More than one object at a time gains nothing
-# on a CPU; an accelerator would idle with so few.
+# Objects that are fitted together. On a CPU more than one at a time gains
+# nothing, but an accelerator would be mostly idle.
 OBJECTS_AT_ONCE = {"cpu": 1}
 OBJECTS_AT_ONCE_ELSEWHERE = 8
 
@@ -62,7 +62,7 @@ def score_consistency(
   """Scores the objects that were not yet scored with these views and protocol.
 
   Args:
-    source: the views.
+    source: where the views of each object are.
     out: folder for the objects' folders and consistency.json.
     protocol: settings.
     networks: for the distances between views and renders.
@@ -138,7 +138,7 @@ def _distances(
       pairs[row] = f"{row}, held out"
       pool.add(pairs[row], views)
       pool.add(row, renders)
-      if row != TRUTH_ROW:  # the white pictures stand in for these renders
+      if row != TRUTH_ROW:  # white pictures are compared with the same views
         pairs[WHITE_ROW] = pairs[row]
         pool.add(WHITE_ROW, np.full_like(views, 255))
   return pool.distances(pairs)
@@ -192,8 +192,7 @@ def _is_scored(folder: epath.Path, key: str) -> bool:
     if any("psnr_input_u8" in row for row in rows.values()):
       for name in INPUT_PICTURES:
         _read_pictures(folder, name, [0])
-  except (AttributeError, FileNotFoundError, KeyError, TypeError, ValueError,
-          UserError):  # fmt: skip
+  except (FileNotFoundError, UserError, ValueError):  # ValueError: sizes differ
     return False
   return True
 
@@ -201,10 +200,9 @@ def _is_scored(folder: epath.Path, key: str) -> bool:
 def _saved(folder: epath.Path) -> dict[str, Any]:
   """The object's score.json; {} if it is missing or damaged."""
   try:
-    scores = json.loads((folder / SCORE_FILE).read_text())
+    return json.loads((folder / SCORE_FILE).read_text())
   except (FileNotFoundError, ValueError):
     return {}
-  return scores if isinstance(scores, dict) else {}
 
 
 def _batches(
@@ -227,7 +225,8 @@ def _batches(
 def _write_object(folder: epath.Path, fitted: list[Fitted], key: str) -> None:
   """Writes held-out views and renders as PNG files, then score.json."""
   folder.mkdir(parents=True, exist_ok=True)
-  (folder / SCORE_FILE).unlink(missing_ok=True)  # until it is back, unfinished
+  # Without this file the folder is unfinished until all pictures are written.
+  (folder / SCORE_FILE).unlink(missing_ok=True)
   for old in folder.glob("*.png"):
     if _OUR_FILES.fullmatch(old.name):
       old.unlink()
