@@ -1,11 +1,11 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""One self-contained page about a run, made from the files in its workdir.
+"""Writes one self-contained page about a run, from the files in its workdir.
 
   python -m threedim_jax.viewing.report --workdir=W [--summary]  # W/report.html
 
-Any part of a run may be missing: its section then says how to make it. No model
-is loaded, so samples of another method get a page, too.
+Any part of a run may be missing. Its section then says how to make it. No model
+is loaded, so samples of another method also get a page.
 """
 
 import argparse
@@ -91,7 +91,7 @@ def duration(seconds: float | int) -> str:
 
 
 def _summary(run: Run) -> str:
-  """The training in a sentence."""
+  """A sentence about the training."""
   if run.last_step is None:
     return "Nothing was trained in this folder."
   text = f"Trained for {run.last_step:,} steps on {run.data_set or 'some data'}"
@@ -103,7 +103,7 @@ def _summary(run: Run) -> str:
 
 
 def _figures(run: Run) -> dict[str, str]:
-  """The few numbers that stand out at the top, by label."""
+  """The large numbers at the top of the page, by label."""
   figures = {}
   row = run.evaluation.rows.get("model", {}) if run.evaluation else {}
   for metric, label in HEADLINES.items():
@@ -130,7 +130,7 @@ def _not_run(run: Run, mode: str) -> Text:
 
 
 def _object(parent: epath.Path, object_id: str, **options: Any) -> Any:
-  """The views in a folder of samples, or why they cannot be shown."""
+  """The views in a folder of samples, or the reason why they are not shown."""
   try:
     folder = parent / samples.folder_name(object_id)
     return orbit(samples.read_sample(folder), **options)
@@ -237,7 +237,7 @@ def _configuration(run: Run) -> list[Any]:
 
 
 def _provenance(run: Run) -> list[Any]:
-  """Where the numbers come from; the configuration has its own section."""
+  """Where the numbers come from. The configuration has its own section."""
   facts = dict(run.evaluation.provenance) if run.evaluation else {}
   facts.pop("config", None)
   return [Card([facts_table({"workdir": str(run.workdir)} | facts)])]
