@@ -146,16 +146,8 @@ def test_gif_shows_the_frames_for_ever(tmp_path):
       frame = np.array(gif.convert("RGB"))
       large = np.kron(image_u8, np.ones((3, 3, 1), np.uint8))
       assert psnr(frame, large) > 33
-
-
-def test_gif_keeps_white_white_among_many_colours(tmp_path):
-  frames_u8 = np.random.default_rng(0).integers(0, 255, (2, 64, 64, 3))
-  frames_u8[:, :2, :2] = 255
-  path = tmp_path / "orbit.gif"
-  motion.write_gif(path, frames_u8.astype(np.uint8), min_side=64)
-  with Image.open(path) as gif:
-    frame = np.array(gif.convert("RGB"))
-  assert (frame[:2, :2] == 255).all() and (frame == 255).all(-1).mean() < 0.1
+      is_white = (large == 255).all(axis=-1)
+      assert is_white.any() and (frame[is_white] == 255).all()
 
 
 def play(path) -> tuple[np.ndarray, str]:

@@ -28,7 +28,7 @@ from threedim_jax.evaluation.consistency import (
   Fitted,
   fit_sets,
 )
-from threedim_jax.evaluation.distances.features import Distances, Network, Pool
+from threedim_jax.evaluation.distances.features import Network, Pool
 from threedim_jax.evaluation.view_sets import ScoredViews, Source
 from threedim_jax.runtime import progress
 from threedim_jax.runtime.errors import UserError
@@ -97,14 +97,12 @@ def score_consistency(
         _write_object(out / object_id, mine, todo[object_id])
   objects = {object_id: _saved(out / object_id) for object_id in source}
   summary = results.summarize(objects)
-  distances = _distances(objects, out, networks)
-  for row, values in distances.rows.items():
-    summary["rows"][row] |= results.finite(values)
+  variants, remarks = _add_distances(summary["rows"], objects, out, networks)
   result = {
     "protocol": settings,
     "provenance": results.provenance(),
-    "variants": VARIANTS | distances.variants,
-    "remarks": distances.remarks,
+    "variants": VARIANTS | variants,
+    "remarks": remarks,
     "num_held_out": sum(len(o["held_out"]) for o in objects.values()),
     **summary,
     "objects": objects,
@@ -125,15 +123,22 @@ def _check_apart(source: Source, out: epath.Path) -> None:
       )
 
 
-def _distances(
-  objects: dict[str, Any], out: epath.Path, networks: Sequence[Network]
-) -> Distances:
-  """Distances between held-out views and renders of all objects together."""
+def _add_distances(
+  rows: dict[str, dict[str, float]],
+  objects: dict[str, Any],
+  out: epath.Path,
+  networks: Sequence[Network],
+) -> tuple[dict[str, str], list[str]]:
+  """Adds distances between the held-out views and renders of all objects.
+
+  Returns:
+    The descriptions of the metrics, and remarks.
+  """
+  if not networks:
+    return {}, []
   pool, pairs = Pool(networks), {}
   for object_id, scores in objects.items():
-    for row in scores["rows"]:
-      if row == WHITE_ROW:
-        continue
+    for row in (r for r in scores["rows"] if r != WHITE_ROW):
       views, renders = _read_pair(out / object_id, row, scores)
       pairs[row] = f"{row}, held out"
       pool.add(pairs[row], views)
@@ -141,7 +146,7 @@ def _distances(
       if row != TRUTH_ROW:  # white pictures are compared with the same views
         pairs[WHITE_ROW] = pairs[row]
         pool.add(WHITE_ROW, np.full_like(views, 255))
-  return pool.distances(pairs)
+  return pool.add_distances(rows, pairs)
 
 
 def _read_pair(

@@ -163,12 +163,12 @@ def score_objects(
       num_views += len(samples[0].generated)
       bar.advance()
   summary = results.summarize(objects)
-  distances = pool.distances(dict.fromkeys(["model", *references], "truth"))
-  for row, values in distances.rows.items():
-    summary["rows"][row] |= results.finite(values)
+  variants, remarks = pool.add_distances(
+    summary["rows"], dict.fromkeys(["model", *references], "truth")
+  )
   return {
-    "variants": VARIANTS | distances.variants,
-    "remarks": distances.remarks,
+    "variants": VARIANTS | variants,
+    "remarks": remarks,
     "num_views": num_views,
     **summary,
     "mean": summary["rows"]["model"],

@@ -9,8 +9,9 @@ need the file that pytorch-fid publishes.
   for sampled in samples:
     pool.add("model", sampled.generated.images_u8)
     pool.add("truth", sampled.truth.images_u8)
-  distances = pool.distances({"model": "truth"})
-  distances.rows["model"]["fd_effnetlite0"]
+  rows = {"model": {}}
+  variants, remarks = pool.add_distances(rows, {"model": "truth"})
+  rows["model"]["fd_effnetlite0"]
 
 A set holds the pictures of all objects. The distance between two such sets is
 not the mean of the distances per object, which would be much larger.
@@ -34,6 +35,7 @@ from threedim_jax.evaluation.distances.set_distances import (
 )
 from threedim_jax.runtime import progress
 from threedim_jax.runtime.errors import UserError
+from threedim_jax.workdir.results import finite
 
 Features = dict[str, Float32[np.ndarray, "N D"]]  # by name of the network
 
@@ -82,15 +84,6 @@ class Comparison:
   values: dict[str, float]
   variants: dict[str, str]
   remarks: tuple[str, ...]
-
-
-@dataclasses.dataclass(frozen=True)
-class Distances:
-  """{row: {metric: value}}, descriptions of the metrics, and remarks."""
-
-  rows: dict[str, dict[str, float]]
-  variants: dict[str, str]
-  remarks: list[str]
 
 
 def open_networks(
@@ -158,16 +151,21 @@ class Pool:
     if sum(map(len, waiting)) >= _WAITING:
       self._extract(name)
 
-  def distances(self, pairs: Mapping[str, str]) -> Distances:
-    """Compares the sets of each (row, reference) pair."""
-    result = Distances({}, {}, [])
+  def add_distances(
+    self, rows: Mapping[str, dict[str, float]], pairs: Mapping[str, str]
+  ) -> tuple[dict[str, str], list[str]]:
+    """Adds the distance of each (row, reference) pair of sets to its row.
+
+    Returns:
+      The descriptions of the metrics, and remarks.
+    """
+    variants, remarks = {}, []
     for row, reference in pairs.items():
-      comparison = compare(self._features(row), self._features(reference))
-      result.rows[row] = comparison.values
-      result.variants.update(comparison.variants)
-      new = [r for r in comparison.remarks if r not in result.remarks]
-      result.remarks.extend(new)
-    return result
+      found = compare(self._features(row), self._features(reference))
+      rows[row].update(finite(found.values))
+      variants |= found.variants
+      remarks += [r for r in found.remarks if r not in remarks]
+    return variants, remarks
 
   def _features(self, name: str) -> Features:
     self._extract(name)

@@ -14,23 +14,7 @@ from jaxtyping import Array, Float
 import numpy as np
 import optax
 
-from threedim_jax.evaluation.fields.field import (
-  FieldConfig,
-  Pyramid,
-  activate,
-  collapse,
-  init_pyramid,
-  look_up,
-  occupancy,
-)
-from threedim_jax.evaluation.fields.render import (
-  NEAR,
-  composite,
-  distortion_loss,
-  rays_of_pixels,
-  sample_edges,
-  sample_points,
-)
+from threedim_jax.evaluation.fields import field, render
 
 STEPS_AT_A_TIME = 20
 
@@ -38,7 +22,7 @@ STEPS_AT_A_TIME = 20
 class State(NamedTuple):
   """Of one object, or of O objects with a leading O in every array."""
 
-  pyramid: Pyramid
+  pyramid: field.Pyramid
   adam: Any
   cells: Float[Array, "*o c c c"]
 
@@ -47,14 +31,16 @@ def near_and_far(
   world_from_cam: Float[np.ndarray, "O V 4 4"],
 ) -> Float[np.ndarray, "O 2"]:
   """The box alone bounds a ray."""
-  return np.tile([NEAR, np.inf], (len(world_from_cam), 1))
+  return np.tile([render.NEAR, np.inf], (len(world_from_cam), 1))
 
 
-def init_state(vhw: tuple[int, int, int], config: FieldConfig, rng) -> State:
+def init_state(
+  vhw: tuple[int, int, int], config: field.FieldConfig, rng
+) -> State:
   """The first state of one object; it does not depend on its views."""
   del vhw, rng
-  pyramid = init_pyramid(config.levels)
-  return State(pyramid, _adam().init(pyramid), occupancy(pyramid[-1]))
+  pyramid = field.init_pyramid(config.levels)
+  return State(pyramid, _adam().init(pyramid), field.occupancy(pyramid[-1]))
 
 
 def _adam() -> optax.GradientTransformation:
@@ -69,11 +55,14 @@ def run_steps(state, views, rng, start, stop, num_steps, *, config):
   num_views, height, width = images_u8.shape[1:4]
   num_pixels = num_views * height * width
 
+  def bound_density(pyramid):
+    return field.occupancy(field.collapse(pyramid))
+
   def step(i, state):
     # Outside vmap: with one count for all objects this stays a branch.
     cells = jax.lax.cond(
       i % config.occupancy_every_steps == 0,
-      lambda s: jax.vmap(lambda p: occupancy(collapse(p)))(s.pyramid),
+      lambda s: jax.vmap(bound_density)(s.pyramid),
       lambda s: s.cells,
       state,
     )
@@ -87,14 +76,14 @@ def run_steps(state, views, rng, start, stop, num_steps, *, config):
 
     def one_object(pyramid, adam, cells, images_u8, cams, planes):
       color = images_u8.reshape(-1, 3)[pixels] / 255.0
-      pos, dir = rays_of_pixels(cams, pixels, (height, width))
-      edges = sample_edges(cells, pos, dir, config.num_coarse, u, planes)
+      pos, dir = render.rays_of_pixels(cams, pixels, (height, width))
+      edges = render.sample_edges(cells, pos, dir, config.num_coarse, u, planes)
 
       def loss_fn(pyramid):
-        grid = collapse(pyramid)
+        grid = field.collapse(pyramid)
         out, weights = render_rays(grid, pos, dir, edges, config)
         loss = jnp.square(out - color).mean()
-        distortion = distortion_loss(weights, edges).mean()
+        distortion = render.distortion_loss(weights, edges).mean()
         return loss + config.distortion_weight * distortion
 
       grads = jax.grad(loss_fn)(pyramid)
@@ -111,12 +100,12 @@ def run_steps(state, views, rng, start, stop, num_steps, *, config):
 
 
 def params_and_cells(
-  state: State, config: FieldConfig
+  state: State, config: field.FieldConfig
 ) -> tuple[Float[Array, "n n n 4"], Float[Array, "c c c"]]:
   """The fitted grid of one object, and upper bounds of its density."""
   del config
-  grid = collapse(state.pyramid)
-  return grid, occupancy(grid)
+  grid = field.collapse(state.pyramid)
+  return grid, field.occupancy(grid)
 
 
 def render_rays(
@@ -124,9 +113,10 @@ def render_rays(
   pos: Float[Array, "R 3"],
   dir: Float[Array, "R 3"],
   edges: Float[Array, "R S1"],
-  config: FieldConfig,
+  config: field.FieldConfig,
 ) -> tuple[Float[Array, "R 3"], Float[Array, "R S"]]:
   """(colours over white, weights of the samples) in box coordinates."""
   del config
-  density, rgb = activate(look_up(grid, sample_points(pos, dir, edges)))
-  return composite(density, rgb, edges)
+  points = render.sample_points(pos, dir, edges)
+  density, rgb = field.activate(field.look_up(grid, points))
+  return render.composite(density, rgb, edges)

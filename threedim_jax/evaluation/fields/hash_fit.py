@@ -18,23 +18,7 @@ from jaxtyping import Array, Float, Int, PyTree
 import numpy as np
 import optax
 
-from threedim_jax.evaluation.fields.hash_field import (
-  HashFieldConfig,
-  density_and_geometry,
-  init_params,
-  join_levels,
-  normals,
-  orientation_loss,
-  query,
-)
-from threedim_jax.evaluation.fields.render import (
-  composite,
-  distortion_loss,
-  occupied_bins,
-  rays_of_pixels,
-  sample_edges,
-  sample_points,
-)
+from threedim_jax.evaluation.fields import hash_field, render
 
 STEPS_AT_A_TIME = 10
 _CELLS = 32  # of the occupancy grid, along an edge
@@ -81,11 +65,11 @@ def near_and_far(
 
 
 def init_state(
-  vhw: tuple[int, int, int], config: HashFieldConfig, rng
+  vhw: tuple[int, int, int], config: hash_field.HashFieldConfig, rng
 ) -> State:
   """The first state of one object with V views of H x W pixels."""
   num_rays = int(np.prod(vhw))
-  params = init_params(jax.random.fold_in(rng, 0), config)
+  params = hash_field.init_params(jax.random.fold_in(rng, 0), config)
   portion = min(config.rays_at_a_time, num_rays)
   return State(
     params,
@@ -110,7 +94,7 @@ def run_steps(state, views, rng, start, stop, num_steps, *, config):
     def step(i, state):
       rng_step = jax.random.fold_in(rng, i + 1)
       tables, pull_back = jax.vjp(
-        lambda params: join_levels(params, config), state.params
+        lambda params: hash_field.join_levels(params, config), state.params
       )
       state = jax.lax.cond(
         i % config.occupancy_every_steps == 0,
@@ -125,7 +109,7 @@ def run_steps(state, views, rng, start, stop, num_steps, *, config):
         weight = (k * N + jnp.arange(N) < state.num_active) / num_rays
         grads = jax.grad(_loss)(
           tables,
-          rays_of_pixels(cams, pixels, hw),
+          render.rays_of_pixels(cams, pixels, hw),
           colors[pixels] / 255.0,
           weight,
           state.cells,
@@ -150,24 +134,22 @@ def run_steps(state, views, rng, start, stop, num_steps, *, config):
   return jax.lax.map(one_object, (state, views))
 
 
-def _loss(
-  tables, rays, color, weight, cells, planes, i, rng, config: HashFieldConfig
-):
+def _loss(tables, rays, color, weight, cells, planes, i, rng, config):
   """The loss of one portion of rays: a weighted sum over them."""
   pos, dir = rays
   count = config.num_samples + 1
   u = (np.arange(count)[None] + _jitter(rng, (len(pos), count))) / count
-  edges = sample_edges(cells, pos, dir, config.num_coarse, u, planes)
+  edges = render.sample_edges(cells, pos, dir, config.num_coarse, u, planes)
   colors, weights, points = render_rays(tables, pos, dir, edges, config)
   loss = jnp.square(colors - color).mean(-1)
-  loss += config.distortion_weight * distortion_loss(weights, edges)
+  loss += config.distortion_weight * render.distortion_loss(weights, edges)
   total = jnp.sum(weight * loss)
   if not config.orientation_weight:
     return total
   every = min(config.orientation_every, len(pos))
   some = (np.arange(len(pos) // every) * every) + i % every
-  normal = normals(tables, points[some].reshape(-1, 3), config)
-  away = orientation_loss(
+  normal = hash_field.normals(tables, points[some].reshape(-1, 3), config)
+  away = hash_field.orientation_loss(
     weights[some], normal.reshape(points[some].shape), dir[some]
   )
   scale = config.orientation_weight * every
@@ -178,12 +160,12 @@ def _jitter(rng, shape):
   return jax.random.uniform(rng, shape)
 
 
-def render_rays(tables, pos, dir, edges, config: HashFieldConfig):
+def render_rays(tables, pos, dir, edges, config):
   """(colours over white, weights of the samples, points of the samples)."""
-  points = sample_points(pos, dir, edges)
-  density, rgb = query(tables, points.reshape(-1, 3), config)
+  points = render.sample_points(pos, dir, edges)
+  density, rgb = hash_field.query(tables, points.reshape(-1, 3), config)
   shape = points.shape[:2]
-  colors, weights = composite(
+  colors, weights = render.composite(
     density.reshape(shape), rgb.reshape(*shape, 3), edges
   )
   return colors, weights, points
@@ -204,7 +186,7 @@ def _find_occupied(
     corner, rng = eighth
     place = index + 0.5 * (corner + jax.random.uniform(rng, index.shape))
     points = place * (2 / _CELLS) - 1
-    return density_and_geometry(tables, points, config)[0]
+    return hash_field.density_and_geometry(tables, points, config)[0]
 
   corners = jnp.float32(list(np.ndindex(2, 2, 2)))[:, None]
   found = jax.lax.map(densities, (corners, jax.random.split(rng, 8))).max(0)
@@ -213,8 +195,8 @@ def _find_occupied(
   )
 
   def meets_something(pixels):
-    pos, dir = rays_of_pixels(cams, pixels % num_rays, hw)
-    *_, depth = occupied_bins(cells, pos, dir, config.num_coarse, planes)
+    pos, dir = render.rays_of_pixels(cams, pixels % num_rays, hw)
+    *_, depth = render.occupied_bins(cells, pos, dir, config.num_coarse, planes)
     return (depth.sum(-1) > _EMPTY) & (pixels < num_rays)
 
   count = len(state.order)
@@ -229,7 +211,7 @@ def _find_occupied(
 
 
 def params_and_cells(
-  state: State, config: HashFieldConfig
+  state: State, config: hash_field.HashFieldConfig
 ) -> tuple[PyTree, Float[Array, "c c c"]]:
   """The fitted tables of one object, and upper bounds of its density."""
-  return join_levels(state.params, config), state.cells
+  return hash_field.join_levels(state.params, config), state.cells
