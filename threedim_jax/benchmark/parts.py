@@ -85,6 +85,18 @@ def random_batch(resolution: int, batch_size: int) -> PairBatch:
   return PairBatch(*images, *cameras)
 
 
+def denoise_args(config: ConfigDict, batch_size: int) -> tuple:
+  """Arguments of a `DenoiseFn`; all examples are conditional."""
+  rng, R = np.random.default_rng(0), config.data.resolution
+  noise = jnp.float32(rng.standard_normal((2, batch_size, R, R, 3)))
+  cams = [
+    jax.tree.map(jnp.asarray, random_cameras(rng, (batch_size,), R))
+    for _ in range(2)
+  ]
+  mask = jnp.ones(batch_size, bool)
+  return noise[0], jnp.zeros(batch_size), noise[1], *cams, mask
+
+
 def random_params(config: ConfigDict):
   return jax.jit(make_init_fn(config))(jax.random.key(0))
 
@@ -119,14 +131,7 @@ def forward_case(config: ConfigDict) -> Case:
   def forward(params, *args):
     return denoiser(params)(*args)
 
-  rng, R = np.random.default_rng(0), config.data.resolution
-  B = config.train.batch_size
-  views = [jnp.float32(rng.standard_normal((B, R, R, 3))) for _ in range(2)]
-  cams = [
-    jax.tree.map(jnp.asarray, random_cameras(rng, (B,), R)) for _ in range(2)
-  ]
-  # z_t, its log-SNR, the clean view, both cameras; all are conditional.
-  batch = views[0], jnp.zeros(B), views[1], *cams, jnp.ones(B, bool)
+  batch = denoise_args(config, config.train.batch_size)
   params = jax.device_put(random_params(config), replicated(mesh))
   args = params, *put_batch(batch, mesh)
   program = timing.compile_program(jax.jit(forward), *args)

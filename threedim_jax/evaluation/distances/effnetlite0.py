@@ -103,17 +103,13 @@ def extract(
   params: PyTree, images_u8: UInt8[Array, "B H W 3"]
 ) -> Float[Array, "B D"]:
   """The classifier's input: means over space of the last 1280 channels."""
-  x = _relu6(_conv(preprocess(images_u8), params["stem"], stride=2))
+  x = jax.nn.relu6(_conv(preprocess(images_u8), params["stem"], stride=2))
   for block, stride in zip(params["blocks"], _STRIDES, strict=True):
-    h = _relu6(_conv(x, block["expand"])) if "expand" in block else x
-    h = _relu6(_depthwise(h, block["depthwise"], stride))
+    h = jax.nn.relu6(_conv(x, block["expand"])) if "expand" in block else x
+    h = jax.nn.relu6(_depthwise(h, block["depthwise"], stride))
     h = _conv(h, block["project"])
     x = x + h if h.shape == x.shape else h
-  return _relu6(_conv(x, params["head"])).mean((1, 2))
-
-
-def _relu6(x):
-  return jnp.clip(x, 0, 6)
+  return jax.nn.relu6(_conv(x, params["head"])).mean((1, 2))
 
 
 def _bias(unit):
