@@ -27,15 +27,21 @@ _EMPTY = 0.01  # a ray with less optical depth than this is taken as white
 
 
 class State(NamedTuple):
-  """Of one object, or of O objects with a leading O in every array."""
+  """Of one object, or of O objects with a leading O in every array.
+
+  Attributes:
+    params: see `hash_field.init_params`.
+    adam: the state of the optimizer.
+    cells: upper estimate of the density in each cell, per half edge.
+    order: pixels; first those whose rays meet something.
+    num_active: number of pixels whose rays meet something.
+  """
 
   params: PyTree
   adam: Any
   cells: Float[Array, "*o c c c"]
-  order: Int[
-    Array, "*o N"
-  ]  # pixels; those whose rays meet something come first
-  num_active: Int[Array, "*o"]  # number of pixels whose rays meet something
+  order: Int[Array, "*o N"]
+  num_active: Int[Array, "*o"]
 
 
 def make_optimizer() -> optax.GradientTransformation:
@@ -144,8 +150,6 @@ def _loss(tables, rays, color, weight, cells, planes, i, rng, config):
   loss = jnp.square(colors - color).mean(-1)
   loss += config.distortion_weight * render.distortion_loss(weights, edges)
   total = jnp.sum(weight * loss)
-  if not config.orientation_weight:
-    return total
   every = min(config.orientation_every, len(pos))
   some = (np.arange(len(pos) // every) * every) + i % every
   normal = hash_field.normals(tables, points[some].reshape(-1, 3), config)
