@@ -105,7 +105,7 @@ def test_the_ceiling_is_that_of_a_matrix_product():
 
 
 def test_memory_and_compile_time_of_a_program():
-  """By hand; the compilation does not ask the cache."""
+  """Memory is as computed by hand, and the cache is not asked."""
   events = []
   record = lambda event, **_: events.append(event)
   asks = lambda: [e for e in events if "compile_requests_use_cache" in e]
@@ -116,7 +116,7 @@ def test_memory_and_compile_time_of_a_program():
     donated = jax.jit(lambda x: x + 1, donate_argnums=0)
     in_place = timing.compile_program(donated, x)
     assert not asks()
-    # As it was before, and the event is the right one to look for.
+    # The cache is used again, and this event is the right one to look for.
     jax.jit(lambda x: x + 2).lower(x).compile()
     assert asks()
   finally:
@@ -176,7 +176,10 @@ def test_a_batch_is_what_training_takes_and_steps_go_on(config):
 def test_a_denoising_step_is_a_forward_pass_without_most_rays(
   xunet_config, monkeypatch
 ):
-  """Of four frames' rays it encodes one: the given view's, for both halves."""
+  """A forward pass encodes the rays of four frames, a step those of one.
+
+  That one is the given view's frame, which both halves share.
+  """
   c, B = xunet_config.copy_and_resolve_references(), 2
   c.sample.batch_size, c.train.batch_size = B, 2 * B
   params = jax.tree.map(

@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Does the score behave as one? Views that agree, and ways to spoil them.
+"""The score of 3D consistency for views that agree and views that do not.
 
 The more the views of an exactly known scene are spoiled, the lower all columns
 must be. One picture for every pose, and pictures at each other's poses, must

@@ -96,7 +96,7 @@ def test_kernel_distance_equals_its_definition_in_loops():
 def test_the_standard_error_is_that_of_other_pictures(
   subset_size, shift, monkeypatch
 ):
-  """Of 90 at once, and of three times 30; for equal sets and others."""
+  """For one subset of 90 and three of 30; for equal and shifted sets."""
   monkeypatch.setattr(set_distances, "_SUBSET_SIZE", subset_size)
   results = [
     kernel_distance(draw(2 * k, 90, 4), draw(2 * k + 1, 90, 4, shift))

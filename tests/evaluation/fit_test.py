@@ -42,7 +42,7 @@ def rendered(views, config, num_steps=12, key=0, **kwargs):
 def test_a_fit_depends_on_its_views_and_its_key_alone(
   views, config, monkeypatch
 ):
-  """Not on neighbours, nor on how many steps are run at a time."""
+  """It does not depend on neighbours or on how many steps run at a time."""
   counted = []
   whole = rendered(views, config, on_steps=counted.append)
   assert sum(counted) == 12
@@ -52,7 +52,7 @@ def test_a_fit_depends_on_its_views_and_its_key_alone(
   assert counted == [5, 5, 2]
   np.testing.assert_array_equal(whole, parts)
   alone = rendered([x[1:] for x in views], config)
-  # Adam makes much of rounding.
+  # Adam amplifies rounding errors.
   np.testing.assert_allclose(whole[1:], alone, atol=5e-3)
   assert np.abs(whole[0] - whole[1]).max() > 0.02
   assert np.abs(whole - rendered(views, config, key=1)).max() > 1e-3

@@ -136,7 +136,7 @@ def test_a_step_is_that_of_all_pixels_at_once(spheres):
     whole = after_one_step(280, monkeypatch)
   jax.clear_caches()
   for a, b in zip(jax.tree.leaves(parts), jax.tree.leaves(whole), strict=True):
-    # A sign that flips where a gradient is zero but for rounding is rare.
+    # If a gradient is zero but for rounding, its sign may flip. That is rare.
     assert np.mean(np.abs(a - b) > 1e-4) < 0.02
 
 
@@ -204,7 +204,7 @@ def test_memory_does_not_grow_with_the_number_of_views(spheres):
 
 
 def test_rays_through_empty_space_are_left_out_and_change_nothing(spheres):
-  """An empty scene is all left out; a full one is all fitted."""
+  """All rays of an empty scene are left out; none of a full scene is."""
   _, poses, K = spheres
   cams = Camera(jnp.asarray(poses[0]), jnp.asarray(K[0]))
 

@@ -51,7 +51,7 @@ def test_has_every_array_of_the_published_file():
 
 
 def test_equals_the_reference_at_every_stage(params):
-  """Of the corners too, which tell how convolutions and pools pad."""
+  """Corners are compared too: they show how convolutions and pools pad."""
   reference = np.load(DATA / "inception_reference.npz")
   mixed = lambda module, _: (module.name or "").startswith("Mixed")
   apply = jax.jit(

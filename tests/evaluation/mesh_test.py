@@ -30,7 +30,7 @@ def ball(speck=False) -> Fields:
   x, y, z = np.meshgrid(axis, axis, axis, indexing="ij")
   r = np.sqrt(x**2 + y**2 + z**2)
   raw = np.zeros((N, N, N, 4), np.float32)
-  # 25 softplus(2 raw - 5) is ln 2 an edge of 2/32 at r = BALL.
+  # At r = BALL, 25 softplus(2 raw - 5) is ln 2 per edge of 2/32.
   raw[..., 0] = 2.2086 + 20 * (BALL - r)
   if speck:
     raw[2, 2, 2, 0] = 6
@@ -105,7 +105,7 @@ def test_glb_has_gltf_axes_and_linear_colours():
 
 @pytest.mark.parametrize(("gap", "is_kept"), [(0.1, True), (0.5, False)])
 def test_pieces_are_kept_only_near_the_largest_one(gap, is_kept):
-  """A piece as large as a third: a leg that broke off, or one that floats."""
+  """The smaller piece is a third of the other: a broken leg, or fog."""
   a = trimesh.creation.icosphere(subdivisions=2, radius=1.0)
   b = trimesh.creation.icosphere(subdivisions=2, radius=0.6)
   b.apply_translation([1.6 + gap, 0, 0])

@@ -31,9 +31,11 @@ from threedim_jax.viewing.page import (
 from threedim_jax.viewing.published import published_blocks
 from threedim_jax.viewing.score_page import consistency_blocks
 from threedim_jax.viewing.tables import (
+  RANKED_BY,
   averaging,
   print_scores,
   print_table,
+  ranked_objects,
   score_table,
   score_text,
   score_texts,
@@ -41,16 +43,13 @@ from threedim_jax.viewing.tables import (
 from threedim_jax.viewing.viewer import HOW_TO, orbit
 from threedim_jax.workdir import samples
 from threedim_jax.workdir.evaluation_files import samples_dir
-from threedim_jax.workdir.protocol import spread
 from threedim_jax.workdir.run import EVAL_LOSS, TRAIN_LOSS, Run, read_run
-from threedim_jax.workdir.scores import ranked
 
 MAX_OBJECTS = 8  # with all their views; a page with hundreds would not open
 MAX_VIEWS = 24  # of an object beside its scores
 MAX_GRIDS = 4
 PIXELATE_BELOW = 400  # pixels; narrower grids are shown with square pixels
 HEADLINES = {"psnr_u8": "PSNR", "ssim_gauss11": "SSIM (Gaussian)"}
-RANKED_BY = "psnr_u8"
 
 
 def write_report(workdir: epath.PathLike) -> epath.Path:
@@ -164,13 +163,12 @@ def _scores(run: Run) -> list[Any]:
     card.append(Card([table], summary="The protocol in full"))
   text = f"Best, median and worst object by {RANKED_BY} of “{scores.subject}”:"
   blocks = [Card(card), Text(text)]
-  ids = ranked(scores, RANKED_BY)
-  for place in spread(range(len(ids)), 3):
+  for object_id, rank in ranked_objects(scores, 3):
     block = _object(
       samples_dir(run.workdir, 0),
-      ids[place],
-      label=f"{place + 1} of {len(ids)}",
-      numbers=score_texts(scores.objects[ids[place]].rows),
+      object_id,
+      label=rank,
+      numbers=score_texts(scores.objects[object_id].rows),
       max_views=MAX_VIEWS,
     )
     blocks.append(block)

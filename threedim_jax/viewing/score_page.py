@@ -25,7 +25,9 @@ from threedim_jax.viewing.page import (
   write_page,
 )
 from threedim_jax.viewing.tables import (
+  RANKED_BY,
   averaging,
+  ranked_objects,
   score_table,
   score_text,
   score_texts,
@@ -33,18 +35,12 @@ from threedim_jax.viewing.tables import (
 from threedim_jax.views.png import decode_png, encode_png
 from threedim_jax.workdir import samples
 from threedim_jax.workdir.protocol import spread
-from threedim_jax.workdir.scores import (
-  ObjectScores,
-  Scores,
-  ranked,
-  read_scores,
-)
+from threedim_jax.workdir.scores import ObjectScores, Scores, read_scores
 
 MAX_OBJECTS = 24  # with pictures; a page with hundreds would not open
 MAX_VIEWS = 8  # of an object
 AMPLIFIED = 4  # times: the errors of a good field are too faint to see
 AGAIN = "Run --mode=score again."
-RANKED_BY = "psnr_u8"
 ROWS = {"ground truth": "true views (ceiling)", "white image": "white (floor)"}
 HOW_TO_READ = """
 A neural field whose colours do not depend on the view was fitted to most views
@@ -86,21 +82,17 @@ def write_score_page(out_dir: epath.PathLike) -> epath.Path:
       f"There is no {out_dir / 'consistency.json'} to show: --mode=score"
       " writes it."
     )
-  ids = ranked(scores, RANKED_BY)
-  chosen = spread(range(len(ids)), MAX_OBJECTS)
+  chosen = ranked_objects(scores, MAX_OBJECTS)
   text = (
-    f"{len(chosen)} of {len(ids)}, evenly spread, best first by {RANKED_BY} of"
-    f" “{scores.subject}”. The field was not fitted to the views shown here."
-    f" Differences are absolute, times {AMPLIFIED}; black is equal."
+    f"{len(chosen)} of {scores.num_objects}, evenly spread, best first by"
+    f" {RANKED_BY} of “{scores.subject}”. The field was not fitted to the views"
+    f" shown here. Differences are absolute, times {AMPLIFIED}; black is equal."
   )
   objects: list[Any] = [Text(text)]
   with progress.bar("write the page", total=len(chosen)) as bar:
-    for place in chosen:
-      object_id = ids[place]
-      label = f"{place + 1} of {len(ids)}"
-      objects.append(
-        field_pictures(out_dir, object_id, scores.objects[object_id], label)
-      )
+    for object_id, rank in chosen:
+      of_object = scores.objects[object_id]
+      objects.append(field_pictures(out_dir, object_id, of_object, rank))
       bar.advance()
   figures = {
     ROWS.get(row, row): score_text(RANKED_BY, values[RANKED_BY])

@@ -16,7 +16,8 @@ import rich.table
 import rich.text
 
 from threedim_jax.viewing.page import Cell, Table
-from threedim_jax.workdir.scores import Row, Rows, Scores
+from threedim_jax.workdir.protocol import spread
+from threedim_jax.workdir.scores import Row, Rows, Scores, ranked
 
 
 class Metric(NamedTuple):
@@ -41,6 +42,7 @@ METRICS = {
 # The names of rows that saw the truth start so.
 CEILINGS = ("ground truth", "best of")
 ERROR_SUFFIX = "_se"  # marks the standard error of another metric
+RANKED_BY = "psnr_u8"  # objects, from the best to the worst
 NOTE = (
   "↑ higher is better, ↓ lower. The best row is bold; rows that saw the truth"
   " do not compete. ± is the standard error and 95 % a bootstrap interval, both"
@@ -77,6 +79,16 @@ def score_table(scores: Scores) -> Table:
   ]
   heads = [Cell(""), *(_head(scores, m) for m in metrics)]
   return Table(rows, heads, style="metrics")
+
+
+def ranked_objects(scores: Scores, num: int) -> list[tuple[str, str]]:
+  """Up to `num` objects, evenly spread from the best to the worst.
+
+  Each one is an id and its rank as text, such as ("chair_7", "3 of 9").
+  """
+  ids = ranked(scores, RANKED_BY)
+  places = spread(range(len(ids)), num)
+  return [(ids[i], f"{i + 1} of {len(ids)}") for i in places]
 
 
 def protocol_text(scores: Scores) -> str:

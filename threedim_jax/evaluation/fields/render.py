@@ -135,7 +135,7 @@ def distortion_loss(
 ) -> Float[Array, " R"]:
   """Mean distance between two places where a ray ends (Mip-NeRF 360, eq. 15).
 
-  Prefix sums make it linear in the number of samples.
+  Sums over the samples before each sample replace the sum over all pairs.
   """
   length = jnp.diff(edges, axis=-1)
   middle = edges[:, :-1] + 0.5 * length
@@ -156,8 +156,8 @@ def render_pixels(
   Rays go through `show` in portions, so memory does not grow with the views.
 
   Args:
-    show: colours from origins and unit directions of rays.
-    cams: of V views.
+    show: gives colours for the origins and unit directions of rays.
+    cams: the cameras of V views.
     hw: height and width of a view.
   """
   num_views = cams.K.shape[0]
