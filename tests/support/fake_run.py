@@ -122,7 +122,11 @@ def fake_run(workdir, *, num_objects: int = 2, **kwargs) -> list[ObjectSamples]:
   config = {
     "data": {"name": "shapes", "config": "chairs_32", "resolution": 32},
     "model": {"ch": 32, "ch_mult": [1, 2, 2], "dtype": "float32"},
-    "train": {"batch_size": 64, "num_examples": 25600},
+    "train": {
+      "batch_size": 64,
+      "num_examples": 25600,
+      "init_from": "shapes32",
+    },
   }
   (workdir / "config.json").write_text(json.dumps(config))
   (workdir / "metrics.jsonl").write_text(

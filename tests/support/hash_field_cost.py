@@ -15,11 +15,8 @@ import jax
 import numpy as np
 import striped_spheres
 
+from threedim_jax.evaluation.fields.fit import fit_fields, render_views
 from threedim_jax.evaluation.fields.hash_field import HashFieldConfig
-from threedim_jax.evaluation.fields.hash_fit import (
-  fit_hash_fields,
-  render_hash_views,
-)
 from threedim_jax.views import metrics
 
 
@@ -35,7 +32,7 @@ def main(size: int, num_views: int, num_steps: int) -> None:
     print(f"{count} steps of {rays} rays: {now - since:.2f} CPU s", flush=True)
     since = now
 
-  fields = fit_hash_fields(
+  fields = fit_fields(
     images_u8[None, fitted],
     *(x[None, fitted] for x in cameras),
     config=HashFieldConfig.for_size(size),
@@ -43,7 +40,7 @@ def main(size: int, num_views: int, num_steps: int) -> None:
     rng=jax.random.key(0),
     on_steps=on_steps,
   )
-  renders = render_hash_views(
+  renders = render_views(
     fields, *(x[None, held_out] for x in cameras), (size, size)
   )
   psnr = metrics.psnr_u8(np.asarray(renders)[0], images_u8[held_out] / 255)

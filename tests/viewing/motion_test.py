@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pixel ranges, grids, GIF and MP4, read back by other programs."""
 
+import dataclasses
 import re
 import subprocess
 
@@ -18,8 +19,6 @@ from threedim_jax.viewing import motion
 from threedim_jax.viewing.show import show, show_together, views_grid
 from threedim_jax.views import image_grid
 from threedim_jax.views.pixels import from_u8, to_u8
-from threedim_jax.views.posed_views import PosedViews
-from threedim_jax.workdir.samples import ObjectSamples
 
 
 @pytest.fixture(scope="module")
@@ -38,18 +37,15 @@ def test_all_256_values_survive_the_round_trip(xp):
   assert (float(x[0]), float(x[255])) == (-1.0, 1.0)
   assert isinstance(to_u8(x), type(values)) and to_u8(x).dtype == np.uint8
   np.testing.assert_array_equal(to_u8(x), values)
+  if xp is jnp:  # it can be traced
+    both = jax.jit(lambda v: to_u8(from_u8(v)))
+    np.testing.assert_array_equal(both(values), values)
 
 
 def test_to_u8_rounds_to_the_nearest_and_clips():
   step = 2 / 255
   x = -1 + step * np.array([-9, 0.49, 0.51, 1, 254.49, 254.51, 300])
   np.testing.assert_array_equal(to_u8(x), [0, 0, 1, 1, 254, 255, 255])
-
-
-def test_pixel_conversions_can_be_traced():
-  values = jnp.arange(256, dtype=jnp.uint8)
-  both = jax.jit(lambda v: to_u8(from_u8(v)))
-  np.testing.assert_array_equal(both(values), values)
 
 
 # ------------------------------------------------------------------ grids
@@ -108,16 +104,12 @@ def test_denoise_grid_is_one_row_an_example():
 def test_views_grid_has_each_truth_below_its_view():
   colours = [(i, 0, 0) for i in range(30, 40)]
   truth = [(0, i, 0) for i in range(30, 40)]
-  cameras = fake_sample(num_views=11).generated
-  posed = lambda images_u8: PosedViews(
-    images_u8,
-    *(a[: len(images_u8)] for a in (cameras.world_from_cam, cameras.K)),
-  )
-  sampled = ObjectSamples(
-    object_id="a",
-    given=posed(solid(BLUE)),
-    generated=posed(solid(*colours)),
-    truth=posed(solid(*truth)),
+  sampled = fake_sample(num_views=11)
+  sampled = dataclasses.replace(
+    sampled,
+    given=sampled.given.with_images(solid(BLUE)),
+    generated=sampled.generated.with_images(solid(*colours)),
+    truth=sampled.truth.with_images(solid(*truth)),
   )
   grid = views_grid(sampled, per_row=4, min_side=4)
   input_top = box_of(grid, BLUE)[0]
@@ -154,16 +146,8 @@ def test_gif_shows_the_frames_for_ever(tmp_path):
       frame = np.array(gif.convert("RGB"))
       large = np.kron(image_u8, np.ones((3, 3, 1), np.uint8))
       assert psnr(frame, large) > 33
-
-
-def test_gif_keeps_white_white_among_many_colours(tmp_path):
-  frames_u8 = np.random.default_rng(0).integers(0, 255, (2, 64, 64, 3))
-  frames_u8[:, :2, :2] = 255
-  path = tmp_path / "orbit.gif"
-  motion.write_gif(path, frames_u8.astype(np.uint8), min_side=64)
-  with Image.open(path) as gif:
-    frame = np.array(gif.convert("RGB"))
-  assert (frame[:2, :2] == 255).all() and (frame == 255).all(-1).mean() < 0.1
+      is_white = (large == 255).all(axis=-1)
+      assert is_white.any() and (frame[is_white] == 255).all()
 
 
 def play(path) -> tuple[np.ndarray, str]:

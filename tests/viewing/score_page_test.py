@@ -13,7 +13,7 @@ from page_checker import check
 import pytest
 
 from threedim_jax.runtime.errors import UserError
-from threedim_jax.viewing import object_pictures, score_page
+from threedim_jax.viewing import score_page
 from threedim_jax.viewing.page import data_uri
 from threedim_jax.views.png import decode_png, encode_png
 
@@ -52,7 +52,7 @@ def test_the_page_has_every_part_and_the_pictures_of_the_folder(tmp_path):
       decode_png((folder / name).read_bytes(), name)
       for name in ("view_002.png", "render_002.png")
     ]
-    error_u8 = object_pictures.error_picture(*pair)
+    error_u8 = score_page.error_picture(*pair)
     assert data_uri(encode_png(error_u8)) in page.loads
 
 
@@ -60,7 +60,7 @@ def test_the_difference_is_absolute_amplified_and_clipped():
   view = np.zeros((1, 4, 3), np.uint8)
   render = view.copy()
   view[0, :, 0], render[0, :, 0] = [5, 0, 200, 255], [0, 5, 100, 255]
-  error_u8 = object_pictures.error_picture(view, render)
+  error_u8 = score_page.error_picture(view, render)
   assert error_u8.dtype == np.uint8
   assert error_u8[0, :, 0].tolist() == [20, 20, 255, 0]
   assert not error_u8[..., 1:].any()
@@ -93,25 +93,30 @@ def test_many_views_and_objects_are_thinned_out(tmp_path):
 
 
 @pytest.mark.parametrize(
-  "name",
-  ["view_002", "render_002", "truth_000", "truth_render_002", "input_000"],
+  ("name", "damage", "words"),
+  [
+    ("view_002", "missing", "o01/view_002.png"),
+    ("render_002", "damaged", "o01/render_002.png"),
+    ("render_002", "of another size", "o01 holds pictures of different sizes"),
+    ("truth_000", "missing", "o01/truth_000.png"),
+    ("truth_render_002", "damaged", "o01/truth_render_002.png"),
+    ("input_000", "missing", "o01/input_000.png"),
+  ],
 )
-@pytest.mark.parametrize("damage", ["missing", "damaged", "of another size"])
-def test_a_missing_or_damaged_picture_is_a_sentence(tmp_path, name, damage):
+def test_a_missing_or_damaged_picture_is_a_sentence(
+  tmp_path, name, damage, words
+):
   scored(tmp_path, 2)
   path = tmp_path / "o01" / f"{name}.png"
-  expected = f"o01/{name}.png"
-  if damage == "missing":
-    path.unlink()
-  elif damage == "damaged":
-    path.write_bytes(path.read_bytes()[:-20])
-  elif name in ("view_002", "render_002"):
-    path.write_bytes(encode_png(np.zeros((8, 8, 3), np.uint8)))
-    expected = "o01 holds pictures of different sizes"
-  else:
-    return  # shown as it is
+  data = {
+    "damaged": path.read_bytes()[:-20],
+    "of another size": encode_png(np.zeros((8, 8, 3), np.uint8)),
+  }
+  path.unlink()
+  if damage != "missing":
+    path.write_bytes(data[damage])
   page = check(score_page.write_score_page(tmp_path))
-  assert expected in page.words and "psnr_u8 29.00 dB" in page.words
+  assert words in page.words and "psnr_u8 29.00 dB" in page.words
   assert page.tags.count("img") == 2 + 5 * 2  # the other object's
 
 

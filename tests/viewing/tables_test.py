@@ -4,8 +4,6 @@
 
 import json
 
-import pytest
-
 from threedim_jax.viewing import tables
 from threedim_jax.workdir.scores import read_scores
 
@@ -44,51 +42,35 @@ def test_higher_or_lower_wins_and_ceilings_do_not_compete(tmp_path):
   assert not best(rows)
 
 
-@pytest.mark.parametrize(
-  ("arrow", "metrics"),
-  [
-    ("\u00a0↑", ("psnr", "psnr_fg_u8", "psnr_input_u8", "ssim_gauss11")),
-    ("\u00a0↓", ("fd_effnetlite0", "kd_effnetlite0", "kid", "fid")),
-    ("", ("diversity_rmse",)),
-  ],
-)
-def test_directions(tmp_path, arrow, metrics):
-  row = dict.fromkeys(metrics, 1.0)
-  heads, _ = table_of(tmp_path, rows={"model": row})
-  assert [h.text for h in heads.values()] == [m + arrow for m in metrics]
-
-
-def test_what_was_not_measured_is_a_dash(tmp_path):
-  rows = {"model": {"psnr_u8": 20.0}, "other": {"ssim_skimage7": None}}
-  _, cells = table_of(tmp_path, rows=rows)
-  assert cells["other"]["psnr_u8"].text == "-"
-  rows["other"] = {"ssim_skimage7": 0.5}
-  _, cells = table_of(tmp_path, rows=rows)
-  assert [c.text for c in cells["model"].values()] == ["20.00 dB", "-"]
-  assert [c.text for c in cells["other"].values()] == ["-", "0.5000"]
-
-
-def test_numbers_carry_their_uncertainty(tmp_path):
+def test_cells_and_heads_by_hand(tmp_path):
+  """Directions, variants, n, units, uncertainty; a dash if not measured."""
   tree = {
-    "rows": {"model": {"psnr_u8": 20.0, "kid": 0.0425, "kid_se": 0.0031}},
+    "rows": {
+      "model": {"psnr_u8": 20.0, "kid": 0.0425, "kid_se": 0.0031},
+      "other": {"psnr_u8": None, "ssim_gauss11": 0.5, "diversity_rmse": 0.1},
+    },
     "standard_errors": {"model": {"psnr_u8": 0.256}},
     "intervals": {"model": {"psnr_u8": [19.5, 20.456]}},
+    "variants": {"psnr_u8": "8-bit", "ssim": "of a family"},
+    "num_views": 16,
   }
-  _, cells = table_of(tmp_path, **tree)
+  heads, cells = table_of(tmp_path, **tree)
+  assert [(h.text, h.small) for h in heads.values()] == [
+    ("psnr_u8\u00a0↑", "8-bit"),
+    ("kid\u00a0↓", "n = 16"),
+    ("ssim_gauss11\u00a0↑", "of a family"),
+    ("diversity_rmse", ""),
+  ]
   assert [(c.text, c.small) for c in cells["model"].values()] == [
     ("20.00 ± 0.26 dB", "95 %: 19.50 to 20.46"),
     ("0.0425 ± 0.0031", ""),
+    *[("-", "")] * 2,
   ]
+  texts = [c.text for c in cells["other"].values()]
+  assert texts == ["-", "-", "0.5000", "0.1"]
   # One object does not say how much objects differ.
   _, cells = table_of(tmp_path, objects=1, **tree)
   assert cells["model"]["psnr_u8"] == ("20.00 dB", "", "", None)
-
-
-def test_heads_tell_the_variant_and_n(tmp_path):
-  rows = {"model": {"psnr_u8": 20.0, "ssim_gauss11": 0.5, "fid": 1.0}}
-  variants = {"psnr_u8": "8-bit", "ssim": "of a family"}
-  heads, _ = table_of(tmp_path, rows=rows, variants=variants, num_views=16)
-  assert [h.small for h in heads.values()] == ["8-bit", "of a family", "n = 16"]
 
 
 def test_scores_can_be_printed(tmp_path, capsys):

@@ -2,9 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Measures what a configuration costs on the machine at hand.
 
-  python -m threedim_jax.benchmark --config=configs/shapes.py --what=train
-
-`programs` makes what is timed, `timing` times it, `parts` turns times into
-rows (plain dictionaries), and `table` shows and saves them. `tpu` compiles for
-slices that are not here, see `threedim_jax.modes.aot`.
+`parts` measures one part of `--what` and returns rows (plain dictionaries),
+`timing` compiles and times programs, and `cli` shows and saves the rows. `tpu`
+compiles for slices that are not here, see `threedim_jax.modes.aot`.
 """

@@ -7,9 +7,9 @@
       [--out=FILE.json] [--config.KEY=VALUE ...]
   python -m threedim_jax.benchmark --what=tpu --out=FOLDER   # see `tpu`
 
-Rows are compared with the fastest matrix product on this machine. It is
-measured before and after, and the larger one counts. Programs that are timed
-are always compiled anew.
+Every row is compared with a ceiling: the speed of the fastest matrix product on
+this machine. The ceiling is measured before and after the rows, and the larger
+value counts.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ from etils import epath
 import jax
 from ml_collections import ConfigDict, config_flags
 
-from threedim_jax.benchmark import table, timing, tpu
+from threedim_jax.benchmark import timing, tpu
 from threedim_jax.benchmark.parts import PARTS, open_batches
 from threedim_jax.benchmark.timing import Row
 from threedim_jax.modes import config_flag
@@ -29,82 +29,78 @@ from threedim_jax.modes.config_values import check_values
 from threedim_jax.runtime import progress
 from threedim_jax.runtime.compilation_cache import use_compilation_cache
 from threedim_jax.runtime.errors import UserError, exit_with_message
+from threedim_jax.viewing.page import Cell, Table
+from threedim_jax.viewing.tables import print_table
 from threedim_jax.workdir.results import provenance, write_result
 
-CEILING_SECONDS = 3.0  # at most, of each dtype and number of devices
+CEILING_SECONDS = 3.0  # at most, for each dtype and number of devices
 
 _CONFIG = config_flag.define_config_flag()
 _WHAT = flags.DEFINE_enum(
-  "what", "all", [*PARTS, "all", "tpu"], "Part to measure; all: without tpu."
+  "what",
+  "all",
+  [*PARTS, "all", "tpu"],
+  "The part to measure. all: every part except tpu.",
 )
 _OUT = flags.DEFINE_string(
-  "out", None, "JSON file to write; of tpu, a folder with a file per program."
+  "out",
+  None,
+  "JSON file to write. With --what=tpu: a folder, for a file per program.",
 )
 _SECONDS = flags.DEFINE_float(
-  "seconds", 10.0, "Time that a program is repeated for.", lower_bound=0.0
+  "seconds", 10.0, "How long each program is repeated.", lower_bound=0.0
 )
-
-
-def measure_ceilings(
-  config: ConfigDict, seconds: float | int, sizes=None
-) -> dict[tuple[str, int], float]:
-  """TFLOP/s by (dtype, number of devices)."""
-  seconds = min(seconds, CEILING_SECONDS)
-  return {
-    (dtype, n): timing.matmul_ceiling(dtype, n, seconds, sizes)
-    for dtype in sorted({"float32", config.model.dtype})
-    for n in sorted({1, jax.device_count()})
-  }
-
-
-def add_fractions(
-  rows: Sequence[Row],
-  dtype: str,
-  before: dict[tuple[str, int], float],
-  after: dict[tuple[str, int], float],
-) -> list[dict[str, Any]]:
-  """Compares each row's TFLOP/s with the larger of two ceilings; these."""
-  best = {key: max(before[key], after[key]) for key in before}
-  for row in rows:
-    if "tflops" in row:
-      ceiling = best[dtype, row["devices"]]
-      row |= {
-        "dtype": dtype,
-        "ceiling_tflops": ceiling,
-        "fraction": row["tflops"] / ceiling,
-      }
-  return [
-    {"dtype": dtype, "devices": n, "tflops": ceiling}
-    for (dtype, n), ceiling in best.items()
-  ]
 
 
 def measure(
-  config: ConfigDict, what: str, seconds: float | int, ceiling_sizes=None
+  config: ConfigDict,
+  what: str,
+  seconds: float | int,
+  ceiling_sizes: Sequence[int] | None = None,
 ) -> tuple[list[Row], list[dict[str, Any]]]:
-  """Returns the rows and the ceilings of a part, or of all.
+  """Returns the rows of a part, or of all parts, and the ceilings.
 
   Args:
     config: a whole configuration.
     what: a key of `PARTS`, or "all".
-    seconds: how long a program is repeated.
-    ceiling_sizes: of the matrices; None: what fits the platform.
+    seconds: how long each program is repeated.
+    ceiling_sizes: sizes of the ceiling's matrices; None: what suits the
+      platform.
 
   Raises:
-    UserError: no data set. It is looked for before anything is measured.
+    UserError: there is no data set. It is looked for before anything is
+      measured.
   """
   names = list(PARTS) if what == "all" else [what]
   if "data" in names:
     open_batches(config)
-  rows = []
-  with progress.waiting("measure the ceiling"):
-    before = measure_ceilings(config, seconds, ceiling_sizes)
+  kinds = [
+    (dtype, num_devices)
+    for dtype in sorted({"float32", config.model.dtype})
+    for num_devices in sorted({1, jax.device_count()})
+  ]
+
+  def measure_ceilings() -> list[float]:
+    with progress.waiting("measure the ceiling"):
+      most = min(seconds, CEILING_SECONDS)
+      return [timing.matmul_ceiling(*k, most, ceiling_sizes) for k in kinds]
+
+  before, rows = measure_ceilings(), []
   for name in names:
     with progress.waiting(f"measure {name}"):
       rows += PARTS[name](config, seconds)
-  with progress.waiting("measure the ceiling again"):
-    after = measure_ceilings(config, seconds, ceiling_sizes)
-  return rows, add_fractions(rows, config.model.dtype, before, after)
+  best = map(max, before, measure_ceilings())
+  ceilings = dict(zip(kinds, best, strict=True))
+  for row in rows:
+    if "tflops" in row:
+      ceiling = ceilings[config.model.dtype, row["devices"]]
+      row["dtype"] = config.model.dtype
+      row["ceiling_tflops"] = ceiling
+      row["fraction"] = row["tflops"] / ceiling
+  return rows, [
+    {"dtype": dtype, "devices": num_devices, "tflops": tflops}
+    for (dtype, num_devices), tflops in ceilings.items()
+  ]
 
 
 def report(
@@ -113,7 +109,7 @@ def report(
   ceilings: Sequence[dict[str, Any]],
   overrides: dict[str, Any],
 ) -> dict[str, Any]:
-  """Everything that somebody who doubts a number would ask for."""
+  """The content of the JSON file."""
   return {
     "rows": list(rows),
     "ceilings": list(ceilings),
@@ -128,14 +124,42 @@ def report(
 
 
 def show(rows: Sequence[Row], ceilings: Sequence[dict[str, Any]]) -> None:
-  """Prints the table and the ceilings."""
+  """Prints a table of the rows, and the ceilings below it."""
+  texts = [_texts(row) for row in rows]
+  heads = [Cell(column) for column in texts[0]]
+  lines = [[Cell(text) for text in row.values()] for row in texts]
   device = f"{jax.device_count()} x {jax.devices()[0].device_kind}"
-  table.print_table(rows, device)
+  print_table(Table(lines, heads), device)
   for c in ceilings:
     print(
       f"ceiling: {c['tflops']:.4g} TFLOP/s, {c['dtype']} matrix product on"
       f" {c['devices']} device{'s' * (c['devices'] > 1)}"
     )
+
+
+def _texts(row: Row) -> dict[str, str]:
+  """The row's texts by column; "-" for what the row does not have."""
+  texts = {
+    "what": row["what"],
+    "name": row["name"],
+    "seconds": _seconds_text(row["seconds"]),
+    "fastest": _seconds_text(row["fastest"]),
+    "rate": f"{row['rate']:.4g} {row['unit']}",
+    **dict.fromkeys(("TFLOP/s", "of ceiling", "program", "compile"), "-"),
+    "note": row.get("note", ""),
+  }
+  if "tflops" in row:
+    texts["TFLOP/s"] = f"{row['tflops']:.4g}"
+    texts["of ceiling"] = f"{row['fraction']:.1%}"
+  if row.get("program_bytes"):
+    texts["program"] = f"{row['program_bytes'] / 2**20:,.1f} MiB"
+  if "compile_seconds" in row:
+    texts["compile"] = _seconds_text(row["compile_seconds"])
+  return texts
+
+
+def _seconds_text(seconds: float) -> str:
+  return f"{seconds:.3g} s" if seconds >= 1 else f"{seconds * 1e3:.3g} ms"
 
 
 def main(argv: list[str]) -> None:
@@ -144,7 +168,10 @@ def main(argv: list[str]) -> None:
     config, out = _CONFIG.value, _OUT.value
     if _WHAT.value == "tpu":
       if not out:
-        raise UserError("--what=tpu needs --out=FOLDER, where it resumes")
+        raise UserError(
+          "--what=tpu needs --out=FOLDER: it writes its files there, and"
+          " resumes from them"
+        )
       tpu.run(epath.Path(out))
       return
     if config is None:

@@ -1,106 +1,232 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""What is measured: every function here gives the rows of one part."""
+"""The parts of the benchmark: every function in `PARTS` returns rows.
 
-from collections.abc import Iterator
+The programs are the ones that training and sampling run. Weights and pictures
+are random, and the pictures are already on the device. How long a program waits
+for data is a part of its own.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+import functools
 import time
+from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
+from jaxtyping import UInt8
 from ml_collections import ConfigDict
 import numpy as np
 
 from threedim_jax.benchmark import timing
-from threedim_jax.benchmark.programs import (
-  Case,
-  forward_case,
-  random_cameras,
-  random_images,
-  sampler_case,
-  step_case,
-)
-from threedim_jax.benchmark.timing import Row, Times
+from threedim_jax.benchmark.timing import Program, Row, Times
+from threedim_jax.diffusion.sampler import make_bank
 from threedim_jax.evaluation.consistency import ConsistencyProtocol
 from threedim_jax.evaluation.fields.field import FieldConfig
 from threedim_jax.evaluation.fields.fit import fit_fields
 from threedim_jax.inputs.pairs import train_iterator
 from threedim_jax.inputs.view_source import open_split
 from threedim_jax.models import make_init_fn
-from threedim_jax.runtime.sharding import make_mesh, put_batch
+from threedim_jax.modes.aot.flops import count_flops
+from threedim_jax.runtime.sharding import make_mesh, put_batch, replicated
+from threedim_jax.sampling.load import make_denoiser, settings_of
+from threedim_jax.sampling.view_sampler import make_view_fn
+from threedim_jax.training.setup import make_setup
+from threedim_jax.views import camera_paths
+from threedim_jax.views.cameras import Camera
 from threedim_jax.views.pair_batch import PairBatch
+from threedim_jax.views.pixels import from_u8
 
 FEW_STEPS, MORE_STEPS = 4, 16  # of the sampler
 FIELD_VIEWS, FIELD_STEPS = 12, 60
+RADIUS = 2.0  # distance of the random cameras from the object
+
+
+class Case(NamedTuple):
+  """A program to time.
+
+  Attributes:
+    program: the program; it was compiled without the cache.
+    call: runs the program once.
+    flops: of one call, summed over all devices.
+    devices: number of devices that it runs on.
+  """
+
+  program: Program
+  call: Callable[..., Any]
+  flops: int
+  devices: int
+
+
+def random_images(
+  rng: np.random.Generator, shape: Sequence[int], resolution: int
+) -> UInt8[np.ndarray, "*shape R R 3"]:
+  """Pictures of uniform noise."""
+  size = (*shape, resolution, resolution, 3)
+  return rng.integers(0, 256, size, dtype=np.uint8)
+
+
+def random_cameras(
+  rng: np.random.Generator, shape: Sequence[int], resolution: int
+) -> Camera:
+  """Cameras that look at the origin, [*shape, ...], float32."""
+  poses = camera_paths.random_views(rng, int(np.prod(shape)), RADIUS)
+  K = np.float32(camera_paths.default_K(resolution))
+  return Camera(
+    np.float32(poses).reshape(*shape, 4, 4),
+    np.broadcast_to(K, (*shape, 3, 3)).copy(),
+  )
+
+
+def random_batch(resolution: int, batch_size: int) -> PairBatch:
+  """A training batch in the host's memory."""
+  rng, shape = np.random.default_rng(0), (batch_size,)
+  images = [random_images(rng, shape, resolution) for _ in range(2)]
+  cameras = [random_cameras(rng, shape, resolution) for _ in range(2)]
+  return PairBatch(*images, *cameras)
+
+
+def denoise_args(config: ConfigDict, batch_size: int) -> tuple:
+  """Arguments of a `DenoiseFn`; all examples are conditional."""
+  rng, R = np.random.default_rng(0), config.data.resolution
+  noise = jnp.float32(rng.standard_normal((2, batch_size, R, R, 3)))
+  cams = [
+    jax.tree.map(jnp.asarray, random_cameras(rng, (batch_size,), R))
+    for _ in range(2)
+  ]
+  mask = jnp.ones(batch_size, bool)
+  return noise[0], jnp.zeros(batch_size), noise[1], *cams, mask
+
+
+def random_params(config: ConfigDict):
+  return jax.jit(make_init_fn(config))(jax.random.key(0))
+
+
+def step_case(config: ConfigDict) -> Case:
+  """A train step: `call(batch=None)`, by default on the same pictures."""
+  setup = make_setup(config, make_mesh(config.mesh.data, config.mesh.fsdp))
+  rng = jax.device_put(jax.random.key(1), replicated(setup.mesh))
+  with jax.set_mesh(setup.mesh):
+    program = timing.compile_program(
+      setup.train_step, setup.shapes, setup.batch, rng
+    )
+  create = jax.jit(setup.create_state, out_shardings=setup.shardings)
+  state = create(jax.random.key(0))
+  batch = random_batch(config.data.resolution, config.train.batch_size)
+  same = put_batch(batch, setup.mesh)
+
+  def call(batch: PairBatch | None = None):
+    nonlocal state
+    state, metrics = program.compiled(state, batch or same, rng)
+    return state, metrics
+
+  flops = count_flops(setup.train_step, setup.shapes, setup.batch, rng)
+  return Case(program, call, flops, setup.mesh.size)
+
+
+def forward_case(config: ConfigDict) -> Case:
+  """A forward pass of `train.batch_size` examples over the mesh."""
+  mesh = make_mesh(config.mesh.data, config.mesh.fsdp)
+  denoiser = make_denoiser(config)
+
+  def forward(params, *args):
+    return denoiser(params)(*args)
+
+  batch = denoise_args(config, config.train.batch_size)
+  params = jax.device_put(random_params(config), replicated(mesh))
+  args = params, *put_batch(batch, mesh)
+  program = timing.compile_program(jax.jit(forward), *args)
+  call = functools.partial(program.compiled, *args)
+  return Case(program, call, count_flops(forward, *args), mesh.size)
+
+
+def sampler_case(config: ConfigDict, num_sample_steps: int) -> Case:
+  """One view of `sample.batch_size` objects in so many steps."""
+  sampler = functools.partial(
+    make_view_fn(config.model, config.diffusion.prediction),
+    num_sample_steps=num_sample_steps,
+    guidance_weight=config.sampler.guidance_weight,
+    **settings_of(config).static_options(),
+  )
+  rng, R = np.random.default_rng(0), config.data.resolution
+  B = config.sample.batch_size
+  views = jnp.float32(from_u8(random_images(rng, (B, 1), R)))
+  given, target = (
+    jax.tree.map(jnp.asarray, random_cameras(rng, shape, R))
+    for shape in ((B, 1), (B,))
+  )
+  args = (
+    random_params(config),
+    jax.random.split(jax.random.key(0), B),
+    make_bank(views, given, config.sample.num_views + 1),
+    target,
+  )
+  program = timing.compile_program(jax.jit(sampler), *args)
+  call = functools.partial(program.compiled, *args)
+  return Case(program, call, count_flops(sampler, *args), 1)
 
 
 def train_rows(config: ConfigDict, seconds: float | int) -> list[Row]:
   """A forward pass and a step of `train.batch_size` examples."""
   rows = []
-  for make_case in (forward_case, step_case):  # one in memory at a time
+  # One after the other: only one of them is in memory at a time.
+  for name, make_case in (("forward", forward_case), ("step", step_case)):
     case = make_case(config)
-    times = timing.time_calls(case.call, seconds)
-    rows.append(
-      timing.make_row(
-        "train",
-        case.name,
-        times,
-        count=config.train.batch_size,
-        flops=case.flops,
-        program=case.program,
-        devices=case.devices,
-      )
+    (times,) = timing.time_in_turns([case.call], seconds)
+    row = timing.make_row(
+      "train",
+      name,
+      times,
+      count=config.train.batch_size,
+      flops=case.flops,
+      program=case.program,
+      devices=case.devices,
     )
+    rows.append(row)
   return rows
 
 
 def sample_rows(config: ConfigDict, seconds: float | int) -> list[Row]:
   """A denoising step, and from it a view.
 
-  The cost of a step is the slope between two short samplings, without what
-  happens once per view. The time of a whole view is extrapolated from both.
+  Two short samplings are timed. The difference of their times, divided by that
+  of their steps, is the cost of a step without what happens once per view. The
+  time of a whole view is extrapolated from both.
   """
   few, more = (sampler_case(config, n) for n in (FEW_STEPS, MORE_STEPS))
   few_times, more_times = timing.time_in_turns([few.call, more.call], seconds)
-  step = slope(few_times, more_times)
-  flops = (more.flops - few.flops) // (MORE_STEPS - FEW_STEPS)
-  B = config.sample.batch_size
+  extra, B = MORE_STEPS - FEW_STEPS, config.sample.batch_size
+  # Noise can make the longer sampling of a tiny network the faster one.
+  median, fastest = (
+    max((b - a) / extra, 1e-9)
+    for a, b in zip(few_times[:2], more_times[:2], strict=True)
+  )
+  repeats = min(few_times.repeats, more_times.repeats)
+  step = Times(median, min(median, fastest), repeats)
   step_row = timing.make_row(
     "sample",
     "denoising step",
     step,
     count=2 * B if config.sampler.guidance_weight else B,
-    flops=flops,
+    flops=(more.flops - few.flops) // extra,
     program=more.program,
   )
-  return [step_row, view_row(config, few_times, step)]
-
-
-def slope(few: Times, more: Times) -> Times:
-  """Times of one of the steps that `more` has more than `few`."""
-  steps = MORE_STEPS - FEW_STEPS
-  # Noise can turn the order of tiny programs around.
-  per_step = lambda a, b: max((b - a) / steps, 1e-9)
-  median = per_step(few.median, more.median)
-  fastest = min(median, per_step(few.fastest, more.fastest))
-  return Times(median, fastest, min(few.repeats, more.repeats))
-
-
-def view_row(config: ConfigDict, few: Times, step: Times) -> Row:
-  """Seconds of a batch of views at the configuration's number of steps."""
-  num_steps, B = config.sampler.num_sample_steps, config.sample.batch_size
-  extra = num_steps - FEW_STEPS
-  median = max(few.median + extra * step.median, step.median)
-  fastest = max(few.fastest + extra * step.fastest, step.fastest)
-  times = Times(median, min(median, fastest), few.repeats)
-  return timing.make_row(
+  num_steps = config.sampler.num_sample_steps
+  median, fastest = (
+    max(of_few + (num_steps - FEW_STEPS) * of_step, of_step)
+    for of_few, of_step in zip(few_times[:2], step[:2], strict=True)
+  )
+  view_row = timing.make_row(
     "sample",
     f"view, {num_steps} steps",
-    times,
+    Times(median, min(median, fastest), few_times.repeats),
     count=B,
     unit="views/s",
     extrapolated=True,
-    seconds_per_view=times.median / B,
+    seconds_per_view=median / B,
     note=f"extrapolated from {FEW_STEPS} and {MORE_STEPS} steps",
   )
+  return [step_row, view_row]
 
 
 def open_batches(config: ConfigDict) -> Iterator[PairBatch]:
@@ -114,70 +240,77 @@ def open_batches(config: ConfigDict) -> Iterator[PairBatch]:
 
 
 def data_rows(config: ConfigDict, seconds: float | int) -> list[Row]:
-  """Reading alone, and the train step on what is read."""
+  """Reading alone, and the train step on what is read.
+
+  Both are means over many batches. The time of a single batch means nothing,
+  because readers work ahead. The mean is both median and fastest.
+  """
   batches, case = open_batches(config), step_case(config)
-  per_batch = seconds_per_batch(batches, seconds)
-  both, share = train_on_data(config, case, batches, seconds)
+  mesh = make_mesh(config.mesh.data, config.mesh.fsdp)
+  pending, waits = None, []
+
+  def step() -> None:
+    """As in training: starts a step, then waits for the one before."""
+    nonlocal pending
+    start = time.perf_counter()
+    batch = put_batch(next(batches), mesh)
+    waits.append(time.perf_counter() - start)
+    _, metrics = case.call(batch)
+    jax.block_until_ready(pending)
+    pending = metrics
+
+  # Before the clock starts, more batches are read than readers keep ready.
+  read_times = mean_time(lambda: next(batches), seconds, warm_up=10)
+  step_times = mean_time(
+    step, seconds, warm_up=1, finish=lambda: jax.block_until_ready(pending)
+  )
+  share = float(np.mean(waits[1:])) / step_times.median
   count = config.train.batch_size
-  read = timing.make_row(
+  read_row = timing.make_row(
     "data",
     "read",
-    Times(per_batch, per_batch, 1),
+    read_times,
     count=count,
     note=f"with {config.data.num_threads} threads",
   )
-  step = timing.make_row(
+  step_row = timing.make_row(
     "data",
     "step on what is read",
-    both,
+    step_times,
     count=count,
     flops=case.flops,
     devices=case.devices,
     waiting_share=share,
     note=f"{share:.1%} of it waiting for data",
   )
-  return [read, step]
+  return [read_row, step_row]
 
 
-def seconds_per_batch(
-  batches: Iterator[PairBatch], seconds: float | int
-) -> float:
-  """The mean over many batches: readers work ahead, so single ones mislead."""
-  for _ in range(10):  # more than are kept ready
-    next(batches)
+def mean_time(
+  fn: Callable[[], Any],
+  seconds: float | int,
+  *,
+  warm_up: int,
+  finish: Callable[[], Any] = lambda: None,
+) -> Times:
+  """The mean time of a call.
+
+  Args:
+    fn: the function to time.
+    seconds: how long it is repeated; at least `timing.MIN_REPEATS` times.
+    warm_up: number of calls before the clock starts.
+    finish: waits for what the calls started.
+  """
+  for _ in range(warm_up):
+    fn()
+  finish()
   count, start = 0, time.perf_counter()
   while count < timing.MIN_REPEATS or time.perf_counter() - start < seconds:
-    next(batches)
+    fn()
     count += 1
-  return (time.perf_counter() - start) / count
-
-
-def train_on_data(
-  config: ConfigDict,
-  case: Case,
-  batches: Iterator[PairBatch],
-  seconds: float | int,
-) -> tuple[Times, float]:
-  """(seconds of a step with its data, share of them spent waiting for it).
-
-  As in training, a step is started and then the one before is waited for. So
-  single steps cannot be timed: the mean is both median and fastest.
-  """
-  count, waited, pending = 0, 0.0, None
-  mesh = make_mesh(config.mesh.data, config.mesh.fsdp)
-  put = lambda batch: put_batch(batch, mesh)
-  jax.block_until_ready(case.call(put(next(batches))))
-  begin = time.perf_counter()
-  while count < timing.MIN_REPEATS or time.perf_counter() - begin < seconds:
-    start = time.perf_counter()
-    batch = put(next(batches))
-    waited += time.perf_counter() - start
-    _, metrics = case.call(batch)
-    jax.block_until_ready(pending)
-    pending, count = metrics, count + 1
-  jax.block_until_ready(pending)
-  total = time.perf_counter() - begin
-  return Times(total / count, total / count, count), waited / total
+  finish()
+  mean = (time.perf_counter() - start) / count
+  return Times(mean, mean, count)
 
 
 def score_rows(config: ConfigDict, seconds: float | int) -> list[Row]:
@@ -186,14 +319,11 @@ def score_rows(config: ConfigDict, seconds: float | int) -> list[Row]:
   rng, R = np.random.default_rng(0), config.data.resolution
   images = random_images(rng, (1, FIELD_VIEWS), R)
   cameras = random_cameras(rng, (1, FIELD_VIEWS), R)
-  times, last = [], None
+  ends, counts = [], []
 
   def on_steps(count: int) -> None:
-    nonlocal last
-    now = time.perf_counter()
-    if last is not None:  # the first report includes compilation
-      times.append((now - last) / count)
-    last = now
+    ends.append(time.perf_counter())
+    counts.append(count)
 
   fit_fields(
     images,
@@ -204,7 +334,9 @@ def score_rows(config: ConfigDict, seconds: float | int) -> list[Row]:
     rng=jax.random.key(0),
     on_steps=on_steps,
   )
-  whole, step = ConsistencyProtocol().num_steps, timing.summary(times)
+  # The first steps are left out: they include compilation.
+  step = timing.summary(list(np.diff(ends) / counts[1:]))
+  whole = ConsistencyProtocol().num_steps
   note = f"{step.median * whole:.1f} s an object at {whole} steps, extrapolated"
   return [
     timing.make_row("score", "field step", step, unit="steps/s", note=note)
@@ -217,13 +349,13 @@ def compile_rows(config: ConfigDict, seconds: float | int) -> list[Row]:
   init = timing.compile_program(
     jax.jit(make_init_fn(config)), jax.random.key(0)
   )
-  cases = {
+  programs = {
     "init": init,
     "train step": step_case(config).program,
     "sampler": sampler_case(config, config.sampler.num_sample_steps).program,
   }
   rows = []
-  for name, program in cases.items():
+  for name, program in programs.items():
     total = program.lower_seconds + program.compile_seconds
     times = Times(total, total, 1)
     rows.append(timing.make_row("compile", name, times, program=program))

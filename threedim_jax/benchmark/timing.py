@@ -1,17 +1,16 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Compiles, repeats, and compares with a ceiling.
+"""Compiles programs, times them, and makes rows of the results.
 
   program = compile_program(jax.jit(fn), *args)   # never from a cache
-  times = time_calls(lambda: program.compiled(*args), seconds=10)
+  (times,) = time_in_turns([lambda: program.compiled(*args)], seconds=10)
   row = make_row("train", "step", times, flops=..., program=program)
 
-A call is timed on the host until its results are ready: the device's work and
-the cost of starting it both count.
+The host times a call until the results are ready. The device's work and the
+cost of starting it both count.
 """
 
 from collections.abc import Callable, Sequence
-import contextlib
 import statistics
 import time
 from typing import Any, NamedTuple
@@ -22,7 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 
 MIN_REPEATS = 3
-# Edges of the square matrices whose products give the ceiling.
+# Edges of the square matrices whose products are the ceiling.
 CEILING_SIZES = {"cpu": (512, 1024, 2048)}
 ACCELERATOR_SIZES = (4096, 8192, 16384)
 
@@ -45,36 +44,28 @@ class Program(NamedTuple):
   compile_seconds: float
 
 
-@contextlib.contextmanager
-def no_compilation_cache():
-  """Programs that are compiled inside are not read from a cache."""
+def compile_program(jitted, *args) -> Program:
+  """Traces and compiles for `args`, which may be shapes, without the cache."""
   before = jax.config.jax_enable_compilation_cache
   jax.config.update("jax_enable_compilation_cache", False)
   compilation_cache.reset_cache()  # jax reads the option only once
   try:
-    yield
+    start = time.perf_counter()
+    lowered = jitted.lower(*args)
+    middle = time.perf_counter()
+    compiled = lowered.compile()
+    return Program(compiled, middle - start, time.perf_counter() - middle)
   finally:
     jax.config.update("jax_enable_compilation_cache", before)
     compilation_cache.reset_cache()
 
 
-def compile_program(jitted, *args) -> Program:
-  """Traces and compiles for `args`, which may be shapes, without a cache."""
-  with no_compilation_cache():
-    start = time.perf_counter()
-    lowered = jitted.lower(*args)
-    middle = time.perf_counter()
-    compiled = lowered.compile()
-    end = time.perf_counter()
-  return Program(compiled, middle - start, end - middle)
-
-
 def time_in_turns(
   fns: Sequence[Callable[[], Any]], seconds: float | int
 ) -> list[Times]:
-  """Times functions in rounds: each is called once in every round.
+  """Times functions in rounds; a round calls every function once.
 
-  A machine that is slower for a while is slower for all of them, so their
+  If the machine is slow for a while, it is slow for all functions, so their
   ratios hold. The first round is not counted. Rounds go on for `seconds` times
   the number of functions, and at least `MIN_REPEATS` times.
   """
@@ -88,11 +79,6 @@ def time_in_turns(
       jax.block_until_ready(fn())
       of_fn.append(time.perf_counter() - start)
   return [summary(of_fn) for of_fn in times]
-
-
-def time_calls(fn: Callable[[], Any], seconds: float | int) -> Times:
-  """`time_in_turns` of one function."""
-  return time_in_turns([fn], seconds)[0]
 
 
 def summary(times: list[float]) -> Times:
@@ -126,12 +112,12 @@ def make_row(
     what: the part of the benchmark.
     name: what was timed.
     times: of a call.
-    count: how many of `unit` a call makes.
-    unit: of the rate.
-    flops: of a call, of all devices together.
-    program: that was called, for its memory and compile time.
-    devices: that took part.
-    **more: further columns of the JSON file.
+    count: number of examples, views or steps that a call makes.
+    unit: unit of the rate.
+    flops: of a call, summed over all devices.
+    program: the program that was called, for its memory and compile time.
+    devices: number of devices that took part.
+    **more: further keys of the row.
   """
   row: Row = {
     "what": what,
@@ -157,10 +143,10 @@ def make_row(
 def matmul_ceiling(
   dtype: str, num_devices: int, seconds: float | int, sizes=None
 ) -> float:
-  """TFLOP/s of the best square matrix product, one on each device at once.
+  """TFLOP/s of the fastest square matrix product, one on each device at once.
 
-  float32 is multiplied as the network multiplies it, at jax's default
-  precision: that is TF32 on recent NVIDIA GPUs.
+  As in the network, float32 is multiplied at jax's default precision. On recent
+  NVIDIA GPUs that is TF32.
   """
   devices = np.array(jax.devices()[:num_devices])
   mesh = jax.sharding.Mesh(devices, ("device",))
@@ -171,6 +157,8 @@ def matmul_ceiling(
     shape = (num_devices, size, size)
     a = jax.jit(lambda s=shape: jnp.ones(s, dtype), out_shardings=split)()
     product = jax.jit(jnp.matmul, out_shardings=split)
-    times = time_calls(lambda f=product, a=a: f(a, a), seconds / len(sizes))
+    (times,) = time_in_turns(
+      [lambda f=product, a=a: f(a, a)], seconds / len(sizes)
+    )
     best = max(best, 2 * num_devices * size**3 / times.fastest / 1e12)
   return best

@@ -1,12 +1,12 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""What fits where: the paper's networks on slices of TPUs, as a table.
+"""Which of the paper's networks fit on which TPU slice, as a table.
 
   python -m threedim_jax.benchmark --what=tpu --out=runs/tpu
 
-Compiles one program after the other, each in a process of its own, and writes
-a file for each: the same command goes on where it was stopped. A program takes
-minutes to an hour. When all are there, it prints the table of
+Compiles one program after the other, each in a process of its own, and writes a
+file for each. If it is stopped, the same command continues. A program takes
+minutes to an hour. When all files are there, it prints the table of
 `launch/README.md`.
 """
 

@@ -1,6 +1,9 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Do the views of an object agree with each other in 3D?
+"""Measures whether the views of an object agree with each other in 3D.
+
+  for fitted in fit_sets(view_sets, PROTOCOLS["consistency-v1"]):
+    fitted.row()
 
 3DiM (sec. 4) fits a neural field without view dependence to part of an object's
 views and compares its renders with the rest. Views that contradict each other
@@ -8,13 +11,10 @@ cannot be fitted. There are two protocols. `consistency-v1`, our own, fits a
 dense grid in seconds. `consistency-3dim` is the paper's (sec. 7.4); it takes
 minutes to hours. Results name their protocol and every changed setting.
 
-Three numbers belong beside a score. That of the true views tells what the field
-itself cannot fit. That of white pictures is the floor. `psnr_input_u8` compares
-the field at the input pose with the input view, because views that ignore the
-input may still agree with each other.
-
-  for fitted in fit_sets(view_sets, PROTOCOLS["consistency-v1"]):
-    fitted.row()
+Three more numbers help to read a score. The score of the true views is a
+ceiling: it tells what the field itself cannot fit. The score of white pictures
+is the floor. `psnr_input_u8` compares the field at the input pose with the
+input view, because views that ignore the input may still agree with each other.
 """
 
 from collections.abc import Callable, Sequence
@@ -29,24 +29,21 @@ import numpy as np
 from threedim_jax.evaluation.fields.field import FieldConfig
 from threedim_jax.evaluation.fields.fit import fit_fields, render_views
 from threedim_jax.evaluation.fields.hash_field import HashFieldConfig
-from threedim_jax.evaluation.fields.hash_fit import (
-  fit_hash_fields,
-  render_hash_views,
-)
+from threedim_jax.evaluation.truth_scores import SSIM_VARIANTS
 from threedim_jax.evaluation.view_sets import ScoredViews
 from threedim_jax.runtime.errors import UserError
 from threedim_jax.views import metrics
 from threedim_jax.views.pixels import to_u8
 from threedim_jax.views.posed_views import PosedViews
 
-# View numbers of the SRN protocol, which gives view 64 of 251. They are
-# np.random.default_rng(0).choice(251, 25, replace=False), sorted.
+# Numbers of views in the SRN protocol, which gives view 64 of 251. The held-out
+# ones are np.random.default_rng(0).choice(251, 25, replace=False), sorted.
 GIVEN_OF_251 = 64
 HELD_OUT_OF_251 = (
   *(0, 3, 9, 17, 41, 62, 68, 71, 98, 117, 120, 132, 137),
   *(145, 153, 167, 176, 191, 193, 202, 217, 230, 233, 239, 242),
 )
-_CHANGES = {  # how the protocol's name tells another setting
+_CHANGES = {  # how the protocol's name states a changed setting
   "num_views": "at most {} views",
   "hold_out_every": "one in {} held out",
   "fit_given": "given view fitted",
@@ -56,14 +53,10 @@ _CHANGES = {  # how the protocol's name tells another setting
 VARIANTS = {
   "psnr_u8": "held-out views against 8-bit renders of the field",
   "psnr_fg_u8": "the same over pixels that are not white in both",
-  "ssim_gauss11": "3DiM's: 11x11 Gaussian, sd 1.5, population covariance",
-  "ssim_gauss11_snapped": (
-    "the same, with pixels white to 8 levels in both pictures set to white"
-  ),
-  "ssim_skimage7": "7x7 uniform window, sample covariance",
+  **SSIM_VARIANTS,
   "psnr_input_u8": "field at the input pose against the input view",
 }
-# The least size of pictures that a metric can compare.
+# The smallest height or width of pictures that a metric can compare.
 VIEW_METRICS = {
   metrics.psnr_u8: 1,
   metrics.psnr_fg_u8: 1,
@@ -71,7 +64,7 @@ VIEW_METRICS = {
   metrics.ssim_gauss11_snapped: 11,
   metrics.ssim_skimage7: 7,
 }
-# The ends of a path are fitted: beyond them nothing was seen.
+# The first views of a path are fitted: no other views lie before them.
 FIRST_HELD_OUT = 5
 
 
@@ -83,13 +76,13 @@ class ConsistencyProtocol:
 
   Attributes:
     base: a key of `PROTOCOLS`, from which the settings start.
-    num_views: views of an object at most, evenly spread.
-    hold_out_every: one in so many views is held out; None: a seeded draw of 25
-      in 251 views, of a tenth if there are fewer.
-    fit_given: fit the given view as well, if it is known, so that views which
-      ignore it are punished.
-    num_steps: of the fit.
-    seed: of the fit.
+    num_views: at most so many views of an object are used, evenly spread.
+    hold_out_every: one view in so many is held out. None: 25 of 251 views are
+      drawn with a fixed seed, or a tenth of any other number.
+    fit_given: also fits the given view, if it is known. Views that ignore it
+      then score lower.
+    num_steps: number of steps of the fit.
+    seed: seed of the fit.
   """
 
   base: str = "consistency-v1"
@@ -101,9 +94,9 @@ class ConsistencyProtocol:
 
   @property
   def name(self) -> str:
-    """As in "consistency-v1, 300 steps".
+    """The base and every changed setting, as in "consistency-v1, 300 steps".
 
-    That of `consistency-3dim` ends with a hash of the settings that the paper
+    After `consistency-3dim` follows a hash of the settings that the paper
     leaves open.
     """
     start, name = PROTOCOLS[self.base], self.base
@@ -129,16 +122,16 @@ class ConsistencyProtocol:
     return kind.for_size(size)
 
   def settings(self) -> dict[str, Any]:
-    """For results."""
+    """The name and all settings, as results hold them."""
     return {"name": self.name, **dataclasses.asdict(self)}
 
   def held_out(self, num_views: int) -> Int[np.ndarray, " M"]:
     """Indices of the views that are not fitted.
 
-    250 views are taken as the SRN protocol's: all of 251 but the given one.
+    250 views are taken for all views of the SRN protocol but the given one.
 
     Raises:
-      UserError: too few views for one to be held out.
+      UserError: there are too few views to hold one out.
     """
     if num_views <= FIRST_HELD_OUT:
       raise UserError(
@@ -169,7 +162,14 @@ PROTOCOLS = {
 
 @dataclasses.dataclass(frozen=True)
 class Fitted:
-  """Views of an object and what the field that was fitted to them shows."""
+  """Views of one object, and renders of the field that was fitted to them.
+
+  Attributes:
+    view_set: the views.
+    held_out: indices of the M views that were not fitted.
+    renders_u8: the field at the poses of the held-out views.
+    input_render_u8: the field at the input pose; None if that is unknown.
+  """
 
   view_set: ScoredViews
   held_out: Int[np.ndarray, " M"]
@@ -181,9 +181,9 @@ class Fitted:
     return self.view_set.views.images_u8[self.held_out]
 
   def row(self) -> dict[str, float]:
-    """Mean over the held-out views; a metric may be infinite or NaN.
+    """Means over the held-out views by metric; they may be infinite or NaN.
 
-    SSIM of pictures that are smaller than its window is left out.
+    SSIM is left out if the pictures are smaller than its window.
     """
     size = min(self.renders_u8.shape[1:3])
     usable = [m for m, least in VIEW_METRICS.items() if size >= least]
@@ -198,13 +198,12 @@ class Fitted:
     return row
 
   def as_white(self) -> "Fitted":
-    """As if the field had shown nothing but the background."""
+    """The same views with white renders."""
+    given = self.input_render_u8
     return dataclasses.replace(
       self,
       renders_u8=np.full_like(self.renders_u8, 255),
-      input_render_u8=None
-      if self.input_render_u8 is None
-      else np.full_like(self.input_render_u8, 255),
+      input_render_u8=None if given is None else np.full_like(given, 255),
     )
 
 
@@ -213,11 +212,11 @@ def fit_sets(
   protocol: ConsistencyProtocol,
   on_steps: Callable[[int], None] | None = None,
 ) -> list[Fitted]:
-  """Fits a field to each set, all together, and renders what was held out.
+  """Fits a field to each set, all in one batch, and renders held-out views.
 
   Args:
-    view_sets: with the same number and size of views, and all or none of them
-      with a given view.
+    view_sets: sets with the same number and size of views. A given view is
+      known for all of them or for none.
     protocol: settings.
     on_steps: called with the number of steps done since the last call.
   """
@@ -228,19 +227,10 @@ def fit_sets(
   fit_given = with_input and protocol.fit_given
   train, shown = [], []
   for each in view_sets:
-    given = each.given[:1] if with_input else None
-    train.append(
-      each.views[fitted] + given if fit_given else each.views[fitted]
-    )
-    shown.append(
-      each.views[held_out] + given if with_input else each.views[held_out]
-    )
-  fit, render = (
-    (fit_hash_fields, render_hash_views)
-    if protocol.uses_hash_field
-    else (fit_fields, render_views)
-  )
-  fields = fit(
+    given = each.given[:1] if with_input else each.views[:0]
+    train.append(each.views[fitted] + (given if fit_given else given[:0]))
+    shown.append(each.views[held_out] + given)
+  fields = fit_fields(
     _stack(train, "images_u8"),
     _stack(train, "world_from_cam"),
     _stack(train, "K"),
@@ -249,7 +239,7 @@ def fit_sets(
     rng=jax.random.key(protocol.seed),
     on_steps=on_steps,
   )
-  renders = render(
+  renders = render_views(
     fields, _stack(shown, "world_from_cam"), _stack(shown, "K"), hw
   )
   renders_u8 = to_u8(np.asarray(renders) * 2 - 1)
@@ -265,6 +255,6 @@ def _stack(views: Sequence[PosedViews], name: str) -> np.ndarray:
 
 
 def _mean(values: np.ndarray) -> float:
-  """Mean of the finite values: white views have no foreground PSNR."""
+  """Mean of the finite values. White views have no foreground PSNR."""
   numbers = values[np.isfinite(values)]
   return float(numbers.mean()) if len(numbers) else float("nan")

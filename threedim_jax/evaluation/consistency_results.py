@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Scores the 3D consistency of many objects and keeps a folder for each.
 
-OUT/<object>/score.json and the pictures beside it are written as soon as an
-object is scored, so a run that was cut short resumes there. consistency.json
-sums up all objects.
-
   score_consistency(samples_source("W/samples", 100), out, protocol, networks)
+
+OUT/<object>/score.json and the pictures beside it are written as soon as an
+object is scored. A run that was cut short scores only the objects that are
+missing. consistency.json sums up all objects.
 """
 
 from collections.abc import Iterator, Sequence
@@ -28,8 +28,7 @@ from threedim_jax.evaluation.consistency import (
   Fitted,
   fit_sets,
 )
-from threedim_jax.evaluation.distances.features import Network
-from threedim_jax.evaluation.distances.pool import Distances, Pool
+from threedim_jax.evaluation.distances.features import Network, Pool
 from threedim_jax.evaluation.view_sets import ScoredViews, Source
 from threedim_jax.runtime import progress
 from threedim_jax.runtime.errors import UserError
@@ -37,7 +36,7 @@ from threedim_jax.views import metrics
 from threedim_jax.views.png import decode_png, encode_png
 from threedim_jax.workdir import results, samples
 
-SCORE_FILE = "score.json"  # of one object, written last
+SCORE_FILE = "score.json"  # of one object; written after its pictures
 WHITE_ROW = "white image"
 TRUTH_ROW = "ground truth"
 # Names of the files with a row's held-out views and with their renders.
@@ -48,8 +47,8 @@ _OUR_FILES = re.compile(
   f"({'|'.join((*PICTURES, *TRUTH_PICTURES, *INPUT_PICTURES))})_\\d{{3,}}\\.png"
 )
 
-# Fields that are fitted together. More than one object at a time gains nothing
-# on a CPU; an accelerator would idle with so few.
+# Objects that are fitted together. On a CPU more than one at a time gains
+# nothing, but an accelerator would be mostly idle.
 OBJECTS_AT_ONCE = {"cpu": 1}
 OBJECTS_AT_ONCE_ELSEWHERE = 8
 
@@ -63,7 +62,7 @@ def score_consistency(
   """Scores the objects that were not yet scored with these views and protocol.
 
   Args:
-    source: the views.
+    source: where the views of each object are.
     out: folder for the objects' folders and consistency.json.
     protocol: settings.
     networks: for the distances between views and renders.
@@ -98,14 +97,12 @@ def score_consistency(
         _write_object(out / object_id, mine, todo[object_id])
   objects = {object_id: _saved(out / object_id) for object_id in source}
   summary = results.summarize(objects)
-  distances = _distances(objects, out, networks)
-  for row, values in distances.rows.items():
-    summary["rows"][row] |= results.finite(values)
+  variants, remarks = _add_distances(summary["rows"], objects, out, networks)
   result = {
     "protocol": settings,
     "provenance": results.provenance(),
-    "variants": VARIANTS | distances.variants,
-    "remarks": distances.remarks,
+    "variants": VARIANTS | variants,
+    "remarks": remarks,
     "num_held_out": sum(len(o["held_out"]) for o in objects.values()),
     **summary,
     "objects": objects,
@@ -126,23 +123,30 @@ def _check_apart(source: Source, out: epath.Path) -> None:
       )
 
 
-def _distances(
-  objects: dict[str, Any], out: epath.Path, networks: Sequence[Network]
-) -> Distances:
-  """Distances between held-out views and renders of all objects together."""
+def _add_distances(
+  rows: dict[str, dict[str, float]],
+  objects: dict[str, Any],
+  out: epath.Path,
+  networks: Sequence[Network],
+) -> tuple[dict[str, str], list[str]]:
+  """Adds distances between the held-out views and renders of all objects.
+
+  Returns:
+    The descriptions of the metrics, and remarks.
+  """
+  if not networks:
+    return {}, []
   pool, pairs = Pool(networks), {}
   for object_id, scores in objects.items():
-    for row in scores["rows"]:
-      if row == WHITE_ROW:
-        continue
+    for row in (r for r in scores["rows"] if r != WHITE_ROW):
       views, renders = _read_pair(out / object_id, row, scores)
       pairs[row] = f"{row}, held out"
       pool.add(pairs[row], views)
       pool.add(row, renders)
-      if row != TRUTH_ROW:  # the white pictures stand in for these renders
+      if row != TRUTH_ROW:  # white pictures are compared with the same views
         pairs[WHITE_ROW] = pairs[row]
         pool.add(WHITE_ROW, np.full_like(views, 255))
-  return pool.distances(pairs)
+  return pool.add_distances(rows, pairs)
 
 
 def _read_pair(
@@ -193,8 +197,7 @@ def _is_scored(folder: epath.Path, key: str) -> bool:
     if any("psnr_input_u8" in row for row in rows.values()):
       for name in INPUT_PICTURES:
         _read_pictures(folder, name, [0])
-  except (AttributeError, FileNotFoundError, KeyError, TypeError, ValueError,
-          UserError):  # fmt: skip
+  except (FileNotFoundError, UserError, ValueError):  # ValueError: sizes differ
     return False
   return True
 
@@ -202,10 +205,9 @@ def _is_scored(folder: epath.Path, key: str) -> bool:
 def _saved(folder: epath.Path) -> dict[str, Any]:
   """The object's score.json; {} if it is missing or damaged."""
   try:
-    scores = json.loads((folder / SCORE_FILE).read_text())
+    return json.loads((folder / SCORE_FILE).read_text())
   except (FileNotFoundError, ValueError):
     return {}
-  return scores if isinstance(scores, dict) else {}
 
 
 def _batches(
@@ -228,7 +230,8 @@ def _batches(
 def _write_object(folder: epath.Path, fitted: list[Fitted], key: str) -> None:
   """Writes held-out views and renders as PNG files, then score.json."""
   folder.mkdir(parents=True, exist_ok=True)
-  (folder / SCORE_FILE).unlink(missing_ok=True)  # until it is back, unfinished
+  # Without this file the folder is unfinished until all pictures are written.
+  (folder / SCORE_FILE).unlink(missing_ok=True)
   for old in folder.glob("*.png"):
     if _OUR_FILES.fullmatch(old.name):
       old.unlink()

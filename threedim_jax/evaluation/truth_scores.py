@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Scores generated views against the true views in their folders.
 
-A metric is averaged over the views of an object, then over objects.
-
   scores = score_objects({"chair_7": [folder]}, open_networks(), mean_u8)
+
+Every metric is averaged over the views of an object, then over the objects.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,18 +15,16 @@ from etils import epath
 from jaxtyping import UInt8
 import numpy as np
 
-from threedim_jax.evaluation.distances.features import Network
-from threedim_jax.evaluation.distances.pool import Pool
+from threedim_jax.evaluation.distances.features import Network, Pool
 from threedim_jax.runtime import progress
 from threedim_jax.runtime.errors import UserError
 from threedim_jax.views import metrics
 from threedim_jax.workdir import results
-from threedim_jax.workdir import samples as sample_io
-from threedim_jax.workdir.samples import ObjectSamples
+from threedim_jax.workdir.samples import ObjectSamples, read_sample
 
 MeanImage = UInt8[np.ndarray, "H W 3"] | None
 
-# SSIM with 3DiM's kernel comes first, as it is the one to compare.
+# SSIM with 3DiM's kernel comes before the others: it is the one to compare.
 METRICS = (
   metrics.psnr,
   metrics.psnr_u8,
@@ -35,23 +33,26 @@ METRICS = (
   metrics.ssim_skimage7,
 )
 
-VARIANTS = {
-  "psnr": "floats before rounding, mean of per-view dB",
-  "psnr_u8": "8-bit PNG files, mean of per-view dB",
+SSIM_VARIANTS = {
   "ssim_gauss11": "3DiM's: 11x11 Gaussian, sd 1.5, population covariance",
   "ssim_gauss11_snapped": (
     "the same, with pixels white to 8 levels in both pictures set to white"
   ),
   "ssim_skimage7": "7x7 uniform window, sample covariance",
+}
+VARIANTS = {
+  "psnr": "floats before rounding, mean of per-view dB",
+  "psnr_u8": "8-bit PNG files, mean of per-view dB",
+  **SSIM_VARIANTS,
   "diversity_rmse": "distance of two samples of the same views, 0 to 1",
 }
 
 
 def score_sample(sampled: ObjectSamples) -> dict[str, np.ndarray]:
-  """{metric: [N]} of one folder.
+  """Scores the N generated views of one folder: {metric: [N]}.
 
-  `psnr` is of the floats before rounding, so it is taken from the folder's
-  notes and left out if it was not noted.
+  `psnr` is that of the floats before rounding to 8 bits. The folder's
+  input.json notes it; if it does not, `psnr` is left out.
 
   Raises:
     UserError: the noted `psnr` is not a number for each view.
@@ -75,7 +76,12 @@ def score_sample(sampled: ObjectSamples) -> dict[str, np.ndarray]:
 def reference_pictures(
   samples: Sequence[ObjectSamples], mean_u8: MeanImage
 ) -> dict[str, np.ndarray]:
-  """Pictures to compare the model with: {row: [N, H, W, 3] of 0 to 255}."""
+  """Pictures that are scored beside the model's: {row: [N, H, W, 3]}, 0 to 255.
+
+  Args:
+    samples: of one object, with the same views.
+    mean_u8: mean of the training views; None leaves that row out.
+  """
   first, count = samples[0], len(samples)
   rows = {}
   if count > 1:
@@ -89,7 +95,7 @@ def reference_pictures(
 
 
 def diversity_rmse(samples: Sequence[ObjectSamples]) -> float:
-  """Mean over pairs of samples of the RMS pixel distance, in [0, 1]."""
+  """RMS distance of pixels in [0, 1], averaged over all pairs of samples."""
   images = [s.generated.images_u8 / np.float32(255) for s in samples]
   pairs = itertools.combinations(images, 2)
   return float(np.mean([np.sqrt(np.mean((a - b) ** 2)) for a, b in pairs]))
@@ -98,11 +104,12 @@ def diversity_rmse(samples: Sequence[ObjectSamples]) -> float:
 def score_object(
   samples: Sequence[ObjectSamples], references: Mapping[str, np.ndarray]
 ) -> dict[str, Any]:
-  """Scores one object: first sample, best of N, and the references.
+  """Scores of one object, as evaluation.json holds them.
 
   Args:
-    samples: the same views, sampled with one seed each; the first is "model".
-    references: of `reference_pictures`.
+    samples: samples of the same views with different seeds. The row "model"
+      has the first one, "best of N" the one with the highest `psnr_u8`.
+    references: see `reference_pictures`.
   """
   each = [score_sample(s) for s in samples]
   means = [_means(scores) for scores in each]
@@ -139,14 +146,14 @@ def score_objects(
   """The part of evaluation.json that depends on the pictures alone.
 
   Args:
-    folders: each object's samples of the same views; the first is "model".
-    networks: for the distances between all pictures together.
+    folders: of each object, one folder for each sample of the same views.
+    networks: for distances between the pictures of all objects together.
     mean_u8: mean of the training views; None leaves that row out.
   """
   objects, pool, num_views = {}, Pool(networks), 0
   with progress.bar("score objects", total=len(folders)) as bar:
     for object_id, of_object in folders.items():
-      samples = [sample_io.read_sample(folder) for folder in of_object]
+      samples = [read_sample(folder) for folder in of_object]
       references = reference_pictures(samples, mean_u8)
       objects[object_id] = score_object(samples, references)
       pool.add("truth", samples[0].truth.images_u8)
@@ -156,12 +163,12 @@ def score_objects(
       num_views += len(samples[0].generated)
       bar.advance()
   summary = results.summarize(objects)
-  distances = pool.distances(dict.fromkeys(["model", *references], "truth"))
-  for row, values in distances.rows.items():
-    summary["rows"][row] |= results.finite(values)
+  variants, remarks = pool.add_distances(
+    summary["rows"], dict.fromkeys(["model", *references], "truth")
+  )
   return {
-    "variants": VARIANTS | distances.variants,
-    "remarks": distances.remarks,
+    "variants": VARIANTS | variants,
+    "remarks": remarks,
     "num_views": num_views,
     **summary,
     "mean": summary["rows"]["model"],

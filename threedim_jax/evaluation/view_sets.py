@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Reads the views of each object that is to be scored.
+"""Reads the views of each object whose 3D consistency is to be scored.
 
 for object_id, origin in samples_source("W/samples", num_views=100).items():
   generated, *truth = origin.load()
@@ -23,7 +23,7 @@ from threedim_jax.workdir.protocol import spread
 
 @dataclasses.dataclass(frozen=True)
 class ScoredViews:
-  """Views of one object, and the name of the row for their score.
+  """Views of one object, and the name of their row in the table of scores.
 
   `given` holds the input views, or None if they are unknown.
   """
@@ -34,16 +34,19 @@ class ScoredViews:
 
   def sha256(self) -> str:
     """Digest of the row, the pictures and the cameras."""
-    given = _sha256("input", self.given) if self.given else ""
-    return _sha256(given + self.row, self.views)
+    given, views = self.given, self.views
+    start = self.row
+    if given:
+      start = views_sha256(given, f"input{given.images_u8.shape}") + start
+    return views_sha256(views, f"{start}{views.images_u8.shape}")
 
 
-def _sha256(text: str, views: PosedViews) -> str:
-  arrays = (views.images_u8, views.world_from_cam, views.K)
-  data = b"".join(array.tobytes() for array in arrays)
-  return hashlib.sha256(
-    (text + str(views.images_u8.shape)).encode() + data
-  ).hexdigest()
+def views_sha256(views: PosedViews, start: str = "") -> str:
+  """SHA-256 of a text, the bytes of the pictures and those of the cameras."""
+  digest = hashlib.sha256(start.encode())
+  for array in (views.images_u8, views.world_from_cam, views.K):
+    digest.update(array.tobytes())
+  return digest.hexdigest()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,6 +64,10 @@ def samples_source(samples_dir: epath.PathLike, num_views: int) -> Source:
   """Generated views of every finished folder, and true views if known.
 
   If an evaluation wrote the folders, only those that it lists are read.
+
+  Args:
+    samples_dir: folder of the objects' folders.
+    num_views: at most so many views of an object, evenly spread.
 
   Raises:
     UserError: there is no finished folder.

@@ -33,7 +33,7 @@ STYLE = {
 
 
 def smoothed(curve: Curve) -> Curve:
-  """Gaussian average over about a tenth of the points. It does not lag."""
+  """Gaussian average over about a tenth of the points, without a lag."""
   if not curve:
     return []
   steps, values = zip(*curve, strict=True)
@@ -51,9 +51,15 @@ def loss_curve(
   evaluated: Curve = (),
   bins: Mapping[str, Curve] | None = None,
 ) -> str:
-  """The loss over steps, and beside it by log-SNR bin, as an <svg> element.
+  """The loss over steps as an <svg> element, and beside it by log-SNR bin.
 
-  It has no fixed size, no web address, and text in the page's own colour.
+  The element has no fixed size and no web address. Its text has the colour of
+  the page.
+
+  Args:
+    train: (step, loss) pairs of training.
+    evaluated: (step, loss) pairs of evaluations.
+    bins: curves by the name of their log-SNR bin.
   """
   import matplotlib  # takes a second
   import matplotlib.colors

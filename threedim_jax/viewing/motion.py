@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Orbits that move: GIF and MP4.
+"""Writes the frames of an orbit as GIF and MP4.
 
   write_gif("orbit.gif", frames_u8, fps=12)
   write_mp4("orbit.mp4", frames_u8, fps=12)
@@ -25,9 +25,9 @@ from threedim_jax.views.image_grid import upscale
 
 WHITE = (255, 255, 255)
 
-# -vf converts to what -color* announces (ffmpeg 7 does not by itself);
-# faststart: plays while it loads; bitexact, one thread and no metadata: the
-# same frames give the same file.
+# -vf converts to the colours that -color* announces; ffmpeg 7 does not do it by
+# itself. faststart: it plays while it loads. bitexact, one thread and no
+# metadata: the same frames give the same file.
 _H264 = (
   "-c:v libx264 -crf 14 -preset medium -pix_fmt yuv420p"
   " -vf scale=out_color_matrix=bt709:out_range=tv"
@@ -44,14 +44,23 @@ def write_gif(
   fps: int = 12,
   min_side: int = 256,
 ) -> None:
-  """An endless GIF. One palette for all frames: still parts do not flicker."""
+  """Writes a GIF that repeats without end.
+
+  All frames share one palette, so that parts that stand still do not flicker.
+
+  Args:
+    path: where to write.
+    frames_u8: the frames.
+    fps: frames per second.
+    min_side: frames with a shorter side are enlarged by a whole factor.
+  """
   some = frames_u8[:: math.ceil(len(frames_u8) / 16)]  # enough for a palette
   montage = Image.fromarray(einops.rearrange(some, "n h w c -> (n h) w c"))
   found = montage.quantize(255, Image.Quantize.MEDIANCUT, kmeans=1)
-  # Averaged colours leave no white; a white entry keeps the background white.
+  # The palette holds averages. White is added to keep the background white.
   palette = np.array([*(found.getpalette() or []), *WHITE], np.uint8)
   colours = einops.rearrange(palette, "(k c) -> k c", c=3)
-  # Pillow's own mapping to a palette is too coarse to tell white from 252.
+  # Pillow's own mapping to a palette is too coarse: it takes 252 for white.
   _, nearest = scipy.spatial.KDTree(colours).query(frames_u8)
   factor = math.ceil(min_side / min(frames_u8.shape[1:3]))
   frames = []
@@ -78,7 +87,10 @@ def write_mp4(
   fps: int = 12,
   min_side: int = 256,
 ) -> None:
-  """H.264 that browsers and phones play, by imageio-ffmpeg's own ffmpeg."""
+  """Writes H.264 that browsers and phones play; arguments as `write_gif`.
+
+  The ffmpeg of imageio-ffmpeg encodes it.
+  """
   import imageio_ffmpeg  # looks for its program when it is imported
 
   frames_u8 = upscale(frames_u8, min_side)

@@ -5,7 +5,7 @@
   sections = {"Scores": [Text("Not run yet"), Table(rows)]}
   write_page(path, "runs/x", kind="report of a run", sections=sections)
 
-templates/page.html shows every kind of block. A page holds its pictures itself
+templates/page.html lays out every kind of block. A page contains its pictures
 and loads nothing from the network. The template escapes all text.
 """
 
@@ -30,7 +30,7 @@ _TEMPLATES = jinja2.Environment(
 
 
 class Text(NamedTuple):
-  """A paragraph, and a command or path at its end."""
+  """A paragraph, with a command or path at its end."""
 
   text: str
   code: str = ""
@@ -44,7 +44,7 @@ class Cell(NamedTuple):
   text: Any
   small: str = ""  # small print below
   style: str = ""  # CSS class
-  percent: float | None = None  # draws a bar of this length instead of text
+  percent: float | None = None  # length of a bar that replaces the text
 
 
 class Table(NamedTuple):
@@ -57,7 +57,7 @@ class Table(NamedTuple):
 
 
 class Card(NamedTuple):
-  """A frame around other blocks. One with a summary is folded."""
+  """A frame around other blocks. If it has a summary, it is folded."""
 
   blocks: Sequence[Any]
   title: str = ""
@@ -107,7 +107,7 @@ def write_page(
     kind: what sort of page this is, in small print above the title.
     sections: blocks by heading. A section without blocks is left out.
     summary: a sentence below the title.
-    figures: the numbers that stand out below the summary, by label.
+    figures: large numbers below the summary, by label.
   """
   blocks = [block for section in sections.values() for block in section]
   page = _TEMPLATES.get_template("page.html").render(

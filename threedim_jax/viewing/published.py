@@ -1,14 +1,14 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""What papers report on SRN ShapeNet at 128x128, from one given view.
+"""The numbers of papers on SRN ShapeNet at 128x128, from one given view.
 
   published_blocks(run)  # blocks for `page.write_page`
 
 published.csv holds every number with its source, table, split and SSIM kernel.
 Numbers of two splits or two kernels do not compare. `chairs*` is 3DiM's own
-split of SRN's chairs, because the test cameras of the released one are at
-distances that training never shows. `gauss11` is the kernel of our
-`ssim_gauss11`; of `other`, 3DiM only says that it is another one.
+split of SRN's chairs. 3DiM split them again because the test cameras of the
+released split are at distances that training never shows. `gauss11` is the
+kernel of our `ssim_gauss11`. `other` is a kernel that 3DiM does not name.
 """
 
 import csv
@@ -27,7 +27,7 @@ SPLITS = {  # by data set
   "srn/chairs": "chairs",
   "srn/chairs_resplit": "chairs*",
 }
-CONSISTENCY = "table 5"  # the other tables are of scores against true views
+CONSISTENCY = "table 5"  # all other tables are scores against true views
 COLUMNS = {
   "psnr": "PSNR\u00a0↑",
   "ssim": "SSIM\u00a0↑",
@@ -56,7 +56,7 @@ def read_published() -> tuple[dict[str, str], ...]:
 
 
 def published_blocks(run: Run) -> list[Any]:
-  """Papers' numbers on the split that the run is of, and the run's own."""
+  """The papers' numbers on the run's split, and the run's own below them."""
   split, size = SPLITS.get(run.data_set), run.setting("data", "resolution")
   if split is None or size != RESOLUTION:
     text = (

@@ -1,11 +1,11 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""One self-contained page about a run, made from the files in its workdir.
+"""Writes one self-contained page about a run, from the files in its workdir.
 
   python -m threedim_jax.viewing.report --workdir=W [--summary]  # W/report.html
 
-Any part of a run may be missing: its section then says how to make it. No model
-is loaded, so samples of another method get a page, too.
+Any part of a run may be missing. Its section then says how to make it. No model
+is loaded, so samples of another method also get a page.
 """
 
 import argparse
@@ -31,9 +31,11 @@ from threedim_jax.viewing.page import (
 from threedim_jax.viewing.published import published_blocks
 from threedim_jax.viewing.score_page import consistency_blocks
 from threedim_jax.viewing.tables import (
+  RANKED_BY,
   averaging,
   print_scores,
   print_table,
+  ranked_objects,
   score_table,
   score_text,
   score_texts,
@@ -41,16 +43,13 @@ from threedim_jax.viewing.tables import (
 from threedim_jax.viewing.viewer import HOW_TO, orbit
 from threedim_jax.workdir import samples
 from threedim_jax.workdir.evaluation_files import samples_dir
-from threedim_jax.workdir.protocol import spread
 from threedim_jax.workdir.run import EVAL_LOSS, TRAIN_LOSS, Run, read_run
-from threedim_jax.workdir.scores import ranked
 
 MAX_OBJECTS = 8  # with all their views; a page with hundreds would not open
 MAX_VIEWS = 24  # of an object beside its scores
 MAX_GRIDS = 4
 PIXELATE_BELOW = 400  # pixels; narrower grids are shown with square pixels
 HEADLINES = {"psnr_u8": "PSNR", "ssim_gauss11": "SSIM (Gaussian)"}
-RANKED_BY = "psnr_u8"
 
 
 def write_report(workdir: epath.PathLike) -> epath.Path:
@@ -91,7 +90,7 @@ def duration(seconds: float | int) -> str:
 
 
 def _summary(run: Run) -> str:
-  """The training in a sentence."""
+  """A sentence about the training."""
   if run.last_step is None:
     return "Nothing was trained in this folder."
   text = f"Trained for {run.last_step:,} steps on {run.data_set or 'some data'}"
@@ -103,7 +102,7 @@ def _summary(run: Run) -> str:
 
 
 def _figures(run: Run) -> dict[str, str]:
-  """The few numbers that stand out at the top, by label."""
+  """The large numbers at the top of the page, by label."""
   figures = {}
   row = run.evaluation.rows.get("model", {}) if run.evaluation else {}
   for metric, label in HEADLINES.items():
@@ -130,7 +129,7 @@ def _not_run(run: Run, mode: str) -> Text:
 
 
 def _object(parent: epath.Path, object_id: str, **options: Any) -> Any:
-  """The views in a folder of samples, or why they cannot be shown."""
+  """The views in a folder of samples, or the reason why they are not shown."""
   try:
     folder = parent / samples.folder_name(object_id)
     return orbit(samples.read_sample(folder), **options)
@@ -164,13 +163,12 @@ def _scores(run: Run) -> list[Any]:
     card.append(Card([table], summary="The protocol in full"))
   text = f"Best, median and worst object by {RANKED_BY} of “{scores.subject}”:"
   blocks = [Card(card), Text(text)]
-  ids = ranked(scores, RANKED_BY)
-  for place in spread(range(len(ids)), 3):
+  for object_id, rank in ranked_objects(scores, 3):
     block = _object(
       samples_dir(run.workdir, 0),
-      ids[place],
-      label=f"{place + 1} of {len(ids)}",
-      numbers=score_texts(scores.objects[ids[place]].rows),
+      object_id,
+      label=rank,
+      numbers=score_texts(scores.objects[object_id].rows),
       max_views=MAX_VIEWS,
     )
     blocks.append(block)
@@ -237,7 +235,7 @@ def _configuration(run: Run) -> list[Any]:
 
 
 def _provenance(run: Run) -> list[Any]:
-  """Where the numbers come from; the configuration has its own section."""
+  """Where the numbers come from. The configuration has its own section."""
   facts = dict(run.evaluation.provenance) if run.evaluation else {}
   facts.pop("config", None)
   return [Card([facts_table({"workdir": str(run.workdir)} | facts)])]

@@ -4,23 +4,43 @@
 
   write_score_page(OUT)  # OUT/consistency.json and PNGs -> consistency.html
 
-It reads files only, so the page can be made again anywhere.
+It reads only files, so the page can be made again anywhere. If a picture is
+missing or damaged, the page says so in place of the object's pictures.
 """
 
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from etils import epath
+from jaxtyping import UInt8
+import numpy as np
 
 from threedim_jax.runtime import progress
 from threedim_jax.runtime.errors import UserError
-from threedim_jax.viewing.object_pictures import AMPLIFIED, field_pictures
-from threedim_jax.viewing.page import Card, Text, facts_table, write_page
-from threedim_jax.viewing.tables import averaging, score_table, score_text
+from threedim_jax.viewing.page import (
+  Card,
+  Text,
+  data_uri,
+  facts_table,
+  write_page,
+)
+from threedim_jax.viewing.tables import (
+  RANKED_BY,
+  averaging,
+  ranked_objects,
+  score_table,
+  score_text,
+  score_texts,
+)
+from threedim_jax.views.png import decode_png, encode_png
+from threedim_jax.workdir import samples
 from threedim_jax.workdir.protocol import spread
-from threedim_jax.workdir.scores import Scores, ranked, read_scores
+from threedim_jax.workdir.scores import ObjectScores, Scores, read_scores
 
 MAX_OBJECTS = 24  # with pictures; a page with hundreds would not open
-RANKED_BY = "psnr_u8"
+MAX_VIEWS = 8  # of an object
+AMPLIFIED = 4  # times: the errors of a good field are too faint to see
+AGAIN = "Run --mode=score again."
 ROWS = {"ground truth": "true views (ceiling)", "white image": "white (floor)"}
 HOW_TO_READ = """
 A neural field whose colours do not depend on the view was fitted to most views
@@ -30,6 +50,23 @@ of an object, and its renders are compared with the views that were held out.
 other and still not show the given object: psnr_input_u8 compares the field at
 the pose of the given view with the given view.
 """
+
+Image = UInt8[np.ndarray, "H W 3"]
+
+
+class ObjectPictures(NamedTuple):
+  """A block for `page.write_page`; all pictures are data URIs."""
+
+  object_id: str
+  label: str
+  numbers: Mapping[str, Sequence[str]]  # by row
+  note: str
+  error: str = ""  # why there are no pictures
+  width: int = 0  # pixels
+  given: Sequence[tuple[str, str]] = ()  # (caption, picture)
+  heads: Sequence[str] = ()  # of the columns
+  rows: Mapping[str, Sequence[str]] = {}
+  kind = "pictures"
 
 
 def write_score_page(out_dir: epath.PathLike) -> epath.Path:
@@ -45,21 +82,17 @@ def write_score_page(out_dir: epath.PathLike) -> epath.Path:
       f"There is no {out_dir / 'consistency.json'} to show: --mode=score"
       " writes it."
     )
-  ids = ranked(scores, RANKED_BY)
-  chosen = spread(range(len(ids)), MAX_OBJECTS)
+  chosen = ranked_objects(scores, MAX_OBJECTS)
   text = (
-    f"{len(chosen)} of {len(ids)}, evenly spread, best first by {RANKED_BY} of"
-    f" “{scores.subject}”. The field was not fitted to the views shown here."
-    f" Differences are absolute, times {AMPLIFIED}; black is equal."
+    f"{len(chosen)} of {scores.num_objects}, evenly spread, best first by"
+    f" {RANKED_BY} of “{scores.subject}”. The field was not fitted to the views"
+    f" shown here. Differences are absolute, times {AMPLIFIED}; black is equal."
   )
   objects: list[Any] = [Text(text)]
   with progress.bar("write the page", total=len(chosen)) as bar:
-    for place in chosen:
-      object_id = ids[place]
-      label = f"{place + 1} of {len(ids)}"
-      objects.append(
-        field_pictures(out_dir, object_id, scores.objects[object_id], label)
-      )
+    for object_id, rank in chosen:
+      of_object = scores.objects[object_id]
+      objects.append(field_pictures(out_dir, object_id, of_object, rank))
       bar.advance()
   figures = {
     ROWS.get(row, row): score_text(RANKED_BY, values[RANKED_BY])
@@ -90,3 +123,62 @@ def consistency_blocks(scores: Scores) -> list[Any]:
     *map(Text, scores.remarks),
     Text(HOW_TO_READ, style=""),
   ]
+
+
+def field_pictures(
+  out_dir: epath.Path, object_id: str, scores: ObjectScores, label: str
+) -> ObjectPictures:
+  """The block of one object: held-out views, the field's renders, errors."""
+  shown = spread(scores.held_out, MAX_VIEWS)
+  note = f"{len(shown)} of {len(scores.held_out)} held-out views are shown."
+  if scores.foreground is not None:
+    note += f" {scores.foreground:.0%} of the held-out pixels are not white."
+  block = ObjectPictures(object_id, label, score_texts(scores.rows), note)
+  try:
+    folder = out_dir / samples.folder_name(object_id)
+    views = _read(folder, "view", shown)
+    renders = _read(folder, "render", shown)
+    if {p.shape for p in views} != {p.shape for p in renders}:
+      raise UserError(f"{folder} holds pictures of different sizes. {AGAIN}")
+    rows = {
+      "held out": views,
+      "field": renders,
+      f"difference ×{AMPLIFIED}": list(map(error_picture, views, renders)),
+    }
+    given = {}
+    # If both pictures are missing, they were never made. If one is, it is lost.
+    if any(folder.glob("truth_*.png")):
+      rows["true"] = _read(folder, "truth", shown)
+      rows["field of the true"] = _read(folder, "truth_render", shown)
+    if any(folder.glob("input_*.png")):
+      (given["given view"],) = _read(folder, "input", [0])
+      (given["field at its pose"],) = _read(folder, "input_render", [0])
+  except UserError as e:
+    return block._replace(error=str(e))
+  return block._replace(
+    width=views[0].shape[1] if views else 0,
+    given=[(caption, _uri(image)) for caption, image in given.items()],
+    heads=[f"view {i}" for i in shown],
+    rows={row: list(map(_uri, images)) for row, images in rows.items()},
+  )
+
+
+def error_picture(view_u8: Image, render_u8: Image) -> Image:
+  """Absolute difference of each channel, amplified; black where equal."""
+  difference = np.abs(view_u8.astype(np.int32) - render_u8)
+  return np.minimum(AMPLIFIED * difference, 255).astype(np.uint8)
+
+
+def _read(folder: epath.Path, kind: str, views: Sequence[int]) -> list[Image]:
+  """Reads pictures; a UserError names a picture that is missing or damaged."""
+  images_u8 = []
+  for view in views:
+    path = folder / f"{kind}_{view:03d}.png"
+    if not path.exists():
+      raise UserError(f"{path} is missing. {AGAIN}")
+    images_u8.append(decode_png(path.read_bytes(), path))
+  return images_u8
+
+
+def _uri(image_u8: Image) -> str:
+  return data_uri(encode_png(image_u8))

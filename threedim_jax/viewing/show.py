@@ -1,9 +1,9 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The pictures and pages beside an object's samples.
+"""Writes the pictures and pages beside the samples of objects.
 
-show(folder, sampled)           # in the folder of one object
-show_together(workdir, several) # beside the report
+show(folder, sampled)            # into the folder of one object
+show_together(workdir, several)  # beside the report
 """
 
 from collections.abc import Sequence
@@ -34,9 +34,10 @@ def show(folder: epath.PathLike, sampled: ObjectSamples) -> None:
 def show_together(
   workdir: epath.PathLike, samples: Sequence[ObjectSamples]
 ) -> None:
-  """Writes a few objects side by side, each after its given view.
+  """Writes pictures of a few objects side by side, each after its given view.
 
-  orbits.gif and orbits.mp4 turn all objects at once, views.png has a row each.
+  orbits.gif and orbits.mp4 turn all objects at once. views.png has one row per
+  object.
   """
   workdir = epath.Path(workdir)
   length = min(len(s.generated) for s in samples)

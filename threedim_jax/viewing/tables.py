@@ -16,19 +16,20 @@ import rich.table
 import rich.text
 
 from threedim_jax.viewing.page import Cell, Table
-from threedim_jax.workdir.scores import Row, Rows, Scores
+from threedim_jax.workdir.protocol import spread
+from threedim_jax.workdir.scores import Row, Rows, Scores, ranked
 
 
 class Metric(NamedTuple):
   """How a metric is shown."""
 
-  arrow: str = "↑"  # which way is better
+  arrow: str = "↑"  # the direction that is better
   format: str = ".4g"
   unit: str = ""
-  of_a_set: bool = False  # the value depends on the number of pictures
+  of_a_set: bool = False  # whether it depends on the number of pictures
 
 
-# By the first word of the name: psnr_fg_u8 is a PSNR.
+# By the first word of a metric's name: psnr_fg_u8 is a PSNR.
 METRICS = {
   "psnr": Metric(format=".2f", unit=" dB"),
   "ssim": Metric(format=".4f"),
@@ -38,11 +39,10 @@ METRICS = {
   "kd": Metric("↓", of_a_set=True),
   "diversity": Metric(arrow=""),
 }
-CEILINGS = (
-  "ground truth",
-  "best of",
-)  # rows that saw the truth, by their start
-ERROR_SUFFIX = "_se"  # ends the name of another metric's standard error
+# The names of rows that saw the truth start so.
+CEILINGS = ("ground truth", "best of")
+ERROR_SUFFIX = "_se"  # marks the standard error of another metric
+RANKED_BY = "psnr_u8"  # objects, from the best to the worst
 NOTE = (
   "↑ higher is better, ↓ lower. The best row is bold; rows that saw the truth"
   " do not compete. ± is the standard error and 95 % a bootstrap interval, both"
@@ -56,13 +56,13 @@ def metric_of(name: str) -> Metric:
 
 
 def score_text(name: str, value: float | int) -> str:
-  """Such as "21.50 dB"."""
+  """The value of a metric as text, such as "21.50 dB"."""
   metric = metric_of(name)
   return f"{value:{metric.format}}{metric.unit}"
 
 
 def score_texts(rows: Rows) -> dict[str, list[str]]:
-  """Such as {"model": ["psnr_u8 21.50 dB", ...]} for an object."""
+  """Scores of an object as text: {"model": ["psnr_u8 21.50 dB", ...]}."""
   return {
     row: [f"{m} {score_text(m, values[m])}" for m in _metrics([values])]
     for row, values in rows.items()
@@ -81,8 +81,18 @@ def score_table(scores: Scores) -> Table:
   return Table(rows, heads, style="metrics")
 
 
+def ranked_objects(scores: Scores, num: int) -> list[tuple[str, str]]:
+  """Up to `num` objects, evenly spread from the best to the worst.
+
+  Each one is an id and its rank as text, such as ("chair_7", "3 of 9").
+  """
+  ids = ranked(scores, RANKED_BY)
+  places = spread(range(len(ids)), num)
+  return [(ids[i], f"{i + 1} of {len(ids)}") for i in places]
+
+
 def protocol_text(scores: Scores) -> str:
-  """Names the protocol, and the part of it that was done where files say."""
+  """The name of the protocol, and which part of it was done, if noted."""
   protocol = scores.protocol
   text = str(protocol.get("name", "not recorded"))
   if "subset" in protocol:
@@ -91,7 +101,10 @@ def protocol_text(scores: Scores) -> str:
 
 
 def averaging(scores: Scores, views: str) -> str:
-  """How the scores of all views became one number, and how to read it."""
+  """How the scores of all views became one number, and how to read it.
+
+  `views` says what kind of views they are.
+  """
   count = scores.num_images or "unknown number of"
   return (
     f"Protocol {protocol_text(scores)}: mean over the views of an object, then"
@@ -129,7 +142,7 @@ def print_table(table: Table, title: str) -> None:
     )
   console = rich.console.Console(file=sys.stdout)
   if not console.is_terminal:
-    console.width = 200  # a log has no width to keep to
+    console.width = 200  # wide enough that a log has no wrapped lines
   console.print(shown)
 
 
@@ -166,7 +179,7 @@ def _cell(scores: Scores, row: str, metric: str, is_best: bool) -> Cell:
 
 
 def _best_row(rows: Rows, metric: str) -> str | None:
-  """The row that wins among those that did not see the truth."""
+  """The row with the best value among those that did not see the truth."""
   values = {
     row: values[metric]
     for row, values in rows.items()

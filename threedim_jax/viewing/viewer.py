@@ -1,23 +1,24 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The orbit viewer: drag the picture and the nearest real frame is shown.
+"""The orbit viewer: drag the picture, and the nearest real frame is shown.
 
   write_viewer(folder, read_sample(folder))  # -> .../chair_7/viewer.html
 
-templates/page.html lays out one object and viewer.js moves it.
+templates/page.html lays out the frames of an object, and viewer.js shows them.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from etils import epath
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 import numpy as np
 
 from threedim_jax.viewing.page import Text, data_uri, write_page
 from threedim_jax.views import metrics
 from threedim_jax.views.lines import nearest_point
 from threedim_jax.views.png import encode_png
+from threedim_jax.views.posed_views import PosedViews
 from threedim_jax.workdir.protocol import spread
 from threedim_jax.workdir.samples import ObjectSamples
 
@@ -25,7 +26,7 @@ HOW_TO = (
   "Drag to turn the camera, or use the wheel, the arrow keys, Home (given view)"
   " and space (play). Every picture is a real frame."
 )
-FACTS = {  # how a folder's `info` is told
+FACTS = {  # texts for keys of a folder's `info`
   "num_sample_steps": "{} steps",
   "guidance_weight": "guidance {}",
   "conditioning": "{} conditioning",
@@ -44,7 +45,7 @@ class Orbit(NamedTuple):
   num_given: int
   has_truth: bool
   hw: tuple[int, int]
-  is_alone: bool  # on its page, which then names the object
+  is_alone: bool  # nothing else is on its page, which names the object
   kind = "orbit"
 
 
@@ -53,7 +54,7 @@ def view_angles(
 ) -> tuple[Float[np.ndarray, " N"], Float[np.ndarray, " N"]]:
   """Azimuth (-180 to 180; 0 is +x, 90 is +y) and elevation, in degrees.
 
-  They are measured at the point that is nearest to all optical axes; z is up.
+  They are angles around the point nearest to all optical axes; z is up.
   """
   world_from_cam = world_from_cam.astype(np.float64)
   position, forward = world_from_cam[:, :3, 3], world_from_cam[:, :3, 2]
@@ -72,50 +73,25 @@ def orbit(
 ) -> Orbit:
   """The given, generated and true views of one object.
 
+  Frames are in the order of their index in the data set. If a view has none,
+  given views come first and generated views follow in their own order.
+
   Args:
     sampled: the object.
-    label: beside the object's id.
+    label: text beside the object's id.
     numbers: the object's scores as text, by row.
     max_views: shows so many of the generated views, evenly spread.
     is_alone: whether the page shows nothing else.
   """
   views, truth = sampled.given + sampled.generated, sampled.truth
   num_given, num_generated = len(sampled.given), len(sampled.generated)
-  angles = view_angles(views.world_from_cam)
   generated = range(num_given, len(views))
   order = [*range(num_given), *spread(generated, max_views or num_generated)]
-  if (views.index >= 0).all():  # else as generated
+  if (views.index >= 0).all():
     order.sort(key=lambda i: views.index[i])
-  psnr = None
-  if truth is not None:
-    images = sampled.generated.images_u8 / 255
-    psnr = metrics.psnr(images, truth.images_u8 / 255)
-  frames = []
-  for i in order:
-    azimuth, elevation = (float(angle[i]) for angle in angles)
-    index = views.index[i]
-    # On the map the pole is the middle and the horizon is the unit circle.
-    radius = min((90 - elevation) / 90, 1.15)
-    frame = {
-      "index": len(frames),
-      "given": i < num_given,
-      "label": f"view {index}" if index >= 0 else f"#{i - num_given}",
-      "note": "given" if i < num_given else "",
-      "azimuth": azimuth,
-      "elevation": elevation,
-      "map_x": radius * np.cos(np.radians(azimuth)),
-      "map_y": -radius * np.sin(np.radians(azimuth)),
-      "src": data_uri(encode_png(views.images_u8[i])),
-      "truth_src": None,
-    }
-    if i >= num_given and psnr is not None:
-      truth_u8 = truth.images_u8[i - num_given]
-      frame["truth_src"] = data_uri(encode_png(truth_u8))
-      frame["note"] = f"{psnr[i - num_given]:.1f} dB"
-    frames.append(frame)
+  info = sampled.info
   facts = [f"{num_given} given view{'s' * (num_given > 1)}"]
   facts += [f"{num_generated} generated"]
-  info = sampled.info
   facts += [text.format(info[k]) for k, text in FACTS.items() if k in info]
   if isinstance(seconds := info.get("seconds_per_view"), int | float):
     facts.append(f"{seconds:.2g} s a view")
@@ -124,8 +100,8 @@ def orbit(
     label=label,
     numbers=numbers or {},
     facts=", ".join(facts),
-    frames=frames,
-    given_src=data_uri(encode_png(views.images_u8[0])),
+    frames=_frames(sampled, views, order),
+    given_src=_uri(views.images_u8[0]),
     num_given=num_given,
     has_truth=truth is not None,
     hw=views.hw,
@@ -133,8 +109,45 @@ def orbit(
   )
 
 
+def _frames(
+  sampled: ObjectSamples, views: PosedViews, order: Sequence[int]
+) -> list[dict[str, Any]]:
+  """What the template shows of each view, in the order of the strip."""
+  num_given, truth = len(sampled.given), sampled.truth
+  azimuths, elevations = view_angles(views.world_from_cam)
+  # On the map the pole is the middle and the horizon is the unit circle.
+  radii = np.minimum((90 - elevations) / 90, 1.15)
+  frames = []
+  for i in order:
+    is_given, angle = i < num_given, np.radians(azimuths[i])
+    has_index = views.index[i] >= 0
+    frame = {
+      "index": len(frames),
+      "given": is_given,
+      "label": f"view {views.index[i]}" if has_index else f"#{i - num_given}",
+      "note": "given" if is_given else "",
+      "azimuth": float(azimuths[i]),
+      "elevation": float(elevations[i]),
+      "map_x": radii[i] * np.cos(angle),
+      "map_y": -radii[i] * np.sin(angle),
+      "src": _uri(views.images_u8[i]),
+      "truth_src": None,
+    }
+    if truth is not None and not is_given:
+      truth_u8 = truth.images_u8[i - num_given]
+      pair = (views.images_u8[i] / 255, truth_u8 / 255)
+      frame["note"] = f"{metrics.psnr(*(x[None] for x in pair))[0]:.1f} dB"
+      frame["truth_src"] = _uri(truth_u8)
+    frames.append(frame)
+  return frames
+
+
+def _uri(image_u8: UInt8[np.ndarray, "H W 3"]) -> str:
+  return data_uri(encode_png(image_u8))
+
+
 def write_viewer(folder: epath.PathLike, sampled: ObjectSamples) -> epath.Path:
-  """Writes `viewer.html` of the views into the folder."""
+  """Writes `viewer.html` of the object into the folder."""
   return write_page(
     epath.Path(folder) / "viewer.html",
     sampled.object_id,

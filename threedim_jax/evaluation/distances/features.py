@@ -1,18 +1,23 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Features of sets of pictures, and the distances between two such sets.
+"""Distances between sets of pictures, by the features of pretrained networks.
 
 `fd_effnetlite0` and `kd_effnetlite0` need only a pip package; `fid` and `kid`
-need the file that pytorch-fid publishes. Features of a set are computed once
-and then compared with any number of other sets.
+need the file that pytorch-fid publishes.
 
-  networks = open_networks(inception_weights=None)
-  truth = extract_features(truth_u8, networks)
-  result = compare(extract_features(images_u8, networks), truth)
-  result.values["fd_effnetlite0"], result.variants["fd_effnetlite0"]
+  pool = Pool(open_networks(inception_weights=None))
+  for sampled in samples:
+    pool.add("model", sampled.generated.images_u8)
+    pool.add("truth", sampled.truth.images_u8)
+  rows = {"model": {}}
+  variants, remarks = pool.add_distances(rows, {"model": "truth"})
+  rows["model"]["fd_effnetlite0"]
+
+A set holds the pictures of all objects. The distance between two such sets is
+not the mean of the distances per object, which would be much larger.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 import dataclasses
 import functools
 import os
@@ -23,13 +28,14 @@ from jaxtyping import Float32, PyTree, UInt8
 import numpy as np
 
 from threedim_jax.evaluation.distances import effnetlite0, inception
-from threedim_jax.evaluation.distances.frechet import (
+from threedim_jax.evaluation.distances.set_distances import (
   MIN_IMAGES,
   frechet_distance,
+  kernel_distance,
 )
-from threedim_jax.evaluation.distances.kernel import kernel_distance
 from threedim_jax.runtime import progress
 from threedim_jax.runtime.errors import UserError
+from threedim_jax.workdir.results import finite
 
 Features = dict[str, Float32[np.ndarray, "N D"]]  # by name of the network
 
@@ -38,7 +44,7 @@ METRICS = {  # network: Frechet and kernel distance
   "inception": ("fid", "kid"),
 }
 
-MIN_IMAGES_FID = 2048  # as many as features: below it is mostly bias
+MIN_IMAGES_FID = 2048  # the number of features; FID of fewer is mostly bias
 FEW_IMAGES_FID = 10_000
 
 _NOT_FID = "not FID, not comparable with any paper"
@@ -58,12 +64,13 @@ _VARIANTS = {
   "kid_se": f"{_ERROR} kid",
 }
 
-_BATCH = 16  # 16 pictures take 150 MB; on a CPU more are no faster
+_BATCH = 16  # pictures; they take 150 MB, and on a CPU more are no faster
+_WAITING = 1024  # pictures of a set that are turned into features together
 
 
 @dataclasses.dataclass(frozen=True)
 class Network:
-  """`extract(params, images_u8)` gives features; `name` is a key of results."""
+  """`extract(params, images_u8)` gives features; `name` is a key of METRICS."""
 
   name: str
   extract: Callable
@@ -82,7 +89,7 @@ class Comparison:
 def open_networks(
   inception_weights: os.PathLike | str | None = None,
 ) -> tuple[Network, ...]:
-  """Loads the networks whose weights are there; logs which are missing.
+  """Loads the networks whose weights are there, and logs what is missing.
 
   Args:
     inception_weights: path of pytorch-fid's file; None leaves out FID and KID.
@@ -110,7 +117,7 @@ def _forward(extract, params, images_u8):
 def extract_features(
   images_u8: UInt8[np.ndarray, "N H W 3"], networks: Sequence[Network]
 ) -> Features:
-  """Features of every picture, of any size, by name of the network."""
+  """The features of every picture, of any size, by name of the network."""
   if not len(images_u8):
     raise UserError("there are no pictures to compare")
   features = {}
@@ -127,15 +134,65 @@ def extract_features(
   return features
 
 
-def compare(x: Features, y: Features, *, seed: int = 0) -> Comparison:
+class Pool:
+  """Named sets of pictures that grow object by object, kept as features."""
+
+  def __init__(self, networks: Sequence[Network]):
+    self._networks = networks
+    self._waiting: dict[str, list[np.ndarray]] = {}
+    self._done: dict[str, list[Features]] = {}
+
+  def add(self, name: str, images_u8: UInt8[np.ndarray, "N H W 3"]) -> None:
+    """Adds pictures to a set."""
+    if not self._networks:
+      return
+    waiting = self._waiting.setdefault(name, [])
+    waiting.append(images_u8)
+    if sum(map(len, waiting)) >= _WAITING:
+      self._extract(name)
+
+  def add_distances(
+    self, rows: Mapping[str, dict[str, float]], pairs: Mapping[str, str]
+  ) -> tuple[dict[str, str], list[str]]:
+    """Adds the distance of each (row, reference) pair of sets to its row.
+
+    Returns:
+      The descriptions of the metrics, and remarks.
+    """
+    variants, remarks = {}, []
+    for row, reference in pairs.items():
+      found = compare(self._features(row), self._features(reference))
+      rows[row].update(finite(found.values))
+      variants |= found.variants
+      remarks += [r for r in found.remarks if r not in remarks]
+    return variants, remarks
+
+  def _features(self, name: str) -> Features:
+    self._extract(name)
+    parts = self._done.get(name, [])
+    return {
+      network.name: np.concatenate([part[network.name] for part in parts])
+      for network in self._networks
+    }
+
+  def _extract(self, name: str) -> None:
+    """Turns the set's waiting pictures into features, size by size."""
+    sizes: dict[tuple[int, ...], list[np.ndarray]] = {}
+    for images_u8 in self._waiting.pop(name, []):
+      sizes.setdefault(images_u8.shape[1:], []).append(images_u8)
+    for images_u8 in sizes.values():
+      features = extract_features(np.concatenate(images_u8), self._networks)
+      self._done.setdefault(name, []).append(features)
+
+
+def compare(x: Features, y: Features) -> Comparison:
   """Distances between two sets of one size; a smaller one is better.
 
-  A metric that misleads for so few pictures is left out; a remark says so.
+  A metric that misleads for so few pictures is left out, and a remark says so.
 
   Args:
-    x: features of a set.
-    y: features of another set by the same networks.
-    seed: of the kernel distance's subsets.
+    x: the features of one set.
+    y: the features of the other set, by the same networks.
 
   Raises:
     UserError: the sets differ in size.
@@ -150,19 +207,17 @@ def compare(x: Features, y: Features, *, seed: int = 0) -> Comparison:
         f" {MIN_IMAGES} pictures, not {num_images}."
       )
       continue
+    found = {}
     with progress.waiting(f"{frechet} and {kernel} of {num_images} pictures"):
       if network != "inception" or num_images >= MIN_IMAGES_FID:
-        values[frechet] = frechet_distance(x[network], y[network])
-      values[kernel], values[f"{kernel}_se"] = kernel_distance(
-        x[network], y[network], seed=seed
+        found[frechet] = frechet_distance(x[network], y[network])
+      found[kernel], found[f"{kernel}_se"] = kernel_distance(
+        x[network], y[network]
       )
     if network == "inception":
       remarks += _remarks_on_fid(num_images)
-    variants |= {
-      name: _VARIANTS[name].format(n=num_images)
-      for name in values
-      if name not in variants
-    }
+    values |= found
+    variants |= {name: _VARIANTS[name].format(n=num_images) for name in found}
   return Comparison(values, variants, tuple(remarks))
 
 

@@ -1,16 +1,17 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""InceptionV3 of FID: the network of 2015 with its four peculiarities.
+"""InceptionV3 of FID, as in pytorch-fid, whose weights the user gives.
 
-They are those of pytorch-fid, whose weights the user gives: average pools
-leave out the padding, the last block pools by maximum, pictures are resized to
-299 without antialiasing (half-pixel centres), and 1008 classes (unused here).
+Four things differ from the usual InceptionV3: average pools leave out the
+padding, the last block pools by maximum, pictures are resized to 299 without
+antialiasing (half-pixel centres), and there are 1008 classes (unused here).
 Names of modules are those of the state dict. Batch norms are folded in.
 
   params = load_params("pt_inception-2015-12-05-6726825d.pth")
   features = extract(params, images_u8)  # [B, 2048]
 """
 
+import functools
 import os
 
 import flax.linen as nn
@@ -19,9 +20,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree, UInt8
 
-from threedim_jax.evaluation.distances.batch_norm import folded
 from threedim_jax.evaluation.distances.torch_file import (
   StateDict,
+  fold_batch_norm,
   read_state_dict,
 )
 
@@ -37,7 +38,7 @@ Maps = Float[Array, "B _ _ _"]
 
 
 def _conv(x, name, features, size=(1, 1), strides=1, padding="SAME"):
-  """Convolution, batch norm (folded in), ReLU; in the calling module."""
+  """Convolution with a folded-in batch norm, then ReLU; in the caller."""
   conv = nn.Conv(
     features,
     size,
@@ -66,7 +67,7 @@ def _max_pool(x):
 
 
 class InceptionA(nn.Module):
-  """35x35: 1x1, 5x5, two 3x3, pool."""
+  """At 35x35, four branches: 1x1, 5x5, two 3x3, pool."""
 
   pool_features: int
 
@@ -85,7 +86,7 @@ class InceptionA(nn.Module):
 
 
 class InceptionB(nn.Module):
-  """35x35 to 17x17."""
+  """From 35x35 to 17x17."""
 
   @nn.compact
   def __call__(self, x: Maps) -> Maps:
@@ -100,7 +101,10 @@ class InceptionB(nn.Module):
 
 
 class InceptionC(nn.Module):
-  """17x17: 1x1, 7x7 and two 7x7 as pairs of 1x7 and 7x1, pool."""
+  """At 17x17, four branches: 1x1, 7x7, two 7x7, pool.
+
+  Each 7x7 is a pair of 1x7 and 7x1.
+  """
 
   width: int
 
@@ -121,7 +125,7 @@ class InceptionC(nn.Module):
 
 
 class InceptionD(nn.Module):
-  """17x17 to 8x8."""
+  """From 17x17 to 8x8."""
 
   @nn.compact
   def __call__(self, x: Maps) -> Maps:
@@ -138,7 +142,7 @@ class InceptionD(nn.Module):
 
 
 class InceptionE(nn.Module):
-  """8x8: 1x1, forks into 1x3 and 3x1, pool."""
+  """At 8x8, four branches: 1x1, two that fork into 1x3 and 3x1, pool."""
 
   max_pool: bool  # instead of the average
 
@@ -160,7 +164,7 @@ class InceptionE(nn.Module):
 
 
 class InceptionV3(nn.Module):
-  """Pictures in [-1, 1] to the 2048 means that the classifier sees."""
+  """From pictures in [-1, 1] to the 2048 means that enter the classifier."""
 
   @nn.compact
   def __call__(self, x: Float[Array, "B H W 3"]) -> Float[Array, "B D"]:
@@ -189,16 +193,17 @@ def load_params(path: os.PathLike | str) -> PyTree:
   """Parameters from the file of pytorch-fid.
 
   Raises:
-    UserError: no such file, or another one; says where to get it.
+    UserError: the file is missing or another one; the error says where to get
+      the right one.
   """
   state = read_state_dict(path, sha256=SHA256, origin=ORIGIN)
   return params_from_state_dict(state)
 
 
 def param_shapes() -> PyTree:
-  """Abstract parameters: names, shapes and dtypes."""
+  """Parameters as names, shapes and dtypes, without values."""
   picture = jax.ShapeDtypeStruct((1, _RESOLUTION, _RESOLUTION, 3), jnp.float32)
-  init = lambda x: InceptionV3().init(jax.random.key(0), x)
+  init = functools.partial(InceptionV3().init, jax.random.key(0))
   return jax.eval_shape(init, picture)["params"]
 
 
@@ -208,13 +213,16 @@ def params_from_state_dict(state: StateDict) -> PyTree:
   for *unit, kind in flatten_dict(param_shapes()):
     name = ".".join(unit)
     if kind == "kernel":
-      fold = folded(state, conv=f"{name}.conv", norm=f"{name}.bn")
+      fold = fold_batch_norm(state, conv=f"{name}.conv", norm=f"{name}.bn")
       params |= {(*unit, k): v for k, v in fold.items()}
   return unflatten_dict(params)
 
 
 def preprocess(images_u8: UInt8[Array, "B H W 3"]) -> Float[Array, "B h w 3"]:
-  """[-1, 1] at 299x299: bilinear, half-pixel centres, never antialiased."""
+  """Resizes to 299x299 and scales to [-1, 1].
+
+  The resize is bilinear, with half-pixel centres and never antialiased.
+  """
   B, *_, C = images_u8.shape
   x = jax.image.resize(
     images_u8.astype(jnp.float32) / 255,
@@ -228,5 +236,5 @@ def preprocess(images_u8: UInt8[Array, "B H W 3"]) -> Float[Array, "B h w 3"]:
 def extract(
   params: PyTree, images_u8: UInt8[Array, "B H W 3"]
 ) -> Float[Array, "B D"]:
-  """The features of FID, 2048 of them."""
+  """The 2048 features of FID."""
   return InceptionV3().apply({"params": params}, preprocess(images_u8))

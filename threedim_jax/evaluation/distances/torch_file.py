@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reads the state dict of a PyTorch file without PyTorch.
 
-The file must have a known SHA-256, which is checked before a byte of it is
-parsed. Its pickle may refer to nothing but tensors and ordered dictionaries.
-Both formats are read: that of torch >= 1.6, a zip file, and the one before.
-
   state = read_state_dict(path, sha256="57...", origin="Get it from ...")
   state["fc.bias"]  # a NumPy array
+  fold_batch_norm(state, conv="stem.conv", norm="stem.bn")
+
+The file must have a known SHA-256, which is checked before a byte of it is
+parsed. Its pickle may refer to nothing but tensors and ordered dictionaries.
+The zip format of torch >= 1.6 and the older format are both read.
 """
 
 import collections
@@ -20,6 +21,7 @@ import pickle
 import pickletools
 import zipfile
 
+from einops import rearrange
 import ml_dtypes
 import numpy as np
 
@@ -27,6 +29,7 @@ from threedim_jax.runtime.errors import UserError
 
 StateDict = dict[str, np.ndarray]
 
+_EPSILON = 1e-3  # of the batch norms of both networks: TensorFlow's default
 _DTYPES = {
   "DoubleStorage": np.float64,
   "FloatStorage": np.float32,
@@ -112,9 +115,9 @@ def read_state_dict(
   """Tensors by name.
 
   Args:
-    path: of a `.pt` or `.pth` file.
-    sha256: hexadecimal digest that the file must have.
-    origin: sentence that says where the right file comes from.
+    path: a `.pt` or `.pth` file.
+    sha256: the hexadecimal digest that the file must have.
+    origin: a sentence that says where the right file comes from.
 
   Raises:
     UserError: there is no such file, it has another digest, it is damaged, or
@@ -187,3 +190,26 @@ def _read_legacy(data: bytes) -> dict:
     storage = storages[key].view(np.uint8)
     storage[:] = np.frombuffer(stream.read(storage.size), np.uint8)
   return state
+
+
+def fold_batch_norm(
+  state: StateDict, *, conv: str, norm: str
+) -> dict[str, np.ndarray]:
+  """A convolution and the batch norm after it, as one convolution.
+
+  Args:
+    state: a PyTorch state dict.
+    conv: name of a convolution without bias.
+    norm: name of the batch norm that follows it.
+
+  Returns:
+    {"kernel": [h, w, in, out], "bias": [out]} in float32.
+  """
+  scale, offset, mean, var = (
+    state[f"{norm}.{name}"].astype(np.float64)
+    for name in ("weight", "bias", "running_mean", "running_var")
+  )
+  gain = scale / np.sqrt(var + _EPSILON)
+  kernel = rearrange(state[f"{conv}.weight"], "o i h w -> h w i o") * gain
+  bias = offset - mean * gain
+  return {"kernel": np.float32(kernel), "bias": np.float32(bias)}

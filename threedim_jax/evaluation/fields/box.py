@@ -8,8 +8,6 @@ therefore the point nearest to all viewing axes. Half its edge is the radius of
 the largest sphere that every picture shows whole.
 
   center, radius = box_from_cameras(world_from_cam, K, hw=(64, 64))
-
-It computes in NumPy and double precision.
 """
 
 from jaxtyping import Float, Float32
@@ -19,8 +17,8 @@ from threedim_jax.runtime.errors import UserError
 from threedim_jax.views.cameras import Camera
 from threedim_jax.views.lines import nearest_point
 
-# Below about 3 degrees between the axes (one view, a pan, parallel axes), the
-# distance of their meeting point is undefined.
+# If the axes differ by less than about 3 degrees (one view, a pan, parallel
+# axes), the distance of the point where they meet is undefined.
 _MIN_SPREAD = np.sin(np.radians(3.0)) ** 2
 
 
@@ -63,8 +61,8 @@ def box_from_cameras(
 def _viewing_axes(world_from_cam, K, hw):
   """Unit directions through picture centres, and angles to the nearest edge.
 
-  The principal point of a cropped picture is not its centre. The picture is
-  what was aimed at the object, so its centre counts.
+  The principal point of a cropped picture is not its centre. The centre counts,
+  because the picture is what was aimed at the object.
   """
   h, w = hw
   size = np.array([w, h], np.float64)

@@ -4,8 +4,9 @@
 
 The levels have 17, 33, 65 ... nodes along an edge of the box. A node of a
 coarse level moves a whole neighbourhood, so a shape is found in few steps. All
-levels are summed into one grid before it is read: a look-up then costs that of
-one grid, and its gradient is scattered into the finest level only.
+levels are summed into one grid before points are looked up. A look-up then
+costs as much as in one grid, and gradients are scattered into the finest level
+only.
 
   grid = collapse(pyramid)                           # [n, n, n, 4]
   density, rgb = activate(look_up(grid, points))     # points in [-1, 1]^3
@@ -15,9 +16,7 @@ on the viewing direction, so views that contradict each other cannot be fitted.
 """
 
 import dataclasses
-from typing import no_type_check
 
-import flax.struct
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -32,11 +31,11 @@ class FieldConfig:
 
   Attributes:
     levels: nodes along an edge of the box, coarse to fine.
-    num_coarse: bins of a ray; occupied bins get more samples.
-    num_samples: samples of a ray.
-    num_rays: random pixels in a training step.
+    num_coarse: number of bins of a ray; occupied bins get more samples.
+    num_samples: number of samples of a ray.
+    num_rays: number of random pixels in a training step.
     learning_rate: of Adam at the first step.
-    final_learning_rate: at the last step; it decays exponentially.
+    final_learning_rate: at the last step; the rate decays exponentially.
     distortion_weight: of the Mip-NeRF 360 loss (arXiv 2111.12077, eq. 15).
     occupancy_every_steps: how often occupied space is estimated again.
   """
@@ -58,24 +57,6 @@ class FieldConfig:
     if size <= 64:
       return cls(levels=(17, 33, 65))
     return cls(levels=(13, 25, 49, 97), num_samples=48)
-
-
-@no_type_check  # see Camera
-@flax.struct.dataclass
-class Fields:
-  """Fitted fields of O objects.
-
-  Attributes:
-    grid: raw values at the nodes: axes x, y, z of the world.
-    center: of each object's cube, world units.
-    radius: half the cube's edge, world units.
-    config: what they were fitted with.
-  """
-
-  grid: Float[Array, "O n n n 4"]
-  center: Float[Array, "O 3"]
-  radius: Float[Array, " O"]
-  config: FieldConfig = flax.struct.field(pytree_node=False)
 
 
 def init_pyramid(levels: tuple[int, ...]) -> Pyramid:
@@ -101,8 +82,8 @@ def refine(grid: Float[Array, "n n n C"]) -> Float[Array, "m m m C"]:
 def _refine_axis(grid: Float[Array, "*n"], axis: int) -> Float[Array, "*m"]:
   """Adds a node half-way between neighbours.
 
-  Slices are used because with interpolation matrices a third of the step was
-  spent here, most of it in transpositions.
+  It uses slices. With interpolation matrices, a third of the step was spent
+  here, most of it on transpositions.
   """
   here = jax.lax.slice_in_dim(grid, 0, -1, axis=axis)
   last = jax.lax.slice_in_dim(grid, -1, None, axis=axis)
@@ -116,8 +97,8 @@ def _refine_axis(grid: Float[Array, "*n"], axis: int) -> Float[Array, "*m"]:
 def pairs_of_nodes(grid: Float[Array, "n n n C"]) -> Float[Array, "N C2"]:
   """A row for each node: its values and those of its neighbour in z.
 
-  With it a point costs four reads instead of eight, and as many writes in the
-  backward pass.
+  With this table a point costs four reads instead of eight, and four writes in
+  the backward pass.
   """
   nodes = grid.reshape(-1, grid.shape[-1])
   return jnp.concatenate([nodes[:-1], nodes[1:]], -1)
@@ -128,8 +109,8 @@ def look_up_pairs(
 ) -> Float[Array, "*b C"]:
   """Trilinear interpolation in a table of `pairs_of_nodes`.
 
-  The four reads are spelled out: as one read of a [4, 2 C] block per point they
-  took 64 ms instead of 3 ms under vmap on a CPU.
+  The four reads are separate. One read of a [4, 2 C] block per point took 64 ms
+  instead of 3 ms under vmap on a CPU.
 
   Args:
     pairs: the table.
@@ -181,8 +162,8 @@ def activate(
 def occupancy(grid: Float[Array, "n n n 4"]) -> Float[Array, "c c c"]:
   """Upper bounds of the density within each of at most 32^3 cells.
 
-  Interpolation comes before the activation, which is monotone, so that the
-  nodes of a cell, boundary included, bound what is inside.
+  The activation is monotone and follows the interpolation. The density inside a
+  cell is therefore at most that of its nodes, boundary included.
   """
   cells = grid.shape[0] - 1
   stride = -(-cells // 32)
@@ -197,15 +178,3 @@ def occupancy(grid: Float[Array, "n n n 4"]) -> Float[Array, "c c c"]:
     "valid",
   )
   return density(highest)
-
-
-def on_grid(
-  fields: Fields, index: int
-) -> tuple[Float[np.ndarray, "n n n"], Float[np.ndarray, "n n n 3"]]:
-  """Density (per world unit) and colour of one object at the nodes.
-
-  Node (i, j, k) of n lies at center + radius * (2 * [i, j, k] / (n - 1) - 1).
-  """
-  values = fields.grid[index]
-  found, rgb = activate(values)
-  return np.asarray(found / fields.radius[index]), np.asarray(rgb)

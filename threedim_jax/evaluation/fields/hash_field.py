@@ -10,13 +10,15 @@ hidden layer for density, two for colour, no skips). No direction enters, so
 views that contradict each other cannot be fitted.
 
 The levels that need no hash are joined into one grid before points are looked
-up in it. The values are the same; a point costs 4 reads instead of 8 a level.
+up. The values stay the same. A point costs 4 reads in all of these levels
+together, instead of 8 in each.
 
   params = init_params(jax.random.key(0), config)
   tables = join_levels(params, config)
   density, rgb = query(tables, points, config)  # points in [-1, 1]^3
 """
 
+from collections.abc import Sequence
 import dataclasses
 
 import jax
@@ -48,18 +50,18 @@ class HashFieldConfig:
   Attributes:
     resolutions: nodes along an edge of the box, coarse to fine; a level has
       twice the intervals of the one before.
-    table_size: rows of a level's table at most.
+    table_size: largest number of rows of a level's table.
     num_features: numbers in a row.
-    feature_scale: factor of the features on their way into the MLP. It speeds
+    feature_scale: factor of the features before they enter the MLP. It speeds
       up the tables, whose learning rate the paper fixes.
-    num_coarse: bins of a ray; bins that something occupies get more samples.
-    num_samples: samples of a ray.
+    num_coarse: number of bins of a ray; occupied bins get more samples.
+    num_samples: number of samples of a ray.
     distortion_weight: of the Mip-NeRF 360 loss (arXiv 2111.12077, eq. 15).
     orientation_weight: of the Ref-NeRF loss (arXiv 2112.03907, eq. 11).
-    orientation_every: the orientation loss looks at one ray in so many.
+    orientation_every: the orientation loss uses one ray in this many.
     occupancy_every_steps: how often occupied space is estimated again.
-    rays_at_a_time: rays in memory together. What 512 of them need stays in a
-      CPU's cache.
+    rays_at_a_time: number of rays that are in memory together. What 512 of them
+      need stays in a CPU's cache.
   """
 
   resolutions: tuple[int, ...]
@@ -82,11 +84,6 @@ class HashFieldConfig:
     if size <= 64:
       return cls(resolutions=(9, 17, 33, 65))
     return cls(resolutions=(9, 17, 33, 65, 129), table_size=2**18)
-
-  @property
-  def num_dense(self) -> int:
-    """Levels whose nodes all have a row of their own."""
-    return sum(n**3 <= self.table_size for n in self.resolutions)
 
 
 def init_params(rng: Key[Array, ""], config: HashFieldConfig) -> PyTree:
@@ -135,49 +132,51 @@ def row_of_node(
   node: Int[Array, "*b 3"], resolution: int, num_rows: int
 ) -> Int[Array, "*b"]:
   """The table row of a node: its index if every node has one, else its hash."""
+  x, y, z = jnp.moveaxis(node, -1, 0)
   if resolution**3 <= num_rows:
-    return (node[..., 0] * resolution + node[..., 1]) * resolution + node[
-      ..., 2
-    ]
-  mixed = node.astype(jnp.uint32) * _PRIMES.reshape(
-    (1,) * (node.ndim - 1) + (3,)
-  )
-  hashed = mixed[..., 0] ^ mixed[..., 1] ^ mixed[..., 2]
-  return (hashed % jnp.uint32(num_rows)).astype(jnp.int32)
+    return (x * resolution + y) * resolution + z
+  x, y, z = (i.astype(jnp.uint32) for i in (x, y, z))
+  mixed = (x * _PRIMES[0]) ^ (y * _PRIMES[1]) ^ (z * _PRIMES[2])
+  return (mixed % jnp.uint32(num_rows)).astype(jnp.int32)
 
 
 def interpolate(
   table: Float[Array, "T F"], points: Float[Array, "N 3"], resolution: int
 ) -> Float[Array, "N F"]:
   """Trilinear interpolation of a level at points in [-1, 1]^3."""
-  place = jnp.clip(
-    (points + 1) * (0.5 * (resolution - 1)), 0, resolution - 1.001
-  )
+  n = resolution
+  place = jnp.clip((points + 1) * (0.5 * (n - 1)), 0, n - 1.001)
   corner = jnp.floor(place)
   fraction = place - jax.lax.stop_gradient(corner)
   corner = corner.astype(jnp.int32)
   total = jnp.zeros((len(points), table.shape[1]))
   for offset in np.ndindex(2, 2, 2):
     offset = np.array(offset, np.int32)[None]
-    row = row_of_node(corner + offset, resolution, len(table))
+    row = row_of_node(corner + offset, n, len(table))
     weight = jnp.prod(jnp.where(offset, fraction, 1 - fraction), axis=-1)
     values = table.at[row].get(mode="promise_in_bounds")
     total += weight[:, None] * values
   return total
 
 
+def _dense_and_hashed(
+  levels: Sequence, config: HashFieldConfig
+) -> tuple[Sequence, Sequence]:
+  """The levels whose nodes all have a row of their own, and the others."""
+  num_dense = sum(n**3 <= config.table_size for n in config.resolutions)
+  return levels[:num_dense], levels[num_dense:]
+
+
 def join_levels(params: PyTree, config: HashFieldConfig) -> PyTree:
   """Parameters with all levels that need no hash in one table of node pairs.
 
-  Linear in the tables: gradients of many points are summed here, and pulled
-  back to the tables once.
+  This is linear in the tables. Gradients of many points can be summed for the
+  joined table, and pulled back to the tables of the levels once.
   """
-  tables, hashed = (
-    params["tables"][: config.num_dense],
-    params["tables"][config.num_dense :],
-  )
+  dense, hashed = _dense_and_hashed(params["tables"], config)
+  resolutions, _ = _dense_and_hashed(config.resolutions, config)
   grid = jnp.zeros((2, 2, 2, 0))
-  for n, table in zip(config.resolutions, tables, strict=False):
+  for n, table in zip(resolutions, dense, strict=True):
     level = table.reshape(n, n, n, config.num_features)
     coarser = refine(grid) if grid.shape[-1] else level[..., :0]
     grid = jnp.concatenate([coarser, level], axis=-1)
@@ -194,20 +193,17 @@ def density_and_geometry(
     points: in [-1, 1]^3.
     config: settings.
   """
-  dense, hashed = (
-    config.resolutions[: config.num_dense],
-    config.resolutions[config.num_dense :],
-  )
-  features = (
-    [look_up_pairs(tables["pairs"], dense[-1], points)] if dense else []
-  )
+  dense, hashed = _dense_and_hashed(config.resolutions, config)
+  features = []
+  if dense:
+    features.append(look_up_pairs(tables["pairs"], dense[-1], points))
   features += [
     interpolate(table, points, n)
     for table, n in zip(tables["tables"], hashed, strict=True)
   ]
   features = config.feature_scale * jnp.concatenate(features, axis=-1)
   out = _mlp(tables["density"], features)
-  # exp as in instant-NGP; the offset makes fog that a ray sees through.
+  # exp as in instant-NGP. The offset starts with fog that a ray sees through.
   log_density = jnp.minimum(out[:, 0] - 1.0, _MAX_LOG_DENSITY)
   return jnp.exp(log_density), out[:, 1:]
 
@@ -242,7 +238,7 @@ def orientation_loss(
   """Penalty on visible surfaces that face away (Ref-NeRF, eq. 11), per ray.
 
   Args:
-    weights: share of a ray's light that comes from each sample.
+    weights: share of each sample in its ray's colour.
     normals: unit vectors, see `normals`.
     dir: unit directions of the rays, away from the camera.
   """

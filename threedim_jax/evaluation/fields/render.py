@@ -3,9 +3,9 @@
 """Volume rendering over white, in coordinates in which a field is [-1, 1]^3.
 
 A ray is cut into equal bins, and most samples go to bins that are occupied.
-Whether a bin is visible does not count. Weighting bins by the light that
-reaches them looks better and is wrong: a coarse cell is opaque before the
-surface inside it is reached, so the surface would get no sample.
+Whether a bin is visible does not count. To weight bins by the light that
+reaches them seems better but is wrong: light ends where the ray enters an
+occupied cell, before the surface inside it, so the surface would get no sample.
 
   edges = sample_edges(cells, pos, dir, num_bins=64, u=u)
   colors, weights = composite(density, rgb, edges)
@@ -22,8 +22,6 @@ from threedim_jax.views.cameras import Camera, cam_from_px
 
 NEAR = 0.05  # half edges of the box: nothing is nearer to a camera
 _RAYS_AT_A_TIME = 4096
-# Renders use this many times the samples of a training step.
-RENDER_SAMPLES = 2
 
 
 def rays_of_pixels(
@@ -53,7 +51,7 @@ def distances_in_box(
 ) -> Float[Array, "*b 2"]:
   """Distances at which rays enter and leave [-1, 1]^3; equal if they miss it.
 
-  `planes` are the least and the largest distance from the camera.
+  `planes` are the smallest and the largest distance from the camera.
   """
   safe = jnp.where(jnp.abs(dir) < 1e-9, 1e-9, dir)  # no division by zero
   a, b = (-1 - pos) / safe, (1 - pos) / safe
@@ -89,7 +87,10 @@ def sample_edges(
   u: Float[Array, "R S"],
   planes=(NEAR, np.inf),
 ) -> Float[Array, "R S"]:
-  """Distances along rays at which the share `u` of occupied space is passed."""
+  """Distances along rays at which they have passed the share `u` of their bins.
+
+  An occupied bin counts more than an empty one.
+  """
   near, bin_length, depth = occupied_bins(cells, pos, dir, num_bins, planes)
   weight = 1 - jnp.exp(-depth)
   share = weight / (weight.sum(-1, keepdims=True) + 1e-2)
@@ -101,7 +102,7 @@ def sample_edges(
 
 
 def _sums_before(x: Float[Array, "R n"]) -> Float[Array, "R n"]:
-  """For each element the sum of those before it in its row."""
+  """For each element, the sum of the elements before it in its row."""
   n = x.shape[-1]
   earlier = np.triu(np.ones((n, n), np.float32), 1)
   return jnp.matmul(x, earlier, precision="highest")
@@ -122,7 +123,7 @@ def composite(
   rgb: Float[Array, "R S 3"],
   edges: Float[Array, "R S1"],
 ) -> tuple[Float[Array, "R 3"], Float[Array, "R S"]]:
-  """(colours over white, weight of each interval in its ray's colour)."""
+  """(colours over white, share of each interval in its ray's colour)."""
   depth = density * jnp.diff(edges, axis=-1)
   weights = jnp.exp(-_sums_before(depth)) * (1 - jnp.exp(-depth))
   white = 1 - weights.sum(-1, keepdims=True)
@@ -134,7 +135,7 @@ def distortion_loss(
 ) -> Float[Array, " R"]:
   """Mean distance between two places where a ray ends (Mip-NeRF 360, eq. 15).
 
-  Prefix sums make it linear in the number of samples.
+  Sums over the samples before each sample replace the sum over all pairs.
   """
   length = jnp.diff(edges, axis=-1)
   middle = edges[:, :-1] + 0.5 * length
@@ -155,8 +156,8 @@ def render_pixels(
   Rays go through `show` in portions, so memory does not grow with the views.
 
   Args:
-    show: colours from origins and unit directions of rays.
-    cams: of V views.
+    show: gives colours for the origins and unit directions of rays.
+    cams: the cameras of V views.
     hw: height and width of a view.
   """
   num_views = cams.K.shape[0]

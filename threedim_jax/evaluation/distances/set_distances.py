@@ -1,0 +1,158 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Frechet and kernel distance between two sets of features, in float64.
+
+  frechet_distance(features, truth_features)  # [N, D] twice
+  value, standard_error = kernel_distance(features, truth_features)
+
+Both sets must have the same size. The Frechet distance is biased upwards by
+about c/n for n pictures, where c depends on the model (Chong and Forsyth 2019).
+Values for sets of different sizes therefore do not compare. The kernel distance
+has no such bias, so it also means something for few pictures. It can be
+negative.
+"""
+
+from typing import NamedTuple
+
+from jaxtyping import Float
+import numpy as np
+
+from threedim_jax.runtime.errors import UserError
+
+Features = Float[np.ndarray, "N D"]
+OtherFeatures = Float[np.ndarray, "M D"]  # a `UserError` unless M = N
+
+MIN_IMAGES = 3  # in each set: fewer have no standard error
+
+_CHUNK = 4096  # pictures that are in float64 at a time
+_SUBSET_SIZE = 1000  # pictures
+_MAX_SUBSETS = 100
+
+
+class KernelDistance(NamedTuple):
+  value: float
+  standard_error: float
+
+
+def check_sizes(x: Features, y: OtherFeatures) -> None:
+  """Raises a `UserError` unless both sets have the same, sufficient size."""
+  if len(x) != len(y):
+    raise UserError(
+      "the distance between sets of features depends on their size; compare"
+      f" sets of the same number of pictures, not {len(x)} with {len(y)}"
+    )
+  if len(x) < MIN_IMAGES:
+    raise UserError(
+      f"the distance between sets needs at least {MIN_IMAGES} pictures on each"
+      f" side, not {len(x)}"
+    )
+
+
+def frechet_distance(x: Features, y: OtherFeatures) -> float:
+  """Squared 2-Wasserstein distance of the Gaussians fitted to both sets.
+
+  |mx - my|^2 + tr(Sx + Sy - 2 (Sx Sy)^(1/2)) (Heusel et al. 2017, eq. 6). The
+  usual matrix square root of Sx Sy is not computed. It is unstable if the
+  covariances are singular, which they are for fewer pictures than features.
+
+  Raises:
+    UserError: sets of different sizes, or of fewer than three pictures.
+  """
+  check_sizes(x, y)
+  num_images, num_features = x.shape
+  mean_x, mean_y = (v.mean(0, dtype=np.float64) for v in (x, y))
+  is_few = num_images < num_features
+  traces = _traces_of_factors if is_few else _traces_of_covariances
+  distance = np.square(mean_x - mean_y).sum() + traces(x, mean_x, y, mean_y)
+  return max(0.0, float(distance))  # rounding may give a negative number
+
+
+def _traces_of_factors(x, mean_x, y, mean_y) -> float:
+  """The trace term from the centred features, for few pictures.
+
+  If Sx = A^T A and Sy = B^T B, then tr (Sx Sy)^(1/2) is the nuclear norm of
+  A B^T. That matrix is n x n, not D x D.
+  """
+  a, b = (
+    (v - mean) / np.sqrt(len(v) - 1) for v, mean in ((x, mean_x), (y, mean_y))
+  )
+  cross = np.linalg.norm(a @ b.T, "nuc")
+  return np.square(a).sum() + np.square(b).sum() - 2 * cross
+
+
+def _traces_of_covariances(x, mean_x, y, mean_y) -> float:
+  """The trace term from the covariances, for many pictures.
+
+  With R = Sx^(1/2), (Sx Sy)^(1/2) and (R Sy R)^(1/2) have the same trace, and
+  R Sy R is symmetric.
+  """
+  cov_x, cov_y = _covariance(x, mean_x), _covariance(y, mean_y)
+  values, vectors = np.linalg.eigh(cov_x)
+  root = (vectors * np.sqrt(values.clip(0))) @ vectors.T
+  values = np.linalg.eigvalsh(root @ cov_y @ root)
+  return np.trace(cov_x) + np.trace(cov_y) - 2 * np.sqrt(values.clip(0)).sum()
+
+
+def _covariance(x, mean):
+  total = 0.0
+  for start in range(0, len(x), _CHUNK):
+    centred = x[start : start + _CHUNK] - mean
+    total = total + centred.T @ centred
+  return total / (len(x) - 1)
+
+
+def kernel_distance(x: Features, y: OtherFeatures) -> KernelDistance:
+  """Squared MMD with the cubic kernel of KID, and its standard error.
+
+  The kernel is k(x, y) = (x.y / D + 1)^3 (Binkowski et al. 2018, sec. 4). The
+  value is the mean over at most 100 random subsets of 1000 pictures. The
+  subsets of KID overlap. These do not: for the same precision they cost less,
+  and the standard error is simple. It says how much the value would change with
+  other pictures. It takes pictures as independent, which views of one object
+  are only roughly.
+
+  Args:
+    x: features, one row per picture.
+    y: as many rows; row i of y may depend on row i of x.
+
+  Raises:
+    UserError: sets of different sizes, or of fewer than three pictures.
+  """
+  check_sizes(x, y)
+  num_subsets = min(_MAX_SUBSETS, -(-len(x) // _SUBSET_SIZE))
+  shuffled = np.random.default_rng(0).permutation(len(x))
+  subsets = np.array_split(shuffled[: num_subsets * _SUBSET_SIZE], num_subsets)
+  results = np.array([_squared_mmd(x[s], y[s]) for s in subsets])
+  value, zeta_1, zeta_2 = results.mean(0).clip((-np.inf, 0, 0))
+  n = len(subsets[0])
+  variance = 2 / (n * (n - 1)) * (2 * (n - 2) * zeta_1 + zeta_2)
+  return KernelDistance(float(value), float(np.sqrt(variance / num_subsets)))
+
+
+def _squared_mmd(x, y) -> tuple[float, float, float]:
+  """Squared MMD (Gretton et al. 2012, eq. 4) and the terms of its variance.
+
+  It is a U-statistic over pairs (x_i, y_i): the mean over i != j of
+  h_ij = k(x_i, x_j) + k(y_i, y_j) - k(x_i, y_j) - k(x_j, y_i). KID's also has
+  the terms k(x_i, y_i). They are left out here, so the value stays unbiased if
+  x_i and y_i are of the same object and pose.
+
+  Returns:
+    The mean of h_ij, the covariance of h_ij with h_ik, and the variance of
+    h_ij. The variance of the mean follows from the last two (Serfling 1980,
+    sec. 5.2.1).
+  """
+  n, num_features = x.shape
+  x, y = x.astype(np.float64), y.astype(np.float64)
+
+  def kernel(a, b):
+    return (a @ b.T / num_features + 1) ** 3
+
+  cross = kernel(x, y)
+  h = kernel(x, x) + kernel(y, y) - cross - cross.T
+  np.fill_diagonal(h, 0)
+  rows, squares = h.sum(1), np.square(h).sum()
+  num_pairs = n * (n - 1)
+  value = rows.sum() / num_pairs
+  zeta_1 = (np.square(rows).sum() - squares) / (num_pairs * (n - 2))
+  return value, zeta_1 - value**2, squares / num_pairs - value**2

@@ -1,0 +1,122 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""A step of fitting the grids of `consistency-v1`; see `fit.py`.
+
+All objects see the same pixels of the same views.
+"""
+
+import functools
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+import numpy as np
+import optax
+
+from threedim_jax.evaluation.fields import field, render
+
+STEPS_AT_A_TIME = 20
+
+
+class State(NamedTuple):
+  """Of one object, or of O objects with a leading O in every array."""
+
+  pyramid: field.Pyramid
+  adam: Any
+  cells: Float[Array, "*o c c c"]
+
+
+def near_and_far(
+  world_from_cam: Float[np.ndarray, "O V 4 4"],
+) -> Float[np.ndarray, "O 2"]:
+  """The box alone bounds a ray."""
+  return np.tile([render.NEAR, np.inf], (len(world_from_cam), 1))
+
+
+def init_state(
+  vhw: tuple[int, int, int], config: field.FieldConfig, rng
+) -> State:
+  """The first state of one object; it does not depend on its views."""
+  del vhw, rng
+  pyramid = field.init_pyramid(config.levels)
+  return State(pyramid, _adam().init(pyramid), field.occupancy(pyramid[-1]))
+
+
+def _adam() -> optax.GradientTransformation:
+  """Steps of about one; times the learning rate."""
+  return optax.scale_by_adam(b1=0.9, b2=0.99, eps=1e-15)
+
+
+@functools.partial(jax.jit, static_argnames="config", donate_argnums=0)
+def run_steps(state, views, rng, start, stop, num_steps, *, config):
+  """The state of O objects after steps `start` to `stop` of `num_steps`."""
+  images_u8, cams, planes = views
+  num_views, height, width = images_u8.shape[1:4]
+  num_pixels = num_views * height * width
+
+  def bound_density(pyramid):
+    return field.occupancy(field.collapse(pyramid))
+
+  def step(i, state):
+    # Outside vmap: with one count for all objects this stays a branch.
+    cells = jax.lax.cond(
+      i % config.occupancy_every_steps == 0,
+      lambda s: jax.vmap(bound_density)(s.pyramid),
+      lambda s: s.cells,
+      state,
+    )
+    rng_pixels, rng_u = jax.random.split(jax.random.fold_in(rng, i))
+    pixels = jax.random.randint(rng_pixels, (config.num_rays,), 0, num_pixels)
+    count = config.num_samples + 1
+    u = jax.random.uniform(rng_u, (config.num_rays, count))
+    u = (np.arange(count)[None] + u) / count
+    decay = config.final_learning_rate / config.learning_rate
+    rate = config.learning_rate * decay ** (i / num_steps)
+
+    def one_object(pyramid, adam, cells, images_u8, cams, planes):
+      color = images_u8.reshape(-1, 3)[pixels] / 255.0
+      pos, dir = render.rays_of_pixels(cams, pixels, (height, width))
+      edges = render.sample_edges(cells, pos, dir, config.num_coarse, u, planes)
+
+      def loss_fn(pyramid):
+        grid = field.collapse(pyramid)
+        out, weights = render_rays(grid, pos, dir, edges, config)
+        loss = jnp.square(out - color).mean()
+        distortion = render.distortion_loss(weights, edges).mean()
+        return loss + config.distortion_weight * distortion
+
+      grads = jax.grad(loss_fn)(pyramid)
+      updates, adam = _adam().update(grads, adam)
+      pyramid = jax.tree.map(lambda p, u: p - rate * u, pyramid, updates)
+      return pyramid, adam
+
+    pyramid, adam = jax.vmap(one_object)(
+      state.pyramid, state.adam, cells, images_u8, cams, planes
+    )
+    return State(pyramid, adam, cells)
+
+  return jax.lax.fori_loop(start, stop, step, state)
+
+
+def params_and_cells(
+  state: State, config: field.FieldConfig
+) -> tuple[Float[Array, "n n n 4"], Float[Array, "c c c"]]:
+  """The fitted grid of one object, and upper bounds of its density."""
+  del config
+  grid = field.collapse(state.pyramid)
+  return grid, field.occupancy(grid)
+
+
+def render_rays(
+  grid: Float[Array, "n n n 4"],
+  pos: Float[Array, "R 3"],
+  dir: Float[Array, "R 3"],
+  edges: Float[Array, "R S1"],
+  config: field.FieldConfig,
+) -> tuple[Float[Array, "R 3"], Float[Array, "R S"]]:
+  """(colours over white, weights of the samples) in box coordinates."""
+  del config
+  points = render.sample_points(pos, dir, edges)
+  density, rgb = field.activate(field.look_up(grid, points))
+  return render.composite(density, rgb, edges)
