@@ -82,23 +82,12 @@ def debug_config():
   return srn_chairs.get_config("debug")
 
 
-def _orbit_cameras(num_views: int, resolution: int):
-  import jax.numpy as jnp
-
-  from threedim_jax.views import camera_paths
-  from threedim_jax.views.cameras import Camera
-
-  poses = camera_paths.orbit(num_views, elevation_deg=20.0, radius=2.0)
-  K = jnp.tile(
-    jnp.float32(camera_paths.default_K(resolution)), (num_views, 1, 1)
-  )
-  return Camera(jnp.float32(poses), K)
-
-
 @pytest.fixture(scope="session")
 def toy_cameras():
   """Six cameras around the origin, of 8x8 pictures: [6, 4, 4], [6, 3, 3]."""
-  return _orbit_cameras(6, resolution=8)
+  import small_training
+
+  return small_training.toy_cameras()
 
 
 class TinyXUNet(NamedTuple):

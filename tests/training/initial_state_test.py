@@ -86,41 +86,31 @@ def test_a_training_starts_with_a_level_more(small_training):
   assert int(state.step) == 0
 
 
-def test_a_start_that_is_nowhere_is_named(small_training, tmp_path):
-  from configs import quickstart
-  from threedim_jax.runtime.errors import UserError
-  from threedim_jax.training.initial_state import starting_params
-
-  _, small = small_training
-  config = quickstart.get_config()
-  for source in ("shapes23", str(tmp_path)):
-    config.train.init_from = source
-    with pytest.raises(UserError, match=f"{source}.*neither.*shapes32"):
-      starting_params(config, small, no_new_levels)
-
-
-def test_a_start_of_another_network_is_refused(small_training):
+@pytest.mark.parametrize(
+  "source, prediction, message",
+  [
+    ("shapes23", "v", "shapes23.*neither.*shapes32"),
+    ("no/such/folder", "v", "no/such/folder.*neither.*shapes32"),
+    ("another training", "v", "another architecture"),
+    # They would fit in: the arrays are the same.
+    ("shapes32", "eps", "diffusion.prediction=v"),
+  ],
+)
+def test_a_start_that_cannot_be_used_is_refused(
+  small_training, source, prediction, message
+):
   from configs import quickstart
   from threedim_jax.models import make_init_fn
   from threedim_jax.runtime.errors import UserError
   from threedim_jax.training.initial_state import starting_params
 
   config = quickstart.get_config()
-  config.train.init_from = str(small_training[0])
+  config.diffusion.prediction = prediction
+  config.train.init_from = source
+  if source == "another training":
+    config.train.init_from = str(small_training[0])
   init = make_init_fn(config)
   target = jax.eval_shape(init, jax.random.key(0))
   zeros = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), target)
-  with pytest.raises(UserError, match="another architecture"):
+  with pytest.raises(UserError, match=message):
     starting_params(config, target, lambda: zeros)
-
-
-def test_training_refuses_weights_of_another_meaning(small_training):
-  """They would fit in: the arrays are the same."""
-  from configs import quickstart
-  from threedim_jax.runtime.errors import UserError
-  from threedim_jax.training.initial_state import starting_params
-
-  config, (_, target) = quickstart.get_config(), small_training
-  config.diffusion.prediction = "eps"
-  with pytest.raises(UserError, match="diffusion.prediction=v"):
-    starting_params(config, target, no_new_levels)
