@@ -35,21 +35,6 @@ def test_data_that_does_not_fit_is_refused(run_main, tmp_path, tiny_data):
   assert not (tmp_path / "w").exists()
 
 
-def test_workdir_of_another_configuration(run_main, tmp_path, tiny_data):
-  from configs import srn_chairs
-  from threedim_jax.workdir.config_file import check_workdir
-
-  args, _ = tiny_data
-  config = srn_chairs.get_config("debug")
-  config.model.ch = 64
-  workdir = tmp_path / "w"
-  check_workdir(workdir, config.to_dict(), write=True)
-  before = (workdir / "config.json").read_text()
-  result = run_main(f"--workdir={workdir}", *args)
-  assert_refused(result, "model.ch", "64", "32")
-  assert (workdir / "config.json").read_text() == before
-
-
 @pytest.fixture
 def pictures_32(tmp_path):
   """Arguments of the quickstart on made-up pictures, two short views."""

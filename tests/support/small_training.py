@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""A batch of noise, and a network of two blocks that can be trained on it."""
+"""A batch of noise, a network of two blocks, and workdirs of no training."""
 
 import jax
 import jax.numpy as jnp
@@ -9,10 +9,13 @@ from random_params import random_params
 
 from configs import srn_chairs
 from threedim_jax.models import dummy_inputs, get_model
+from threedim_jax.training.optim import make_tx
 from threedim_jax.training.setup import make_loss_fn
+from threedim_jax.training.train_step import TrainState, create_train_state
 from threedim_jax.views import camera_paths
 from threedim_jax.views.cameras import Camera
 from threedim_jax.views.pair_batch import PairBatch
+from threedim_jax.workdir.checkpoints.checkpointer import Checkpointer
 
 
 def toy_cameras() -> Camera:
@@ -45,3 +48,16 @@ def small_network(batch_size: int, attn_resolutions=(8,)):
     get_model(config.model), 0, *dummy_inputs(8), train=False
   )
   return make_loss_fn(config), params, pair_batch(batch_size, 8)
+
+
+def untrained_state(config) -> TrainState:
+  """The state at step 0 of a training that starts with random parameters."""
+  inputs = dummy_inputs(config.data.resolution)
+  params = random_params(get_model(config.model), 0, *inputs, train=False)
+  return create_train_state(params, make_tx(config))
+
+
+def save_as_trained(workdir, state: TrainState, config) -> None:
+  """Makes `workdir` one of a training whose first checkpoint this is."""
+  with Checkpointer(workdir / "checkpoints") as checkpointer:
+    checkpointer.save(1, state, config=config.to_dict())

@@ -6,6 +6,14 @@ from flax import traverse_util
 import jax
 import numpy as np
 import pytest
+from small_training import save_as_trained, untrained_state
+
+from configs import quickstart, srn_chairs
+from threedim_jax.models import make_init_fn
+from threedim_jax.runtime.errors import UserError
+from threedim_jax.runtime.sharding import make_mesh
+from threedim_jax.training.initial_state import initial_state, starting_params
+from threedim_jax.training.setup import make_setup
 
 POSITIONS = "ConditioningProcessor_0/pos_emb"
 
@@ -17,30 +25,18 @@ def no_new_levels():
 @pytest.fixture(scope="module")
 def small_training(tmp_path_factory):
   """(workdir of a network for 8x8 pictures, its averaged parameters)."""
-  from configs import srn_chairs
-  from threedim_jax.models import make_init_fn
-  from threedim_jax.training.optim import make_tx
-  from threedim_jax.training.train_step import create_train_state
-  from threedim_jax.workdir.checkpoints.checkpointer import Checkpointer
-
   config = srn_chairs.get_config("debug")
   config.data.resolution = 8
   config.model.attn_resolutions = (4,)
-  init = make_init_fn(config)
-  state = create_train_state(init(jax.random.key(0)), make_tx(config))
+  state = untrained_state(config)
   workdir = tmp_path_factory.mktemp("small")
-  with Checkpointer(workdir / "checkpoints") as checkpointer:
-    checkpointer.save(1, state, config=config.to_dict())
+  save_as_trained(workdir, state, config)
   return workdir, state.ema_params
 
 
 @pytest.mark.parametrize("factor", [1, 2])
 def test_training_goes_on_with_larger_pictures(small_training, factor):
   """Every place of the small picture is where `factor`^2 new ones are."""
-  from configs import srn_chairs
-  from threedim_jax.models import make_init_fn
-  from threedim_jax.training.initial_state import starting_params
-
   workdir, small = small_training
   config = srn_chairs.get_config("debug")
   config.data.resolution = 8 * factor
@@ -64,11 +60,6 @@ def test_training_goes_on_with_larger_pictures(small_training, factor):
 @pytest.mark.slow
 def test_a_training_starts_with_a_level_more(small_training):
   """On several devices, with random parameters in the new level alone."""
-  from configs import srn_chairs
-  from threedim_jax.runtime.sharding import make_mesh
-  from threedim_jax.training.initial_state import initial_state
-  from threedim_jax.training.setup import make_setup
-
   workdir, small = small_training
   config = srn_chairs.get_config("debug")
   config.model.update(ch_mult=(1, 1, 2), attn_resolutions=(4,))
@@ -99,11 +90,6 @@ def test_a_training_starts_with_a_level_more(small_training):
 def test_a_start_that_cannot_be_used_is_refused(
   small_training, source, prediction, message
 ):
-  from configs import quickstart
-  from threedim_jax.models import make_init_fn
-  from threedim_jax.runtime.errors import UserError
-  from threedim_jax.training.initial_state import starting_params
-
   config = quickstart.get_config()
   config.diffusion.prediction = prediction
   config.train.init_from = source
