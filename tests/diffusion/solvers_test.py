@@ -15,9 +15,9 @@ from threedim_jax.diffusion.solvers import SOLVERS
 SD = 0.2
 
 
-def sampled(solver: str, num_sample_steps: int, sd: float = SD):
+def sampled(solver: str, num_sample_steps: int):
   return sample(
-    gaussian(sd),
+    gaussian(SD),
     random_bank(4, 1, 1),
     cameras(4),
     num_sample_steps=num_sample_steps,
@@ -26,21 +26,21 @@ def sampled(solver: str, num_sample_steps: int, sd: float = SD):
   )
 
 
-def exact(sd: float):
+def exact():
   """The end of the deterministic path from the same noise.
 
-  z_t is N(0, alpha^2 sd^2 + sigma^2), and the path keeps each value's quantile:
-  z_0 = sd z_1 (up to 4.5e-5 at both ends of log-SNR).
+  z_t is N(0, alpha^2 SD^2 + sigma^2), and the path keeps each value's quantile:
+  z_0 = SD z_1 (up to 4.5e-5 at both ends of log-SNR).
   """
   rngs = jax.vmap(lambda rng: jax.random.split(rng, 3)[0])(keys(4))
   normal = lambda rng: jax.random.normal(rng, (HW, HW, 3))
-  return np.clip(sd * np.asarray(jax.vmap(normal)(rngs)), -1.0, 1.0)
+  return np.clip(SD * np.asarray(jax.vmap(normal)(rngs)), -1.0, 1.0)
 
 
 def errors(solver: str) -> list[float]:
   """Root mean square distance to the exact end with 16, 32, 64 steps."""
   return [
-    float(np.sqrt(np.mean((sampled(solver, T) - exact(SD)) ** 2)))
+    float(np.sqrt(np.mean((sampled(solver, T) - exact()) ** 2)))
     for T in (16, 32, 64)
   ]
 
