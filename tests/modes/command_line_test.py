@@ -24,6 +24,17 @@ REFUSED = [
   ("--mode=trian", "trian", "train"),
   ("", "--workdir is missing"),
   ("--workdir=/dev/null", "/dev/null is a file"),
+  ("w", "unexpected argument 'w'"),
+  ("--workdi=w", "workdi", "workdir"),
+  ("--config.optim.b11=1", "optim.b11", "'optim.b1'"),
+  ("--config.b1=1", "unknown key --config.b1", "'optim.b1'"),
+  ("--config.optim.lrr=1", "optim has: optim.b1, optim.b2"),
+  ("--config.optim.batch_size=1", "'train.batch_size'"),
+  ("--config.zzz=1", "zzz", "choose from: data.config, "),
+  ("--config.train.batch_size=abc", "train.batch_size=abc", "int", "4"),
+  ("--config.evaluate.num_objects=x", "evaluate.num_objects=x", "int"),
+  ("--config.model.ch_mult=1,b", "model.ch_mult", "int", "(1, 2)"),
+  ("--config.optim=3", "config.optim=3", "not a dict"),
   ("--config.data.resolution=17", "resolution", "16", "18"),
   ("--config.data.num_threads=-1", "data.num_threads=-1"),
   ("--config.sampler.conditioning=newest", "conditioning", "stochastic"),
@@ -90,13 +101,24 @@ REFUSED = [
   ("--topology=v5e:4x4", "--dry_run"),
   ("--dry_run --topology=v5e:4x4 --devices=4", "--devices"),
 ]
+REFUSED_CONFIGS = [  # the whole command line
+  ("--config=configs/srn_chair.py", "'configs/srn_chairs.py'"),
+  ("--config nowhere/x.py", "'nowhere/x.py'", "configs/shapes.py"),
+  ("--config=configs/shapes.py:debg", "'debg'", "choose from concat"),
+  ("--config.seed=1", "--config.seed", "--config=FILE.py"),
+  ("--config.seed=1 --config=configs/shapes.py", "--config.seed", "before"),
+]
 
 
-@pytest.mark.parametrize("refused", REFUSED, ids=lambda refused: refused[0])
+@pytest.mark.parametrize(
+  "refused", REFUSED + REFUSED_CONFIGS, ids=lambda refused: refused[0]
+)
 def test_a_wrong_command_line_is_one_sentence(run_main, tmp_path, refused):
   line, *words = refused
-  workdir = tmp_path / "w"
-  args = line.split()
+  args, workdir = line.split(), tmp_path / "w"
+  if refused in REFUSED_CONFIGS:
+    assert_refused(run_main(*args, config=None), *words)
+    return
   if line and "--workdir" not in line:
     args.append(f"--workdir={workdir}")
   assert_refused(run_main(*args), *words)
@@ -139,6 +161,22 @@ def parsed():
         flags.FLAGS.mark_as_parsed()
 
   return parse
+
+
+def test_overrides_apply_and_nothing_else_may_change(parsed):
+  _, config, _ = parsed(
+    "--config=configs/shapes.py:debug",
+    "--config.optim.b1=0.5",
+    "--config.evaluate.num_objects",
+    "7",
+    "--config.model.ch_mult=1,2,4",
+    "--noconfig.model.use_pos_emb",
+  )
+  assert config.optim.b1 == 0.5
+  assert config.evaluate.num_objects == 7
+  assert config.model.ch_mult == (1, 2, 4)
+  assert not config.model.use_pos_emb
+  assert config.is_locked
 
 
 def test_bundled_weights_bring_their_configuration(

@@ -17,6 +17,7 @@ import pytest
 from threedim_jax.models import make_init_fn
 from threedim_jax.modes.aot.flops import count_flops
 from threedim_jax.modes.config_values import check_resolution, check_values
+from threedim_jax.runtime.errors import UserError
 from threedim_jax.training.optim import make_tx
 from threedim_jax.training.setup import make_loss_fn
 from threedim_jax.training.train_step import create_train_state, make_train_step
@@ -89,6 +90,24 @@ def test_debug_runs_a_step(name):
   state, metrics = jax.jit(step)(state, batch, rng)
   assert int(state.step) == 1
   assert 0.0 < float(metrics["loss"]) < math.inf
+
+
+@pytest.mark.parametrize(
+  "resolution, levels, patch_size, advice",
+  [
+    (100, 4, 1, "96 or 104"),
+    (100, 6, 1, "96 or 128"),
+    (100, 4, 3, "patch_size=3, .* 96 or 120"),
+    (5, 4, 1, "use 8,"),
+    (0, 1, 1, "use 1,"),
+  ],
+)
+def test_resolution_that_levels_do_not_divide(
+  resolution, levels, patch_size, advice
+):
+  with pytest.raises(UserError, match=advice) as error:
+    check_resolution(resolution, (1,) * levels, patch_size)
+  assert f"data.resolution={resolution}" in str(error.value)
 
 
 def test_the_paper_recipe():
