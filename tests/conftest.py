@@ -155,7 +155,10 @@ def data_dir(tmp_path_factory):
 
 @pytest.fixture
 def run_main(tmp_path, monkeypatch, capsys):
-  """Runs `main` with these arguments; returns (exit code, stdout, stderr)."""
+  """Runs `main` with these arguments; returns (exit code, stdout, stderr).
+
+  With config=None the arguments are all that there is.
+  """
   from absl.testing import flagsaver
   import grain  # noqa: F401, defines flags that flagsaver would take away
 
@@ -164,12 +167,13 @@ def run_main(tmp_path, monkeypatch, capsys):
   monkeypatch.chdir(REPO)
   monkeypatch.setattr(main, "use_compilation_cache", lambda: None)
 
-  def run(*args: str, config: str = "configs/srn_chairs.py:debug"):
+  def run(*args: str, config: str | None = "configs/srn_chairs.py:debug"):
     code = 0
     with flagsaver.flagsaver():
       flags.FLAGS.unparse_flags()
       try:
-        argv = ["main", f"--config={config}", *args]
+        first = [f"--config={config}"] if config else []
+        argv = ["main", *first, *args]
         monkeypatch.setattr(sys, "argv", argv)  # ml_collections looks there
         main.main(argv)
       except SystemExit as e:
