@@ -82,23 +82,12 @@ def debug_config():
   return srn_chairs.get_config("debug")
 
 
-def _orbit_cameras(num_views: int, resolution: int):
-  import jax.numpy as jnp
-
-  from threedim_jax.views import camera_paths
-  from threedim_jax.views.cameras import Camera
-
-  poses = camera_paths.orbit(num_views, elevation_deg=20.0, radius=2.0)
-  K = jnp.tile(
-    jnp.float32(camera_paths.default_K(resolution)), (num_views, 1, 1)
-  )
-  return Camera(jnp.float32(poses), K)
-
-
 @pytest.fixture(scope="session")
 def toy_cameras():
   """Six cameras around the origin, of 8x8 pictures: [6, 4, 4], [6, 3, 3]."""
-  return _orbit_cameras(6, resolution=8)
+  import small_training
+
+  return small_training.toy_cameras()
 
 
 class TinyXUNet(NamedTuple):
@@ -166,7 +155,10 @@ def data_dir(tmp_path_factory):
 
 @pytest.fixture
 def run_main(tmp_path, monkeypatch, capsys):
-  """Runs `main` with these arguments; returns (exit code, stdout, stderr)."""
+  """Runs `main` with these arguments; returns (exit code, stdout, stderr).
+
+  With config=None the arguments are all that there is.
+  """
   from absl.testing import flagsaver
   import grain  # noqa: F401, defines flags that flagsaver would take away
 
@@ -175,12 +167,13 @@ def run_main(tmp_path, monkeypatch, capsys):
   monkeypatch.chdir(REPO)
   monkeypatch.setattr(main, "use_compilation_cache", lambda: None)
 
-  def run(*args: str, config: str = "configs/srn_chairs.py:debug"):
+  def run(*args: str, config: str | None = "configs/srn_chairs.py:debug"):
     code = 0
     with flagsaver.flagsaver():
       flags.FLAGS.unparse_flags()
       try:
-        argv = ["main", f"--config={config}", *args]
+        first = [f"--config={config}"] if config else []
+        argv = ["main", *first, *args]
         monkeypatch.setattr(sys, "argv", argv)  # ml_collections looks there
         main.main(argv)
       except SystemExit as e:

@@ -6,12 +6,11 @@ One run of 20 steps is made once, under a recorder of the configuration keys
 that the program reads; most tests look at what it left behind.
 """
 
+import hashlib
 import json
-import os
-import pathlib
-import signal
 
 from etils import epath
+from flax import serialization
 import jax
 from ml_collections import ConfigDict
 import numpy as np
@@ -19,7 +18,8 @@ import orbax.checkpoint as ocp
 import pytest
 from run_mode import run_mode
 
-REPO = pathlib.Path(__file__).parents[1]
+pytestmark = pytest.mark.slow
+
 NUM_STEPS = 20
 
 
@@ -33,45 +33,43 @@ def debug_config(data_dir, num_steps: int, **train) -> ConfigDict:
   return config.lock()
 
 
-class KeyRecorder:
-  """Notes the leaves that are read through `config.a.b` or `config["a"]`."""
+def record_keys(monkeypatch) -> set[tuple[int, str]]:
+  """Grows by (id of a section, key) whenever a key of a section is read."""
+  read, getitem = set(), ConfigDict.__getitem__
 
-  def __init__(self, monkeypatch):
-    self.read: set[tuple[int, str]] = set()
-    original = ConfigDict.__getitem__
-    recorder = self
+  def recorded(config, key):
+    read.add((id(config), key))
+    return getitem(config, key)
 
-    def getitem(config, key):
-      recorder.read.add((id(config), key))
-      return original(config, key)
+  def unrecorded(dump):
+    """A dump of everything is no use of anything."""
 
-    def unrecorded(name):
-      """A dump of everything is no use of anything."""
-      original = getattr(ConfigDict, name)
+    def dumped(config, *args, **kwargs):
+      before = set(read)
+      result = dump(config, *args, **kwargs)
+      read.intersection_update(before)
+      return result
 
-      def dump(config, *args, **kwargs):
-        before = set(recorder.read)
-        result = original(config, *args, **kwargs)
-        recorder.read = before
-        return result
+    return dumped
 
-      return dump
+  monkeypatch.setattr(ConfigDict, "__getitem__", recorded)
+  for name in ("to_dict", "__str__", "__repr__"):
+    dump = unrecorded(getattr(ConfigDict, name))
+    monkeypatch.setattr(ConfigDict, name, dump)
+  return read
 
-    monkeypatch.setattr(ConfigDict, "__getitem__", getitem)
-    for name in ("to_dict", "__str__", "__repr__"):
-      monkeypatch.setattr(ConfigDict, name, unrecorded(name))
 
-  def unread(self, config: ConfigDict) -> list[str]:
-    names = []
-    for group, section in config._fields.items():
-      if not isinstance(section, ConfigDict):
-        if (id(config), group) not in self.read:
-          names.append(group)
-        continue
-      for key in section._fields:
-        if (id(section), key) not in self.read:
-          names.append(f"{group}.{key}")
-    return names
+def unread_keys(config: ConfigDict, read: set[tuple[int, str]]) -> list[str]:
+  sections = {"config": config}
+  for name, value in config._fields.items():
+    if isinstance(value, ConfigDict):
+      sections[name] = value
+  return [
+    f"{name}.{key}"
+    for name, section in sections.items()
+    for key in section._fields
+    if (id(section), key) not in read
+  ]
 
 
 def saved_state(workdir, step: int) -> list[np.ndarray]:
@@ -91,19 +89,18 @@ def saved_state(workdir, step: int) -> list[np.ndarray]:
 @pytest.fixture(scope="module")
 def finished(data_dir, tmp_path_factory):
   """(workdir, config, unread keys) of a run of everything."""
-
   workdir = tmp_path_factory.mktemp("finished")
   config = debug_config(
     data_dir, NUM_STEPS, eval_every_steps=10, checkpoint_every_steps=10
   )
   with pytest.MonkeyPatch.context() as monkeypatch:
-    recorder = KeyRecorder(monkeypatch)
+    read = record_keys(monkeypatch)
     # Large networks, which have tests of their own.
     networks = "threedim_jax.modes.evaluate.open_networks"
     monkeypatch.setattr(networks, lambda weights: ())
     for mode in ("train", "sample", "evaluate"):
       run_mode(mode, config, workdir)
-    unread = recorder.unread(config)
+    unread = unread_keys(config, read)
   return workdir, config, unread
 
 
@@ -181,7 +178,6 @@ def test_the_report_is_self_contained(finished):
 
 
 def test_running_again_changes_nothing(finished):
-
   workdir, config, _ = finished
   before = {
     p: p.stat().st_mtime_ns
@@ -193,87 +189,8 @@ def test_running_again_changes_nothing(finished):
   assert before == {p: p.stat().st_mtime_ns for p in before}
 
 
-def test_cameras_are_moved_to_the_distance_of_training(finished, monkeypatch):
-  """All of an object's by one factor: the given one ends up at 0.5."""
-  from threedim_jax.inputs.view_source import open_views
-  from threedim_jax.sampling.load import Sampler, Settings, load_sampler
-  from threedim_jax.sampling.scene import read_scene
-  from threedim_jax.workdir.protocol import Request
-
-  workdir, config, _ = finished
-  views = open_views(config.data.data_dir, "shapes", "debug", "test")
-  requests = [Request(i, (1,), (0, 2)) for i in views.object_ids]
-  scenes = [read_scene(views, request) for request in requests]
-  positions = {None: [], 0.5: []}
-
-  def program(self, settings, args):
-    def run(params, keys, bank, cam, *numbers):
-      given = bank.cams.world_from_cam[:, :1, :3, 3]
-      positions[settings.camera_distance].append(
-        np.stack([given[:, 0], cam.world_from_cam[:, :3, 3]], axis=1)
-      )
-      return bank, bank.views[:, 0]
-
-    return run
-
-  monkeypatch.setattr(Sampler, "_program", program)
-  sampler = load_sampler(workdir=workdir, config=config)
-  keys = jax.random.split(jax.random.key(0), len(scenes))
-  for distance in positions:
-    sampling = sampler.batch(
-      [s.given for s in scenes],
-      [s.targets for s in scenes],
-      keys,
-      Settings(camera_distance=distance),
-    )
-    assert len([*sampling]) == 2
-  for before, after in zip(positions[None], positions[0.5], strict=True):
-    distance = np.linalg.norm(before[:, :1], axis=-1, keepdims=True)
-    np.testing.assert_allclose(after, before * 0.5 / distance, rtol=1e-5)
-
-
-def test_sigterm_saves_and_resuming_is_bitwise(
-  finished, data_dir, tmp_path, monkeypatch
-):
-  """Stopped in step 7, then on to 10: the parameters of 10 at a stretch."""
-  from threedim_jax.modes import train
-  from threedim_jax.training import step_metrics
-
-  workdir, _, _ = finished
-  config = debug_config(
-    data_dir, 10, eval_every_steps=10, checkpoint_every_steps=10
-  )
-  add = step_metrics.LogInterval.add
-
-  def stop_in_step_7(self, step, metrics):
-    if step == 7:
-      os.kill(os.getpid(), signal.SIGTERM)
-    return add(self, step, metrics)
-
-  with monkeypatch.context() as patch:
-    patch.setattr(step_metrics.LogInterval, "add", stop_in_step_7)
-    with pytest.raises(SystemExit) as stopped:
-      train.train_and_evaluate(config, tmp_path)
-  assert stopped.value.code == 75
-  assert (tmp_path / "checkpoints" / "7").exists()
-  train.train_and_evaluate(config, tmp_path)
-  for a, b in zip(
-    saved_state(workdir, 10), saved_state(tmp_path, 10), strict=True
-  ):
-    np.testing.assert_array_equal(a, b)
-  # The curve has every step once, those before and after the break.
-  rows = [json.loads(s) for s in (tmp_path / "metrics.jsonl").open()]
-  assert [r["step"] for r in rows if "train/loss" in r] == list(range(1, 11))
-
-
 def test_weights_are_exported_as_they_were_averaged(finished, tmp_path):
   """In half precision, and with the checksum of what was written."""
-  import hashlib
-
-  from flax import serialization
-  import jax
-  import numpy as np
-
   from threedim_jax.sampling.load import load_sampler
   from threedim_jax.training.export import export
 
@@ -282,9 +199,12 @@ def test_weights_are_exported_as_they_were_averaged(finished, tmp_path):
   digest = export(workdir, path)
   assert digest == hashlib.sha256(path.read_bytes()).hexdigest()
   params = serialization.msgpack_restore(path.read_bytes())
-  averaged = load_sampler(workdir=workdir, config=config).params
+  # A workdir needs no configuration: what it holds comes from config.json.
+  sampler = load_sampler(workdir=workdir)
+  assert sampler.facts() == {"checkpoint_step": NUM_STEPS}
+  assert sampler.resolution == config.data.resolution
   for half, full in zip(
-    jax.tree.leaves(params), jax.tree.leaves(averaged), strict=True
+    jax.tree.leaves(params), jax.tree.leaves(sampler.params), strict=True
   ):
     assert half.dtype == np.float16
     np.testing.assert_array_equal(half, np.float16(full))

@@ -4,6 +4,7 @@
 
 import ast
 import importlib
+import os
 import pathlib
 import subprocess
 import sys
@@ -128,20 +129,41 @@ def test_datasets_is_no_package():
   assert not list((REPO / "datasets").rglob("__init__.py"))
 
 
-def test_the_core_needs_jax_flax_and_optax_only():
-  """Model, step, sampler: on machines without the data and loop libraries."""
-  code = """
+# What may be imported where some libraries are missing, or would be slow or
+# take the memory of the devices.
+WITHOUT = {
+  # Model, step, sampler and fields: without the data and loop libraries.
+  (
+    "threedim_jax.models, threedim_jax.training.train_step,"
+    "threedim_jax.diffusion.sampler, threedim_jax.diffusion.losses,"
+    "threedim_jax.training.optim, threedim_jax.runtime.sharding,"
+    "threedim_jax.views.metrics, threedim_jax.evaluation.fields.fit"
+  ): (
+    "clu grain tensorflow_datasets ml_collections array_record tensorflow cv2"
+    " trimesh embreex"
+  ),
+  # Workers that render, and what reads views.
+  "threedim_jax.views.camera_paths, shapes.objects, srn.objects": (
+    "jax tensorflow_datasets"
+  ),
+  "threedim_jax.views.posed_views": "jax flax",
+  "threedim_jax.training.writers": "tensorflow",
+}
+
+
+@pytest.mark.parametrize("modules, banned", WITHOUT.items())
+def test_modules_that_need_little(modules, banned):
+  code = f"""
 import sys
 class Refuse:
   def find_spec(self, name, path=None, target=None):
-    if name.split(".")[0] in BANNED: raise ImportError(name)
-BANNED = {"clu", "grain", "tensorflow_datasets", "ml_collections",
-          "array_record", "tensorflow", "cv2", "trimesh", "embreex"}
+    if name.split(".")[0] in {banned.split()}: raise ImportError(name)
 sys.meta_path.insert(0, Refuse())
-import threedim_jax.models, threedim_jax.training.train_step
-import threedim_jax.diffusion.sampler, threedim_jax.diffusion.losses
-import threedim_jax.training.optim, threedim_jax.runtime.sharding
-import threedim_jax.views.metrics
-import threedim_jax.evaluation.fields.fit
+import {modules}
 """
-  subprocess.run([sys.executable, "-c", code], check=True, cwd=REPO)
+  path = os.pathsep.join([str(REPO), str(REPO / "datasets")])
+  subprocess.run(
+    [sys.executable, "-c", code],
+    check=True,
+    env={**os.environ, "PYTHONPATH": path},
+  )

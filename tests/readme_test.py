@@ -10,11 +10,18 @@ import shlex
 import subprocess
 import sys
 
+from conftest import build_debug_data
 import numpy as np
 from PIL import Image
+import posed_folders
+from programs import REPO
 import pytest
+import striped_spheres
 
-REPO = pathlib.Path(__file__).parents[1]
+from threedim_jax.modes import compare, evaluate, score
+from threedim_jax.views.posed_views import PosedViews
+from threedim_jax.workdir import samples
+
 README = (REPO / "README.md").read_text()
 MAIN = "python -m threedim_jax.main "
 
@@ -46,9 +53,6 @@ def test_every_command_names_what_exists(command):
   if words[0] == "bash":
     assert (REPO / words[1]).is_file()
   elif words[:2] == ["python", "datasets/build.py"]:
-    import subprocess
-    import sys
-
     text = subprocess.run(
       [sys.executable, REPO / "datasets/build.py", "--help"],
       capture_output=True, text=True, check=True, env={"PYTHONPATH": str(REPO)},
@@ -68,52 +72,33 @@ def test_every_command_names_what_exists(command):
     assert command.startswith((MAIN, *(f"python -m {m}" for m in modules)))
 
 
+# What makes a command of the README one of seconds: ':debug' configurations,
+# what this test trained in place of what ships, and folders of this test.
+IN_DEBUG_FORM = (
+  (r"configs/(quickstart|shapes_small)", "configs/shapes"),
+  (r"(configs/\w+)\.py", r"\1.py:debug"),
+  # main_test.py samples with the weights, which are of a larger network.
+  (r"--pretrained=\w+", "--config=configs/shapes.py:debug"),
+  (r"v5e:4x4", "v5e:2x2"),
+  (r"photo\.jpg", "{tmp}/photo.png"),
+  (r"--workdir=OUT", "--workdir={tmp}/out"),
+  (r"(--mode=compare) --workdir=W", r"\1 --workdir={tmp}/scored"),
+  (r"configs/(\w+)(.*)=(runs/\w+|W)\b", r"configs/\1\2={tmp}/\1"),
+  (r"--mode=evaluate", "--mode=evaluate --overwrite"),  # they share a workdir
+  (r"(mesh --samples)=\S+", r"\1={tmp}/scored/samples/spheres"),
+  (r"(score --(\w+))=\S+", r"\1={tmp}/scored/\2 --num_steps=2"),
+  (r"--size=\d+", "--size=16"),
+)
+
+
 def in_debug_form(command: str, tmp_path: pathlib.Path) -> str:
-  """With ':debug', and folders that are there for those that are meant."""
-  # What the quickstart trained is not here; what the test trained is.
-  command = re.sub(
-    "configs/(quickstart|shapes_small)", "configs/shapes", command
-  )
-  command = command.replace("runs/quickstart", "W")
-  command = re.sub(r"(configs/\w+)\.py", r"\1.py:debug", command)
-  # Weights that ship are of a larger network; main_test.py samples with them.
-  config = "" if "--config=" in command else "--config=configs/shapes.py:debug "
-  command = re.sub(r"--pretrained=\w+ ?", config, command)
-  command = command.replace("--config.data.config=32", "")
-  command = command.replace("--topology=v5e:4x4", "--topology=v5e:2x2")
-  command = command.replace(
-    "--image=photo.jpg", f"--image={tmp_path}/photo.png"
-  )
-  name = (re.findall(r"configs/(\w+)", command) or [""])[0]
-  if "--mode=compare" in command:
-    name = "scored"
-  command = command.replace("--workdir=W", f"--workdir={tmp_path / name}")
-  command = re.sub(
-    r"--workdir=runs/\w+", f"--workdir={tmp_path / name}", command
-  )
-  command = command.replace("--workdir=OUT", f"--workdir={tmp_path / 'out'}")
-  if "--mode=evaluate" in command:  # here several runs share one workdir
-    command += " --overwrite"
-  if "--mode=mesh" in command:
-    command = re.sub(
-      "--samples=[^ ]*", f"--samples={tmp_path}/scored/samples/spheres", command
-    )
-  if "--mode=score" in command:
-    command = re.sub(
-      "--(samples|views)=[^ ]*", rf"--\1={tmp_path}/scored/\1", command
-    )
-    command = re.sub("--size=[0-9]+", "--size=16", command) + " --num_steps=2"
-  return command
+  for pattern, replacement in IN_DEBUG_FORM:
+    command = re.sub(pattern, replacement, command)
+  return command.replace("{tmp}", str(tmp_path))
 
 
 def write_what_is_scored(folder: pathlib.Path) -> None:
   """A folder of samples, and one of posed pictures, of the striped spheres."""
-  import posed_folders
-  import striped_spheres
-
-  from threedim_jax.views.posed_views import PosedViews
-  from threedim_jax.workdir import samples
-
   images_u8, poses, K = striped_spheres.views(7, size=16)
   folder.mkdir()
   posed_folders.write_pose_folder(
@@ -149,23 +134,11 @@ def test_the_snippet_runs_as_printed(tmp_path):
 
 
 @pytest.mark.slow
-def test_readme_commands_run_in_debug_form(data_dir, tmp_path, monkeypatch):
+def test_readme_commands_run_in_debug_form(
+  run_main, data_dir, tmp_path, monkeypatch
+):
   """All calls of main and build.py, in order, with ':debug' and this data."""
-  from absl import flags
-  from absl.testing import flagsaver
-  from conftest import build_debug_data
-  import grain  # noqa: F401, defines flags that flagsaver would take away
-
-  from threedim_jax import main
-  from threedim_jax.modes import compare, evaluate, score
-
-  monkeypatch.chdir(REPO)
-  monkeypatch.setattr(main, "use_compilation_cache", lambda: None)
-  for module in (
-    compare,
-    evaluate,
-    score,
-  ):  # large networks; they have own tests
+  for module in (compare, evaluate, score):  # large networks, tested elsewhere
     monkeypatch.setattr(module, "open_networks", lambda weights: ())
   monkeypatch.setenv("TFDS_DATA_DIR", str(data_dir))
   write_what_is_scored(tmp_path / "scored")
@@ -173,27 +146,23 @@ def test_readme_commands_run_in_debug_form(data_dir, tmp_path, monkeypatch):
   picture[10:30, 10:20] = 60
   Image.fromarray(picture).save(tmp_path / "photo.png")
   ran = 0
-  # Trainings come first: the other modes use what they trained, also in place
-  # of bundled weights.
+  # Trainings come first: the other modes use what they trained.
   for command in sorted(COMMANDS, key=lambda c: "--mode=" in c):
     if command.startswith("python datasets/build.py shapes"):
       build_debug_data(data_dir)  # there already: says so and does nothing
-    if not command.startswith(MAIN):
-      continue
-    command = in_debug_form(command, tmp_path)
-    argv = ["main", *shlex.split(command)[3:]]
-    monkeypatch.setattr(sys, "argv", argv)
-    with flagsaver.flagsaver():
-      flags.FLAGS.unparse_flags()
-      main.main(argv)  # bad input would raise SystemExit
-    flags.FLAGS.mark_as_parsed()
-    ran += 1
+    if command.startswith(MAIN):
+      words = shlex.split(in_debug_form(command, tmp_path))[3:]
+      code, _, err = run_main(*words, config=None)
+      assert code == 0, (words, err)
+      ran += 1
   assert ran >= 5
-  assert (tmp_path / "shapes" / "evaluation.json").exists()
-  assert (tmp_path / "shapes" / "orbits.mp4").exists()
-  assert (tmp_path / "shapes" / "samples" / "photo" / "viewer.html").exists()
-  assert (tmp_path / "scored" / "samples" / "spheres" / "mesh.glb").exists()
-  for kind in ("samples", "views"):
-    page = tmp_path / "scored" / f"{kind}_consistency" / "consistency.html"
-    assert page.exists()
-  assert (tmp_path / "out" / "contact_sheet.png").exists()
+  for file in (
+    "shapes/evaluation.json",
+    "shapes/orbits.mp4",
+    "shapes/samples/photo/viewer.html",
+    "scored/samples/spheres/mesh.glb",
+    "scored/samples_consistency/consistency.html",
+    "scored/views_consistency/consistency.html",
+    "out/contact_sheet.png",
+  ):
+    assert (tmp_path / file).exists(), file

@@ -3,66 +3,32 @@
 """Many devices and processes compute what one does, and survive a change."""
 
 import json
-import os
-import pathlib
-import socket
-import subprocess
-import sys
 
 import numpy as np
+import programs
 import pytest
+from small_training import save_as_trained, untrained_state
+import tiny_dataset
 
+from configs import srn_chairs
 from threedim_jax.views.png import decode_png
 
-REPO = pathlib.Path(__file__).parents[1]
 NUM_STEPS = 5
 
 
-def start(arguments, num_devices: int, rank=None, port=None, count=2):
-  env = {**os.environ, "JAX_PLATFORMS": "cpu"}
-  env["PYTHONPATH"] = os.pathsep.join([str(REPO), str(REPO / "tests")])
-  kept = [
-    f for f in env.get("XLA_FLAGS", "").split() if "device_count" not in f
-  ]
-  kept.append(f"--xla_force_host_platform_device_count={num_devices}")
-  env["XLA_FLAGS"] = " ".join(kept)
-  if rank is not None:
-    env["JAX_COORDINATOR_ADDRESS"] = f"127.0.0.1:{port}"
-    env["JAX_NUM_PROCESSES"], env["JAX_PROCESS_ID"] = str(count), str(rank)
-  return subprocess.Popen(
-    [sys.executable, *map(str, arguments)],
-    cwd=REPO,
-    env=env,
-    text=True,
-    stdout=subprocess.PIPE,
-    stderr=subprocess.STDOUT,
-  )
-
-
-def finish(processes) -> list[str]:
-  """Their output; none is left behind."""
-  try:
-    outputs = [p.communicate(timeout=240)[0] for p in processes]
-  finally:
-    for p in processes:
-      p.kill()
-  assert [p.returncode for p in processes] == [0] * len(processes), outputs
-  return outputs
-
-
 def run(arguments, num_devices: int = 1, num_processes: int = 1) -> list[str]:
+  """What the processes print; all must succeed."""
   if num_processes == 1:
-    return finish([start(arguments, num_devices)])
-  with socket.socket() as s:
-    s.bind(("127.0.0.1", 0))
-    port = s.getsockname()[1]
-  return finish(
-    [start(arguments, num_devices, i, port) for i in range(num_processes)]
-  )
+    processes = [programs.start(arguments, num_devices)]
+  else:
+    processes = programs.start_peers(arguments, num_processes, num_devices)
+  results = programs.finish_all(processes)
+  assert [code for code, _ in results] == [0] * num_processes, results
+  return [output for _, output in results]
 
 
 def train(out, *meshes, steps=NUM_STEPS, folder="-", devices=1, processes=1):
-  worker = REPO / "tests" / "support" / "scale_worker.py"
+  worker = "tests/support/scale_worker.py"
   run([worker, out, steps, folder, *meshes], devices, processes)
   return [dict(np.load(f"{out}_{mesh}.npz")) for mesh in meshes]
 
@@ -115,29 +81,16 @@ def test_saved_on_eight_resumed_on_two_and_on_one(alone, tmp_path):
 @pytest.fixture(scope="module")
 def untrained(tmp_path_factory):
   """(arguments, make_workdir): random weights as if they were trained."""
-  from random_params import random_params
-  import tiny_dataset
-
-  from configs import srn_chairs
-  from threedim_jax.models import dummy_inputs, get_model
-  from threedim_jax.training.optim import make_tx
-  from threedim_jax.training.train_step import create_train_state
-  from threedim_jax.workdir.checkpoints.checkpointer import Checkpointer
-
   root = tmp_path_factory.mktemp("data")
   tiny_dataset.write_tiny_dataset(root, 4, 4, 16)
   config = srn_chairs.get_config("debug")
   small = {"ch_mult": (1,), "num_res_blocks": 1, "attn_resolutions": (8,)}
   config.model.update(small)
   config.data.resolution = 16
-  params = random_params(
-    get_model(config.model), 0, *dummy_inputs(16), train=False
-  )
-  state = create_train_state(params, make_tx(config))
+  state = untrained_state(config)
 
   def make_workdir(path):
-    with Checkpointer(path / "checkpoints") as checkpointer:
-      checkpointer.save(1, state, config=config.to_dict())
+    save_as_trained(path, state, config)
     return path
 
   arguments = [

@@ -89,7 +89,7 @@ def test_samples_a_photo_and_scores_the_views(run_installed, tmp_path):
   Image.fromarray(picture).save(tmp_path / "box.png")
   result = run_installed(
     "sample",
-    "--pretrained=shapes64",
+    "--pretrained=shapes32",
     f"--image={tmp_path / 'box.png'}",
     f"--workdir={tmp_path / 'w'}",
     "--config.sampler.num_sample_steps=2",
@@ -97,7 +97,7 @@ def test_samples_a_photo_and_scores_the_views(run_installed, tmp_path):
   )
   assert result.returncode == 0, result.stderr
   folder = tmp_path / "w" / "samples" / "box"
-  assert Image.open(folder / "000.png").size == (64, 64)
+  assert Image.open(folder / "000.png").size == (32, 32)
   assert (folder / "viewer.html").exists()
   result = run_installed(
     "score", f"--samples={folder.parent}", "--num_steps=2",

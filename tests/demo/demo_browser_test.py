@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The demo as users start it: every tab and button, at three widths.
+"""The demo as users start it: every tab and button, at two widths.
 
 DEMO_SHOTS=DIR keeps the screenshots, to be looked at.
 """
@@ -16,21 +16,19 @@ import urllib.request
 
 from chromium import Chromium
 from demo_picture import picture
+from programs import REPO, free_port
 import pytest
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 
 pytest_plugins = ("chromium",)
 
-REPO = pathlib.Path(__file__).parents[2]
-WINDOWS = {"laptop": (1366, 768), "desktop": (1920, 1080), "phone": (390, 844)}
+WINDOWS = {"laptop": (1366, 768), "phone": (390, 844)}
 
 
 def serve(command: list[str]):
   """Yields the address of a demo that is started by a command and a port."""
-  with socket.socket() as s:
-    s.bind(("127.0.0.1", 0))
-    port = s.getsockname()[1]
+  port = free_port()
   process = subprocess.Popen(
     [sys.executable, *(word.format(port=port) for word in command)],
     env={**os.environ, "PYTHONPATH": str(REPO)},

@@ -6,36 +6,20 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from small_training import pair_batch
 
 from threedim_jax.diffusion import equations
 from threedim_jax.diffusion.clean_frame import make_predict_fn
-from threedim_jax.diffusion.denoise import make_denoise_fn
 from threedim_jax.diffusion.losses import (
   NUM_LOGSNR_BINS,
   denoised_grid,
   diffusion_loss,
   draw_noise,
 )
-from threedim_jax.views.cameras import Camera
-from threedim_jax.views.pair_batch import PairBatch
 from threedim_jax.views.pixels import from_u8
 
 # One size: every operation is then compiled once for all tests.
 B, SHAPE = 64, (4, 4, 3)
-
-
-def pair_batch(batch_size: int, seed=0) -> PairBatch:
-  """Random pictures; the camera of example i stands at x = i, or at -i."""
-  rng = np.random.default_rng(seed)
-  view = lambda: jnp.asarray(
-    rng.integers(0, 256, (batch_size, *SHAPE), dtype=np.uint8)
-  )
-  pose = np.tile(np.eye(4, dtype=np.float32), (batch_size, 1, 1))
-  K = jnp.asarray(np.tile(np.eye(3, dtype=np.float32), (batch_size, 1, 1)))
-  pose[:, 0, 3] = np.arange(batch_size)
-  cond_cam = Camera(jnp.asarray(pose), K)
-  pose[:, 0, 3] *= -1.0
-  return PairBatch(view(), view(), cond_cam, Camera(jnp.asarray(pose), K))
 
 
 RNG = jax.random.key(3)
@@ -78,7 +62,7 @@ def knows_target(batch, error):
 
 def test_loss_is_a_mean_over_pixels_and_examples():
   """Not a norm: an error of 2 in one of four examples costs 4 / 4."""
-  batch = pair_batch(B)
+  batch = pair_batch(B, 4)
   loss, _ = loss_of(knows_target(batch, [0, 0, 2, 0] * (B // 4)), batch)
   # The answer is as good as float32 recovers eps where sigma is small.
   np.testing.assert_allclose(loss, 1.0, atol=1e-3)
@@ -88,7 +72,7 @@ def test_loss_is_a_mean_over_pixels_and_examples():
 
 def test_bins_add_up_to_the_loss():
   """Sums and counts per bin of log-SNR; an example's error goes to its bin."""
-  batch = pair_batch(B)
+  batch = pair_batch(B, 4)
   errors = np.linspace(0.5, 3.0, B)
   loss, aux = loss_of(knows_target(batch, errors), batch)
   assert aux["bin_sum"].shape == aux["bin_count"].shape == (NUM_LOGSNR_BINS,)
@@ -115,7 +99,7 @@ def constant_network(seed=1):
 )
 def test_loss_is_the_error_of_what_the_network_computes(prediction, gamma):
   """In float64, from the definitions; with gamma, as min-SNR defines it."""
-  batch = pair_batch(B)
+  batch = pair_batch(B, 4)
   answer, predict_fn = constant_network()
   loss, aux = loss_of(predict_fn, batch, prediction, min_snr_gamma=gamma)
   noised = jax.device_get(drawn(batch, prediction))
@@ -140,7 +124,7 @@ def test_loss_is_the_error_of_what_the_network_computes(prediction, gamma):
 
 def test_regression_is_shown_pure_noise_and_a_clean_view():
   """The lowest log-SNR in every example; noise as `sample_view` starts from."""
-  batch = pair_batch(B)
+  batch = pair_batch(B, 4)
   noised = jax.device_get(drawn(batch, "view", uncond_fraction=0.0))
   np.testing.assert_array_equal(noised.logsnr, -20.0)
   np.testing.assert_allclose(noised.z_t, noised.eps, atol=1e-4)
@@ -149,7 +133,7 @@ def test_regression_is_shown_pure_noise_and_a_clean_view():
 
 
 def test_a_shift_makes_training_noisier():
-  batch = pair_batch(B)
+  batch = pair_batch(B, 4)
   plain = drawn(batch).logsnr
   shifted = drawn(batch, logsnr_shift=-2.0).logsnr
   np.testing.assert_allclose(
@@ -161,14 +145,9 @@ def test_a_shift_makes_training_noisier():
   np.testing.assert_array_equal(levels[0], shifted)
 
 
-def test_unknown_prediction():
-  with pytest.raises(ValueError, match="'x0'.*'eps', 'v'"):
-    make_denoise_fn(lambda *_: None, "x0")
-
-
 def test_what_the_network_is_shown():
   """The clean frame first; unconditional examples get noise in its place."""
-  batch = pair_batch(B)
+  batch = pair_batch(B, 4)
   seen = {}
 
   def apply_fn(views, logsnr, cameras, cond_mask):
@@ -192,9 +171,10 @@ def test_what_the_network_is_shown():
   noised = jax.device_get(drawn(batch, uncond_fraction=0.4))
   np.testing.assert_array_equal(seen["logsnr"][:, 1], noised.logsnr)
   np.testing.assert_array_equal(seen["views"][:, 1], noised.z_t)
-  position = seen["cameras"].world_from_cam[:, :, 0, 3]
-  index = np.arange(float(B))
-  np.testing.assert_array_equal(position, np.stack([index, -index], axis=1))
+  poses = [batch.cond_cam.world_from_cam, batch.target_cam.world_from_cam]
+  np.testing.assert_array_equal(
+    seen["cameras"].world_from_cam, np.stack(poses, axis=1)
+  )
   # z_t is the target, noised to that level.
   alpha = np.sqrt(1 / (1 + np.exp(-noised.logsnr)))[:, None, None, None]
   target = np.asarray(from_u8(batch.target_view))
@@ -205,7 +185,7 @@ def test_what_the_network_is_shown():
 
 
 def test_draws_are_per_example_and_follow_their_laws():
-  noised = jax.device_get(drawn(pair_batch(4000)))
+  noised = jax.device_get(drawn(pair_batch(4000, 4)))
   # 4000 coins of 0.1: 400 +- 19.
   assert 325 < np.sum(~noised.cond_mask) < 475
   # t is uniform on [0, 1]: the largest gap between the sorted draws and the
@@ -227,7 +207,7 @@ def test_draws_are_per_example_and_follow_their_laws():
 @pytest.mark.parametrize("prediction", ["eps", "v", "view"])
 def test_grid_columns(prediction):
   """conditioning | noisy | x0_hat | target; a perfect x0_hat is the target."""
-  batch = pair_batch(B)
+  batch = pair_batch(B, 4)
   noised = drawn(batch, prediction, uncond_fraction=0.0)
   logsnr = equations.expand(noised.logsnr, noised.x0)
   answer = {

@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """launch/ablate.py: what it runs, what it skips, and the tables."""
 
-import functools
 import json
 import os
 import pathlib
@@ -11,20 +10,21 @@ import sys
 from types import SimpleNamespace
 
 import ablate
-from launch_program import REPO
-from launch_program import run as run_program
+from programs import REPO, finish, start
 import pytest
 
-run = functools.partial(run_program, "ablate.py")
+
+def run(*args) -> tuple[int, str]:
+  return finish(start(["launch/ablate.py", *args]), timeout=1200)
 
 
 def test_dry_run_names_every_command(tmp_path):
   root = tmp_path / "root"
   args = ["--config=configs/shapes.py:debug", f"--root={root}", "--dry-run"]
   both = ["--protocols", "consistency-v1", "consistency-3dim"]
-  result = run(*args, *both, "--config.seed=3")
-  assert result.returncode == 0, result.stderr
-  lines = result.stdout.splitlines()
+  code, output = run(*args, *both, "--config.seed=3")
+  assert code == 0, output
+  lines = output.splitlines()
   # Three networks are trained; five systems are evaluated and scored twice.
   count = lambda word: sum(word in line for line in lines)
   assert len(lines) == 18 and count("--mode=train") == 3
@@ -39,8 +39,9 @@ def test_dry_run_names_every_command(tmp_path):
 
 
 def test_a_wrong_argument_is_named(tmp_path):
-  result = run("--config=configs/shapes.py", f"--root={tmp_path}", "--stpes=1")
-  assert result.returncode == 2 and "'--stpes=1'" in result.stderr
+  args = ["--config=configs/shapes.py", f"--root={tmp_path}"]
+  code, output = run(*args, "--stpes=1")
+  assert code == 2 and "'--stpes=1'" in output
 
 
 def write_scores(path: pathlib.Path, row: str, psnr, **pooled) -> None:
@@ -147,8 +148,8 @@ def test_all_systems_for_seconds(tmp_path):
     f"--config.data.data_dir={data_dir}",
     "--config.evaluate.num_views=0",
   ]
-  result = run(*args)
-  assert result.returncode == 0, result.stdout + result.stderr
+  code, output = run(*args)
+  assert code == 0, output
   content = json.loads((root / "table.json").read_text())
   rows = content["systems"]
   assert len(content["claims"]) >= 3
@@ -158,5 +159,5 @@ def test_all_systems_for_seconds(tmp_path):
   assert (root / "naive" / "checkpoints").samefile(root / "3dim/checkpoints")
   assert rows[0]["PSNR"] != rows[1]["PSNR"]
   assert (root / "views.png").exists()
-  again = run(*args)
-  assert again.returncode == 0 and "--mode" not in again.stdout
+  code, output = run(*args)
+  assert code == 0 and "--mode" not in output

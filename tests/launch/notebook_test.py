@@ -76,7 +76,6 @@ def run(tmp_path, monkeypatch, before: str = "", after: str = "", replace=()):
   small = nbformat.v4.new_code_cell(SMALL + NO_NETWORK + before)
   notebook.cells.insert(at + 1, small)
   notebook.cells.append(nbformat.v4.new_code_cell(CHECK + after))
-  monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path / "cache"))
   monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
   resources = {"metadata": {"path": str(tmp_path)}}
   client = nbclient.NotebookClient(notebook, timeout=600, resources=resources)

@@ -2,22 +2,24 @@
 # SPDX-License-Identifier: Apache-2.0
 """launch/recipes.py: what it runs, and the table."""
 
-import functools
 import json
 from types import SimpleNamespace
 
-from launch_program import run as run_program
+from programs import finish, start
 import pytest
 import recipes
 
-run = functools.partial(run_program, "recipes.py")
+
+def run(*args) -> tuple[int, str]:
+  return finish(start(["launch/recipes.py", *args]))
 
 
 def test_dry_run_trains_and_evaluates_in_turn(tmp_path):
   args = ["--config=configs/quickstart.py", f"--root={tmp_path / 'root'}"]
-  result = run(*args, "--examples=32,64", "--dry-run", "--config.seed=3")
-  assert result.returncode == 0, result.stderr
-  lines = result.stdout.splitlines()
+  args += ["--examples=32,64", "--dry-run", "--config.seed=3"]
+  code, output = run(*args)
+  assert code == 0, output
+  lines = output.splitlines()
   assert len(lines) == 4 * len(recipes.RECIPES)
   assert all("--config.seed=3" in line for line in lines)
   assert all("--config.train.init_from= " in line for line in lines)
@@ -33,8 +35,8 @@ def test_dry_run_trains_and_evaluates_in_turn(tmp_path):
 @pytest.mark.parametrize("examples", ["64,32", "0,32", "many", ""])
 def test_examples_must_rise(tmp_path, examples):
   args = ["--config=configs/quickstart.py", f"--root={tmp_path}"]
-  result = run(*args, f"--examples={examples}")
-  assert result.returncode == 2 and "--examples" in result.stderr
+  code, output = run(*args, f"--examples={examples}")
+  assert code == 2 and "--examples" in output
 
 
 def test_table(tmp_path):

@@ -3,23 +3,14 @@
 """What local.sh and SLURM do after each exit code and signal."""
 
 import os
-import pathlib
 import signal
 import subprocess
-import time
 
+from programs import REPO, wait_until
 import pytest
-from stubs import Stubs
-
-REPO = pathlib.Path(__file__).parents[2]
 
 MAIN = "threedim_jax.main"
 CONFIG = "configs/shapes.py:debug"
-
-
-@pytest.fixture
-def stubs(tmp_path):
-  return Stubs(tmp_path)
 
 
 def local(stubs, *options, **kwargs):
@@ -31,13 +22,6 @@ def local(stubs, *options, **kwargs):
 
 def codes(*values: int) -> list[dict]:
   return [{"code": value} for value in values]
-
-
-def wait_until(condition, seconds: float = 20.0) -> None:
-  end = time.monotonic() + seconds
-  while not condition():
-    assert time.monotonic() < end, "it does not happen"
-    time.sleep(0.02)
 
 
 def test_local_runs_the_documented_command(stubs):

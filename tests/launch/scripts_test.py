@@ -10,21 +10,14 @@ import subprocess
 import sys
 
 import make_goldens
+from programs import REPO
 import pytest
-from stubs import Stubs
-
-REPO = pathlib.Path(__file__).parents[2]
 
 SOURCED = {"common.sh", "restarts.sh", "tpu_babysit.sh"}
 SHELL = sorted((REPO / "launch").glob("*.s[hb]*"))  # .sh and .sbatch
 SCRIPTS = [p for p in SHELL if p.name not in SOURCED]
 SCRIPTS += [REPO / "launch/doctor.py", REPO / "launch/k8s/render.py"]
 COMMANDS = make_goldens.COMMANDS
-
-
-@pytest.fixture
-def stubs(tmp_path):
-  return Stubs(tmp_path)
 
 
 def interpreter(path: pathlib.Path) -> str:
@@ -116,26 +109,3 @@ def test_bad_input_is_said_and_nothing_runs(words, message, stubs):
   assert result.returncode == 2
   assert message in result.stdout
   assert not stubs.calls()
-
-
-@pytest.mark.slow
-def test_gcloud_has_the_options_that_are_used():
-  """Of the real one, where it is installed: no request is made."""
-  if shutil.which("gcloud") is None:
-    pytest.skip("GCLOUD IS MISSING: its options were NOT checked")
-  used = {}
-  for line in make_goldens.GOLDENS.read_text().splitlines():
-    match = re.match(r"gcloud compute tpus (\S+) (\S+) (.*)", line)
-    if match:
-      words = re.sub(r"'[^']*'", lambda m: m[0].split("=")[0], match[3])
-      options = set(re.findall(r"(?:^|\s)'?(--[a-z-]+)", words))
-      used.setdefault((match[1], match[2]), set()).update(options)
-  assert len(used) >= 5
-  for (group, verb), options in used.items():
-    text = subprocess.run(
-      ["gcloud", "compute", "tpus", group, verb, "--help"],
-      capture_output=True, text=True,
-    ).stdout  # fmt: skip
-    text = re.sub(r"\x1b\[[0-9;]*m", "", text)
-    for option in options - {"--project", "--format", "--quiet"}:  # of all
-      assert option in text, (group, verb, option)

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A PATH in which the tools of clouds and clusters are stand-ins.
 
-stubs = Stubs(tmp_path, ["gcloud"])
+stubs = Stubs(tmp_path)
 stubs.reply("describe", {"out": "ACTIVE"}, {"out": "SUSPENDED"})
 result = stubs.run("bash", "launch/tpu_vm.sh", ...)
 stubs.calls("gcloud")  # the arguments of each call
@@ -21,13 +21,13 @@ TOOLS = ("gcloud", "sbatch", "srun", "scontrol", "squeue", "kubectl", "curl")
 
 
 class Stubs:
-  def __init__(self, folder: pathlib.Path, tools=TOOLS):
+  def __init__(self, folder: pathlib.Path):
     self.folder = folder
     self.script = []
     self.bin = folder / "bin"
     for name in ("bin", "home", "tmp", "cwd"):
       (folder / name).mkdir()
-    for name in (*tools, "fake_python"):
+    for name in (*TOOLS, "fake_python"):
       path = self.bin / name
       # -S -E: half the time to start, and nothing of the environment.
       path.write_text(
@@ -50,7 +50,7 @@ class Stubs:
     for name in list(self.env):
       if name.startswith(("SLURM_", "JAX_COORD", "XLA_FLAGS", "NCCL")):
         del self.env[name]
-    for name in tools:  # a real one must never be reached
+    for name in TOOLS:  # a real one must never be reached
       found = shutil.which(name, path=self.env["PATH"])
       assert found == str(self.bin / name)
     # It has jax, and jaxlib accepts the flags of the env files.

@@ -3,13 +3,10 @@
 """Cloud TPUs against a gcloud that replays what the real one would say."""
 
 import os
-import pathlib
-import time
 
+from programs import REPO, wait_until
 import pytest
-from stubs import Stubs
 
-REPO = pathlib.Path(__file__).parents[2]
 VM = ("bash", "launch/tpu_vm.sh")
 PLACE = ("run", "--project=P", "--zone=Z", "--poll=0")
 BABYSIT = (
@@ -25,11 +22,6 @@ NO_ANSWER = {"code": 255}
 RUNNING = {"out": "worker a running 1\nworker b running 1\n"}
 IDLE = {"out": "worker a idle\nworker b idle\n"}
 DONE = {"out": "worker a exited 0\nworker b exited 0\n"}
-
-
-@pytest.fixture
-def stubs(tmp_path):
-  return Stubs(tmp_path)
 
 
 def states(text: str) -> list[dict]:
@@ -165,13 +157,6 @@ def worker(stubs):
     ).stdout  # fmt: skip
 
   return folder, call
-
-
-def wait_until(condition) -> None:
-  end = time.monotonic() + 20
-  while not condition():
-    assert time.monotonic() < end, "it does not happen"
-    time.sleep(0.05)
 
 
 def programs(stubs) -> list[list[str]]:

@@ -13,8 +13,6 @@ from random_params import random_params
 from threedim_jax.models import get_camera_encoder
 from threedim_jax.models.conditioning import (
   ConditioningProcessor,
-  _conv,
-  _SplitConv,
   posenc_ddpm,
   posenc_nerf,
 )
@@ -42,49 +40,6 @@ def test_posenc_nerf_by_hand():
   expected = [*x, *np.sin(angle), *np.cos(angle)]
   np.testing.assert_allclose(got, expected, atol=1e-6)
   assert posenc_nerf(jnp.zeros((5, 3)), 0, 15).shape == (5, 3 + 90)
-
-
-@pytest.mark.parametrize("stride", [1, 2, 4])
-@pytest.mark.parametrize("with_learned", [True, False])
-def test_split_conv_is_the_convolution_of_the_sum(stride, with_learned):
-  """Value and gradients: it must only be cheaper."""
-  rng = np.random.default_rng(0)
-  rays = jnp.float32(rng.standard_normal((3, 2, *HW, 5)))
-  learned = jnp.float32(rng.standard_normal((2, *HW, 5)))
-  probe = jnp.float32(
-    rng.standard_normal((3, 2, HW[0] // stride, HW[1] // stride, EMB))
-  )
-  conv = _SplitConv(EMB, stride)
-
-  def images(learned):
-    return [learned[:1], learned[1:]] if with_learned else []
-
-  params = random_params(conv, 1, 5, images(learned))
-
-  def split(params, learned):
-    kernel, offsets = conv.apply({"params": params}, 5, images(learned))
-    out = _conv(rays, kernel, stride) + jnp.stack(offsets, axis=1)
-    return jnp.sum(out * probe), out
-
-  def plain(params, learned):
-    x = rays + learned[None] if with_learned else rays
-    out = jax.lax.conv_general_dilated(
-      x.reshape(6, *HW, 5),
-      params["kernel"],
-      (stride, stride),
-      "SAME",
-      dimension_numbers=("NHWC", "HWIO", "NHWC"),
-    ).reshape(probe.shape)
-    out = out + jnp.broadcast_to(params["bias"], out.shape)
-    return jnp.sum(out * probe), out
-
-  got, expected = (
-    jax.jit(jax.grad(fn, argnums=(0, 1), has_aux=True))(params, learned)
-    for fn in (split, plain)
-  )
-  jax.tree.map(
-    lambda a, b: np.testing.assert_allclose(a, b, atol=2e-4), got, expected
-  )
 
 
 @pytest.fixture(scope="module")
@@ -131,19 +86,21 @@ def test_log_snr_enters_as_a_time(inputs):
   np.testing.assert_array_equal(beyond, at_the_end)
 
 
-def test_pose_embedding_is_the_convolved_ray_encoding(inputs):
+@pytest.mark.parametrize("learned", [True, False])
+def test_pose_embedding_is_the_convolved_ray_encoding(inputs, learned):
   """Position to degree 15, direction to 8, plus what is learned."""
   _, cameras, _ = inputs
-  fn, params = processor()(inputs)
+  fn, params = processor(use_pos_emb=learned, use_ref_pose_emb=learned)(inputs)
   _, pose_embs = fn(params, *inputs)
   rays = rays_from_camera(cameras, HW)
   encoded = np.concatenate(
     [posenc_nerf(rays.pos, 0, 15), posenc_nerf(rays.dir, 0, 8)], axis=-1
   )
   encoded[1] = 0.0  # unconditional: both frames
-  encoded += params["pos_emb"]
-  encoded[:, 0] += params["ref_pose_emb_first"]
-  encoded[:, 1] += params["ref_pose_emb_other"]
+  if learned:
+    encoded += params["pos_emb"]
+    encoded[:, 0] += params["ref_pose_emb_first"]
+    encoded[:, 1] += params["ref_pose_emb_other"]
   for level, got in enumerate(pose_embs):
     expected = jax.lax.conv_general_dilated(
       encoded.reshape(6, *HW, -1),

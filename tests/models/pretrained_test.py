@@ -2,11 +2,24 @@
 # SPDX-License-Identifier: Apache-2.0
 """Weights that ship: intact, of the right network, and better than chance."""
 
+import hashlib
 import importlib
 
+from etils import epath
 import jax
 import numpy as np
 import pytest
+
+from configs import quickstart, srn_chairs
+from threedim_jax.benchmark.parts import denoise_args
+from threedim_jax.models import make_init_fn, pretrained
+from threedim_jax.models.pretrained import (
+  SHA256,
+  check_settings_match,
+  load_pretrained,
+)
+from threedim_jax.runtime.errors import UserError
+from threedim_jax.sampling.load import load_sampler, make_denoiser
 
 # name -> its configuration
 CONFIGS = {
@@ -21,33 +34,16 @@ def config_of(name: str):
   return importlib.import_module(f"configs.{module}").get_config(variant)
 
 
-@pytest.fixture(scope="module")
-def quickstart_shapes():
-  from configs import quickstart
-  from threedim_jax.models import make_init_fn
-
-  config = quickstart.get_config()
-  init = make_init_fn(config)
-  return config, jax.eval_shape(init, jax.random.key(0))
+def shapes_of(config):
+  return jax.eval_shape(make_init_fn(config), jax.random.key(0))
 
 
 @pytest.mark.parametrize("name", CONFIGS)
 def test_they_fit_their_configuration(name):
   """The description beside the weights is the configuration's."""
-  import jax.numpy as jnp
-
-  from threedim_jax.benchmark.parts import denoise_args
-  from threedim_jax.models import make_init_fn
-  from threedim_jax.models.pretrained import (
-    check_settings_match,
-    load_pretrained,
-  )
-  from threedim_jax.sampling.load import load_sampler, make_denoiser
-
   config = config_of(name)
   check_settings_match(name, config)
-  init = make_init_fn(config)
-  shapes = jax.eval_shape(init, jax.random.key(0))
+  shapes = shapes_of(config)
   params = load_pretrained(name, shapes)
   for x, s in zip(
     jax.tree.leaves(params), jax.tree.leaves(shapes), strict=True
@@ -58,29 +54,22 @@ def test_they_fit_their_configuration(name):
   assert np.abs(params["Conv_1"]["kernel"]).max() > 1e-3
   sampler = load_sampler(name)
   assert sampler.resolution == config.data.resolution
-  denoise_fn = sampler.denoise_fn
   expected = make_denoiser(config)(params)
   *args, _ = denoise_args(config, batch_size=2)
-  args.append(jnp.array([True, False]))  # the second is unconditional
-  difference = jax.jit(denoise_fn)(*args) - jax.jit(expected)(*args)
-  assert float(jnp.max(jnp.abs(difference))) == 0.0
+  args.append(np.array([True, False]))  # the second is unconditional
+  np.testing.assert_array_equal(
+    jax.jit(sampler.denoise_fn)(*args), jax.jit(expected)(*args)
+  )
 
 
 def test_all_that_ship_are_tested_and_have_a_card():
-  from threedim_jax.models.pretrained import SHA256, WEIGHTS_DIR
-
-  card = (WEIGHTS_DIR / "README.md").read_text()
+  card = (pretrained.WEIGHTS_DIR / "README.md").read_text()
   assert SHA256.keys() == CONFIGS.keys()
   assert all(f"# {name}\n" in card for name in SHA256)
 
 
 @pytest.mark.parametrize("suffix", [".msgpack", ".json"])
 def test_a_flipped_byte_is_noticed(suffix, tmp_path, monkeypatch):
-  from etils import epath
-
-  from threedim_jax.models import pretrained
-  from threedim_jax.runtime.errors import UserError
-
   read = {".msgpack": pretrained.read_weights, ".json": pretrained.describe}
   file = f"shapes32{suffix}"
   data = bytearray((pretrained.WEIGHTS_DIR / file).read_bytes())
@@ -97,13 +86,6 @@ def test_a_flipped_byte_is_noticed(suffix, tmp_path, monkeypatch):
 def test_a_file_of_the_right_digest_that_holds_no_parameters(
   data, tmp_path, monkeypatch
 ):
-  import hashlib
-
-  from etils import epath
-
-  from threedim_jax.models import pretrained
-  from threedim_jax.runtime.errors import UserError
-
   (tmp_path / "shapes32.msgpack").write_bytes(data)
   monkeypatch.setattr(pretrained, "WEIGHTS_DIR", epath.Path(tmp_path))
   digest = {".msgpack": hashlib.sha256(data).hexdigest()}
@@ -113,28 +95,17 @@ def test_a_file_of_the_right_digest_that_holds_no_parameters(
 
 
 def test_another_network_is_refused():
-  from configs import srn_chairs
-  from threedim_jax.models import make_init_fn
-  from threedim_jax.models.pretrained import load_pretrained
-  from threedim_jax.runtime.errors import UserError
-
-  init = make_init_fn(srn_chairs.get_config("debug"))
-  shapes = jax.eval_shape(init, jax.random.key(0))
   with pytest.raises(UserError, match="another architecture"):
-    load_pretrained("shapes32", shapes)
+    load_pretrained("shapes32", shapes_of(srn_chairs.get_config("debug")))
 
 
 def test_a_pretrained_run_does_not_claim_this_run_s_training():
   """Only the network is known to be that of the weights."""
-  from configs import quickstart
-  from threedim_jax.sampling.load import load_sampler
-
   config = quickstart.get_config()
   config.optim.learning_rate = 1.0
   sampler = load_sampler("shapes32", config=config)
   assert set(sampler.trained_config) == {"model", "diffusion"}
-  model = sampler.trained_config["model"]
-  assert model["ch"] == config.model.ch
+  assert sampler.trained_config["model"]["ch"] == config.model.ch
 
 
 @pytest.mark.parametrize(
@@ -142,12 +113,7 @@ def test_a_pretrained_run_does_not_claim_this_run_s_training():
   [("prediction", "eps"), ("relative_cameras", True), ("norm_groups", 32)],
 )
 def test_a_network_is_not_taken_for_another(key, value):
-  from configs import quickstart
-  from threedim_jax.models.pretrained import check_settings_match
-  from threedim_jax.runtime.errors import UserError
-
   config = quickstart.get_config()
-  check_settings_match("shapes32", config)
   group = config.diffusion if key == "prediction" else config.model
   group[key] = value
   with pytest.raises(UserError, match=f"add --config.*{key}="):
@@ -156,7 +122,5 @@ def test_a_network_is_not_taken_for_another(key, value):
 
 @pytest.mark.parametrize("variant", ["concat", "relative", "regression"])
 def test_another_method_starts_from_nothing(variant):
-  from configs import quickstart
-
   assert quickstart.get_config(variant).train.init_from is None
   assert quickstart.get_config("").train.init_from == "shapes32"

@@ -7,9 +7,7 @@ import json
 import shutil
 import types
 
-from noise_sampler import NoiseSampler
 import pytest
-import tiny_dataset
 
 from threedim_jax.modes import compare, evaluate
 from threedim_jax.runtime.errors import UserError
@@ -17,16 +15,9 @@ from threedim_jax.workdir import samples
 
 
 @pytest.fixture
-def evaluated(tmp_path, debug_config, monkeypatch):
+def evaluated(tmp_path, noise_config):
   """(evaluation of noise, its workdir)."""
-  tiny_dataset.write_tiny_dataset(tmp_path, 3, 4, 16)
-  c = debug_config
-  c.data.update(data_dir=str(tmp_path), name="tiny", config="16")
-  c.evaluate.update(num_objects=None, num_views=0)
-  monkeypatch.setattr(evaluate, "load_sampler", NoiseSampler.load)
-  for module in (evaluate, compare):
-    monkeypatch.setattr(module, "open_networks", lambda weights: ())
-  return evaluate.evaluate(c, tmp_path / "ours"), tmp_path / "ours"
+  return evaluate.evaluate(noise_config, tmp_path / "ours"), tmp_path / "ours"
 
 
 def test_the_same_folders_get_the_same_numbers(evaluated, tmp_path, capsys):

@@ -14,6 +14,15 @@ import jax.numpy as jnp
 from ml_collections import ConfigDict
 import pytest
 
+from threedim_jax.models import make_init_fn
+from threedim_jax.modes.aot.flops import count_flops
+from threedim_jax.modes.config_values import check_resolution, check_values
+from threedim_jax.runtime.errors import UserError
+from threedim_jax.training.optim import make_tx
+from threedim_jax.training.setup import make_loss_fn
+from threedim_jax.training.train_step import create_train_state, make_train_step
+from threedim_jax.views.pair_batch import batch_shapes
+
 CONFIGS = sorted(
   p.stem for p in (pathlib.Path(__file__).parents[2] / "configs").glob("*.py")
 )
@@ -27,44 +36,45 @@ def load(name: str, arg: str = ""):
 def test_has_the_keys_of_the_complete_one(name):
   complete = flatten_dict(load("srn_chairs").to_dict(), sep=".")
   assert set(flatten_dict(load(name).to_dict(), sep=".")) == set(complete)
+  for arg in ("", "debug"):
+    check_values(load(name, arg))
+
+
+@functools.cache
+def loss_shape(config_json: str) -> tuple:
+  """Several configs have the same network."""
+  config = ConfigDict(json.loads(config_json))
+  rng = jax.random.key(0)
+  params = jax.eval_shape(make_init_fn(config), rng)
+  batch = batch_shapes(config.data.resolution, 2)
+  loss, _ = jax.eval_shape(make_loss_fn(config), params, batch, rng)
+  return loss.shape
 
 
 @pytest.mark.parametrize("name", CONFIGS)
 def test_shapes_of_the_full_model_fit(name):
-  from threedim_jax.models import make_init_fn
-  from threedim_jax.modes.config_values import check_resolution
-  from threedim_jax.training.setup import make_loss_fn
-  from threedim_jax.views.pair_batch import batch_shapes
-
   config = load(name)
   check_resolution(
     config.data.resolution, config.model.ch_mult, config.model.patch_size
   )
-  rng = jax.random.key(0)
-  params = jax.eval_shape(make_init_fn(config), rng)
-  loss, _ = jax.eval_shape(
-    make_loss_fn(config),
-    params,
-    batch_shapes(config.data.resolution, 2),
-    rng,
-  )
-  assert loss.shape == ()
+  data = config.data.to_dict()
+  of_network = {
+    "data": {key: data[key] for key in ("resolution", "hue_augmentation")},
+    "model": config.model.to_dict(),
+    "diffusion": config.diffusion.to_dict(),
+  }
+  assert loss_shape(json.dumps(of_network)) == ()
 
 
-@functools.cache
-def loss_after_a_step(config_json: str) -> float:
-  """Debug configs that shrink to the same are compiled and run once."""
-  from threedim_jax.models import make_init_fn
-  from threedim_jax.training.optim import make_tx
-  from threedim_jax.training.setup import make_loss_fn
-  from threedim_jax.training.train_step import (
-    create_train_state,
-    make_train_step,
-  )
-  from threedim_jax.views.pair_batch import batch_shapes
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["shapenet", "shapes_patches", "srn_cars"])
+def test_debug_runs_a_step(name):
+  """Networks of three kinds.
 
-  config = ConfigDict(json.loads(config_json))
-  rng = jax.random.key(0)
+  readme_test.py trains srn_chairs, meshes and shapes, ablate_test.py trains
+  quickstart; shapes_small and ablation differ from it in numbers.
+  """
+  config, rng = load(name, "debug"), jax.random.key(0)
   tx = make_tx(config)
   step = make_train_step(make_loss_fn(config), tx, ema_decay=0.9)
   create = lambda rng: create_train_state(make_init_fn(config)(rng), tx)
@@ -79,13 +89,25 @@ def loss_after_a_step(config_json: str) -> float:
   )
   state, metrics = jax.jit(step)(state, batch, rng)
   assert int(state.step) == 1
-  return float(metrics["loss"])
+  assert 0.0 < float(metrics["loss"]) < math.inf
 
 
-@pytest.mark.parametrize("name", CONFIGS)
-def test_debug_runs_a_step(name):
-  loss = loss_after_a_step(json.dumps(load(name, "debug").to_dict()))
-  assert 0.0 < loss < math.inf
+@pytest.mark.parametrize(
+  "resolution, levels, patch_size, advice",
+  [
+    (100, 4, 1, "96 or 104"),
+    (100, 6, 1, "96 or 128"),
+    (100, 4, 3, "patch_size=3, .* 96 or 120"),
+    (5, 4, 1, "use 8,"),
+    (0, 1, 1, "use 1,"),
+  ],
+)
+def test_resolution_that_levels_do_not_divide(
+  resolution, levels, patch_size, advice
+):
+  with pytest.raises(UserError, match=advice) as error:
+    check_resolution(resolution, (1,) * levels, patch_size)
+  assert f"data.resolution={resolution}" in str(error.value)
 
 
 def test_the_paper_recipe():
@@ -146,13 +168,31 @@ def test_the_paper_recipe_of_all_of_shapenet():
   }
 
 
+VARIANTS = (
+  "", "debug", "concat", "relative", "regression", "debug,concat",
+  "regression,debug",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+  "name", ["shapes", "srn_cars", "quickstart", "ablation"]
+)
+def test_variants_of_every_config(name):
+  assert load(name, "concat").model.concat_frames
+  regression = load(name, "debug,regression")
+  assert regression.data.config == "debug"
+  assert regression.diffusion.prediction == "view"
+  assert regression.sampler.num_sample_steps == 1
+  assert regression.model == load(name, "debug").model
+  for arg in VARIANTS:
+    check_values(load(name, arg))
+  with pytest.raises(ValueError, match="'concta'; choose from concat, large"):
+    load(name, "debug,concta")
+
+
 @pytest.mark.slow
 def test_the_efficient_variant_costs_a_third_of_the_paper_s_at_most():
   """FLOPs of an example: forward pass and gradients."""
-  from threedim_jax.models import make_init_fn
-  from threedim_jax.modes.aot.flops import count_flops
-  from threedim_jax.training.setup import make_loss_fn
-  from threedim_jax.views.pair_batch import batch_shapes
 
   def flops(arg):
     config, rng = load("srn_cars", arg), jax.random.key(0)

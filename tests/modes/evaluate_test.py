@@ -4,30 +4,21 @@
 
 import json
 
-from noise_sampler import NoiseSampler
 import pytest
-import tiny_dataset
 
 from threedim_jax.modes import evaluate
 from threedim_jax.runtime.errors import UserError
 
-NUM_OBJECTS, NUM_VIEWS = 3, 4
+NUM_OBJECTS = 3
 
 
 @pytest.fixture
-def config(tmp_path, debug_config):
-  tiny_dataset.write_tiny_dataset(tmp_path, NUM_OBJECTS, NUM_VIEWS, 16)
-  c = debug_config
-  c.data.update(data_dir=str(tmp_path), name="tiny", config="16")
-  c.evaluate.update(num_objects=None, num_views=0, num_samples=2)
-  return c
+def config(noise_config):
+  noise_config.evaluate.num_samples = 2
+  return noise_config
 
 
-def test_two_shards_find_what_one_run_does(
-  config, tmp_path, monkeypatch, capsys
-):
-  monkeypatch.setattr(evaluate, "load_sampler", NoiseSampler.load)
-  monkeypatch.setattr(evaluate, "open_networks", lambda weights: ())
+def test_two_shards_find_what_one_run_does(config, tmp_path, capsys):
   whole = evaluate.evaluate(config, tmp_path / "whole")
   assert len(whole["objects"]) == NUM_OBJECTS
   config.evaluate.num_shards = 2
@@ -50,11 +41,7 @@ def test_two_shards_find_what_one_run_does(
     )
 
 
-def test_an_evaluation_of_other_settings_is_left_alone(
-  config, tmp_path, monkeypatch
-):
-  monkeypatch.setattr(evaluate, "load_sampler", NoiseSampler.load)
-  monkeypatch.setattr(evaluate, "open_networks", lambda weights: ())
+def test_an_evaluation_of_other_settings_is_left_alone(config, tmp_path):
   workdir = tmp_path / "W"
   first = evaluate.evaluate(config, workdir)
   read = lambda: {p: p.read_bytes() for p in workdir.rglob("*") if p.is_file()}

@@ -1,78 +1,25 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The command line: bad input ends in one sentence and exit code 2."""
+"""What `main` does with data, weights, pictures and folders, good and bad.
+
+command_line_test.py has the refused flags.
+"""
 
 import errno
+import os
 import pathlib
 
+from fake_run import fake_sample
 import numpy as np
 from PIL import Image
 import pytest
+from run_mode import assert_refused
 import tiny_dataset
 
 from threedim_jax.viewing.viewer import view_angles
+from threedim_jax.workdir.samples import write_sample
 
 REPO = pathlib.Path(__file__).parents[2]
-CONFIG = REPO / "configs/srn_chairs.py"
-
-
-def assert_one_paragraph(result, *fragments: str) -> None:
-  code, _, err = result
-  assert code == 2, err
-  assert "Traceback" not in err
-  (line,) = [s for s in err.splitlines() if s.startswith("error: ")]
-  for fragment in fragments:
-    assert fragment in line
-
-
-@pytest.mark.parametrize(
-  ("args", "fragments"),
-  [
-    (["--mode=trian"], ["trian", "train"]),
-    ([], ["--workdir is missing"]),
-    (["--config.data.resolution=17"], ["resolution", "16", "18"]),
-    (["--config.sampler.conditioning=newest"], ["conditioning", "stochastic"]),
-    (["--config.sampler.solver=heun"], ["sampler.solver", "dpmpp_2m"]),
-    (["--config.sampler.guidance_interval=(3.0,)"], ["guidance_interval"]),
-    (["--config.sampler.guidance_interval=('a','b')"], ["guidance_interval"]),
-    (["--config.sampler.guidance_interval=(2.0,1.0)"], ["guidance_interval"]),
-    (["--config.diffusion.prediction=x0"], ["prediction", "'eps', 'v'"]),
-    (["--config.model.dtype=float16"], ["model.dtype", "bfloat16"]),
-    (["--config.train.batch_size=0"], ["train.batch_size=0"]),
-    (["--config.sample.num_views=0"], ["sample.num_views=0"]),
-    (["--config.diffusion.uncond_fraction=1.0"], ["uncond_fraction"]),
-    (["--config.model.ch=50"], ["model.ch=50", "norm_groups="]),
-    (["--config.model.norm_groups=0"], ["norm_groups=0"]),
-    (["--config.evaluate.input_view=-1"], ["evaluate.input_view=-1"]),
-    (["--config.model.attn_heads=5"], ["attn_heads=5"]),
-    (["--config.model.ch_mult=()"], ["model.ch_mult"]),
-    (["--config.model.ch_mult=(1,0)"], ["model.ch_mult=(1, 0)"]),
-    (["--config.model.dropout=10.0"], ["model.dropout=10.0", "below 1"]),
-    (["--config.model.dropout=-0.1"], ["model.dropout=-0.1"]),
-    (["--config.model.emb_ch=3"], ["model.emb_ch=3", "4"]),
-    (["--config.sample.objects=(1,)"], ["sample.objects"]),
-    (["--config.evaluate.num_objects=0"], ["evaluate.num_objects=0"]),
-    (["--config.evaluate.num_views=-1"], ["evaluate.num_views=-1"]),
-    (["--config.data.num_threads=-1"], ["data.num_threads=-1"]),
-    (["--config.optim.learning_rate=inf"], ["learning_rate=inf", "finite"]),
-    (["--config.sampler.guidance_interval=(-1e999,2.0)"], ["finite"]),
-    (["--config.train.num_examples=1" + "0" * 30], ["at most 64 bits"]),
-    (["--config.model.emb_ch=1" + "0" * 9], ["at most 65536"]),
-    (["--config.model.num_res_blocks=101"], ["at most 100"]),
-    (["--config.data.resolution=16384"], ["at most 8192"]),
-    (["--config.=3"], ["unknown key --config."]),
-    (["--a" + "b" * 3000 + "=1"], ["too long", "--abbb"]),
-    (["--config.model.ch_mult=" + "(8," * 999], ["too long", "ch_mult=(8"]),
-    (["--workdir=/dev/null"], ["/dev/null is a file"]),
-    (
-      "--workdir=w --mode=sample --image=a.png --elevation=95"
-      " --pretrained=shapes32".split(),
-      ["--elevation=95"],
-    ),
-  ],
-)
-def test_wrong_flags(run_main, args, fragments):
-  assert_one_paragraph(run_main(*args), *fragments)
 
 
 def test_data_that_does_not_fit_is_refused(run_main, tmp_path, tiny_data):
@@ -80,27 +27,12 @@ def test_data_that_does_not_fit_is_refused(run_main, tmp_path, tiny_data):
   args, folder = tiny_data
   start = lambda *args: run_main(f"--workdir={tmp_path / 'w'}", *args)
   command = "python datasets/build.py shapes --config debug --data_dir"
-  assert_one_paragraph(start(f"--config.data.data_dir={tmp_path}"), command)
+  assert_refused(start(f"--config.data.data_dir={tmp_path}"), command)
   other = "--config.data.resolution=32"
-  assert_one_paragraph(start(*args, other), "16", "32")
+  assert_refused(start(*args, other), "16", "32")
   (folder / "objects.json").unlink()
-  assert_one_paragraph(start(*args), "partly built", "datasets/build.py")
+  assert_refused(start(*args), "partly built", "datasets/build.py")
   assert not (tmp_path / "w").exists()
-
-
-def test_workdir_of_another_configuration(run_main, tmp_path, tiny_data):
-  from configs import srn_chairs
-  from threedim_jax.workdir.config_file import check_workdir
-
-  args, _ = tiny_data
-  config = srn_chairs.get_config("debug")
-  config.model.ch = 64
-  workdir = tmp_path / "w"
-  check_workdir(workdir, config.to_dict(), write=True)
-  before = (workdir / "config.json").read_text()
-  result = run_main(f"--workdir={workdir}", *args)
-  assert_one_paragraph(result, "model.ch", "64", "32")
-  assert (workdir / "config.json").read_text() == before
 
 
 @pytest.fixture
@@ -126,9 +58,9 @@ def test_weights_that_ship_sample_without_training(
   config, workdir = str(REPO / "configs/quickstart.py"), tmp_path / "w"
   args = (f"--workdir={workdir}", "--mode=sample", *pictures_32)
   result = run_main(*args, "--pretrained=shapes33", config=config)
-  assert_one_paragraph(result, "'shapes33'", "shapes32")
+  assert_refused(result, "'shapes33'", "shapes32")
   result = run_main(*args, config=config)
-  assert_one_paragraph(result, "no trained model", "--pretrained=shapes64")
+  assert_refused(result, "no trained model", "--pretrained=shapes64")
   code, _, err = run_main(*args, "--pretrained=shapes32", config=config)
   assert code == 0, err
   (folder,) = samples.list_complete(workdir / "samples")
@@ -154,7 +86,7 @@ def test_views_of_an_own_picture(run_main, tmp_path):
     "--config.sample.num_views=2",
   )
   config = str(REPO / "configs/quickstart.py")
-  assert_one_paragraph(run_main(*args, config=config), "no picture", "lamp.png")
+  assert_refused(run_main(*args, config=config), "no picture", "lamp.png")
   assert not workdir.exists(), "nothing is written for a wrong picture"
   Image.fromarray(picture).save(file)
   code, out, err = run_main(*args, config=config)
@@ -180,16 +112,67 @@ def test_full_disk_is_a_sentence(run_main, tmp_path, tiny_data, monkeypatch):
     usage = shutil.disk_usage(tmp_path)._replace(free=1000)
     patch.setattr(shutil, "disk_usage", lambda path: usage)
     result = run_main(f"--workdir={workdir}", *args)
-    assert_one_paragraph(result, "not enough disk space for checkpoints")
+    assert_refused(result, "not enough disk space for checkpoints")
 
   def full(config, workdir):
     raise RuntimeError("writer failed") from OSError(errno.ENOSPC, "full")
 
   monkeypatch.setattr(train, "train_and_evaluate", full)
   result = run_main(f"--workdir={workdir}", *args)
-  assert_one_paragraph(result, str(workdir), "is full")
+  assert_refused(result, str(workdir), "is full")
 
 
-def test_dry_run_counts_the_quickstart_model(run_main):
-  _, out, _ = run_main("--dry_run", config=str(REPO / "configs/quickstart.py"))
-  assert "1,683,907" in out
+@pytest.fixture
+def mode_args(tmp_path, tiny_data, monkeypatch):
+  """Arguments of a mode that has something to read, and little to do."""
+  from threedim_jax.evaluation.fields import mesh
+  from threedim_jax.modes import score
+
+  # What takes long comes before anything is written.
+  monkeypatch.setattr(mesh, "fit_mesh", lambda *_, **__: (None, 1.0))
+  monkeypatch.setattr(score, "open_networks", lambda weights: ())
+  folder = write_sample(tmp_path / "samples", fake_sample("chair_0", seed=0))
+  config, _ = tiny_data
+  return {
+    "score": [f"--samples={folder.parent}", "--num_steps=1"],
+    "mesh": [f"--samples={folder}"],
+    "check_data": config,
+    "train": config,
+  }
+
+
+@pytest.mark.parametrize("mode", ["score", "mesh", "check_data", "train"])
+def test_a_workdir_that_is_or_lies_in_a_file(
+  run_main, mode_args, tmp_path, mode
+):
+  file = tmp_path / "notes.txt"
+  file.write_text("kept")
+  for workdir in (file, file / "w"):
+    result = run_main(
+      f"--mode={mode}", f"--workdir={workdir}", *mode_args[mode]
+    )
+    assert_refused(result, str(file), "--workdir")
+  assert file.read_text() == "kept"
+
+
+@pytest.mark.parametrize(
+  ("code", "words"),
+  [
+    (errno.EACCES, "(Permission denied)"),
+    (errno.EROFS, "(Read-only file system)"),
+    (errno.ENOSPC, "is full"),
+  ],
+)
+def test_a_disk_that_refuses(
+  run_main, mode_args, tmp_path, monkeypatch, code, words
+):
+  workdir, mkdir = tmp_path / "w", os.mkdir
+
+  def refuse(path, *args, **kwargs):
+    if workdir in (pathlib.Path(path), *pathlib.Path(path).parents):
+      raise OSError(code, os.strerror(code), str(path))
+    return mkdir(path, *args, **kwargs)
+
+  monkeypatch.setattr(os, "mkdir", refuse)
+  args = ("--mode=mesh", f"--workdir={workdir}", *mode_args["mesh"])
+  assert_refused(run_main(*args), str(workdir), words)

@@ -9,6 +9,7 @@ darkened: what is expected can then be computed by hand.
 import dataclasses
 import json
 import re
+from types import SimpleNamespace
 
 from etils import epath
 import jax.numpy as jnp
@@ -22,17 +23,11 @@ from threedim_jax.evaluation.distances.features import Network
 from threedim_jax.evaluation.distances.set_distances import frechet_distance
 from threedim_jax.modes import score as run
 from threedim_jax.runtime.errors import UserError
+from threedim_jax.views.png import decode_png
 from threedim_jax.views.posed_views import PosedViews
 from threedim_jax.workdir import samples
 
 V, SIZE, DARKER = 12, 16, 10
-
-
-def run_score(source, out, protocol):
-  """The result; without the networks for distances, which have own tests."""
-  page = run.run_score(source, out, protocol)
-  assert page.name == "consistency.html"
-  return json.loads((out / "consistency.json").read_text())
 
 
 def write_object(samples_dir, object_id: str, *, truth: bool = True, num=V):
@@ -48,10 +43,6 @@ def write_object(samples_dir, object_id: str, *, truth: bool = True, num=V):
     truth=views.with_images(images[::-1]) if truth else None,
   )
   return samples.write_sample(samples_dir, sampled)
-
-
-def cut_short(path) -> None:
-  path.write_bytes(path.read_bytes()[:40])
 
 
 @pytest.fixture
@@ -83,6 +74,19 @@ def fits(monkeypatch):
 PROTOCOL = score.ConsistencyProtocol(num_steps=4)
 
 
+@pytest.fixture
+def run_score(fits, tmp_path):
+  """run_score() scores the objects in tmp_path/s; returns the result."""
+
+  def scored(protocol=PROTOCOL):
+    source = view_sets.samples_source(tmp_path / "s", 100)
+    page = run.run_score(source, tmp_path / "out", protocol)
+    assert page.name == "consistency.html"
+    return json.loads((tmp_path / "out/consistency.json").read_text())
+
+  return scored
+
+
 def test_every_tenth_view_is_held_out_and_never_an_end():
   held = score.ConsistencyProtocol().held_out
   np.testing.assert_array_equal(held(100), np.arange(5, 100, 10))
@@ -91,10 +95,9 @@ def test_every_tenth_view_is_held_out_and_never_an_end():
     held(5)
 
 
-def test_rows_by_hand(fits, tmp_path, capsys):
+def test_rows_by_hand(run_score, tmp_path, capsys):
   write_object(tmp_path / "s", "chair")
-  source = view_sets.samples_source(tmp_path / "s", 100)
-  result = run_score(source, tmp_path / "out", PROTOCOL)
+  result = run_score()
   rows = result["rows"]
   assert set(rows) == {"generated", "ground truth", "white image"}
   psnr = -20 * np.log10(DARKER / 255)
@@ -111,17 +114,7 @@ def test_rows_by_hand(fits, tmp_path, capsys):
   assert result["objects"]["chair"]["held_out"] == [5]
   assert result["protocol"]["num_steps"] == 4
   assert result["protocol"]["name"] == PROTOCOL.name
-
-
-def test_pictures_are_the_views_and_the_renders(fits, tmp_path):
-  from threedim_jax.views.png import decode_png
-
-  write_object(tmp_path / "s", "chair")
-  source = view_sets.samples_source(tmp_path / "s", 100)
-  run.run_score(source, tmp_path / "out", PROTOCOL)
-  folder = tmp_path / "out/chair"
-  read = lambda name: decode_png((folder / name).read_bytes(), name)
-  sampled = samples.read_sample(tmp_path / "s/chair")
+  # The pictures are the views and the renders.
   expected = {
     "view_005.png": sampled.generated.images_u8[5],
     "render_005.png": sampled.generated.images_u8[5] - DARKER,
@@ -130,32 +123,45 @@ def test_pictures_are_the_views_and_the_renders(fits, tmp_path):
     "input_000.png": sampled.given.images_u8[0],
     "input_render_000.png": sampled.given.images_u8[0] - 2 * DARKER,
   }
+  folder = tmp_path / "out/chair"
   assert {p.name for p in folder.glob("*.png")} == set(expected)
   for name, image in expected.items():
-    np.testing.assert_array_equal(read(name), image)
+    found = decode_png((folder / name).read_bytes(), name)
+    np.testing.assert_array_equal(found, image)
 
 
-def test_running_again_fits_only_what_is_new(fits, tmp_path):
+def test_running_again_fits_only_what_is_new(run_score, fits, tmp_path):
   for object_id in ("a", "b"):
     write_object(tmp_path / "s", object_id)
-  go = lambda protocol=PROTOCOL: run_score(
-    view_sets.samples_source(tmp_path / "s", 100), tmp_path / "out", protocol
-  )
-  first = go()
+  first = run_score()
   assert len(fits) == 2
-  assert go()["rows"] == first["rows"] and len(fits) == 2
-  (tmp_path / "out/b/score.json").unlink()  # as if cut short
-  assert go()["rows"] == first["rows"] and len(fits) == 3
+  assert run_score() == first and len(fits) == 2
+  # As if cut short, or damaged later.
+  unlink = lambda path: path.unlink()
+  cut = lambda path: path.write_bytes(path.read_bytes()[:40])
+  for num_fits, (name, damage) in enumerate(
+    [
+      ("score.json", unlink),
+      ("view_005.png", unlink),
+      ("truth_render_005.png", cut),
+      ("input_render_000.png", cut),
+    ],
+    start=3,
+  ):
+    path = tmp_path / "out/b" / name
+    whole = path.read_bytes()
+    damage(path)
+    assert run_score() == first and len(fits) == num_fits
+    assert path.read_bytes() == whole
   write_object(tmp_path / "s", "a", truth=False)  # other views
-  assert set(go()["objects"]["a"]["rows"]) == {"generated", "white image"}
-  assert len(fits) == 4
-  go(score.ConsistencyProtocol(num_steps=5))  # another protocol
-  assert len(fits) == 6
+  rows = run_score()["objects"]["a"]["rows"]
+  assert set(rows) == {"generated", "white image"}
+  assert len(fits) == 7
+  run_score(score.ConsistencyProtocol(num_steps=5))  # another protocol
+  assert len(fits) == 9
 
 
 def test_scores_of_another_protocol_are_left_alone(fits, tmp_path):
-  from types import SimpleNamespace
-
   write_object(tmp_path / "s", "a")
   not_given = ("views", "workdir", "size", "num_views", "fit_given")
   args = SimpleNamespace(
@@ -179,24 +185,6 @@ def test_scores_of_another_protocol_are_left_alone(fits, tmp_path):
   assert result.read_bytes() != before
 
 
-@pytest.mark.parametrize(
-  "picture", ["view_005.png", "truth_render_005.png", "input_render_000.png"]
-)
-@pytest.mark.parametrize("damage", [lambda p: p.unlink(), cut_short])
-def test_an_object_whose_picture_was_lost_is_scored_again(
-  fits, tmp_path, picture, damage
-):
-  for object_id in ("a", "b"):
-    write_object(tmp_path / "s", object_id)
-  source = view_sets.samples_source(tmp_path / "s", 100)
-  first = run_score(source, tmp_path / "out", PROTOCOL)
-  path = tmp_path / "out/b" / picture
-  whole = path.read_bytes()
-  damage(path)
-  assert run_score(source, tmp_path / "out", PROTOCOL) == first
-  assert len(fits) == 3 and path.read_bytes() == whole
-
-
 @pytest.mark.parametrize("of", ["samples", "other samples", "posed pictures"])
 def test_the_pictures_that_are_scored_are_never_overwritten(fits, tmp_path, of):
   out = tmp_path / "there"
@@ -216,14 +204,13 @@ def test_the_pictures_that_are_scored_are_never_overwritten(fits, tmp_path, of):
   assert {p: p.read_bytes() for p in (out / "chair").iterdir()} == before
 
 
-def test_only_pictures_of_an_earlier_score_are_replaced(fits, tmp_path):
+def test_only_pictures_of_an_earlier_score_are_replaced(run_score, tmp_path):
   write_object(tmp_path / "s", "a")
-  source = view_sets.samples_source(tmp_path / "s", 100)
   folder = tmp_path / "out/a"
   folder.mkdir(parents=True)
   for name in ("view_007.png", "my_view_007.png"):
     (folder / name).write_bytes(b"old")
-  run.run_score(source, tmp_path / "out", PROTOCOL)
+  run_score()
   assert not (folder / "view_007.png").exists()
   assert (folder / "my_view_007.png").read_bytes() == b"old"
 
@@ -290,14 +277,13 @@ def test_distances_are_those_of_all_objects_together(fits, tmp_path):
 
 
 def test_many_objects_of_two_shapes_are_fitted_in_batches(
-  fits, tmp_path, monkeypatch
+  run_score, fits, tmp_path, monkeypatch
 ):
   monkeypatch.setattr(consistency_results, "OBJECTS_AT_ONCE", {"cpu": 2})
   for i in range(3):
     write_object(tmp_path / "s", f"a{i}")
   write_object(tmp_path / "s", "b", num=30)
-  source = view_sets.samples_source(tmp_path / "s", 100)
-  result = run_score(source, tmp_path / "out", PROTOCOL)
+  result = run_score()
   assert [len(rows) for rows in fits] == [4, 2, 2]
   assert result["num_objects"] == 4
   assert result["num_held_out"] == 3 * 1 + 3

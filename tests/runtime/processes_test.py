@@ -8,7 +8,7 @@ import re
 import subprocess
 import sys
 
-from free_port import free_port
+from programs import free_port
 import pytest
 
 from threedim_jax.runtime import processes
@@ -43,35 +43,36 @@ OMPI_4 = {"OMPI_COMM_WORLD_SIZE": "2", "OMPI_MCA_orte_hnp_uri": "x"}
 
 
 @pytest.mark.parametrize(
-  "environ",
-  [
-    {},
-    SALLOC,
-    {"SLURM_NTASKS": "8"},  # a shell of salloc on the login node
-    SLURM | {"SLURM_STEP_NUM_TASKS": "1"},
-    {"OMPI_COMM_WORLD_SIZE": "1"},
-    {"TPU_WORKER_HOSTNAMES": "localhost"},
-    {"KUBERNETES_SERVICE_HOST": "10.0.0.1"},
-  ],
-)
-def test_a_process_alone_stays_alone(environ):
-  assert processes.plan(environ) is None
-
-
-@pytest.mark.parametrize(
   ("environ", "plan"),
   [
+    # A process alone stays alone.
+    ({}, None),
+    (SALLOC, None),
+    ({"SLURM_NTASKS": "8"}, None),  # a shell of salloc on the login node
+    (SLURM | {"SLURM_STEP_NUM_TASKS": "1"}, None),
+    ({"OMPI_COMM_WORLD_SIZE": "1"}, None),
+    ({"TPU_WORKER_HOSTNAMES": "localhost"}, None),
+    ({"KUBERNETES_SERVICE_HOST": "10.0.0.1"}, None),
+    # JAX detects the others, with Open MPI 5 and mpirun in SLURM by mpi4py.
     (OMPI_4, {}),
-    # Open MPI 5, and mpirun inside a SLURM job.
     (
       SLURM | {"OMPI_COMM_WORLD_SIZE": "2"},
       {"cluster_detection_method": "mpi4py"},
     ),
     ({"TPU_WORKER_HOSTNAMES": "a,b"}, {}),
     ({"MEGASCALE_NUM_SLICES": "2"}, {}),
+    # Explicit addresses win.
+    (
+      SLURM | OMPI_4 | EXPLICIT,
+      {
+        "coordinator_address": "host:1234",
+        "num_processes": 4,
+        "process_id": 2,
+      },
+    ),
   ],
 )
-def test_jax_detects_the_other_processes(environ, plan):
+def test_who_else_is_there(environ, plan):
   assert processes.plan(environ) == plan
 
 
@@ -114,14 +115,6 @@ def test_slurm_tasks_share_a_nodes_gpus(tasks, gpus, local, node, share):
     "CUDA_VISIBLE_DEVICES": ",".join(map(str, range(gpus))),
   }
   assert processes.plan(environ)["local_device_ids"] == share
-
-
-def test_explicit_addresses_win():
-  assert processes.plan(SLURM | OMPI_4 | EXPLICIT) == {
-    "coordinator_address": "host:1234",
-    "num_processes": 4,
-    "process_id": 2,
-  }
 
 
 @pytest.mark.parametrize(

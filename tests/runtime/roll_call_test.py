@@ -6,7 +6,7 @@ from concurrent import futures
 import socket
 import time
 
-from free_port import free_port
+from programs import free_port
 import pytest
 
 from threedim_jax.runtime import roll_call

@@ -5,20 +5,11 @@
 import os
 import signal
 
-import pytest
-
 from threedim_jax.runtime import stop_signal
 from threedim_jax.runtime.stop_signal import StopSignal
 
 
-@pytest.fixture
-def handler():
-  before = signal.getsignal(signal.SIGTERM)
-  yield before
-  signal.signal(signal.SIGTERM, before)
-
-
-def test_a_process_alone(handler):
+def test_a_process_alone():
   with StopSignal() as stop:
     assert not stop.poll()
     os.kill(os.getpid(), signal.SIGTERM)
@@ -27,15 +18,16 @@ def test_a_process_alone(handler):
   os.kill(os.getpid(), signal.SIGTERM)  # on the way out: no harm
 
 
-def test_without_a_signal_the_handler_is_put_back(handler):
+def test_without_a_signal_the_handler_is_put_back():
+  handler = signal.getsignal(signal.SIGTERM)
   with StopSignal():
     assert signal.getsignal(signal.SIGTERM) != handler
   assert signal.getsignal(signal.SIGTERM) == handler
 
 
-def test_several_processes_stop_at_one_poll(handler, monkeypatch):
+def test_several_processes_stop_at_one_poll(monkeypatch):
   """No handler of our own; the questions are numbered across loops."""
-  asked = []
+  handler, asked = signal.getsignal(signal.SIGTERM), []
 
   def reached(number):
     asked.append(number)

@@ -2,13 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The loaded sampler against the equations, for one object and for batches."""
 
-import json
+import dataclasses
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from run_mode import run_mode
 from toy_sampling import (
   sample_orbit,
   toy_denoiser,
@@ -19,7 +18,7 @@ from toy_sampling import (
 from threedim_jax.diffusion.sampler import make_bank
 from threedim_jax.sampling.generate import object_keys
 from threedim_jax.sampling.load import load_sampler
-from threedim_jax.sampling.view_sampler import Settings, looked_at
+from threedim_jax.sampling.view_sampler import Sampler, Settings, looked_at
 from threedim_jax.views.pixels import from_u8, to_u8
 
 
@@ -130,19 +129,28 @@ def test_looked_at_tells_which_view_each_step_saw(monkeypatch):
   assert 0 < looked[1].sum() < 6
 
 
-@pytest.mark.slow
-def test_a_workdir_needs_no_configuration(tmp_path, debug_config, data_dir):
-  """The network, its size and its prediction come from config.json."""
+def test_cameras_are_moved_to_the_distance_of_training(sampler, monkeypatch):
+  """All of an object's by one factor: the given one ends up at 0.5."""
+  seen = []
 
-  config = debug_config
-  config.data.update(data_dir=str(data_dir), name="shapes", config="debug")
-  config.train.num_examples = config.train.batch_size  # one step
-  run_mode("train", config, tmp_path)
-  assert json.loads((tmp_path / "config.json").read_text())
-  sampler = load_sampler(workdir=tmp_path)
-  assert sampler.step == 1 and sampler.facts() == {"checkpoint_step": 1}
-  R = sampler.resolution
-  assert R == config.data.resolution
-  given, targets = toy_scene(0, 1, size=R)
-  (view,) = sampler.views(given, targets, Settings(num_sample_steps=2))
-  assert view.shape == (R, R, 3)
+  def program(self, settings, args):
+    def run(params, keys, bank, cam, *numbers):
+      given = bank.cams.world_from_cam[:, 0]
+      seen.append(np.stack([given, cam.world_from_cam], 1)[..., :3, 3])
+      return bank, bank.views[:, 0]
+
+    return run
+
+  monkeypatch.setattr(Sampler, "_program", program)
+  given, targets = zip(toy_scene(0, 1), toy_scene(1, 1), strict=True)
+  far = given[1].world_from_cam.copy()
+  far[:, :3, 3] *= 3
+  given = given[0], dataclasses.replace(given[1], world_from_cam=far)
+  keys = object_keys(0, [views.name for views in given])
+  for distance in (None, 0.5):
+    settings = Settings(camera_distance=distance)
+    assert len([*sampler.batch(given, targets, keys, settings)]) == 1
+  before, after = seen
+  distance = np.linalg.norm(before[:, :1], axis=-1, keepdims=True)
+  assert distance[1] / distance[0] == pytest.approx(3)
+  np.testing.assert_allclose(after, before * 0.5 / distance, rtol=1e-5)

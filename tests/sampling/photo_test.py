@@ -90,16 +90,17 @@ def test_a_bad_path_is_one_sentence(tmp_path, content, message):
 
 @pytest.mark.parametrize(
   "name, value",
-  [("elevation", 90.0), ("azimuth", math.nan), ("fov", 0.0), ("distance", 0.0)],
+  [
+    ("elevation", 90.0),
+    ("azimuth", math.nan),
+    ("fov", 0.0),
+    ("distance", 0.0),
+    ("path", "circle"),
+  ],
 )
 def test_an_impossible_camera_names_the_flag(name, value):
   with pytest.raises(UserError, match=f"--{name}="):
-    Photo(file="a.png", **{name: value})
-
-
-def test_no_such_path():
-  with pytest.raises(UserError, match="neither orbit nor spiral"):
-    Photo(file="a.png", path="circle").targets(3)
+    Photo(file="a.png", **{name: value}).targets(3)
 
 
 def test_the_scene_of_a_photo(tmp_path):

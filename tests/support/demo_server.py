@@ -36,6 +36,6 @@ class Repeater(Sampler):
 
 
 if __name__ == "__main__":
-  mesh.NUM_STEPS = 200
+  mesh.NUM_STEPS = 60
   page.load_sampler = lambda name: Repeater()
   page.serve("127.0.0.1", int(sys.argv[1]), "repeater")

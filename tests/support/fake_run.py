@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""A finished run without a model: chairs of boxes, seen from an orbit.
+"""A finished run without a model: striped spheres, seen from an orbit.
 
   sampled = fake_sample("chair_0", seed=0)  # an ObjectSamples, 32x32
   fake_run(tmp_path)  # a workdir of a real run; fake_scores.py has its scores
@@ -13,6 +13,7 @@ import json
 
 import cv2
 import numpy as np
+from striped_spheres import render
 
 from threedim_jax.views.camera_paths import look_at, sphere_points
 from threedim_jax.views.png import encode_png
@@ -22,34 +23,6 @@ from threedim_jax.workdir.samples import ObjectSamples, write_sample
 RESOLUTION = 32
 # What a file must not get into a page as code.
 HOSTILE = '"><script>planted=1<script><img src=x onerror=planted=1>'
-BOXES = np.array(  # lower and upper corner of the seat and of the back
-  [[[-0.4, -0.4, -0.5], [0.4, 0.4, 0]], [[-0.4, 0.25, 0], [0.4, 0.4, 0.6]]]
-)
-
-
-def render(
-  seed: int, world_from_cam: np.ndarray, K: np.ndarray, resolution: int
-) -> np.ndarray:
-  """uint8 [H, W, 3]: the faces of the boxes, the farthest painted first."""
-  colours = np.random.default_rng(seed).uniform(40, 240, (len(BOXES), 3))
-  faces = []
-  for box, colour in zip(BOXES, colours, strict=True):
-    for axis in range(3):
-      for side in range(2):
-        corners = np.array([[0, 0], [0, 1], [1, 1], [1, 0]])
-        corners = np.insert(corners, axis, side, axis=1)
-        points = np.take_along_axis(box, corners, axis=0)
-        light = 0.6 + 0.15 * axis + 0.1 * side
-        faces.append((points, light * colour))
-  cam_from_world = np.linalg.inv(world_from_cam)
-  points = np.array([points for points, _ in faces])
-  points = points @ cam_from_world[:3, :3].T + cam_from_world[:3, 3]
-  image_u8 = np.full((resolution, resolution, 3), 255, np.uint8)
-  for i in np.argsort(-np.linalg.norm(points.mean(axis=1), axis=-1)):
-    pixels = points[i] @ K.T
-    polygon = (pixels[:, :2] / pixels[:, 2:]).round().astype(np.int32)
-    cv2.fillConvexPoly(image_u8, polygon, faces[i][1].tolist())
-  return image_u8
 
 
 def blurred(image_u8: np.ndarray) -> np.ndarray:
@@ -72,7 +45,9 @@ def fake_sample(
   cameras = np.float32(look_at(sphere_points(azimuth, elevation, 2.0)))
   focal, centre = 1.1 * resolution, resolution / 2
   K = np.float32([[focal, 0, centre], [0, focal, centre], [0, 0, 1]])
-  images_u8 = np.array([render(seed, c, K, resolution) for c in cameras])
+  images_u8 = np.array([render(c, K, resolution) for c in cameras])
+  # Every seed has its colours; the background stays white.
+  images_u8 = images_u8[..., np.random.default_rng(seed).permutation(3)]
   K = np.tile(K, (len(cameras), 1, 1))
   index = np.arange(len(cameras), dtype=np.int32)
   views = PosedViews(images_u8, cameras, K, index, object_id)

@@ -11,12 +11,13 @@ colours of its own. Score them by --mode=score --samples=OUT/shuffled.
 """
 
 import argparse
-import colorsys
 import dataclasses
 
 from etils import epath
+import jax.numpy as jnp
 import numpy as np
 
+from threedim_jax.training.hue import turn_hue
 from threedim_jax.workdir import samples as sample_io
 
 HUE_SPREAD = 0.1  # standard deviation, of a full turn
@@ -30,22 +31,9 @@ def shuffled(images_u8: np.ndarray, rng: np.random.Generator) -> np.ndarray:
   return images_u8[rng.permutation(len(images_u8))]
 
 
-def turn_hue(image_u8: np.ndarray, turn: float) -> np.ndarray:
-  """Every pixel's hue moved by `turn`; greys stay."""
-  colours, at = np.unique(image_u8.reshape(-1, 3), axis=0, return_inverse=True)
-  turned = []
-  for colour in colours / 255:
-    h, s, v = colorsys.rgb_to_hsv(*colour)
-    turned.append(colorsys.hsv_to_rgb((h + turn) % 1, s, v))
-  turned_u8 = np.round(np.array(turned) * 255).astype(np.uint8)
-  return turned_u8[at.ravel()].reshape(image_u8.shape)
-
-
 def hue(images_u8: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-  turns = rng.normal(0, HUE_SPREAD, len(images_u8))
-  return np.stack(
-    [turn_hue(i, t) for i, t in zip(images_u8, turns, strict=True)]
-  )
+  turns = rng.normal(0, HUE_SPREAD, len(images_u8)) % 1
+  return np.asarray(turn_hue(jnp.asarray(images_u8), jnp.float32(turns)))
 
 
 KINDS = {

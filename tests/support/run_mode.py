@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Runs a mode as the command line does, with a configuration at hand."""
+"""Runs a mode as the command line does, and reads how `main` refuses input."""
 
 import types
 
@@ -15,3 +15,12 @@ def run_mode(mode: str, config, workdir) -> None:
   )
   args.workdir = str(workdir)
   main.run_in_workdir(mode, config, args)
+
+
+def assert_refused(result: tuple[int, str, str], *words: str) -> None:
+  """The result of the fixture `run_main` is one sentence with these words."""
+  code, _, err = result
+  assert code == 2, err
+  assert "Traceback" not in err
+  (line,) = [s for s in err.splitlines() if s.startswith("error: ")]
+  assert all(word in line for word in words), line

@@ -5,10 +5,9 @@
 python scale_worker.py OUT STEPS FOLDER|- DATAxFSDP...
 
 Devices come from XLA_FLAGS, other processes from the environment. Resumes from
-FOLDER and saves to it; writes losses and parameters to OUT_DATAxFSDP.npz.
+FOLDER and saves to it; writes losses and the state to OUT_DATAxFSDP.npz.
 """
 
-import pathlib
 import sys
 
 import jax
@@ -18,13 +17,11 @@ from threedim_jax.runtime import processes
 if __name__ == "__main__":
   print(processes.maybe_initialize(), flush=True)
 
-sys.path.append(str(pathlib.Path(__file__).parents[1] / "training"))
-
 from jax.experimental import multihost_utils  # noqa: E402
 import jax.numpy as jnp  # noqa: E402
 import numpy as np  # noqa: E402
 import optax  # noqa: E402
-from train_step_test import small_network  # noqa: E402
+from small_training import small_network  # noqa: E402
 
 from threedim_jax.runtime import sharding  # noqa: E402
 from threedim_jax.training.train_step import (
@@ -32,8 +29,6 @@ from threedim_jax.training.train_step import (
   jit_train_step,
   make_train_step,  # noqa: E402
 )
-from threedim_jax.views import camera_paths  # noqa: E402
-from threedim_jax.views.cameras import Camera  # noqa: E402
 from threedim_jax.workdir.checkpoints.checkpointer import Checkpointer  # noqa: E402
 
 BATCH_SIZE = 8
@@ -41,15 +36,9 @@ BATCH_SIZE = 8
 TX = optax.sgd(0.1, momentum=0.9)
 
 
-def toy_cameras() -> Camera:
-  poses = camera_paths.orbit(6, elevation_deg=20.0, radius=2.0)
-  K = np.tile(np.float32(camera_paths.default_K(8)), (6, 1, 1))
-  return Camera(np.float32(poses), K)
-
-
 def train(mesh, num_steps: int, folder: str | None):
-  """(losses by step, parameters) of what this run did."""
-  loss_fn, params, batch = small_network(toy_cameras(), BATCH_SIZE, ())
+  """(losses by step, the whole state at the end) of what this run did."""
+  loss_fn, params, batch = small_network(BATCH_SIZE, attn_resolutions=())
   params, batch = jax.device_get((params, batch))
   rng = jax.random.key(0)
   create = lambda: create_train_state(jax.tree.map(jnp.asarray, params), TX)
@@ -75,18 +64,18 @@ def train(mesh, num_steps: int, folder: str | None):
     if folder:
       checkpointer.save(num_steps, state, config={})
       checkpointer.close()
-    whole = jax.jit(lambda x: x, out_shardings=rep)(state.params)
+    whole = jax.jit(lambda x: x, out_shardings=rep)(state)
   return losses, jax.device_get(whole)
 
 
 def main(out: str, num_steps: str, folder: str, *meshes: str) -> None:
   for name in meshes:
     mesh = sharding.make_mesh(*map(int, name.split("x")))
-    losses, params = train(
+    losses, state = train(
       mesh, int(num_steps), None if folder == "-" else folder
     )
     if jax.process_index() == 0:
-      arrays = {str(i): x for i, x in enumerate(jax.tree.leaves(params))}
+      arrays = {str(i): x for i, x in enumerate(jax.tree.leaves(state))}
       np.savez(
         f"{out}_{name}.npz",
         steps=list(losses),

@@ -6,6 +6,14 @@ from flax import traverse_util
 import jax
 import numpy as np
 import pytest
+from small_training import save_as_trained, untrained_state
+
+from configs import quickstart, srn_chairs
+from threedim_jax.models import make_init_fn
+from threedim_jax.runtime.errors import UserError
+from threedim_jax.runtime.sharding import make_mesh
+from threedim_jax.training.initial_state import initial_state, starting_params
+from threedim_jax.training.setup import make_setup
 
 POSITIONS = "ConditioningProcessor_0/pos_emb"
 
@@ -17,30 +25,18 @@ def no_new_levels():
 @pytest.fixture(scope="module")
 def small_training(tmp_path_factory):
   """(workdir of a network for 8x8 pictures, its averaged parameters)."""
-  from configs import srn_chairs
-  from threedim_jax.models import make_init_fn
-  from threedim_jax.training.optim import make_tx
-  from threedim_jax.training.train_step import create_train_state
-  from threedim_jax.workdir.checkpoints.checkpointer import Checkpointer
-
   config = srn_chairs.get_config("debug")
   config.data.resolution = 8
   config.model.attn_resolutions = (4,)
-  init = make_init_fn(config)
-  state = create_train_state(init(jax.random.key(0)), make_tx(config))
+  state = untrained_state(config)
   workdir = tmp_path_factory.mktemp("small")
-  with Checkpointer(workdir / "checkpoints") as checkpointer:
-    checkpointer.save(1, state, config=config.to_dict())
+  save_as_trained(workdir, state, config)
   return workdir, state.ema_params
 
 
 @pytest.mark.parametrize("factor", [1, 2])
 def test_training_goes_on_with_larger_pictures(small_training, factor):
   """Every place of the small picture is where `factor`^2 new ones are."""
-  from configs import srn_chairs
-  from threedim_jax.models import make_init_fn
-  from threedim_jax.training.initial_state import starting_params
-
   workdir, small = small_training
   config = srn_chairs.get_config("debug")
   config.data.resolution = 8 * factor
@@ -64,11 +60,6 @@ def test_training_goes_on_with_larger_pictures(small_training, factor):
 @pytest.mark.slow
 def test_a_training_starts_with_a_level_more(small_training):
   """On several devices, with random parameters in the new level alone."""
-  from configs import srn_chairs
-  from threedim_jax.runtime.sharding import make_mesh
-  from threedim_jax.training.initial_state import initial_state
-  from threedim_jax.training.setup import make_setup
-
   workdir, small = small_training
   config = srn_chairs.get_config("debug")
   config.model.update(ch_mult=(1, 1, 2), attn_resolutions=(4,))
@@ -86,41 +77,26 @@ def test_a_training_starts_with_a_level_more(small_training):
   assert int(state.step) == 0
 
 
-def test_a_start_that_is_nowhere_is_named(small_training, tmp_path):
-  from configs import quickstart
-  from threedim_jax.runtime.errors import UserError
-  from threedim_jax.training.initial_state import starting_params
-
-  _, small = small_training
+@pytest.mark.parametrize(
+  "source, prediction, message",
+  [
+    ("shapes23", "v", "shapes23.*neither.*shapes32"),
+    ("no/such/folder", "v", "no/such/folder.*neither.*shapes32"),
+    ("another training", "v", "another architecture"),
+    # They would fit in: the arrays are the same.
+    ("shapes32", "eps", "diffusion.prediction=v"),
+  ],
+)
+def test_a_start_that_cannot_be_used_is_refused(
+  small_training, source, prediction, message
+):
   config = quickstart.get_config()
-  for source in ("shapes23", str(tmp_path)):
-    config.train.init_from = source
-    with pytest.raises(UserError, match=f"{source}.*neither.*shapes32"):
-      starting_params(config, small, no_new_levels)
-
-
-def test_a_start_of_another_network_is_refused(small_training):
-  from configs import quickstart
-  from threedim_jax.models import make_init_fn
-  from threedim_jax.runtime.errors import UserError
-  from threedim_jax.training.initial_state import starting_params
-
-  config = quickstart.get_config()
-  config.train.init_from = str(small_training[0])
+  config.diffusion.prediction = prediction
+  config.train.init_from = source
+  if source == "another training":
+    config.train.init_from = str(small_training[0])
   init = make_init_fn(config)
   target = jax.eval_shape(init, jax.random.key(0))
   zeros = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), target)
-  with pytest.raises(UserError, match="another architecture"):
+  with pytest.raises(UserError, match=message):
     starting_params(config, target, lambda: zeros)
-
-
-def test_training_refuses_weights_of_another_meaning(small_training):
-  """They would fit in: the arrays are the same."""
-  from configs import quickstart
-  from threedim_jax.runtime.errors import UserError
-  from threedim_jax.training.initial_state import starting_params
-
-  config, (_, target) = quickstart.get_config(), small_training
-  config.diffusion.prediction = "eps"
-  with pytest.raises(UserError, match="diffusion.prediction=v"):
-    starting_params(config, target, no_new_levels)

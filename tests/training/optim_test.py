@@ -31,27 +31,25 @@ def updates(
   return np.stack(result)
 
 
-def test_warm_up_is_linear_and_starts_with_a_step():
-  """16 examples in batches of 4: a quarter of the peak at the first update."""
-  # Adam moves by the learning rate while the gradient stays the same.
-  got = updates(6)[:, 0]
-  expected = -0.5 * np.array([0.25, 0.5, 0.75, 1.0, 1.0, 1.0])
-  np.testing.assert_allclose(got, expected, rtol=1e-4)
-
-
-def test_warm_up_is_counted_in_examples():
-  """Twice the batch is half the steps; less than a batch is no warm-up."""
-  got = updates(3, batch_size=8)[:, 0]
-  np.testing.assert_allclose(got, [-0.25, -0.5, -0.5], rtol=1e-4)
-  got = updates(2, warmup_examples=1)[:, 0]
-  np.testing.assert_allclose(got, [-0.5, -0.5], rtol=1e-4)
-
-
-def test_decay_ends_at_zero_after_the_last_update():
-  """The last 16 of 24 examples in batches of 4; the warm-up comes first."""
-  got = updates(7, num_examples=24, decay_examples=16)[:, 0]
-  expected = -0.5 * np.array([0.25, 0.5, 0.75, 0.75, 0.5, 0.25, 0.0])
-  np.testing.assert_allclose(got, expected, rtol=1e-4)
+@pytest.mark.parametrize(
+  "options, expected",
+  [
+    # 16 examples in batches of 4: a quarter of the peak at the first update.
+    ({}, [0.25, 0.5, 0.75, 1.0, 1.0, 1.0]),
+    # Twice the batch is half the steps; less than a batch is no warm-up.
+    ({"batch_size": 8}, [0.5, 1.0, 1.0]),
+    ({"warmup_examples": 1}, [1.0, 1.0]),
+    # The last 16 of 24 examples; the rate is zero after the last update.
+    (
+      {"num_examples": 24, "decay_examples": 16},
+      [0.25, 0.5, 0.75, 0.75, 0.5, 0.25, 0.0],
+    ),
+  ],
+)
+def test_warm_up_and_decay_are_counted_in_examples(options, expected):
+  """Adam moves by the learning rate while the gradient stays the same."""
+  got = updates(len(expected), **options)[:, 0]
+  np.testing.assert_allclose(got, -0.5 * np.array(expected), rtol=1e-4)
 
 
 def test_adam_by_hand():

@@ -3,8 +3,6 @@
 """Posed views: indexing, joining, and what is refused when one is made."""
 
 import dataclasses
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -76,11 +74,3 @@ def test_arrays_that_do_not_belong_together_are_refused(views):
 def test_a_rounded_rotation_is_accepted(views):
   rounded = views.world_from_cam.round(4)
   dataclasses.replace(views, world_from_cam=rounded)
-
-
-def test_reading_views_needs_no_jax():
-  script = (
-    "import sys, threedim_jax.views.posed_views;"
-    "assert not {'jax', 'flax'} & set(sys.modules)"
-  )
-  subprocess.run([sys.executable, "-c", script], check=True)
