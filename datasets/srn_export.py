@@ -39,7 +39,7 @@ def export_srn(folder: pathlib.Path, target: pathlib.Path) -> None:
   builder = tfds.builder_from_directory(folder)
   decoders = {"image": tfds.decode.SkipDecoding()}
   total = sum(map(len, index.values()))
-  with progress.bar(f"export to {target}", total) as bar:
+  with progress.bar(f"export to {target}", total, unit="object") as bar:
     for short, split in SPLITS.items():
       if not index.get(split):
         continue

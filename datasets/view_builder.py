@@ -4,9 +4,9 @@
 
   class Builder(ViewBuilder):
     def _split_generators(self, dl_manager):
-      return {"train": self._generate_examples(tasks)}
-    def _generate_examples(self, tasks):
-      return self.stream("train", make_records, tasks, len(tasks))
+      return {"train": self._generate_examples("train")}
+    def _generate_examples(self, split):
+      return self.stream(split, make_records, tasks)
 
 This is an ordinary TFDS builder except for the writing. TFDS's own writer keeps
 a whole split in memory and writes it twice. This one writes object after object
@@ -14,7 +14,6 @@ and leaves an index of the objects beside the records.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-import contextlib
 import io
 import json
 import pathlib
@@ -49,7 +48,7 @@ class ViewBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     self.skip_bad = skip_bad
     self.skipped: list[BadObject] = []
     self.notes: list[str] = []
-    self._ordered_map = map
+    self._ordered_map, self._bar = map, None
     super().__init__(file_format=FILE_FORMAT, **kwargs)
 
   @property
@@ -57,9 +56,13 @@ class ViewBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     """What decides the content besides the config, for `metadata.json`."""
     return {}
 
+  def num_views(self) -> int:
+    """Of all objects of all splits."""
+    raise NotImplementedError
+
   def expected_bytes(self) -> int:
     """An estimate, rather too high, of the size of the data set."""
-    raise NotImplementedError
+    return self.num_views() * bytes_per_view(self.builder_config.resolution)
 
   def left_out(self) -> list[str]:
     """Sentences about what was left out before any object was made."""
@@ -85,7 +88,7 @@ class ViewBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     )
 
   def stream(
-    self, split: str, make_records: Callable, items: Iterable, total: int
+    self, split: str, make_records: Callable, items: Iterable
   ) -> Iterator[tuple[int, dict]]:
     """Yields (key, example) of every view of every item, in order.
 
@@ -93,19 +96,18 @@ class ViewBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     in a `Made` if there are notes about them, or a `BadObject`.
     """
     key = 0
-    with progress.bar(f"{self.name}: {split} objects", total) as bar:
-      for made in self._ordered_map(make_records, items):
-        bar.advance()
-        if isinstance(made, BadObject):
-          self._skip_or_stop(made)
-          continue
-        if isinstance(made, Made):
-          self.notes += made.notes
-          made = made.records
-        for record in made:
-          # TFDS keeps the bytes of an image that it gets as a file.
-          yield key, {**record, "image": io.BytesIO(record["image"])}
-          key += 1
+    for made in self._ordered_map(make_records, items):
+      if isinstance(made, BadObject):
+        self._skip_or_stop(made)
+        continue
+      if isinstance(made, Made):
+        self.notes += made.notes
+        made = made.records
+      self._bar.advance(len(made), note=split)
+      for record in made:
+        # TFDS keeps the bytes of an image that it gets as a file.
+        yield key, {**record, "image": io.BytesIO(record["image"])}
+        key += 1
 
   def _skip_or_stop(self, bad: BadObject) -> None:
     if not self.skip_bad:
@@ -126,15 +128,21 @@ class ViewBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
   def _download_and_prepare(self, dl_manager, download_config=None):
     index, infos = {}, []
-    with self._workers() as self._ordered_map:
+    with (
+      self._workers() as self._ordered_map,
+      progress.bar(
+        f"{self.name}: render views",
+        self.num_views(),
+        unit="view",
+        skip_first=True,
+      ) as self._bar,
+    ):
       for split, examples in self._split_generators(dl_manager).items():
         writer = RecordWriter(self.name, self.data_path, split)
         index[split] = []
-        # Closed after an error as well, or its progress bar goes on printing.
-        with contextlib.closing(examples):
-          for key, example in examples:
-            _add_view(index[split], example["object_id"], key)
-            writer.write(self.info.features.serialize_example(example))
+        for key, example in examples:
+          _add_view(index[split], example["object_id"], key)
+          writer.write(self.info.features.serialize_example(example))
         infos.append(writer.close())
         if not index[split]:
           raise UserError(f"no object of the {split} split is usable.")

@@ -233,7 +233,7 @@ def test_cameras_are_moved_to_the_distance_of_training(finished, monkeypatch):
 
 
 def test_sigterm_saves_and_resuming_is_bitwise(
-  finished, data_dir, tmp_path, monkeypatch
+  finished, data_dir, tmp_path, monkeypatch, announced
 ):
   """Stopped in step 7, then on to 10: the parameters of 10 at a stretch."""
   from threedim_jax.modes import train
@@ -256,7 +256,9 @@ def test_sigterm_saves_and_resuming_is_bitwise(
       train.train_and_evaluate(config, tmp_path)
   assert stopped.value.code == 75
   assert (tmp_path / "checkpoints" / "7").exists()
+  assert " more, 8 steps at " in announced("train")[0]
   train.train_and_evaluate(config, tmp_path)
+  assert " more, 1 step at " in announced("train")[0], "9 are done, 1 is timed"
   for a, b in zip(
     saved_state(workdir, 10), saved_state(tmp_path, 10), strict=True
   ):

@@ -16,7 +16,7 @@ from meshes import files, objects
 from meshes.cameras import read_cameras
 from meshes.loading import Orientation
 import tensorflow_datasets as tfds
-from view_builder import ViewBuilder, bytes_per_view
+from view_builder import ViewBuilder
 
 from threedim_jax.runtime import progress
 from threedim_jax.runtime.errors import UserError
@@ -128,10 +128,9 @@ class Builder(ViewBuilder):
   def left_out(self) -> list[str]:
     return self._left_out
 
-  def expected_bytes(self) -> int:
+  def num_views(self) -> int:
     splits = files.split_objects(self._files)
-    views = sum(len(fs) * self._num_views(s) for s, fs in splits.items())
-    return views * bytes_per_view(self.builder_config.resolution)
+    return sum(len(fs) * self._num_views(s) for s, fs in splits.items())
 
   def _split_generators(self, dl_manager):
     splits = files.split_objects(self._files)
@@ -161,7 +160,7 @@ class Builder(ViewBuilder):
       )
       for file in mesh_files
     ]
-    return self.stream(split, objects.make_records, tasks, len(tasks))
+    return self.stream(split, objects.make_records, tasks)
 
   def _num_views(self, split: str) -> int:
     if self._cameras is not None:

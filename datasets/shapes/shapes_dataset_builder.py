@@ -10,7 +10,7 @@ import dataclasses
 from shapes import objects
 from shapes.counts import Counts
 import tensorflow_datasets as tfds
-from view_builder import ViewBuilder, bytes_per_view
+from view_builder import ViewBuilder
 
 
 @dataclasses.dataclass
@@ -84,16 +84,14 @@ class Builder(ViewBuilder):
     overridden = sorted(self._overrides)
     return {**dataclasses.asdict(self.counts), "overridden": overridden}
 
-  def expected_bytes(self) -> int:
-    views = sum(t.num_views for s in objects.SPLITS for t in self._tasks(s))
-    return views * bytes_per_view(self.builder_config.resolution)
+  def num_views(self) -> int:
+    return sum(t.num_views for s in objects.SPLITS for t in self._tasks(s))
 
   def _split_generators(self, dl_manager):
     return {s: self._generate_examples(s) for s in objects.SPLITS}
 
   def _generate_examples(self, split: str):
-    tasks = self._tasks(split)
-    return self.stream(split, objects.render_object, tasks, len(tasks))
+    return self.stream(split, objects.render_object, self._tasks(split))
 
   def _tasks(self, split: str) -> list[objects.Task]:
     counts, config = self.counts, self.builder_config

@@ -16,7 +16,7 @@ from srn.archive import Entry, RawObject, open_archive
 from srn.objects import read_object
 from srn.resplit import SEED, ids_sha256, resplit
 import tensorflow_datasets as tfds
-from view_builder import ViewBuilder, bytes_per_view
+from view_builder import ViewBuilder
 
 from threedim_jax.runtime import progress
 from threedim_jax.runtime.errors import UserError
@@ -72,9 +72,12 @@ class Builder(ViewBuilder):
     with progress.waiting(f"{self.name}: list {self._manual_dir}"):
       return open_archive(self.builder_config.kind, self._manual_dir)
 
-  def expected_bytes(self) -> int:
-    files = sum(len(e.files) for o in self._archive.objects.values() for e in o)
-    return files // 2 * bytes_per_view(self.builder_config.resolution)
+  def num_views(self) -> int:
+    return sum(
+      count_pictures(entry)
+      for entries in self._archive.objects.values()
+      for entry in entries
+    )
 
   def _split_generators(self, dl_manager):
     for split, full in NUM_OBJECTS[self.builder_config.kind].items():
@@ -96,7 +99,7 @@ class Builder(ViewBuilder):
     raw_objects = map(self._archive.read, entries)
     resolution = self.builder_config.resolution
     make = functools.partial(make_records, resolution=resolution)
-    return self.stream(split, make, raw_objects, len(entries))
+    return self.stream(split, make, raw_objects)
 
 
 def make_records(raw: RawObject, resolution: int) -> list[dict] | BadObject:
@@ -106,8 +109,12 @@ def make_records(raw: RawObject, resolution: int) -> list[dict] | BadObject:
     return BadObject(raw.object_id, str(e))
 
 
+def count_pictures(entry: Entry) -> int:
+  return sum(file.startswith("rgb/") for file in entry.files)
+
+
 def _warn_of_subset(split: str, full: int, entries: Iterable[Entry]) -> None:
-  views = {sum(f.startswith("rgb/") for f in e.files) for e in entries}
+  views = {count_pictures(entry) for entry in entries}
   if len(entries) != full or views != {NUM_VIEWS[split]}:
     print(
       f"warning: {split} has {len(entries)} objects with"

@@ -64,6 +64,14 @@ def test_bad_arguments(tmp_path, args, message):
     build.main(args.format(tmp=tmp_path).split())
 
 
+def test_how_long_a_build_takes_is_said(tmp_path, announced):
+  """Of all splits together; the first object starts the clock."""
+  build_debug(tmp_path)
+  (line,) = announced("shapes: render views")
+  # 2 train objects x 4 views, 2 validation x 6, 1 test x 6; 4 + 4 are done.
+  assert " more, 18 views at " in line
+
+
 def test_a_complete_data_set_is_left_alone(tmp_path, capsys):
   folder = build_debug(tmp_path)
   before = mtimes(folder)
@@ -107,7 +115,7 @@ def test_an_error_on_the_way_leaves_nothing(tmp_path, monkeypatch, capsys):
   with pytest.raises(KeyboardInterrupt) as error:
     build_debug(tmp_path)
   assert not list((tmp_path / "shapes/debug").glob("1.0.0*"))
-  assert "objects" in capsys.readouterr().err
+  assert "render views" in capsys.readouterr().err
   time.sleep(0.1)
   assert capsys.readouterr().err == ""  # its progress bar has ended, too
   del error

@@ -70,6 +70,12 @@ def test_equal_settings_resume_and_missing_folders_are_filled(run, tmp_path):
   assert pictures(files(tmp_path)) == pictures(before)
 
 
+def test_how_long_sampling_takes_is_said_after_the_first_views(run, announced):
+  run()
+  (line,) = announced("sample views")
+  assert " more, 4 views at " in line, "of 3 objects x 2, the first 2 are done"
+
+
 def test_an_object_s_views_do_not_depend_on_its_batch(run, tmp_path):
   first, _ = run()
   _, middle, _ = first

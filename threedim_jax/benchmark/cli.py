@@ -99,9 +99,11 @@ def measure(
   rows = []
   with progress.waiting("measure the ceiling"):
     before = measure_ceilings(config, seconds, ceiling_sizes)
-  for name in names:
-    with progress.waiting(f"measure {name}"):
+  with progress.bar("measure", total=len(names), unit="part") as bar:
+    for name in names:
+      bar.advance(0, note=name)
       rows += PARTS[name](config, seconds)
+      bar.advance()
   with progress.waiting("measure the ceiling again"):
     after = measure_ceilings(config, seconds, ceiling_sizes)
   return rows, add_fractions(rows, config.model.dtype, before, after)

@@ -18,9 +18,9 @@ from threedim_jax.demo.handlers import (
 from threedim_jax.diffusion.sampler import CONDITIONINGS
 from threedim_jax.diffusion.solvers import SOLVERS
 from threedim_jax.runtime.errors import UserError
+from threedim_jax.runtime.progress import duration
 from threedim_jax.sampling.load import load_sampler
 from threedim_jax.sampling.photo import PATHS
-from threedim_jax.viewing.report import duration
 
 MAX_UPLOAD = "50mb"  # above what we read, so that our own message is shown
 NUM_VIEWS = 12  # at first

@@ -84,7 +84,7 @@ def read_frames(
     are for another size of the same pictures).
   """
   images_u8, Ks, mended = [], [], {}
-  with progress.bar("read posed images", len(frames)) as bar:
+  with progress.bar("read posed images", len(frames), unit="picture") as bar:
     for frame in frames:
       image = pictures.open_picture(frame.path.read_bytes(), str(frame.path))
       rgb = pictures.over_white(image)
