@@ -174,7 +174,7 @@ class Handlers:
     table = outputs.looked_at_table(looked_at(settings, count))
     viewer, files = outputs.write_files(sampled)
     views = "1 view is" if count == 1 else f"{count} views are"
-    return viewer, files, table, f"{views} done: drag the orbit below."
+    return viewer, files, table, f"{views} done. Drag the orbit to turn it."
 
   def mesh(self, sampled: ObjectSamples | None) -> tuple:
     """(GLB, files to download, how well the views agreed)."""
