@@ -91,7 +91,6 @@ def in_debug_form(command: str, tmp_path: pathlib.Path) -> str:
   command = re.sub(
     r"--workdir=runs/\w+", f"--workdir={tmp_path / name}", command
   )
-  command = command.replace("--workdir=OUT", f"--workdir={tmp_path / 'out'}")
   if "--mode=evaluate" in command:  # here several runs share one workdir
     command += " --overwrite"
   if "--mode=mesh" in command:
@@ -196,4 +195,4 @@ def test_readme_commands_run_in_debug_form(data_dir, tmp_path, monkeypatch):
   for kind in ("samples", "views"):
     page = tmp_path / "scored" / f"{kind}_consistency" / "consistency.html"
     assert page.exists()
-  assert (tmp_path / "out" / "contact_sheet.png").exists()
+  assert (tmp_path / "shapes" / "contact_sheet.png").exists()
