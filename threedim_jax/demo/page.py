@@ -92,7 +92,7 @@ def _given_column() -> types.SimpleNamespace:
     c.stop = gr.Button("Stop", elem_id="stop", min_width=60, scale=0)
   # Beside the buttons: on a phone the views are below the fold.
   c.status = gr.Markdown(
-    "Press Generate, or set where the picture was taken from first.",
+    "Press Generate. For your own picture, set azimuth and elevation first.",
     elem_id="status",
   )
   c.examples = gr.Dataset(
