@@ -28,7 +28,11 @@ from threedim_jax.runtime.errors import UserError, exit_with_message
 
 # Spawned workers import this file too. So functions, not this module, import
 # what is slow to import (TFDS).
-NAMES = ("shapes", "srn", "meshes")
+NAMES = {
+  "shapes": "rendered without a download",
+  "srn": "from srn_cars.zip or srn_chairs.zip (for 1000 training objects)",
+  "meshes": "from your own 3D models (for 1000 objects)",
+}
 COUNTS = tuple(field.name for field in dataclasses.fields(Counts))
 # Flags that only one data set has.
 FLAGS = {
@@ -143,11 +147,16 @@ def _parser(with_configs: bool) -> argparse.ArgumentParser:
 
 
 def _list_configs() -> str:
+  """A row for each config of each data set, with size and time."""
   lines = []
-  for name in NAMES:
-    lines.append(f"configs of {name}:")
+  for name, title in NAMES.items():
+    lines.append(f"size and time of {name}, {title}, by --config:")
     configs = _module(name).Builder.BUILDER_CONFIGS
-    lines += [f"  {c.name:16}{c.description}" for c in configs]
+    lines += [f"  {c.name:18}{c.description}" for c in configs]
+  lines.append(
+    "Times are on two cores. After its first objects a build says about how"
+    " long it\ntakes on this machine."
+  )
   return "\n".join(lines)
 
 

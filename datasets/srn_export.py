@@ -40,7 +40,7 @@ def export_srn(folder: pathlib.Path, target: pathlib.Path) -> None:
   decoders = {"image": tfds.decode.SkipDecoding()}
   hw = builder.info.features["image"].shape[:2]
   total = sum(map(len, index.values()))
-  with progress.bar(f"export to {target}", total) as bar:
+  with progress.bar(f"export to {target}", total, unit="object") as bar:
     for short, split in SPLITS.items():
       if not index.get(split):
         continue

@@ -4,9 +4,9 @@
 
   class Builder(ViewBuilder):
     def _split_generators(self, dl_manager):
-      return {"train": self._generate_examples(tasks)}
-    def _generate_examples(self, tasks):
-      return self.stream("train", make_records, tasks, len(tasks))
+      return {"train": self._generate_examples("train")}
+    def _generate_examples(self, split):
+      return self.stream(split, make_records, tasks)
 
 This is an ordinary TFDS builder with another writer. TFDS's own writer keeps a
 whole split in memory and writes it twice. This one writes object after object,
@@ -14,7 +14,6 @@ and then an index of the objects, `objects.json`, beside the records.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-import contextlib
 import io
 import json
 import pathlib
@@ -31,6 +30,8 @@ from threedim_jax.runtime import progress
 from threedim_jax.runtime.errors import UserError
 
 OBJECTS_FILE = "objects.json"
+# Of any data set: indices of the record files, and starting the program.
+FIXED_BYTES, FIXED_SECONDS = 0.36e6, 2.0
 
 
 class ViewBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
@@ -49,13 +50,21 @@ class ViewBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     self.skip_bad = skip_bad
     self.skipped: list[BadObject] = []
     self.notes: list[str] = []
-    self._ordered_map = map
+    self._ordered_map, self._bar = map, None
     super().__init__(file_format=FILE_FORMAT, **kwargs)
 
   @property
   def settings(self) -> dict:
     """What the content depends on besides the config; see `metadata.json`."""
     return {}
+
+  def num_views(self) -> int:
+    """Of all objects of all splits."""
+    raise NotImplementedError
+
+  def expected_bytes(self) -> int:
+    """An estimate, rather too high, of the size of the data set."""
+    return self.num_views() * bytes_per_view(self.builder_config.resolution)
 
   def left_out(self) -> list[str]:
     """Sentences that say which objects no attempt was made to build."""
@@ -81,7 +90,7 @@ class ViewBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     )
 
   def stream(
-    self, split: str, make_records: Callable, items: Iterable, total: int
+    self, split: str, make_records: Callable, items: Iterable
   ) -> Iterator[tuple[int, dict]]:
     """Yields (key, example) of every view of every item, in order.
 
@@ -90,22 +99,20 @@ class ViewBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
       make_records: runs in a worker. Takes an item and returns the records of
         one object: a list, a `Made` if there are notes, or a `BadObject`.
       items: one for each object.
-      total: number of items.
     """
     key = 0
-    with progress.bar(f"{self.name}: {split} objects", total) as bar:
-      for made in self._ordered_map(make_records, items):
-        bar.advance()
-        if isinstance(made, BadObject):
-          self._skip_or_stop(made)
-          continue
-        if isinstance(made, Made):
-          self.notes += made.notes
-          made = made.records
-        for record in made:
-          # TFDS stores the bytes of a file as they are; it would encode arrays.
-          yield key, {**record, "image": io.BytesIO(record["image"])}
-          key += 1
+    for made in self._ordered_map(make_records, items):
+      if isinstance(made, BadObject):
+        self._skip_or_stop(made)
+        continue
+      if isinstance(made, Made):
+        self.notes += made.notes
+        made = made.records
+      self._bar.advance(len(made), note=split)
+      for record in made:
+        # TFDS stores the bytes of a file as they are; it would encode arrays.
+        yield key, {**record, "image": io.BytesIO(record["image"])}
+        key += 1
 
   def _skip_or_stop(self, bad: BadObject) -> None:
     if not self.skip_bad:
@@ -126,15 +133,21 @@ class ViewBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
   def _download_and_prepare(self, dl_manager, download_config=None):
     index, infos = {}, []
-    with self._workers() as self._ordered_map:
+    with (
+      self._workers() as self._ordered_map,
+      progress.bar(
+        f"{self.name}: render views",
+        self.num_views(),
+        unit="view",
+        skip_first=True,
+      ) as self._bar,
+    ):
       for split, examples in self._split_generators(dl_manager).items():
         writer = RecordWriter(self.name, self.data_path, split)
         index[split] = []
-        # Closed after an error too, or the progress bar would go on printing.
-        with contextlib.closing(examples):
-          for key, example in examples:
-            _add_view(index[split], example["object_id"], key)
-            writer.write(self.info.features.serialize_example(example))
+        for key, example in examples:
+          _add_view(index[split], example["object_id"], key)
+          writer.write(self.info.features.serialize_example(example))
         infos.append(writer.close())
         if not index[split]:
           raise UserError(f"no object of the {split} split is usable.")
@@ -145,6 +158,29 @@ class ViewBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     self.info.metadata["notes"] = list(dict.fromkeys(self.notes))
     # TFDS renames the folder afterwards, so nobody sees half of this file.
     (self.data_path / OBJECTS_FILE).write_text(json.dumps(index))
+
+
+def cost(num_views: int, bytes_per_view: int, seconds_per_view: float) -> str:
+  """Such as "370 MB, 9 min": size, and time on two cores.
+
+  Args:
+    num_views: of the data set.
+    bytes_per_view: on disk.
+    seconds_per_view: of one core.
+  """
+  size = FIXED_BYTES + num_views * bytes_per_view
+  seconds = FIXED_SECONDS + num_views * seconds_per_view / 2
+  megabytes = float(f"{size / 1e6:.2g}")
+  size = f"{megabytes:g} MB" if megabytes < 1000 else f"{megabytes / 1000:g} GB"
+  for unit, length in (("h", 3600), ("min", 60)):
+    if seconds >= length:
+      return f"{size}, {float(f'{seconds / length:.2g}'):g} {unit}"
+  return f"{size}, {seconds:.0f} s"
+
+
+def bytes_per_view(resolution: int) -> int:
+  """An estimate, rather too high, of the size of the record of one view."""
+  return 500 + int(0.75 * resolution**2)
 
 
 def _add_view(index: list, object_id: str, key: int) -> None:

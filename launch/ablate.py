@@ -32,6 +32,7 @@ REPO = pathlib.Path(__file__).parents[1]
 FROM_NOTHING = "--config.train.init_from="
 sys.path.insert(0, str(REPO))  # configs/ are not installed
 from threedim_jax.runtime.disk import write_atomically  # noqa: E402
+from threedim_jax.runtime.progress import duration  # noqa: E402
 
 
 class System(NamedTuple):
@@ -130,6 +131,41 @@ def commands(args: argparse.Namespace, overrides: list[str]) -> Iterator:
       yield Command(system, [*score, f"--num_steps={args.score_steps}"])
 
 
+def time_left(todo: list[Command], finished: dict[str, float]) -> str:
+  """About how long the rest takes, by what the same modes took before.
+
+  Args:
+    todo: all commands, in order.
+    finished: seconds of the finished ones, by their text.
+
+  Returns:
+    Such as "about 12 min 00 s more: 2 x train at 5 min 30 s, 1 x score at 1 min
+    00 s, 4 x evaluate not timed yet"; "" if nothing was timed yet.
+  """
+  kind_of = lambda c: " ".join(
+    arg.partition("=")[2]
+    for arg in c.args
+    if arg.startswith(("--mode=", "--protocol="))
+  )
+  took, left = {}, {}
+  for command in todo:
+    kind, seconds = kind_of(command), finished.get(str(command))
+    if seconds is None:
+      left[kind] = left.get(kind, 0) + 1
+    else:
+      took.setdefault(kind, []).append(seconds)
+  each = {kind: statistics.mean(took[kind]) for kind in left if kind in took}
+  if not each:
+    return ""
+  total = sum(left[kind] * seconds for kind, seconds in each.items())
+  parts = [
+    f"{count} x {kind} "
+    + (f"at {duration(each[kind])}" if kind in each else "not timed yet")
+    for kind, count in left.items()
+  ]
+  return f"about {duration(total)} more: {', '.join(parts)}"
+
+
 def run_all(todo: list[Command], root: pathlib.Path) -> int:
   """Runs what is not finished; the exit code of the first that failed."""
   root.mkdir(parents=True, exist_ok=True)
@@ -138,7 +174,12 @@ def run_all(todo: list[Command], root: pathlib.Path) -> int:
   for command in todo:
     if str(command) in finished:
       continue
-    print(f"{command.system.title}\n{command}", flush=True)
+    print(
+      *filter(None, [time_left(todo, finished), command.system.title]),
+      command,
+      sep="\n",
+      flush=True,
+    )
     if command.system.trained_by:  # link its checkpoints
       link = root / command.system.name / "checkpoints"
       link.parent.mkdir(exist_ok=True)

@@ -22,11 +22,12 @@
 # %% [markdown]
 # # 3DiM in JAX: views of an object from one picture
 #
-# One picture and its camera go in, any number of views come out, with no
-# geometry in between (Watson et al., arXiv 2210.04628). The bundled weights are
-# small: procedural chairs and cars at 32x32 pixels. Run the cells from the top;
-# nothing has to be filled in. The first orbit takes about a minute on a CPU,
-# half of it to compile.
+# The model gets one picture of an object and the camera that took it. It
+# generates pictures from any other cameras, without building a 3D model (Watson
+# et al., arXiv 2210.04628). The bundled model is small: it was trained on
+# procedural chairs and cars at 32x32 pixels. Run the cells from the top; you do
+# not have to fill in anything. The first orbit takes about a minute on a CPU,
+# half of it for compiling.
 
 # %% cellView="form" tags=["parameters"]
 # @title Settings
@@ -133,8 +134,8 @@ enlarged(scene.given.images_u8[0])
 
 # %% [markdown]
 # ## Or a picture of your own
-# It needs a plain or transparent background. Set `OWN_PICTURE` to `True`, and
-# say where it was taken from.
+# Set `OWN_PICTURE` to `True` and say from where the picture was taken. It needs
+# a plain or transparent background.
 
 # %% tags=["upload"]
 OWN_PICTURE = False  # @param {type:"boolean"}
@@ -155,9 +156,9 @@ enlarged(scene.given.images_u8[0])
 
 # %% [markdown]
 # ## Views, one after the other
-# One compiled program makes every view: the bank of known views has a fixed
-# size, and every denoising step looks at a view in it that is drawn at random.
-# This is what makes the views agree with each other.
+# A finished view joins the known views. In every denoising step the model looks
+# at one known view, drawn at random. This is why the views agree with each
+# other.
 
 # %%
 import time
@@ -168,7 +169,7 @@ settings = Settings(seed=SEED, num_sample_steps=NUM_STEPS, guidance_weight=0.5)
 shown = display(enlarged(scene.given.images_u8[0]), display_id=True)
 views = [scene.given.images_u8[0]]
 for view_u8 in sampler.views(scene.given, scene.targets, settings):
-  if len(views) == 2:  # the first view was compiled as well
+  if len(views) == 1:  # the time of the first view includes compiling
     start = time.monotonic()
   views.append(view_u8)
   strip = Image.fromarray(np.concatenate(views, axis=1))
@@ -178,8 +179,8 @@ if NUM_VIEWS > 1:
 
 # %% [markdown]
 # ## Turn it
-# The folder holds the views, their cameras, `transforms.json`, a GIF and this
-# viewer. Drag it.
+# Drag the picture to turn the object. The folder `samples` holds the views,
+# their cameras (`transforms.json`), a GIF and this viewer.
 
 # %%
 import html
@@ -202,8 +203,9 @@ print(archive)
 
 # %% [markdown]
 # ## Train, for two minutes
-# The quickstart's configuration, from the bundled weights, on a small data set
-# that is drawn first. It needs the repository, not only the package.
+# This renders a small data set and trains the bundled weights further on it,
+# with the configuration of the quickstart. It needs the repository; the package
+# alone is not enough.
 
 # %% tags=["train"]
 import os

@@ -187,6 +187,24 @@ def run_main(tmp_path, monkeypatch, capsys):
 
 
 @pytest.fixture
+def announced(monkeypatch, capsys):
+  """announced(name): lines on stderr that say how long that work takes.
+
+  Work of any length is announced, after its first unit.
+  """
+  from threedim_jax.runtime import progress
+
+  monkeypatch.setattr(progress, "MEASURE_SECONDS", 0.0)
+  monkeypatch.setattr(progress, "ANNOUNCE_SECONDS", 0.0)
+
+  def announced(name: str) -> list[str]:
+    lines = capsys.readouterr().err.splitlines()
+    return [line for line in lines if line.startswith(f"{name}: about ")]
+
+  return announced
+
+
+@pytest.fixture
 def tiny_data(tmp_path):
   """Arguments that name a data set of 16x16 pictures."""
   import tiny_dataset

@@ -189,6 +189,14 @@ def test_running_again_changes_nothing(finished):
   assert before == {p: p.stat().st_mtime_ns for p in before}
 
 
+@pytest.mark.slow
+def test_how_long_training_takes_is_said(data_dir, tmp_path, announced):
+  from threedim_jax.modes import train
+
+  train.train_and_evaluate(debug_config(data_dir, 4), tmp_path)
+  assert " more, 2 steps at " in announced("train")[0], "one of 4 is timed"
+
+
 def test_weights_are_exported_as_they_were_averaged(finished, tmp_path):
   """In half precision, and with the checksum of what was written."""
   from threedim_jax.sampling.load import load_sampler

@@ -81,7 +81,6 @@ IN_DEBUG_FORM = (
   (r"--pretrained=\w+", "--config=configs/shapes.py:debug"),
   (r"v5e:4x4", "v5e:2x2"),
   (r"photo\.jpg", "{tmp}/photo.png"),
-  (r"--workdir=OUT", "--workdir={tmp}/out"),
   (r"(--mode=compare) --workdir=W", r"\1 --workdir={tmp}/scored"),
   (r"configs/(\w+)(.*)=(runs/\w+|W)\b", r"configs/\1\2={tmp}/\1"),
   (r"--mode=evaluate", "--mode=evaluate --overwrite"),  # they share a workdir
@@ -163,6 +162,6 @@ def test_readme_commands_run_in_debug_form(
     "scored/samples/spheres/mesh.glb",
     "scored/samples_consistency/consistency.html",
     "scored/views_consistency/consistency.html",
-    "out/contact_sheet.png",
+    "shapes/contact_sheet.png",
   ):
     assert (tmp_path / file).exists(), file

@@ -116,3 +116,11 @@ def test_help_and_bad_input(run_installed, tmp_path):
   )
   assert result.returncode == 2
   assert "shapes64" in result.stderr and "Traceback" not in result.stderr
+  result = run_installed(
+    "sample", "--pretrained=shapes64", f"--workdir={tmp_path}"
+  )
+  assert result.returncode == 2
+  assert (
+    "Build it: in a clone of the repository, python datasets/build.py shapes"
+    in result.stderr
+  )

@@ -16,7 +16,7 @@ from meshes import files, objects
 from meshes.cameras import read_cameras
 from meshes.loading import Orientation
 import tensorflow_datasets as tfds
-from view_builder import ViewBuilder
+from view_builder import ViewBuilder, cost
 
 from threedim_jax.runtime import progress
 from threedim_jax.runtime.errors import UserError
@@ -31,13 +31,25 @@ class MeshesConfig(tfds.core.BuilderConfig):
   num_test_views: int = 251  # of validation objects as well
 
 
+# Bytes and seconds of one core for a view, by resolution: see README.md.
+COST_PER_VIEW = {
+  16: (590, 0.0464),
+  32: (744, 0.0146),
+  64: (1693, 0.0174),
+  128: (5000, 0.067),
+}
+
+
 def _config(
   name: str, resolution: int, num_train_views: int = 50, num_test_views=251
 ) -> MeshesConfig:
+  # Of 1000 objects 900 are for training.
+  num_views = 900 * num_train_views + 100 * num_test_views
   return MeshesConfig(
     name=name,
-    description=f"{resolution} pixels, {num_train_views} training views and"
-    f" {num_test_views} test views of an object",
+    description=f"{cost(num_views, *COST_PER_VIEW[resolution])}:"
+    f" {num_train_views} training or {num_test_views} test views of an object,"
+    f" {resolution} pixels",
     resolution=resolution,
     num_train_views=num_train_views,
     num_test_views=num_test_views,
@@ -128,6 +140,10 @@ class Builder(ViewBuilder):
   def left_out(self) -> list[str]:
     return self._left_out
 
+  def num_views(self) -> int:
+    splits = files.split_objects(self._files)
+    return sum(len(fs) * self._num_views(s) for s, fs in splits.items())
+
   def _split_generators(self, dl_manager):
     splits = files.split_objects(self._files)
     if len(self._files) < len(splits):
@@ -156,7 +172,7 @@ class Builder(ViewBuilder):
       )
       for file in mesh_files
     ]
-    return self.stream(split, objects.make_records, tasks, len(tasks))
+    return self.stream(split, objects.make_records, tasks)
 
   def _num_views(self, split: str) -> int:
     if self._cameras is not None:

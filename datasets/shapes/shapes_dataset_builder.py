@@ -10,7 +10,7 @@ import dataclasses
 from shapes import objects
 from shapes.counts import Counts
 import tensorflow_datasets as tfds
-from view_builder import ViewBuilder
+from view_builder import ViewBuilder, cost
 
 
 @dataclasses.dataclass
@@ -22,23 +22,36 @@ class ShapesConfig(tfds.core.BuilderConfig):
   off_axis: float = 0.0
 
 
+# Bytes and seconds of one core for a view, by resolution: see README.md.
+COST_PER_VIEW = {
+  16: (590, 0.0016),
+  32: (1016, 0.0032),
+  64: (1770, 0.0049),
+  128: (3409, 0.0163),
+}
+
+
 def _config(
   name: str, resolution: int, description: str, *counts: int, **more
 ) -> ShapesConfig:
+  c = Counts(*counts)
+  num_test_objects = c.num_validation_objects + c.num_test_objects
+  num_views = c.num_train_objects * c.num_train_views
+  num_views += num_test_objects * c.num_test_views
+  size_and_time = cost(num_views, *COST_PER_VIEW[resolution])
   return ShapesConfig(
     name=name,
-    description=description,
+    description=f"{size_and_time}: {description}, {resolution} pixels",
     resolution=resolution,
-    counts=Counts(*counts),
+    counts=c,
     **more,
   )
 
 
 def _limits(name: str, what: str, kind: str = "chair", **cameras):
   """A small config whose test views differ from those of training."""
-  description = f"5 MB, about 17 s: to evaluate on {what}"
   counts = (2, 2, 1, 16)
-  return _config(name, 32, description, *counts, kinds=(kind,), **cameras)
+  return _config(name, 32, what, *counts, kinds=(kind,), **cameras)
 
 
 class Builder(ViewBuilder):
@@ -48,27 +61,22 @@ class Builder(ViewBuilder):
   VERSION = tfds.core.Version("1.0.0")
   BUILDER_CONFIGS = [
     # Name, pixels, description, and the counts in the order of `Counts`.
-    _config("16", 16, "50 MB, about 45 s", 3000, 24, 8, 32),
-    _config("32", 32, "80 MB, about 2 min", 3000, 24, 8, 32),
-    _config("64", 64, "400 MB, about 6 min", 4000, 50, 8, 32),
-    _config("128", 128, "750 MB, about 25 min", 4000, 50, 8, 32),
+    _config("16", 16, "chairs and cars", 3000, 24, 8, 32),
+    _config("32", 32, "chairs and cars", 3000, 24, 8, 32),
+    _config("64", 64, "chairs and cars", 4000, 50, 8, 32),
+    _config("128", 128, "chairs and cars", 4000, 50, 8, 32),
     _config(
-      "quickstart",
-      32,
-      "9 MB, about 16 s: chairs only",
-      500,
-      16,
-      4,
-      16,
-      24,
+      *("quickstart", 32, "chairs", 500, 16, 4, 16, 24),
       kinds=("chair",),
     ),
-    _limits("limits_none", "chairs as in training"),
-    _limits("limits_near", "chairs from nearby", distance=0.8),
-    _limits("limits_far", "chairs from far away", distance=1.5),
-    _limits("limits_off_axis", "chairs off the middle", off_axis=0.3),
-    _limits("limits_table", "tables", kind="table"),
-    _config("debug", 16, "0.4 MB, 3 s", 8, 4, 2, 2, 6),
+    _limits("limits_none", "to evaluate on chairs as in training"),
+    _limits("limits_near", "to evaluate on chairs from nearby", distance=0.8),
+    _limits("limits_far", "to evaluate on chairs from far away", distance=1.5),
+    _limits(
+      "limits_off_axis", "to evaluate on chairs off the middle", off_axis=0.3
+    ),
+    _limits("limits_table", "to evaluate on tables", kind="table"),
+    _config("debug", 16, "for tests", 8, 4, 2, 2, 6),
   ]
 
   def __init__(self, *, overrides: dict | None = None, **kwargs):
@@ -84,12 +92,14 @@ class Builder(ViewBuilder):
     overridden = sorted(self._overrides)
     return {**dataclasses.asdict(self.counts), "overridden": overridden}
 
+  def num_views(self) -> int:
+    return sum(t.num_views for s in objects.SPLITS for t in self._tasks(s))
+
   def _split_generators(self, dl_manager):
     return {s: self._generate_examples(s) for s in objects.SPLITS}
 
   def _generate_examples(self, split: str):
-    tasks = self._tasks(split)
-    return self.stream(split, objects.render_object, tasks, len(tasks))
+    return self.stream(split, objects.render_object, self._tasks(split))
 
   def _tasks(self, split: str) -> list[objects.Task]:
     counts, config = self.counts, self.builder_config

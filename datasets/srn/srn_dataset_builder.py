@@ -16,7 +16,7 @@ from srn.archive import Entry, RawObject, open_archive
 from srn.objects import read_object
 from srn.resplit import SEED, ids_sha256, resplit
 import tensorflow_datasets as tfds
-from view_builder import ViewBuilder
+from view_builder import ViewBuilder, cost
 
 from threedim_jax.runtime import progress
 from threedim_jax.runtime.errors import UserError
@@ -27,6 +27,13 @@ NUM_OBJECTS = {
   "chairs": {"train": 4612, "validation": 662, "test": 1317},
 }
 NUM_VIEWS = {"train": 50, "validation": 251, "test": 251}
+# Bytes and seconds of one core for a view, by resolution: see README.md.
+COST_PER_VIEW = {
+  128: (3015, 0.00065),
+  64: (1967, 0.00124),
+  32: (1049, 0.00129),
+  16: (656, 0.00099),
+}
 
 
 @dataclasses.dataclass
@@ -38,9 +45,10 @@ class SrnConfig(tfds.core.BuilderConfig):
 
 def _config(kind: str, resolution: int, resplit: bool = False) -> SrnConfig:
   name = f"{kind}_resplit" if resplit else kind
-  what = f"{kind} at {resolution} pixels, from srn_{kind}.zip"
+  size_and_time = cost(1000 * NUM_VIEWS["train"], *COST_PER_VIEW[resolution])
+  what = f"{size_and_time}: {kind}, {resolution} pixels"
   if resplit:
-    what += ", split anew (the paper's chairs*)"
+    what += ", split anew (chairs* of the paper)"
   return SrnConfig(
     name=name if resolution == 128 else f"{name}_{resolution}",
     description=what,
@@ -70,6 +78,13 @@ class Builder(ViewBuilder):
     with progress.waiting(f"{self.name}: list {self._manual_dir}"):
       return open_archive(self.builder_config.kind, self._manual_dir)
 
+  def num_views(self) -> int:
+    return sum(
+      count_pictures(entry)
+      for entries in self._archive.objects.values()
+      for entry in entries
+    )
+
   def _split_generators(self, dl_manager):
     for split, full in NUM_OBJECTS[self.builder_config.kind].items():
       _warn_of_subset(split, full, self._archive.objects.get(split, ()))
@@ -90,7 +105,7 @@ class Builder(ViewBuilder):
     raw_objects = map(self._archive.read, entries)
     resolution = self.builder_config.resolution
     make = functools.partial(make_records, resolution=resolution)
-    return self.stream(split, make, raw_objects, len(entries))
+    return self.stream(split, make, raw_objects)
 
 
 def make_records(raw: RawObject, resolution: int) -> list[dict] | BadObject:
@@ -100,8 +115,12 @@ def make_records(raw: RawObject, resolution: int) -> list[dict] | BadObject:
     return BadObject(raw.object_id, str(e))
 
 
+def count_pictures(entry: Entry) -> int:
+  return sum(file.startswith("rgb/") for file in entry.files)
+
+
 def _warn_of_subset(split: str, full: int, entries: Iterable[Entry]) -> None:
-  views = {sum(f.startswith("rgb/") for f in e.files) for e in entries}
+  views = {count_pictures(entry) for entry in entries}
   if len(entries) != full or views != {NUM_VIEWS[split]}:
     print(
       f"warning: {split} has {len(entries)} objects with"

@@ -274,6 +274,17 @@ def test_compile_rows(config):
     assert row["seconds"] == row["lower_seconds"] + row["compile_seconds"] > 0
 
 
+def test_how_long_all_parts_take_is_said(config, monkeypatch, announced):
+  """Extrapolated from the first part."""
+  one_row = [timing.make_row("w", "n", timing.Times(0.5, 0.25, 3))]
+  for name in parts.PARTS:
+    monkeypatch.setitem(parts.PARTS, name, lambda config, seconds: one_row)
+  monkeypatch.setattr(cli, "open_batches", lambda config: None)
+  cli.measure(config, "all", SECONDS, ceiling_sizes=(32,))
+  (line,) = announced("measure")
+  assert f" more, {len(parts.PARTS) - 1} parts at " in line
+
+
 def test_what_fits_where_resumes(tmp_path, monkeypatch, capsys):
   """A program that is there is not compiled again; the table has a row each."""
   compiled = []

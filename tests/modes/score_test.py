@@ -53,7 +53,8 @@ def fits(monkeypatch):
   def fit_sets(sets, protocol, on_steps=None):
     calls.append([s.row for s in sets])
     held_out = protocol.held_out(len(sets[0].views))
-    on_steps(protocol.num_steps)
+    for _ in range(protocol.num_steps):
+      on_steps(1)
     return [
       score.Fitted(
         s,
@@ -93,6 +94,17 @@ def test_every_tenth_view_is_held_out_and_never_an_end():
   np.testing.assert_array_equal(held(6), [5])
   with pytest.raises(UserError, match="5 views means nothing.*num_views=100"):
     held(5)
+
+
+@pytest.mark.parametrize("protocol", score.PROTOCOLS)
+def test_how_long_the_fit_takes_is_said(
+  run_score, tmp_path, announced, protocol
+):
+  for name in ("chair", "car"):
+    write_object(tmp_path / "s", name)
+  run_score(dataclasses.replace(score.PROTOCOLS[protocol], num_steps=4))
+  (line,) = announced("fit fields")
+  assert " more, 6 steps at " in line, "2 objects x 4; one skipped, one timed"
 
 
 def test_rows_by_hand(run_score, tmp_path, capsys):

@@ -71,6 +71,12 @@ def test_equal_settings_resume_and_missing_folders_are_filled(run, tmp_path):
   assert pictures(files(tmp_path)) == pictures(before)
 
 
+def test_how_long_sampling_takes_is_said_after_the_first_views(run, announced):
+  run()
+  (line,) = announced("sample views")
+  assert " more, 4 views at " in line, "of 3 objects x 2, the first 2 are done"
+
+
 class OtherWeights(NoiseSampler):
   def facts(self):
     return {"checkpoint_step": 0, "pretrained": "shapes32"}

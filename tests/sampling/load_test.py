@@ -17,7 +17,6 @@ from toy_sampling import (
 
 from threedim_jax.diffusion.sampler import make_bank
 from threedim_jax.sampling.generate import object_keys
-from threedim_jax.sampling.load import load_sampler
 from threedim_jax.sampling.view_sampler import Sampler, Settings, looked_at
 from threedim_jax.views.pixels import from_u8, to_u8
 

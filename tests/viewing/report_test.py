@@ -241,7 +241,12 @@ def test_a_broken_file_is_named(tmp_path, name, text, words):
 
 @pytest.mark.parametrize(
   ("seconds", "text"),
-  [(0.04, "0.0 s"), (59.9, "59.9 s"), (61, "1 min 01 s"), (7380, "2 h 03 min")],
+  [
+    (0.04, "0.04 s"),
+    (59.9, "59.9 s"),
+    (61, "1 min 01 s"),
+    (7380, "2 h 03 min"),
+  ],
 )
 def test_durations(seconds, text):
   assert report.duration(seconds) == text

@@ -86,9 +86,11 @@ def measure(
       return [timing.matmul_ceiling(*k, most, ceiling_sizes) for k in kinds]
 
   before, rows = measure_ceilings(), []
-  for name in names:
-    with progress.waiting(f"measure {name}"):
+  with progress.bar("measure", total=len(names), unit="part") as bar:
+    for name in names:
+      bar.advance(0, note=name)
       rows += PARTS[name](config, seconds)
+      bar.advance()
   best = map(max, before, measure_ceilings())
   ceilings = dict(zip(kinds, best, strict=True))
   for row in rows:

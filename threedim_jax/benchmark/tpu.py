@@ -117,7 +117,7 @@ def run(
   folder.mkdir(parents=True, exist_ok=True)
   paths = {case: folder / f"{case.name}.json" for case in cases}
   done = sum(path.exists() for path in paths.values())
-  with progress.bar("compile", total=len(cases), done=done) as bar:
+  with progress.bar("compile", len(cases), done, unit="program") as bar:
     for case, path in paths.items():
       if not path.exists():
         compile_case(case, path, config)

@@ -28,8 +28,7 @@ def main() -> None:
       import gradio  # noqa: F401
     except ImportError as e:
       raise UserError(
-        "the demo needs gradio: pip install -e .[demo], or pip install"
-        " 'gradio>=5.50,<7'"
+        "the demo needs gradio: pip install 'threedim_jax[demo]'"
       ) from e
     from threedim_jax.demo.page import serve
     from threedim_jax.runtime.compilation_cache import use_compilation_cache

@@ -20,6 +20,7 @@ from PIL import Image
 from threedim_jax.demo import outputs
 from threedim_jax.inputs.photo import open_photo
 from threedim_jax.runtime.errors import UserError
+from threedim_jax.runtime.progress import duration
 from threedim_jax.sampling.photo import PATHS, Photo, photo_scene
 from threedim_jax.sampling.scene import Scene
 from threedim_jax.sampling.view_sampler import Sampler, Settings, looked_at
@@ -137,7 +138,8 @@ class Handlers:
     if not self.sampler.is_compiled(settings, CAPACITY):
       status = (
         f"Compiling the sampler for these settings, once: about"
-        f" {self.compile_seconds:.0f} s. Then {total} views follow."
+        f" {duration(self.compile_seconds)}. Then {total} views follow, about"
+        f" {duration(total * self.view_seconds)}."
       )
     start = None
     for sampled in self.sample(scene, settings):
@@ -147,7 +149,9 @@ class Handlers:
         status = f"View 1 of {total} is done, view 2 is being sampled."
       elif done > 1:
         left = (now - start) / (done - 1) * (total - done)
-        status = f"{done} of {total} views are done, about {left:.0f} s to go."
+        status = (
+          f"{done} of {total} views are done, about {duration(left)} to go."
+        )
       if done == total:
         status = f"All {total} views are done. The orbit is being made."
       yield (
@@ -170,7 +174,7 @@ class Handlers:
     table = outputs.looked_at_table(looked_at(settings, count))
     viewer, files = outputs.write_files(sampled)
     views = "1 view is" if count == 1 else f"{count} views are"
-    return viewer, files, table, f"{views} done: drag the orbit below."
+    return viewer, files, table, f"{views} done. Drag the orbit to turn it."
 
   def mesh(self, sampled: ObjectSamples | None) -> tuple:
     """(GLB, files to download, how well the views agreed)."""

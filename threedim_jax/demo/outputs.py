@@ -42,7 +42,14 @@ STYLE = """<style>
 .looked {table-layout: fixed; width: 100%; border-spacing: 1px}
 .looked th {width: 2em; font-size: 11px}
 .looked td {height: 14px; padding: 0}
-.gradio-container {padding-top: 8px !important}
+#style {position: absolute}
+/* On a phone: all examples in one row, and buttons of one height. */
+@media (max-width: 500px) {
+  #examples .gallery {gap: 6px; flex-wrap: nowrap}
+  #examples .gallery-item, #examples .gallery-item * {max-width: 74px}
+  #upload, #generate, #stop {font-size: 14px; padding: 8px 4px;
+    white-space: nowrap}
+}
 #orbit-viewer {width: 100%; height: 640px; border: 0; display: block}
 </style>"""
 

@@ -18,22 +18,24 @@ from threedim_jax.demo.handlers import (
 from threedim_jax.diffusion.sampler import CONDITIONINGS
 from threedim_jax.diffusion.solvers import SOLVERS
 from threedim_jax.runtime.errors import UserError
+from threedim_jax.runtime.progress import duration
 from threedim_jax.sampling.load import load_sampler
 from threedim_jax.sampling.photo import PATHS
-from threedim_jax.viewing.report import duration
 
 MAX_UPLOAD = "50mb"  # above what we read, so that our own message is shown
 NUM_VIEWS = 12  # at first
 INTRO = """## 3DiM: views of an object from one picture
-The weights are small: procedural chairs and cars, {size}x{size} pixels, about
-{duration} a view here. Any other object turns into one of these."""
+The model is small. It was trained on procedural chairs and cars at
+{size}x{size} pixels and turns any other object into one of these. A view takes
+about {duration} here."""
 HOW = (
-  "Use a plain or transparent background. Azimuth 0 looks at the front, 90 at"
-  " the left side. Chairs were trained at distance 2.0, cars at 1.3."
+  "Use a picture with a plain or transparent background. Azimuth 0 means that"
+  " it shows the front of the object, 90 its left side. In training the camera"
+  " was at distance 2.0 from chairs and 1.3 from cars."
 )
 FIT = (
-  "A mesh is fitted to the generated views. It can only be as good as they"
-  " agree with each other."
+  "A mesh is fitted to the generated views. Where the views contradict each"
+  " other, the mesh is wrong."
 )
 
 
@@ -56,7 +58,7 @@ def make_page(handlers: Handlers) -> gr.Blocks:
   with gr.Blocks(
     title="3DiM", analytics_enabled=False, delete_cache=keep, **look
   ) as page:
-    gr.HTML(outputs.STYLE, padding=False)
+    gr.HTML(outputs.STYLE, padding=False, elem_id="style")
     gr.Markdown(
       INTRO.format(
         size=handlers.sampler.resolution,
@@ -75,7 +77,7 @@ def make_page(handlers: Handlers) -> gr.Blocks:
 
 
 def _given_column() -> types.SimpleNamespace:
-  """Picture, camera, settings and the two buttons."""
+  """Picture, buttons, status, camera and settings."""
   examples = read_examples()
   _, azimuth, elevation, distance = examples[0]
   c = types.SimpleNamespace()
@@ -88,6 +90,11 @@ def _given_column() -> types.SimpleNamespace:
       "Generate", variant="primary", elem_id="generate", min_width=100
     )
     c.stop = gr.Button("Stop", elem_id="stop", min_width=60, scale=0)
+  # Beside the buttons: on a phone the views are below the fold.
+  c.status = gr.Markdown(
+    "Press Generate. For your own picture, set azimuth and elevation first.",
+    elem_id="status",
+  )
   c.examples = gr.Dataset(
     components=[gr.Image(visible=False)],
     samples=[[example[0]] for example in examples],
@@ -142,14 +149,14 @@ def _given_column() -> types.SimpleNamespace:
 
 
 def _made_column() -> types.SimpleNamespace:
-  """Status and, in tabs, everything that is made."""
+  """In tabs, everything that is made."""
   c = types.SimpleNamespace(samples=gr.State(None))
-  c.status = gr.Markdown(
-    "Press Generate, or set where the picture was taken from first.",
-    elem_id="status",
-  )
   with gr.Tab("views"):
-    c.views = gr.HTML(elem_id="views", padding=False)
+    c.views = gr.HTML(
+      "The views appear here, one after the other.",
+      elem_id="views",
+      padding=False,
+    )
     c.viewer = gr.HTML(elem_id="viewer", padding=False)
     c.files = gr.File(label="downloads", file_count="multiple", visible=False)
   with gr.Tab("what each step looked at"):
@@ -207,10 +214,10 @@ def _connect(page, handlers: Handlers, given, made) -> None:
   run = given.go.click(
     show_errors(generate),
     given.scene + given.sampler,
-    [given.map, made.views, made.status, made.samples],
+    [given.map, made.views, given.status, made.samples],
     show_progress="hidden",
   )
-  finished = [made.viewer, made.files, made.table, made.status]
+  finished = [made.viewer, made.files, made.table, given.status]
   run.success(show_errors(finish), made.samples, finished)
   # Gradio's own `cancels` can show a view's status after that of `finish`.
   given.stop.click(stop, queue=False)

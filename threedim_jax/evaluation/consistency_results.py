@@ -85,7 +85,12 @@ def score_consistency(
       if not _is_scored(out / object_id, key):
         todo[object_id] = key
       bar.advance()
-  with progress.bar("fit fields", total=len(todo) * protocol.num_steps) as bar:
+  with progress.bar(
+    "fit fields",
+    total=len(todo) * protocol.num_steps,
+    unit="step",
+    skip_first=True,
+  ) as bar:
     for batch in _batches(source, list(todo)):
       fitted = fit_sets(
         list(itertools.chain(*batch.values())),

@@ -151,7 +151,7 @@ def score_objects(
     mean_u8: mean of the training views; None leaves that row out.
   """
   objects, pool, num_views = {}, Pool(networks), 0
-  with progress.bar("score objects", total=len(folders)) as bar:
+  with progress.bar("score objects", len(folders), unit="object") as bar:
     for object_id, of_object in folders.items():
       samples = [read_sample(folder) for folder in of_object]
       references = reference_pictures(samples, mean_u8)

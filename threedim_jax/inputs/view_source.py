@@ -133,12 +133,18 @@ def _first_line(error: Exception) -> str:
 
 
 def _build_command(name: str, config: str) -> str:
-  """The command that builds a data set, for error messages."""
+  """The command that builds a data set, for error messages.
+
+  An installed wheel has no datasets/build.py: the text then says so.
+  """
+  script = epath.resource_path("threedim_jax").parent / "datasets/build.py"
+  where = "" if script.exists() else "in a clone of the repository, "
+  build = f"{where}python datasets/build.py"
   named = re.fullmatch(r"(.+?)_((many_)?\d+|debug)", config)
   if name != "meshes" or named is None:
-    return f"python datasets/build.py {name} --config {config}"
+    return f"{build} {name} --config {config}"
   return (
-    f"python datasets/build.py meshes --from FOLDER_OF_MESHES"
+    f"{build} meshes --from FOLDER_OF_MESHES"
     f" --name {shlex.quote(named[1])} --config {named[2]}"
   )
 

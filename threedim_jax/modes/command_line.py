@@ -34,7 +34,7 @@ class Mode(NamedTuple):
 
 MODES = {
   "train": Mode(
-    "Train a model. The same command resumes an interrupted run.",
+    "Train a model. This is the default mode. Run it again to resume it.",
     "--config=configs/shapes_small.py --workdir=runs/shapes",
   ),
   "sample": Mode(
@@ -91,23 +91,25 @@ FLAGS = (
     "workdir",
     PATH,
     tuple(MODES),
-    "Folder that this command writes to. score, mesh and check_data --views"
-    " choose one beside their input if it is not given.",
+    "Folder for the results. train, sample, evaluate, compare and check_data"
+    " --config require it. Without it, score and check_data --views make a"
+    " folder beside their input, and mesh writes into its input folder.",
   ),
   Flag(
     "pretrained",
     str,
     ("sample", "evaluate"),
-    "Use these bundled weights, for example shapes64, instead of a checkpoint"
-    " of --workdir. Their own configuration is used if --config is not given.",
+    "Use bundled weights instead of a checkpoint in --workdir: shapes64,"
+    " shapes32 or shapes32_relative (needs no azimuth). They bring their own"
+    " configuration; --config is not needed.",
     instead={"train": "train.init_from={}"},
   ),
   Flag(
     "overwrite",
     bool,
     ("sample", "evaluate", "score", "mesh"),
-    "Replace results that were made with other settings. Without it they are"
-    " left alone and the command says what differs.",
+    "Replace results that were made with other settings. Without this flag the"
+    " command stops and says which settings differ.",
     default=False,
   ),
   Flag(
@@ -135,8 +137,9 @@ FLAGS = (
     "distance",
     float,
     ("sample",),
-    "Distance of the camera from the object, in units of the training data."
-    " Default: the object looks as large as in training.",
+    "Distance of the camera from the object. In training it was 2.0 for chairs"
+    " and 1.3 for cars. Default: 2.0; with --fov, the distance at which the"
+    " object looks as large as in training.",
     needs="image",
   ),
   Flag(
@@ -158,8 +161,9 @@ FLAGS = (
     "samples",
     PATH,
     ("score", "mesh"),
-    "score: folder of samples, such as W/samples. mesh: the folder of one"
-    " object in it.",
+    "score: a folder that has a folder of samples for each object, such as"
+    " runs/me/samples. mesh: the folder of one object, such as"
+    " runs/me/samples/photo.",
   ),
   Flag(
     "views",
@@ -179,15 +183,16 @@ FLAGS = (
     "protocol",
     ("consistency-v1", "consistency-3dim"),
     ("score",),
-    "How 3D consistency is measured: v1 takes seconds an object, 3dim is the"
-    " paper's and takes minutes to hours.",
+    "How 3D consistency is measured. consistency-v1 takes seconds for an"
+    " object. consistency-3dim is the paper's and takes minutes to hours.",
     default="consistency-v1",
   ),
   Flag(
     "fit_given",
     bool,
     ("score",),
-    "Fit the given view as well. consistency-3dim always does.",
+    "Fit the neural field to the given view as well. consistency-3dim always"
+    " does so.",
     default=False,
   ),
   Flag(
@@ -217,8 +222,8 @@ FLAGS = (
     "inception_weights",
     PATH,
     ("evaluate", "compare", "score"),
-    "InceptionV3 weights of pytorch-fid (a .pth file). With them FID and KID"
-    " are computed.",
+    "InceptionV3 weights of pytorch-fid (a .pth file). FID and KID are"
+    " computed only with them.",
   ),
   Flag(
     "dry_run",
@@ -231,7 +236,7 @@ FLAGS = (
     "devices",
     int,
     RUN_MODES,
-    "Shard over this many devices, whether or not they are here.",
+    "Compute the cost for this many devices. This machine need not have them.",
     needs="dry_run",
     lower_bound=1,
   ),
@@ -240,16 +245,17 @@ FLAGS = (
     str,
     RUN_MODES,
     "Compile the train step and the sampler for this TPU slice, for example"
-    " v5e:4x4, and print memory and time as the compiler estimates them. Needs"
-    " no TPU, but: pip install 'threedim_jax[aot]'.",
+    " v5e:4x4, and print the memory and time that the compiler estimates. Needs"
+    " no TPU, but the TPU compiler: pip install 'threedim_jax[aot]'.",
     needs="dry_run",
   ),
 )
 
 _CONFIG_HELP = (
-  "Configuration. configs/NAME.py is found in the working directory or in the"
-  " installed package; :VARIANT changes it, for example :debug. Set any key"
-  " with --config.KEY=VALUE."
+  "Configuration file, for example configs/shapes.py. If the working directory"
+  " has no configs/, the installed package has one. :VARIANT changes the"
+  " configuration, for example configs/shapes.py:debug. --config.KEY=VALUE sets"
+  " a single key."
 )
 
 _CONFIG = config_flag.define_config_flag()
@@ -290,7 +296,12 @@ def parse(
       the mode does not read.
   """
   argv = list(argv)
-  if argv[1:] and argv[1] in MODES:
+  if argv[1:] and not argv[1].startswith("-"):
+    if argv[1] not in MODES:
+      raise UserError(
+        f"there is no mode {argv[1]!r}. The modes are {', '.join(MODES)}. The"
+        " browser demo is another program: python -m threedim_jax.demo"
+      )
     argv[1] = f"--mode={argv[1]}"
   if any(word in ("--help", "-help", "-h") for word in argv[1:]):
     print(help_page())
@@ -302,9 +313,12 @@ def parse(
   if config is not None:
     check_values(config)
   elif mode in RUN_MODES:
-    raise UserError(
-      "--config is missing: a file such as --config=configs/srn_chairs.py"
+    text = (
+      "--config is missing: a file such as --config=configs/shapes_small.py"
     )
+    if mode != "train":
+      text += ", or use bundled weights: --pretrained=shapes64"
+    raise UserError(text)
   return mode, config, args
 
 

@@ -88,7 +88,9 @@ def train_and_evaluate(config: ConfigDict, workdir: epath.PathLike) -> None:
     interval = LogInterval(workdir)
     with (
       metric_writers.ensure_flushes(writer),
-      progress.bar("train", total=num_steps, done=done) as bar,
+      progress.bar(
+        "train", num_steps, done, unit="step", skip_first=True
+      ) as bar,
     ):
       for step in range(done + 1, num_steps + 1):
         with interval.timed("data"):

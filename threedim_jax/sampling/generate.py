@@ -78,7 +78,7 @@ def generate(
   with (
     StopSignal(together=False) as stop,
     Watchdog(epath.Path(samples_dir).parent) as watchdog,
-    progress.bar("sample views", total=len(todo) * num_targets) as bar,
+    progress.bar("sample views", len(todo) * num_targets, unit="view") as bar,
   ):
     num_views = 0
     for start in range(0, len(todo), batch_size):
@@ -92,6 +92,8 @@ def generate(
         object_keys(settings.seed, [scene.given.name for scene in fill]),
         settings,
       )
+      if start == 0:
+        bar.restart_clock()  # after the compilation
       views, began = [], time.monotonic()
       for view in sampling:
         views.append(view)

@@ -16,6 +16,7 @@ from etils import epath
 from threedim_jax import LOGSNR_MAX, LOGSNR_MIN, NUM_LOGSNR_BINS
 from threedim_jax.runtime import progress
 from threedim_jax.runtime.errors import UserError, exit_with_message
+from threedim_jax.runtime.progress import duration
 from threedim_jax.viewing.curves import loss_curve
 from threedim_jax.viewing.page import (
   Card,
@@ -77,16 +78,6 @@ def write_report(workdir: epath.PathLike) -> epath.Path:
         "Provenance": _provenance(run),
       },
     )
-
-
-def duration(seconds: float | int) -> str:
-  """Such as "21.4 s", "5 min 41 s" or "2 h 03 min"."""
-  if seconds < 60:
-    return f"{seconds:.1f} s"
-  minutes, rest = divmod(round(seconds), 60)
-  if minutes < 60:
-    return f"{minutes} min {rest:02d} s"
-  return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
 def _summary(run: Run) -> str:

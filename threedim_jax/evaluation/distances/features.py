@@ -123,7 +123,12 @@ def extract_features(
   features = {}
   for network in networks:
     params, rows = jax.device_put(network.params), []
-    with progress.bar(f"{network.name} features", total=len(images_u8)) as bar:
+    with progress.bar(
+      f"{network.name} features",
+      total=len(images_u8),
+      unit="picture",
+      skip_first=True,
+    ) as bar:
       for start in range(0, len(images_u8), _BATCH):
         batch = images_u8[start : start + _BATCH]
         # The last batch is filled up, so one program serves all batches.

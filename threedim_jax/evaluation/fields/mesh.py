@@ -92,7 +92,9 @@ def write_mesh(
   if (out / "mesh.json").exists() and not overwrite:
     before = json.loads((out / "mesh.json").read_text())
     check_same_settings(out / "mesh.json", before, made_of)
-  with progress.bar("fit a field", NUM_STEPS) as bar:
+  with progress.bar(
+    "fit a field", NUM_STEPS, unit="step", skip_first=True
+  ) as bar:
     mesh, psnr = fit_mesh(views, on_steps=bar.advance)
   out.mkdir(parents=True, exist_ok=True)
   facts = {

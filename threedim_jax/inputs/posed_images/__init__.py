@@ -85,7 +85,7 @@ def read_frames(
     pictures and were scaled).
   """
   images_u8, Ks, warnings = [], [], []
-  with progress.bar("read posed images", len(frames)) as bar:
+  with progress.bar("read posed images", len(frames), unit="picture") as bar:
     for frame in frames:
       image = pictures.open_picture(frame.path.read_bytes(), str(frame.path))
       rgb = pictures.over_white(image)

@@ -190,5 +190,7 @@
   }
 
   document.querySelectorAll("[data-viewer]").forEach(makeViewer);
-  document.querySelector("[autofocus]")?.focus(); // of a page with one viewer
+  // Keys work at once on a page with one viewer. Inside another page, such as a
+  // notebook, taking the focus would scroll that page.
+  if (window === window.top) document.querySelector("[data-alone]")?.focus();
 })();
