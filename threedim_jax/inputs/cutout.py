@@ -45,7 +45,7 @@ _STEEPEST_ON_GREY, _STEEPEST_ON_COLOUR = 0.045, 0.12
 # the wall, the most that has its hue at another ratio.
 _FLAT, _LEAST_HARD = 0.06, 0.03
 _LIGHTEST_HARD = 0.85  # of the background's level
-_OTHER_HUES, _GREY_PARTS = 0.3, 0.05
+_OTHER_HUES, _GREY_PARTS = 0.5, 0.05
 _BESIDE = 0.1  # of a shadow's surroundings must be background
 _COLOURFUL = 0.1  # difference of a wall's channels, over the largest
 _HOLE = 0.002  # of the object's bounding box; smaller ones are kept
