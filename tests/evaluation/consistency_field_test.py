@@ -124,7 +124,7 @@ def test_rays_past_the_box_show_the_background_and_nothing_else():
     cells=field.occupancy(grid)[None],
     center=jnp.zeros((1, 3)),
     radius=jnp.ones(1),
-    planes=jnp.float32([[render.NEAR, jnp.inf]]),
+    planes=None,
     config=TINY,
   )
   pose = camera_paths.look_at(np.array([0, -8.0, 0]), np.zeros(3))

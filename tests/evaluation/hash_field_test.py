@@ -176,7 +176,7 @@ def test_near_and_far_are_the_paper_s():
   poses[0, :, 2, 3] = 2.0, 4.0
   np.testing.assert_allclose(hash_fit.near_and_far(poses), [[0.75, 6.0]])
   pos, dir = jnp.float32([[0, 0, -2.0]]), jnp.float32([[0, 0, 1.0]])
-  inside = render.distances_in_box(pos, dir, (1.5, 2.5))
+  inside = render.distances_in_box(pos, dir, jnp.float32([1.5, 2.5]))
   np.testing.assert_allclose(inside, [[1.5, 2.5]])
 
 
@@ -221,7 +221,9 @@ def test_rays_through_empty_space_are_left_out_and_change_nothing(spheres):
   empty, full = state_of(-30.0), state_of(3.0)
   assert int(empty.num_active) == 0
   pos, dir = render.rays_of_pixels(cams, jnp.arange(768), (8, 8))
-  near, far = np.asarray(render.distances_in_box(pos, dir, (0.1, 9.0))).T
+  near, far = np.asarray(
+    render.distances_in_box(pos, dir, jnp.float32([0.1, 9.0]))
+  ).T
   meets_box = np.flatnonzero(far - near > 1e-2)
   active = np.asarray(full.order[: int(full.num_active)])
   assert set(meets_box) <= set(active)

@@ -51,7 +51,8 @@ class Fields:
     cells: upper bounds of the density in each cell, per half edge of the cube.
     center: of each object's cube, world units.
     radius: half the cube's edge, world units.
-    planes: nearest and farthest distance of a ray, half edges of the cube.
+    planes: nearest and farthest distance of a ray, half edges of the cube;
+      None: the cube alone bounds a ray.
     config: the settings of the fit.
   """
 
@@ -59,7 +60,7 @@ class Fields:
   cells: Float[Array, "O c c c"]
   center: Float[Array, "O 3"]
   radius: Float[Array, " O"]
-  planes: Float[Array, "O 2"]
+  planes: Float[Array, "O 2"] | None
   config: FieldConfig | HashFieldConfig = flax.struct.field(pytree_node=False)
 
 
@@ -90,7 +91,7 @@ def fit_fields(
   kind = _KINDS[type(config)]
   center, radius = boxes_from_cameras(world_from_cam, K, images_u8.shape[2:4])
   cams = cameras_in_box(world_from_cam, K, center, radius)
-  planes = np.float32(kind.near_and_far(cams.world_from_cam))
+  planes = kind.near_and_far(cams.world_from_cam)
   views = jax.tree.map(jnp.asarray, (images_u8, cams, planes))
   state = jax.tree.map(
     lambda x: jnp.broadcast_to(x, (len(images_u8), *x.shape)),

@@ -27,11 +27,9 @@ class State(NamedTuple):
   cells: Float[Array, "*o c c c"]
 
 
-def near_and_far(
-  world_from_cam: Float[np.ndarray, "O V 4 4"],
-) -> Float[np.ndarray, "O 2"]:
+def near_and_far(world_from_cam: Float[np.ndarray, "O V 4 4"]) -> None:
   """The box alone bounds a ray."""
-  return np.tile([render.NEAR, np.inf], (len(world_from_cam), 1))
+  del world_from_cam
 
 
 def init_state(
@@ -51,7 +49,7 @@ def _adam() -> optax.GradientTransformation:
 @functools.partial(jax.jit, static_argnames="config", donate_argnums=0)
 def run_steps(state, views, rng, start, stop, num_steps, *, config):
   """The state of O objects after steps `start` to `stop` of `num_steps`."""
-  images_u8, cams, planes = views
+  images_u8, cams, _ = views
   num_views, height, width = images_u8.shape[1:4]
   num_pixels = num_views * height * width
 
@@ -74,10 +72,10 @@ def run_steps(state, views, rng, start, stop, num_steps, *, config):
     decay = config.final_learning_rate / config.learning_rate
     rate = config.learning_rate * decay ** (i / num_steps)
 
-    def one_object(pyramid, adam, cells, images_u8, cams, planes):
+    def one_object(pyramid, adam, cells, images_u8, cams):
       color = images_u8.reshape(-1, 3)[pixels] / 255.0
       pos, dir = render.rays_of_pixels(cams, pixels, (height, width))
-      edges = render.sample_edges(cells, pos, dir, config.num_coarse, u, planes)
+      edges = render.sample_edges(cells, pos, dir, config.num_coarse, u)
 
       def loss_fn(pyramid):
         grid = field.collapse(pyramid)
@@ -92,7 +90,7 @@ def run_steps(state, views, rng, start, stop, num_steps, *, config):
       return pyramid, adam
 
     pyramid, adam = jax.vmap(one_object)(
-      state.pyramid, state.adam, cells, images_u8, cams, planes
+      state.pyramid, state.adam, cells, images_u8, cams
     )
     return State(pyramid, adam, cells)
 

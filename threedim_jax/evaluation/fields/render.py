@@ -47,16 +47,18 @@ def rays_of_pixels(
 def distances_in_box(
   pos: Float[Array, "*b 3"],
   dir: Float[Array, "*b 3"],
-  planes=(NEAR, np.inf),
+  planes: Float[Array, "2"] | None = None,
 ) -> Float[Array, "*b 2"]:
   """Distances at which rays enter and leave [-1, 1]^3; equal if they miss it.
 
-  `planes` are the smallest and the largest distance from the camera.
+  `planes` are the smallest and the largest distance from the camera. If they
+  are None, the box alone bounds a ray.
   """
+  nearest, farthest = (NEAR, np.inf) if planes is None else planes
   safe = jnp.where(jnp.abs(dir) < 1e-9, 1e-9, dir)  # no division by zero
   a, b = (-1 - pos) / safe, (1 - pos) / safe
-  near = jnp.maximum(jnp.minimum(a, b).max(-1), planes[0])
-  far = jnp.minimum(jnp.maximum(a, b).min(-1), planes[1])
+  near = jnp.maximum(jnp.minimum(a, b).max(-1), nearest)
+  far = jnp.minimum(jnp.maximum(a, b).min(-1), farthest)
   return jnp.stack([near, jnp.maximum(far, near)], -1)
 
 
@@ -65,7 +67,7 @@ def occupied_bins(
   pos: Float[Array, "R 3"],
   dir: Float[Array, "R 3"],
   num_bins: int,
-  planes=(NEAR, np.inf),
+  planes: Float[Array, "2"] | None = None,
 ) -> tuple[Float[Array, "R 1"], Float[Array, "R 1"], Float[Array, "R B"]]:
   """(distance of the first bin, length of a bin, optical depth of each bin)."""
   near, far = jnp.split(distances_in_box(pos, dir, planes), 2, -1)
@@ -85,7 +87,7 @@ def sample_edges(
   dir: Float[Array, "R 3"],
   num_bins: int,
   u: Float[Array, "R S"],
-  planes=(NEAR, np.inf),
+  planes: Float[Array, "2"] | None = None,
 ) -> Float[Array, "R S"]:
   """Distances along rays at which they have passed the share `u` of their bins.
 
