@@ -5,9 +5,9 @@
 materials = read_mtl(text)                   # {"wood": Material(...)}
 plain, textured = looks_of(materials["wood"], refers)    # two `Look`s
 
-`Kd` and `Ke` are proportional to light, as in Blender, with which ShapeNet is
-usually rendered. The format itself does not say, and MeshLab shows the numbers
-as they are. Textures are sRGB.
+`Kd` and `Ke` are proportional to light, as in Blender, which usually renders
+ShapeNet. The format does not say so, and MeshLab shows the numbers as they are.
+Textures are sRGB.
 """
 
 import dataclasses

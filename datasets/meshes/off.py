@@ -4,10 +4,10 @@
 
   parts = read_off(data)
 
-Read are polygons of any shape and the colours of vertices (COFF) or faces, as
-integers up to 255 or as fractions. Those of vertices come first. Normals,
-texture coordinates and indices of a colour map are ignored. The numbers may
-follow the word OFF without a space, as in files of ModelNet.
+This reads polygons of any shape and the colours of vertices (COFF) or faces, as
+integers up to 255 or as fractions. Colours of vertices come first. It ignores
+normals, texture coordinates and indices of a colour map. The numbers may follow
+the word OFF without a space, as in files of ModelNet.
 """
 
 import re
@@ -23,11 +23,11 @@ _NO_COLOR = (np.nan,) * 3
 
 
 def read_off(data: bytes) -> list[Part]:
-  """The faces of an OFF file, as one part.
+  """Reads the faces of an OFF file, as one part.
 
   Raises:
-    ValueError: (as other errors of parsing) the file is broken, binary, or of
-      another number of dimensions.
+    ValueError: the file is broken or binary, or its vertices do not have three
+      dimensions. Parsing may raise other errors, too.
   """
   lines = [
     line

@@ -98,11 +98,14 @@ def open_views(
 
 def _check_format(folder: epath.Path, index: Any, again: str) -> None:
   """Raises unless the index is {split: [[object id, first record, views]]}."""
-  is_row = lambda row: (
-    isinstance(row, list)
-    and [type(value) for value in row] == [str, int, int]
-    and all(0 <= number < 2**31 for number in row[1:])
-  )
+
+  def is_row(row: Any) -> bool:
+    return (
+      isinstance(row, list)
+      and [type(value) for value in row] == [str, int, int]
+      and all(0 <= number < 2**31 for number in row[1:])
+    )
+
   if not isinstance(index, dict) or not all(
     isinstance(rows, list) and all(map(is_row, rows)) for rows in index.values()
   ):
