@@ -15,7 +15,6 @@ import os
 import pathlib
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 from typing import Any, NamedTuple
@@ -133,21 +132,11 @@ def tiny_xunet(toy_cameras) -> TinyXUNet:
   return TinyXUNet(model, params, inputs, apply)
 
 
-def build_debug_data(data_dir: pathlib.Path) -> None:
-  """shapes/debug through the command that users run."""
-  subprocess.run(
-    [
-      sys.executable, REPO / "datasets/build.py", "shapes",
-      "--config", "debug", "--data_dir", data_dir,
-    ],
-    check=True,
-    env={**os.environ, "PYTHONPATH": str(REPO)},
-  )  # fmt: skip
-
-
 @pytest.fixture(scope="session")
 def data_dir(tmp_path_factory):
   """A data directory that holds shapes/debug."""
+  from programs import build_debug_data
+
   path = tmp_path_factory.mktemp("data")
   build_debug_data(path)
   return path

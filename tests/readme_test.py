@@ -10,11 +10,10 @@ import shlex
 import subprocess
 import sys
 
-from conftest import build_debug_data
 import numpy as np
 from PIL import Image
 import posed_folders
-from programs import REPO
+from programs import REPO, build_debug_data
 import pytest
 import striped_spheres
 

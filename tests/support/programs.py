@@ -19,6 +19,18 @@ def free_port() -> int:
     return server.getsockname()[1]
 
 
+def build_debug_data(data_dir: pathlib.Path) -> None:
+  """shapes/debug through the command that users run."""
+  subprocess.run(
+    [
+      sys.executable, REPO / "datasets/build.py", "shapes",
+      "--config", "debug", "--data_dir", data_dir,
+    ],
+    check=True,
+    env={**os.environ, "PYTHONPATH": str(REPO)},
+  )  # fmt: skip
+
+
 def start(
   arguments: Sequence,
   num_devices: int = 1,
