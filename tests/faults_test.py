@@ -13,7 +13,6 @@ import random
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -21,11 +20,12 @@ import time
 from checkpoint_worker import flip_byte
 from end_to_end_test import saved_state
 import numpy as np
+import programs
+from programs import REPO, finish, finish_all, wait_until
 import pytest
 
 pytestmark = pytest.mark.slow
 
-REPO = pathlib.Path(__file__).parents[1]
 NUM_STEPS = 40
 NUM_KILLS = 10
 TRAIN = (
@@ -51,46 +51,17 @@ def table():
   print(f"\n{fault_table(_tried)}")
 
 
-def start(workdir, data_dir, num_devices=2, prefix=("-m", "threedim_jax.main"),
-          extra=(), **env) -> subprocess.Popen:  # fmt: skip
-  """Training as a user starts it; two devices, unless there are processes."""
-  flags = [
-    flag
-    for flag in os.environ["XLA_FLAGS"].split()
-    if "device_count" not in flag and "optimization_level" not in flag
-  ]
-  flags.append(f"--xla_force_host_platform_device_count={num_devices}")
-  return subprocess.Popen(
-    [
-      sys.executable, *prefix, *TRAIN, f"--workdir={workdir}",
-      f"--config.data.data_dir={data_dir}", *extra,
-    ],
-    cwd=REPO,
-    env={
-      **os.environ, "PYTHONPATH": str(REPO), "XLA_FLAGS": " ".join(flags), **env
-    },
-    stdout=subprocess.PIPE,
-    stderr=subprocess.STDOUT,
-    text=True,
-  )  # fmt: skip
+def command(workdir, data_dir, prefix=("-m", "threedim_jax.main"), extra=()):
+  """The arguments of Python for a training, as a user starts it."""
+  places = [f"--workdir={workdir}", f"--config.data.data_dir={data_dir}"]
+  return [*prefix, *TRAIN, *places, *extra]
 
 
-def finish(process, timeout=240) -> tuple[int, str]:
-  """Exit code and output, which is lost to nobody if it does not end."""
-  try:
-    output, _ = process.communicate(timeout=timeout)
-  except subprocess.TimeoutExpired:
-    process.kill()
-    raise AssertionError(process.communicate()[0][-3000:]) from None
-  return process.returncode, output
-
-
-def wait_until(condition, process, seconds=120) -> None:
-  deadline = time.monotonic() + seconds
-  while not condition():
-    assert process.poll() is None, process.communicate()[0][-3000:]
-    assert time.monotonic() < deadline
-    time.sleep(0.002)
+def start(workdir, data_dir, **kwargs) -> subprocess.Popen:
+  """One process of two devices."""
+  return programs.start(
+    command(workdir, data_dir, **kwargs), num_devices=2, optimize=True
+  )
 
 
 def steps_written(workdir) -> int:
@@ -186,6 +157,7 @@ def test_sigterm_twice(data_dir, tmp_path, resumed_equals):
   code, output = finish(process)
   assert code == 75, output[-3000:]
   resumed_equals(tmp_path, "SIGTERM, again and again during the save")
+  assert steps_written(tmp_path) == NUM_STEPS  # each of them once
 
 
 def test_sigterm_to_one_of_two_processes(
@@ -195,22 +167,15 @@ def test_sigterm_to_one_of_two_processes(
   try:
     wait_until(lambda: steps_written(tmp_path) >= 3, pair[0], seconds=300)
     pair[1].send_signal(signal.SIGTERM)
-    results = [finish(p) for p in pair]
   finally:
-    for p in pair:
-      p.kill()
+    results = finish_all(pair)
   assert [code for code, _ in results] == [75, 75], results
   stops = [re.findall(r"saved step (\d+)", out) for _, out in results]
   assert stops[0] == stops[1] and len(stops[0]) == 1
   assert (tmp_path / "checkpoints" / stops[0][0]).is_dir()
   shutil.copytree(tmp_path, tmp_path.with_name("alone"))
   resumed_equals(tmp_path.with_name("alone"), "SIGTERM to one of two, then one")
-  pair = start_pair(tmp_path, data_dir)
-  try:
-    results = [finish(p) for p in pair]
-  finally:
-    for p in pair:
-      p.kill()
+  results = finish_all(start_pair(tmp_path, data_dir))
   assert [code for code, _ in results] == [0, 0], results
   assert_same_end(undisturbed, tmp_path)
   _tried.append(("SIGTERM to one of two, then two", 1, 1))
@@ -218,20 +183,7 @@ def test_sigterm_to_one_of_two_processes(
 
 def start_pair(workdir, data_dir) -> list[subprocess.Popen]:
   """Two processes of one device each, on this machine."""
-  with socket.socket() as s:
-    s.bind(("127.0.0.1", 0))
-    port = s.getsockname()[1]
-  return [
-    start(
-      workdir,
-      data_dir,
-      num_devices=1,
-      JAX_COORDINATOR_ADDRESS=f"127.0.0.1:{port}",
-      JAX_NUM_PROCESSES="2",
-      JAX_PROCESS_ID=str(rank),
-    )
-    for rank in (0, 1)
-  ]
+  return programs.start_peers(command(workdir, data_dir), 2, optimize=True)
 
 
 def cut(path: pathlib.Path) -> None:
