@@ -20,13 +20,13 @@ import time
 import urllib.request
 import zipfile
 
-from free_port import free_port
 import gradio_client
 import mesh_fuzz
 from mutations import mutate
 import numpy as np
 import picture_fuzz
 from PIL import Image
+from programs import free_port
 import pytest
 import run_fuzz
 

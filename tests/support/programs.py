@@ -79,7 +79,7 @@ def start_peers(
   ]
 
 
-def finish(process: subprocess.Popen, timeout: float = 240) -> tuple[int, str]:
+def finish(process: subprocess.Popen, timeout: float = 600) -> tuple[int, str]:
   """Exit code and output, which is shown if the process does not end."""
   try:
     output, _ = process.communicate(timeout=timeout)

@@ -12,10 +12,10 @@ import threading
 import time
 
 from checkpoint_worker import CONFIG, assert_same, flip_byte, make_state
-from free_port import free_port
 import jax
 import jax.numpy as jnp
 import numpy as np
+from programs import free_port
 import pytest
 
 from threedim_jax.runtime.disk import is_full_disk
