@@ -62,7 +62,7 @@ def run_in_workdir(mode: str, config, args) -> None:
   """Trains, samples or evaluates; then notes the time and renews the report.
 
   Raises:
-    UserError: bad input. Nothing has been written then.
+    UserError: bad input. The checks before the mode write nothing.
   """
   workdir = command_line.workdir_of(args)
   # Joins the other processes before JAX is used. Only the first one prints.

@@ -48,7 +48,7 @@ class Case:
     return f"ch{self.ch}_{slice_name}_{self.per_device}_{mesh}_{self.remat}"
 
   def arguments(self) -> list[str]:
-    """Of `main`; the batch is set by `compile_case`."""
+    """Flags for `main`, without the batch size: `compile_case` sets it."""
     return [
       f"--config.model.ch={self.ch}",
       f"--config.model.remat={self.remat}",

@@ -131,7 +131,10 @@ class Handlers:
       yield scene.samples(views_u8, facts)
 
   def generate(self, *values) -> Iterator[tuple]:
-    """Yields (map, views, status, samples) before and after each view."""
+    """Yields (map, views, status, samples).
+
+    It does so once before the first view, and once after each view.
+    """
     scene, settings = self.read_scene(*values[:6]), read_settings(*values[6:])
     total = len(scene.index)
     status = f"Sampling view 1 of {total}."

@@ -161,7 +161,7 @@ def _mean_color(image_u8: UInt8[np.ndarray, "H W 3"]) -> np.ndarray:
 def comparison_text(
   stochastic: ObjectSamples, first: ObjectSamples, total: int
 ) -> str:
-  """What to look for, with the numbers of this pair once both are done."""
+  """Explains what to compare in both rows; with numbers once both are done."""
   text = (
     "Both rows start from the same noise. With **stochastic conditioning** each"
     " denoising step looks at a random known view; with **the first view only**"

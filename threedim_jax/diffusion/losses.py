@@ -5,8 +5,8 @@
   loss, aux = diffusion_loss(predict_fn, batch, rng, prediction="eps", ...)
 
 It draws a time, noise and the unconditional mask, and compares the network's
-output with its target. `aux` holds the loss in bins of log-SNR of equal width.
-It holds sums and counts, because those add up exactly over micro-batches.
+output with its target. `aux` has the sum of losses and the number of examples
+of every log-SNR bin. Sums and counts add up exactly over micro-batches.
 """
 
 from typing import no_type_check

@@ -96,8 +96,8 @@ class ConsistencyProtocol:
   def name(self) -> str:
     """The base and every changed setting, as in "consistency-v1, 300 steps".
 
-    After `consistency-3dim` follows a hash of the settings that the paper
-    leaves open.
+    The name of `consistency-3dim` also has a hash of the settings that the
+    paper leaves open.
     """
     start, name = PROTOCOLS[self.base], self.base
     if self.uses_hash_field:

@@ -87,11 +87,11 @@ def random_mask(
 ) -> Bool[Array, "..."]:
   """True with probability `keep`, independently for every element.
 
-  A hash of the element's index and 64 bits of the key: two rounds of
-  multiply and xor-shift (the constants are those of Chris Wellons's lowbias32).
-  Threefry's 20 rounds cost a TPU 12 % of a residual block, and XLA makes the
-  bits of an "rbg" key for all devices on every device. This takes no memory
-  (the backward pass computes it again) and is split as the array is.
+  Each bit is a hash of the element's index and 64 bits of the key: two rounds
+  of multiply and xor-shift (the constants are those of Chris Wellons's
+  lowbias32). Threefry would cost a TPU 12 % of a residual block. With an "rbg"
+  key every device would make the bits of all devices. The hash is sharded like
+  the array. It stores no mask: the backward pass computes it again.
   """
   first, second = jax.random.bits(rng, (2,), jnp.uint32)
   x = first

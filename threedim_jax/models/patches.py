@@ -5,10 +5,10 @@
 The picture is cut into patches of p x p pixels, and each patch becomes one
 position with 3 p^2 channels (simple diffusion, arXiv 2301.11093, sec. 3.4).
 The U-Net then works on H/p x W/p positions and at its end each position
-becomes a patch again. The p^2 pixels of a patch share one position's channels,
-which the group norms normalise: fine detail is learned slowly so. `DetailPath`
-adds a few cheap layers at full resolution, where the noisy picture itself
-says what the pixels inside a patch look like.
+becomes a patch again. All p^2 pixels of a patch share the channels of one
+position, and the group norms normalise these channels. So the network learns
+fine detail slowly. `DetailPath` adds a few cheap layers at full resolution,
+where the noisy picture itself shows the pixels inside a patch.
 """
 
 from einops import rearrange

@@ -102,10 +102,14 @@ def _read_intact(path: epath.Path) -> bytes:
 
 
 def load_pretrained(name: str, target: PyTree) -> PyTree:
-  """Reads parameters that must agree with `target`, arrays or shapes.
+  """Reads bundled parameters and checks that they fit a network.
+
+  Args:
+    name: of the weights.
+    target: a tree of arrays or shapes, the parameters of the network.
 
   Raises:
-    UserError: as `read_weights`, or the network has another architecture.
+    UserError: the network has another architecture, or `read_weights` fails.
   """
   params = read_weights(name)
   check_same_arrays(

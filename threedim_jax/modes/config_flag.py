@@ -173,7 +173,10 @@ def did_you_mean(name: str, choices: Iterable[str]) -> str:
 
 
 def _nearest_key(key: str, keys: Iterable[str]) -> str:
-  """The nearest key by its last part: in the same group, then in all."""
+  """The end of a sentence: the most similar key, or those of the group.
+
+  It compares the last parts of keys, first in the same group, then in all.
+  """
   group, _, tail = key.rpartition(".")
   siblings = [k for k in keys if k.rpartition(".")[0] == group]
   for candidates in (siblings, keys):

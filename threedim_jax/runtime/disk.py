@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Atomic writes, and disks that are full or soon will be.
+"""Writes files atomically, checks free space, recognises full disks.
 
 write_atomically(workdir / "evaluation.json", text)
 """

@@ -262,7 +262,7 @@ def _kubernetes() -> dict[str, Any]:
 
 
 def _on_tpu_vm(environ: Mapping[str, str]) -> bool:
-  """A Cloud TPU VM that may use its TPU; JAX asks the metadata server."""
+  """Whether JAX may use the TPU of a Cloud TPU VM: its metadata tells more."""
   platforms = environ.get("JAX_PLATFORMS", "tpu")
   return (
     "tpu" in platforms

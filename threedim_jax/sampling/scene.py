@@ -35,7 +35,7 @@ class Scene:
   def samples(
     self, images_u8: UInt8[np.ndarray, "n H W 3"], info: Mapping[str, Any]
   ) -> ObjectSamples:
-    """The samples of the first n target views, from their pictures."""
+    """Joins n generated pictures with the cameras of the first n targets."""
     n = len(images_u8)
     poses, K = self.targets.world_from_cam[:n], self.targets.K[:n]
     name = self.given.name

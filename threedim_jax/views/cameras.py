@@ -157,5 +157,8 @@ def relative_to_first(camera: Camera) -> Camera:
 
 
 def resize_camera(camera: Camera, scale: float) -> Camera:
-  """The camera of a picture that is resized by `scale`: K is scaled too."""
+  """Scales K for a picture that is resized by `scale`.
+
+  `inputs/posed_images/pictures.py` resizes pictures together with their K.
+  """
   return camera.replace(K=camera.K.at[..., :2, :].multiply(scale))

@@ -6,7 +6,9 @@
   image_u8 = decode_png(path.read_bytes(), path)
 
 Decoding is strict. Most readers drop an alpha channel, a palette or 16 bits
-without a word, which would change the metrics.
+without a word, which would change the metrics. People's pictures are read by
+`inputs/posed_images/pictures.py`, records of data sets by
+`inputs/view_source.py`.
 """
 
 import io

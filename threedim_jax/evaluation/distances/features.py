@@ -117,7 +117,18 @@ def _forward(extract, params, images_u8):
 def extract_features(
   images_u8: UInt8[np.ndarray, "N H W 3"], networks: Sequence[Network]
 ) -> Features:
-  """The features of every picture, of any size, by name of the network."""
+  """Computes each network's features of all pictures.
+
+  Args:
+    images_u8: pictures of any size.
+    networks: all of them see every picture.
+
+  Returns:
+    Name of the network -> features.
+
+  Raises:
+    UserError: there are no pictures.
+  """
   if not len(images_u8):
     raise UserError("there are no pictures to compare")
   features = {}

@@ -42,10 +42,10 @@ _MAX_LOG_DENSITY = 12.0
 
 @dataclasses.dataclass(frozen=True)
 class HashFieldConfig:
-  """Settings of the field that the paper does not state.
+  """Field settings that the paper leaves open.
 
-  They were chosen on true views only (launch/benchmarks.md). Scores of
-  different settings do not compare.
+  They were chosen on true views only (launch/benchmarks.md). Scores from
+  different settings are not comparable.
 
   Attributes:
     resolutions: nodes along an edge of the box, coarse to fine; a level has
@@ -54,10 +54,10 @@ class HashFieldConfig:
     num_features: numbers in a row.
     feature_scale: factor of the features before they enter the MLP. It speeds
       up the tables, whose learning rate the paper fixes.
-    num_coarse: number of bins of a ray; occupied bins get more samples.
+    num_coarse: bins of a ray; those that are occupied get more samples.
     num_samples: number of samples of a ray.
-    distortion_weight: of the Mip-NeRF 360 loss (arXiv 2111.12077, eq. 15).
-    orientation_weight: of the Ref-NeRF loss (arXiv 2112.03907, eq. 11).
+    distortion_weight: of the distortion loss (arXiv 2111.12077, eq. 15).
+    orientation_weight: of the orientation loss (arXiv 2112.03907, eq. 11).
     orientation_every: the orientation loss uses one ray in this many.
     occupancy_every_steps: how often occupied space is estimated again.
     rays_at_a_time: number of rays that are in memory together. What 512 of them

@@ -81,8 +81,8 @@ def read_frames(
   """Decodes the pictures of `frames` and brings them and K to `size`.
 
   Returns:
-    (views, warnings about intrinsics that were for another size of the same
-    pictures and were scaled).
+    (views, warnings: one for each kind of frames whose K was for another size
+    of the picture and was scaled).
   """
   images_u8, Ks, warnings = [], [], []
   with progress.bar("read posed images", len(frames), unit="picture") as bar:
