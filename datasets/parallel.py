@@ -42,6 +42,7 @@ class BadObject:
 
   object_id: str
   reason: str
+  num_views: int  # that it would have had
 
 
 @contextlib.contextmanager

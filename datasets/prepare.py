@@ -48,6 +48,7 @@ def prepare(
     if is_complete(folder) and not overwrite:
       _check_same_settings(folder, builder)
       return False
+    builder.num_views()  # opens the source: what is missing is said here
     _remove(folder)
     try:
       _build(builder)

@@ -3,6 +3,8 @@
 """The record that all our data sets share, and the builder that writes it.
 
   class Builder(ViewBuilder):
+    def num_views(self):
+      return sum(task.num_views for task in tasks)
     def _split_generators(self, dl_manager):
       return {"train": self._generate_examples("train")}
     def _generate_examples(self, split):
@@ -62,10 +64,6 @@ class ViewBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     """Of all objects of all splits."""
     raise NotImplementedError
 
-  def expected_bytes(self) -> int:
-    """An estimate, rather too high, of the size of the data set."""
-    return self.num_views() * bytes_per_view(self.builder_config.resolution)
-
   def left_out(self) -> list[str]:
     """Sentences that say which objects no attempt was made to build."""
     return []
@@ -104,6 +102,7 @@ class ViewBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     for made in self._ordered_map(make_records, items):
       if isinstance(made, BadObject):
         self._skip_or_stop(made)
+        self._bar.advance(made.num_views, note=split)
         continue
       if isinstance(made, Made):
         self.notes += made.notes
@@ -176,11 +175,6 @@ def cost(num_views: int, bytes_per_view: int, seconds_per_view: float) -> str:
     if seconds >= length:
       return f"{size}, {float(f'{seconds / length:.2g}'):g} {unit}"
   return f"{size}, {seconds:.0f} s"
-
-
-def bytes_per_view(resolution: int) -> int:
-  """An estimate, rather too high, of the size of the record of one view."""
-  return 500 + int(0.75 * resolution**2)
 
 
 def _add_view(index: list, object_id: str, key: int) -> None:

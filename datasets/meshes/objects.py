@@ -135,4 +135,4 @@ def make_records(task: Task) -> Made | BadObject:
   try:
     return render_mesh(task)
   except UserError as e:
-    return BadObject(task.file.object_id, str(e))
+    return BadObject(task.file.object_id, str(e), task.num_views)

@@ -65,11 +65,10 @@ def read_off(data: bytes) -> list[Part]:
   corner, polygon = triangulate(xyz[corners], np.array(counts))
   if has_colors:
     start = 6 if has_normals else 3
-    of_vertices = np.array([_color(row[start:]) for row in vertices])
-    colors = of_vertices[corners[corner]]
+    colors = _colors([row[start:] for row in vertices])[corners[corner]]
   else:
     pairs = zip(counts, faces, strict=True)
-    of_faces = np.array([_color(row[1 + n :]) for n, row in pairs])
+    of_faces = _colors([row[1 + n :] for n, row in pairs])
     colors = np.repeat(of_faces[polygon][:, None], 3, axis=1)
   colors = np.where(np.isnan(colors), GREY, colors)
   return [Part(xyz[corners[corner]], colors)]
@@ -79,10 +78,15 @@ def _without_comment(line: str) -> str:
   return line.partition("#")[0].strip()
 
 
-def _color(words: list[str]) -> tuple[float, ...]:
-  """RGB in 0 .. 1 of three or more numbers; fewer name no colour."""
-  words = words[:3]
-  if len(words) < 3:
-    return _NO_COLOR
-  scale = 1 if any("." in word for word in words) else 255
-  return tuple(np.clip([float(word) / scale for word in words], 0, 1))
+def _colors(rows: list[list[str]]) -> np.ndarray:
+  """RGB in 0 .. 1, [N, 3], of rows of numbers; NaN for less than three.
+
+  If any of the numbers has a point, all are fractions: the others are 0 or 1.
+  """
+  rows = [row[:3] for row in rows]
+  scale = 1 if any("." in word for row in rows for word in row) else 255
+  colors = [
+    [float(word) / scale for word in row] if len(row) == 3 else _NO_COLOR
+    for row in rows
+  ]
+  return np.clip(np.array(colors, np.float64).reshape(-1, 3), 0, 1)

@@ -112,10 +112,10 @@ def make_records(raw: RawObject, resolution: int) -> list[dict] | BadObject:
   try:
     return read_object(raw, resolution)
   except UserError as e:
-    return BadObject(raw.object_id, str(e))
+    return BadObject(raw.object_id, str(e), count_pictures(raw))
 
 
-def count_pictures(entry: Entry) -> int:
+def count_pictures(entry: Entry | RawObject) -> int:
   return sum(file.startswith("rgb/") for file in entry.files)
 
 

@@ -76,6 +76,7 @@ def off(color_of_vertices="", color_of_faces="", head="OFF\n", faces=TRIANGLES):
     (off("", "250 100 50"), (250, 100, 50)),
     (off("", "250 100 50 255", faces=["4 0 1 2 3"]), (250, 100, 50)),
     (off("", "0.8 0.4 0.2"), (204, 102, 51)),
+    (off(faces=["3 0 1 2 1 0 0", "3 0 2 3 1 0 0.0"]), (255, 0, 0)),
     (off("", "3"), GREY),  # of a colour map, which is not there
     (off("0 250 0 255", head="COFF\n"), (0, 250, 0)),
     (off("0 1.0 0 1.0", "9 9 9", head="COFF\n"), (0, 255, 0)),

@@ -135,7 +135,7 @@ def damaged(tmp_path) -> tuple[list[str], pathlib.Path]:
   return [*args.split(), "--manual_dir", str(tmp_path)], folder
 
 
-def test_skip_bad_lists_and_leaves_out(damaged, capsys):
+def test_skip_bad_lists_and_leaves_out(damaged, tmp_path, capsys):
   args, _ = damaged
   folder = build.main([*args, "--skip_bad"])
   index = json.loads((folder / "objects.json").read_text())
@@ -147,6 +147,11 @@ def test_skip_bad_lists_and_leaves_out(damaged, capsys):
   assert (
     "train has 2 objects with 3 views; the complete archive has 2458" in err
   )
+  assert "9/9 (100%)" in err  # the views that were left out count as done
+  (tmp_path / "srn_cars.zip").unlink()
+  with pytest.raises(UserError, match="no srn_cars.zip"):
+    build.main([*args, "--overwrite"])
+  assert (folder / "objects.json").exists()
 
 
 @pytest.mark.parametrize(

@@ -151,9 +151,14 @@ def test_running_again_fits_only_what_is_new(run_score, fits, tmp_path):
   # As if cut short, or damaged later.
   unlink = lambda path: path.unlink()
   cut = lambda path: path.write_bytes(path.read_bytes()[:40])
+  no_rows = lambda path: path.write_text(
+    path.read_text().replace('"rows"', '"rovs"')
+  )
   for num_fits, (name, damage) in enumerate(
     [
       ("score.json", unlink),
+      ("score.json", lambda path: path.write_text("[]")),
+      ("score.json", no_rows),
       ("view_005.png", unlink),
       ("truth_render_005.png", cut),
       ("input_render_000.png", cut),
@@ -168,9 +173,9 @@ def test_running_again_fits_only_what_is_new(run_score, fits, tmp_path):
   write_object(tmp_path / "s", "a", truth=False)  # other views
   rows = run_score()["objects"]["a"]["rows"]
   assert set(rows) == {"generated", "white image"}
-  assert len(fits) == 7
-  run_score(score.ConsistencyProtocol(num_steps=5))  # another protocol
   assert len(fits) == 9
+  run_score(score.ConsistencyProtocol(num_steps=5))  # another protocol
+  assert len(fits) == 11
 
 
 def test_scores_of_another_protocol_are_left_alone(fits, tmp_path):

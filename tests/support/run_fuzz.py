@@ -183,7 +183,8 @@ def read_dataset(files: dict[str, bytes]) -> None:
       image_u8, pose, K = views.read(record)
       assert image_u8.shape == (RESOLUTION, RESOLUTION, 3)
       assert pose.shape == (4, 4) and K.shape == (3, 3)
-    assert np.isfinite(views.object(0).K).all()
+    posed = views.object(views.object_ids[0], [0, 1])
+    assert np.isfinite(posed.K).all()
     batches = train_iterator(
       views, global_batch_size=2, seed=0, process=(0, 1), num_threads=0
     )

@@ -202,7 +202,11 @@ def _is_scored(folder: epath.Path, key: str) -> bool:
     if any("psnr_input_u8" in row for row in rows.values()):
       for name in INPUT_PICTURES:
         _read_pictures(folder, name, [0])
-  except (FileNotFoundError, UserError, ValueError):  # ValueError: sizes differ
+  # Damaged files are scored again. ValueError: sizes differ.
+  except (
+    *(FileNotFoundError, UserError, ValueError),
+    *(AttributeError, KeyError, TypeError),  # JSON of another form
+  ):
     return False
   return True
 
@@ -210,9 +214,10 @@ def _is_scored(folder: epath.Path, key: str) -> bool:
 def _saved(folder: epath.Path) -> dict[str, Any]:
   """The object's score.json; {} if it is missing or damaged."""
   try:
-    return json.loads((folder / SCORE_FILE).read_text())
+    scores = json.loads((folder / SCORE_FILE).read_text())
   except (FileNotFoundError, ValueError):
     return {}
+  return scores if isinstance(scores, dict) else {}
 
 
 def _batches(

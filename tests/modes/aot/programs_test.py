@@ -195,12 +195,14 @@ def test_dry_run_for_a_slice(run_main, tmp_path):
 
 
 @pytest.mark.slow
-def test_devices_sample_their_own_objects(small_config):
+@pytest.mark.parametrize("name", ["v5e:2x2", "v5e:4x4"])  # one host, four
+def test_devices_sample_their_own_objects(small_config, name):
   """Guidance makes two examples of an object. They stay on its device."""
   slices.get("v5e:2x2")  # or skip
   small_config.mesh.fsdp = 1
   small_config.sample.batch_size = 8
-  result = programs.compile_sampler(small_config, get_topology("v5e:2x2"))
+  result = programs.compile_sampler(small_config, get_topology(name))
+  assert (result.topology.name, result.mesh) == (name, (4, 1))
   sent = result.profile.bytes_by_collective()
   assert "all-to-all" not in sent
   assert sum(sent.values()) < 5_000, sent  # random keys and bank slots

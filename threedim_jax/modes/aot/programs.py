@@ -134,14 +134,13 @@ def compile_sampler(
     topology: the slice.
     options: of the compiler, by name.
   """
-  first = topology.devices[0].process_index
-  host = [d for d in topology.devices if d.process_index == first]
-  topology = dataclasses.replace(topology, devices=host)
+  topology = dataclasses.replace(topology.one_host(), name=topology.name)
   data, fsdp = config.mesh.data, config.mesh.fsdp
+  num_devices = len(topology.devices)
   try:
-    data, fsdp = mesh_shape(data, fsdp, len(host))
+    data, fsdp = mesh_shape(data, fsdp, num_devices)
   except UserError:  # it speaks of the devices of all hosts
-    data, fsdp = len(host), 1
+    data, fsdp = num_devices, 1
   mesh = topology.make_mesh(data, fsdp)
   params = jax.eval_shape(make_init_fn(config), jax.random.key(0))
   batch_size, size = config.sample.batch_size, config.data.resolution

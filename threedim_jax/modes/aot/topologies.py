@@ -88,6 +88,21 @@ class Topology:
       axis_types=(AxisType.Auto,) * 2,
     )
 
+  def one_host(self) -> "Topology":
+    """A slice like the part of this one that belongs to its first host.
+
+    The compiler refuses programs with transfers for a part of a slice.
+    """
+    first = self.devices[0].process_index
+    count = sum(d.process_index == first for d in self.devices)
+    if count == len(self.devices):
+      return self
+    # Hosts of larger slices have 2 x 2 chips.
+    shape = "x".join(["2", "2", "1"][: self.chip.dims])
+    host = get_topology(f"{self.name.partition(':')[0]}:{shape}")
+    assert len(host.devices) == count, (self.name, count)
+    return host
+
 
 def get_topology(name: str) -> Topology:
   """Looks up a slice, for example "v5e:4x4".
