@@ -109,22 +109,13 @@ def _normal(rngs: Key[Array, " B"], shape) -> Array:
   return jax.vmap(lambda rng: jax.random.normal(rng, shape))(rngs)
 
 
-def _pairs(a: Array, b: Array) -> Array:
-  """Rows of `a` and `b` in turn: [B, ...] twice to [2 B, ...]."""
-  return jnp.stack([a, b], axis=1).reshape(-1, *a.shape[1:])
-
-
-def _twice(a: Array) -> Array:
-  return _pairs(a, a)
-
-
 def _guided_eps(
   denoise_fn,
   z_t,
   logsnr,
   cond_view,
   cond_cam,
-  target_cam_twice,
+  target_cam,
   noise,
   guidance_weight,
 ):
@@ -135,12 +126,14 @@ def _guided_eps(
   send the encoded rays of most objects to another device in every step.
   """
   B = z_t.shape[0]
+  pairs = lambda a, b: jnp.stack([a, b], 1).reshape(2 * B, *a.shape[1:])
+  twice = lambda a: pairs(a, a)
   eps = denoise_fn(
-    _twice(z_t),
-    _twice(logsnr),
-    _pairs(cond_view, noise),
-    jax.tree.map(_twice, cond_cam),
-    target_cam_twice,
+    twice(z_t),
+    twice(logsnr),
+    pairs(cond_view, noise),
+    jax.tree.map(twice, cond_cam),
+    jax.tree.map(twice, target_cam),
     jnp.arange(2 * B) % 2 == 0,
   )
   eps = eps.reshape(B, 2, *z_t.shape[1:])
@@ -217,7 +210,6 @@ def sample_view(
   rngs_init, rngs_index, rngs_steps = _split(rngs)
   take_step, rows = SOLVERS[solver], jnp.arange(B)
   target = encode_camera(target_cam)
-  target_twice = jax.tree.map(_twice, target)  # once, not in every step
 
   def step(i, carry):
     z_t, x0_before = carry
@@ -230,19 +222,16 @@ def sample_view(
     )
     logsnr_t = jnp.full((B,), times.logsnr_t)
     cond_cam = jax.tree.map(lambda a: a[rows, index], bank.cams)
-    cond = bank.views[rows, index], encode_camera(cond_cam)
+    args = bank.views[rows, index], encode_camera(cond_cam), target
     guided = lambda: _guided_eps(
       denoise_fn,
       z_t,
       logsnr_t,
-      *cond,
-      target_twice,
+      *args,
       _normal(rngs_noise[0], image_shape),
       guidance_weight,
     )
-    plain = lambda: denoise_fn(
-      z_t, logsnr_t, *cond, target, jnp.ones((B,), bool)
-    )
+    plain = lambda: denoise_fn(z_t, logsnr_t, *args, jnp.ones((B,), bool))
     inside = _in_interval(times.logsnr_t, guidance_interval)
     if isinstance(inside, bool):
       eps_hat = guided() if inside else plain()
