@@ -77,6 +77,7 @@ IN_DEBUG_FORM = (
   (r"configs/(quickstart|shapes_small)", "configs/shapes"),
   (r"(configs/\w+)\.py", r"\1.py:debug"),
   # main_test.py samples with the weights, which are of a larger network.
+  (r"(--config=.*) --pretrained=\w+", r"\1"),
   (r"--pretrained=\w+", "--config=configs/shapes.py:debug"),
   (r"v5e:4x4", "v5e:2x2"),
   (r"photo\.jpg", "{tmp}/photo.png"),
