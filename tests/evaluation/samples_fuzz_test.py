@@ -2,9 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Damaged folders of samples: every use ends in a result or in a sentence."""
 
-import pathlib
-
-from mutations import run_alone
+from mutations import assert_no_faults
 import pytest
 import samples_fuzz
 
@@ -12,9 +10,7 @@ import samples_fuzz
 @pytest.mark.slow
 @pytest.mark.parametrize("use", samples_fuzz.USES)
 def test_damaged_folders(use):
-  outcome = run_alone(pathlib.Path(samples_fuzz.__file__), use, number=400)
-  assert not outcome.faults, outcome.faults[0]
-  assert outcome.tried == 400 and outcome.refused > 20 and outcome.read > 20
+  assert_no_faults(samples_fuzz.__file__, use, number=400, least_read=21)
 
 
 @pytest.mark.parametrize("use", samples_fuzz.USES)

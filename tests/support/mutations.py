@@ -298,6 +298,16 @@ def run_alone(
   return total
 
 
+def assert_no_faults(
+  script: str, reader: str, number: int = 200, least_read: int = 3
+) -> None:
+  """Fails if a damaged file is a fault, or if few are refused or read."""
+  outcome = run_alone(pathlib.Path(script), reader, number=number)
+  assert not outcome.faults, outcome.faults[0]
+  assert outcome.tried == number, outcome
+  assert outcome.refused > 20 and outcome.read >= least_read, outcome
+
+
 def command_line(
   script: str,
   description: str,

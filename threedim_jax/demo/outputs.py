@@ -16,11 +16,10 @@ import numpy as np
 
 from threedim_jax.evaluation.fields.mesh import agreement_text, write_mesh
 from threedim_jax.sampling.scene import Scene
-from threedim_jax.viewing.page import data_uri
+from threedim_jax.viewing.page import picture_uri
 from threedim_jax.viewing.show import show
 from threedim_jax.viewing.viewer import view_angles
 from threedim_jax.views.metrics import is_foreground
-from threedim_jax.views.png import encode_png
 from threedim_jax.workdir.samples import ObjectSamples, write_sample
 
 KEEP_SECONDS = 3600  # how long files can be downloaded
@@ -55,7 +54,7 @@ STYLE = """<style>
 
 
 def picture(image_u8: UInt8[np.ndarray, "H W 3"], caption: str) -> str:
-  src = data_uri(encode_png(image_u8))
+  src = picture_uri(image_u8)
   return (
     f'<figure><img src="{src}" alt="{caption}">'
     f"<figcaption>{caption}</figcaption></figure>"

@@ -25,7 +25,7 @@ from ml_collections import ConfigDict
 import numpy as np
 import tensorflow_datasets as tfds
 
-from threedim_jax.runtime.errors import UserError
+from threedim_jax.runtime.errors import UserError, first_line
 from threedim_jax.views.posed_views import PosedViews
 
 INDEX_FILE = "objects.json"  # written last; missing if a build was cut short
@@ -77,7 +77,7 @@ def open_views(
   # TFDS raises whatever the wrong byte leads to.
   except Exception as e:
     raise UserError(
-      f"{folder} is only partly built ({_first_line(e)}). {again}"
+      f"{folder} is only partly built ({first_line(e)}). {again}"
     ) from e
   _check_format(folder, index, again)
   if split not in index or split not in paths:
@@ -129,10 +129,6 @@ def open_split(config: ConfigDict, split: str) -> "Views":
   return open_views(
     data.data_dir, data.name, data.config, split, resolution=data.resolution
   )
-
-
-def _first_line(error: Exception) -> str:
-  return str(error).strip().partition("\n")[0] or type(error).__name__
 
 
 def _build_command(name: str, config: str) -> str:
@@ -280,7 +276,7 @@ class Views:
       is_finite = np.isfinite(pose).all() and np.isfinite(K).all()
     # Many types are raised: which of them depends on where the damage is.
     except Exception as e:
-      raise self._damaged(object_id, view, _first_line(e)) from e
+      raise self._damaged(object_id, view, first_line(e)) from e
     if found != (object_id, view):
       raise self._damaged(object_id, view, f"the record is of {found}")
     if image is None or image.shape != self._shape:

@@ -31,25 +31,28 @@ def _is_interval(value: Any) -> bool:
   return len(value) == len(numbers) == 2 and numbers[0] < numbers[1]
 
 
+def _numbers(value: Any) -> list[int | float]:
+  """The numbers in a value, which may be a tuple."""
+  values = value if isinstance(value, tuple) else (value,)
+  return [x for x in values if isinstance(x, int | float)]
+
+
 def _is_storable(value: Any) -> bool:
   """Whether JSON and JAX can hold the value: finite, and of 64 bits."""
-  values = value if isinstance(value, tuple) else (value,)
   return all(
     math.isfinite(x) if isinstance(x, float) else -(2**63) <= x < 2**63
-    for x in values
-    if isinstance(x, int | float)
+    for x in _numbers(value)
   )
-
-
-def _are_at_most(value: Any, largest: int) -> bool:
-  values = value if isinstance(value, tuple) else (value,)
-  return all(x <= largest for x in values if isinstance(x, int | float))
 
 
 # (test, what the value must be, key patterns of fnmatch). None is left out.
 RULES: tuple[tuple[Callable[[Any], bool], str, str], ...] = (
   (_is_storable, "must be finite, and of at most 64 bits", "*"),
-  (lambda x: _are_at_most(x, 2**16), "must be at most 65536", "model.*"),
+  (
+    lambda x: max(_numbers(x), default=0) <= 2**16,
+    "must be at most 65536",
+    "model.*",
+  ),
   (lambda x: x <= 2**13, "must be at most 8192", "data.resolution"),
   (lambda x: x <= 100, "must be at most 100", "model.num_res_blocks"),
   (

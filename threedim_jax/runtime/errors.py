@@ -18,6 +18,11 @@ class UserError(Exception):
   """Bad input. The message says what is wrong and how to fix it."""
 
 
+def first_line(error: Exception) -> str:
+  """The first line of an error's text; its type if it has no text."""
+  return str(error).strip().partition("\n")[0] or type(error).__name__
+
+
 @contextlib.contextmanager
 def exit_with_message():
   """Prints the message of a `UserError`, without a trace, and exits with 2."""

@@ -16,9 +16,12 @@ from typing import Any, NamedTuple
 
 from etils import epath
 from flax.traverse_util import flatten_dict
+from jaxtyping import UInt8
 import jinja2
+import numpy as np
 
 from threedim_jax.runtime.disk import write_atomically
+from threedim_jax.views.png import encode_png
 
 _TEMPLATES = jinja2.Environment(
   loader=jinja2.FileSystemLoader(pathlib.Path(__file__).parent / "templates"),
@@ -87,7 +90,13 @@ def facts_table(facts: Mapping[str, Any]) -> Table:
 
 
 def data_uri(data: bytes) -> str:
+  """The bytes of a PNG file as an address that a page can hold."""
   return "data:image/png;base64," + base64.b64encode(data).decode()
+
+
+def picture_uri(image_u8: UInt8[np.ndarray, "H W 3"]) -> str:
+  """As `data_uri`, of a picture."""
+  return data_uri(encode_png(image_u8))
 
 
 def write_page(

@@ -20,8 +20,8 @@ from threedim_jax.runtime.errors import UserError
 from threedim_jax.viewing.page import (
   Card,
   Text,
-  data_uri,
   facts_table,
+  picture_uri,
   write_page,
 )
 from threedim_jax.viewing.tables import (
@@ -32,7 +32,7 @@ from threedim_jax.viewing.tables import (
   score_text,
   score_texts,
 )
-from threedim_jax.views.png import decode_png, encode_png
+from threedim_jax.views.png import decode_png
 from threedim_jax.workdir import samples
 from threedim_jax.workdir.protocol import spread
 from threedim_jax.workdir.scores import ObjectScores, Scores, read_scores
@@ -157,9 +157,9 @@ def field_pictures(
     return block._replace(error=str(e))
   return block._replace(
     width=views[0].shape[1] if views else 0,
-    given=[(caption, _uri(image)) for caption, image in given.items()],
+    given=[(caption, picture_uri(image)) for caption, image in given.items()],
     heads=[f"view {i}" for i in shown],
-    rows={row: list(map(_uri, images)) for row, images in rows.items()},
+    rows={row: list(map(picture_uri, images)) for row, images in rows.items()},
   )
 
 
@@ -178,7 +178,3 @@ def _read(folder: epath.Path, kind: str, views: Sequence[int]) -> list[Image]:
       raise UserError(f"{path} is missing. {AGAIN}")
     images_u8.append(decode_png(path.read_bytes(), path))
   return images_u8
-
-
-def _uri(image_u8: Image) -> str:
-  return data_uri(encode_png(image_u8))

@@ -11,13 +11,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from etils import epath
-from jaxtyping import Float, UInt8
+from jaxtyping import Float
 import numpy as np
 
-from threedim_jax.viewing.page import Text, data_uri, write_page
+from threedim_jax.viewing.page import Text, picture_uri, write_page
 from threedim_jax.views import metrics
 from threedim_jax.views.lines import nearest_point
-from threedim_jax.views.png import encode_png
 from threedim_jax.views.posed_views import PosedViews
 from threedim_jax.workdir.protocol import spread
 from threedim_jax.workdir.samples import ObjectSamples
@@ -101,7 +100,7 @@ def orbit(
     numbers=numbers or {},
     facts=", ".join(facts),
     frames=_frames(sampled, views, order),
-    given_src=_uri(views.images_u8[0]),
+    given_src=picture_uri(views.images_u8[0]),
     num_given=num_given,
     has_truth=truth is not None,
     hw=views.hw,
@@ -130,20 +129,16 @@ def _frames(
       "elevation": float(elevations[i]),
       "map_x": radii[i] * np.cos(angle),
       "map_y": -radii[i] * np.sin(angle),
-      "src": _uri(views.images_u8[i]),
+      "src": picture_uri(views.images_u8[i]),
       "truth_src": None,
     }
     if truth is not None and not is_given:
       truth_u8 = truth.images_u8[i - num_given]
       pair = (views.images_u8[i] / 255, truth_u8 / 255)
       frame["note"] = f"{metrics.psnr(*(x[None] for x in pair))[0]:.1f} dB"
-      frame["truth_src"] = _uri(truth_u8)
+      frame["truth_src"] = picture_uri(truth_u8)
     frames.append(frame)
   return frames
-
-
-def _uri(image_u8: UInt8[np.ndarray, "H W 3"]) -> str:
-  return data_uri(encode_png(image_u8))
 
 
 def write_viewer(folder: epath.PathLike, sampled: ObjectSamples) -> epath.Path:

@@ -25,7 +25,7 @@ from einops import rearrange
 import ml_dtypes
 import numpy as np
 
-from threedim_jax.runtime.errors import UserError
+from threedim_jax.runtime.errors import UserError, first_line
 
 StateDict = dict[str, np.ndarray]
 
@@ -139,9 +139,8 @@ def read_state_dict(
     state = dict(read(data))
   # The type of the exception depends on which byte is wrong.
   except Exception as e:
-    reason = str(e).partition("\n")[0] or type(e).__name__
     raise UserError(
-      f"{path} is not a plain PyTorch state dict: {reason}"
+      f"{path} is not a plain PyTorch state dict: {first_line(e)}"
     ) from e
   for key, tensor in state.items():
     if not isinstance(key, str) or not isinstance(tensor, np.ndarray):
