@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""`python -m threedim_jax.benchmark`; see `cli`."""
+"""Runs `cli.main` for `python -m threedim_jax.benchmark`."""
 
 import sys
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""`python -m threedim_jax.benchmark`: a table, and a JSON file if asked.
+"""Prints a table of measured speeds, and writes a JSON file if asked.
 
   python -m threedim_jax.benchmark --config=configs/shapes.py
       [--what=train|sample|data|score|compile|all] [--seconds=10]
@@ -33,7 +33,7 @@ from threedim_jax.viewing.page import Cell, Table
 from threedim_jax.viewing.tables import print_table
 from threedim_jax.workdir.results import provenance, write_result
 
-CEILING_SECONDS = 3.0  # at most, for each dtype and number of devices
+CEILING_SECONDS = 3.0  # at most, per ceiling: a dtype and a number of devices
 
 _CONFIG = config_flag.define_config_flag()
 _WHAT = flags.DEFINE_enum(
@@ -58,17 +58,17 @@ def measure(
   seconds: float | int,
   ceiling_sizes: Sequence[int] | None = None,
 ) -> tuple[list[Row], list[dict[str, Any]]]:
-  """Returns the rows of a part, or of all parts, and the ceilings.
+  """Measures a part, or all parts; returns (rows, ceilings).
 
   Args:
     config: a whole configuration.
     what: a key of `PARTS`, or "all".
     seconds: how long each program is repeated.
-    ceiling_sizes: sizes of the ceiling's matrices; None: what suits the
-      platform.
+    ceiling_sizes: sizes of the matrices whose product is the ceiling; None uses
+      sizes that suit the platform.
 
   Raises:
-    UserError: there is no data set. It is looked for before anything is
+    UserError: there is no data set. This is checked before anything is
       measured.
   """
   names = list(PARTS) if what == "all" else [what]
@@ -111,7 +111,7 @@ def report(
   ceilings: Sequence[dict[str, Any]],
   overrides: dict[str, Any],
 ) -> dict[str, Any]:
-  """The content of the JSON file."""
+  """Returns the content of the JSON file."""
   return {
     "rows": list(rows),
     "ceilings": list(ceilings),
@@ -140,7 +140,7 @@ def show(rows: Sequence[Row], ceilings: Sequence[dict[str, Any]]) -> None:
 
 
 def _texts(row: Row) -> dict[str, str]:
-  """The row's texts by column; "-" for what the row does not have."""
+  """Formats a row as {column: text}; "-" for values that the row lacks."""
   texts = {
     "what": row["what"],
     "name": row["name"],

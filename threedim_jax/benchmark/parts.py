@@ -1,10 +1,10 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The parts of the benchmark: every function in `PARTS` returns rows.
+"""Measures the parts of the benchmark. Every function in `PARTS` returns rows.
 
-The programs are the ones that training and sampling run. Weights and pictures
-are random, and the pictures are already on the device. How long a program waits
-for data is a part of its own.
+The programs are those that training and sampling run. Weights and pictures are
+random, and the pictures are already on the device. The part `data` measures how
+long training waits for data.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -37,8 +37,8 @@ from threedim_jax.views.cameras import Camera
 from threedim_jax.views.pair_batch import PairBatch
 from threedim_jax.views.pixels import from_u8
 
-FEW_STEPS, MORE_STEPS = 4, 16  # of the sampler
-FIELD_VIEWS, FIELD_STEPS = 12, 60
+FEW_STEPS, MORE_STEPS = 4, 16  # denoising steps of the two timed samplings
+FIELD_VIEWS, FIELD_STEPS = 12, 60  # of the timed fit of a consistency field
 RADIUS = 2.0  # distance of the random cameras from the object
 
 
@@ -46,7 +46,7 @@ class Case(NamedTuple):
   """A program to time.
 
   Attributes:
-    program: the program; it was compiled without the cache.
+    program: the compiled program, not taken from a cache.
     call: runs the program once.
     flops: of one call, summed over all devices.
     devices: number of devices that it runs on.
@@ -61,7 +61,7 @@ class Case(NamedTuple):
 def random_images(
   rng: np.random.Generator, shape: Sequence[int], resolution: int
 ) -> UInt8[np.ndarray, "*shape R R 3"]:
-  """Pictures of uniform noise."""
+  """Makes pictures of uniform noise."""
   size = (*shape, resolution, resolution, 3)
   return rng.integers(0, 256, size, dtype=np.uint8)
 
@@ -69,7 +69,7 @@ def random_images(
 def random_cameras(
   rng: np.random.Generator, shape: Sequence[int], resolution: int
 ) -> Camera:
-  """Cameras that look at the origin, [*shape, ...], float32."""
+  """Makes random cameras [*shape, ...], float32, that look at the origin."""
   poses = camera_paths.random_views(rng, int(np.prod(shape)), RADIUS)
   K = np.float32(camera_paths.default_K(resolution))
   return Camera(
@@ -79,7 +79,7 @@ def random_cameras(
 
 
 def random_batch(resolution: int, batch_size: int) -> PairBatch:
-  """A training batch in the host's memory."""
+  """Makes a random training batch in the host's memory."""
   rng, shape = np.random.default_rng(0), (batch_size,)
   images = [random_images(rng, shape, resolution) for _ in range(2)]
   cameras = [random_cameras(rng, shape, resolution) for _ in range(2)]
@@ -87,7 +87,7 @@ def random_batch(resolution: int, batch_size: int) -> PairBatch:
 
 
 def denoise_args(config: ConfigDict, batch_size: int) -> tuple:
-  """Arguments of a `DenoiseFn`; all examples are conditional."""
+  """Makes arguments of a `DenoiseFn`; all examples are conditional."""
   rng, R = np.random.default_rng(0), config.data.resolution
   noise = jnp.float32(rng.standard_normal((2, batch_size, R, R, 3)))
   cams = [
@@ -103,7 +103,11 @@ def random_params(config: ConfigDict):
 
 
 def step_case(config: ConfigDict) -> Case:
-  """A train step: `call(batch=None)`, by default on the same pictures."""
+  """Compiles a train step.
+
+  `call(batch=None)` of the result trains one step. Without a batch, it always
+  trains on the same pictures.
+  """
   setup = make_setup(config, make_mesh(config.mesh.data, config.mesh.fsdp))
   rng = jax.device_put(jax.random.key(1), replicated(setup.mesh))
   with jax.set_mesh(setup.mesh):
@@ -125,7 +129,7 @@ def step_case(config: ConfigDict) -> Case:
 
 
 def forward_case(config: ConfigDict) -> Case:
-  """A forward pass of `train.batch_size` examples over the mesh."""
+  """Compiles a forward pass of `train.batch_size` examples over the mesh."""
   mesh = make_mesh(config.mesh.data, config.mesh.fsdp)
   denoiser = make_denoiser(config)
 
@@ -141,7 +145,7 @@ def forward_case(config: ConfigDict) -> Case:
 
 
 def sampler_case(config: ConfigDict, num_sample_steps: int) -> Case:
-  """One view of `sample.batch_size` objects in so many steps."""
+  """Compiles sampling one view of each of `sample.batch_size` objects."""
   sampler = functools.partial(
     make_view_fn(config.model, config.diffusion.prediction),
     num_sample_steps=num_sample_steps,
@@ -167,9 +171,9 @@ def sampler_case(config: ConfigDict, num_sample_steps: int) -> Case:
 
 
 def train_rows(config: ConfigDict, seconds: float | int) -> list[Row]:
-  """A forward pass and a step of `train.batch_size` examples."""
+  """Times a forward pass and a train step of `train.batch_size` examples."""
   rows = []
-  # One after the other: only one of them is in memory at a time.
+  # One after the other, so that only one of them is in memory at a time.
   for name, make_case in (("forward", forward_case), ("step", step_case)):
     case = make_case(config)
     (times,) = timing.time_in_turns([case.call], seconds)
@@ -187,11 +191,11 @@ def train_rows(config: ConfigDict, seconds: float | int) -> list[Row]:
 
 
 def sample_rows(config: ConfigDict, seconds: float | int) -> list[Row]:
-  """A denoising step, and from it a view.
+  """Times a denoising step, and computes the time of a whole view from it.
 
-  Two short samplings are timed. The difference of their times, divided by that
-  of their steps, is the cost of a step without what happens once per view. The
-  time of a whole view is extrapolated from both.
+  Two samplings with few steps are timed. Their difference in time, divided by
+  their difference in steps, is the cost of a step without the work that happens
+  once per view. The time of a whole view is extrapolated from both.
   """
   few, more = (sampler_case(config, n) for n in (FEW_STEPS, MORE_STEPS))
   few_times, more_times = timing.time_in_turns([few.call, more.call], seconds)
@@ -230,7 +234,7 @@ def sample_rows(config: ConfigDict, seconds: float | int) -> list[Row]:
 
 
 def open_batches(config: ConfigDict) -> Iterator[PairBatch]:
-  """Batches as training reads them; UserError if there is no data set."""
+  """Opens batches as training reads them; UserError if there is no data set."""
   return train_iterator(
     open_split(config, "train"),
     global_batch_size=config.train.batch_size,
@@ -240,17 +244,17 @@ def open_batches(config: ConfigDict) -> Iterator[PairBatch]:
 
 
 def data_rows(config: ConfigDict, seconds: float | int) -> list[Row]:
-  """Reading alone, and the train step on what is read.
+  """Times reading alone, and the train step on batches that are read.
 
-  Both are means over many batches. The time of a single batch means nothing,
-  because readers work ahead. The mean is both median and fastest.
+  Both times are means over many batches. The time of a single batch means
+  nothing, because readers work ahead. So median and fastest are both the mean.
   """
   batches, case = open_batches(config), step_case(config)
   mesh = make_mesh(config.mesh.data, config.mesh.fsdp)
   pending, waits = None, []
 
   def step() -> None:
-    """As in training: starts a step, then waits for the one before."""
+    """Starts a step, then waits for the one before, as in training."""
     nonlocal pending
     start = time.perf_counter()
     batch = put_batch(next(batches), mesh)
@@ -259,7 +263,7 @@ def data_rows(config: ConfigDict, seconds: float | int) -> list[Row]:
     jax.block_until_ready(pending)
     pending = metrics
 
-  # Before the clock starts, more batches are read than readers keep ready.
+  # The warm-up reads more batches than the readers keep ready.
   read_times = mean_time(lambda: next(batches), seconds, warm_up=10)
   step_times = mean_time(
     step, seconds, warm_up=1, finish=lambda: jax.block_until_ready(pending)
@@ -293,13 +297,13 @@ def mean_time(
   warm_up: int,
   finish: Callable[[], Any] = lambda: None,
 ) -> Times:
-  """The mean time of a call.
+  """Returns the mean time of a call, as median and as fastest.
 
   Args:
     fn: the function to time.
     seconds: how long it is repeated; at least `timing.MIN_REPEATS` times.
     warm_up: number of calls before the clock starts.
-    finish: waits for what the calls started.
+    finish: waits for the work that the calls started.
   """
   for _ in range(warm_up):
     fn()
@@ -314,7 +318,7 @@ def mean_time(
 
 
 def score_rows(config: ConfigDict, seconds: float | int) -> list[Row]:
-  """A step of fitting a consistency field; the number of steps is fixed."""
+  """Times a step of fitting a consistency field, over `FIELD_STEPS` steps."""
   del seconds
   rng, R = np.random.default_rng(0), config.data.resolution
   images = random_images(rng, (1, FIELD_VIEWS), R)
@@ -344,7 +348,7 @@ def score_rows(config: ConfigDict, seconds: float | int) -> list[Row]:
 
 
 def compile_rows(config: ConfigDict, seconds: float | int) -> list[Row]:
-  """Initialisation, train step, and the sampler of one view; each once."""
+  """Compiles initialisation, train step and sampler, each once."""
   del seconds
   init = timing.compile_program(
     jax.jit(make_init_fn(config)), jax.random.key(0)

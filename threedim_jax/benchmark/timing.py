@@ -6,8 +6,8 @@
   (times,) = time_in_turns([lambda: program.compiled(*args)], seconds=10)
   row = make_row("train", "step", times, flops=..., program=program)
 
-The host times a call until the results are ready. The device's work and the
-cost of starting it both count.
+A call is timed on the host until its results are ready. So the time includes
+the device's work and the cost of starting it.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,7 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 
 MIN_REPEATS = 3
-# Edges of the square matrices whose products are the ceiling.
+# Sides of the square matrices whose products are timed as the ceiling.
 CEILING_SIZES = {"cpu": (512, 1024, 2048)}
 ACCELERATOR_SIZES = (4096, 8192, 16384)
 
@@ -29,7 +29,7 @@ Row = dict[str, Any]
 
 
 class Times(NamedTuple):
-  """Seconds of a call."""
+  """Median and fastest time of a call, in seconds."""
 
   median: float
   fastest: float
@@ -37,7 +37,7 @@ class Times(NamedTuple):
 
 
 class Program(NamedTuple):
-  """A compiled function and the seconds that it took to make it."""
+  """A compiled function, and the seconds that tracing and compiling took."""
 
   compiled: jax.stages.Compiled
   lower_seconds: float
@@ -45,10 +45,13 @@ class Program(NamedTuple):
 
 
 def compile_program(jitted, *args) -> Program:
-  """Traces and compiles for `args`, which may be shapes, without the cache."""
+  """Traces and compiles a function, without the compilation cache.
+
+  `args` may be shapes instead of arrays.
+  """
   before = jax.config.jax_enable_compilation_cache
   jax.config.update("jax_enable_compilation_cache", False)
-  compilation_cache.reset_cache()  # jax reads the option only once
+  compilation_cache.reset_cache()  # jax reads the option only after a reset
   try:
     start = time.perf_counter()
     lowered = jitted.lower(*args)
@@ -63,11 +66,11 @@ def compile_program(jitted, *args) -> Program:
 def time_in_turns(
   fns: Sequence[Callable[[], Any]], seconds: float | int
 ) -> list[Times]:
-  """Times functions in rounds; a round calls every function once.
+  """Times functions in rounds. A round calls every function once.
 
-  If the machine is slow for a while, it is slow for all functions, so their
-  ratios hold. The first round is not counted. Rounds go on for `seconds` times
-  the number of functions, and at least `MIN_REPEATS` times.
+  If the machine is slow for a while, all functions are slow, so the ratios of
+  their times hold. The first round is not counted. Rounds go on for `seconds`
+  times the number of functions, and at least `MIN_REPEATS` times.
   """
   for fn in fns:
     jax.block_until_ready(fn())
@@ -86,7 +89,7 @@ def summary(times: list[float]) -> Times:
 
 
 def program_bytes(program: Program) -> int | None:
-  """Memory of one device while it runs; None if the compiler does not say."""
+  """Returns a program's memory per device in bytes; None if unknown."""
   m = program.compiled.memory_analysis()
   if m is None:
     return None
@@ -110,9 +113,9 @@ def make_row(
 
   Args:
     what: the part of the benchmark.
-    name: what was timed.
+    name: the program that was timed.
     times: of a call.
-    count: number of examples, views or steps that a call makes.
+    count: number of examples, views or steps that a call processes.
     unit: unit of the rate.
     flops: of a call, summed over all devices.
     program: the program that was called, for its memory and compile time.
@@ -143,10 +146,11 @@ def make_row(
 def matmul_ceiling(
   dtype: str, num_devices: int, seconds: float | int, sizes=None
 ) -> float:
-  """TFLOP/s of the fastest square matrix product, one on each device at once.
+  """Returns TFLOP/s of the fastest square matrix product.
 
-  As in the network, float32 is multiplied at jax's default precision. On recent
-  NVIDIA GPUs that is TF32.
+  Every device computes its own product at the same time. As in the network,
+  float32 is multiplied at jax's default precision, which is TF32 on recent
+  NVIDIA GPUs.
   """
   devices = np.array(jax.devices()[:num_devices])
   mesh = jax.sharding.Mesh(devices, ("device",))

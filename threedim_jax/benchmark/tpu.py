@@ -1,12 +1,12 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Which of the paper's networks fit on which TPU slice, as a table.
+"""Prints a table of which of the paper's networks fit on which TPU slice.
 
   python -m threedim_jax.benchmark --what=tpu --out=runs/tpu
 
-Compiles one program after the other, each in a process of its own, and writes a
-file for each. If it is stopped, the same command continues. A program takes
-minutes to an hour. When all files are there, it prints the table of
+This compiles one program after the other, each in a process of its own, and
+writes a file for each. A program takes minutes to an hour. If this is stopped,
+the same command continues. When all files are there, it prints the table of
 `launch/README.md`.
 """
 
@@ -29,10 +29,11 @@ class Case:
 
   Attributes:
     topology: the slice.
-    ch: channels of the first level: 256 is the paper's 471 M, 448 its 1.3 B.
+    ch: channels of the first level: 256 for the paper's network of 471 M
+      weights, 448 for that of 1.3 B.
     per_device: examples that a device trains on at a time.
-    fsdp: devices that share parameters and optimizer state; 1: none.
-    remat: `model.remat`.
+    fsdp: number of devices that share parameters and optimizer state; 1: none.
+    remat: value of `model.remat`.
   """
 
   topology: str
@@ -48,7 +49,7 @@ class Case:
     return f"ch{self.ch}_{slice_name}_{self.per_device}_{mesh}_{self.remat}"
 
   def arguments(self) -> list[str]:
-    """Flags for `main`, without the batch size: `compile_case` sets it."""
+    """Returns flags for `main`. `compile_case` sets the batch size."""
     return [
       f"--config.model.ch={self.ch}",
       f"--config.model.remat={self.remat}",
@@ -56,7 +57,7 @@ class Case:
     ]
 
 
-# The points that decide, the cheapest answers first.
+# The cases that decide what fits, the cheapest first.
 CASES = (
   Case("v5p:2x2x1", 256, 4),
   Case("v4:2x2x1", 256, 4),
@@ -78,7 +79,7 @@ CASES = (
   Case("v5p:2x2x1", 512, 4, fsdp=4),
 )
 
-# Compiles the train step alone, in a process that ends with its memory.
+# Compiles only the train step. The process frees all its memory when it ends.
 _WORKER = """
 import sys
 import jax
@@ -99,7 +100,7 @@ write_result(path, to_json(compiled, config.train.num_examples))
 
 
 def compile_case(case: Case, path: epath.Path, config: str = CONFIG) -> None:
-  """Compiles the train step and writes what the compiler says to `path`."""
+  """Compiles the train step and writes the compiler's report to `path`."""
   subprocess.run(
     [
       *(sys.executable, "-c", _WORKER, case.topology, str(case.per_device)),
@@ -112,7 +113,7 @@ def compile_case(case: Case, path: epath.Path, config: str = CONFIG) -> None:
 def run(
   folder: epath.Path, cases: Sequence[Case] = CASES, config: str = CONFIG
 ) -> None:
-  """Compiles what `folder` does not hold yet, then prints the table."""
+  """Compiles the cases that `folder` does not hold yet; prints the table."""
   folder = folder.absolute()
   folder.mkdir(parents=True, exist_ok=True)
   paths = {case: folder / f"{case.name}.json" for case in cases}
@@ -128,7 +129,7 @@ def run(
 
 
 def table(results: dict[Case, dict]) -> str:
-  """A Markdown table, one row a program."""
+  """Formats a Markdown table with one row per program."""
   lines = [
     "| network | slice | examples a chip | mesh | remat | fits | GiB a chip |"
     " seconds a step | share of peak |",

@@ -1,7 +1,7 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Reads the inputs of a run: built data sets, training pairs, photos and posed
-pictures. Checks whether cameras fit their pictures.
+"""Reads what a run takes as input: data sets, pairs, photos, posed pictures.
 
-May import workdir, views and runtime.
+Also checks whether cameras fit their pictures. May import workdir, views and
+runtime.
 """

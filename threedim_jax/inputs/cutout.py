@@ -4,10 +4,10 @@
 
   image_u8 = prepare(open_photo("photo.png"), resolution=32)
 
-The alpha channel cuts the object out if it separates the object from its
-surroundings. Otherwise the photo must have a plain background: its light may
-fall off, the object may cast shadows on it, and it may be seen through openings
-of the object.
+If the photo's alpha channel separates the object from its surroundings, it cuts
+the object out. Otherwise the photo must have a plain background. That
+background may be lit unevenly, show shadows of the object, and be visible
+through openings of the object.
 """
 
 import cv2
@@ -18,8 +18,8 @@ from PIL import Image
 from threedim_jax.inputs.posed_images.pictures import to_srgb
 from threedim_jax.runtime.errors import UserError
 
-# The longer side of an object over that of its picture: the median of the test
-# views of `shapes` between 10 and 45 degrees of elevation.
+# Longer side of an object as a fraction of the picture's side: the median over
+# the test views of `shapes` between 10 and 45 degrees of elevation.
 FILL = 0.78
 _WORKING_SIDE = 640  # pixels; enough for results of 128
 _ASK = (
@@ -27,40 +27,43 @@ _ASK = (
   " or photograph the object whole on a plain one"
 )
 
-# Alpha separates an object if this share of the picture is transparent, or this
-# share of the frame around what is opaque. A few transparent pixels, a strip at
-# the border or round corners are less.
+# Alpha separates an object if more than this share of the picture is
+# transparent, or of the border of the opaque part's bounding box. A few
+# transparent pixels, a strip at the border or round corners are less.
 _TRANSPARENT, _TRANSPARENT_FRAME = 0.2, 0.15
-_SPECK = 0.01  # a smaller part of the whole object is dirt
-_PLAIN_BORDER = 0.9  # of the picture's border must be background
+_SPECK = 0.01  # a connected part below this share of the object is dirt
+_PLAIN_BORDER = 0.9  # least share of the picture's border that is background
 _MIN_TOLERANCE, _MAX_TOLERANCE = 12.0, 24.0  # grey levels
-# A shadow dims the channels alike, so their ratios to the background agree.
+# A shadow dims all channels alike, so their ratios to the background agree up
+# to this share.
 _HUE = 0.06
-_DARKEST_SHADOW = 0.3  # of the background's level
-# Change of the ratio from pixel to pixel at the edge of a shadow. A grey wall's
-# shadow has the hue of any grey object, so only its softness tells them apart.
+_DARKEST_SHADOW = 0.3  # as a fraction of the background's level
+# Largest change of the ratio from pixel to pixel at the edge of a soft shadow.
+# On a grey wall, shadows and grey objects have the same hue. Only the softer
+# edge of a shadow tells them apart.
 _STEEPEST_ON_GREY, _STEEPEST_ON_COLOUR = 0.045, 0.12
-# A hard shadow has one ratio to the background, within _FLAT. The shares are of
-# what may be the object: the least shadow, the least that has other hues than
-# the wall, the most that has its hue at another ratio.
+# A hard shadow has one ratio to the background, within _FLAT. It must cover at
+# least _LEAST_HARD of the pixels that may be the object. At least _OTHER_HUES
+# of them must have other hues than the wall, and at most _GREY_PARTS the wall's
+# hue at another ratio.
 _FLAT, _LEAST_HARD = 0.06, 0.03
-_LIGHTEST_HARD = 0.85  # of the background's level
+_LIGHTEST_HARD = 0.85  # as a fraction of the background's level
 _OTHER_HUES, _GREY_PARTS = 0.5, 0.05
-_BESIDE = 0.1  # of a shadow's surroundings must be background
-_COLOURFUL = 0.1  # difference of a wall's channels, over the largest
-_HOLE = 0.002  # of the object's bounding box; smaller ones are kept
-_LEAST_LEFT = 0.25  # of the object; else what was removed was no shadow
+_BESIDE = 0.1  # least share of a shadow's surroundings that is background
+_COLOURFUL = 0.1  # a wall is colourful if (max - min) / max of RGB is larger
+_HOLE = 0.002  # of the object's bounding box; smaller holes stay filled
+_LEAST_LEFT = 0.25  # of the object; if less is left, no shadow is removed
 
 
 def prepare(
   image: Image.Image, resolution: int, *, fill: float = FILL
 ) -> UInt8[np.ndarray, "R R 3"]:
-  """The object over white, centred in a square of `resolution` pixels.
+  """Cuts the object out and centres it, over white, in a square picture.
 
   Args:
     image: with an alpha channel, or with a plain background.
-    resolution: side of the result.
-    fill: longer side of the object over `resolution`.
+    resolution: side of the result, in pixels.
+    fill: longer side of the object as a fraction of `resolution`.
 
   Raises:
     UserError: the object cannot be told from its background.
@@ -80,7 +83,9 @@ def prepare(
 def cut_out(
   image: Image.Image,
 ) -> tuple[Float32[np.ndarray, "H W 3"], Float32[np.ndarray, "H W 1"]]:
-  """sRGB levels and the object's alpha, at most 640 pixels wide and high.
+  """Returns sRGB levels 0 .. 255 of the photo, and alpha 0 .. 1 of the object.
+
+  Both are scaled down to at most 640 pixels a side.
 
   Raises:
     UserError: the object cannot be told from its background.
@@ -99,13 +104,13 @@ def cut_out(
     alpha = mask[..., None].astype(np.float32)
   if not mask.any():
     raise UserError(f"The picture shows no object: {_ASK}.")
-  # Specks vanish, soft edges of the object itself stay.
+  # This removes specks, but keeps the soft edges of the object itself.
   near = cv2.dilate(mask.astype(np.uint8), np.ones((5, 5), np.uint8))
   return rgb, alpha * near[..., None]
 
 
 def _separates_object(opaque: Bool[np.ndarray, "H W"]) -> bool:
-  """Whether alpha cuts an object out, and not only some pixels of a sheet."""
+  """Returns whether alpha cuts out an object, not just a few pixels."""
   ys, xs = np.nonzero(_without_specks(opaque))
   if opaque.all() or not len(ys):
     return False
@@ -125,10 +130,11 @@ def _border(array: np.ndarray) -> np.ndarray:
 def _object_before_plain(
   rgb: Float32[np.ndarray, "H W 3"], opaque: Bool[np.ndarray, "H W"]
 ) -> Bool[np.ndarray, "H W"]:
-  """The object in front of a plain background.
+  """Masks the object in front of a plain background.
 
-  The background is a smooth surface of colours. It is removed from the border
-  inwards, with the shadows on it and with its parts in the object's openings.
+  The background is modelled as a smooth surface of colours. It is removed from
+  the border inwards, together with shadows on it and with its parts that show
+  through openings of the object.
   """
   background, tolerance = _fit_background(rgb, opaque)
   smooth = _smooth(rgb, tolerance)
@@ -154,10 +160,13 @@ def _object_before_plain(
 def _fit_background(
   rgb: Float32[np.ndarray, "H W 3"], opaque: Bool[np.ndarray, "H W"]
 ) -> tuple[Float32[np.ndarray, "H W 3"], float]:
-  """The background's colours as quadratics of the position, and a tolerance.
+  """Fits the background's colours as quadratic functions of the position.
 
-  First fitted to the border, then twice to all that looks like it and is joined
-  to the border.
+  The first fit uses the picture's border. Two more fits use all pixels that
+  look like the background and are connected to the border.
+
+  Returns:
+    (background colours at every pixel, tolerance in grey levels).
 
   Raises:
     UserError: the border is not plain.
@@ -197,7 +206,7 @@ def _robust_fit(
   terms: Float32[np.ndarray, "H W T"],
   places: Bool[np.ndarray, "H W"],
 ) -> Float32[np.ndarray, "H W 3"]:
-  """Least squares with weights that ignore colours far from the fit."""
+  """Fits colours by least squares, with small weights for outliers."""
   ys, xs = np.nonzero(places)
   step = max(1, len(ys) // 20_000)
   A, colors = terms[ys[::step], xs[::step]], rgb[ys[::step], xs[::step]]
@@ -213,7 +222,7 @@ def _robust_fit(
 def _joined_to_border(
   alike: Bool[np.ndarray, "H W"],
 ) -> Bool[np.ndarray, "H W"]:
-  # A frame of background joins all parts of it that touch the border.
+  # A frame of background pixels connects all parts that touch the border.
   framed = np.pad(alike, 1, constant_values=True).astype(np.uint8)
   _, labels = cv2.connectedComponents(framed, connectivity=4)
   return (labels == labels[0, 0])[1:-1, 1:-1]
@@ -222,7 +231,7 @@ def _joined_to_border(
 def _holes(
   alike: Bool[np.ndarray, "H W"], outside: Bool[np.ndarray, "H W"]
 ) -> Bool[np.ndarray, "H W"]:
-  """Enclosed areas of the background's colour, above a size."""
+  """Masks enclosed areas of the background's colour, above a minimal size."""
   ys, xs = np.nonzero(~outside)
   if not len(ys):
     return outside & False
@@ -238,16 +247,19 @@ def _holes(
 def _smooth(
   rgb: Float32[np.ndarray, "H W 3"], tolerance: float
 ) -> Float32[np.ndarray, "H W 3"]:
-  """Without noise, but with its edges."""
+  """Removes noise but keeps edges, with a bilateral filter."""
   return cv2.bilateralFilter(rgb, 5, 2 * tolerance, 2)
 
 
 def _dimmed_and_slope(
   rgb: Float32[np.ndarray, "H W 3"], background: Float32[np.ndarray, "H W 3"]
 ) -> tuple[Bool[np.ndarray, "H W"], Float32[np.ndarray, "H W"]]:
-  """Which pixels are of the background's hue but darker; how steep they are.
+  """Finds pixels that may be background in a shadow.
 
-  The slope is that of the ratio to the background; above 1 it is an edge.
+  Returns:
+    (mask of pixels that have the background's hue and are not brighter, slope).
+    The slope is how fast the ratio to the background changes at a pixel. Above
+    1 it is too steep for a soft shadow, so the pixel is at an edge.
   """
   ratios = (rgb + 8) / (background.clip(0) + 8)
   ratio = ratios.mean(-1)
@@ -268,10 +280,10 @@ def _without_parts_of_the_object(
   background: Bool[np.ndarray, "H W"],
   slope: Float32[np.ndarray, "H W"],
 ) -> Bool[np.ndarray, "H W"]:
-  """Drops areas that mostly meet the background at an edge.
+  """Drops areas of `shadow` that mostly meet the background at an edge.
 
   A soft shadow fades into the background wherever they meet. A part of the
-  object that has the background's hue ends there at an edge.
+  object that has the background's hue ends at an edge instead.
   """
   count, labels = cv2.connectedComponents(
     shadow.astype(np.uint8), connectivity=4
@@ -292,16 +304,16 @@ def _hard_shadow(
   even: Bool[np.ndarray, "H W"],
   removed: Bool[np.ndarray, "H W"],
 ) -> Bool[np.ndarray, "H W"]:
-  """A shadow with a hard edge, if the object has other hues than the wall.
+  """Masks a hard-edged shadow, if the object has other hues than the wall.
 
-  The shadow dims the wall by one factor. The largest dark area tells it. An
-  object with grey parts has other levels as well: then nothing is a shadow.
+  Such a shadow dims the wall by one factor, which the largest dark area tells.
+  An object with grey parts shows other factors too: then the mask is empty.
 
   Args:
-    rgb: without noise.
-    background: of the whole picture.
-    even: pixels of the background's hue, darker, and not at an edge.
-    removed: what is background for certain.
+    rgb: the picture without noise.
+    background: colours of the background at every pixel.
+    even: pixels that have the background's hue and are not at an edge.
+    removed: pixels that are certainly background.
   """
   even, kept = even & ~removed, ~removed
   ratio = ((rgb + 8) / (background.clip(0) + 8)).mean(-1)
@@ -336,7 +348,7 @@ def _grown(mask: Bool[np.ndarray, "H W"], side: int) -> Bool[np.ndarray, "H W"]:
 def _reached(
   soft: Bool[np.ndarray, "H W"], start: Bool[np.ndarray, "H W"]
 ) -> Bool[np.ndarray, "H W"]:
-  """What can be reached from `start` through `soft`, on ways 3 pixels wide."""
+  """Extends `start` through `soft`, along paths at least 3 pixels wide."""
   square = np.ones((3, 3), np.uint8)
   passable = (soft | start).astype(np.uint8)
   wide = cv2.erode(passable, square, borderValue=1) | start.astype(np.uint8)
@@ -359,7 +371,7 @@ def _without_specks(mask: Bool[np.ndarray, "H W"]) -> Bool[np.ndarray, "H W"]:
 def _square_around(
   rgb: Float32[np.ndarray, "H W 3"], mask: Bool[np.ndarray, "H W"], fill: float
 ) -> Float32[np.ndarray, "S S 3"]:
-  """The part of the picture around the object, white beyond its border."""
+  """Crops a square around the object; beyond the picture it is white."""
   ys, xs = np.nonzero(mask)
   low = np.array([ys.min(), xs.min()])
   high = np.array([ys.max(), xs.max()]) + 1

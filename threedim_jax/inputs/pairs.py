@@ -1,13 +1,13 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Batches of (conditioning, target) pairs of views of one object, with Grain.
+"""Makes batches of (conditioning, target) pairs of views, with Grain.
 
 In an epoch every view of every object is the target once, in random order. The
 conditioning view is drawn uniformly from the object's other views. With
-`fixed_pairs` the conditioning view is the target's partner instead: views 0 and
-1, 2 and 3, and so on are partners. Pair number n of a seed is a pure function
-of n. So the pairs of step k depend neither on the number of processes nor on
-where a run was interrupted.
+`fixed_pairs` it is the target's partner instead: views 0 and 1 are partners,
+views 2 and 3, and so on. Pair number n depends only on the seed and n. So the
+pairs of step k depend neither on the number of processes nor on where a run was
+interrupted.
 
   views = view_source.open_views(None, "shapes", "32", "train")
   batches = train_iterator(views, global_batch_size=128, seed=0)
@@ -40,22 +40,24 @@ def train_iterator(
   fixed_pairs: bool = False,
   num_threads: int = 2,
 ) -> Iterator[PairBatch]:
-  """Yields this process's rows of global batch `start_step`, and so on.
+  """Yields this process's rows of the global batches, from `start_step` on.
 
   Args:
     views: the split to train on.
-    global_batch_size: examples of all processes together in a batch.
+    global_batch_size: examples in a batch, of all processes together.
     seed: fixes the pairs and their order.
-    process: (p, P): reads the p-th of P equal blocks of rows. None: index and
+    process: (p, P) reads the p-th of P equal blocks of rows. None: index and
       number of JAX's processes.
-    start_step: number of the first batch. To resume, set this alone.
+    start_step: number of the first batch. To resume a run, change only this.
     fixed_pairs: views 2k and 2k + 1 of an object are always a pair, as in
       3DiM's model of all of ShapeNet.
-    num_threads: readers; 0 reads in the caller's thread, batch by batch.
+    num_threads: threads that read records; 0 reads in the caller's thread,
+      batch by batch.
 
   Raises:
     UserError: the batch does not split evenly, or `fixed_pairs` is set and an
-      object has an odd number of views. `next` raises it for a damaged view.
+      object has an odd number of views. Later, `next` raises it for a damaged
+      view.
   """
   batches = _batches(views, global_batch_size, seed, process, fixed_pairs)
   options = grain.ReadOptions(
@@ -72,7 +74,7 @@ def eval_batches(
 ) -> Iterator[PairBatch]:
   """Yields the first `num_batches` batches of a seed, the same at every call.
 
-  Each process gets its rows of a batch, as from `train_iterator`.
+  Each process gets its own rows of a batch, as in `train_iterator`.
   """
   batches = _batches(views, batch_size, seed)
   return (batches[k] for k in range(num_batches))
@@ -85,7 +87,7 @@ def _batches(
   process: tuple[int, int] | None = None,
   fixed_pairs: bool = False,
 ) -> grain.MapDataset:
-  """An endless data set: element k has this process's rows of batch k."""
+  """Makes an endless data set; element k has this process's rows of batch k."""
   index, count = process or (jax.process_index(), jax.process_count())
   size, rest = divmod(global_batch_size, count)
   if rest:
@@ -113,7 +115,7 @@ def _batches(
     )
 
   # Every process draws all pairs of the global batch, then reads only its own
-  # rows: so pairs do not depend on the number of processes.
+  # rows. So the pairs do not depend on the number of processes.
   return (
     grain.MapDataset.range(len(views))
     .seed(seed)
@@ -126,7 +128,7 @@ def _batches(
 
 
 def draw_cond(views: Views, target: int, rng: np.random.Generator) -> int:
-  """Draws another record of the target's object, uniformly."""
+  """Draws the conditioning record: any other view of the target's object."""
   index = views.object_of(target)
   start, count = int(views.starts[index]), int(views.counts[index])
   step = int(rng.integers(1, count))
@@ -134,7 +136,7 @@ def draw_cond(views: Views, target: int, rng: np.random.Generator) -> int:
 
 
 def partner(views: Views, target: int, rng: np.random.Generator) -> int:
-  """The record that `fixed_pairs` pairs with the target."""
+  """Returns the record that `fixed_pairs` pairs with the target."""
   del rng  # nothing is drawn
   start = int(views.starts[views.object_of(target)])
   return start + ((target - start) ^ 1)

@@ -14,7 +14,7 @@ from threedim_jax.inputs.posed_images.pictures import open_picture
 from threedim_jax.runtime.errors import UserError
 
 MAX_BYTES = 20_000_000
-_TURNS = {  # by the orientation in EXIF; 1 is upright
+_TURNS = {  # EXIF orientation -> what turns it upright; 1 is upright already
   2: Image.Transpose.FLIP_LEFT_RIGHT,
   3: Image.Transpose.ROTATE_180,
   4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -26,11 +26,13 @@ _TURNS = {  # by the orientation in EXIF; 1 is upright
 
 
 def open_photo(path: epath.PathLike) -> Image.Image:
-  """Decodes a photo and turns it upright; its colour profile is kept.
+  """Reads a photo from a file and turns it upright.
+
+  The embedded colour profile stays in `info` of the result.
 
   Raises:
-    UserError: there is no such file, it has more than 20 MB, or
-      `open_picture` refuses it.
+    UserError: the file does not exist, has more than 20 MB, or is refused by
+      `open_picture`.
   """
   path = epath.Path(path)
   if not path.is_file():
@@ -45,10 +47,10 @@ def open_photo(path: epath.PathLike) -> Image.Image:
 
 
 def decode_photo(data: bytes, source: str) -> Image.Image:
-  """As `open_photo`, from the bytes of a file; `source` names it in errors."""
+  """Decodes and turns a photo from its bytes; `source` names it in errors."""
   image = open_picture(data, source)
-  # Pillow's exif_transpose writes all other entries again, and fails on some
-  # entries of real cameras.
+  # Pillow's `exif_transpose` would also rewrite all other EXIF entries, and
+  # fails on some entries that real cameras write.
   try:
     orientation = image.getexif().get(ExifTags.Base.Orientation)
   except (SyntaxError, ValueError, struct.error):
@@ -56,5 +58,5 @@ def decode_photo(data: bytes, source: str) -> Image.Image:
   if orientation not in _TURNS:
     return image
   upright = image.transpose(_TURNS[orientation])
-  upright.info = image.info  # with the colour profile
+  upright.info = image.info  # includes the colour profile
   return upright

@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Random access to the views of a built data set, as NumPy arrays.
+"""Reads views of a built data set, in any order, as NumPy arrays.
 
 `datasets/build.py` writes a data set to <data_dir>/<name>/<config>/<version>.
 It has one array_record entry per view, object after object, and `objects.json`,
@@ -74,7 +74,7 @@ def open_views(
     builder = tfds.builder_from_directory(folder)
     hw = builder.info.features["image"].shape[:2]
     paths = {name: info.filepaths for name, info in builder.info.splits.items()}
-  # TFDS raises whatever the wrong byte leads to.
+  # TFDS raises many types of errors for damaged files.
   except Exception as e:
     raise UserError(
       f"{folder} is only partly built ({first_line(e)}). {again}"
@@ -97,7 +97,7 @@ def open_views(
 
 
 def _check_format(folder: epath.Path, index: Any, again: str) -> None:
-  """Raises unless the index is {split: [[object id, first record, views]]}."""
+  """Raises unless `index` is {split: [[object id, first record, views]]}."""
 
   def is_row(row: Any) -> bool:
     return (
@@ -132,9 +132,10 @@ def open_split(config: ConfigDict, split: str) -> "Views":
 
 
 def _build_command(name: str, config: str) -> str:
-  """The command that builds a data set, for error messages.
+  """Returns the command that builds a data set, for error messages.
 
-  An installed wheel has no datasets/build.py: the text then says so.
+  An installed wheel has no datasets/build.py. Then the text says to run the
+  command in a clone of the repository.
   """
   script = epath.resource_path("threedim_jax").parent / "datasets/build.py"
   where = "" if script.exists() else "in a clone of the repository, "
@@ -149,7 +150,7 @@ def _build_command(name: str, config: str) -> str:
 
 
 def _newest_version(folder: epath.Path, build: str) -> epath.Path:
-  """The subfolder of `folder` with the highest version number."""
+  """Returns the subfolder with the highest version; UserError without one."""
   names = [p.name for p in folder.iterdir()] if folder.exists() else []
   versions = [n for n in names if re.fullmatch(r"\d+\.\d+\.\d+", n)]
   if versions:
@@ -163,9 +164,9 @@ def _newest_version(folder: epath.Path, build: str) -> epath.Path:
 
 
 class Views:
-  """Random access to the views of one split; `open_views` makes it.
+  """Reads views of one split in any order. `open_views` makes it.
 
-  Several threads may use one object. Files are opened at the first read.
+  Several threads may share one object. Files are opened at the first read.
   """
 
   def __init__(
@@ -175,13 +176,13 @@ class Views:
     objects: Sequence[tuple[str, int, int] | list],
     again: str,
   ):
-    """Use `open_views` instead.
+    """Do not call this: use `open_views`.
 
     Args:
-      builder: of the data set's folder.
-      split: its name.
+      builder: TFDS builder of the data set's folder.
+      split: name of the split.
       objects: (id, first record, number of views) of each object.
-      again: the sentence that tells how to mend the data, for errors.
+      again: a sentence for errors, which says how to build the data set again.
     """
     self.split = split
     self.object_ids = [object_id for object_id, _, _ in objects]
@@ -219,24 +220,24 @@ class Views:
       )
 
   def __len__(self) -> int:
-    """The number of records: the views of all objects together."""
+    """Returns the number of records: the views of all objects together."""
     return int(self.counts.sum())
 
   def object_of(self, record: int) -> int:
-    """The index of the object that a record shows."""
+    """Returns the index of the object that a record shows."""
     return int(np.searchsorted(self.starts, record, side="right")) - 1
 
   def num_views(self, object_id: str) -> int:
-    """Number of views of an object."""
+    """Returns the number of views of an object."""
     return int(self.counts[self._object_index(object_id)])
 
   def object(
     self, object_id: str, views: Sequence[int], *, checked: bool = True
   ) -> PosedViews:
-    """Reads views of an object.
+    """Reads some views of an object.
 
     Args:
-      object_id: of the object.
+      object_id: the object.
       views: numbers of the views.
       checked: as in `PosedViews`.
 
@@ -247,7 +248,7 @@ class Views:
     return PosedViews(*arrays, np.int32(views), object_id, checked)
 
   def gather(self, records: Sequence[int] | np.ndarray) -> Record:
-    """Reads records; stacks pictures, world_from_cam and K."""
+    """Reads records, and stacks their pictures, world_from_cam and K."""
     views = [self.read(int(record)) for record in records]
     return tuple(map(np.stack, zip(*views, strict=True)))
 
@@ -255,7 +256,7 @@ class Views:
     """Reads one record into read-only arrays.
 
     Raises:
-      UserError: the record is damaged; names the object and the view.
+      UserError: the record is damaged; names its object and view.
     """
     if self._cache is None:
       return self._decode(record)
@@ -274,7 +275,7 @@ class Views:
       found = stored["object_id"].decode(), int(stored["view"])
       pose, K = stored["world_from_cam"], stored["K"]
       is_finite = np.isfinite(pose).all() and np.isfinite(K).all()
-    # Many types are raised: which of them depends on where the damage is.
+    # The type of the error depends on where the record is damaged.
     except Exception as e:
       raise self._damaged(object_id, view, first_line(e)) from e
     if found != (object_id, view):

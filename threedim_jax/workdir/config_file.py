@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Checks that a run continues with the configuration of its workdir.
+"""Checks that a run has the same configuration as its workdir.
 
 check_workdir("runs/x", config.to_dict(), write=True)
 """
@@ -18,8 +18,8 @@ from threedim_jax.runtime.errors import UserError
 
 CONFIG_FILE = "config.json"
 
-# Keys that a later run in the same workdir may change, as fnmatch patterns:
-# where and how long it runs, how often it logs, and how it samples.
+# Keys that a later run in the same workdir may change, as fnmatch patterns.
+# They say where and how long it runs, how often it logs, and how it samples.
 CHANGEABLE = (
   "mesh.*",
   "model.remat",
@@ -34,8 +34,8 @@ CHANGEABLE = (
   "evaluate.*",
 )
 
-# Keys that older configurations lack, with the values that those runs used. So
-# a workdir that was made before the key existed can still be resumed.
+# Keys that older configurations lack, with the values that these runs used. So
+# a workdir from before a key existed can still be resumed.
 ABSENT_MEANS = {
   "data.fixed_pairs": False,
   "data.hue_augmentation": False,
@@ -53,12 +53,12 @@ def check_workdir(
   Args:
     workdir: need not exist yet.
     config: nested, as from `ConfigDict.to_dict`.
-    write: also write config.json, or update its changeable keys. A training run
-      does this after all other checks, because a failed start must not leave a
-      wrong configuration in the folder.
+    write: also write config.json, or update the keys that may change. A
+      training run sets this only after all other checks, because a failed start
+      must not leave a wrong configuration in the folder.
 
   Raises:
-    UserError: a key outside CHANGEABLE differs, or config.json is no JSON.
+    UserError: a key outside CHANGEABLE differs, or config.json is not JSON.
   """
   if epath.Path(workdir).exists() and not epath.Path(workdir).is_dir():
     raise UserError(f"--workdir={workdir} is a file; name a folder")

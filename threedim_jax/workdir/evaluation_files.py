@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The files and folders that `--mode=evaluate` writes.
+"""Finds the files and folders that `--mode=evaluate` writes.
 
   evaluation.json         the scores, by object
   evaluate/<object>/      the views, in the format of `workdir.samples`
@@ -8,8 +8,8 @@
 
   for folder in list_finished("W/evaluate"): ...
 
-A workdir may also hold folders of an earlier evaluation of other objects. The
-scores are only of those that evaluation.json lists.
+A workdir may also hold folders of an earlier evaluation of other objects.
+evaluation.json lists the objects that its scores are for.
 """
 
 import re
@@ -24,15 +24,15 @@ FIRST_SAMPLES = "evaluate"
 
 
 def samples_dir(workdir: epath.Path, sample: int) -> epath.Path:
-  """The parent folder of sample number `sample` of all objects."""
+  """Returns the folder that holds sample number `sample` of all objects."""
   return workdir / (f"{FIRST_SAMPLES}_{sample}" if sample else FIRST_SAMPLES)
 
 
 def list_finished(parent: epath.PathLike) -> list[epath.Path]:
-  """The finished folders of samples in `parent`.
+  """Lists the finished folders of samples in `parent`.
 
-  If an evaluation wrote `parent`, these are only the folders of objects that
-  evaluation.json lists.
+  If an evaluation wrote `parent`, only folders of objects that evaluation.json
+  lists are included.
 
   Raises:
     UserError: evaluation.json is damaged.

@@ -1,9 +1,9 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The evaluation protocol: which views are given and which are generated.
+"""Chooses the views that an evaluation gives and those that it generates.
 
 Two results are comparable only if they are for the same list of views. The list
-depends on the data set alone, and every result contains its hash.
+depends on the data set alone, and every result contains the list's hash.
 
   requests = requests_of(counts, num_objects=None, num_views=0)
   list_sha256(requests)
@@ -23,7 +23,7 @@ from threedim_jax.runtime.errors import UserError
 
 @dataclasses.dataclass(frozen=True)
 class EvaluationProtocol:
-  """The settings of an evaluation, which its result repeats."""
+  """The settings of an evaluation. They are repeated in its result."""
 
   name: str
   input_view: int  # objects with too few views use their middle one
@@ -32,7 +32,7 @@ class EvaluationProtocol:
   background: str
   pictures: str
   averaging: str
-  seed: int  # of subsets; sampling has its own
+  seed: int  # for drawing subsets of views; sampling has its own seed
 
 
 # Single-view SRN as in pixelNeRF and 3DiM (sec. 3): view 64 of 251 is given.
@@ -50,7 +50,7 @@ SRN_V1 = EvaluationProtocol(
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-  """The views of an object to give and to generate, in order."""
+  """The given and the target views of one object, in order."""
 
   object_id: str
   input_views: tuple[int, ...]
@@ -58,7 +58,7 @@ class Request:
 
 
 def given_view(view: int) -> EvaluationProtocol:
-  """SRN_V1 with another input view, which is part of the name."""
+  """Returns SRN_V1 with another input view, which becomes part of the name."""
   if view == SRN_V1.input_view:
     return SRN_V1
   return dataclasses.replace(
@@ -67,13 +67,13 @@ def given_view(view: int) -> EvaluationProtocol:
 
 
 def input_view_of(num_views: int, protocol: EvaluationProtocol = SRN_V1) -> int:
-  """The protocol's input view; the middle one if there are too few views."""
+  """Returns the protocol's input view, or the middle view if it is missing."""
   view = protocol.input_view
   return view if num_views > view else num_views // 2
 
 
 def spread(indices: Sequence, num: int) -> tuple:
-  """At most `num` of the items, evenly spaced from the first to the last."""
+  """Returns at most `num` items, evenly spaced from the first to the last."""
   at = np.linspace(0, len(indices) - 1, min(num, len(indices)))
   return tuple(indices[i] for i in at.round().astype(int))
 
@@ -87,13 +87,14 @@ def requests_of(
 ) -> list[Request]:
   """Lists the requests of the whole protocol, or of a subset.
 
-  The targets of an object do not depend on the other objects, so that scores of
-  one object are comparable between subsets.
+  The targets of an object do not depend on the other objects. So scores of one
+  object are comparable between subsets.
 
   Args:
-    counts: number of views of each object of the test split, by its id.
-    num_objects: take only so many, evenly spaced by sorted ids; None: all.
-    num_views: draw only so many targets of each object; 0: all.
+    counts: {object id: number of views} of the test split.
+    num_objects: take only this many objects, evenly spaced by sorted id; None
+      takes all.
+    num_views: draw only this many targets of each object; 0 takes all.
     protocol: `SRN_V1`, or from `given_view`.
 
   Raises:
@@ -126,7 +127,7 @@ def requests_of(
 def subset_text(
   counts: Mapping[str, int], requests: Sequence[Request]
 ) -> str | None:
-  """Says which share of the protocol's views is requested; None: all."""
+  """Says which part of the protocol's views is requested; None if all are."""
   total = sum(count - 1 for count in counts.values())  # one view is given
   views = sum(len(r.target_views) for r in requests)
   if (len(requests), views) == (len(counts), total):
@@ -135,13 +136,13 @@ def subset_text(
 
 
 def list_sha256(requests: Sequence[Request]) -> str:
-  """SHA-256 of the ordered list of objects, given views and targets."""
+  """Returns the SHA-256 of the ordered objects, given views and targets."""
   rows = [dataclasses.astuple(r) for r in requests]
   return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
 
 
 def by_shape(requests: Sequence[Request]) -> Iterator[list[Request]]:
-  """Groups requests with equal numbers of given and of wanted views."""
+  """Groups requests with equal numbers of given views and of target views."""
 
   def shape(request: Request) -> tuple[int, int]:
     return len(request.input_views), len(request.target_views)

@@ -5,8 +5,8 @@
   result = {**summarize(objects), "provenance": provenance()}
   write_result(workdir / "evaluation.json", result)
 
-`objects` is {object id: {"rows": {row: {metric: value}}}}. The summary is taken
-over the objects that have the metric.
+`objects` is {object id: {"rows": {row: {metric: value}}}}. A row is what was
+scored, such as "model". Each metric is averaged over the objects that have it.
 """
 
 from collections.abc import Callable, Mapping
@@ -26,7 +26,7 @@ INTERVAL = (2.5, 97.5)  # percentiles
 
 
 def finite(values: Mapping[str, SupportsFloat]) -> dict[str, float]:
-  """Rounds to 5 decimals. Leaves out infinity (of equal pictures) and NaN."""
+  """Rounds to 5 decimals; drops NaN and infinity (PSNR of equal pictures)."""
   numbers = {k: float(v) for k, v in values.items()}
   return {k: round(v, 5) for k, v in numbers.items() if math.isfinite(v)}
 
@@ -36,16 +36,16 @@ def mean(values: np.ndarray) -> float:
 
 
 def standard_error(values: np.ndarray) -> float:
-  """Standard error of the mean; 0 for one value."""
+  """Returns the standard error of the mean; 0 for one value."""
   if len(values) < 2:
     return 0.0
   return round(float(np.std(values, ddof=1)) / math.sqrt(len(values)), 5)
 
 
 def bootstrap_interval(values: np.ndarray) -> list[float]:
-  """95 % percentile interval of the mean, by resampling with a fixed seed.
+  """Returns the 95 % bootstrap percentile interval of the mean.
 
-  The interval of one value is that value twice.
+  The seed is fixed. The interval of one value is that value twice.
   """
   rng = np.random.default_rng(0)
   chosen = rng.integers(0, len(values), (NUM_RESAMPLES, len(values)))
@@ -54,10 +54,14 @@ def bootstrap_interval(values: np.ndarray) -> list[float]:
 
 
 def summarize(objects: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-  """{"num_objects", "rows", "standard_errors", "intervals"} over objects.
+  """Returns means, standard errors and 95 % intervals over objects.
 
   Standard errors and intervals describe the spread between objects. If only
   some views of each object were scored, they include the spread of that draw.
+
+  Returns:
+    {"num_objects": count, and "rows", "standard_errors" and "intervals", each
+    as {row: {metric: value}}}.
   """
   values: dict[str, dict[str, list[float]]] = {}
   for scores in objects.values():
@@ -80,7 +84,7 @@ def summarize(objects: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def provenance() -> dict[str, Any]:
-  """The code, library and device that produced a result."""
+  """Returns the code revision, JAX version and device that made a result."""
   return {
     "git_revision": git_revision(),
     "jax": jax.__version__,

@@ -30,7 +30,7 @@ TRAIN_LOSS, EVAL_LOSS = "train/loss", "eval/loss"
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Run:
-  """The content of a workdir; None or empty if a file is missing."""
+  """The content of a workdir. Fields of missing files are None or empty."""
 
   workdir: epath.Path
   config: dict[str, Any]
@@ -42,12 +42,12 @@ class Run:
   grids: list[epath.Path]  # training pictures, oldest first
 
   def setting(self, section: str, key: str) -> Any:
-    """A value of the configuration, or None."""
+    """Returns a value of the configuration, or None."""
     return self.config.get(section, {}).get(key)
 
   @property
   def data_set(self) -> str:
-    """Such as "shapes/chairs_32"; empty if the config does not say."""
+    """The data set, such as "shapes/chairs_32"; empty if not in the config."""
     parts = [self.setting("data", key) for key in ("name", "config")]
     return "/".join(str(part) for part in parts if part is not None)
 
@@ -58,7 +58,7 @@ class Run:
 
   @property
   def examples(self) -> int | None:
-    """Number of examples trained on so far."""
+    """The number of examples trained on so far."""
     batch_size = self.setting("train", "batch_size")
     if self.last_step is None or batch_size is None:
       return None
@@ -66,13 +66,13 @@ class Run:
 
   @property
   def last_loss(self) -> float | None:
-    """The loss that was logged last: a mean over one log interval."""
+    """The last logged training loss, a mean over one log interval."""
     curve = self.metrics.get(TRAIN_LOSS)
     return curve[-1][1] if curve else None
 
 
 def read_run(workdir: epath.PathLike) -> Run:
-  """Reads the files of a workdir that exist.
+  """Reads those files of a workdir that exist.
 
   Raises:
     UserError: there is no such folder, or a file is damaged.
@@ -81,7 +81,7 @@ def read_run(workdir: epath.PathLike) -> Run:
   if not workdir.is_dir():
     raise UserError(f"There is no folder {workdir} to report on.")
   images = workdir / "images"
-  # Without samples, the views of the evaluation are shown.
+  # If there are no samples, the views of the evaluation are shown.
   folders = samples.list_complete(workdir / "samples")
   folders = folders or list_finished(samples_dir(workdir, 0))
   consistency = {
@@ -101,7 +101,7 @@ def read_run(workdir: epath.PathLike) -> Run:
 
 
 def _read_metrics(path: epath.Path) -> dict[str, Curve]:
-  """Reads curves by name. If a resumed run repeats a step, its values count."""
+  """Reads {name: curve}. If a step occurs twice, the later value counts."""
   values: dict[str, dict[int, float]] = {}
   lines = path.read_text().splitlines() if path.exists() else []
   for number, line in enumerate(lines, start=1):

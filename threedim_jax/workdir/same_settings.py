@@ -21,7 +21,7 @@ def check_same_settings(
 
   Args:
     path: folder or file of the existing results.
-    made_with: their settings; missing keys are unknown.
+    made_with: settings of the existing results; missing keys are unknown.
     settings: of the command that would write there now.
 
   Raises:

@@ -42,7 +42,7 @@ CAMERA_KEYS = {
   "hw": np.int32,
   "view": np.int32,
 }
-# Keys of input.json that list the names of pictures, for other programs.
+# Keys of input.json that list file names of pictures, for other programs.
 FILE_KEYS = {"input_files", "truth_files"}
 AGAIN = "Delete the folder and run --mode=sample again."
 
@@ -62,12 +62,12 @@ _DAMAGED = (
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ObjectSamples:
-  """The views of one object that were given and that were generated.
+  """The given and the generated views of one object.
 
   Attributes:
     object_id: also the name of the object's folder.
     given: the views that the sampler got.
-    generated: the views that it made, in the order of generation.
+    generated: the views that the sampler made, in this order.
     truth: the true pictures of the generated views, or None.
     info: facts about the run: seed, num_sample_steps, solver, guidance_weight,
       guidance_interval, camera_distance, conditioning, checkpoint_step,
@@ -82,10 +82,10 @@ class ObjectSamples:
 
 
 def folder_name(object_id: str) -> str:
-  """Returns the id if it is a safe folder name on any operating system.
+  """Returns the id, if it is a safe folder name on any operating system.
 
   Raises:
-    UserError: the id is no safe name.
+    UserError: the id is not a safe name.
   """
   if (
     not object_id.isprintable()  # no NUL, no line break, no lone surrogate
@@ -107,7 +107,7 @@ def folder_name(object_id: str) -> str:
 def write_sample(
   samples_dir: epath.PathLike, sampled: ObjectSamples
 ) -> epath.Path:
-  """Writes `<samples_dir>/<object>/`, and replaces an older folder."""
+  """Writes `<samples_dir>/<object>/`, replaces an older one, and returns it."""
   folder = epath.Path(samples_dir) / folder_name(sampled.object_id)
   folder.mkdir(parents=True, exist_ok=True)
   (folder / INFO_FILE).unlink(missing_ok=True)  # marks it as unfinished
@@ -158,7 +158,7 @@ def _write_cameras(path: epath.Path, views: PosedViews) -> None:
 
 
 def is_complete(sample_dir: epath.PathLike) -> bool:
-  """Whether the folder is finished and its input.json can be read."""
+  """Returns whether the folder is finished and its input.json can be read."""
   path = epath.Path(sample_dir) / INFO_FILE
   try:
     info = json.loads(path.read_text())
@@ -168,7 +168,7 @@ def is_complete(sample_dir: epath.PathLike) -> bool:
 
 
 def list_complete(samples_dir: epath.PathLike) -> list[epath.Path]:
-  """The finished folders, sorted; empty if `samples_dir` does not exist."""
+  """Lists the finished folders, sorted; empty if `samples_dir` is missing."""
   samples_dir = epath.Path(samples_dir)
   if not samples_dir.is_dir():
     return []
@@ -179,8 +179,8 @@ def read_settings(sample_dir: epath.PathLike) -> dict[str, Any]:
   """Reads the settings of a finished folder, without decoding pictures.
 
   Returns:
-    The facts of `ObjectSamples.info`, "input_views" and "views": the numbers of
-    given and of generated views in their data set.
+    The facts of `ObjectSamples.info`, with "input_views" and "views": the
+    indices in their data set of the given and of the generated views.
   """
   folder = epath.Path(sample_dir)
   cameras = _read_cameras(folder / "cameras.npz")
@@ -233,7 +233,7 @@ def _read_info(folder: epath.Path) -> dict[str, Any]:
 
 
 def _read_cameras(path: epath.Path) -> dict[str, np.ndarray]:
-  """Reads the arrays of CAMERA_KEYS; `PosedViews` checks poses and K later."""
+  """Reads the arrays of CAMERA_KEYS. `PosedViews` checks poses and K later."""
   try:
     with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as npz:
       cameras = {
@@ -259,7 +259,7 @@ def _read_views(
 ) -> PosedViews:
   """Reads the pictures PREFIX000.png and so on, one for each camera.
 
-  `cameras` has the arrays of `cameras_file`.
+  `cameras` holds the arrays of the file `cameras_file`.
   """
   num_views = len(cameras["view"])
   height, width = cameras["hw"].tolist()

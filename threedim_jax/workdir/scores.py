@@ -4,7 +4,7 @@
 
   scores = read_scores("runs/x/evaluation.json")  # None if there is none
   scores.rows["model"]["psnr_u8"], scores.objects["chair_7"].rows
-  ranked(scores, "psnr_u8")  # ids of objects, the best first
+  ranked(scores, "psnr_u8")  # object ids, the highest score first
 
 Values that older versions did not write are empty.
 """
@@ -34,12 +34,12 @@ class ObjectScores:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Scores:
-  """The scores of a file. A metric that was not measured has no entry."""
+  """The content of a file of scores. Unmeasured metrics are missing."""
 
   protocol: dict[str, Any]
   provenance: dict[str, Any]
   variants: dict[str, str]  # how a metric is computed
-  remarks: tuple[str, ...]  # such as why a metric was left out
+  remarks: tuple[str, ...]  # for example why a metric was left out
   rows: Rows
   standard_errors: Rows
   intervals: dict[str, dict[str, list[float]]]  # 95 %: [low, high]
@@ -52,7 +52,7 @@ class Scores:
 
   @property
   def subject(self) -> str | None:
-    """The row of the method that was scored, which is the first row."""
+    """The row of the method that was scored: the first row."""
     return next(iter(self.rows), None)
 
 
@@ -91,7 +91,10 @@ def read_scores(path: epath.PathLike) -> Scores | None:
 
 
 def ranked(scores: Scores, metric: str) -> list[str]:
-  """Object ids by the subject's value, highest first; those without it last."""
+  """Sorts object ids by the subject's value of a metric, highest first.
+
+  Objects without a value come last.
+  """
 
   def value(object_id: str) -> float:
     row = scores.objects[object_id].rows.get(scores.subject, {})
@@ -136,7 +139,7 @@ def _rows(tree: dict[str, Any], key: str) -> Rows:
 
 
 def _row(tree: dict[str, Any]) -> Row:
-  """Leaves out null and NaN, which stand for "not measured"."""
+  """Converts to floats; drops null and NaN, which mean "not measured"."""
   return {
     metric: float(value)
     for metric, value in tree.items()

@@ -16,7 +16,7 @@ from threedim_jax.runtime.disk import write_atomically
 
 
 def add_timings(workdir: epath.PathLike, seconds: Mapping[str, float]) -> None:
-  """Adds seconds to the stages. If timings.json is damaged, starts from 0."""
+  """Adds seconds to stages in timings.json; a damaged file counts as empty."""
   path = epath.Path(workdir) / "timings.json"
   try:
     total = json.loads(path.read_text())

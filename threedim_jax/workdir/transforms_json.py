@@ -4,8 +4,8 @@
 
   write_transforms(folder, read_sample(folder))  # -> .../transforms.json
 
-nerfstudio, instant-ngp and Blender importers read this file, and so does
-`posed_images`.
+The importers of nerfstudio, instant-ngp and Blender read this file. So does our
+`inputs.posed_images`.
 """
 
 import json
@@ -25,8 +25,8 @@ def write_transforms(
 ) -> epath.Path:
   """Writes transforms.json beside the pictures of one finished folder.
 
-  Given views come first. Poses are camera-to-world with OpenGL axes. In the
-  world, z is up and the object's front points to +x.
+  Given views come first, then generated ones. Poses are camera-to-world with
+  OpenGL axes. In the world, z is up and the object's front points to +x.
   """
   views, num_given = sampled.given + sampled.generated, len(sampled.given)
   height, width = views.hw
@@ -40,7 +40,7 @@ def write_transforms(
     "camera_model": "PINHOLE",
     "w": width,
     "h": height,
-    # For readers that take one field of view for all.
+    # For readers that use one field of view for all pictures.
     "camera_angle_x": 2 * math.atan(width / 2 / frames[0]["fl_x"]),
     "frames": frames,
   }

@@ -1,5 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Checks whether the pictures and cameras of a data set fit together. If they
-do not, it names the mistake.
+"""Checks whether the cameras of a data set fit its pictures.
+
+If they do not, the report names the mistake.
 """

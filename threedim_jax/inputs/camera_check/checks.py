@@ -1,14 +1,14 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Checks whether the cameras of a data set fit its pictures. NumPy only.
+"""Checks whether the cameras of a data set fit its pictures. Without JAX.
 
   report = check_cameras([PosedViews(images_u8, world_from_cam, K)])
   report.faults
 
-With the right cameras, one solid (the visual hull of `silhouettes`) explains
-the silhouettes of all views of an object. The check undoes each of the usual
-mistakes in turn. If the pictures are explained better after one mistake is
-undone, that mistake was made.
+If the cameras are right, one solid explains the silhouettes of all views of an
+object. That solid is the visual hull, see `silhouettes`. The check undoes each
+of the usual mistakes in turn. If undoing a mistake makes the hull fit the
+silhouettes better, the data has that mistake.
 
 The background must be white. The check cannot find
 - a wrong scale or orientation of the world;
@@ -16,8 +16,8 @@ The background must be white. The check cannot find
   pictures of an orbit at elevation 0;
 - an error in the focal length alone, unless it is a factor of two and there are
   many objects.
-It does not see white parts of an object. With fewer than twelve views it finds
-only inverted poses, wrong axes and a K of another picture size.
+White parts of an object count as background. With fewer than twelve views, the
+check finds only inverted poses, wrong axes and a K for another picture size.
 """
 
 from collections.abc import Sequence
@@ -40,20 +40,20 @@ from threedim_jax.inputs.camera_check.silhouettes import Sphere
 from threedim_jax.runtime.errors import UserError
 from threedim_jax.views.posed_views import PosedViews, check_pose
 
-# IoU of hull and silhouettes, measured on chairs and cars of 16 to 128 pixels:
-# 0.77 to 0.95 with 24 views and right cameras, 0.65 to 0.90 with 4; 0.2 to 0.7
-# with shuffled ones.
+# Least IoU of hull and silhouettes that counts as a fit. Measured on chairs and
+# cars of 16 to 128 pixels: right cameras give 0.77 to 0.95 with 24 views and
+# 0.65 to 0.90 with 4 views. Shuffled cameras give 0.2 to 0.7.
 FLOOR, FLOOR_FEW_VIEWS = 0.75, 0.6
 MANY_VIEWS = 12
-# Undoing a mistake must explain so much more of the silhouettes.
+# A mistake counts as found if undoing it raises the IoU by more than this.
 MARGIN, FOCAL_MARGIN = 0.05, 0.03
-_BLANK = 1e-3  # of the pixels
-_RADIUS_RATIO = 2.0
+_BLANK = 1e-3  # a view with a smaller share of foreground pixels is blank
+_RADIUS_RATIO = 2.0  # largest ratio of two objects' camera distances
 
 
 @dataclasses.dataclass(frozen=True)
 class Check:
-  """A line of the report. A "note" is worth knowing but no fault."""
+  """One line of the report. A "note" deserves attention but is not a fault."""
 
   name: str
   verdict: Literal["ok", "note", "fault"]
@@ -65,12 +65,13 @@ class Report:
   """The result of `check_cameras`.
 
   Attributes:
-    checks: in the order in which they are printed.
-    iou: IoU of hull and silhouettes, by name of the hypothesis, then by object.
-    best: the hypothesis that fits the pictures best.
-    spheres: each object's bounding sphere, with the cameras as stored. Objects
+    checks: the lines, in the order in which they are printed.
+    iou: IoU of hull and silhouettes, {hypothesis name: {object id: IoU}}.
+    best: the hypothesis that fits the pictures best; `STORED` if no mistake was
+      found.
+    spheres: {object id: bounding sphere}, from the stored cameras. Objects
       without usable silhouettes are missing, here and in `best_spheres`.
-    best_spheres: the same with the cameras of `best`.
+    best_spheres: the same, from the cameras after `best` is undone.
   """
 
   checks: list[Check]
@@ -116,13 +117,13 @@ def check_cameras(objects: Sequence[PosedViews]) -> Report:
 
 @dataclasses.dataclass(frozen=True)
 class _Seen:
-  """Cameras and silhouettes of an object's views, without blank views."""
+  """Cameras and silhouettes of one object's views; blank views are left out."""
 
   object_id: str
   world_from_cam: Float[np.ndarray, "V 4 4"]
   K: Float[np.ndarray, "V 3 3"]  # of the pictures
   masks: silhouettes.Masks
-  scale: Float[np.ndarray, "3 1"]  # K * scale is that of the masks
+  scale: Float[np.ndarray, "3 1"]  # K * scale fits the masks
 
   @classmethod
   def of(cls, views: PosedViews, masks, scale) -> "_Seen":
@@ -142,13 +143,13 @@ def judge(
 ) -> tuple[Hypothesis, Check]:
   """Chooses the hypothesis that fits the pictures best, and gives a verdict.
 
-  Hypotheses are compared by the median over objects, because silhouettes of
-  objects with white parts are wrong.
+  Hypotheses are compared by their median IoU over objects, because the
+  silhouettes of objects with white parts are wrong.
 
   Args:
-    iou: by name of the hypothesis, then by object.
+    iou: {hypothesis name: {object id: IoU}}.
     tried: the hypotheses; the first is `STORED`.
-    num_views: of the object that has fewest.
+    num_views: number of views of the object that has fewest.
   """
   name = "silhouettes"
   median = {k: float(np.median(list(v.values()))) for k, v in iou.items()}
@@ -183,7 +184,7 @@ def judge(
 
 
 def check_poses(objects: Sequence[PosedViews]) -> Check:
-  """Checks that poses are finite rigid transforms."""
+  """Checks that all poses are finite rigid transforms."""
   name = "rigid poses"
   for views in objects:
     for i, pose in enumerate(np.float64(views.world_from_cam)):
@@ -197,7 +198,7 @@ def check_poses(objects: Sequence[PosedViews]) -> Check:
 
 
 def check_background(objects: Sequence[PosedViews]) -> Check:
-  """Checks that corners are white: silhouettes need a white background."""
+  """Checks that the pictures' corners are white, as silhouettes need."""
   corners = [o.images_u8[:, [0, 0, -1, -1], [0, -1, 0, -1]] for o in objects]
   white = (np.concatenate(corners) >= silhouettes.NOT_WHITE).all(-1).mean()
   text = f"{white:.0%} of the pictures' corners are white"
@@ -213,7 +214,7 @@ def check_background(objects: Sequence[PosedViews]) -> Check:
 def check_objects_seen(
   objects: Sequence[PosedViews], masks: Sequence[np.ndarray]
 ) -> Check:
-  """Checks that every picture shows something."""
+  """Checks that no picture is all white."""
   blank = {
     o.name: f"{(~_not_blank(m)).sum()} of {len(m)}"
     for o, m in zip(objects, masks, strict=True)
@@ -232,10 +233,10 @@ def check_K(objects: Sequence[PosedViews], trusted: bool) -> Check:
   """Checks that focal length and principal point fit the size of the pictures.
 
   Args:
-    objects: to check.
-    trusted: the principal point may be far off the centre, as in cropped
-      pictures, because it explains the silhouettes, or because the mistake in
-      it is named already.
+    objects: the views to check.
+    trusted: accept a principal point far off the centre, as cropped pictures
+      have. Set this if the silhouettes confirm it, or if another check has
+      already named the mistake in it.
   """
   K, hw = np.concatenate([o.K for o in objects]), objects[0].hw
   f, off = K[:, [0, 1], [0, 1]] / max(hw), off_centre(K, hw)

@@ -1,12 +1,12 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Draws a picture of some views with each object's bounding sphere.
+"""Draws some views of each object with the object's bounding sphere.
 
   sheet_u8 = contact_sheet(objects, report)
 
-The sphere and its centre are drawn where the stored cameras see them. If
-pictures and cameras fit, the ring encloses the object and the cross is in the
-object's middle.
+The sphere's outline and centre are drawn where the stored cameras project them.
+If pictures and cameras fit, the ring encloses the object and the cross lies in
+the object's middle.
 """
 
 from collections.abc import Sequence
@@ -31,7 +31,11 @@ _COLUMNS = 8
 def contact_sheet(
   objects: Sequence[PosedViews], report: Report
 ) -> UInt8[np.ndarray, "H W 3"]:
-  """Draws one row of views for each object; three rows if there is only one."""
+  """Draws one row of views for each object, or three rows for a single object.
+
+  Red rings use the stored cameras. If the report found a mistake, green rings
+  show the cameras after the mistake is undone.
+  """
   drawn = [(STORED, report.spheres, STORED_COLOUR)]
   if report.best is not STORED:
     drawn.append((report.best, report.best_spheres, BEST_COLOUR))
@@ -93,7 +97,7 @@ def _under_title(
 
 
 def _cell(image_u8: UInt8[np.ndarray, "H W 3"]) -> UInt8[np.ndarray, "H2 W2 3"]:
-  """The picture enlarged by a whole factor, or averaged if it is large."""
+  """Resizes a picture so that its shorter side has at least `_CELL` pixels."""
   h, w = image_u8.shape[:2]
   if min(h, w) <= _CELL:
     return image_grid.upscale(image_u8, _CELL)
@@ -109,7 +113,7 @@ def _with_sphere(
   K: Float[np.ndarray, "3 3"],
   colour: str,
 ) -> UInt8[np.ndarray, "H W 3"]:
-  """The picture with the sphere's outline and a cross at its centre."""
+  """Draws a sphere's outline and a cross at its centre onto a picture."""
   times = np.divide(cell.shape[1::-1], hw[::-1])
   image = Image.fromarray(cell)
   draw = ImageDraw.Draw(image)
@@ -120,7 +124,8 @@ def _with_sphere(
     text = "behind camera" if depth <= 0 else "camera inside"
     draw.text((4, cell.shape[0] - 14), text, fill=colour)
     return np.array(image)
-  # The outline is the circle at which rays touch the sphere.
+  # The outline is the circle of points where the camera's rays touch the
+  # sphere.
   forward = to_center / distance
   side = np.linalg.svd(forward[None])[2][1:]
   sine = sphere.radius / distance

@@ -1,9 +1,9 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The usual mistakes in stored cameras, and how to undo each. NumPy only.
+"""Lists common mistakes in stored cameras, and how to undo each. NumPy only.
 
-for hypothesis in usual_mistakes(K, hw):
-  world_from_cam, K = hypothesis.undo(stored_world_from_cam, stored_K)
+  for hypothesis in usual_mistakes(K, hw, with_focal=True):
+    world_from_cam, K = hypothesis.undo(stored_world_from_cam, stored_K)
 """
 
 from collections.abc import Callable
@@ -16,24 +16,25 @@ Poses = Float[np.ndarray, "V 4 4"]
 Ks = Float[np.ndarray, "V 3 3"]
 Undo = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 
-# Distance of the principal point from the centre, over the picture's size.
-# Beyond the first, K may be for another picture size. Beyond the second it must
-# be, because no lens is off so far.
+# Distance of the principal point from the picture's centre, as a fraction of
+# the picture's size. Above OFF_CENTRE, K may be for another picture size. Above
+# FAR_OFF_CENTRE it must be, because no real lens is that far off.
 OFF_CENTRE = 0.02
 FAR_OFF_CENTRE = 0.2
 
 
 @dataclasses.dataclass(frozen=True)
 class Hypothesis:
-  """A possible mistake in the cameras.
+  """A possible mistake in the stored cameras.
 
   Attributes:
-    name: what is wrong.
-    fix: how to mend the data.
-    undo: (stored world_from_cam, stored K) -> (true world_from_cam, true K).
-    is_focal: the mistake is in the focal length alone, which changes only a few
-      per cent of the silhouettes.
-    mends_K: undoing the mistake changes K.
+    name: the mistake, in words.
+    fix: how to correct the stored data.
+    undo: maps (stored world_from_cam, stored K) to (true world_from_cam, true
+      K).
+    is_focal: whether the mistake is a wrong focal length and nothing else. This
+      changes only a few per cent of the silhouettes.
+    mends_K: whether `undo` changes K.
   """
 
   name: str
@@ -46,8 +47,8 @@ class Hypothesis:
 STORED = Hypothesis("as stored", "", lambda poses, K: (poses, K))
 _INVERTED = "poses are inverted (cam_from_world)"
 _OPENGL = "OpenGL axes (y up, z backward)"
-# Reflected pictures are undone by reflecting the cameras. This is the same if
-# the principal point is in the centre.
+# Mirrored pictures are undone by mirroring the axes of the cameras, not the
+# pixels. Both are equivalent if the principal point is in the centre.
 _POSES = (
   STORED,
   Hypothesis(
@@ -87,15 +88,15 @@ _POSES = (
 def usual_mistakes(
   K: Ks, hw: tuple[int, int], with_focal: bool
 ) -> list[Hypothesis]:
-  """`STORED`, then all mistakes that are possible with these K.
+  """Returns `STORED` (no mistake), then all mistakes to try with these K.
 
   If the principal point is off the centre, each mistake in the poses is also
   combined with a mistake in the principal point.
 
   Args:
-    K: of all views.
-    hw: size of the pictures.
-    with_focal: also try wrong focal lengths.
+    K: intrinsics of all views.
+    hw: height and width of the pictures, in pixels.
+    with_focal: whether to try wrong focal lengths too.
   """
   found = list(_POSES)
   if off_centre(K, hw) > OFF_CENTRE:
@@ -106,16 +107,18 @@ def usual_mistakes(
 
 
 def off_centre(K: Ks, hw: tuple[int, int]) -> float:
-  """The largest distance of a principal point, over the picture's size."""
+  """Returns the largest distance of a principal point, as in `OFF_CENTRE`."""
   return float(np.abs(K[:, :2, 2] / np.array(hw[::-1]) - 0.5).max())
 
 
 def _with_K_centred(
   pose: Hypothesis, K: Float[np.ndarray, "3 3"], hw: tuple[int, int]
 ) -> Hypothesis:
-  """`pose`, and the mistake that the principal point is not in the centre.
+  """Combines `pose` with the mistake of a principal point off the centre.
 
-  Either K is for another size of the pictures, or the pictures were shifted.
+  The cause is either that K is for another picture size, or that the pictures
+  were shifted. Undoing the first scales K. Undoing the second centres the
+  principal point.
   """
   wh = np.array(hw[::-1])
   times = wh / (2 * K[:2, 2])

@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Measures how well pictures of one object fit their cameras. NumPy only.
+"""Measures how well pictures of one object fit their cameras. Without JAX.
 
   masks, scale = small_masks(images_u8)
   iou, sphere = explain(masks, world_from_cam, K * scale)
@@ -20,10 +20,10 @@ import numpy as np
 
 from threedim_jax.views.lines import nearest_point
 
-NOT_WHITE = 250  # grey level; white with compression noise is brighter
+NOT_WHITE = 250  # darker grey levels are foreground; leaves room for JPEG noise
 MASK_SIDE = 64  # pixels: enough to tell cameras apart
 GRID_SIDE = 32  # voxels
-_MARGIN = 1.1  # few views underestimate the depth of an object
+_MARGIN = 1.1  # enlarges the sphere: few views underestimate an object's depth
 
 Masks = Bool[np.ndarray, "V H W"]
 Poses = Float[np.ndarray, "V 4 4"]
@@ -32,7 +32,7 @@ Ks = Float[np.ndarray, "V 3 3"]
 
 @dataclasses.dataclass(frozen=True)
 class Sphere:
-  """A bounding sphere in world units; radius 0 if there is none."""
+  """A bounding sphere in world units. Its radius is 0 if none was found."""
 
   center: Float[np.ndarray, "3"]
   radius: float
@@ -40,21 +40,21 @@ class Sphere:
 
 @dataclasses.dataclass(frozen=True)
 class Hull:
-  """Centres of the voxels at the surface, and the side of a voxel."""
+  """The surface of a visual hull: centres of its voxels, and a voxel's side."""
 
   points: Float[np.ndarray, "P 3"]
   side: float
 
 
 def foreground(images_u8: UInt8[np.ndarray, "V H W 3"]) -> Masks:
-  """Pixels that are not white, and white pixels that they enclose.
+  """Masks the pixels that are not white, and white pixels enclosed by them.
 
-  Enclosed white can be a highlight or a real hole. A filled hole makes the hull
-  a little larger. An open highlight would make it wrong.
+  Enclosed white can be a highlight or a real hole. Filling a hole makes the
+  hull a little too large. Leaving a highlight open would make it wrong.
   """
   masks = []
   for image_u8 in images_u8:
-    # The frame of background connects all of the outside with its corner.
+    # A frame of white pixels connects all outer background with the corner.
     white = np.pad((image_u8 >= NOT_WHITE).all(-1), 1, constant_values=True)
     flooded = white.astype(np.uint8)
     cv2.floodFill(flooded, None, (0, 0), 2)
@@ -65,10 +65,10 @@ def foreground(images_u8: UInt8[np.ndarray, "V H W 3"]) -> Masks:
 def small_masks(
   images_u8: UInt8[np.ndarray, "V H W 3"],
 ) -> tuple[Masks, Float[np.ndarray, "3 1"]]:
-  """Silhouettes of at most `MASK_SIDE` pixels a side, and the factor on K.
+  """Returns silhouettes of at most `MASK_SIDE` pixels a side, and a factor.
 
-  A pixel of the result belongs to the object if any of the pixels in it does.
-  So the hull always contains the object.
+  `K * factor` fits the silhouettes. A pixel of the result is foreground if any
+  pixel that it covers is, so the hull always contains the object.
   """
   masks = foreground(images_u8)
   h, w = masks.shape[1:]
@@ -88,7 +88,7 @@ def project(
   world_from_cam: Float[np.ndarray, "4 4"],
   K: Float[np.ndarray, "3 3"],
 ) -> tuple[Float[np.ndarray, "P 2"], Float[np.ndarray, " P"]]:
-  """Pixel positions and depths; nan where the depth is not positive."""
+  """Returns pixel positions (nan where depth <= 0) and depths of points."""
   px_from_world = K @ world_from_cam[:3, :3].T
   offset = px_from_world @ world_from_cam[:3, 3]
   x, y, depth = px_from_world @ points.T - offset[:, None]
@@ -97,9 +97,10 @@ def project(
 
 
 def bounding_sphere(masks: Masks, world_from_cam: Poses, K: Ks) -> Sphere:
-  """A sphere around the point nearest to the middle rays of all silhouettes.
+  """Estimates a sphere around the object from its silhouettes.
 
-  The radius covers all silhouettes. Leave out views without foreground.
+  The centre is the point nearest to the mean rays of all silhouettes. The
+  radius covers all silhouettes. Leave out views without foreground.
   """
   rays = [
     _ray_dirs(np.argwhere(m)[:, ::-1] + 0.5, pose, k)
@@ -119,10 +120,10 @@ def bounding_sphere(masks: Masks, world_from_cam: Poses, K: Ks) -> Sphere:
 
 
 def carve(masks: Masks, world_from_cam: Poses, K: Ks, sphere: Sphere) -> Hull:
-  """The visual hull on a grid in the cube around `sphere`.
+  """Computes the visual hull on a voxel grid in the cube around `sphere`.
 
-  A point outside a picture counts as the nearest border pixel, because an
-  object that the border cuts off goes on outside.
+  A point that projects outside a picture counts as the nearest border pixel,
+  because an object that the border cuts off continues beyond it.
   """
   n = GRID_SIDE
   h, w = masks.shape[1:]
@@ -130,7 +131,7 @@ def carve(masks: Masks, world_from_cam: Poses, K: Ks, sphere: Sphere) -> Hull:
   grid = np.stack(np.meshgrid(line, line, line, indexing="ij"), -1)
   points = sphere.center + sphere.radius * grid.reshape(-1, 3)
   alive = np.arange(len(points))
-  # Views far apart come first, because they cut off most.
+  # Views far apart come first, because together they remove most voxels.
   stride = max(1, len(masks) // 4)
   for v in np.argsort(np.arange(len(masks)) % stride, kind="stable"):
     px, depth = project(points[alive], world_from_cam[v], K[v])
@@ -151,7 +152,7 @@ def carve(masks: Masks, world_from_cam: Poses, K: Ks, sphere: Sphere) -> Hull:
 def agreement(
   hull: Hull, masks: Masks, world_from_cam: Poses, K: Ks
 ) -> Float[np.ndarray, " V"]:
-  """IoU of each silhouette with the silhouette of the hull."""
+  """Returns the IoU of each silhouette with the hull's in the same view."""
   h, w = masks.shape[1:]
   eighths = np.stack(np.meshgrid(*[[-0.25, 0.25]] * 3), -1).reshape(8, 3)
   points = hull.points[:, None] + hull.side * eighths
@@ -167,7 +168,7 @@ def agreement(
 
 
 def explain(masks: Masks, world_from_cam: Poses, K: Ks) -> tuple[float, Sphere]:
-  """Mean IoU of the silhouettes with those of the hull, and the hull's sphere.
+  """Returns the mean IoU of silhouettes and hull, and a sphere around the hull.
 
   If the hull is empty, the sphere comes from `bounding_sphere`.
   """
@@ -178,7 +179,7 @@ def explain(masks: Masks, world_from_cam: Poses, K: Ks) -> tuple[float, Sphere]:
 
 
 def hull_sphere(hull: Hull) -> Sphere:
-  """A sphere around the bounding box of a hull that is not empty."""
+  """Returns a sphere that encloses a hull, which must not be empty."""
   low, high = hull.points.min(0), hull.points.max(0)
   center = (low + high) / 2
   radius = np.linalg.norm(hull.points - center, axis=1).max()
@@ -186,7 +187,7 @@ def hull_sphere(hull: Hull) -> Sphere:
 
 
 def _ray_dirs(px, world_from_cam, K) -> Float[np.ndarray, "P 3"]:
-  """Unit directions in the world through pixel positions [P, 2]."""
+  """Returns unit directions, in world axes, of rays through pixels [P, 2]."""
   cam = np.linalg.solve(K, np.column_stack([px, np.ones(len(px))]).T)
   dirs = (world_from_cam[:3, :3] @ cam).T
   return dirs / np.linalg.norm(dirs, axis=1, keepdims=True)

@@ -1,20 +1,20 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Reads a folder of posed pictures, as NeRF and SRN data sets have them.
+"""Reads folders of pictures with camera poses, as NeRF and SRN data sets.
 
   posed = read_posed_images("lego", size=64, num_views=100)
   posed.images_u8, posed.world_from_cam, posed.K  # a `PosedViews`
 
-The layout is recognised by the files in the folder:
+The files in the folder tell its layout:
 
   NSVF, SRN        rgb/*.png (.jpg, .jpeg, .webp), pose/*.txt, intrinsics.txt
   transforms.json  of nerfstudio, instant-ngp and Blender; without it
                    transforms_train.json, _val or _test, in this order
 
-The pictures that are returned are 8-bit sRGB over white, without lens
-distortion, in natural order of their names (r_2 before r_10). Cameras have
-OpenCV axes, and K is in pixels of the returned pictures. Do not import jax
-here: workers that build data sets import this module.
+The returned pictures are 8-bit sRGB over white, without lens distortion, in
+natural order of their names (r_2 before r_10). Cameras have OpenCV axes, and K
+is in pixels of the returned pictures. Do not import jax here: workers that
+build data sets import this module.
 """
 
 from collections.abc import Sequence
@@ -59,7 +59,7 @@ def read_posed_images(
 
 
 def list_frames(folder: str | os.PathLike) -> list[Frame]:
-  """The views of a folder in natural order; decodes no picture."""
+  """Lists the views of a folder in natural order, without decoding pictures."""
   folder = epath.Path(folder)
   if not folder.is_dir():
     raise UserError(f"There is no folder {folder}.")
@@ -78,11 +78,15 @@ def list_frames(folder: str | os.PathLike) -> list[Frame]:
 def read_frames(
   frames: Sequence[Frame], size: int | None
 ) -> tuple[PosedViews, list[str]]:
-  """Decodes the pictures of `frames` and brings them and K to `size`.
+  """Decodes the pictures of `frames`, and brings them and their K to `size`.
 
   Returns:
-    (views, warnings: one for each kind of frames whose K was for another size
-    of the picture and was scaled).
+    (views, warnings). A warning says that K was for another picture size and
+    was scaled. Equal warnings are given once.
+
+  Raises:
+    UserError: a picture is damaged, is smaller than `size`, or differs in size
+      from the others while `size` is None.
   """
   images_u8, Ks, warnings = [], [], []
   with progress.bar("read posed images", len(frames), unit="picture") as bar:

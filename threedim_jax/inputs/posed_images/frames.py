@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""A view of a folder whose picture is not decoded yet, and K for its size.
+"""Describes a view whose picture is not decoded yet, and fits K to its size.
 
 K, warning = fit_K(frame, hw=(800, 800))
 """
@@ -20,16 +20,16 @@ from threedim_jax.runtime.errors import UserError
 
 @dataclasses.dataclass(frozen=True)
 class Frame:
-  """The file of a picture and its camera.
+  """A picture file and its camera.
 
   Attributes:
     name: of the view; views are sorted by it.
     path: of the picture.
-    world_from_cam: in OpenCV axes.
-    K: in pixels of pictures of size `hw`.
+    world_from_cam: pose in OpenCV axes.
+    K: intrinsics, in pixels of a picture of size `hw`.
     hw: height and width that K is for; None if the files do not say it.
     source: the file that K comes from, for messages.
-    distortion: of the lens; None for a pinhole.
+    distortion: of the lens; None for a pinhole camera.
     mask: a picture that is black where the object is not; None without one.
   """
 
@@ -44,7 +44,7 @@ class Frame:
 
 
 def natural_key(name: str) -> list[tuple[int, str]]:
-  """A sort key that puts r_2 before r_10."""
+  """Returns a sort key that puts r_2 before r_10."""
   parts = re.split(r"([0-9]+)", name)
   return [(int(p), "") if p.isdecimal() else (-1, p) for p in parts]
 
@@ -52,10 +52,11 @@ def natural_key(name: str) -> list[tuple[int, str]]:
 def fit_K(
   frame: Frame, hw: tuple[int, int]
 ) -> tuple[Float[np.ndarray, "3 3"], str]:
-  """K for the frame's picture of `hw` pixels, and a warning ("" if none).
+  """Returns K for a picture of `hw` pixels, and a warning ("" if none).
 
-  If K is for another size of the same picture, it is scaled. If the files do
-  not say which size K is for, the principal point decides.
+  If K is for another size of the same picture, it is scaled, and the warning
+  says so. If the files do not say which size K is for, its principal point
+  tells the size.
 
   Raises:
     UserError: K fits neither the picture nor a resized one.

@@ -4,7 +4,7 @@
 
   lens = read_lens(file, frame, picture_hw, "transforms.json: frame 0")
 
-A transforms.json can describe the lens in two places: for the whole file and
+A transforms.json can describe the lens at two levels: for the whole file and
 for one frame. The keys form four groups: focal length, principal point, picture
 size and distortion. If a frame has any key of a group, the frame's keys replace
 the whole group of the file: a frame's `fl_x` is never combined with the file's
@@ -23,17 +23,17 @@ from threedim_jax.inputs.posed_images.text_files import check_K
 from threedim_jax.inputs.posed_images.undistort import Distortion, largest_shift
 from threedim_jax.runtime.errors import UserError
 
-# If the principal point is off the centre by this share of the picture's size,
-# by the same share in both directions, K is for another picture size. Real
-# lenses are off by a few per cent.
+# Twice the principal point is the picture size that K implies. If it differs by
+# at least this share, equally along both axes, K is for another picture size.
+# Real lenses are off by a few per cent.
 _FAR_OFF_CENTRE = 0.2
-SAME_SCALE = 0.02  # scales of the two axes that differ less count as equal
+SAME_SCALE = 0.02  # scales of two axes that differ by less count as equal
 _FOCAL = (
   *("fl_x", "camera_angle_x", "x_fov"),
   *("fl_y", "camera_angle_y", "y_fov"),
 )
-# Names of coefficients in the order of OpenCV's rational model, of nerfstudio's
-# list and of OpenCV's fisheye model.
+# Names of coefficients, in the order of OpenCV's rational model, of
+# nerfstudio's `distortion_params`, and of OpenCV's fisheye model.
 _OPENCV = ("k1", "k2", "p1", "p2", "k3", "k4", "k5", "k6")
 _NERFSTUDIO = ("k1", "k2", "k3", "k4", "p1", "p2")
 _FISHEYE = ("k1", "k2", "k3", "k4")
@@ -75,9 +75,9 @@ def read_lens(
   Args:
     file: the content of the whole transforms.json.
     frame: the frame's entry.
-    picture_hw: size of the frame's picture. It is used if neither the file nor
-      the frame has `w` and `h`, unless the principal point is clearly that of
-      another size.
+    picture_hw: height and width of the frame's picture. K is taken to be for
+      this size if neither the file nor the frame has `w` and `h`, unless the
+      principal point is clearly that of another size.
     where: names the frame in errors.
 
   Raises:
@@ -111,7 +111,10 @@ def read_lens(
 def implied_hw(
   K: Float[np.ndarray, "3 3"], hw: tuple[int, int]
 ) -> tuple[int, int]:
-  """The picture size that K is for: `hw`, unless it is clearly another one."""
+  """Returns the picture size (h, w) that K's principal point implies.
+
+  This is `hw`, unless the principal point is clearly that of another size.
+  """
   times = 2 * K[[1, 0], 2] / hw
   alike = times.min() > 0 and abs(times[0] / times[1] - 1) < SAME_SCALE
   if not alike or abs(times.mean() - 1) < _FAR_OFF_CENTRE:
@@ -120,7 +123,7 @@ def implied_hw(
 
 
 def number(entry: Mapping[str, Any], key: str, where: str) -> float | None:
-  """The finite number at a key of a JSON object; None without the key."""
+  """Returns the number at a key, None without the key; UserError otherwise."""
   value = entry.get(key)
   if value is None:
     return None
@@ -138,7 +141,7 @@ def _short(value: Any) -> str:
 def _first_level(
   levels: tuple[Mapping[str, Any], ...], keys: tuple[str, ...], where: str
 ) -> tuple[dict[str, float], int]:
-  """The numbers of `keys` in the first level that has any, and its index."""
+  """Returns the numbers of the first level that has any, and its index."""
   for i, level in enumerate(levels):
     values = {key: number(level, key, where) for key in keys}
     values = {key: value for key, value in values.items() if value is not None}
@@ -150,7 +153,7 @@ def _first_level(
 def _size(
   level: Mapping[str, Any], picture_hw: tuple[int, int], where: str
 ) -> tuple[float | int, float | int] | None:
-  """(h, w) of a level; None if it has neither. One follows from the other."""
+  """Returns a level's (h, w), deriving a missing one; None without both."""
   h, w = (number(level, key, where) for key in ("h", "w"))
   if h is None and w is None:
     return None
@@ -164,9 +167,9 @@ def _size(
 def _focal_length(
   focal: dict[str, float], axis: str, side: float | int, where: str
 ) -> float | None:
-  """The focal length in pixels; None if the keys of this axis are missing.
+  """Returns the focal length in pixels; None if this axis has no keys.
 
-  It comes from fl_x, camera_angle_x (radians) or x_fov (degrees).
+  The first of fl_x, camera_angle_x (radians) and x_fov (degrees) is used.
   """
   if (pixels := focal.get(f"fl_{axis}")) is not None:
     return pixels
@@ -188,7 +191,7 @@ def _distortion(
   hw: tuple[float | int, float | int],
   where: str,
 ) -> Distortion | None:
-  """The distortion of the frame, or else of the file; None if negligible."""
+  """Returns the frame's distortion, or else the file's; None if negligible."""
   for level in levels:
     named = [key for key in _UNKNOWN_LENSES if level.get(key)]
     if named or _any_nonzero(level.get("rolling_shutter")):
@@ -229,7 +232,7 @@ def _cannot_read(where: str, why: str) -> UserError:
 def _camera_model(
   levels: tuple[Mapping[str, Any], ...], where: str
 ) -> tuple[str, bool, int]:
-  """The model's name in capitals, whether it is a fisheye, and its level."""
+  """Returns (name in capitals, whether it is a fisheye, index of its level)."""
   for i, level in enumerate(levels):
     name, flag = level.get("camera_model"), level.get("is_fisheye")
     if name is None and flag is None:
@@ -246,7 +249,7 @@ def _camera_model(
 def _coefficients(
   level: Mapping[str, Any], model: str, is_fisheye: bool, where: str
 ) -> dict[str, float]:
-  """Coefficients of a level, from its keys k1 .. p2 or `distortion_params`."""
+  """Returns {name: value} of a level: keys k1 .. p2 or `distortion_params`."""
   by_key = {key: number(level, key, where) for key in _OPENCV}
   by_key = {key: value for key, value in by_key.items() if value is not None}
   values = level.get("distortion_params")

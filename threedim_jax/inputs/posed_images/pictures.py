@@ -6,8 +6,9 @@
   rgb = over_white(image)                        # sRGB, float32 0 .. 255
   image_u8, K = fit(rgb, K, size=64)
 
-Alpha is composited in float, before resampling. In 8 bits, or after resampling,
-the edge of every object would be wrong by some grey levels.
+Transparent pictures are composited over white in float, before resizing.
+Compositing in 8 bits or after resizing would shift the edge of every object by
+some grey levels.
 """
 
 import functools
@@ -24,8 +25,8 @@ from threedim_jax.runtime.errors import UserError
 # Suffixes that a file name in a transforms.json may leave out.
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 MAX_PIXELS = 50_000_000
-# Pillow reads more formats, but EPS starts another program, and cameras and
-# renderers do not write the others.
+# Pillow reads more formats. EPS is left out because Pillow starts another
+# program for it, the others because cameras and renderers do not write them.
 _FORMATS = (
   *("AVIF", "BMP", "GIF", "HEIF", "JPEG", "JPEG2000", "MPO"),
   *("PNG", "PPM", "TIFF", "WEBP"),
@@ -33,10 +34,9 @@ _FORMATS = (
 _MODES_8_BIT = (
   *("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr"),
 )
-_DEPTH = 24  # offset in a PNG file of the number of bits in a channel
+_DEPTH = 24  # byte offset in a PNG file of the bits per channel
 _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")
-# Formats that are not read but named in the error: offset of a mark, the mark,
-# and the name.
+# Unsupported formats that errors name: (byte offset, signature, name).
 _OTHER_FILES = (
   (4, b"ftypavif", "an AVIF picture"),
   (4, b"ftypcrx", "a raw photo of a Canon camera"),
@@ -55,16 +55,17 @@ _OTHER_FILES = (
 
 
 def open_picture(data: bytes, source: str) -> Image.Image:
-  """Decodes a whole picture; `source` names it in errors.
+  """Decodes the bytes of a picture file; `source` names it in errors.
 
   Raises:
-    UserError: the data is no picture, has a format that is not read, is
-      damaged, or has more than 8 bits a channel or 50 million pixels.
+    UserError: the data is no picture, is damaged, has a format that is not
+      supported, or has more than 8 bits a channel or more than 50 million
+      pixels.
   """
   try:
     image = _open(io.BytesIO(data))
     width, height = image.size
-  except Exception as e:  # decoders raise many kinds for broken bytes
+  except Exception as e:  # decoders raise many types for broken bytes
     raise UserError(_why_not_opened(data, source)) from e
   if width * height > MAX_PIXELS:
     raise UserError(
@@ -75,7 +76,7 @@ def open_picture(data: bytes, source: str) -> Image.Image:
     image.load()
   except Exception as e:
     raise UserError(f"{source} does not decode ({e}).") from e
-  # Pillow would drop the lower half of the bits of 16-bit RGB silently.
+  # Pillow would silently drop the lower 8 bits of 16-bit RGB.
   deep = image.format == "PNG" and data[_DEPTH] == 16
   if deep or image.mode not in _MODES_8_BIT:
     kind = "16 bits a channel" if deep else f"mode {image.mode}"
@@ -86,7 +87,7 @@ def open_picture(data: bytes, source: str) -> Image.Image:
 
 
 def read_hw(path: epath.Path) -> tuple[int, int]:
-  """Height and width of a picture file; UserError if it is no picture."""
+  """Reads (height, width) of a picture file; UserError if it is no picture."""
   with path.open("rb") as file:
     try:
       with _open(file) as image:
@@ -97,7 +98,7 @@ def read_hw(path: epath.Path) -> tuple[int, int]:
 
 
 def _open(file: io.IOBase) -> Image.Image:
-  """Reads the header; registers the plug-in for HEIF if the file needs it."""
+  """Reads a picture's header; loads the HEIF plug-in if the file needs it."""
   if _is_heif(file.read(16)):
     _can_read_heif()
   file.seek(0)
@@ -112,7 +113,7 @@ def _is_heif(data: bytes) -> bool:
 
 @functools.cache
 def _can_read_heif() -> bool:
-  """Registers the optional plug-in that reads the photos of iPhones."""
+  """Registers the optional plug-in for iPhone photos; False if it is absent."""
   try:
     import pillow_heif
   except ImportError:
@@ -137,11 +138,10 @@ def _why_not_opened(data: bytes, source: str) -> str:
 
 
 def to_srgb(image: Image.Image) -> Image.Image:
-  """Converts a picture to sRGB: RGB, or RGBA if it has transparency.
+  """Converts a picture to sRGB: mode RGB, or RGBA if it has transparency.
 
-  An embedded ICC profile is applied (Display P3, Adobe RGB, CMYK, grey). A
-  profile that is damaged, or that is for other channels, is ignored, as
-  browsers do.
+  An embedded ICC profile is applied (Display P3, Adobe RGB, CMYK, grey). As in
+  browsers, a profile that is damaged or is for other channels is ignored.
   """
   alpha = None
   if image.has_transparency_data:
@@ -171,7 +171,7 @@ def _apply_profile(image: Image.Image, profile: bytes) -> Image.Image:
 
 
 def over_white(image: Image.Image) -> Float32[np.ndarray, "H W 3"]:
-  """sRGB levels 0 .. 255 of an 8-bit picture, composited over white."""
+  """Composites an 8-bit picture over white; returns sRGB levels 0 .. 255."""
   image = to_srgb(image)
   if image.mode == "RGB":
     return np.asarray(image, np.float32)
@@ -188,17 +188,19 @@ def blend_over_white(
 def read_mask(
   path: epath.Path, hw: tuple[int, int]
 ) -> Float32[np.ndarray, "H W 1"]:
-  """Reads a mask as the share of the object in each pixel, 0 .. 1.
+  """Reads a mask as the share of each pixel that the object covers, 0 .. 1.
 
   Black is background, and the brightest level of the mask is the object. If the
-  file has transparency, its alpha is the mask.
+  file has transparent pixels, its alpha channel is the mask.
 
   Args:
-    path: of the mask.
-    hw: size of its picture; a mask of another size is scaled.
+    path: of the mask file.
+    hw: height and width of the picture that the mask is for. A mask of another
+      size is scaled.
 
   Raises:
-    UserError: the mask is no picture, is all black or has other proportions.
+    UserError: the mask is no picture, is all black, or has other proportions
+      than its picture.
   """
   image = open_picture(path.read_bytes(), str(path))
   levels = np.asarray(image.convert("L"), np.float32)
@@ -226,10 +228,11 @@ def fit(
   K: Float[np.ndarray, "3 3"],
   size: int | None,
 ) -> tuple[UInt8[np.ndarray, "H2 W2 3"], Float[np.ndarray, "3 3"]]:
-  """The picture as uint8 with `size` x `size` pixels, and its K.
+  """Resizes a picture to `size` x `size` uint8 pixels, and adapts its K.
 
-  A picture that is not square gets white margins first. Then areas are averaged
-  and K is scaled. K needs no shift, because pixel centres lie at +0.5.
+  A picture that is not square first gets white margins. Pixels are averaged by
+  area and K is scaled. Scaling does not shift K, because pixel centres lie at
+  +0.5.
 
   Args:
     rgb: levels 0 .. 255.

@@ -29,7 +29,7 @@ def is_one(folder: epath.Path) -> bool:
 
 
 def list_frames(folder: epath.Path) -> list[Frame]:
-  """The views in natural order of their names; decodes no picture.
+  """Lists the views in natural order of names, without decoding pictures.
 
   Raises:
     UserError: names the file that is missing or wrong.
@@ -72,7 +72,7 @@ def check_same_views(images: Set[str], poses: Set[str], source: str) -> None:
 def _by_stem(
   folder: epath.Path, suffixes: tuple[str, ...]
 ) -> dict[str, epath.Path]:
-  """Files by their names without suffix. Hidden files (._x) are left out."""
+  """Returns {name without suffix: file}. Hidden files (._x) are left out."""
   found: dict[str, epath.Path] = {}
   if not folder.is_dir():
     return found

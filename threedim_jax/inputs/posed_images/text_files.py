@@ -27,7 +27,7 @@ from threedim_jax.views.posed_views import check_pose
 
 @dataclasses.dataclass
 class Intrinsics:
-  """The content of an intrinsics.txt."""
+  """The content of an intrinsics.txt file."""
 
   K: np.ndarray  # float64 [3, 3], pixels
   hw: tuple[int, int] | None  # picture size that K is for; None: not stated
@@ -35,7 +35,7 @@ class Intrinsics:
 
 
 def parse_pose(data: bytes, source: str) -> np.ndarray:
-  """Reads a rigid transform, float64 [4, 4]; a UserError names `source`."""
+  """Parses a rigid transform, float64 [4, 4]; a UserError names `source`."""
   numbers = [x for line in _numbers(data, source) for x in line]
   if len(numbers) != 16:
     raise UserError(f"{source} holds {len(numbers)} numbers, a pose has 16.")
@@ -43,10 +43,10 @@ def parse_pose(data: bytes, source: str) -> np.ndarray:
 
 
 def pose_from_json(value: Any, source: str) -> np.ndarray:
-  """A rigid transform [4, 4] from nested lists of 4x4 or 3x4 numbers.
+  """Converts nested lists of 4x4 or 3x4 numbers to a rigid transform [4, 4].
 
   Raises:
-    UserError: names `source`.
+    UserError: the value is no rigid transform; names `source`.
   """
   try:
     pose = np.array(value, np.float64)
@@ -60,7 +60,7 @@ def pose_from_json(value: Any, source: str) -> np.ndarray:
 
 
 def parse_intrinsics(data: bytes, source: str) -> Intrinsics:
-  """Reads intrinsics.txt; a UserError names `source` and what is wrong."""
+  """Parses an intrinsics.txt; a UserError names `source` and what is wrong."""
   lines = _numbers(data, source)
   numbers = [x for line in lines for x in line]
   is_square = len(lines) == 1 or {len(line) for line in lines} <= {3, 4}
@@ -119,15 +119,15 @@ def check_K(
 
 
 def format_pose(world_from_cam: np.ndarray) -> str:
-  """A pose as one line of text, with all digits of a float32."""
+  """Formats a pose as one line of text, with all digits of a float32."""
   return " ".join(f"{x:.9g}" for x in world_from_cam.ravel()) + "\n"
 
 
 def format_intrinsics(K: np.ndarray, hw: tuple[int, int]) -> str:
-  """The text of SRN's intrinsics.txt.
+  """Formats the text of SRN's intrinsics.txt.
 
   Raises:
-    UserError: fx and fy differ, and SRN has only one focal length.
+    UserError: fx and fy differ, but SRN has only one focal length.
   """
   if K[0, 0] != K[1, 1]:
     raise UserError(
@@ -139,7 +139,7 @@ def format_intrinsics(K: np.ndarray, hw: tuple[int, int]) -> str:
 
 
 def _numbers(data: bytes, source: str) -> list[list[float]]:
-  """The numbers of all non-empty lines; a UserError if one is not finite."""
+  """Returns the numbers of all non-empty lines; UserError if not finite."""
   is_utf16 = data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
   try:
     text = data.decode("utf-16" if is_utf16 else "utf-8-sig")

@@ -1,13 +1,14 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Reads transforms.json of nerfstudio, instant-ngp and Blender's scenes.
+"""Reads the transforms.json of nerfstudio, instant-ngp and Blender scenes.
 
   frames = list_frames(epath.Path("scene"))
 
 `transform_matrix` is camera-to-world with OpenGL axes (y up, z backward); this
-module turns it to OpenCV axes. `lens` reads the intrinsics and the distortion.
-`mask_path` names a picture that is black where the object is not. Paths that
-lead out of the folder are refused, because the file may come from a stranger.
+module converts it to OpenCV axes. The module `lens` reads the intrinsics and
+the distortion. `mask_path` names a picture that is black where the object is
+not. Paths that lead out of the folder are refused, because the file may come
+from a stranger.
 """
 
 import functools
@@ -30,15 +31,15 @@ FILES = tuple(f"transforms{s}.json" for s in ("", "_train", "_val", "_test"))
 
 
 def find(folder: epath.Path) -> list[epath.Path]:
-  """The transforms files in a folder; the first one is read."""
+  """Returns the transforms files in a folder. Only the first is read."""
   return [folder / name for name in FILES if (folder / name).is_file()]
 
 
 def list_frames(folder: epath.Path) -> list[Frame]:
-  """The views in natural order of their names; decodes no picture.
+  """Lists the views in natural order of names, without decoding pictures.
 
-  This prints which of several files it reads, and how many pictures will be
-  undistorted.
+  Prints which of several transforms files is read, and how many pictures will
+  be undistorted.
 
   Raises:
     UserError: names the file or the frame that is wrong.
@@ -47,7 +48,7 @@ def list_frames(folder: epath.Path) -> list[Frame]:
   if others:
     print(f"{folder}: reads {source.name}, not {[p.name for p in others]}")
   try:
-    # From bytes, json finds out the encoding and skips a byte-order mark.
+    # Given bytes, json detects the encoding and skips a byte-order mark.
     content = json.loads(source.read_bytes())
   except (ValueError, RecursionError) as e:
     raise UserError(f"{source} is not valid JSON ({e}).") from e
@@ -95,7 +96,7 @@ def _frame(
 
 
 class _Files:
-  """Finds the pictures that a transforms.json names, only in its folder."""
+  """Finds pictures that a transforms.json names. Never leaves its folder."""
 
   def __init__(self, folder: epath.Path):
     self.folder = folder
@@ -103,10 +104,11 @@ class _Files:
     self._names = functools.cache(_names)
 
   def find(self, name: Any, where: str) -> epath.Path:
-    """Finds a picture. Its suffix may be missing or differ in case.
+    """Returns the path of a picture. Its suffix may be missing, its case wrong.
 
     Raises:
-      UserError: `name` is no text, leads out of the folder, or has no file.
+      UserError: `name` is not a string, leads out of the folder, or has no
+        file.
     """
     if not isinstance(name, str) or not name:
       raise UserError(f"{where} is no name of a picture.")
@@ -130,7 +132,7 @@ class _Files:
     return path
 
   def _existing(self, path: epath.Path) -> epath.Path:
-    """The file that `path` means; `path` itself if there is none."""
+    """Returns the existing file that `path` means, or `path` without one."""
     if path.is_file():
       return path
     names = self._names(path.parent)
@@ -143,7 +145,7 @@ class _Files:
 
 
 def _names(folder: epath.Path) -> dict[str, list[str]]:
-  """The names in a folder, by their lower-case form; empty without folder."""
+  """Returns {lower-case name: [names]} of a folder; empty if it is missing."""
   found: dict[str, list[str]] = {}
   if folder.is_dir():
     for path in sorted(folder.iterdir()):
@@ -152,7 +154,7 @@ def _names(folder: epath.Path) -> dict[str, list[str]]:
 
 
 def _can_be_a_file(name: str) -> bool:
-  """False for names on which the file system would raise an error."""
+  """Returns False for names on which the file system would raise an error."""
   try:
     data = name.encode()
   except UnicodeEncodeError:

@@ -4,7 +4,7 @@
 
   rgb, K = undistort(rgb, K, distortion, "transforms.json: frame 0")
 
-Positions "on the plane" are in the plane at depth 1 in front of the camera.
+Here, "the plane" is the plane at depth 1 in front of the camera.
 """
 
 import dataclasses
@@ -17,12 +17,12 @@ import numpy as np
 from threedim_jax.runtime.errors import UserError
 
 _MAX_RADIUS = math.tan(math.radians(60))  # on the plane
-_LEAST_VALID = 0.25  # of the pixels of an undistorted picture
+_LEAST_VALID = 0.25  # least share of valid pixels in an undistorted picture
 
 
 @dataclasses.dataclass(frozen=True)
 class Distortion:
-  """OpenCV coefficients: k1 k2 p1 p2 k3 k4 k5 k6, or k1 k2 k3 k4 of fisheye."""
+  """Coefficients k1 k2 p1 p2 k3 k4 k5 k6, or k1 k2 k3 k4 of a fisheye lens."""
 
   coefficients: tuple[float, ...]
   is_fisheye: bool
@@ -34,12 +34,12 @@ def undistort(
   distortion: Distortion,
   where: str,
 ) -> tuple[Float32[np.ndarray, "H W 3"], Float[np.ndarray, "3 3"]]:
-  """The picture that a pinhole would have taken, of the same size, and its K.
+  """Returns the picture that a pinhole camera would have taken, and its K.
 
-  The principal point stays. The focal length shrinks until the whole picture is
-  inside. Pixels of the result that the picture does not show become white.
-  White are also pixels more than 60 degrees off the axis, and pixels where the
-  lens model is not invertible, because its polynomial folds over.
+  Size and principal point stay the same. The focal length is reduced until the
+  whole picture fits. Pixels of the result become white if the picture does not
+  show them, if they are more than 60 degrees off the axis, or if the lens model
+  is not invertible there because its polynomial folds over.
 
   Args:
     rgb: levels 0 .. 255.
@@ -79,14 +79,14 @@ def largest_shift(
   K: Float[np.ndarray, "3 3"],
   hw: tuple[float | int, float | int],
 ) -> float:
-  """How far the lens moves a pixel of the picture's border, in pixels."""
+  """Returns how far the lens moves pixels of the border at most, in pixels."""
   border = _border(hw)
   moved = _distorted_px(_plane_from_px(border, K), K, distortion)
   return float(np.abs(moved - border).max())
 
 
 def _border(hw: tuple[float | int, float | int]) -> Float[np.ndarray, "N 2"]:
-  """Pixel positions all around a picture."""
+  """Returns pixel positions along the four sides of a picture."""
   h, w = hw
   t = np.linspace(0, 1, 65)
   zero, one = np.zeros_like(t), np.ones_like(t)
@@ -97,14 +97,14 @@ def _border(hw: tuple[float | int, float | int]) -> Float[np.ndarray, "N 2"]:
 def _plane_from_px(
   px: Float[np.ndarray, "N 2"], K: Float[np.ndarray, "3 3"]
 ) -> Float[np.ndarray, "N 2"]:
-  """Positions on the plane that a pinhole shows at pixels."""
+  """Returns the positions on the plane that a pinhole shows at pixels."""
   return (px - K[:2, 2]) / K[[0, 1], [0, 1]]
 
 
 def _distorted_px(
   plane: Float[np.ndarray, "N 2"], K: Float[np.ndarray, "3 3"], lens: Distortion
 ) -> Float[np.ndarray, "N 2"]:
-  """The pixels at which the lens shows positions on the plane."""
+  """Returns the pixels at which the lens shows positions on the plane."""
   points = np.column_stack([plane, np.ones(len(plane))])[:, None]
   zero = np.zeros(3)
   project = cv2.fisheye.projectPoints if lens.is_fisheye else cv2.projectPoints
@@ -114,10 +114,10 @@ def _distorted_px(
 
 
 def _radial_curve(lens: Distortion) -> tuple[np.ndarray, np.ndarray]:
-  """Radii on the plane, and the radii at which the lens shows them, over f.
+  """Samples the lens model: radii on the plane, and the distorted radii.
 
-  Both increase. They end at 60 degrees, or before, where the second would stop
-  to increase.
+  Distorted radii are in units of the focal length. Both arrays increase. They
+  end at 60 degrees, or earlier if the distorted radius stops increasing.
   """
   r = np.linspace(0, _MAX_RADIUS, 2000)
   if lens.is_fisheye:
@@ -136,7 +136,10 @@ def _radial_curve(lens: Distortion) -> tuple[np.ndarray, np.ndarray]:
 def _scale_that_keeps_all(
   K: Float[np.ndarray, "3 3"], lens: Distortion, hw: tuple[int, int]
 ) -> float:
-  """The factor on the focal length, at most 1, that keeps the whole picture."""
+  """Returns the factor on the focal length that keeps the whole picture.
+
+  The factor is at most 1.
+  """
   plane = _plane_from_px(_border(hw), K)
   radius = np.linalg.norm(plane, axis=1)
   pinhole, of_lens = _radial_curve(lens)

@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Saves checkpoints in the background; verifies and restores them.
 
-A step is a folder <directory>/<step>/ with two Orbax items: `ema_params`, which
-is all that sampling needs, and `train` (step, params, opt_state). Just before
-Orbax renames the folder to commit the step, `checksums` adds its two files. So
-a step is complete if and only if its files match its checksums.
+A step is a folder <directory>/<step>/ with two Orbax items. Sampling needs only
+the item `ema_params`. The item `train` has step, params and opt_state. Just
+before Orbax renames the folder to commit the step, `checksums` adds its two
+files. So a step is complete if and only if its files match its checksums.
 
   with Checkpointer(workdir / "checkpoints") as checkpointer:
     checkpointer.save(step, state, config=config.to_dict(), metrics=metrics)
@@ -44,8 +44,8 @@ class Checkpointer:
   """Saves and restores a TrainState in `directory`.
 
   Args:
-    directory: may be gs://; it is made if it is missing.
-    read_only: change no file: neither save, nor move damaged steps, nor remove
+    directory: folder of the checkpoints; may be gs://. It is made if missing.
+    read_only: change no file: do not save, move damaged steps, or remove
       unfinished ones.
   """
 
@@ -95,16 +95,16 @@ class Checkpointer:
     self._saving = None
 
   def check(self) -> None:
-    """Raises the error of a finished save. It is cheap: call it every step."""
+    """Raises the error of a finished save. Cheap: call it at every step."""
     if self._saving is not None and not self._manager.is_saving_in_progress():
       self.wait()
 
   def all_steps(self) -> list[int]:
-    """All committed steps, ascending."""
+    """Returns all committed steps, ascending."""
     return sorted(self._manager.all_steps())
 
   def latest_step(self) -> int | None:
-    """The newest committed step, or None."""
+    """Returns the newest committed step, or None."""
     return self._manager.latest_step()
 
   def check_not_all_damaged(self) -> None:
@@ -129,7 +129,7 @@ class Checkpointer:
     config: Mapping[str, Any],
     metrics: Mapping[str, int | float] | None = None,
   ) -> bool:
-    """Starts to save a state, which may be donated as soon as this returns.
+    """Starts to save a state. The caller may donate it as soon as this returns.
 
     Args:
       step: number of steps done. A step that exists is not saved again.
@@ -164,14 +164,15 @@ class Checkpointer:
     progress: wrap it in `progress.waiting`.
 
     Args:
-      target: a TrainState of arrays or ShapeDtypeStructs, which has the
-        shardings for the restored arrays.
+      target: a TrainState of arrays or ShapeDtypeStructs, whose shardings the
+        restored arrays get.
 
     Returns:
       (state, step, config); tuples in the config have become lists.
 
     Raises:
-      UserError: there is no checkpoint, or it has another architecture.
+      UserError: there is no undamaged checkpoint, or it has another
+        architecture.
     """
     restored, step, config = self._restore(_items(target))
     state = target.replace(
@@ -180,7 +181,7 @@ class Checkpointer:
     return state, step, config
 
   def restore_params(self, target: Any) -> tuple[Any, int, dict[str, Any]]:
-    """As `restore`, but verifies and reads only `ema_params`."""
+    """Verifies and restores only `ema_params`; otherwise like `restore`."""
     restored, step, config = self._restore({"ema_params": target})
     return restored["ema_params"], step, config
 
@@ -190,7 +191,7 @@ class Checkpointer:
   def _seal_step(self) -> None:
     """Adds the checksums. Orbax calls this in a thread of process 0 only."""
     step, meta = self._saving
-    # Buckets have no rename: there the step is in its final folder already.
+    # Buckets cannot rename, so there the step is in its final folder already.
     unfinished = list(self.directory.glob(f"{step}{_TMP}*"))
     for folder in unfinished or [self._folder(step)]:
       checksums.seal(folder, meta["arrays"], meta)
@@ -209,7 +210,7 @@ class Checkpointer:
     return restored, step, meta["config"]
 
   def _good_step(self, items: Iterable[str]) -> int:
-    """The newest undamaged step, which is the same on all processes."""
+    """Finds the newest undamaged step; all processes get the same one."""
     self.wait()
     good, fault = -1, None
     if jax.process_index() == 0:
@@ -277,10 +278,10 @@ def read_params(workdir: epath.PathLike) -> tuple[PyTree, dict[str, Any]]:
 
 
 def checkpoint_bytes_needed(workdir: epath.PathLike, shapes: PyTree) -> int:
-  """Disk space in bytes that a run's checkpoints still need.
+  """Returns the disk space in bytes that a run's checkpoints still need.
 
-  This counts the checkpoints that are kept and the one being written, less
-  those that exist.
+  This counts the checkpoints that will be kept and the one being written, less
+  those that exist already.
 
   Args:
     workdir: of the run.
@@ -303,10 +304,10 @@ def _items(state: Any) -> dict[str, Any]:
 
 
 class _LatestAndBest:
-  """Keeps the newest steps, and the one with the lowest `BEST_METRIC`.
+  """Keeps the newest steps, and the step with the lowest `BEST_METRIC`.
 
-  Orbax's max_to_keep with best_fn would delete the newest step, from which a
-  run must resume. It also fails if its file of metrics is damaged.
+  Orbax's `max_to_keep` with `best_fn` would delete the newest step, from which
+  a run must resume. Orbax would also fail if its file of metrics is damaged.
   """
 
   def __init__(self):
@@ -317,11 +318,11 @@ class _LatestAndBest:
     self._metric[step] = value if math.isfinite(value) else math.inf
 
   def best(self, steps: Sequence[int]) -> int:
-    """The step with the lowest metric, or the newest of several such steps."""
+    """Returns the step with the lowest metric; of equal ones, the newest."""
     return min(steps, key=lambda s: (self._metric.get(s, math.inf), -s))
 
   def should_preserve(self, checkpoints, *, context) -> list[bool]:
-    """Whether to keep each checkpoint. Orbax calls this; steps ascend."""
+    """Returns for each checkpoint whether to keep it. Orbax calls this."""
     del context
     steps = [checkpoint.step for checkpoint in checkpoints]
     kept = {self.best(steps), *steps[-KEEP_LATEST:]}
@@ -331,8 +332,8 @@ class _LatestAndBest:
 class _Manager(ocp.CheckpointManager):
   """Disables Orbax's own preemption poll.
 
-  `StopSignal` polls already. JAX needs ids that grow from poll to poll, and a
-  second poller, which uses the step as its id, would break that.
+  `StopSignal` polls already. JAX needs ids that increase from poll to poll. A
+  second poller would break this order, because Orbax uses the step as its id.
   """
 
   def reached_preemption(self, step: int) -> bool:
@@ -340,7 +341,7 @@ class _Manager(ocp.CheckpointManager):
 
 
 class _HashingHandler(ocp.PyTreeCheckpointHandler):
-  """Makes every process hash the files that it wrote, after the last write."""
+  """Makes every process hash its own files after its last write."""
 
   async def async_save(self, directory: epath.Path, *args, **kwargs):
     writes = await super().async_save(directory, *args, **kwargs)

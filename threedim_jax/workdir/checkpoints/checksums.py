@@ -2,12 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writes meta.json and SHA256SUMS into a checkpoint, and verifies them.
 
-meta.json holds what is not an array. SHA256SUMS lists meta.json and the files
-of the items in the format of `sha256sum -c`, because Orbax restores a flipped
-byte without an error. Orbax's files beside the item folders are not listed:
-Orbax still changes them later, and they are not needed to read a checkpoint.
-
-The SHA-256 sums of the bundled weights are in `models/pretrained.py`.
+meta.json holds everything that is not an array. SHA256SUMS lists meta.json and
+the files of the items in the format of `sha256sum -c`, because Orbax would
+restore a flipped byte without an error. An item is a folder of a checkpoint,
+such as `ema_params`. Orbax's files beside these folders are not listed: Orbax
+changes them later, and they are not needed to read a checkpoint.
 
 Each process hashes the files that it wrote itself, so that no process has to
 read the whole checkpoint back:
@@ -17,6 +16,8 @@ read the whole checkpoint back:
   fault = find_fault(folder, ["ema_params"])
   if fault is None:
     config = read_meta(folder)["config"]
+
+`models/pretrained.py` has the checksums of the bundled weights.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -36,7 +37,7 @@ _NUM_READERS = 8
 
 
 def hash_own_files(item_folder: epath.Path) -> None:
-  """Writes the sums of the files that this process wrote, for `seal`."""
+  """Writes the checksums of this process's files into the item, for `seal`."""
   process = jax.process_index()
   # Orbax gives every process a folder for its arrays.
   own = item_folder / f"ocdbt.process_{process}"
@@ -77,7 +78,7 @@ def find_fault(folder: epath.Path, items: Iterable[str]) -> str | None:
   """Verifies meta.json and all files of `items`.
 
   Returns:
-    A sentence that says what is wrong, or None.
+    A sentence that says what is wrong, or None if nothing is.
   """
   items = list(items)
   try:
@@ -106,7 +107,7 @@ def find_fault(folder: epath.Path, items: Iterable[str]) -> str | None:
 
 
 def _files(folder: epath.Path, names: Iterable[str]) -> Iterator[epath.Path]:
-  """The files `names` in `folder`; of folders, all files below them."""
+  """Yields the files `names` in `folder`; of folders, all files below them."""
   for path in [folder / name for name in sorted(names)]:
     if path.is_dir():
       yield from _files(path, [child.name for child in path.iterdir()])
@@ -117,7 +118,7 @@ def _files(folder: epath.Path, names: Iterable[str]) -> Iterator[epath.Path]:
 def _hash_files(
   folder: epath.Path, paths: Iterable[epath.Path]
 ) -> dict[str, str]:
-  """{path relative to `folder`: SHA-256}."""
+  """Returns {path relative to `folder`: SHA-256}."""
   paths = list(paths)
   with concurrent.futures.ThreadPoolExecutor(_NUM_READERS) as pool:
     digests = list(pool.map(_sha256, paths))
@@ -131,12 +132,12 @@ def _sha256(path: epath.Path) -> str:
 
 
 def _format(sums: Mapping[str, str]) -> str:
-  """Formats sums as `sha256sum` does."""
+  """Formats checksums as `sha256sum` does."""
   rows = sorted((name, digest) for name, digest in sums.items())
   return "".join(f"{digest}{_SEPARATOR}{name}\n" for name, digest in rows)
 
 
 def _parse(text: str) -> dict[str, str]:
-  """Parses {file: SHA-256}; ValueError if a line has another form."""
+  """Parses to {file: SHA-256}; ValueError if a line has another form."""
   lines = [line.split(_SEPARATOR) for line in text.splitlines()]
   return {name: digest for digest, name in lines}
