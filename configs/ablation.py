@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The paper's claims in miniature: chairs and cars of `shapes` at 16x16.
+"""Tests the paper's claims on a small scale: `shapes` at 16x16 pixels.
 
   python datasets/build.py shapes --config 16
   python launch/ablate.py --config=configs/ablation.py --root=runs/ablation

@@ -1,14 +1,15 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""A few minutes of everything on two CPU cores: chairs of `shapes` at 32x32.
+"""Trains, samples and evaluates within minutes on two CPU cores.
 
   bash launch/quickstart.sh
 
-Training starts from the bundled weights (`threedim_jax/models/weights/`),
-because minutes on a CPU are not enough to train from random ones.
-`--config.train.init_from=` starts from random weights. It differs from the
-paper where a CPU needs it: a network of 1.7 M parameters, v-prediction, a
-higher learning rate after a short warm-up, no dropout, 32 sampling steps.
+The data are chairs of `shapes` at 32x32. Training starts from the bundled
+weights (`threedim_jax/models/weights/`), because minutes on a CPU are not
+enough to train from random ones. `--config.train.init_from=` starts from random
+weights. To suit a CPU, the recipe differs from the paper's: a network of 1.7 M
+parameters, v-prediction, a higher learning rate after a short warm-up, no
+dropout, 32 sampling steps.
 """
 
 from ml_collections import ConfigDict
@@ -42,7 +43,7 @@ def get_config(arg: str = "") -> ConfigDict:
 def use_small_network(c: ConfigDict) -> None:
   """Sets a network that two CPU cores can train.
 
-  Its weights for one resolution can start a training at another.
+  Its weights for one resolution can initialise it at another.
   """
   resolution = c.data.resolution
   c.model.update(

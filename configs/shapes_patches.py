@@ -1,13 +1,13 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Chairs and cars of `shapes` at 64x64 for two CPU cores.
+"""Trains chairs and cars of `shapes` at 64x64 on two CPU cores, in patches.
 
   python datasets/build.py shapes --config 64
   python -m threedim_jax.main --config=configs/shapes_patches.py --workdir=W
 
 The network is an X-UNet on patches of 4x4 pixels with a thin path at full
 resolution. A training example costs 6.7 GFLOP; a network of the quickstart's
-kind needs 14.6 for the same pixels.
+kind needs 14.6 GFLOP for the same pixels.
 """
 
 from ml_collections import ConfigDict

@@ -1,14 +1,14 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Chairs and cars of `shapes` at 64x64 for two CPU cores.
+"""Trains chairs and cars of `shapes` at 64x64 on two CPU cores.
 
   python datasets/build.py shapes --config 64
   python -m threedim_jax.main --config=configs/shapes_small.py --workdir=W
 
 The network is the quickstart's with one more level around it. Training starts
-from the bundled weights for 32x32. After the second part, whose command is in
-the card of `shapes64` (`threedim_jax/models/weights/README.md`), expect
-18.05 dB.
+from the bundled weights for 32x32. A second part of the training has its
+command in the card of `shapes64` (`threedim_jax/models/weights/README.md`).
+After it, expect a PSNR of 18.05 dB.
 """
 
 from ml_collections import ConfigDict

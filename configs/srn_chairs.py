@@ -42,8 +42,8 @@ def get_config(arg: str = "") -> ConfigDict:
   c.model.dropout = 0.1
   c.model.use_pos_emb = True
   c.model.use_ref_pose_emb = True
-  c.model.concat_frames = False  # the Concat-UNet ablation: variant "concat"
-  c.model.relative_cameras = False  # no absolute poses: variant "relative"
+  c.model.concat_frames = False  # True: the Concat-UNet, as in "concat"
+  c.model.relative_cameras = False  # True: no absolute poses, as in "relative"
   c.model.patch_size = 1  # pixels a side of a patch; above 1: cheaper
   c.model.detail_ch = 0  # channels of the full-resolution layers
   c.model.remat = "none"  # or "dots", "full": less memory, more FLOPs
@@ -58,14 +58,14 @@ def get_config(arg: str = "") -> ConfigDict:
   c.optim = ConfigDict()
   c.optim.learning_rate = 1e-4  # peak
   c.optim.warmup_examples = 10_000_000
-  c.optim.decay_examples = 0  # at the end; the rate falls to zero
+  c.optim.decay_examples = 0  # last examples, over which the rate falls to 0
   c.optim.b1 = 0.9
   c.optim.b2 = 0.99
   c.optim.ema_half_life_examples = 500_000
 
   c.train = ConfigDict()
   c.train.batch_size = 128  # global
-  c.train.per_device_batch_size = config_dict.placeholder(int)  # at most
+  c.train.per_device_batch_size = config_dict.placeholder(int)  # None: no limit
   c.train.num_examples = 128_000_000
   # Bundled weights, or the workdir of another training; None: random weights.
   c.train.init_from = config_dict.placeholder(str)
@@ -83,7 +83,7 @@ def get_config(arg: str = "") -> ConfigDict:
   c.sampler.guidance_interval = (
     -20.0,
     20.0,
-  )  # log-SNRs; outside, half the cost
+  )  # log-SNRs; a step outside is not guided and costs half
   c.sampler.seed = 0  # another seed gives other samples
   # Scales the world so that the given camera is this far away; None: does not.
   c.sampler.camera_distance = config_dict.placeholder(float)
@@ -93,7 +93,7 @@ def get_config(arg: str = "") -> ConfigDict:
   c.sample = ConfigDict()  # --mode=sample
   c.sample.objects = ()  # ids; empty: the first num_objects of the test split
   c.sample.num_objects = 8
-  c.sample.num_views = 24  # an object, spread over its poses
+  c.sample.num_views = 24  # per object, spread over its poses
   c.sample.num_input_views = 1
   c.sample.batch_size = 8  # objects at a time
 
@@ -101,7 +101,7 @@ def get_config(arg: str = "") -> ConfigDict:
   c.evaluate.num_objects = config_dict.placeholder(int)  # None: all
   c.evaluate.num_views = 24  # a seeded subset of the targets; 0: all
   c.evaluate.input_view = 64  # of the protocol srn-v1
-  c.evaluate.num_samples = 1  # a view; above 1: also their best and mean
+  c.evaluate.num_samples = 1  # per view; above 1: also scores best and mean
   c.evaluate.num_shards = 1  # processes that share the objects
   c.evaluate.shard_index = 0  # the index of this one
   c.evaluate.batch_size = 8
@@ -137,7 +137,7 @@ def concat(c: ConfigDict) -> None:
 
 
 def enlarge(c: ConfigDict) -> None:
-  """Widens the network; nothing else helped in the paper (sec. 7.1)."""
+  """Widens the network, the only change that helped in the paper (sec. 7.1)."""
   c.model.ch = 448
 
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Maps a function over items on Apache Beam, results in order.
+"""Maps a function over items on Apache Beam, with the results in order.
 
   with beam_map.ordered_map(options, folder, settings) as ordered_map:
     for made in ordered_map(make_records, tasks):
@@ -78,11 +78,11 @@ def _map(
       _ = (
         pipeline
         | beam.Create(missing)
-        | beam.Reshuffle()  # else one worker would get all of them
+        | beam.Reshuffle()  # else one worker would get all items
         | beam.Map(functools.partial(_write_result, fn, str(place)))
       )
   for i in range(len(items)):
-    # Our own workers wrote it: unpickling is as safe as they are.
+    # Unpickling is safe here, because our own workers wrote the file.
     yield pickle.loads((place / str(i)).read_bytes())
 
 

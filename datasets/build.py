@@ -6,9 +6,9 @@
   python datasets/build.py srn --config cars --manual_dir ~/Downloads
   python datasets/build.py meshes --config 64 --from ~/my_models
 
-A second run of a command finds the data set complete and does nothing. After a
-crash or Ctrl-C it starts afresh. datasets/README.md lists the formats that are
-read.
+If the data set is complete already, the command does nothing. After a crash or
+Ctrl-C, it builds again from the start. datasets/README.md lists the formats
+that can be read.
 """
 
 import argparse
@@ -26,8 +26,8 @@ from shapes.counts import Counts
 
 from threedim_jax.runtime.errors import UserError, exit_with_message
 
-# Spawned workers import this file too. So functions, not this module, import
-# what is slow to import (TFDS).
+# Spawned workers import this file too. So TFDS, which is slow to import, is
+# imported inside functions.
 NAMES = {
   "shapes": "rendered without a download",
   "srn": "from srn_cars.zip or srn_chairs.zip (for 1000 training objects)",
@@ -69,7 +69,7 @@ def main(argv: list[str] | None = None) -> pathlib.Path:
 
 
 def _parser(with_configs: bool) -> argparse.ArgumentParser:
-  """Makes the parser.
+  """Makes the argument parser.
 
   Args:
     with_configs: list all configs in the help. This imports TFDS.
@@ -147,7 +147,7 @@ def _parser(with_configs: bool) -> argparse.ArgumentParser:
 
 
 def _list_configs() -> str:
-  """A row for each config of each data set, with size and time."""
+  """Lists each config of each data set, with its size and build time."""
   lines = []
   for name, title in NAMES.items():
     lines.append(f"size and time of {name}, {title}, by --config:")
@@ -161,12 +161,12 @@ def _list_configs() -> str:
 
 
 def _module(data_set: str):
-  """The module of the builder of a data set."""
+  """Imports the module of a data set's builder."""
   return importlib.import_module(f"{data_set}.{data_set}_dataset_builder")
 
 
 def _join_values(argv: list[str]) -> list[str]:
-  """Turns `--front -z` into `--front=-z`: argparse takes -z for a flag."""
+  """Turns `--front -z` into `--front=-z`: argparse would take -z for a flag."""
   argv = list(argv)
   for i in reversed(range(len(argv) - 1)):
     if argv[i] == "--beam_options" or (
@@ -185,7 +185,7 @@ def _path(name: str) -> pathlib.Path:
 
 
 def _builder_and_arguments(args: argparse.Namespace) -> tuple[type, str, dict]:
-  """The builder class, the config's name, and what to construct it with."""
+  """Returns the builder class, its config's name and constructor arguments."""
   _choose("data set", args.data_set, NAMES)
   given = {k: v for k, v in vars(args).items() if v is not None}
   for owner, flags in FLAGS.items():
@@ -240,7 +240,7 @@ def _choose(what: str, name: str, known) -> None:
 
 
 def _summary(folder: pathlib.Path, seconds: float) -> str:
-  """What was built, what was left out, and what is drawn differently."""
+  """Says what was built, what was left out, and what is drawn differently."""
   from view_builder import OBJECTS_FILE
 
   index = json.loads((folder / OBJECTS_FILE).read_text())

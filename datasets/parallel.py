@@ -1,14 +1,14 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Runs a function on many objects in worker processes; results keep the order.
+"""Runs a function on many objects in worker processes, in order.
 
   with parallel.ordered_map(num_workers=2) as ordered_map:
     for made in ordered_map(make_records, tasks):
       ...
 
 Workers are spawned and not forked, because the parent process has threads. A
-worker imports the module of the function, so that module must not import jax
-or TFDS, which are slow to import.
+worker imports the module of the function, so that module must not import jax or
+TFDS, which are slow to import.
 """
 
 import collections
@@ -30,7 +30,7 @@ _PENDING_PER_WORKER = 4  # bounds memory, and keeps the workers busy
 
 @dataclasses.dataclass(frozen=True)
 class Made:
-  """The records of an object, and notes on what its files lack."""
+  """The records of an object, and notes on problems of its files."""
 
   records: list[dict]
   notes: list[str]
@@ -38,18 +38,19 @@ class Made:
 
 @dataclasses.dataclass(frozen=True)
 class BadObject:
-  """Stands in place of the records if the files of an object are faulty."""
+  """Takes the place of the records if the files of an object are faulty."""
 
   object_id: str
   reason: str
-  num_views: int  # that it would have had
+  num_views: int  # number of views that the object would have had
 
 
 @contextlib.contextmanager
 def ordered_map(num_workers: int):
-  """Yields a function like `map`; it works until the context ends.
+  """Yields a function like `map` that runs in worker processes.
 
-  With at most one worker the function runs in this process.
+  The function works until the context ends. With at most one worker it runs in
+  this process.
 
   Raises:
     UserError: the system killed a worker.

@@ -48,7 +48,7 @@ def prepare(
     if is_complete(folder) and not overwrite:
       _check_same_settings(folder, builder)
       return False
-    builder.num_views()  # opens the source: what is missing is said here
+    builder.num_views()  # opens the source, and raises if files are missing
     _remove(folder)
     try:
       _build(builder)
@@ -78,7 +78,7 @@ def _build(builder: ViewBuilder) -> None:
 
 @contextlib.contextmanager
 def _lock(folder: pathlib.Path):
-  """Locks the data set for one process; the lock ends with that process."""
+  """Locks the data set for one process. The lock ends with that process."""
   try:
     folder.parent.mkdir(parents=True, exist_ok=True)
     lock = open(folder.parent / f".{folder.name}.lock", "w")

@@ -18,7 +18,7 @@ _OPTIONS = "group_size:1"
 
 
 class RecordWriter:
-  """Writes record after record: one file is open, nothing stays in memory."""
+  """Writes records one by one. Only one file is open; no record is kept."""
 
   def __init__(self, name: str, folder, split: str):
     self._template = tfds.core.ShardedFileTemplate(

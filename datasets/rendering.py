@@ -1,15 +1,16 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Renders an object from a pinhole camera with embree, on white.
+"""Renders pictures of an object on white with embree, from pinhole cameras.
 
   render = Renderer(mesh)
   image_u8 = render(world_from_cam, K, resolution=64)
   records = render_records(render, world_from_cam, K, 64, object_id="chair_0")
 
-The light does not move with the camera: a sun, a weaker fill light from the
-other side and a sky that is brighter above, so that neighbouring faces differ.
-Surfaces are diffuse, both sides are lit alike, and nothing casts a shadow. A
-face has the same shade in every picture, so that it is computed once.
+The lights do not move with the camera: a sun, a weaker fill light from the
+other side, and a sky that is brighter above. So neighbouring faces differ in
+shade. Surfaces are diffuse, both sides of a face are lit in the same way, and
+nothing casts a shadow. So a face has the same shade in every picture, and the
+shade is computed only once.
 """
 
 from collections.abc import Sequence
@@ -59,7 +60,7 @@ class Renderer:
     resolution: int,
     samples: int = 2,
   ) -> np.ndarray:
-    """The picture that one camera takes, uint8 [R, R, 3].
+    """Renders the picture that one camera takes, uint8 [R, R, 3].
 
     Args:
       world_from_cam: [4, 4], OpenCV axes.
@@ -93,7 +94,7 @@ class Renderer:
   def _trace(
     self, pos: np.ndarray, dirs: np.ndarray, pixel: float
   ) -> np.ndarray:
-    """Colours [N, 3] that rays from `pos` [3] along `dirs` [N, 3] see."""
+    """Returns the colours [N, 3] seen along rays from `pos` along `dirs`."""
     face = self._visible(pos, dirs)
     normals = self._visible.normals[face]
     behind = (np.einsum("nc,nc->n", normals, dirs) > 0)[:, None]
@@ -114,10 +115,10 @@ def render_records(
   resolution: int,
   object_id: str,
 ) -> list[dict]:
-  """The records of an object's views `world_from_cam` [N, 4, 4], in order."""
+  """Renders the records of an object's views `world_from_cam` [N, 4, 4]."""
   samples = 3 if resolution <= 32 else 2  # small pictures show jagged edges
   records = []
-  # Pictures are rendered with the poses that are stored, which are float32.
+  # Pictures are rendered with the stored poses, which are float32.
   for view, pose in enumerate(world_from_cam.astype(np.float32)):
     records.append(
       {
@@ -132,7 +133,7 @@ def render_records(
 
 
 def _light(normals: np.ndarray) -> np.ndarray:
-  """The fraction [F, 1] of the light that diffuse faces reflect."""
+  """Returns the fraction [F, 1] of the light that diffuse faces reflect."""
   sun = np.maximum(normals @ _SUN, 0)
   fill = np.maximum(normals @ _FILL, 0)
   light = 0.56 + 0.12 * normals[:, 2] + 0.36 * sun + 0.16 * fill
@@ -140,6 +141,6 @@ def _light(normals: np.ndarray) -> np.ndarray:
 
 
 def _sample_places(pixels: np.ndarray, samples: int) -> np.ndarray:
-  """Coordinates of the rays through `pixels`, whose centres are at +0.5."""
+  """Returns coordinates of the rays through `pixels` (centres at +0.5)."""
   inside = (np.arange(samples) + 0.5) / samples
   return (pixels[:, None] + inside).ravel()

@@ -1,14 +1,15 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The colours of triangles: per face, per vertex, of materials, of textures.
+"""Computes the colours of triangles: of faces, vertices, materials, textures.
 
   paint = Paint(parts)
   rgb = paint(face, pos, dirs, pixel, light)    # where rays meet the faces
   hit = paint.is_solid(face, pos, dirs)         # False: a transparent texel
 
-Nothing is half transparent. A texel whose alpha is below the cutoff lets rays
-through, and all other texels stop them. A texture that is much finer than the
-rays is averaged with an image pyramid, or it would flicker from view to view.
+Nothing is half transparent. A texel (a pixel of a texture) whose alpha is below
+the cutoff lets rays through, and all other texels stop them. A texture that is
+much finer than the rays is averaged with an image pyramid, or it would flicker
+from view to view.
 """
 
 from collections.abc import Sequence
@@ -21,7 +22,7 @@ import trimesh
 from threedim_jax.views.pixels import linear_from_srgb, srgb_from_linear
 
 _TINY = 1e-12
-# Points at which the alpha of faces is looked up: along an edge, and in all.
+# Most points at which alpha is looked up: along a face's edge, and in a part.
 _GRID = 64
 _MAX_POINTS = 200_000
 
@@ -32,8 +33,8 @@ class Texture:
 
   Attributes:
     pixels: uint8 [H, W, 4], RGBA in display values; the last row is at v = 0.
-    wrap: how the picture goes on outside [0, 1], along u and along v: "repeat",
-      "mirror" or "clamp".
+    wrap: how the picture continues outside [0, 1], along u and along v:
+      "repeat", "mirror" or "clamp".
     nearest: show the nearest texel instead of interpolating.
   """
 
@@ -84,7 +85,7 @@ class Part:
 
 
 def part_of(mesh: trimesh.Trimesh) -> Part:
-  """The triangles of a trimesh mesh with the colours of faces or vertices."""
+  """Converts a trimesh mesh, with its face or vertex colours, to a part."""
   faces, visual = mesh.faces, mesh.visual
   colors = np.ones((len(faces), 3, 3))
   if visual.kind == "vertex":
@@ -95,10 +96,10 @@ def part_of(mesh: trimesh.Trimesh) -> Part:
 
 
 def visible_points(part: Part) -> np.ndarray:
-  """Points [N, 3] whose bounding box is that of the visible surface.
+  """Returns points [N, 3] with the same bounding box as the visible surface.
 
-  These are the corners. If the part has a cutoff, these are the opaque points
-  of a grid on each face.
+  The points are the corners. If the part has a cutoff, they are the opaque
+  points of a grid on each face instead.
   """
   if part.cutoff is None:
     return part.triangles.reshape(-1, 3)
@@ -115,7 +116,7 @@ def visible_points(part: Part) -> np.ndarray:
 
 
 def _alpha(part: Part, rows: np.ndarray, weights: np.ndarray) -> np.ndarray:
-  """Alpha [N] on the faces `rows` [N] at barycentric `weights` [N, 3]."""
+  """Returns alpha [N] on faces `rows` [N] at barycentric `weights` [N, 3]."""
   alpha = np.ones(len(rows))
   if part.alpha is not None:
     alpha = np.einsum("nk,nk->n", weights, part.alpha[rows])
@@ -126,7 +127,7 @@ def _alpha(part: Part, rows: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
 
 class Paint:
-  """The colours of the faces of all parts.
+  """Computes colours on the faces of all parts.
 
   Faces are numbered part after part.
 
@@ -159,7 +160,7 @@ class Paint:
     ]
 
   def flat_colors(self, light: np.ndarray) -> np.ndarray:
-    """The colour [F, 3] of each face under `light` [F, 1]. Requires `flat`."""
+    """Returns the faces' colours [F, 3] under `light` [F, 1]; needs `flat`."""
     rgb = self._colors[:, 0] * light
     for i, part in enumerate(self._parts):
       n = np.flatnonzero(self.part == i)
@@ -167,7 +168,7 @@ class Paint:
     return rgb
 
   def looks(self) -> np.ndarray:
-    """Numbers [F]; faces with equal numbers look the same from both sides."""
+    """Returns numbers [F], equal for faces that look alike from both sides."""
     rgb = self._colors.mean(1)
     _, looks = np.unique(
       np.column_stack([self.part, rgb]), axis=0, return_inverse=True
@@ -179,7 +180,7 @@ class Paint:
   def is_solid(
     self, face: np.ndarray, pos: np.ndarray, dirs: np.ndarray
   ) -> np.ndarray:
-    """Whether each face [N] stops its ray from `pos` along `dirs` [N, 3]."""
+    """Returns whether faces [N] stop their rays from `pos` along `dirs`."""
     solid = np.ones(len(face), bool)
     check = np.flatnonzero(self.has_holes[face])
     weights, _ = _intersect(self._corners[face[check]], pos, dirs[check])
@@ -197,7 +198,7 @@ class Paint:
     pixel: float,
     light: np.ndarray,
   ) -> np.ndarray:
-    """Colours [N, 3] at the points where rays hit faces.
+    """Returns colours [N, 3] at the points where rays hit faces.
 
     Args:
       face: numbers [N] of the faces.
@@ -222,7 +223,7 @@ class Paint:
 
 
 def _split(numbers: np.ndarray):
-  """Pairs (number, indices at which it occurs) of all distinct numbers."""
+  """Returns pairs (number, its indices) for all distinct numbers."""
   if not len(numbers):
     return ()
   order = np.argsort(numbers, kind="stable")
@@ -231,7 +232,7 @@ def _split(numbers: np.ndarray):
 
 
 def _shade(part: Part, color, light, glow) -> np.ndarray:
-  """Display values of surfaces with `color` and `glow` under `light`."""
+  """Returns display values of `color` and `glow` of surfaces under `light`."""
   if part.linear:
     color = srgb_from_linear(np.clip(color, 0, 1))
   if part.lit:
@@ -242,7 +243,7 @@ def _shade(part: Part, color, light, glow) -> np.ndarray:
 
 
 class _Pyramid:
-  """A texture on faces, with smaller copies of it for faces far away."""
+  """A texture on faces, with smaller copies that distant faces use."""
 
   def __init__(
     self,
@@ -270,7 +271,7 @@ class _Pyramid:
     self._density = np.sqrt(texels / np.maximum(area, _TINY))
 
   def __call__(self, row, weights, spacing) -> np.ndarray:
-    """Colours [N, 3] in [0, 1] on the faces `row`.
+    """Returns colours [N, 3] in [0, 1] on the faces `row`.
 
     `spacing` [N] is the distance between neighbouring rays, in world units.
     """
@@ -287,7 +288,7 @@ class _Pyramid:
 
 
 def _sample(pixels: np.ndarray, uv: np.ndarray, texture: Texture) -> np.ndarray:
-  """RGBA [N, 4] in [0, 1] at texture coordinates [N, 2] of `pixels`."""
+  """Returns RGBA [N, 4] in [0, 1] at texture coordinates [N, 2] of `pixels`."""
   h, w = pixels.shape[:2]
   place = np.stack([uv[:, 0] * w, (1 - uv[:, 1]) * h], -1) - 0.5
   if texture.nearest:
@@ -302,7 +303,7 @@ def _sample(pixels: np.ndarray, uv: np.ndarray, texture: Texture) -> np.ndarray:
 
 
 def _wrap(place: np.ndarray, size: int, mode: str) -> np.ndarray:
-  """The texel, 0 .. size - 1, that is shown at any integer position."""
+  """Maps integer positions to the texels, 0 .. size - 1, shown there."""
   if mode == "clamp":
     place = np.clip(place, 0, size - 1)
   elif mode == "mirror":
@@ -314,7 +315,7 @@ def _wrap(place: np.ndarray, size: int, mode: str) -> np.ndarray:
 
 
 def _intersect(corners, pos, dirs) -> tuple[np.ndarray, np.ndarray]:
-  """Hits of rays: barycentric weights [N, 3], and depths in units of `dirs`."""
+  """Returns hits: barycentric weights [N, 3], and depths in units of `dirs`."""
   a = corners[:, 0]
   ab, ac = corners[:, 1] - a, corners[:, 2] - a
   h = np.cross(dirs, ac)

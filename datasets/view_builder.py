@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The record that all our data sets share, and the builder that writes it.
+"""Defines the record that all our data sets share, and a builder to write it.
 
   class Builder(ViewBuilder):
     def num_views(self):
@@ -32,12 +32,12 @@ from threedim_jax.runtime import progress
 from threedim_jax.runtime.errors import UserError
 
 OBJECTS_FILE = "objects.json"
-# Of any data set: indices of the record files, and starting the program.
+# Cost of any data set: indices of the record files, and starting the program.
 FIXED_BYTES, FIXED_SECONDS = 0.36e6, 2.0
 
 
 class ViewBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
-  """Base class of all builders, whose configs have a `resolution`."""
+  """Base class of all builders. Their configs must have a `resolution`."""
 
   def __init__(
     self,
@@ -57,15 +57,15 @@ class ViewBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
   @property
   def settings(self) -> dict:
-    """What the content depends on besides the config; see `metadata.json`."""
+    """The settings that decide the content, besides the config."""
     return {}
 
   def num_views(self) -> int:
-    """Of all objects of all splits."""
+    """Returns the number of views of all objects of all splits."""
     raise NotImplementedError
 
   def left_out(self) -> list[str]:
-    """Sentences that say which objects no attempt was made to build."""
+    """Returns a sentence for each object that is not even tried to build."""
     return []
 
   def _info(self):
@@ -122,7 +122,7 @@ class ViewBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     print(f"skipped: {bad.reason}", file=sys.stderr, flush=True)
 
   def _workers(self):
-    """A context whose value maps in processes of this machine, or on Beam."""
+    """Returns a context for mapping in local processes or on Beam."""
     if self.beam_options is None:
       return parallel.ordered_map(self.num_workers)
     parent = pathlib.Path(self.data_path).parent
@@ -160,12 +160,12 @@ class ViewBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
 
 def cost(num_views: int, bytes_per_view: int, seconds_per_view: float) -> str:
-  """Such as "370 MB, 9 min": size, and time on two cores.
+  """Formats size and build time on two cores, such as "370 MB, 9 min".
 
   Args:
     num_views: of the data set.
     bytes_per_view: on disk.
-    seconds_per_view: of one core.
+    seconds_per_view: on one core.
   """
   size = FIXED_BYTES + num_views * bytes_per_view
   seconds = FIXED_SECONDS + num_views * seconds_per_view / 2
@@ -178,7 +178,7 @@ def cost(num_views: int, bytes_per_view: int, seconds_per_view: float) -> str:
 
 
 def _add_view(index: list, object_id: str, key: int) -> None:
-  """Counts a view in the index of its split: rows [object_id, start, count]."""
+  """Counts a view in its split's index of rows [object_id, start, count]."""
   if not index or index[-1][0] != object_id:
     index.append([object_id, key, 0])
   index[-1][2] += 1

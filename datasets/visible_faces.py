@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Finds the face of an object that a ray shows.
+"""Finds the face of an object that a ray sees.
 
   visible = VisibleFaces(paint, triangles)
   face = visible(pos, dirs)    # -1: the ray meets nothing
@@ -35,10 +35,10 @@ _PAIRS_AT_A_TIME = 200_000
 
 
 class VisibleFaces:
-  """The embree scenes of one object."""
+  """Finds the visible faces of one object. Holds its embree scenes."""
 
   def __init__(self, paint: Paint, triangles: np.ndarray, with_twins: bool):
-    """Builds the scenes.
+    """Builds the embree scenes.
 
     Args:
       paint: knows where faces are transparent, and which are one-sided.
@@ -74,7 +74,7 @@ class VisibleFaces:
     )
 
   def __call__(self, pos: np.ndarray, dirs: np.ndarray) -> np.ndarray:
-    """The faces [N] that rays from `pos` along `dirs` [N, 3] show, or -1."""
+    """Returns faces [N] seen from `pos` along `dirs` [N, 3], or -1."""
     if self._one_hit_is_enough:
       return self._hits(pos, dirs, 0.0)[0][0]
     shown = np.full(len(dirs), -1)
@@ -89,9 +89,10 @@ class VisibleFaces:
     return shown
 
   def _hits(self, pos, dirs, start) -> tuple[np.ndarray, np.ndarray]:
-    """The first face that each ray hits in each layer, and its depth: [L, N].
+    """Finds the first face that each ray hits in each layer, and its depth.
 
-    Depths are in units of `dirs`; rays begin at depth `start`.
+    Both arrays are [L, N]. Depths are in units of `dirs`. Rays begin at depth
+    `start`.
     """
     start = np.broadcast_to(start, len(dirs))
     origins = (pos + start[:, None] * dirs - self._origin) * self._scale
@@ -121,8 +122,9 @@ class VisibleFaces:
     """Chooses the face to show among the first hits [L, N] of all layers.
 
     Returns:
-      The face, or -1 if the ray passes all of them, and the depth [N] behind
-      them, from which to go on. The depth is inf if the ray hits nothing.
+      (faces [N], depths [N]). A face is -1 if the ray passes all hits. The ray
+      then continues from the depth, which lies behind these hits and is inf if
+      there are none.
     """
     columns = np.arange(len(dirs))
     nearest = depths.argmin(0)
@@ -158,7 +160,7 @@ class VisibleFaces:
 def _layers(
   triangles: np.ndarray, normals: np.ndarray, looks: np.ndarray
 ) -> np.ndarray:
-  """Assigns layers [F], so that coincident faces are in different layers.
+  """Assigns layers [F] so that coincident faces are in different layers.
 
   If all faces look the same, one layer is enough.
   """
@@ -183,8 +185,8 @@ def _last_copies(
   """Finds faces that have the same corners and look the same.
 
   Returns:
-    The distinct faces [D], each by its last copy in the file, ascending; and
-    for each face its last copy [F].
+    (the last copy in the file of each distinct face [D], ascending; the last
+    copy of every face [F]).
   """
   rows = np.column_stack([triangles.reshape(-1, 9), looks]).astype(np.float64)
   keys = np.ascontiguousarray(rows).view(f"V{rows.shape[1] * 8}").ravel()
@@ -196,7 +198,7 @@ def _last_copies(
 
 
 def _generic_direction(normals: np.ndarray) -> np.ndarray:
-  """A direction that is perpendicular to none of the normals, nor nearly so.
+  """Returns a direction that is far from perpendicular to all normals.
 
   So the products of opposite normals with this direction have opposite signs,
   even after rounding.
@@ -214,14 +216,15 @@ def _generic_direction(normals: np.ndarray) -> np.ndarray:
 def _twins_turned_alike(
   triangles: np.ndarray, normals: np.ndarray, looks: np.ndarray
 ) -> np.ndarray:
-  """Pairs [P, 2] of faces that overlap in one plane, sorted by the later one.
+  """Returns pairs [P, 2] of faces that overlap in one plane.
 
-  Both faces have the same orientation, but they look different.
+  Both faces have the same orientation, but they look different. Pairs are
+  sorted by the later face.
   """
   offsets = np.einsum("fc,fc->f", triangles.mean(1), normals)
   planes = np.column_stack([normals, offsets]) / _PLANE_GRID
   pairs = []
-  for shift in (0.0, 0.5):  # two grids, or a border could separate near planes
+  for shift in (0.0, 0.5):  # one grid's cell borders could separate near planes
     _, plane = np.unique(np.rint(planes + shift), axis=0, return_inverse=True)
     plane = plane.ravel()
     same = np.unique(np.column_stack([plane, looks]), axis=0)[:, 0]
@@ -236,7 +239,7 @@ def _twins_turned_alike(
 
 
 def _overlapping(triangles, normals, looks, plane, faces) -> list[np.ndarray]:
-  """Chunks of pairs [P, 2] of `faces` that overlap in the same plane."""
+  """Returns chunks of pairs [P, 2] of `faces` that overlap in one plane."""
   low, high = triangles[faces].min(1), triangles[faces].max(1)
   # A sweep along x. Planes are shifted apart, so that they do not mix.
   away = plane[faces] * (np.ptp(triangles[..., 0]) + 1)
@@ -260,7 +263,7 @@ def _overlapping(triangles, normals, looks, plane, faces) -> list[np.ndarray]:
 
 
 def _overlap(triangles, normals, pair) -> np.ndarray:
-  """Whether pairs [P, 2] of nearly parallel triangles overlap, [P]."""
+  """Returns [P]: whether pairs [P, 2] of nearly parallel triangles overlap."""
   a, b = triangles[pair[:, 0]], triangles[pair[:, 1]]
   normal = normals[pair[:, 0]]
   middle = b.mean(1) - a.mean(1)

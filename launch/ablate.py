@@ -28,7 +28,7 @@ import time
 from typing import Any, NamedTuple
 
 REPO = pathlib.Path(__file__).parents[1]
-# The bundled weights would favour the system that they are of.
+# The bundled weights would favour the system that they were trained for.
 FROM_NOTHING = "--config.train.init_from="
 sys.path.insert(0, str(REPO))  # configs/ are not installed
 from threedim_jax.runtime.disk import write_atomically  # noqa: E402
@@ -55,7 +55,7 @@ SYSTEMS = (
 
 
 class Measure(NamedTuple):
-  """A column: the metric, and +1 if more of it is better, else -1."""
+  """A column of the table. `sign` is +1 if larger values are better, or -1."""
 
   title: str
   metric: str
@@ -84,8 +84,8 @@ FLOORS = (  # title, row of evaluation.json, row of consistency.json
   ("ground truth", None, "ground truth"),
   ("white image", None, "white image"),
 )
-# The first system is better than the second one in the measure (tables 3, 5).
-# Regression and the first view: PSNR is so on cars, and the reverse on chairs*.
+# Claims that the first system is better than the second in the measure (tables
+# 3, 5). That of naive and regression in PSNR holds on cars, not on chairs*.
 CLAIMS = (
   ("naive", "3dim", PSNR),
   ("naive", "3dim", DISTANCE),
@@ -102,7 +102,7 @@ VERDICT_COLUMNS = (
 
 
 class Command(NamedTuple):
-  """What to run for a system; `args` follow `python -m threedim_jax.main`."""
+  """A command of a system; `args` follow `python -m threedim_jax.main`."""
 
   system: System
   args: list[str]
@@ -112,7 +112,7 @@ class Command(NamedTuple):
 
 
 def commands(args: argparse.Namespace, overrides: list[str]) -> Iterator:
-  """Training, evaluation and scoring of every system, in order."""
+  """Yields training, evaluation and scoring of every system, in order."""
   for system in SYSTEMS:
     workdir = args.root / system.name
     file, _, words = args.config.partition(":")
@@ -132,11 +132,11 @@ def commands(args: argparse.Namespace, overrides: list[str]) -> Iterator:
 
 
 def time_left(todo: list[Command], finished: dict[str, float]) -> str:
-  """About how long the rest takes, by what the same modes took before.
+  """Estimates how long the rest takes, from how long the same modes took.
 
   Args:
     todo: all commands, in order.
-    finished: seconds of the finished ones, by their text.
+    finished: {text of a finished command: its seconds}.
 
   Returns:
     Such as "about 12 min 00 s more: 2 x train at 5 min 30 s, 1 x score at 1 min
@@ -167,7 +167,7 @@ def time_left(todo: list[Command], finished: dict[str, float]) -> str:
 
 
 def run_all(todo: list[Command], root: pathlib.Path) -> int:
-  """Runs what is not finished; the exit code of the first that failed."""
+  """Runs the unfinished commands; returns the first exit code that is not 0."""
   root.mkdir(parents=True, exist_ok=True)
   finished_file = root / "finished.json"
   finished = read_json(finished_file) or {}
@@ -200,12 +200,12 @@ def run_all(todo: list[Command], root: pathlib.Path) -> int:
 
 
 def read_json(path: pathlib.Path) -> Any:
-  """The content; None if there is no file."""
+  """Reads a JSON file; None if there is no file."""
   return json.loads(path.read_text()) if path.exists() else None
 
 
 def read_scores(folder: pathlib.Path, measure: Measure) -> dict[str, Any]:
-  """What evaluation or scoring wrote; no rows if it was not run."""
+  """Reads the scores of a folder; without rows if it was not scored."""
   name = "consistency.json" if measure.folder else "evaluation.json"
   return read_json(folder / measure.folder / name) or {"rows": {}}
 
@@ -213,7 +213,7 @@ def read_scores(folder: pathlib.Path, measure: Measure) -> dict[str, Any]:
 def values_of(
   folder: pathlib.Path, in_evaluation: str | None, in_consistency: str | None
 ) -> dict[str, float]:
-  """Column -> value, of the named row of either file."""
+  """Returns {column: value} of the named row of either file."""
   result = {}
   for measure in COLUMNS:
     row = in_consistency if measure.folder else in_evaluation
@@ -224,7 +224,10 @@ def values_of(
 
 
 def table(root: pathlib.Path) -> list[dict[str, Any]]:
-  """Systems, then floors; s/view is of a whole evaluation with its start."""
+  """Returns rows of systems, then of floors.
+
+  s/view is the time of a whole evaluation, with its start, per view.
+  """
   rows = []
   for system in SYSTEMS:
     folder = root / system.name
@@ -239,12 +242,12 @@ def table(root: pathlib.Path) -> list[dict[str, Any]]:
 
 
 def verdicts(root: pathlib.Path) -> list[dict[str, Any]]:
-  """Every claim of the paper with both numbers and what they say.
+  """Returns a row for every claim of the paper: both numbers and a verdict.
 
   Differences are paired: both systems made the same views of the same objects.
-  A claim holds or fails by two standard errors over the objects; less is
-  "open". A distance is one number of all pictures, so its sign decides. Claims
-  whose numbers are missing are left out.
+  A claim "holds" or "fails" if the difference is at least two standard errors
+  over the objects. Otherwise it is "open". A distance has one value for all
+  pictures, so its sign decides. Claims whose numbers are missing are left out.
   """
   rows = []
   for better, worse, measure in CLAIMS:
@@ -272,7 +275,7 @@ def verdicts(root: pathlib.Path) -> list[dict[str, Any]]:
 
 
 def markdown(columns: Sequence[str], rows: list[dict[str, Any]]) -> str:
-  """A table; numbers have four digits, missing ones are empty."""
+  """Formats a table; numbers have four digits, missing ones are empty."""
   text = lambda x: "" if x is None else x if isinstance(x, str) else f"{x:.4g}"
   lines = [f"| {' | '.join(columns)} |", f"|{' --- |' * len(columns)}"]
   lines += [
@@ -283,7 +286,7 @@ def markdown(columns: Sequence[str], rows: list[dict[str, Any]]) -> str:
 
 
 def write_results(args: argparse.Namespace) -> str:
-  """views.png, table.json and table.md; returns the last."""
+  """Writes views.png, table.json and table.md; returns the text of table.md."""
   root = args.root
   write_picture(root)
   rows, claims = table(root), verdicts(root)
@@ -298,7 +301,7 @@ def write_results(args: argparse.Namespace) -> str:
 
 
 def write_picture(root: pathlib.Path) -> None:
-  """The first object: input and truth, then the views of every system."""
+  """Draws input and truth of the first object, then every system's views."""
   from threedim_jax.views.image_grid import image_grid, write_png
   from threedim_jax.workdir.samples import list_complete, read_sample
 
@@ -322,11 +325,12 @@ def run_program(
   write_results: Callable[..., str],
   **options: dict[str, Any],
 ) -> int:
-  """The main function of this program and of recipes.py; returns the exit code.
+  """Runs this program or recipes.py, and returns the exit code.
 
   Args:
     description: for the help.
-    make_commands: (arguments, overrides of the configuration) -> what to run.
+    make_commands: (arguments, overrides of the configuration) -> commands to
+      run.
     write_results: (arguments) -> the text to print at the end.
     **options: of argparse, by the name of a flag.
   """

@@ -37,7 +37,7 @@ devices = jax.local_devices()
 print(len(devices), "x", devices[0].device_kind, "on", devices[0].platform)
 """
 
-# What was found, and how to fix it; the fix is empty if all is well.
+# (what was found, how to fix it); the fix is empty if all is well.
 Finding = tuple[str, str]
 
 
@@ -64,7 +64,7 @@ def check_packages() -> Iterator[Finding]:
 
 
 def check_devices() -> Iterator[Finding]:
-  """Asks JAX, in a process of its own: it may abort or hold the devices."""
+  """Asks JAX for its devices, in another process, because it may abort."""
   command = [sys.executable, "-c", DEVICES_PROGRAM]
   try:
     result = subprocess.run(
@@ -92,7 +92,7 @@ def check_devices() -> Iterator[Finding]:
 
 
 def check_machine() -> Iterator[Finding]:
-  """Looks at memory and shared memory."""
+  """Checks the free memory and shared memory."""
   text = pathlib.Path("/proc/meminfo").read_text()
   free = int(re.search(r"MemAvailable:\s+(\d+) kB", text)[1]) * 1024
   fix = "" if free >= MIN_MEMORY else "close other programs"
@@ -107,7 +107,7 @@ def check_machine() -> Iterator[Finding]:
 
 
 def check_workdir(workdir: str) -> Iterator[Finding]:
-  """Writes, reads and deletes a small file."""
+  """Checks that a small file can be written, read and deleted."""
   is_bucket, fix = workdir.startswith("gs://"), ""
   try:
     from etils import epath

@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Trains one network by several recipes: PSNR against examples seen.
+"""Trains one network by several recipes, and compares their PSNR.
 
   python launch/recipes.py --config=configs/ablation.py --root=runs/recipes
       --examples=4000,8000,16000 [--dry-run] [--config.KEY=VALUE ...]
@@ -21,7 +21,7 @@ from typing import Any
 import ablate
 from ablate import Command, System, write_atomically
 
-# Changes to the configuration, whose own learning rate is the larger one.
+# Changes to the configuration. Its own learning rate is the larger one.
 RECIPES = {
   "paper": {"diffusion.prediction": "eps", "optim.learning_rate": "1e-4"},
   "larger rate": {"diffusion.prediction": "eps"},
@@ -42,13 +42,13 @@ def folder_name(recipe: str) -> str:
 
 
 def commands(args: argparse.Namespace, overrides: list[str]) -> Iterator:
-  """Training and evaluation in turn, recipe by recipe."""
+  """Yields training and evaluation in turn, recipe by recipe."""
   for recipe, changes in RECIPES.items():
     name = folder_name(recipe)
     common = [f"--config={args.config}", ablate.FROM_NOTHING, *overrides]
     common += [f"--config.{key}={value}" for key, value in changes.items()]
     for count in args.examples:
-      # Each evaluation has a folder of its own: the next would overwrite it.
+      # Each evaluation has a folder of its own, or the next would overwrite it.
       trained = System(name, recipe)
       scored = System(f"{name}_{count}", recipe, trained_by=name)
       options = [*common, f"--config.train.num_examples={count}"]
@@ -58,7 +58,7 @@ def commands(args: argparse.Namespace, overrides: list[str]) -> Iterator:
 
 
 def table(root: pathlib.Path, examples: Sequence[int]) -> list[dict[str, Any]]:
-  """PSNR of every recipe, and of the mean image, after so many examples."""
+  """Returns rows of PSNR by number of examples, per recipe and mean image."""
   rows = {name: {"recipe": name} for name in (*RECIPES, "mean image")}
   for recipe in RECIPES:
     for count in examples:
@@ -70,7 +70,7 @@ def table(root: pathlib.Path, examples: Sequence[int]) -> list[dict[str, Any]]:
 
 
 def parse_examples(text: str) -> list[int]:
-  """Numbers in rising order; argparse reports a ValueError."""
+  """Parses numbers in rising order; argparse reports a ValueError."""
   numbers = [int(number) for number in text.split(",")]
   if numbers != sorted(set(numbers)) or numbers[0] < 1:
     raise ValueError(text)
@@ -78,7 +78,7 @@ def parse_examples(text: str) -> list[int]:
 
 
 def write_results(args: argparse.Namespace) -> str:
-  """recipes.json and recipes.md; returns the latter."""
+  """Writes recipes.json and recipes.md; returns the text of recipes.md."""
   rows = table(args.root, args.examples)
   text = ablate.markdown(list(rows[0]), rows)
   write_atomically(args.root / "recipes.json", json.dumps(rows, indent=2))

@@ -81,7 +81,7 @@ def _K(file: pathlib.Path, content: dict, resolution: int) -> np.ndarray:
 
 
 def _array(file: pathlib.Path, key: str, value, shape) -> np.ndarray:
-  """`value` as float64 [N, *shape]; UserError if it is something else."""
+  """Converts `value` to float64 [N, *shape]; UserError if it does not fit."""
   try:
     array = np.array(value, np.float64)
   except (TypeError, ValueError):

@@ -21,7 +21,7 @@ _FILE = pathlib.PurePosixPath("PluginFurnitureCatalog.properties")
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
-  """What a catalogue says about a model.
+  """A model's entry in a catalogue.
 
   Attributes:
     name: of the object, in English.
@@ -36,10 +36,10 @@ class Entry:
   rotation: tuple[float, ...]
 
   def scaled_rotation(self, corners: np.ndarray) -> np.ndarray:
-    """The matrix [3, 3] that turns and scales the `corners` of the file.
+    """Returns a matrix [3, 3] that turns and scales the `corners` of the file.
 
-    The box around the turned model then has the size that the catalogue says.
-    A flat model stays flat.
+    The box around the turned model then has the size in the catalogue. A flat
+    model stays flat.
     """
     rotation = np.array(self.rotation).reshape(3, 3)
     box = np.ptp(corners.reshape(-1, 3) @ rotation.T, axis=0)
@@ -49,7 +49,7 @@ class Entry:
 
 
 def read_catalogue(source: Zip) -> dict[pathlib.PurePath, Entry] | None:
-  """Reads the entries, by the path of the model; None for other zip files.
+  """Returns {path of the model: entry}, or None for other zip files.
 
   Raises:
     UserError: an entry has no size, or its numbers are impossible.

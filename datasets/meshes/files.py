@@ -38,11 +38,10 @@ class MeshFile:
   Attributes:
     path: relative to the folder or the zip file.
     size: in bytes.
-    object_id: see above.
-    category: the first folder of the path, or what the catalogue says.
-    zip_path: of the zip file, relative to the folder; None: it is in no zip
-      file.
-    entry: of the file in the catalogue of the zip file.
+    object_id: made from the path or the catalogue, as described above.
+    category: the first folder of the path, or from the catalogue.
+    zip_path: of the zip file, relative to the folder; None if there is none.
+    entry: the file's entry in the catalogue of the zip file, if any.
   """
 
   path: pathlib.PurePath
@@ -150,7 +149,7 @@ def _in_zip(
       continue
     if entries is None:
       parts = path.parts
-      # The zip file of a folder often holds that folder.
+      # A zip file often holds one folder of its own name.
       same = prefix and len(parts) > 1 and parts[0] == prefix[-1]
       file = _mesh_file(path, (*prefix[: -1 if same else None], *parts), size)
       yield dataclasses.replace(file, zip_path=zip_path)
@@ -173,7 +172,7 @@ def _catalogued(
   zip_path: pathlib.PurePath,
   prefix: tuple[str, ...],
 ) -> MeshFile:
-  """A file whose id is its name in the catalogue, then its unique file name."""
+  """Makes a file whose id is its name in the catalogue, then its file name."""
   name = re.sub(r"[^\w.-]+", "-", entry.name).strip("-._")
   return MeshFile(
     path=path,
@@ -219,7 +218,7 @@ def split_objects(files: Sequence[MeshFile]) -> dict[str, list[MeshFile]]:
 
 
 def id_digest(object_id: str) -> bytes:
-  """Pseudorandom bytes that depend on the id alone."""
+  """Returns pseudorandom bytes that depend only on the id."""
   return hashlib.sha256(object_id.encode()).digest()
 
 

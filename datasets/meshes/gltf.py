@@ -5,8 +5,8 @@
   parts = read_gltf(data, refers)
 
 This reads the default scene in its rest state: skins and morph targets are
-applied, animations are not played. Points and lines are left out. The table in
-`datasets/README.md` says what is done about each feature and extension.
+applied, animations are not played. Points and lines are left out. A table in
+`datasets/README.md` says how each feature and extension is treated.
 """
 
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ _NO_MATERIAL = Look(
   default_color=(float(linear_from_srgb(np.array(GREY))),) * 3,
 )
 _MAX_INSTANCES = 100_000
-_MAX_REPEATED_FACES = 2_000_000  # of meshes that several nodes or instances use
+_MAX_REPEATED_FACES = 2_000_000  # in second and further copies of meshes
 _NO_GEOMETRY = (
   "KHR_draco_mesh_compression",
   "KHR_gaussian_splatting",
@@ -40,7 +40,7 @@ def read_gltf(data: bytes, refers: References) -> list[Part]:
   """Reads the parts of a file: one for each primitive of each node.
 
   Raises:
-    UserError: the file needs something that is not read.
+    UserError: the file needs a feature that is not supported.
     ValueError: the file is broken. Parsing may raise other errors, too.
   """
   file = GltfFile(data, refers)
@@ -67,7 +67,7 @@ def read_gltf(data: bytes, refers: References) -> list[Part]:
 
 
 def _world_from_node(file: GltfFile) -> dict[int, np.ndarray | None]:
-  """world_from_node [4, 4] of every node of the scene; None if it is hidden."""
+  """Returns world_from_node [4, 4] of the scene's nodes; None if hidden."""
   scenes = file.header.get("scenes")
   if scenes:
     roots = file.item("scenes", file.header.get("scene", 0)).get("nodes", ())
@@ -101,7 +101,7 @@ def _parent_from_node(node: dict) -> np.ndarray:
 
 
 def _place(translation, rotation, scale) -> np.ndarray:
-  """Matrices [N, 4, 4] from translations, quaternions x y z w, and scales."""
+  """Makes matrices [N, 4, 4] from translations, quaternions xyzw and scales."""
   x, y, z, w = (rotation / np.linalg.norm(rotation, axis=-1, keepdims=True)).T
   matrix = np.tile(np.eye(4), (len(translation), 1, 1))
   rows = [
@@ -115,7 +115,7 @@ def _place(translation, rotation, scale) -> np.ndarray:
 
 
 def _instances(file: GltfFile, node: dict, world) -> Iterator[np.ndarray]:
-  """world_from_mesh [4, 4] of all instances (EXT_mesh_gpu_instancing)."""
+  """Yields world_from_mesh [4, 4] of instances (EXT_mesh_gpu_instancing)."""
   instancing = node.get("extensions", {}).get("EXT_mesh_gpu_instancing")
   if instancing is None:
     yield world
@@ -137,7 +137,7 @@ def _instances(file: GltfFile, node: dict, world) -> Iterator[np.ndarray]:
 def _part(
   file: GltfFile, node: dict, mesh: dict, primitive: dict, world, worlds, looks
 ) -> Part | None:
-  """One primitive, placed in the world; None if nothing of it is visible."""
+  """Reads one primitive, placed in the world; None if nothing is visible."""
   mode = primitive.get("mode", _TRIANGLES)
   for name in _NO_GEOMETRY:
     if name in primitive.get("extensions", {}) and not _has_bytes(
@@ -156,7 +156,7 @@ def _part(
     positions = positions @ world[:3, :3].T + world[:3, 3]
     turned = np.linalg.det(world[:3, :3]) < 0
   faces = _faces(file, primitive, mode, len(positions))
-  if turned:  # a mirror turns faces over, and the standard turns them back
+  if turned:  # mirroring flips faces, and the standard flips them back
     faces = faces[:, ::-1]
   look = _NO_MATERIAL
   if "material" in primitive:
@@ -170,7 +170,7 @@ def _part(
 
 
 def _has_bytes(file: GltfFile, primitive: dict) -> bool:
-  """Whether the file has the positions without compression, too."""
+  """Returns whether the file has the positions without compression, too."""
   position = primitive["attributes"].get("POSITION")
   if position is None:
     return False
@@ -179,7 +179,7 @@ def _has_bytes(file: GltfFile, primitive: dict) -> bool:
 
 
 def _faces(file: GltfFile, primitive: dict, mode: int, count: int):
-  """Corners of the triangles, int [F, 3]."""
+  """Returns the vertex indices of the triangles' corners, int [F, 3]."""
   if "indices" in primitive:
     indices = file.accessor(primitive["indices"])[:, 0].astype(np.int64)
   else:
@@ -198,13 +198,13 @@ def _faces(file: GltfFile, primitive: dict, mode: int, count: int):
 
 
 def _morphed(file: GltfFile, node: dict, mesh: dict, primitive: dict) -> dict:
-  """The attributes of the vertices, after morph targets are added."""
+  """Returns the attributes of the vertices, with morph targets added."""
   attributes = {
     k: file.accessor(i)
     for k, i in primitive["attributes"].items()
     if k.split("_")[0] in ("POSITION", "TEXCOORD", "COLOR", "JOINTS", "WEIGHTS")
   }
-  # Colours are stored as fractions, whatever the file says.
+  # Integer colours are fractions, even if the file does not say "normalized".
   for key, values in attributes.items():
     if key.startswith("COLOR") and values.dtype.kind == "u":
       attributes[key] = values / np.iinfo(values.dtype).max
@@ -224,7 +224,7 @@ def _morphed(file: GltfFile, node: dict, mesh: dict, primitive: dict) -> dict:
 
 
 def _skinned(file: GltfFile, index: int, attributes: dict, worlds):
-  """Positions [V, 3] moved by the joints, and whether this mirrors them."""
+  """Returns positions [V, 3] moved by joints, and whether this mirrors them."""
   skin = file.item("skins", index)
   joints = skin["joints"]
   matrices = np.tile(np.eye(4), (len(joints), 1, 1))
@@ -269,7 +269,7 @@ def _painted(look: Look, positions, attributes: dict, faces) -> Part:
       alpha = rgba[..., 3]
 
   def coordinates(use: TextureUse) -> np.ndarray:
-    """Coordinates [F, 3, 2] with v upwards; zeros if the file has none."""
+    """Returns coordinates [F, 3, 2] with v upwards; zeros without any."""
     uv = attributes.get(f"TEXCOORD_{use.set}")
     if uv is None:
       uv = np.zeros((len(positions), 2))

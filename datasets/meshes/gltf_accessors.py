@@ -42,18 +42,18 @@ _COMPRESSIONS = ("EXT_meshopt_compression", "KHR_meshopt_compression")
 
 
 class GltfFile:
-  """A .glb or .gltf file, with what it refers to."""
+  """A .glb or .gltf file, and the files that it refers to."""
 
   def __init__(self, data: bytes, refers: References):
     """Reads the JSON.
 
     Raises:
-      UserError: it has another version or requires an unknown extension.
+      UserError: the file has another version or requires an unknown extension.
       ValueError: the file is broken. Parsing may raise other errors, too.
     """
     self.refers = refers
     self._binary = None
-    # Decorators would keep the file alive after its last use.
+    # `functools.cache` as a decorator would keep the file in memory for ever.
     self.buffer = functools.cache(self._buffer)
     self.accessor = functools.cache(self._accessor)
     self.picture = functools.cache(self._picture)
@@ -72,7 +72,7 @@ class GltfFile:
     check_extensions(self.header, refers.label)
 
   def _unpack(self, data: bytes) -> bytes:
-    """The JSON chunk of a GLB file; keeps the binary chunk."""
+    """Returns the JSON chunk of a GLB file, and keeps the binary chunk."""
     version, length = struct.unpack_from("<II", data, 4)
     if version != 2:
       raise UserError(
@@ -97,10 +97,10 @@ class GltfFile:
     return text
 
   def item(self, kind: str, index) -> dict:
-    """An object of one of the top-level arrays.
+    """Returns an object of one of the top-level arrays.
 
     Raises:
-      ValueError: there is none of this number.
+      ValueError: there is no object with this index.
     """
     items = self.header.get(kind, ())
     is_index = isinstance(index, int) and not isinstance(index, bool)
@@ -109,7 +109,7 @@ class GltfFile:
     return items[index]
 
   def _buffer(self, index: int) -> bytes:
-    """The bytes of a buffer: of the file itself, a `data:` URI or a file."""
+    """Reads a buffer from the file itself, a `data:` URI or another file."""
     buffer = self.item("buffers", index)
     uri = buffer.get("uri")
     if uri is None:
@@ -129,7 +129,7 @@ class GltfFile:
     return data
 
   def view(self, index: int) -> memoryview:
-    """The bytes of a buffer view."""
+    """Returns the bytes of a buffer view."""
     view = self.item("bufferViews", index)
     start, length = view.get("byteOffset", 0), view["byteLength"]
     data = memoryview(self.buffer(view["buffer"]))
@@ -138,7 +138,7 @@ class GltfFile:
     return data[start : start + length]
 
   def _accessor(self, index: int) -> np.ndarray:
-    """The values [count, *shape] of an accessor, with sparse ones filled in.
+    """Reads the values [count, *shape] of an accessor, with sparse ones set.
 
     Normalized integers become float64 in 0 .. 1 or -1 .. 1, other numbers keep
     their type. Matrices are indexed [row, column].
@@ -204,7 +204,7 @@ class GltfFile:
     return values
 
   def _picture(self, index: int) -> np.ndarray | None:
-    """Pixels, uint8 [H, W, 4]; None, and a note, if they cannot be used."""
+    """Decodes to uint8 [H, W, 4]; None, with a note, if that is impossible."""
     image = self.item("images", index)
     uri = image.get("uri")
     if uri is None:
@@ -217,7 +217,7 @@ class GltfFile:
 
 
 def _data_uri(uri: str) -> bytes | None:
-  """The bytes of a `data:` URI, else None."""
+  """Returns the bytes of a `data:` URI; None for other URIs."""
   if not uri.startswith("data:"):
     return None
   head, _, body = uri.partition(",")

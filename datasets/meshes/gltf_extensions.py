@@ -1,12 +1,12 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""What is done about each extension of glTF 2.0.
+"""Lists which extensions of glTF 2.0 are read, ignored or refused.
 
 The lists hold the ratified extensions of Khronos, and those extensions of
 vendors that are common or that change how a mesh looks. A file that *requires*
 any other extension is refused, and the message names the extension. A file that
 only *uses* another extension is read, because the standard says that such a
-file is right without the extension.
+file is valid without the extension.
 """
 
 from threedim_jax.runtime.errors import UserError
@@ -98,7 +98,7 @@ REFUSED = {
 
 
 def check_extensions(header: dict, label: str) -> None:
-  """Refuses a file that requires an extension which is not read.
+  """Refuses a file that requires an extension which is not supported.
 
   Raises:
     UserError: names the extension and says what to do.

@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The materials of glTF 2.0 files, as far as diffuse surfaces show them.
+"""Reads the materials of glTF 2.0 files, as far as diffuse surfaces show them.
 
   look = read_material(file, number)    # a `Look`
 
@@ -19,15 +19,15 @@ from surfaces import Texture
 
 _WRAPS = {10497: "repeat", 33071: "clamp", 33648: "mirror"}
 _NEAREST = 9728
-# With these a texture has another picture beside that of core glTF.
+# Extensions that give a texture another picture, beside that of core glTF.
 _PICTURES = ("EXT_texture_webp", "EXT_texture_avif", "MSFT_texture_dds")
 
 
 def read_material(file: GltfFile, index: int) -> Look | None:
-  """The look of a material; None if it is transparent.
+  """Reads the look of a material; None if it is transparent.
 
   Raises:
-    UserError: it has a texture that is not read.
+    UserError: a texture of the material is not supported.
     ValueError: the file is broken. Parsing may raise other errors, too.
   """
   material = file.item("materials", index)
@@ -64,7 +64,7 @@ def read_material(file: GltfFile, index: int) -> Look | None:
 
 
 def _base(file: GltfFile, material: dict, extensions: dict):
-  """The factor RGBA and the texture of the surface's colour."""
+  """Returns the RGBA factor and the texture of the surface's colour."""
   old = extensions.get("KHR_materials_pbrSpecularGlossiness")
   if old is not None:
     color = old.get("diffuseFactor", (1, 1, 1, 1))
@@ -94,12 +94,12 @@ def _texture_use(file: GltfFile, info: dict | None) -> TextureUse | None:
 
 
 def _picture_index(file: GltfFile, texture: dict) -> int:
-  """The index of the picture to use; a texture may have several pictures."""
+  """Returns the index of the picture to use; a texture may have several."""
   extensions = texture.get("extensions", {})
   for name in _PICTURES:
     if name in extensions:
       index = extensions[name]["source"]
-      # If there is a choice, a picture must decode here to be taken.
+      # If there is a core picture too, this one is used only if it decodes.
       if "source" not in texture or file.picture(index) is not None:
         return index
   if "source" in texture:
@@ -110,7 +110,7 @@ def _picture_index(file: GltfFile, texture: dict) -> int:
 
 
 def _transform(transform: dict) -> np.ndarray:
-  """KHR_texture_transform as a matrix [2, 3]: scale, then rotate, then move."""
+  """Converts KHR_texture_transform to a matrix [2, 3]: scale, rotate, move."""
   angle = _number(transform.get("rotation", 0))
   su, sv = _numbers(transform.get("scale", (1, 1)), 2)
   u, v = _numbers(transform.get("offset", (0, 0)), 2)

@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Loads a mesh file as coloured triangles: checked, upright, of one size.
+"""Loads a mesh file as coloured triangles: checked, upright and of one size.
 
   loaded = load(source, "chair/a1/model.obj")
   loaded.parts, loaded.notes
@@ -29,9 +29,9 @@ import trimesh
 
 from threedim_jax.runtime.errors import UserError
 
-RADIUS = 0.82  # of the sphere around an object; the chairs of `shapes` have it
+RADIUS = 0.82  # of the sphere around an object, as for the chairs of `shapes`
 _TOO_FAR = 1e100  # squares of larger coordinates would overflow
-_LEAST_AREA = 1e-9  # of an object inside the unit sphere
+_LEAST_AREA = 1e-9  # of the surface of an object inside the unit sphere
 
 
 @dataclasses.dataclass
@@ -56,7 +56,8 @@ def load(
     source: a folder or zip file, which holds all files that the mesh needs.
     path: of the mesh file, relative to the source.
     orientation: the axes of the file.
-    entry: of the file in the catalogue of its zip file: rotation and size.
+    entry: the file's entry in the catalogue of its zip file, which has its
+      rotation and size.
 
   Raises:
     UserError: says what is wrong with the file.
@@ -104,7 +105,7 @@ def _read(
       parts = _read_stl(data)
   except UserError:
     raise
-  except Exception as e:  # parsers raise many kinds for broken bytes
+  except Exception as e:  # parsers raise many types for broken bytes
     text = " ".join(str(e).split())[:200]
     reason = f"{type(e).__name__}: {text}" if text else type(e).__name__
     raise UserError(f"{refers.label} cannot be read ({reason}).") from e
@@ -126,7 +127,7 @@ def _read_stl(data: bytes) -> list[Part]:
     scene = trimesh.load_scene(
       io.BytesIO(data),
       file_type="stl",
-      process=False,  # would drop what is not finite, and merge corners
+      process=False,  # True would drop infinite corners and merge equal ones
     )
   parts = []
   for mesh in scene.geometry.values():

@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""What a surface looks like, whatever the format of its material.
+"""Describes how a surface looks, whatever the format of its material.
 
   look = Look(color=(0.8, 0.1, 0.1))
   part = look.part(triangles, colors, None, coordinates)

@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""TFDS builder of `meshes`: a folder or zip file of 3D models.
+"""Builds `meshes` from a folder or zip file of 3D models.
 
 python datasets/build.py meshes --from FOLDER --config 64
 """
@@ -31,7 +31,7 @@ class MeshesConfig(tfds.core.BuilderConfig):
   num_test_views: int = 251  # of validation objects as well
 
 
-# Bytes and seconds of one core for a view, by resolution: see README.md.
+# {resolution: (bytes, seconds of one core) for a view}, see README.md.
 COST_PER_VIEW = {
   16: (590, 0.0464),
   32: (744, 0.0146),
@@ -43,7 +43,7 @@ COST_PER_VIEW = {
 def _config(
   name: str, resolution: int, num_train_views: int = 50, num_test_views=251
 ) -> MeshesConfig:
-  # Of 1000 objects 900 are for training.
+  # The described cost is for 1000 objects, 900 of them for training.
   num_views = 900 * num_train_views + 100 * num_test_views
   return MeshesConfig(
     name=name,
@@ -86,7 +86,9 @@ class Builder(ViewBuilder):
     strict: bool,
     **kwargs,
   ):
-    """A builder from `config_of`; the other arguments are flags of build.py.
+    """Checks the flags of build.py and finds the mesh files.
+
+    `config` is from `config_of`. The other arguments are flags of build.py.
 
     Raises:
       UserError: the folder, the distance or the camera file cannot be used.
@@ -182,7 +184,7 @@ class Builder(ViewBuilder):
 
 
 def config_of(config: str, name: str | None, source: pathlib.Path):
-  """The config `<name>_<config>`; None takes the name of `source`.
+  """Returns the config `<name>_<config>`; a missing name is that of `source`.
 
   Raises:
     UserError: the name is not safe as the name of a folder.

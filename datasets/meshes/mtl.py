@@ -2,12 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reads the materials of .mtl files.
 
-materials = read_mtl(text)                   # {"wood": Material(...)}
-plain, textured = looks_of(materials["wood"], refers)    # two `Look`s
+materials = read_mtl(text)                   # {"wood": Material(...)} plain,
+textured = looks_of(materials["wood"], refers)    # two `Look`s
 
-`Kd` and `Ke` are proportional to light, as in Blender, which usually renders
-ShapeNet. The format does not say so, and MeshLab shows the numbers as they are.
-Textures are sRGB.
+`Kd` and `Ke` are taken as linear light, as in Blender, which usually renders
+ShapeNet. The format does not specify this, and MeshLab takes them as display
+values. Textures are sRGB.
 """
 
 import dataclasses
@@ -50,8 +50,9 @@ class Map:
     scale: multiplied with texture coordinates.
     base: added to texels, after `gain`.
     gain: multiplied with texels.
-    channel: that holds the opacity: "r", "g" or "b"; else alpha or grey.
-    clamp: whether the picture does not repeat.
+    channel: the channel that holds the opacity, "r", "g" or "b"; otherwise the
+      alpha channel, or the grey level if the picture has no alpha.
+    clamp: whether the picture ends at its border instead of repeating.
   """
 
   file: str
@@ -65,7 +66,7 @@ class Map:
 
 @dataclasses.dataclass
 class Material:
-  """The settings of a material that are used."""
+  """Those settings of a material that are used."""
 
   color: tuple[float, float, float] = (GREY, GREY, GREY)  # sRGB
   glow: tuple[float, float, float] = (0.0, 0.0, 0.0)  # proportional to light
@@ -83,7 +84,7 @@ class Material:
 
 
 def read_mtl(text: str) -> dict[str, Material]:
-  """Reads the materials of a file; the first one counts if names repeat."""
+  """Reads the materials of a file. If names repeat, the first one counts."""
   materials: dict[str, Material] = {}
   material = Material()  # takes the lines before the first name
   for line in text.splitlines():
@@ -112,7 +113,7 @@ def read_mtl(text: str) -> dict[str, Material]:
 
 
 def _color(text: str) -> tuple[float, ...] | None:
-  """`r g b`, or `r` for grey; None for spectra and CIE XYZ."""
+  """Parses `r g b`, or `r` for grey; None for spectra and CIE XYZ."""
   words = text.split()
   if not words or words[0].lower() in ("spectral", "xyz"):
     return None
@@ -123,7 +124,7 @@ def _color(text: str) -> tuple[float, ...] | None:
 
 
 def _map(text: str) -> Map | None:
-  """Reads `-s 2 2 1 -clamp on my wood.png`; file names may have spaces."""
+  """Parses `-s 2 2 1 -clamp on my wood.png`; file names may have spaces."""
   found: dict = {}
   words = list(re.finditer(r"\S+", text))
   while len(words) > 1 and words[0].group().lower() in _OPTIONS:
@@ -156,9 +157,10 @@ def _is_number(word: str) -> bool:
 def looks_of(
   material: Material, refers: References
 ) -> tuple[Look, Look] | None:
-  """The looks of faces without and with texture coordinates.
+  """Returns the looks of faces without and with texture coordinates.
 
-  None if the material is transparent. A texture replaces the colour `Kd`.
+  Returns None if the material is transparent. A texture replaces the colour
+  `Kd`.
   """
   if material.alpha < OPAQUE_FROM:
     return None
@@ -203,7 +205,7 @@ def _texture_use(pixels: np.ndarray, map_: Map) -> TextureUse:
 
 
 def _pixels(map_: Map, refers: References) -> np.ndarray | None:
-  """The picture of a map after `gain` and `base`; None if it is not usable."""
+  """Returns a map's picture after `gain` and `base`; None if it is unusable."""
   pixels = refers.texture(map_.file)
   if pixels is not None and (map_.base, map_.gain) != (0.0, 1.0):
     pixels = pixels.copy()
@@ -213,7 +215,7 @@ def _pixels(map_: Map, refers: References) -> np.ndarray | None:
 
 
 def _channel(pixels: np.ndarray, channel: str) -> np.ndarray:
-  """The opacity [H, W] that a picture of `map_d` stands for."""
+  """Returns the opacity [H, W] that a picture of `map_d` stands for."""
   if channel in ("r", "g", "b"):
     return pixels[..., "rgb".index(channel)]
   if pixels[..., 3].min() < 255:
@@ -222,7 +224,7 @@ def _channel(pixels: np.ndarray, channel: str) -> np.ndarray:
 
 
 def _with_alpha(pixels: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-  """RGBA of two pictures, both enlarged to the larger height and width."""
+  """Joins RGB and alpha to RGBA; both are enlarged to the larger sides."""
   h, w = (max(a, b) for a, b in zip(pixels.shape, alpha.shape, strict=False))
   if pixels.shape[:2] != (h, w):
     pixels = cv2.resize(pixels, (w, h), interpolation=cv2.INTER_AREA)

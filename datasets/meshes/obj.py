@@ -27,13 +27,13 @@ _NO_MATERIAL = Look(default_color=(GREY, GREY, GREY))
 
 
 def _numbers(kind: str):
-  """A field that starts as an empty array of "d" floats or "q" integers."""
+  """Makes a field: an empty array of "d" floats or "q" integers."""
   return dataclasses.field(default_factory=lambda: array.array(kind))
 
 
 @dataclasses.dataclass
 class _Content:
-  """The numbers of a file, in their order."""
+  """The numbers of a file, in the order of the file."""
 
   xyz: array.array = _numbers("d")
   rgb: array.array = _numbers("d")
@@ -51,7 +51,7 @@ class _Content:
 
 
 def read_obj(data: bytes, refers: References) -> list[Part]:
-  """The parts of an OBJ file.
+  """Reads the parts of an OBJ file.
 
   Raises:
     UserError: a material library is missing.
@@ -89,13 +89,13 @@ def read_obj(data: bytes, refers: References) -> list[Part]:
 
 
 def _part(look: Look, triangles, rgb, uv) -> Part:
-  """A part from corners [F, 3, 3], their colours or nan, and coordinates."""
+  """Makes a part from corners [F, 3, 3], colours or nan, and coordinates."""
   colors = np.where(np.isnan(rgb), look.default_color, np.nan_to_num(rgb))
   return look.part(triangles, colors, None, lambda use: use.transform(uv))
 
 
 def _lines(data: bytes) -> str:
-  """The text, with plain line ends; continued lines are joined."""
+  """Decodes the text with plain line ends, and joins continued lines."""
   text = decode_text(data).replace("\r\n", "\n").replace("\r", "\n")
   return text.replace("\\\n", " ")
 
@@ -141,7 +141,7 @@ def _parse(text: str) -> _Content:
 
 
 def _index(number: int, count: int) -> int:
-  """The index from 0; negative numbers count back from the latest vertex."""
+  """Returns the index from 0; negative numbers count back from the latest."""
   if number == 0:
     raise ValueError("an index is 0, they start from 1")
   result = number - 1 if number > 0 else count + number
@@ -157,7 +157,7 @@ def _without_comment(text: str) -> str:
 def _looks(
   content: _Content, refers: References
 ) -> list[tuple[Look, Look] | None]:
-  """The looks of `looks_of` for each name of a material."""
+  """Returns the result of `looks_of` for each name of a material."""
   materials = {}
   for line in content.libraries:
     # A line holds several names, or one name that has spaces.
@@ -169,7 +169,7 @@ def _looks(
   for name in content.names:
     material = materials.get(name)
     if name is None and len(content.names) == 1 and len(materials) == 1:
-      (material,) = materials.values()  # nothing else can be meant
+      (material,) = materials.values()  # faces need not name the only one
     if material is None and name is not None and materials:
       refers.notes.append(f"the material {name!r} is not in its .mtl file")
     if material is None:

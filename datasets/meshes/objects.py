@@ -32,10 +32,10 @@ class Task:
   """What a worker needs to make one object.
 
   Attributes:
-    folder: that holds `file`.
+    folder: the folder that holds `file`.
     file: the mesh file.
-    split: "train" has random cameras, the others the spiral.
-    num_views: of the object.
+    split: "train" has random cameras, the other splits have the spiral.
+    num_views: number of views of the object.
     resolution: of the pictures, in pixels.
     orientation: the axes of the file.
     distance: of the cameras from the object's centre.
@@ -77,7 +77,10 @@ def check_scale(least_scale: float) -> None:
 
 
 def cameras(task: Task) -> tuple[np.ndarray, np.ndarray]:
-  """world_from_cam [N, 4, 4] and K: random for training, else a spiral."""
+  """Returns world_from_cam [N, 4, 4], random or on a spiral, and K.
+
+  Training objects have random cameras, the others a spiral.
+  """
   if task.cameras is not None:
     return task.cameras
   K = camera_paths.default_K(task.resolution)
@@ -94,7 +97,7 @@ def cameras(task: Task) -> tuple[np.ndarray, np.ndarray]:
 def _around_moved_object(
   poses: np.ndarray, rng: np.random.Generator, turned: bool, least_scale: float
 ) -> np.ndarray:
-  """Poses [N, 4, 4] that show the object turned and scaled for each pair.
+  """Moves poses [N, 4, 4] to show the object turned and scaled for each pair.
 
   The cameras move and the object stays, so that all views of an object share
   one world. To show the object turned by R and scaled by s, a camera is turned

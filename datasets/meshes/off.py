@@ -4,10 +4,10 @@
 
   parts = read_off(data)
 
-This reads polygons of any shape and the colours of vertices (COFF) or faces, as
-integers up to 255 or as fractions. Colours of vertices come first. It ignores
-normals, texture coordinates and indices of a colour map. The numbers may follow
-the word OFF without a space, as in files of ModelNet.
+This reads polygons of any shape and the colours of vertices (COFF) or else of
+faces, as integers up to 255 or as fractions. It ignores normals, texture
+coordinates and indices of a colour map. The numbers may follow the word OFF
+without a space, as in files of ModelNet.
 """
 
 import re
@@ -79,9 +79,10 @@ def _without_comment(line: str) -> str:
 
 
 def _colors(rows: list[list[str]]) -> np.ndarray:
-  """RGB in 0 .. 1, [N, 3], of rows of numbers; NaN for less than three.
+  """Converts rows of numbers to RGB [N, 3] in 0 .. 1; NaN for short rows.
 
-  If any of the numbers has a point, all are fractions: the others are 0 or 1.
+  If any number has a decimal point, all are fractions. Otherwise they are
+  integers up to 255.
   """
   rows = [row[:3] for row in rows]
   scale = 1 if any("." in word for row in rows for word in row) else 255

@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Which axes of a mesh file are up and front.
+"""Says which axes of a mesh file are up and front.
 
   R = Orientation(front="-z").world_from_file(path)
 
@@ -34,7 +34,7 @@ class Orientation:
   front: str | None = None
 
   def world_from_file(self, path: pathlib.PurePath) -> np.ndarray:
-    """The rotation [3, 3] that turns `up` to +z and `front` to +x.
+    """Returns the rotation [3, 3] that turns `up` to +z and `front` to +x.
 
     Raises:
       UserError: both are along the same axis.

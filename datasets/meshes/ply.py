@@ -29,7 +29,7 @@ _INDICES = ("vertex_indices", "vertex_index")
 
 
 def read_ply(data: bytes, refers: References) -> list[Part]:
-  """The parts of a file: one, or one for each of several textures.
+  """Reads the parts of a file: one, or one for each of several textures.
 
   Raises:
     ValueError: the file is broken. Parsing may raise other errors, too.
@@ -80,7 +80,7 @@ def _parse(data: bytes) -> tuple[plyfile.PlyData, list[str]]:
   for line in header.splitlines(keepends=True):
     word, _, rest = line.partition(b" ")
     if word.strip() in (b"comment", b"obj_info"):
-      # plyfile takes ASCII only, but people's names are not ASCII.
+      # plyfile reads only ASCII, but comments may have names of people.
       comments.append(decode_text(rest).strip())
       continue
     lines.append(line)
@@ -99,7 +99,7 @@ def _parse(data: bytes) -> tuple[plyfile.PlyData, list[str]]:
 
 
 def _polygons(ply: plyfile.PlyData):
-  """Corners of all polygons, their counts, and their rows in `face`.
+  """Returns corners of all polygons, their counts, and their rows in `face`.
 
   Rows are None for triangle strips.
   """
@@ -124,7 +124,7 @@ def _polygons(ply: plyfile.PlyData):
 
 
 def _strip(indices: list[int]) -> list[tuple[int, int, int]]:
-  """Triangles of a strip; -1 starts a new one."""
+  """Cuts a strip into triangles; -1 starts a new strip."""
   triangles, start = [], 0
   for i, index in enumerate(indices):
     if index == -1:
@@ -136,7 +136,7 @@ def _strip(indices: list[int]) -> list[tuple[int, int, int]]:
 
 
 def _rgb(rows: np.ndarray) -> np.ndarray | None:
-  """Colours [N, 3] in [0, 1] of vertices or faces; None if they have none."""
+  """Returns colours [N, 3] in [0, 1] of vertices or faces; None without any."""
   for names in _RGB:
     if all(name in rows.dtype.names for name in names):
       values = np.stack([rows[name] for name in names], -1)
@@ -153,7 +153,7 @@ def _rgb(rows: np.ndarray) -> np.ndarray | None:
 
 
 def _uv(faces, vertices, counts, corners, rows) -> np.ndarray | None:
-  """Texture coordinates [T, 3, 2] of triangles; None if there are none."""
+  """Returns texture coordinates [T, 3, 2] of triangles; None without any."""
   if faces is not None and "texcoord" in faces.dtype.names:
     lists = faces["texcoord"]
     lengths = np.array([len(row) for row in lists])
@@ -169,7 +169,7 @@ def _uv(faces, vertices, counts, corners, rows) -> np.ndarray | None:
 
 
 def _textured(triangles, colors, uv, pixels: np.ndarray | None) -> Part:
-  """A part whose texture has `pixels` [H, W, 4]; None: it has no texture."""
+  """Makes a part with the texture `pixels` [H, W, 4], or without if None."""
   if colors is None:
     plain = GREY if pixels is None else 1.0
     colors = np.full((len(triangles), 3, 3), plain)

@@ -48,13 +48,13 @@ def triangulate(
 
 
 def _normals(points: np.ndarray) -> np.ndarray:
-  """Normals [P, 3] of polygons [P, N, 3] by Newell's method, not unit."""
+  """Returns normals [P, 3], not unit, of polygons [P, N, 3] (Newell)."""
   points = points - points[:, :1]
   return np.cross(points, np.roll(points, -1, axis=1)).sum(1)
 
 
 def _is_convex(points: np.ndarray) -> np.ndarray:
-  """Whether a fan from the first corner covers polygons [P, N, 3]."""
+  """Returns whether a fan from the first corner fits polygons [P, N, 3]."""
   normal = _normals(points)
   a = points[:, :1]
   fan = np.cross(points[:, 1:-1] - a, points[:, 2:] - a)
@@ -63,7 +63,7 @@ def _is_convex(points: np.ndarray) -> np.ndarray:
 
 
 def _clip_ears(points: np.ndarray) -> np.ndarray:
-  """Triangles [T, 3] of one polygon [N, 3], rows of its corners."""
+  """Cuts a polygon [N, 3] into triangles [T, 3], which index its corners."""
   normal = _normals(points[None])[0]
   dropped = np.abs(normal).argmax()
   flat = np.delete(points, dropped, axis=1)
@@ -71,7 +71,7 @@ def _clip_ears(points: np.ndarray) -> np.ndarray:
     raise ValueError("a polygon has a corner that is not a finite number")
   ends = np.array([len(flat)], np.uint32)
   cut = mapbox_earcut.triangulate_float64(flat, ends).reshape(-1, 3)
-  if not len(cut):  # it has no area, so any triangles will do
+  if not len(cut):  # the polygon has no area, so any triangles will do
     n = np.arange(1, len(points) - 1)
     return np.stack([0 * n, n, n + 1], -1)
   a, b, c = (points[cut[:, k]] for k in range(3))

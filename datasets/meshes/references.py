@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reads files that a mesh file refers to: buffers, materials and textures.
 
-refers = References(source, path)
-data = refers.read("model.bin")             # UserError if it is missing
-pixels = refers.texture("wood.png")         # None if it cannot be used
-refers.notes                                # says which textures could not
+refers = References(source, path) data = refers.read("model.bin")             #
+UserError if it is missing pixels = refers.texture("wood.png")         # None if
+it cannot be used refers.notes                                # one for each
+unusable texture
 """
 
 import io
@@ -19,7 +19,7 @@ from PIL import Image
 from threedim_jax.runtime.errors import UserError
 
 _MAX_PIXELS = 2**26
-_MAX_SIDE = 2048  # larger textures are scaled down; views have 128 pixels
+_MAX_SIDE = 2048  # larger textures are scaled down; views have at most 128
 
 
 class References:
@@ -32,7 +32,7 @@ class References:
     self._pictures: dict[str, np.ndarray | None] = {}
 
   def has(self, name: str) -> bool:
-    """Whether there is a file of this name."""
+    """Returns whether there is a file of this name."""
     try:
       self._source.find(name, self._path)
     except NotHere:
@@ -40,10 +40,10 @@ class References:
     return True
 
   def read(self, name: str) -> bytes:
-    """The content of a file that is needed.
+    """Reads a file that the mesh needs.
 
     Raises:
-      UserError: it is missing, outside the folder, or cannot be read.
+      UserError: the file is missing, outside the folder, or cannot be read.
     """
     try:
       return self._source.read(self._source.find(name, self._path))
@@ -54,7 +54,7 @@ class References:
       ) from e
 
   def texture(self, name: str) -> np.ndarray | None:
-    """The pixels of a picture file, uint8 [H, W, 4]; None if it is unusable."""
+    """Decodes a picture file to uint8 [H, W, 4]; None if it is unusable."""
     if name not in self._pictures:
       try:
         data = self._source.read(self._source.find(name, self._path))
@@ -65,10 +65,10 @@ class References:
     return self._pictures[name]
 
   def decode(self, data: bytes, name: str) -> np.ndarray | None:
-    """The pixels of an encoded picture, uint8 [H, W, 4]; None if damaged."""
+    """Decodes a picture to uint8 [H, W, 4]; None, with a note, if damaged."""
     try:
       return _decode(data)
-    except Exception as e:  # decoders raise many kinds for broken bytes
+    except Exception as e:  # decoders raise many types for broken bytes
       self._note(name, f"it does not decode: {' '.join(str(e).split())}")
       return None
 
@@ -97,7 +97,7 @@ def _decode(data: bytes) -> np.ndarray:
 
 
 def decode_text(data: bytes) -> str:
-  """Decodes UTF-8 with or without a byte-order mark, and else Latin-1."""
+  """Decodes UTF-8 with or without a byte-order mark, otherwise Latin-1."""
   try:
     return data.decode("utf-8-sig")
   except UnicodeDecodeError:

@@ -23,7 +23,8 @@ import zlib
 from threedim_jax.runtime.errors import UserError
 
 ZIP_SUFFIXES = (".zip", ".sh3f")
-# Limits on the size of a member: in general, and if it compresses far too well.
+# Limits on the unpacked size of a zip file's member: in general, and if it
+# shrinks so much that it may be a zip bomb.
 _MAX_BYTES = 2_000_000_000
 _MAX_BYTES_OF_A_BOMB, _BOMB_RATIO = 64_000_000, 100
 
@@ -52,7 +53,7 @@ class Folder:
           yield path.relative_to(self._root), path.lstat().st_size
 
   def read(self, path: pathlib.PurePath) -> bytes:
-    """The content of a file.
+    """Reads a file.
 
     Raises:
       UserError: it is not a file, or a link that leads out of the folder.
@@ -116,14 +117,14 @@ class Zip:
     self._any_case = {name.lower(): name for name in self._infos}
 
   def files(self) -> Iterator[tuple[pathlib.PurePath, int]]:
-    """Yields paths and sizes of members that are neither hidden nor macOS's."""
+    """Yields paths and sizes of members, without hidden files and macOS's."""
     for name, info in self._infos.items():
       parts = name.split("/")
       if not any(part.startswith((".", "__MACOSX")) for part in parts):
         yield pathlib.PurePosixPath(name), info.file_size
 
   def read(self, path: pathlib.PurePath) -> bytes:
-    """The content of a member.
+    """Reads a member.
 
     Raises:
       UserError: it is missing, damaged, encrypted or too big.
@@ -162,7 +163,7 @@ class Zip:
       raise UserError(f"{label} is damaged ({e}).") from e
 
   def find(self, name: str, path: pathlib.PurePath) -> pathlib.PurePath:
-    """As `Folder.find`."""
+    """Finds a referenced file, like `Folder.find`."""
     outside = False
     for candidate in _spellings(name):
       full = posixpath.normpath(posixpath.join(path.parent, candidate))
@@ -189,11 +190,12 @@ def open_source(
 
 
 def _spellings(name: str) -> list[str]:
-  """Ways to read a file name in a mesh file, the likeliest first."""
+  """Lists what a mesh file may mean by a file name, the likeliest first."""
   name = name.strip().strip('"').replace("\\", "/")
   unquoted = urllib.parse.unquote(name)
   last = posixpath.basename(name)
-  # Some programs take only the last word; people renamed files to suit them.
+  # Some programs read only the last word of a name, and people renamed their
+  # files to match.
   names = [name, unquoted, last, *last.split()[-1:]]
   names = [n for n in dict.fromkeys(names) if n and "\0" not in n]
   return [n for n in names if n not in (".", "..")]

@@ -1,11 +1,11 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Positions of the parts of a car with parameters `p` (cars.py), in metres.
+"""Computes positions of the parts of a car with parameters `p`, in metres.
 
   at = Layout(p)
   half_width, top = at.shoulder(x)
 
-The nose points to +x, the ground is z = 0.
+`cars.py` lists the parameters. The nose points to +x, the ground is z = 0.
 """
 
 # Values of body types that differ from a sedan's.
@@ -46,7 +46,7 @@ class Layout:
     self.roof_half = self.cabin_half - p.cabin_inset
 
   def shoulder(self, x: float) -> tuple[float, float]:
-    """Half width and top of the lower body at x."""
+    """Returns half width and top of the lower body at x."""
     p = self._p
     front = max(0.0, (x - self.cowl) / (self.nose - self.cowl))
     rear = min(1.0, max(0.0, (self.deck - x) / (self.deck - self.tail)))

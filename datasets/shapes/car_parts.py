@@ -1,9 +1,9 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The parts of a car: each function adds solids for parameters `p`.
+"""Makes the parts of a car. Each function adds the solids of one part.
 
-cars.py lists the parameters and their ranges. car_layout.py has the positions
-that several parts share.
+cars.py lists the parameters `p` and their ranges. car_layout.py has the
+positions that several parts share.
 """
 
 import numpy as np
@@ -12,8 +12,8 @@ from shapes.car_layout import Layout
 from shapes.dof import color
 from shapes.solids import Parts
 
-_DECAL = 0.012  # patterns and lamps stand out by 12 mm so that rays meet them
-_STRIPES = ((-0.26, -0.10), (0.10, 0.26))  # over the half width
+_DECAL = 0.012  # patterns stand out by 12 mm, so that rays hit them first
+_STRIPES = ((-0.26, -0.10), (0.10, 0.26))  # as fractions of the half width
 _TYRE = np.array([0.17, 0.17, 0.18])
 _DARK = np.array([0.20, 0.20, 0.21])
 _LAMP = np.array([0.98, 0.96, 0.80])
@@ -21,7 +21,7 @@ _RED_LAMP = np.array([0.85, 0.08, 0.06])
 
 
 def add_body(parts: Parts, p, at: Layout, paint, accent) -> None:
-  """The lower body with its pattern and, for a pickup, the bed."""
+  """Adds the lower body with its pattern and, for a pickup, the bed."""
   xs = np.concatenate(
     [
       np.linspace(at.tail, at.deck, 4)[:-1],
@@ -51,13 +51,13 @@ def add_body(parts: Parts, p, at: Layout, paint, accent) -> None:
 
 
 def _bumper(ring: np.ndarray, dx: float) -> np.ndarray:
-  """A smaller ring [8, 3], moved by dx."""
+  """Returns a smaller copy of a ring [8, 3], moved by dx."""
   middle = ring.mean(0)
   return (ring - middle) * [1, 0.93, 0.72] + (middle + [dx, 0, 0])
 
 
 def _section(p, at: Layout, x: float) -> np.ndarray:
-  """A ring [8, 3] across the body at x, narrower at sill and shoulder."""
+  """Returns a ring [8, 3] across the body at x, narrower below and above."""
   half, top = at.shoulder(x)
   bottom = at.sill + 0.10 * max(0.0, abs(x) / at.nose - 0.85) / 0.15
   height = top - bottom
@@ -72,7 +72,7 @@ def _section(p, at: Layout, x: float) -> np.ndarray:
 
 
 def _sheet(at: Layout, x0: float, x1: float, y0: float, y1: float):
-  """A thin sheet on the lower body from x0 to x1; y in half widths."""
+  """Makes a thin sheet on the lower body from x0 to x1; y in half widths."""
   rings = []
   for x in np.linspace(x0, x1, 7):
     half, top = at.shoulder(x)
@@ -83,7 +83,7 @@ def _sheet(at: Layout, x0: float, x1: float, y0: float, y1: float):
 
 
 def _add_bed(parts: Parts, p, at: Layout, paint) -> None:
-  """Walls around the open bed behind a pickup's cabin."""
+  """Adds floor and walls of the open bed behind a pickup's cabin."""
   x0, x1 = at.tail, at.deck - 0.02
   mid, y, h = (x0 + x1) / 2, at.half * p.tail_taper * 0.90, 0.26
   z = at.belt - p.tail_drop + h / 2 - 0.04
@@ -96,7 +96,7 @@ def _add_bed(parts: Parts, p, at: Layout, paint) -> None:
 
 
 def add_interior(parts: Parts, p, at: Layout) -> None:
-  """Dark tub, four seats and a windshield without a roof."""
+  """Adds a dark tub, four seats and a windshield without a roof."""
   y = at.half * 0.74
   mid = (at.cowl - 0.25 + at.deck) / 2
   tub = (at.cowl - 0.25 - at.deck, 2 * y, 0.02)
@@ -116,7 +116,7 @@ def add_interior(parts: Parts, p, at: Layout) -> None:
 
 
 def add_cabin(parts: Parts, p, at: Layout, paint, accent) -> None:
-  """Glass between belt and roof, pillars, roof; a van's rear is closed."""
+  """Adds glass, pillars and roof above the belt; closes the rear of a van."""
   d, mid = at.cowl - at.deck, (at.deck + at.cowl) / 2
   foot = solids.rectangle((d, 2 * at.cabin_half), (mid, 0), at.belt - 0.03)
   d, mid = at.roof_front - at.roof_rear, (at.roof_rear + at.roof_front) / 2
@@ -147,7 +147,7 @@ def add_cabin(parts: Parts, p, at: Layout, paint, accent) -> None:
 
 
 def _close_rear(parts: Parts, foot, head, paint) -> None:
-  """Body-coloured walls around the rear six tenths of a van's cabin."""
+  """Adds body-coloured walls around the rear six tenths of a van's cabin."""
   rings = []
   for ring in (foot, head):
     ring = ring * [1, 1.02, 1]
@@ -202,7 +202,7 @@ def add_wheels(parts: Parts, p, at: Layout) -> None:
 
 
 def add_front_and_rear(parts: Parts, p, at: Layout, paint) -> None:
-  """Lamps, grille, bumpers, mirrors and spoiler."""
+  """Adds lamps, mirrors, grille, bumpers and spoiler."""
   half, top = at.shoulder(at.nose)
   x, height = at.nose + 0.055, top - at.sill
   lamp_size = (0.08, 0.46, 0.09) if p.lights == "bar" else (0.08, 0.28, 0.17)

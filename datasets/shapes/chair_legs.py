@@ -1,10 +1,10 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The bases of chairs: four legs, star, disc, sled, panels, cross.
+"""Adds the base of a chair: four legs, star, disc, sled, panels or cross.
 
   add_legs(parts, p, rgb)
 
-Names and ranges of the parameters are in chairs.py; the floor is z = 0.
+chairs.py has the names and ranges of the parameters `p`. The floor is z = 0.
 """
 
 import itertools
@@ -17,7 +17,7 @@ _SIDES = (-1, 1)
 
 
 def add_legs(parts: Parts, p, rgb) -> None:
-  """The base under the seat's underside."""
+  """Adds the base under the seat's underside."""
   top = p.seat_height - p.seat_thickness
   half = np.array([p.seat_depth, p.seat_width]) / 2 - p.leg_thickness / 2
   if p.seat == "round":
@@ -35,7 +35,7 @@ def add_legs(parts: Parts, p, rgb) -> None:
 
 
 def _add_four_legs(parts: Parts, p, rgb, half, top: float) -> None:
-  """Legs that lean outwards, with stretchers at 30 % of their height."""
+  """Adds legs that lean outwards, with stretchers at 30 % of their height."""
   out = np.tan(np.radians(p.leg_splay)) * top
   square = p.legs == "square"
   r = p.leg_thickness / 2
@@ -61,7 +61,7 @@ def _add_four_legs(parts: Parts, p, rgb, half, top: float) -> None:
 
 
 def _add_star(parts: Parts, p, rgb, half, top: float) -> None:
-  """A post on five spokes with castors."""
+  """Adds a post on five spokes with castors."""
   r = p.leg_thickness / 2
   reach = half.min() * (0.9 + p.leg_splay / 40)
   parts.add(solids.bar((0, 0, 0.08), (0, 0, top), 1.2 * r), rgb)
@@ -74,7 +74,7 @@ def _add_star(parts: Parts, p, rgb, half, top: float) -> None:
 
 
 def _add_disc(parts: Parts, p, rgb, half, top: float) -> None:
-  """A post on a round foot."""
+  """Adds a post on a round foot."""
   r = p.leg_thickness / 2
   reach = half.min() * (0.8 + p.leg_splay / 40)
   parts.add(solids.bar((0, 0, 0), (0, 0, 0.02), reach, sections=28), rgb)
@@ -84,7 +84,7 @@ def _add_disc(parts: Parts, p, rgb, half, top: float) -> None:
 
 
 def _add_sled(parts: Parts, p, rgb, half, top: float) -> None:
-  """Two runners bent from a tube, joined under the seat."""
+  """Adds two runners bent from a tube, joined under the seat."""
   r = 0.4 * p.leg_thickness
   out = 1 + np.tan(np.radians(p.leg_splay))
   bend = [(-1, top), (-out, r), (out, r), (1, top)]
@@ -98,7 +98,7 @@ def _add_sled(parts: Parts, p, rgb, half, top: float) -> None:
 
 
 def _add_panels(parts: Parts, p, rgb, half, top: float) -> None:
-  """A board on either side and one between them."""
+  """Adds a board on either side and one between them."""
   for side in _SIDES:
     size = (2 * half[0] * p.leg_taper, p.leg_thickness, top)
     parts.add(solids.box(size, (0, side * half[1], top / 2)), rgb)
@@ -107,7 +107,7 @@ def _add_panels(parts: Parts, p, rgb, half, top: float) -> None:
 
 
 def _add_cross(parts: Parts, p, rgb, half, top: float) -> None:
-  """Two crossed bars in front and two behind."""
+  """Adds two crossed bars in front and two behind."""
   r = p.leg_thickness / 2
   out = 1 + np.tan(np.radians(p.leg_splay))
   for x, side in itertools.product(_SIDES, _SIDES):

@@ -1,9 +1,9 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Seat, back and arms of a chair: functions that add solids for `p`.
+"""Adds seat, back and arms of a chair as solids.
 
-Names and ranges of the parameters are in chairs.py. The middle of the seat is
-above the origin.
+chairs.py has the names and ranges of the parameters `p`. The middle of the seat
+is above the origin.
 """
 
 import numpy as np
@@ -14,7 +14,7 @@ _DECAL = 0.004  # patterns stand out by 4 mm so that rays meet them first
 
 
 def _seat_outline(p) -> np.ndarray:
-  """Outline [N, 2] of the seat from above."""
+  """Returns the outline [N, 2] of the seat from above."""
   size = np.array([p.seat_depth, p.seat_width])
   if p.seat in ("round", "rounded"):
     exponent = 2.0 if p.seat == "round" else p.seat_roundness
@@ -26,7 +26,7 @@ def _seat_outline(p) -> np.ndarray:
 
 
 def add_seat(parts: Parts, p, frame, cover, accent) -> None:
-  """The seat, its cushion and the pattern on top."""
+  """Adds the seat, its cushion and the pattern on top."""
   outline, top = _seat_outline(p), p.seat_height
   padded = p.cushion != "none"
   seat = solids.prism(outline, top - p.seat_thickness, top)
@@ -46,7 +46,7 @@ def add_seat(parts: Parts, p, frame, cover, accent) -> None:
 
 
 def add_back(parts: Parts, p, frame, cover, accent) -> None:
-  """The back, leaning; all kinds but `solid` and `tub` have two posts."""
+  """Adds the leaning back; all kinds but `solid` and `tub` have two posts."""
   if p.back == "tub":
     _add_tub(parts, p, cover)
     return
@@ -106,7 +106,7 @@ def _add_solid_back(add, p, place, cover, accent) -> None:
 
 
 def _add_tub(parts: Parts, p, cover) -> None:
-  """A shell around the rear of the seat, lower towards the front."""
+  """Adds a shell around the rear of the seat, lower towards the front."""
   rings = []
   z0 = p.seat_height - p.seat_thickness
   for angle in np.linspace(-1.75, 1.75, 17):
@@ -132,7 +132,7 @@ def _add_tub(parts: Parts, p, cover) -> None:
 
 
 def add_arms(parts: Parts, p, frame, cover) -> None:
-  """Two arms: boards on posts, boards on slanted struts, or blocks."""
+  """Adds two arms: boards on posts, boards on slanted struts, or blocks."""
   if p.arms == "none":
     return
   reach = 0.24 if p.seat == "round" else 0.42

@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""How many objects and views a configuration of `shapes` has.
+"""Defines how many objects and views a configuration of `shapes` has.
 
 counts = Counts(2000, 24, 8, 32)
 """
@@ -12,7 +12,7 @@ from threedim_jax.runtime.errors import UserError
 
 @dataclasses.dataclass(frozen=True)
 class Counts:
-  """Numbers of objects and views; build.py has a flag for each field."""
+  """Numbers of objects and views. build.py has a flag for each field."""
 
   num_train_objects: int
   num_train_views: int  # of each object

@@ -5,8 +5,9 @@
   p = draw(rng, chairs.CONTINUOUS, chairs.DISCRETE)
   p.seat_width, p.legs
 
-Every entry is drawn for every object, even if the object does not use it, in
-the order of the tables. So a new row at the end does not change other draws.
+Every entry is drawn for every object, even if the object does not use it. The
+continuous entries are drawn first, in the order of their table. So a new row at
+the end of the discrete table does not change other draws.
 """
 
 import colorsys
@@ -14,7 +15,7 @@ import types
 
 import numpy as np
 
-# Ranges of hue (negative ones wrap round), saturation and value.
+# Ranges of hue (negative hues wrap round), saturation and value.
 _MATERIALS = {
   "wood": ((0.045, 0.11), (0.35, 0.70), (0.35, 0.90)),
   "metal": ((0.55, 0.65), (0.00, 0.10), (0.45, 0.80)),
@@ -34,7 +35,7 @@ _MATERIALS = {
 def draw(
   rng: np.random.Generator, continuous: dict, discrete: dict
 ) -> types.SimpleNamespace:
-  """One value for each name: uniform in (low, high), or one of the options."""
+  """Draws a value for each name: uniform in (low, high), or an option."""
   values = {k: float(rng.uniform(*r)) for k, r in continuous.items()}
   for name, options in discrete.items():
     values[name] = options[int(rng.integers(len(options)))]
@@ -44,7 +45,7 @@ def draw(
 def color(
   material: str, hue: float, saturation: float, value: float
 ) -> np.ndarray:
-  """RGB in [0, 1]; 0 to 1 of the three numbers spans the material's ranges."""
+  """Returns RGB in [0, 1]; inputs 0 .. 1 span the ranges of the material."""
   places = (hue, saturation, value)
   h, s, v = (
     low + place * (high - low)
@@ -54,6 +55,6 @@ def color(
 
 
 def color_of(p: types.SimpleNamespace, part: str) -> np.ndarray:
-  """RGB of a part, from its material and its three numbers in `p`."""
+  """Returns RGB of a part, from its material and its three numbers in `p`."""
   names = ("material", "hue", "saturation", "value")
   return color(*(getattr(p, f"{part}_{name}") for name in names))

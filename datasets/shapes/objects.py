@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Makes the records of one object of `shapes` from (seed, split, index).
 
-  records = render_object(task)    # runs in a worker: no jax, no TFDS here
+  records = render_object(task)    # runs in a worker: do not import jax or TFDS
 
 Each object has its own random streams, spawned from (class, split, index). So
 object 3 of the test split does not depend on the number of objects.
@@ -18,7 +18,7 @@ import trimesh
 
 from threedim_jax.views import camera_paths
 
-# The random streams depend on the order: add new kinds at the end.
+# The random streams depend on this order, so add new kinds at the end.
 KINDS = {"chair": chairs, "car": cars, "table": tables}
 SPLITS = ("train", "validation", "test")
 _SHAPE_STREAM, _CAMERA_STREAM, _TARGET_STREAM = 0, 1, 2
@@ -28,7 +28,7 @@ _SHAPE_STREAM, _CAMERA_STREAM, _TARGET_STREAM = 0, 1, 2
 class Task:
   """What a worker needs to make one object.
 
-  `distance` of the cameras is relative to that of SRN. The cameras look past
+  `distance` is the cameras' distance relative to SRN's. The cameras look past
   the object's centre by `off_axis`, in world units.
   """
 
@@ -47,14 +47,14 @@ class Task:
 
 
 def build_mesh(kind: str, seed: int, split: str, index: int) -> trimesh.Trimesh:
-  """The mesh of one object, centred, in the units of the cameras."""
+  """Builds the mesh of one object, centred, in the units of the cameras."""
   rng = _rng(kind, seed, split, index, _SHAPE_STREAM)
   tables = KINDS[kind]
   return tables.build(draw(rng, tables.CONTINUOUS, tables.DISCRETE))
 
 
 def cameras(task: Task) -> np.ndarray:
-  """world_from_cam [N, 4, 4]: random for training, else the spiral."""
+  """Returns world_from_cam [N, 4, 4]: random for training, else the spiral."""
   radius = camera_paths.RADIUS[task.kind] * task.distance
   identity = task.kind, task.seed, task.split, task.index
   if task.split != "train":
@@ -71,7 +71,7 @@ def cameras(task: Task) -> np.ndarray:
 
 
 def render_object(task: Task) -> list[dict]:
-  """The records of one object, in the order of its views."""
+  """Renders the records of one object, in the order of its views."""
   render = Renderer(build_mesh(task.kind, task.seed, task.split, task.index))
   K = camera_paths.default_K(task.resolution)
   return render_records(

@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""TFDS builder of `shapes`: procedural chairs and cars.
+"""Builds `shapes`: procedural chairs and cars.
 
 python datasets/build.py shapes --config 64
 """
@@ -22,7 +22,7 @@ class ShapesConfig(tfds.core.BuilderConfig):
   off_axis: float = 0.0
 
 
-# Bytes and seconds of one core for a view, by resolution: see README.md.
+# {resolution: (bytes, seconds of one core) for a view}, see README.md.
 COST_PER_VIEW = {
   16: (590, 0.0016),
   32: (1016, 0.0032),
@@ -49,7 +49,7 @@ def _config(
 
 
 def _limits(name: str, what: str, kind: str = "chair", **cameras):
-  """A small config whose test views differ from those of training."""
+  """Makes a small config whose test views differ from the training views."""
   counts = (2, 2, 1, 16)
   return _config(name, 32, what, *counts, kinds=(kind,), **cameras)
 

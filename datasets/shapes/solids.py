@@ -1,13 +1,14 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Coloured solids that make up an object; all of them are lofts.
+"""Makes coloured solids and joins them to the mesh of an object.
 
   parts = Parts()
   parts.add(box((0.5, 0.5, 0.05), center=(0, 0, 0.45)), rgb=(0.6, 0.4, 0.2))
   mesh = parts.mesh(radius=0.8)
 
-A solid is (vertices [V, 3], faces [F, 3]). Axes of an object: +x is its front,
-+y its left side, +z up; lengths are metres until `Parts.mesh` scales them.
+A solid is (vertices [V, 3], faces [F, 3]). Every solid is a loft: a surface
+through a sequence of rings of points. Axes of an object: +x is its front, +y
+its left side, +z up. Lengths are metres until `Parts.mesh` scales them.
 """
 
 import numpy as np
@@ -17,7 +18,7 @@ Solid = tuple[np.ndarray, np.ndarray]
 
 
 def loft(rings) -> Solid:
-  """The solid through M rings of N points, [M, N, 3], closed by two caps."""
+  """Makes a solid through M rings of N points, [M, N, 3], with two caps."""
   rings = np.asarray(rings, np.float64)
   m, n, _ = rings.shape
   centers = rings[[0, -1]].mean(1)
@@ -31,25 +32,25 @@ def loft(rings) -> Solid:
 
 
 def box(size, center) -> Solid:
-  """A box with edges along the axes."""
+  """Makes a box with edges along the axes."""
   x, y, h = size
   ends = center[2] - h / 2, center[2] + h / 2
   return loft([rectangle((x, y), center[:2], z) for z in ends])
 
 
 def prism(outline, z0: float, z1: float) -> Solid:
-  """A convex outline [N, 2] in (x, y), extruded from z0 to z1."""
+  """Extrudes a convex outline [N, 2] in (x, y) from z0 to z1."""
   return loft([ring(outline, z) for z in (z0, z1)])
 
 
 def plate(outline, x: float, thickness: float, z: float) -> Solid:
-  """A convex outline [N, 2] in (y, z), extruded along x around (x, 0, z)."""
+  """Extrudes a convex outline [N, 2] in (y, z) along x around (x, 0, z)."""
   vertices, faces = prism(outline, -thickness / 2, thickness / 2)
   return np.roll(vertices, 1, axis=1) + [x, 0, z], faces
 
 
 def bar(start, end, radius: float, end_radius=None, sections=10) -> Solid:
-  """A round bar or cone between two points; 4 sections make it square."""
+  """Makes a round bar or cone between two points; 4 sections make it square."""
   start, end = np.asarray(start, float), np.asarray(end, float)
   axis = (end - start) / np.linalg.norm(end - start)
   u = np.cross(axis, np.eye(3)[np.argmin(np.abs(axis))])
@@ -62,18 +63,18 @@ def bar(start, end, radius: float, end_radius=None, sections=10) -> Solid:
 
 
 def rectangle(size, center, z: float) -> np.ndarray:
-  """A ring [4, 3]: a horizontal rectangle of `size` (x, y) at height z."""
+  """Returns a ring [4, 3]: a horizontal rectangle of `size` (x, y) at z."""
   corners = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) / 2
   return ring(corners * size + center, z)
 
 
 def ring(outline, z: float) -> np.ndarray:
-  """An outline [N, 2] in (x, y) as a ring [N, 3] at height z."""
+  """Lifts an outline [N, 2] in (x, y) to a ring [N, 3] at height z."""
   return np.column_stack([outline, np.full(len(outline), z)])
 
 
 def superellipse(size, exponent: float, sections=32) -> np.ndarray:
-  """Outline [N, 2] between an ellipse (exponent 2) and a rectangle (large)."""
+  """Returns an outline [N, 2]: an ellipse at exponent 2, squarer if larger."""
   angle = _angles(sections)
   c, s = np.cos(angle), np.sin(angle)
   power = 2 / exponent
@@ -109,7 +110,7 @@ class Parts:
     self._num_vertices += len(vertices)
 
   def mesh(self, radius: float) -> trimesh.Trimesh:
-    """One mesh inside a sphere of `radius`, its box centred on the origin."""
+    """Joins all solids, centres their box, and scales them to `radius`."""
     vertices = np.concatenate(self._vertices)
     vertices -= (vertices.min(0) + vertices.max(0)) / 2
     vertices *= radius / np.linalg.norm(vertices, axis=-1).max()

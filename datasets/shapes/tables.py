@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Procedural tables, a class on which no bundled network is trained.
+"""Builds procedural tables, a class that no bundled network was trained on.
 
 mesh = tables.build(draw(rng, tables.CONTINUOUS, tables.DISCRETE))
 """
@@ -38,7 +38,7 @@ DISCRETE = {
 
 
 def build(p) -> trimesh.Trimesh:
-  """The table with parameters `p`, inside a chair's sphere."""
+  """Builds the table with parameters `p`, inside a chair's sphere."""
   frame, cover = color_of(p, "frame"), color_of(p, "cover")
   parts = Parts()
   add_legs(parts, p, frame)

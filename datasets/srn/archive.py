@@ -57,7 +57,7 @@ class RawObject:
 
 
 class Archive:
-  """The objects of every split that the archive has, sorted by id."""
+  """An open archive. `objects` has the objects of each split, sorted by id."""
 
   def __init__(self, source: pathlib.Path, kind: str):
     self.source = source
@@ -87,7 +87,7 @@ def open_archive(kind: str, manual_dir: pathlib.Path) -> Archive:
   """Opens the archive of `kind` (cars or chairs) in `manual_dir`.
 
   This accepts `srn_cars.zip`, the folder that it unpacks to, and `manual_dir`
-  itself as that folder. It opens `cars_train.zip` only to say in the error that
+  itself as that folder. It opens `cars_train.zip` only to raise an error that
   this is the wrong archive.
 
   Raises:
@@ -160,12 +160,12 @@ def _find_objects(
 
 
 def _sorted_objects(source, objects: dict[str, Entry]) -> list[Entry]:
-  """Sorts entries by id; keeps only training chairs in chairs_2.0_train."""
+  """Sorts entries by id. If any are in chairs_2.0_train, drops all others."""
   nested = [e for p, e in objects.items() if "chairs_2.0_train" in p.split("/")]
   entries = sorted(nested or objects.values(), key=lambda e: e.object_id)
   ids = collections.Counter(e.object_id for e in entries)
   for entry in entries:
-    # Ids become file names of samples.
+    # Ids become names of folders.
     if ids[entry.object_id] > 1 or not _SAFE_ID.fullmatch(entry.object_id):
       raise UserError(
         f"{source}: {entry.path}: every object of a split needs a name of its"

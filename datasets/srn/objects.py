@@ -1,11 +1,12 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Makes checked records from the files of one SRN object. No jax, no TFDS here.
+"""Makes the records of one SRN object from its files. Imports no jax or TFDS.
 
   records = read_object(raw, resolution=128)
 
 Pictures with alpha are composited over white. A plain RGB picture of the right
-size keeps its bytes. Other pictures are resized by area, together with K.
+size keeps its bytes. Other pictures are resized by averaging areas, together
+with K.
 """
 
 import pathlib
@@ -26,7 +27,7 @@ from threedim_jax.views.png import encode_png
 
 
 def read_object(raw: RawObject, resolution: int) -> list[dict]:
-  """The records of an object; a UserError names the file at fault."""
+  """Makes the records of an object; a UserError names the file at fault."""
   if raw.unreadable:
     raise UserError(raw.unreadable)
   stems = _stems(raw)
@@ -65,7 +66,7 @@ def read_object(raw: RawObject, resolution: int) -> list[dict]:
 
 
 def _stems(raw: RawObject) -> list[str]:
-  """Names of the views, sorted; each view has a picture and a pose."""
+  """Returns the sorted names of the views; each has a picture and a pose."""
   images, poses = (
     {pathlib.PurePath(file).stem for file in raw.files if file.startswith(name)}
     for name in ("rgb/", "pose/")
@@ -79,7 +80,7 @@ def _stems(raw: RawObject) -> list[str]:
 
 
 def _fit_image(data: bytes, source: str, hw, resolution: int) -> bytes:
-  """PNG bytes of the picture at `resolution`, over white."""
+  """Returns PNG bytes of the picture at `resolution`, over white."""
   image = open_picture(data, source)
   if (image.height, image.width) != tuple(hw):
     raise UserError(

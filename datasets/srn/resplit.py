@@ -7,8 +7,8 @@
 
 In the SRN archive, cameras are much farther from test chairs than from training
 chairs. For its ablations the paper merges the splits, shuffles the objects and
-splits them again. It does not publish its order. Here the order is that of the
-SHA-256 of `SEED` and the object's id.
+splits them again. The paper does not publish its order. This module orders the
+objects by the SHA-256 of `SEED` and their ids.
 """
 
 import collections
@@ -47,7 +47,7 @@ def resplit(objects: Mapping[str, Sequence[Entry]]) -> dict[str, list[Entry]]:
 
 
 def ids_sha256(entries: Sequence[Entry]) -> str:
-  """SHA-256 of the ids of a split, one per line."""
+  """Returns the SHA-256 of the ids of a split, one per line."""
   text = "".join(f"{entry.object_id}\n" for entry in entries)
   return hashlib.sha256(text.encode()).hexdigest()
 

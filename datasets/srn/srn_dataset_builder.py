@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""TFDS builder of SRN ShapeNet cars and chairs, from the benchmarks' archives.
+"""Builds SRN ShapeNet cars and chairs from the benchmarks' archives.
 
 python datasets/build.py srn --config cars --manual_dir DIR_OF_SRN_CARS_ZIP
 """
@@ -27,7 +27,7 @@ NUM_OBJECTS = {
   "chairs": {"train": 4612, "validation": 662, "test": 1317},
 }
 NUM_VIEWS = {"train": 50, "validation": 251, "test": 251}
-# Bytes and seconds of one core for a view, by resolution: see README.md.
+# {resolution: (bytes, seconds of one core) for a view}, see README.md.
 COST_PER_VIEW = {
   128: (3015, 0.00065),
   64: (1967, 0.00124),

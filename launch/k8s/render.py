@@ -9,9 +9,9 @@
       --workdir=gs://BUCKET/FOLDER --accelerator=tpu-v6e-slice --topology=4x4
 
 The manifest is a JobSet; the cluster must have https://jobset.sigs.k8s.io. The
-image is that of launch/Dockerfile, and --config a path in it. This program only
-prints: the manifest to stdout, and how to follow, resume and delete the run to
-stderr. It accepts --dry-run, which changes nothing.
+image is built from launch/Dockerfile, and --config is a path in it. This
+program only prints: the manifest to stdout, and how to follow, resume and
+delete the run to stderr. It accepts --dry-run, which changes nothing.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from typing import Any
 
 TEMPLATE = pathlib.Path(__file__).parent / "jobset.yaml"
 PORT = 8476  # JAX's coordinator; any free port of the pod
-# GKE's accelerators: chips of the largest machine that is a slice by itself.
+# {GKE's accelerator: chips of the largest slice that is a single machine}.
 TPUS = {
   "tpu-v4-podslice": 4,
   "tpu-v5p-slice": 4,
@@ -37,7 +37,7 @@ CHIPS_PER_HOST = 4  # in a slice of several hosts
 
 
 def tpu_hosts(accelerator: str, topology: str) -> tuple[int, int]:
-  """Number of hosts of a slice, and of chips on each.
+  """Returns the number of hosts of a slice, and of chips on each.
 
   Raises:
     ValueError: there is no such slice.
@@ -53,7 +53,7 @@ def tpu_hosts(accelerator: str, topology: str) -> tuple[int, int]:
 
 
 def program(args: argparse.Namespace) -> str:
-  """The shell command of a pod, in the folder of the code."""
+  """Returns the shell command of a pod, to run in the folder of the code."""
   words = ["python", "-u", "-m", "threedim_jax.main"]
   words += [f"--config={args.config}", f"--workdir={args.workdir}", *args.flags]
   return (

@@ -93,7 +93,10 @@ def provenance() -> dict[str, Any]:
 
 
 def git_revision() -> str | None:
-  """Git revision of the source, with "+" after changes; None if unknown."""
+  """Returns the Git revision of the source, or None.
+
+  If files have changed since, "+" is added.
+  """
   source = epath.resource_path("threedim_jax").parent
 
   def git(*args: str) -> str:

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Lists common mistakes in stored cameras, and how to undo each. NumPy only.
 
-  for hypothesis in usual_mistakes(K, hw, with_focal=True):
-    world_from_cam, K = hypothesis.undo(stored_world_from_cam, stored_K)
+for hypothesis in usual_mistakes(K, hw, with_focal=True):
+  world_from_cam, K = hypothesis.undo(stored_world_from_cam, stored_K)
 """
 
 from collections.abc import Callable

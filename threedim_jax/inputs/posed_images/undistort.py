@@ -136,10 +136,7 @@ def _radial_curve(lens: Distortion) -> tuple[np.ndarray, np.ndarray]:
 def _scale_that_keeps_all(
   K: Float[np.ndarray, "3 3"], lens: Distortion, hw: tuple[int, int]
 ) -> float:
-  """Returns the factor on the focal length that keeps the whole picture.
-
-  The factor is at most 1.
-  """
+  """Returns the factor <= 1 on the focal length that keeps all of a picture."""
   plane = _plane_from_px(_border(hw), K)
   radius = np.linalg.norm(plane, axis=1)
   pinhole, of_lens = _radial_curve(lens)
