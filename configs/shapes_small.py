@@ -6,9 +6,9 @@
   python -m threedim_jax.main --config=configs/shapes_small.py --workdir=W
 
 The network is the quickstart's with one more level around it. Training starts
-from the bundled weights for 32x32. A second part of the training has its
-command in the card of `shapes64` (`threedim_jax/models/weights/README.md`).
-After it, expect a PSNR of 18.05 dB.
+from the bundled weights for 32x32. The card of `shapes64`
+(`threedim_jax/models/weights/README.md`) has the command for a second part of
+the training. After that part, expect a PSNR of 18.05 dB.
 """
 
 from ml_collections import ConfigDict
@@ -25,7 +25,7 @@ def get_config(arg: str = "") -> ConfigDict:
     attn_resolutions=(8,),
     cross_attn_resolutions=(8, 16),
   )
-  c.diffusion.logsnr_shift = -2.8  # 4x the pixels of 32x32: log 4 less
+  c.diffusion.logsnr_shift = -2.8  # -1.4 as for 32x32, less log 4 for 4x pixels
   c.optim.update(
     learning_rate=7e-4, warmup_examples=400, ema_half_life_examples=3_000
   )

@@ -53,7 +53,7 @@ def get_config(arg: str = "") -> ConfigDict:
   c.diffusion.prediction = "eps"  # or "v", "view"
   c.diffusion.uncond_fraction = 0.1  # examples trained without conditioning
   c.diffusion.logsnr_shift = 0.0  # added to the drawn log-SNR; < 0: noisier
-  c.diffusion.min_snr_gamma = config_dict.placeholder(float)  # None: no weight
+  c.diffusion.min_snr_gamma = config_dict.placeholder(float)  # None: no weights
 
   c.optim = ConfigDict()
   c.optim.learning_rate = 1e-4  # peak
@@ -85,7 +85,7 @@ def get_config(arg: str = "") -> ConfigDict:
     20.0,
   )  # log-SNRs; a step outside is not guided and costs half
   c.sampler.seed = 0  # another seed gives other samples
-  # Scales the world so that the given camera is this far away; None: does not.
+  # Scales the world so that the given camera is this far away; None: unscaled.
   c.sampler.camera_distance = config_dict.placeholder(float)
   # "first": always the first given view. "last": always the newest view.
   c.sampler.conditioning = "stochastic"
@@ -152,7 +152,7 @@ def relate(c: ConfigDict) -> None:
 
 
 def regress(c: ConfigDict) -> None:
-  """The paper's regression: one step from pure noise to the clean view.
+  """Sets the paper's regression: one step from pure noise to the clean view.
 
   The target frame is always standard Gaussian noise at the lowest log-SNR, and
   the conditioning frame is clean. There is nothing to guide: no example is

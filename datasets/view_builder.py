@@ -65,7 +65,7 @@ class ViewBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     raise NotImplementedError
 
   def left_out(self) -> list[str]:
-    """Returns a sentence for each object that is not even tried to build."""
+    """Returns a sentence for each object that the build does not even try."""
     return []
 
   def _info(self):

@@ -167,7 +167,7 @@ def time_left(todo: list[Command], finished: dict[str, float]) -> str:
 
 
 def run_all(todo: list[Command], root: pathlib.Path) -> int:
-  """Runs the unfinished commands; returns the first exit code that is not 0."""
+  """Runs unfinished commands up to the first failure; returns its exit code."""
   root.mkdir(parents=True, exist_ok=True)
   finished_file = root / "finished.json"
   finished = read_json(finished_file) or {}

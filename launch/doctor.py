@@ -64,7 +64,7 @@ def check_packages() -> Iterator[Finding]:
 
 
 def check_devices() -> Iterator[Finding]:
-  """Asks JAX for its devices, in another process, because it may abort."""
+  """Asks JAX for its devices, in another process, because JAX may abort."""
   command = [sys.executable, "-c", DEVICES_PROGRAM]
   try:
     result = subprocess.run(

@@ -58,7 +58,7 @@ def commands(args: argparse.Namespace, overrides: list[str]) -> Iterator:
 
 
 def table(root: pathlib.Path, examples: Sequence[int]) -> list[dict[str, Any]]:
-  """Returns rows of PSNR by number of examples, per recipe and mean image."""
+  """Returns a row per recipe, and for the mean image: PSNR by examples seen."""
   rows = {name: {"recipe": name} for name in (*RECIPES, "mean image")}
   for recipe in RECIPES:
     for count in examples:

@@ -5,11 +5,11 @@
   found = find_meshes(folder)            # the zip files in it are read too
   splits = split_objects(found.files)    # {"train": [...], "validation": ...}
 
-Each file is one object. Its path is the object's id, without the generic names
-at the end: `chair/a1/models/model_normalized.obj` is the object `chair_a1` of
-the category `chair`. A zip file counts as a folder. Models of a furniture
-library (.sh3f) have the names and categories of its catalogue. The split of an
-object depends on its id alone.
+Each file is one object. The object's id is the path of the file, without
+generic names at the end: `chair/a1/models/model_normalized.obj` is the object
+`chair_a1` of the category `chair`. A zip file counts as a folder. Models of a
+furniture library (.sh3f) have the names and categories of its catalogue. The
+split of an object depends only on its id.
 """
 
 from collections.abc import Iterator, Sequence

@@ -138,7 +138,7 @@ class GltfFile:
     return data[start : start + length]
 
   def _accessor(self, index: int) -> np.ndarray:
-    """Reads the values [count, *shape] of an accessor, with sparse ones set.
+    """Reads an accessor's values [count, *shape], with sparse values filled in.
 
     Normalized integers become float64 in 0 .. 1 or -1 .. 1, other numbers keep
     their type. Matrices are indexed [row, column].
@@ -204,7 +204,7 @@ class GltfFile:
     return values
 
   def _picture(self, index: int) -> np.ndarray | None:
-    """Decodes to uint8 [H, W, 4]; None, with a note, if that is impossible."""
+    """Decodes a picture to uint8 [H, W, 4]; None, with a note, if unusable."""
     image = self.item("images", index)
     uri = image.get("uri")
     if uri is None:

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reads the materials of .mtl files.
 
-materials = read_mtl(text)                   # {"wood": Material(...)} plain,
-textured = looks_of(materials["wood"], refers)    # two `Look`s
+  materials = read_mtl(text)                   # {"wood": Material(...)}
+  plain, textured = looks_of(materials["wood"], refers)    # two `Look`s
 
 `Kd` and `Ke` are taken as linear light, as in Blender, which usually renders
 ShapeNet. The format does not specify this, and MeshLab takes them as display

@@ -54,7 +54,7 @@ def _normals(points: np.ndarray) -> np.ndarray:
 
 
 def _is_convex(points: np.ndarray) -> np.ndarray:
-  """Returns whether a fan from the first corner fits polygons [P, N, 3]."""
+  """Returns whether a triangle fan from corner 0 covers polygons [P, N, 3]."""
   normal = _normals(points)
   a = points[:, :1]
   fan = np.cross(points[:, 1:-1] - a, points[:, 2:] - a)

@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reads files that a mesh file refers to: buffers, materials and textures.
 
-refers = References(source, path) data = refers.read("model.bin")             #
-UserError if it is missing pixels = refers.texture("wood.png")         # None if
-it cannot be used refers.notes                                # one for each
-unusable texture
+refers = References(source, path)
+data = refers.read("model.bin")        # UserError if it is missing
+pixels = refers.texture("wood.png")    # None if it cannot be used
+refers.notes                           # a sentence for each unusable texture
 """
 
 import io

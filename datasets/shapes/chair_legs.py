@@ -17,7 +17,7 @@ _SIDES = (-1, 1)
 
 
 def add_legs(parts: Parts, p, rgb) -> None:
-  """Adds the base under the seat's underside."""
+  """Adds the base under the seat."""
   top = p.seat_height - p.seat_thickness
   half = np.array([p.seat_depth, p.seat_width]) / 2 - p.leg_thickness / 2
   if p.seat == "round":

@@ -1,12 +1,12 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Makes the records of one SRN object from its files. Imports no jax or TFDS.
+"""Makes the records of one SRN object from its files.
 
   records = read_object(raw, resolution=128)
 
 Pictures with alpha are composited over white. A plain RGB picture of the right
 size keeps its bytes. Other pictures are resized by averaging areas, together
-with K.
+with K. Do not import jax or TFDS here: workers import this module.
 """
 
 import pathlib

@@ -7,7 +7,7 @@
 
 In the SRN archive, cameras are much farther from test chairs than from training
 chairs. For its ablations the paper merges the splits, shuffles the objects and
-splits them again. The paper does not publish its order. This module orders the
+splits them again. The paper does not publish the order. This module orders the
 objects by the SHA-256 of `SEED` and their ids.
 """
 

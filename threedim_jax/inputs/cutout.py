@@ -130,7 +130,7 @@ def _border(array: np.ndarray) -> np.ndarray:
 def _object_before_plain(
   rgb: Float32[np.ndarray, "H W 3"], opaque: Bool[np.ndarray, "H W"]
 ) -> Bool[np.ndarray, "H W"]:
-  """Masks the object in front of a plain background.
+  """Returns a mask of the object in front of a plain background.
 
   The background is modelled as a smooth surface of colours. It is removed from
   the border inwards, together with shadows on it and with its parts that show
@@ -231,7 +231,7 @@ def _joined_to_border(
 def _holes(
   alike: Bool[np.ndarray, "H W"], outside: Bool[np.ndarray, "H W"]
 ) -> Bool[np.ndarray, "H W"]:
-  """Masks enclosed areas of the background's colour, above a minimal size."""
+  """Returns a mask of enclosed background-coloured areas, without tiny ones."""
   ys, xs = np.nonzero(~outside)
   if not len(ys):
     return outside & False
@@ -304,7 +304,7 @@ def _hard_shadow(
   even: Bool[np.ndarray, "H W"],
   removed: Bool[np.ndarray, "H W"],
 ) -> Bool[np.ndarray, "H W"]:
-  """Masks a hard-edged shadow, if the object has other hues than the wall.
+  """Returns a mask of a hard-edged shadow, if the object has other hues.
 
   Such a shadow dims the wall by one factor, which the largest dark area tells.
   An object with grey parts shows other factors too: then the mask is empty.

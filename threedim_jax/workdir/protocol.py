@@ -1,9 +1,10 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Chooses the views that an evaluation gives and those that it generates.
+"""Chooses the given views and the target views of an evaluation.
 
-Two results are comparable only if they are for the same list of views. The list
-depends on the data set alone, and every result contains the list's hash.
+The sampler gets the given views and generates the target views. Two results are
+comparable only if they are for the same list of views. The list depends on the
+data set alone, and every result contains the list's hash.
 
   requests = requests_of(counts, num_objects=None, num_views=0)
   list_sha256(requests)

@@ -107,7 +107,7 @@ def folder_name(object_id: str) -> str:
 def write_sample(
   samples_dir: epath.PathLike, sampled: ObjectSamples
 ) -> epath.Path:
-  """Writes `<samples_dir>/<object>/`, replaces an older one, and returns it."""
+  """Writes and returns `<samples_dir>/<object>/`; replaces an older folder."""
   folder = epath.Path(samples_dir) / folder_name(sampled.object_id)
   folder.mkdir(parents=True, exist_ok=True)
   (folder / INFO_FILE).unlink(missing_ok=True)  # marks it as unfinished

@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Checks whether the cameras of a data set fit its pictures. Without JAX.
+"""Checks whether the cameras of a data set fit its pictures. Uses no JAX.
 
   report = check_cameras([PosedViews(images_u8, world_from_cam, K)])
   report.faults

@@ -107,7 +107,7 @@ def usual_mistakes(
 
 
 def off_centre(K: Ks, hw: tuple[int, int]) -> float:
-  """Returns the largest distance of a principal point, as in `OFF_CENTRE`."""
+  """Returns the largest offset of a principal point, relative to the size."""
   return float(np.abs(K[:, :2, 2] / np.array(hw[::-1]) - 0.5).max())
 
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Measures how well pictures of one object fit their cameras. Without JAX.
+"""Measures how well pictures of one object fit their cameras. Uses no JAX.
 
   masks, scale = small_masks(images_u8)
   iou, sphere = explain(masks, world_from_cam, K * scale)
@@ -47,7 +47,7 @@ class Hull:
 
 
 def foreground(images_u8: UInt8[np.ndarray, "V H W 3"]) -> Masks:
-  """Masks the pixels that are not white, and white pixels enclosed by them.
+  """Returns masks of pixels that are not white, or enclosed by such pixels.
 
   Enclosed white can be a highlight or a real hole. Filling a hole makes the
   hull a little too large. Leaving a highlight open would make it wrong.
@@ -65,9 +65,9 @@ def foreground(images_u8: UInt8[np.ndarray, "V H W 3"]) -> Masks:
 def small_masks(
   images_u8: UInt8[np.ndarray, "V H W 3"],
 ) -> tuple[Masks, Float[np.ndarray, "3 1"]]:
-  """Returns silhouettes of at most `MASK_SIDE` pixels a side, and a factor.
+  """Returns silhouettes of at most `MASK_SIDE` pixels a side, and a scale.
 
-  `K * factor` fits the silhouettes. A pixel of the result is foreground if any
+  `K * scale` fits the silhouettes. A pixel of the result is foreground if any
   pixel that it covers is, so the hull always contains the object.
   """
   masks = foreground(images_u8)

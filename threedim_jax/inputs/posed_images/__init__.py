@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Reads folders of pictures with camera poses, as NeRF and SRN data sets.
+"""Reads folders of pictures with camera poses, as in NeRF and SRN data sets.
 
   posed = read_posed_images("lego", size=64, num_views=100)
   posed.images_u8, posed.world_from_cam, posed.K  # a `PosedViews`

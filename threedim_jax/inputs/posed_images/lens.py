@@ -123,7 +123,7 @@ def implied_hw(
 
 
 def number(entry: Mapping[str, Any], key: str, where: str) -> float | None:
-  """Returns the number at a key, None without the key; UserError otherwise."""
+  """Returns the number at a key, or None if missing; UserError if no number."""
   value = entry.get(key)
   if value is None:
     return None
@@ -153,7 +153,7 @@ def _first_level(
 def _size(
   level: Mapping[str, Any], picture_hw: tuple[int, int], where: str
 ) -> tuple[float | int, float | int] | None:
-  """Returns a level's (h, w), deriving a missing one; None without both."""
+  """Returns the picture size (h, w) of a level; None if it has neither."""
   h, w = (number(level, key, where) for key in ("h", "w"))
   if h is None and w is None:
     return None

@@ -96,7 +96,7 @@ def _frame(
 
 
 class _Files:
-  """Finds pictures that a transforms.json names. Never leaves its folder."""
+  """Finds pictures that a transforms.json names, but only in its folder."""
 
   def __init__(self, folder: epath.Path):
     self.folder = folder
@@ -104,7 +104,7 @@ class _Files:
     self._names = functools.cache(_names)
 
   def find(self, name: Any, where: str) -> epath.Path:
-    """Returns the path of a picture. Its suffix may be missing, its case wrong.
+    """Finds a picture. Its suffix may be missing, and its case may differ.
 
     Raises:
       UserError: `name` is not a string, leads out of the folder, or has no
