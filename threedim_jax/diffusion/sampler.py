@@ -37,7 +37,7 @@ from threedim_jax.diffusion.equations import (
 from threedim_jax.diffusion.solvers import SOLVERS, Times
 from threedim_jax.views.cameras import Camera
 
-# How a step chooses its conditioning view: at random ("stochastic", as in 3DiM),
+# How a step chooses its conditioning view: at random ("stochastic", 3DiM),
 # always the first given view ("first", the naive sampler of the paper's
 # ablation), or always the newest view ("last", autoregressive).
 CONDITIONINGS = ("stochastic", "first", "last")
