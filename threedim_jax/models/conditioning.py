@@ -14,8 +14,8 @@ from jaxtyping import Array, Bool, Float
 from threedim_jax import LOGSNR_MAX, LOGSNR_MIN
 from threedim_jax.views.cameras import Camera, rays_from_camera
 
-# Channels of an encoded ray. Position and direction have 3 coordinates each, with
-# a sine and a cosine of each coordinate at 15 and at 8 scales.
+# Channels of an encoded ray: 3 coordinates of its position, with a sine and a
+# cosine of each at 15 scales, and 3 of its direction, with 8 scales.
 POSE_CHANNELS = 3 + 3 * 15 * 2 + 3 + 3 * 8 * 2
 
 
@@ -35,8 +35,9 @@ def posenc_nerf(
   """Returns [x, sin(2^i x), cos(2^i x)] for min_deg <= i < max_deg (NeRF)."""
   scales = jnp.array([2.0**i for i in range(min_deg, max_deg)])
   angle = rearrange(jnp.multiply.outer(x, scales), "... c s -> ... (s c)")
-  # The listing computes the cosine as the sine of a shifted angle. So does this,
-  # to get the same numbers: at 2^14 float32 rounds the shift visibly.
+  # The listing computes the cosine as the sine of a shifted angle. At 2^14 the
+  # shift is visibly rounded in float32, so only the same formula gives the same
+  # numbers.
   emb = jnp.sin(jnp.concatenate([angle, angle + 0.5 * math.pi], axis=-1))
   return jnp.concatenate([x, emb], axis=-1)
 
