@@ -96,7 +96,7 @@ def check_prediction(prediction: str) -> None:
 def network_target(
   prediction: str, x0: Array, eps: Array, logsnr: Array
 ) -> Array:
-  """Returns the target of the network's output: eps, v or x0."""
+  """Returns what the network's output should be: eps, v or x0."""
   check_prediction(prediction)
   if prediction == "v":
     return v_from_eps(x0, eps, logsnr)

@@ -4,9 +4,10 @@
 
   loss, aux = diffusion_loss(predict_fn, batch, rng, prediction="eps", ...)
 
-`diffusion_loss` draws times, noise and the unconditional examples, and compares
-the network's output with its target. `aux` has the sum of losses and the number
-of examples in each log-SNR bin: unlike means, these add up over micro-batches.
+`diffusion_loss` adds noise at random times, makes some examples unconditional
+and compares the network's output with its target. `aux` has the sum of losses
+and the number of examples in each log-SNR bin. Unlike means, sums and numbers
+simply add up over micro-batches.
 """
 
 from typing import no_type_check
@@ -59,7 +60,7 @@ def draw_noise(
   uncond_fraction: float,
   logsnr_shift: float = 0.0,
 ) -> Noised:
-  """Draws a time, noise and whether to condition, for each example.
+  """Draws a time, noise and the conditioning mask for each example.
 
   The arguments are those of `diffusion_loss`.
   """
@@ -138,7 +139,8 @@ def diffusion_loss(
     rng: key for all random numbers.
     prediction: what the network predicts: "eps" (3DiM), "v" or "view", see
       `PREDICTIONS`. With "view", z_t is always pure noise.
-    uncond_fraction: share of unconditional examples (3DiM: 0.1).
+    uncond_fraction: share of unconditional examples (3DiM: 0.1), which teach
+      the network the unconditional estimate of classifier-free guidance.
     logsnr_shift: added to the random log-SNR (3DiM: 0). A negative shift makes
       noisy examples more frequent.
     min_snr_gamma: see `loss_weight` (3DiM: None). Not for "view".
@@ -174,7 +176,7 @@ def denoised_grid(
   *,
   prediction: str,
 ) -> Float[Array, "B 4 H W 3"]:
-  """Denoises each example once, for a picture that shows how well it works.
+  """Denoises each example in a single step, for pictures to look at.
 
   Returns:
     Conditioning, noisy, denoised and target view of each example, in [-1, 1].

@@ -127,9 +127,8 @@ def _guided_eps(
   """Estimates the noise with classifier-free guidance, in one batch of 2 B.
 
   The conditional and the unconditional example of an object are neighbours in
-  the batch, so devices that share the batch keep their own objects. Putting all
-  unconditional examples last would move most encoded rays between devices in
-  every step.
+  the batch, so that they are on the same device. If all unconditional examples
+  were last, most encoded rays would move between devices in every step.
   """
   B = z_t.shape[0]
   pairs = lambda a, b: jnp.stack([a, b], 1).reshape(2 * B, *a.shape[1:])

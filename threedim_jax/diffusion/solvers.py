@@ -24,7 +24,7 @@ from threedim_jax.diffusion.equations import (
 class Times(NamedTuple):
   """Log-SNRs at which a step and the step before it start and end."""
 
-  logsnr_r: Float[Array, ""]  # start of the step before; equals t in the first
+  logsnr_r: Float[Array, ""]  # start of the step before; in step 0 as logsnr_t
   logsnr_t: Float[Array, ""]  # start of this step
   logsnr_s: Float[Array, ""]  # end of this step
   is_first: Bool[Array, ""]
