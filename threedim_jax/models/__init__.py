@@ -41,7 +41,7 @@ def dummy_inputs(resolution: int, batch_size: int = 1) -> tuple:
 
 
 def make_init_fn(config: Any) -> Callable[[Key[Array, ""]], PyTree]:
-  """Returns a function from a random key to the network's parameters.
+  """Returns a function that makes random parameters from a random key.
 
   Args:
     config: a whole configuration; only `model` and `data.resolution` are read.

@@ -81,9 +81,9 @@ def _to_frames(
 ) -> Float[Array, "_n h w E"]:
   """Repeats the offsets of the two frames for a batch of `num_frames` frames.
 
-  If both frames have the same offset, that one is returned. `jnp.where` chooses
-  between two: broadcasting each along every second frame would take a TPU
-  several times longer, forward and backward.
+  An offset that both frames share is returned as it is. `jnp.where` chooses
+  between two offsets. Broadcasting each of them over every second frame would
+  take a TPU several times longer, forward and backward.
   """
   if len(offsets) == 1:
     return offsets[0]
@@ -176,10 +176,10 @@ class ConditioningProcessor(nn.Module):
     return logsnr_emb, pose_embs
 
   def _learned(self, hw, D) -> list[Float[Array, "1 H W D"]]:
-    """Returns the sum of the learned embeddings that are switched on.
+    """Returns the sum of the learned embeddings that are on, for each frame.
 
-    The list has two entries, for the two frames. It has one entry if both
-    frames share it, and none if all embeddings are off.
+    The list has two entries, one if both frames share it, or none if all
+    embeddings are off.
     """
     init = nn.initializers.normal(1.0 / math.sqrt(D))
     pos_emb = None

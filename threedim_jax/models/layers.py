@@ -109,8 +109,7 @@ def random_mask(
 class Dropout(nn.Module):
   """Zeroes elements at the given rate and scales up the others.
 
-  Unlike `nn.Dropout` it takes its random bits from `random_mask`, which is
-  cheaper.
+  `nn.Dropout` does the same with random bits that cost more, see `random_mask`.
   """
 
   rate: float

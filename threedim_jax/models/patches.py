@@ -47,7 +47,7 @@ def patch_cameras(cameras: Camera, patch_size: int) -> Camera:
 
 
 class DetailPath(nn.Module):
-  """Makes the full-resolution output from patch features and noisy picture.
+  """Makes the full-resolution output from patch features and the noisy picture.
 
   A convolution turns the patch features into `features` channels per pixel.
   Another convolves the noisy picture; its output is scaled and shifted by a

@@ -38,8 +38,8 @@ REMAT = {
 def share_channels(emb: Float[Array, "N h w E"]) -> Float[Array, "B h w E"]:
   """Merges the embeddings of both frames: takes half of the channels of each.
 
-  The Concat-UNet stacks both frames into one, which needs an embedding of both
-  cameras. This one is no wider than that of a frame, so no layer grows.
+  The Concat-UNet stacks both frames into one, so it needs one embedding of both
+  cameras. The result is as wide as the embedding of one frame: no layer grows.
   """
   half = emb.shape[-1] // 2
   pairs = rearrange(emb, "(b f) h w e -> b f h w e", f=2)
@@ -102,7 +102,7 @@ class XUNet(nn.Module):
     concat_frames: build the Concat-UNet of the paper's ablation, which stacks
       both frames along the channels. Needs cross_attn_resolutions=().
     relative_cameras: use poses relative to the conditioning camera, so that a
-      picture needs no absolute pose. The network then takes no ray codes.
+      picture needs no absolute pose. The network then takes no `RayCodes`.
     patch_size: side in pixels of the patches that the first level works on; 1
       is the paper's network. See `patches.py`.
     detail_ch: channels of `DetailPath`, the full-resolution layers that help a
@@ -143,7 +143,7 @@ class XUNet(nn.Module):
   ) -> Float[Array, "B H W 3"]:
     """Runs both frames, COND and TARGET, and returns the target's output.
 
-    The cameras are those of both frames, [B, F, ...], or their ray codes.
+    `cameras` are those of both frames, [B, F, ...], or their `RayCodes`.
     """
     num_resolutions = len(self.ch_mult)
     noisy = views[:, -1]
