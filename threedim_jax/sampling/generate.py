@@ -52,8 +52,8 @@ def generate(
 
   Args:
     sampler: trained weights.
-    requests: which views of each object to give and to generate; the numbers of
-      both must be the same for all objects.
+    requests: for each object, which views are given and which are generated.
+      All objects must have the same numbers of both.
     read_scene: reads the object of a request.
     samples_dir: the folder that gets one subfolder per object.
     settings: how to sample.
@@ -86,7 +86,8 @@ def generate(
     for start in range(0, len(todo), batch_size):
       batch = todo[start : start + batch_size]
       scenes = [read_scene(request) for request in batch]
-      # Copies fill the last batch, so that one program runs all batches.
+      # Copies of the last object fill up the last batch, so that one program
+      # runs all batches.
       fill = scenes + scenes[-1:] * (batch_size - len(batch))
       sampling = sampler.batch(
         [scene.given for scene in fill],

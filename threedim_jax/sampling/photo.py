@@ -94,7 +94,7 @@ class Photo:
     return camera_paths.look_at(place)
 
   def K(self, resolution: int) -> Float[np.ndarray, "3 3"]:
-    """Returns the intrinsics in pixels of the square picture of the object."""
+    """Returns K of the square picture around the object, in pixels."""
     return camera_paths.K_from_fov(resolution, self.fov)
 
   def targets(self, num_views: int) -> Float[np.ndarray, "N 4 4"]:
@@ -138,7 +138,7 @@ def read_path(
     radius: distance of views without "distance".
 
   Raises:
-    UserError: the file holds no such list; names the view that is wrong.
+    UserError: the file holds no such list. The message names the wrong view.
   """
   file = epath.Path(file)
   if not file.is_file():

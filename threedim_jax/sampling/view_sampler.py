@@ -51,9 +51,9 @@ class Settings:
   """How views are sampled: the keys of `config.sampler`.
 
   Attributes:
-    seed: of the random numbers; another seed gives other pictures.
+    seed: seed of the random numbers; another seed gives other pictures.
     num_sample_steps: denoising steps of a view; the paper uses 256.
-    guidance_weight: w of classifier-free guidance; 0 is none.
+    guidance_weight: w of classifier-free guidance; 0: no guidance.
     guidance_interval: log-SNRs between which guidance applies.
     conditioning: "stochastic" (3DiM), "first" or "last", see
       `diffusion.sampler`.
@@ -106,7 +106,7 @@ class Sampler:
     resolution: height and width of the pictures, in pixels.
     name: name of bundled weights; None for weights of a workdir.
     step: training step of the checkpoint; 0 for bundled weights.
-    trained_config: the known part of the training's configuration.
+    trained_config: configuration of the training, as far as it is known.
   """
 
   def __init__(
@@ -226,6 +226,7 @@ class Sampler:
     K = np.tile(default_K(R), (2, 1, 1))
     given = PosedViews(grey, poses[:1], K[:1])
     target = Camera(np.float32(poses[1:]), np.float32(K[1:]))
+    # The first call compiles. The other two differ by the time of four steps.
     times = []
     for num_steps in (1, 2, 6):
       few = dataclasses.replace(settings, num_sample_steps=num_steps)
@@ -237,7 +238,7 @@ class Sampler:
     return first, short + step * (settings.num_sample_steps - 2)
 
   def _program(self, settings: Settings, args: tuple) -> Callable:
-    """Returns the compiled program that generates a view; reuses an old one."""
+    """Returns the compiled program that generates a view; compiles it once."""
     options, bank = settings.static_options(), args[2]
     key = bank.views.shape, *options.values()
     with self._lock:
@@ -323,8 +324,8 @@ def jit_next_view(
 def looked_at(settings: Settings, num_views: int) -> Int[np.ndarray, "N T"]:
   """Returns which known view each step of `Sampler.views` was conditioned on.
 
-  This is for one given view. Row i has the T steps of the i-th generated view.
-  An entry is 0 for the given view and j + 1 for the j-th generated view.
+  There must be one given view. Row i has the steps of the i-th generated view.
+  Its entries are 0 for the given view and j + 1 for the j-th generated view.
   """
   keys = settings.single_key()
   rows = [
