@@ -31,7 +31,7 @@ class LogInterval:
   """Collects the metrics of steps, and the time that each kind of work takes.
 
   Fetching metrics waits until the device has computed them. So a step's metrics
-  are fetched only after the next step has started, and the device never idles.
+  are fetched only after the next step has started: the device keeps working.
 
   Args:
     workdir: named in the error message if a loss is not finite.

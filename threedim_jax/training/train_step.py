@@ -55,7 +55,7 @@ def create_train_state(
 def num_microbatches(
   batch_size: int, per_device_batch_size: int | None, num_devices: int
 ) -> int:
-  """Returns how many parts a global batch is computed in, one after another.
+  """Returns the number of micro-batches that a global batch is computed in.
 
   Args:
     batch_size: examples in a global batch.
@@ -111,7 +111,7 @@ def make_train_step(
   ema_decay: float,
   parts: int = 1,
 ) -> Callable[..., tuple[TrainState, dict[str, Array]]]:
-  """Builds `train_step(state, batch, rng) -> (state, metrics)`.
+  """Makes the function `train_step(state, batch, rng) -> (state, metrics)`.
 
   Args:
     loss_fn: (params, batch, rng) -> (loss, aux).
@@ -149,7 +149,7 @@ def make_train_step(
 def jit_train_step(
   train_step: Callable, mesh: Mesh | AbstractMesh, state_sh: PyTree
 ) -> jax.stages.Wrapped:
-  """Jits a train step with shardings; its input state is donated."""
+  """Jits (state, batch, rng) -> (state, metrics); donates the state."""
   rep = replicated(mesh)
   return jax.jit(
     train_step,
