@@ -162,6 +162,6 @@ def relative_to_first(camera: Camera) -> Camera:
 def resize_camera(camera: Camera, scale: float) -> Camera:
   """Scales K for a picture that is resized by `scale`.
 
-  `inputs/posed_images/pictures.py` resizes pictures together with their K.
+  To resize pictures together with their K, see `inputs.posed_images.pictures`.
   """
   return camera.replace(K=camera.K.at[..., :2, :].multiply(scale))

@@ -47,7 +47,7 @@ def image_grid(
   col_labels: Sequence[str] = (),
   min_side: int = 96,
 ) -> UInt8[np.ndarray, "H2 W2 3"]:
-  """Draws rows of pictures of one size on light grey; None is an empty cell.
+  """Draws rows of equally large pictures on light grey; None is an empty cell.
 
   Rows may differ in length. Labels stand left of the rows and above the
   columns; either may be left out.

@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Least-squares intersection of 3D lines.
+"""Finds the least-squares intersection of 3D lines.
 
 point, spread = nearest_point(positions, directions)
 """
