@@ -15,9 +15,10 @@ import jax
 
 
 def use_compilation_cache() -> None:
-  """Uses ~/.cache/threedim_jax/xla, unless JAX_COMPILATION_CACHE_DIR is set.
+  """Makes JAX keep compiled programs in ~/.cache/threedim_jax/xla.
 
-  Prints a warning if that folder cannot be used.
+  Does nothing if JAX_COMPILATION_CACHE_DIR is set. Prints a warning if the
+  folder cannot be used.
   """
   if os.environ.get("JAX_COMPILATION_CACHE_DIR"):
     return

@@ -158,7 +158,7 @@ def plan(environ: Mapping[str, str]) -> dict[str, Any] | None:
 
   JAX detects most launchers by itself: then the arguments are empty. Where JAX
   would wait for processes that do not exist, or would leave devices idle, this
-  function decides instead.
+  function decides.
   """
   if any(name in environ for name in EXPLICIT):
     return _explicit(environ)
@@ -206,7 +206,10 @@ def _explicit(environ: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _slurm(environ: Mapping[str, str]) -> dict[str, Any]:
-  """Returns arguments for a SLURM step; JAX would count the job's tasks."""
+  """Returns the arguments for a step of a SLURM job.
+
+  JAX itself would count the tasks of the whole job.
+  """
   # The first host of a list like "node1,node3" or "node[01-04,07]".
   nodes = environ["SLURM_STEP_NODELIST"]
   prefix, number = re.match(r"([^\[,]+)(?:\[(\d+))?", nodes).groups(default="")
@@ -269,7 +272,7 @@ def _kubernetes() -> dict[str, Any]:
 
 
 def _on_tpu_vm(environ: Mapping[str, str]) -> bool:
-  """Tells whether JAX can ask the metadata of a Cloud TPU VM for processes."""
+  """Tells whether this is a Cloud TPU VM whose metadata JAX may query."""
   platforms = environ.get("JAX_PLATFORMS", "tpu")
   return (
     "tpu" in platforms

@@ -6,7 +6,7 @@
 with a C++ stack trace. To name the missing ones, the processes first contact
 each other here. Process 0 listens on the coordinator's port. Every other
 process connects and sends its number. When all have connected, process 0 closes
-the port, which JAX's own coordinator opens next, and tells them to go on.
+the port, which JAX's own coordinator opens next, and tells the others to go on.
 """
 
 import re

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Treats SIGTERM as a request to finish the step, save and exit with code 75.
 
-with StopSignal() as stop:
-  while not stop.poll():
-    ...
+  with StopSignal() as stop:
+    while not stop.poll():
+      ...
 
 A single process catches the signal itself. With several processes JAX's
 preemption service catches it, so that all processes stop at the same poll,

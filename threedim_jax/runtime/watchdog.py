@@ -30,7 +30,7 @@ HEARTBEAT_SECONDS = 5.0
 # The first two waits include restoring, compiling and the first slow view.
 START_MINUTES = 45.0
 # Later waits may include an evaluation or a slow save. Their limit is
-# MIN_MINUTES, or SLOWEST_TIMES the longest wait after the first, if larger.
+# SLOWEST_TIMES the longest wait after the first, but at least MIN_MINUTES.
 MIN_MINUTES = 10.0
 SLOWEST_TIMES = 20.0
 _LOOKS_PER_LIMIT = 100
@@ -41,8 +41,8 @@ class Watchdog:
 
   Args:
     workdir: folder where process 0 writes heartbeat.json; made if missing.
-    start_minutes: longest time without a beat, up to the second beat.
-    min_minutes: lowest limit of the time without a beat after that.
+    start_minutes: limit of the time without a beat, up to the second beat.
+    min_minutes: smallest limit after that; long waits between beats raise it.
   """
 
   def __init__(
