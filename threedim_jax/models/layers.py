@@ -52,8 +52,8 @@ class GroupNorm(nn.Module):
 class FiLM(nn.Module):
   """Computes h (1 + scale) + shift; `emb` is projected to scale and shift.
 
-  The listing applies a swish before the projection. All blocks of a level
-  would apply it to the same embedding, so `XUNet` applies it once.
+  The paper's listing applies a swish before the projection. All blocks of a
+  level would apply it to the same embedding, so `XUNet` applies it once.
   """
 
   features: int

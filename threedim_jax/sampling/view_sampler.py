@@ -254,7 +254,7 @@ class Sampler:
 def make_view_fn(
   model_config: Any, prediction: str
 ) -> Callable[..., Float[Array, "B H W 3"]]:
-  """Returns `sample_view` as a function of parameters.
+  """Returns a function that calls `sample_view` with a network's parameters.
 
   The function takes (params, keys, bank, target camera, **options). It encodes
   the rays of the target camera once per view, not in every step.

@@ -49,7 +49,7 @@ class LogInterval:
 
   @contextlib.contextmanager
   def timed(self, part: str) -> Iterator[None]:
-    """Counts the time in the `with` block as "data", "eval" or "save"."""
+    """Counts the time of the `with` block as "data", "eval" or "save"."""
     start = time.monotonic()
     yield
     self._seconds[part] += time.monotonic() - start

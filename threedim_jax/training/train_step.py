@@ -149,7 +149,10 @@ def make_train_step(
 def jit_train_step(
   train_step: Callable, mesh: Mesh | AbstractMesh, state_sh: PyTree
 ) -> jax.stages.Wrapped:
-  """Jits (state, batch, rng) -> (state, metrics); donates the state."""
+  """Jits a train step (state, batch, rng) -> (state, metrics).
+
+  The old state is donated: its buffers hold the new state afterwards.
+  """
   rep = replicated(mesh)
   return jax.jit(
     train_step,
