@@ -154,11 +154,11 @@ def wait_for_all(name: str) -> None:
 
 
 def plan(environ: Mapping[str, str]) -> dict[str, Any] | None:
-  """Returns arguments for `jax.distributed.initialize`, or None to not call it.
+  """Returns arguments for `jax.distributed.initialize`; None: do not call it.
 
   JAX detects most launchers by itself: then the arguments are empty. They are
-  explicit where JAX would leave devices idle. The result is None where JAX
-  would wait for processes that do not exist.
+  explicit for the variables `EXPLICIT`, and for SLURM, where JAX would leave
+  devices idle. A process alone gets None: JAX could wait for others in vain.
   """
   if any(name in environ for name in EXPLICIT):
     return _explicit(environ)
