@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""3DiM on SRN ShapeNet cars at 128x128: `srn_chairs.py` on the other archive.
+"""3DiM on SRN ShapeNet cars at 128x128, with the recipe of `srn_chairs.py`.
 
 python datasets/build.py srn --config cars --manual_dir DIR_WITH_ZIP
 python -m threedim_jax.main --config=configs/srn_cars.py --workdir=W

@@ -65,7 +65,7 @@ class ViewBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     raise NotImplementedError
 
   def left_out(self) -> list[str]:
-    """Returns a sentence for each object that the build does not even try."""
+    """Returns a sentence for each object left out before the build starts."""
     return []
 
   def _info(self):
@@ -122,7 +122,7 @@ class ViewBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     print(f"skipped: {bad.reason}", file=sys.stderr, flush=True)
 
   def _workers(self):
-    """Returns a context for mapping in local processes or on Beam."""
+    """Returns a context manager that maps in local processes or on Beam."""
     if self.beam_options is None:
       return parallel.ordered_map(self.num_workers)
     parent = pathlib.Path(self.data_path).parent

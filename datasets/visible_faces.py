@@ -122,9 +122,9 @@ class VisibleFaces:
     """Chooses the face to show among the first hits [L, N] of all layers.
 
     Returns:
-      (faces [N], depths [N]). A face is -1 if the ray passes all hits. The ray
-      then continues from the depth, which lies behind these hits and is inf if
-      there are none.
+      (face [N] of each ray, depth [N] just behind its hits). If the ray passes
+      all hits, the face is -1 and the search continues from this depth. The
+      depth is inf if the ray hits nothing.
     """
     columns = np.arange(len(dirs))
     nearest = depths.argmin(0)
@@ -200,8 +200,8 @@ def _last_copies(
 def _generic_direction(normals: np.ndarray) -> np.ndarray:
   """Returns a direction that is far from perpendicular to all normals.
 
-  So the products of opposite normals with this direction have opposite signs,
-  even after rounding.
+  So the dot products of opposite normals with this direction have opposite
+  signs, even after rounding.
   """
   rng = np.random.default_rng(0)
   directions = rng.standard_normal((64, 3))
@@ -239,7 +239,7 @@ def _twins_turned_alike(
 
 
 def _overlapping(triangles, normals, looks, plane, faces) -> list[np.ndarray]:
-  """Returns chunks of pairs [P, 2] of `faces` that overlap in one plane."""
+  """Returns pairs of `faces` that overlap in one plane, in chunks [P, 2]."""
   low, high = triangles[faces].min(1), triangles[faces].max(1)
   # A sweep along x. Planes are shifted apart, so that they do not mix.
   away = plane[faces] * (np.ptp(triangles[..., 0]) + 1)
@@ -263,7 +263,7 @@ def _overlapping(triangles, normals, looks, plane, faces) -> list[np.ndarray]:
 
 
 def _overlap(triangles, normals, pair) -> np.ndarray:
-  """Returns [P]: whether pairs [P, 2] of nearly parallel triangles overlap."""
+  """Returns whether pairs [P, 2] of nearly parallel triangles overlap."""
   a, b = triangles[pair[:, 0]], triangles[pair[:, 1]]
   normal = normals[pair[:, 0]]
   middle = b.mean(1) - a.mean(1)

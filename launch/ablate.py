@@ -213,7 +213,7 @@ def read_scores(folder: pathlib.Path, measure: Measure) -> dict[str, Any]:
 def values_of(
   folder: pathlib.Path, in_evaluation: str | None, in_consistency: str | None
 ) -> dict[str, float]:
-  """Returns {column: value} of the named row of either file."""
+  """Returns {column title: value} from the named rows of both result files."""
   result = {}
   for measure in COLUMNS:
     row = in_consistency if measure.folder else in_evaluation

@@ -170,7 +170,7 @@ def _part(
 
 
 def _has_bytes(file: GltfFile, primitive: dict) -> bool:
-  """Returns whether the file has the positions without compression, too."""
+  """Returns whether the file also has the positions uncompressed."""
   position = primitive["attributes"].get("POSITION")
   if position is None:
     return False
@@ -269,7 +269,7 @@ def _painted(look: Look, positions, attributes: dict, faces) -> Part:
       alpha = rgba[..., 3]
 
   def coordinates(use: TextureUse) -> np.ndarray:
-    """Returns coordinates [F, 3, 2] with v upwards; zeros without any."""
+    """Returns coordinates [F, 3, 2] with v upwards; zeros if missing."""
     uv = attributes.get(f"TEXCOORD_{use.set}")
     if uv is None:
       uv = np.zeros((len(positions), 2))

@@ -45,7 +45,7 @@ class GltfFile:
   """A .glb or .gltf file, and the files that it refers to."""
 
   def __init__(self, data: bytes, refers: References):
-    """Reads the JSON.
+    """Reads the JSON header.
 
     Raises:
       UserError: the file has another version or requires an unknown extension.

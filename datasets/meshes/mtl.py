@@ -124,7 +124,7 @@ def _color(text: str) -> tuple[float, ...] | None:
 
 
 def _map(text: str) -> Map | None:
-  """Parses `-s 2 2 1 -clamp on my wood.png`; file names may have spaces."""
+  """Parses options and a file name, as `-s 2 2 1 -clamp on my wood.png`."""
   found: dict = {}
   words = list(re.finditer(r"\S+", text))
   while len(words) > 1 and words[0].group().lower() in _OPTIONS:

@@ -141,7 +141,7 @@ def _parse(text: str) -> _Content:
 
 
 def _index(number: int, count: int) -> int:
-  """Returns the index from 0; negative numbers count back from the latest."""
+  """Converts an OBJ index to one from 0; negative ones count from the end."""
   if number == 0:
     raise ValueError("an index is 0, they start from 1")
   result = number - 1 if number > 0 else count + number
@@ -157,7 +157,7 @@ def _without_comment(text: str) -> str:
 def _looks(
   content: _Content, refers: References
 ) -> list[tuple[Look, Look] | None]:
-  """Returns the result of `looks_of` for each name of a material."""
+  """Returns the looks (see `looks_of`) of each material that the file names."""
   materials = {}
   for line in content.libraries:
     # A line holds several names, or one name that has spaces.
@@ -169,7 +169,7 @@ def _looks(
   for name in content.names:
     material = materials.get(name)
     if name is None and len(content.names) == 1 and len(materials) == 1:
-      (material,) = materials.values()  # faces need not name the only one
+      (material,) = materials.values()  # faces need not name the only material
     if material is None and name is not None and materials:
       refers.notes.append(f"the material {name!r} is not in its .mtl file")
     if material is None:

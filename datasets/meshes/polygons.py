@@ -12,7 +12,7 @@ import numpy as np
 def triangulate(
   points: np.ndarray, counts: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-  """Cuts all polygons of a mesh.
+  """Cuts all polygons of a mesh into triangles.
 
   Args:
     points: the corners of all polygons, one polygon after the other, [C, 3].
@@ -20,9 +20,8 @@ def triangulate(
       three are left out.
 
   Returns:
-    For each triangle, rows of `points`, int [T, 3], and the index of its
-    polygon, int [T]. Triangles follow the order of the polygons and have the
-    same orientation.
+    (rows of `points` for each triangle, int [T, 3]; index of its polygon, int
+    [T]). Triangles are in the order of the polygons and keep their orientation.
   """
   counts = np.asarray(counts, np.int64)
   starts = np.cumsum(counts) - counts

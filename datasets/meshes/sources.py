@@ -117,7 +117,7 @@ class Zip:
     self._any_case = {name.lower(): name for name in self._infos}
 
   def files(self) -> Iterator[tuple[pathlib.PurePath, int]]:
-    """Yields paths and sizes of members, without hidden files and macOS's."""
+    """Yields paths and sizes of members; skips hidden files and __MACOSX."""
     for name, info in self._infos.items():
       parts = name.split("/")
       if not any(part.startswith((".", "__MACOSX")) for part in parts):

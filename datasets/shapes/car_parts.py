@@ -72,7 +72,7 @@ def _section(p, at: Layout, x: float) -> np.ndarray:
 
 
 def _sheet(at: Layout, x0: float, x1: float, y0: float, y1: float):
-  """Makes a thin sheet on the lower body from x0 to x1; y in half widths."""
+  """Makes a thin sheet on the lower body; y0 and y1 are in half widths."""
   rings = []
   for x in np.linspace(x0, x1, 7):
     half, top = at.shoulder(x)

@@ -110,7 +110,7 @@ class Parts:
     self._num_vertices += len(vertices)
 
   def mesh(self, radius: float) -> trimesh.Trimesh:
-    """Joins all solids, centres their box, and scales them to `radius`."""
+    """Joins all solids to one mesh, centred, inside a sphere of `radius`."""
     vertices = np.concatenate(self._vertices)
     vertices -= (vertices.min(0) + vertices.max(0)) / 2
     vertices *= radius / np.linalg.norm(vertices, axis=-1).max()

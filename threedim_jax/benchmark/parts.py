@@ -299,7 +299,7 @@ def mean_time(
   warm_up: int,
   finish: Callable[[], Any] = lambda: None,
 ) -> Times:
-  """Returns the mean time of a call, as median and as fastest.
+  """Returns the mean time of a call, as both median and fastest.
 
   Args:
     fn: the function to time.

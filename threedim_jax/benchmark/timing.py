@@ -29,7 +29,7 @@ Row = dict[str, Any]
 
 
 class Times(NamedTuple):
-  """Median and fastest time of a call, in seconds."""
+  """Seconds of a call: median and fastest of `repeats` calls."""
 
   median: float
   fastest: float

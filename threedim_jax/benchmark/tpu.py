@@ -28,7 +28,7 @@ class Case:
   """A program of the table.
 
   Attributes:
-    topology: the slice.
+    topology: the TPU slice, such as "v5e:2x2".
     ch: channels of the first level: 256 for the paper's network of 471 M
       weights, 448 for that of 1.3 B.
     per_device: examples that a device trains on at a time.

@@ -47,7 +47,7 @@ def open_photo(path: epath.PathLike) -> Image.Image:
 
 
 def decode_photo(data: bytes, source: str) -> Image.Image:
-  """Decodes and turns a photo from its bytes; `source` names it in errors."""
+  """Decodes a photo's bytes and turns it upright; errors name `source`."""
   image = open_picture(data, source)
   # Pillow's `exif_transpose` would also rewrite all other EXIF entries, and
   # fails on some entries that real cameras write.

@@ -52,7 +52,7 @@ class Scores:
 
   @property
   def subject(self) -> str | None:
-    """The row of the method that was scored: the first row."""
+    """The name of the first row, that of the method which was scored."""
     return next(iter(self.rows), None)
 
 

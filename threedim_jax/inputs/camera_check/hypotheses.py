@@ -107,7 +107,10 @@ def usual_mistakes(
 
 
 def off_centre(K: Ks, hw: tuple[int, int]) -> float:
-  """Returns the largest offset of a principal point, relative to the size."""
+  """Returns the largest distance of a principal point from the centre.
+
+  The distance is a fraction of the picture's width or height.
+  """
   return float(np.abs(K[:, :2, 2] / np.array(hw[::-1]) - 0.5).max())
 
 

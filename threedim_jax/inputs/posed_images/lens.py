@@ -141,7 +141,10 @@ def _short(value: Any) -> str:
 def _first_level(
   levels: tuple[Mapping[str, Any], ...], keys: tuple[str, ...], where: str
 ) -> tuple[dict[str, float], int]:
-  """Returns the numbers of the first level that has any, and its index."""
+  """Returns the numbers at `keys`, and the index of the level that has them.
+
+  The first level with any of the keys is used, else the last.
+  """
   for i, level in enumerate(levels):
     values = {key: number(level, key, where) for key in keys}
     values = {key: value for key, value in values.items() if value is not None}

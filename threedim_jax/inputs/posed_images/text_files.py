@@ -35,7 +35,7 @@ class Intrinsics:
 
 
 def parse_pose(data: bytes, source: str) -> np.ndarray:
-  """Parses a rigid transform, float64 [4, 4]; a UserError names `source`."""
+  """Parses a pose into float64 [4, 4]; a UserError names `source`."""
   numbers = [x for line in _numbers(data, source) for x in line]
   if len(numbers) != 16:
     raise UserError(f"{source} holds {len(numbers)} numbers, a pose has 16.")
@@ -139,7 +139,7 @@ def format_intrinsics(K: np.ndarray, hw: tuple[int, int]) -> str:
 
 
 def _numbers(data: bytes, source: str) -> list[list[float]]:
-  """Returns the numbers of all non-empty lines; UserError if not finite."""
+  """Returns the numbers of each non-empty line; UserError if not finite."""
   is_utf16 = data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
   try:
     text = data.decode("utf-16" if is_utf16 else "utf-8-sig")

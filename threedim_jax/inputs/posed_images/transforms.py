@@ -31,7 +31,7 @@ FILES = tuple(f"transforms{s}.json" for s in ("", "_train", "_val", "_test"))
 
 
 def find(folder: epath.Path) -> list[epath.Path]:
-  """Returns the transforms files in a folder. Only the first is read."""
+  """Returns the transforms.json files in a folder; only the first is read."""
   return [folder / name for name in FILES if (folder / name).is_file()]
 
 
@@ -132,7 +132,7 @@ class _Files:
     return path
 
   def _existing(self, path: epath.Path) -> epath.Path:
-    """Returns the existing file that `path` means, or `path` without one."""
+    """Returns the file that `path` means, or `path` if none exists."""
     if path.is_file():
       return path
     names = self._names(path.parent)

@@ -117,7 +117,8 @@ def _radial_curve(lens: Distortion) -> tuple[np.ndarray, np.ndarray]:
   """Samples the lens model: radii on the plane, and the distorted radii.
 
   Distorted radii are in units of the focal length. Both arrays increase. They
-  end at 60 degrees, or earlier if the distorted radius stops increasing.
+  end at 60 degrees off the axis, or where the distorted radius stops
+  increasing.
   """
   r = np.linspace(0, _MAX_RADIUS, 2000)
   if lens.is_fisheye:
