@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Renders pictures of an object on white with embree, from pinhole cameras.
+"""Renders an object on white with the ray tracer embree.
 
   render = Renderer(mesh)
   image_u8 = render(world_from_cam, K, resolution=64)

@@ -10,9 +10,10 @@
     def _generate_examples(self, split):
       return self.stream(split, make_records, tasks)
 
-This is an ordinary TFDS builder with another writer. TFDS's own writer keeps a
-whole split in memory and writes it twice. This one writes object after object,
-and then an index of the objects, `objects.json`, beside the records.
+A record holds one view of an object: picture, pose, K, object id and number.
+The builder is an ordinary TFDS builder with another writer. TFDS's own writer
+keeps a whole split in memory and writes it twice. This one writes object after
+object, and then an index of the objects, `objects.json`, beside the records.
 """
 
 from collections.abc import Callable, Iterable, Iterator

@@ -224,7 +224,7 @@ def values_of(
 
 
 def table(root: pathlib.Path) -> list[dict[str, Any]]:
-  """Returns rows of systems, then of floors.
+  """Returns rows of systems, then of trivial baselines (`FLOORS`).
 
   s/view is the time of a whole evaluation, with its start, per view.
   """

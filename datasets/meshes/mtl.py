@@ -5,7 +5,7 @@
   materials = read_mtl(text)                   # {"wood": Material(...)}
   plain, textured = looks_of(materials["wood"], refers)    # two `Look`s
 
-`Kd` and `Ke` are taken as linear light, as in Blender, which usually renders
+`Kd` and `Ke` are taken as linear light, as in Blender, the usual renderer of
 ShapeNet. The format does not specify this, and MeshLab takes them as display
 values. Textures are sRGB.
 """

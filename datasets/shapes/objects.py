@@ -54,7 +54,7 @@ def build_mesh(kind: str, seed: int, split: str, index: int) -> trimesh.Trimesh:
 
 
 def cameras(task: Task) -> np.ndarray:
-  """Returns world_from_cam [N, 4, 4]: random for training, else the spiral."""
+  """Returns world_from_cam [N, 4, 4]: random for training, else a spiral."""
   radius = camera_paths.RADIUS[task.kind] * task.distance
   identity = task.kind, task.seed, task.split, task.index
   if task.split != "train":

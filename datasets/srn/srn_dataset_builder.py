@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Builds SRN ShapeNet cars and chairs from the benchmarks' archives.
+"""Builds the ShapeNet cars and chairs of Scene Representation Networks (SRN).
 
 python datasets/build.py srn --config cars --manual_dir DIR_OF_SRN_CARS_ZIP
 """

@@ -320,7 +320,7 @@ def mean_time(
 
 
 def score_rows(config: ConfigDict, seconds: float | int) -> list[Row]:
-  """Times a step of fitting a consistency field, over `FIELD_STEPS` steps."""
+  """Times a step of fitting the neural field that scores 3D consistency."""
   del seconds
   rng, R = np.random.default_rng(0), config.data.resolution
   images = random_images(rng, (1, FIELD_VIEWS), R)

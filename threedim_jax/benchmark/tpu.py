@@ -33,7 +33,7 @@ class Case:
       weights, 448 for that of 1.3 B.
     per_device: examples that a device trains on at a time.
     fsdp: number of devices that share parameters and optimizer state; 1: none.
-    remat: value of `model.remat`.
+    remat: value of `model.remat`, the rematerialisation of activations.
   """
 
   topology: str

@@ -3,9 +3,9 @@
 """Reads views of a built data set, in any order, as NumPy arrays.
 
 `datasets/build.py` writes a data set to <data_dir>/<name>/<config>/<version>.
-It has one array_record entry per view, object after object, and `objects.json`,
-which says where each object starts. Reading it needs neither TensorFlow nor the
-code that built it.
+It has one record per view in array_record files, object after object, and
+`objects.json`, which says where each object starts. Reading it needs neither
+TensorFlow nor the code that built it.
 
   views = open_views(None, "shapes", "32", "test")
   views.object("chair_0003", views=[0, 5]).images_u8  # uint8 [2, 32, 32, 3]
