@@ -174,7 +174,7 @@ def use_patches(c: ConfigDict) -> None:
 
 
 def shrink(c: ConfigDict) -> None:
-  """Turns any configuration into a run of seconds on shapes/debug."""
+  """Turns any configuration into one that runs for seconds, on shapes/debug."""
   c.data.update(name="shapes", config="debug", resolution=16, num_threads=1)
   c.model.update(
     ch=32,

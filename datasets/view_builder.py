@@ -179,7 +179,7 @@ def cost(num_views: int, bytes_per_view: int, seconds_per_view: float) -> str:
 
 
 def _add_view(index: list, object_id: str, key: int) -> None:
-  """Counts a view in its split's index of rows [object_id, start, count]."""
+  """Adds a view to its split's index of rows [object_id, start, count]."""
   if not index or index[-1][0] != object_id:
     index.append([object_id, key, 0])
   index[-1][2] += 1

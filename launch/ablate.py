@@ -55,7 +55,7 @@ SYSTEMS = (
 
 
 class Measure(NamedTuple):
-  """A column of the table. `sign` is +1 if larger values are better, or -1."""
+  """A column of the table. `sign` is 1 if larger values are better, else -1."""
 
   title: str
   metric: str

@@ -172,7 +172,7 @@ def _catalogued(
   zip_path: pathlib.PurePath,
   prefix: tuple[str, ...],
 ) -> MeshFile:
-  """Makes a file whose id is its name in the catalogue, then its file name."""
+  """Makes a `MeshFile` whose id is its catalogue name, then its file name."""
   name = re.sub(r"[^\w.-]+", "-", entry.name).strip("-._")
   return MeshFile(
     path=path,

@@ -23,7 +23,7 @@ SEED = 0
 
 
 def resplit(objects: Mapping[str, Sequence[Entry]]) -> dict[str, list[Entry]]:
-  """Divides all objects into splits of the old sizes, each sorted by id.
+  """Divides all objects into splits of the original sizes, each sorted by id.
 
   An object keeps its views: 50 if it was a training object, else 251.
 

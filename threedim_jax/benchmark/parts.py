@@ -87,7 +87,7 @@ def random_batch(resolution: int, batch_size: int) -> PairBatch:
 
 
 def denoise_args(config: ConfigDict, batch_size: int) -> tuple:
-  """Makes arguments of a `DenoiseFn`; all examples are conditional."""
+  """Makes random arguments of a `DenoiseFn`. No example is unconditional."""
   rng, R = np.random.default_rng(0), config.data.resolution
   noise = jnp.float32(rng.standard_normal((2, batch_size, R, R, 3)))
   cams = [

@@ -128,7 +128,7 @@ def _batches(
 
 
 def draw_cond(views: Views, target: int, rng: np.random.Generator) -> int:
-  """Draws the conditioning record: any other view of the target's object."""
+  """Draws the conditioning view: another record of the target's object."""
   index = views.object_of(target)
   start, count = int(views.starts[index]), int(views.counts[index])
   step = int(rng.integers(1, count))
