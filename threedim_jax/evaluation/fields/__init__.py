@@ -5,5 +5,5 @@
 Start at `fit.py`, which fits either of two fields. `field.py` and `grid_fit.py`
 implement the field of `consistency-v1`, `hash_field.py` and `hash_fit.py` the
 field of `consistency-3dim`. Both use `box.py` (where the object is) and
-`render.py` (volume rendering). May import views, workdir and runtime.
+`render.py` (volume rendering).
 """
