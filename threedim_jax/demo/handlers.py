@@ -184,7 +184,7 @@ class Handlers:
     return viewer, files, table, f"{views} done. Drag the orbit to turn it."
 
   def mesh(self, sampled: ObjectSamples | None) -> tuple:
-    """Fits a mesh: (GLB, files to download, text on how well views agree)."""
+    """Fits a mesh; returns (GLB, files, text on how well the views agree)."""
     if sampled is None or not len(sampled.generated):
       raise UserError("There are no views yet: press Generate.")
     return outputs.write_mesh_files(sampled)

@@ -62,7 +62,7 @@ def picture(image_u8: UInt8[np.ndarray, "H W 3"], caption: str) -> str:
 
 
 def pictures(photo_u8: UInt8[np.ndarray, "H W 3"], scene: Scene) -> str:
-  """Shows the whole picture beside what the model sees of it."""
+  """Returns HTML with the whole picture beside what the model sees of it."""
   pair = picture(photo_u8, "your picture") + picture(
     scene.given.images_u8[0], "as the model sees it"
   )
@@ -70,7 +70,7 @@ def pictures(photo_u8: UInt8[np.ndarray, "H W 3"], scene: Scene) -> str:
 
 
 def camera_map(scene: Scene, num_done: int) -> str:
-  """Draws the cameras from above: the pole is the centre, the horizon a circle.
+  """Draws the cameras from above: the pole in the centre, the horizon a circle.
 
   The first `num_done` target cameras have the colour of finished views.
   """
@@ -101,7 +101,7 @@ def camera_map(scene: Scene, num_done: int) -> str:
 
 
 def views_grid(sampled: ObjectSamples, total: int) -> str:
-  """Shows the given view, the views so far, and empty tiles up to `total`."""
+  """Returns HTML with the given view, the views so far, and empty tiles."""
   done = sampled.generated.images_u8
   tiles = [picture(sampled.given.images_u8[0], "given")]
   tiles += [picture(view_u8, str(i + 1)) for i, view_u8 in enumerate(done)]
@@ -114,9 +114,9 @@ def views_grid(sampled: ObjectSamples, total: int) -> str:
 
 
 def looked_at_table(looked: Int[np.ndarray, "N T"]) -> str:
-  """Shows which known view each step looked at: a row per generated view.
+  """Returns HTML that shows which view each denoising step was conditioned on.
 
-  The colour of a cell says which view the step looked at (see `looked_at`).
+  A row is a generated view, a cell is a step, and its colour stands for a view.
   """
   rows = []
   for i, row in enumerate(looked):
@@ -202,7 +202,7 @@ def _root() -> epath.Path:
 
 
 def new_folder() -> epath.Path:
-  """Makes a folder for a visitor's files; removes any older than an hour."""
+  """Makes a folder for a visitor; removes those older than KEEP_SECONDS."""
   for old in _root().iterdir():
     if time.time() - old.stat().mtime > KEEP_SECONDS:
       shutil.rmtree(old, ignore_errors=True)
@@ -210,7 +210,7 @@ def new_folder() -> epath.Path:
 
 
 def write_files(sampled: ObjectSamples) -> tuple[str, list[str]]:
-  """Writes all views so far: (orbit viewer as HTML, files to download)."""
+  """Writes the views so far; returns (orbit viewer as HTML, files)."""
   root = new_folder()
   folder = write_sample(root, sampled)
   show(folder, sampled)
@@ -226,7 +226,7 @@ def write_files(sampled: ObjectSamples) -> tuple[str, list[str]]:
 
 
 def write_mesh_files(sampled: ObjectSamples) -> tuple[str, list[str], str]:
-  """Fits a mesh: (GLB, files to download, text on how well views agree)."""
+  """Fits a mesh; returns (GLB, files, text on how well the views agree)."""
   root = new_folder()
   folder = write_sample(root, sampled)
   glb, ply, facts = write_mesh(folder)

@@ -23,7 +23,7 @@ from threedim_jax.sampling.load import load_sampler
 from threedim_jax.sampling.photo import PATHS
 
 MAX_UPLOAD = "50mb"  # more than `open_photo` reads, so its message is shown
-NUM_VIEWS = 12  # that the page opens with
+NUM_VIEWS = 12  # when the page opens
 INTRO = """## 3DiM: views of an object from one picture
 The model is small. It was trained on procedural chairs and cars at
 {size}x{size} pixels and turns any other object into one of these. A view takes
@@ -53,7 +53,7 @@ def make_page(handlers: Handlers) -> gr.Blocks:
   theme = gr.themes.Base(font=["sans-serif"], font_mono=["monospace"])
   in_blocks = "theme" in inspect.signature(gr.Blocks.__init__).parameters
   look = {"theme": theme} if in_blocks else {}  # Gradio 6 takes it in launch()
-  # How often Gradio looks for old copies of files, and which age is old.
+  # How often Gradio deletes its copies of files, and from which age on.
   keep = outputs.KEEP_SECONDS, outputs.KEEP_SECONDS
   with gr.Blocks(
     title="3DiM", analytics_enabled=False, delete_cache=keep, **look

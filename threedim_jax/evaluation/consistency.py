@@ -13,9 +13,10 @@ own and fits a dense grid in seconds. `consistency-3dim` is the paper's (sec.
 setting.
 
 Three more numbers help to read a score. The score of the true views is a
-ceiling, because even they are not fitted perfectly. The score of white pictures
-is the floor. `psnr_input_u8` compares a render at the pose of the input view
-with that view: views that ignore the input may still agree with each other.
+ceiling, because the field does not fit even them perfectly. The score of white
+pictures is the floor. `psnr_input_u8` compares a render at the pose of the
+input view with the input view: views that ignore it may still agree with each
+other.
 """
 
 from collections.abc import Callable, Sequence
@@ -77,10 +78,10 @@ class ConsistencyProtocol:
   Scores with different settings are not comparable.
 
   Attributes:
-    base: key of `PROTOCOLS` whose settings these are, apart from changes.
+    base: key of the entry of `PROTOCOLS` that these settings start from.
     num_views: uses at most this many views of an object, evenly spread.
-    hold_out_every: holds out one view in this many. None: draws the held-out
-      views with a fixed seed, 25 of SRN's 251 views or a tenth of others.
+    hold_out_every: holds out one view in this many. None: draws held-out views
+      with a fixed seed, 25 of SRN's 251 views or a tenth of another number.
     fit_given: also fits the given (input) view, if it is known. Views that
       ignore it then score lower.
     num_steps: number of steps of the fit.
@@ -130,7 +131,8 @@ class ConsistencyProtocol:
   def held_out(self, num_views: int) -> Int[np.ndarray, " M"]:
     """Returns the indices of the views that are held out, not fitted.
 
-    If `hold_out_every` is None, 250 views count as SRN's 251 without view 64.
+    If `hold_out_every` is None, 250 views are taken to be SRN's 251 views
+    without the given view 64.
 
     Raises:
       UserError: there are too few views to hold one out.
@@ -169,8 +171,8 @@ class Fitted:
   Attributes:
     view_set: the views.
     held_out: indices of the M views that were not fitted.
-    renders_u8: the field at the poses of the held-out views.
-    input_render_u8: the field at the input pose; None if that is unknown.
+    renders_u8: renders of the field at the poses of the held-out views.
+    input_render_u8: render at the input view's pose; None if it is unknown.
   """
 
   view_set: ScoredViews
@@ -183,10 +185,10 @@ class Fitted:
     return self.view_set.views.images_u8[self.held_out]
 
   def row(self) -> dict[str, float]:
-    """Returns {metric: mean over the held-out views}, NaN if none is finite.
+    """Returns {metric: mean of the finite values of held-out views}, or NaN.
 
     SSIM is left out if the pictures are smaller than its window.
-    `psnr_input_u8` is of the given view alone; it may be infinite.
+    `psnr_input_u8` scores the given view instead, and may be infinite.
     """
     size = min(self.renders_u8.shape[1:3])
     usable = [m for m, least in VIEW_METRICS.items() if size >= least]
@@ -262,6 +264,6 @@ def _stack(views: Sequence[PosedViews], name: str) -> np.ndarray:
 
 
 def _mean(values: np.ndarray) -> float:
-  """Returns the mean of finite values: white views have no foreground PSNR."""
+  """Averages finite values. (`psnr_fg_u8` of two white pictures is NaN.)"""
   numbers = values[np.isfinite(values)]
   return float(numbers.mean()) if len(numbers) else float("nan")

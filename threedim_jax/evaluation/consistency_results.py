@@ -5,8 +5,8 @@
   score_consistency(samples_source("W/samples", 100), out, protocol, networks)
 
 OUT/<object>/score.json and the pictures beside it are written as soon as an
-object is scored. A run that was cut short scores only the objects that are
-missing. consistency.json sums up all objects.
+object is scored. A run that resumes scores only the missing objects.
+consistency.json sums up all objects.
 """
 
 from collections.abc import Iterator, Sequence
@@ -139,7 +139,7 @@ def _add_distances(
   The pictures of all objects are pooled.
 
   Returns:
-    The descriptions of the metrics, and remarks.
+    ({metric: its description}, remarks).
   """
   if not networks:
     return {}, []

@@ -55,7 +55,7 @@ def score_sample(sampled: ObjectSamples) -> dict[str, np.ndarray]:
   folder's input.json, and left out if the file does not have it.
 
   Raises:
-    UserError: the `psnr` of input.json is not a list of a number per view.
+    UserError: the `psnr` of input.json is not a list with a number per view.
   """
   scores = metrics.score_views(
     METRICS[1:], sampled.generated.images_u8, sampled.truth.images_u8
@@ -78,7 +78,8 @@ def reference_pictures(
 ) -> dict[str, np.ndarray]:
   """Returns baselines to score beside the model: {row: [N, H, W, 3]}, 0 to 255.
 
-  They are the mean of the samples, the given view and the mean training view.
+  The baselines are the mean of several samples, the given view, and the mean of
+  the training views.
 
   Args:
     samples: of one object, with the same views.
@@ -97,7 +98,7 @@ def reference_pictures(
 
 
 def diversity_rmse(samples: Sequence[ObjectSamples]) -> float:
-  """Returns the RMS distance of two samples in [0, 1], averaged over pairs."""
+  """Returns the RMS pixel distance (0 to 1) averaged over pairs of samples."""
   images = [s.generated.images_u8 / np.float32(255) for s in samples]
   pairs = itertools.combinations(images, 2)
   return float(np.mean([np.sqrt(np.mean((a - b) ** 2)) for a, b in pairs]))
@@ -145,7 +146,9 @@ def score_objects(
   networks: Sequence[Network],
   mean_u8: MeanImage,
 ) -> dict[str, Any]:
-  """Scores all objects; returns evaluation.json but protocol and provenance.
+  """Scores all objects, in the form of evaluation.json.
+
+  The caller adds the protocol and the provenance.
 
   Args:
     folders: {object id: one folder for each sample of the same views}.

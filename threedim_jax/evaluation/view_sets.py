@@ -63,7 +63,7 @@ Source = dict[str, Origin]  # by object id
 def samples_source(samples_dir: epath.PathLike, num_views: int) -> Source:
   """Finds finished folders with generated views and perhaps true views.
 
-  If --mode=evaluate wrote the folders, only objects in evaluation.json count.
+  If --mode=evaluate wrote them, only those that evaluation.json lists are used.
 
   Args:
     samples_dir: folder of the objects' folders.
@@ -102,9 +102,10 @@ def _of_sample(folder: epath.Path, num_views: int) -> list[ScoredViews]:
 def posed_source(
   folder: epath.PathLike, *, size: int | None, num_views: int
 ) -> Source:
-  """Returns one folder of posed pictures (NSVF, SRN, transforms.json).
+  """Returns a source of one folder of posed pictures.
 
-  `size` is the height and width to read pictures at, or None: as they are.
+  The folder's format is NSVF, SRN or transforms.json. `size` is the height and
+  width to read pictures at; None: as they are.
   """
   folder = epath.Path(folder)
 

@@ -83,7 +83,7 @@ class Flag(NamedTuple):
 
 # Modes that run a model. They need a configuration and a workdir.
 RUN_MODES = ("train", "sample", "evaluate")
-# Modes that read pictures, whatever made them.
+# Modes that read folders of pictures, which any method may have made.
 FOLDER_MODES = tuple(mode for mode in MODES if mode not in RUN_MODES)
 
 FLAGS = (

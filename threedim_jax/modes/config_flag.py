@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Parses `--config=FILE.py:VARIANT` and its overrides, with short errors.
+"""Parses `--config=FILE.py:VARIANT` and its overrides; errors are a sentence.
 
   CONFIG = define_config_flag()
   with errors.exit_with_message():  # exit code 2
@@ -168,7 +168,7 @@ def _override_keys(argv: Sequence[str]) -> list[str]:
 
 
 def did_you_mean(name: str, choices: Iterable[str]) -> str:
-  """Returns a sentence's end: the nearest choice, or all if none is near."""
+  """Returns the end of an error: the nearest choice, or all if none is near."""
   choices = sorted(choices)
   for match in difflib.get_close_matches(name, choices, n=1):
     return f"; did you mean {match!r}?"
@@ -176,9 +176,9 @@ def did_you_mean(name: str, choices: Iterable[str]) -> str:
 
 
 def _nearest_key(key: str, keys: Iterable[str]) -> str:
-  """Returns a sentence's end: the most similar key, or the group's keys.
+  """Returns the end of an error: the most similar key, or the group's keys.
 
-  Only the last parts of keys are compared, first in the same group.
+  Only the last parts of keys are compared, first within the group, then in all.
   """
   group, _, tail = key.rpartition(".")
   siblings = [k for k in keys if k.rpartition(".")[0] == group]
@@ -194,7 +194,7 @@ def _nearest_key(key: str, keys: Iterable[str]) -> str:
 def _explain(
   message: str, config: ConfigDict | None, keys: Mapping[str, Any]
 ) -> str:
-  """Returns absl's message, or the type of a value that does not parse."""
+  """Returns absl's message or, if a value does not parse, the expected type."""
   bad_value = re.match(rf"flag --{NAME}\.([^=]+)=(.*?): ", message, re.DOTALL)
   if bad_value is None or bad_value[1] not in keys:
     return message.splitlines()[0]

@@ -38,14 +38,14 @@ def _numbers(value: Any) -> list[int | float]:
 
 
 def _is_storable(value: Any) -> bool:
-  """Returns whether JSON and JAX can hold a value: finite and of 64 bits."""
+  """Returns whether JSON and JAX can hold a value: finite, at most 64 bits."""
   return all(
     math.isfinite(x) if isinstance(x, float) else -(2**63) <= x < 2**63
     for x in _numbers(value)
   )
 
 
-# (test, text of the error, key patterns of fnmatch). None is not tested.
+# (test, text of the error, key patterns of fnmatch). A value of None passes.
 RULES: tuple[tuple[Callable[[Any], bool], str, str], ...] = (
   (_is_storable, "must be finite, and of at most 64 bits", "*"),
   (

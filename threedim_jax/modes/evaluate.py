@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """`--mode=evaluate`: generates test views and compares them with the true ones.
 
-By `protocol.SRN_V1`, one view of an object is given. The model generates all
-others or a seeded subset, and `truth_scores` scores them. Views are written to
-folders `<workdir>/evaluate/<object>/`, like other samples; further samples of
-the same views go to `evaluate_1` and so on. An interrupted run resumes from
-these folders. `compare` scores such folders of another method in the same way.
+By `protocol.SRN_V1`, the model gets one view of an object and generates all
+others or a seeded subset; `truth_scores` scores them. Views are written to
+folders `<workdir>/evaluate/<object>/`, further samples of the same views to
+`evaluate_1` and so on. An interrupted run resumes from these folders.
+`--mode=compare` scores such folders of another method in the same way.
 
 The processes of a run divide the objects, and process 0 scores. Several runs
 ("shards") can also divide them: each of `evaluate.num_shards` runs has its own
@@ -52,7 +52,7 @@ MEAN_IMAGE_VIEWS = 1000
 
 
 def mean_image(views: Views) -> np.ndarray:
-  """Averages training views spread over the split into a uint8 [H, W, 3]."""
+  """Returns the mean of views spread over the split, uint8 [H, W, 3]."""
   records = np.linspace(0, len(views) - 1, MEAN_IMAGE_VIEWS).astype(int)
   with progress.waiting("average the training views"):
     images = views.gather(np.unique(records))[0]
@@ -209,7 +209,7 @@ def _check_settings(path: epath.Path, about: dict) -> None:
 
 
 def _settings(protocol: dict, provenance: dict) -> dict:
-  """Returns the settings that change the scores, which sharding does not."""
+  """Returns the settings that change the scores, without those of shards."""
   made_by = provenance["config"]
   evaluate = made_by.get("evaluate", {})
   return {

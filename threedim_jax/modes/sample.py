@@ -119,7 +119,7 @@ def sample_photo(
 
 
 def choose_requests(config: ConfigDict, views: Views) -> list[Request]:
-  """Returns the configured objects, each with views to generate in one turn.
+  """Lists the configured objects, each with target views from one turn.
 
   Raises:
     UserError: an object has no view left to generate.

@@ -111,7 +111,7 @@ def train_and_evaluate(config: ConfigDict, workdir: epath.PathLike) -> None:
           eval_scalars = write_evaluation(writer, step, result)
         is_last = is_last or stop.received
         if schedule.is_due(step, ask_clock=is_logging) or is_last:
-          interval.fetch()  # raises if a loss is not finite: save no such step
+          interval.fetch()  # raises if the loss is not finite, before the save
           with interval.timed("save"):
             checkpointer.save(
               step, state, config=config.to_dict(), metrics=eval_scalars
@@ -133,7 +133,7 @@ def run(config: ConfigDict, args) -> None:
 
 
 def is_due(step: int, every: int, is_last: bool) -> bool:
-  """Returns whether an action is due, every `every` steps and at the last."""
+  """Returns whether a periodic action is due; all are at the last step."""
   return step % every == 0 or is_last
 
 

@@ -57,7 +57,7 @@ def write_gif(
   some = frames_u8[:: math.ceil(len(frames_u8) / 16)]  # enough for a palette
   montage = Image.fromarray(einops.rearrange(some, "n h w c -> (n h) w c"))
   found = montage.quantize(255, Image.Quantize.MEDIANCUT, kmeans=1)
-  # The palette has averages of colours. White is added for a white background.
+  # The palette holds averages. White is added to keep the background white.
   palette = np.array([*(found.getpalette() or []), *WHITE], np.uint8)
   colours = einops.rearrange(palette, "(k c) -> k c", c=3)
   # Pillow's own mapping to a palette is too coarse: it maps 252 to white.

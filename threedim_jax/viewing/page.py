@@ -60,7 +60,7 @@ class Table(NamedTuple):
 
 
 class Card(NamedTuple):
-  """A frame around other blocks. With a summary, it is closed at first."""
+  """A frame around other blocks. With a summary, it starts collapsed."""
 
   blocks: Sequence[Any]
   title: str = ""

@@ -56,7 +56,7 @@ def read_published() -> tuple[dict[str, str], ...]:
 
 
 def published_blocks(run: Run) -> list[Any]:
-  """Shows the papers' numbers on the run's split, and below them the run's."""
+  """Makes blocks with the papers' numbers on the run's split, and the run's."""
   split, size = SPLITS.get(run.data_set), run.setting("data", "resolution")
   if split is None or size != RESOLUTION:
     text = (

@@ -120,7 +120,7 @@ def _not_run(run: Run, mode: str) -> Text:
 
 
 def _object(parent: epath.Path, object_id: str, **options: Any) -> Any:
-  """Shows the views of an object, or the error if they cannot be read."""
+  """Makes a block with an object's views, or the error if one is damaged."""
   try:
     folder = parent / samples.folder_name(object_id)
     return orbit(samples.read_sample(folder), **options)
@@ -226,7 +226,7 @@ def _configuration(run: Run) -> list[Any]:
 
 
 def _provenance(run: Run) -> list[Any]:
-  """Shows where the scores come from, without the configuration."""
+  """Makes a block on where the scores come from, without the configuration."""
   facts = dict(run.evaluation.provenance) if run.evaluation else {}
   facts.pop("config", None)
   return [Card([facts_table({"workdir": str(run.workdir)} | facts)])]

@@ -128,7 +128,7 @@ def consistency_blocks(scores: Scores) -> list[Any]:
 def field_pictures(
   out_dir: epath.Path, object_id: str, scores: ObjectScores, label: str
 ) -> ObjectPictures:
-  """Shows one object: held-out views, the field's renders and the errors."""
+  """Makes the block of one object: held-out views, renders and errors."""
   shown = spread(scores.held_out, MAX_VIEWS)
   note = f"{len(shown)} of {len(scores.held_out)} held-out views are shown."
   if scores.foreground is not None:

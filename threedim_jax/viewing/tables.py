@@ -21,7 +21,7 @@ from threedim_jax.workdir.scores import Row, Rows, Scores, ranked
 
 
 class Metric(NamedTuple):
-  """How a metric is shown."""
+  """How values of a metric are formatted."""
 
   arrow: str = "↑"  # the direction that is better
   format: str = ".4g"
@@ -39,10 +39,10 @@ METRICS = {
   "kd": Metric("↓", of_a_set=True),
   "diversity": Metric(arrow=""),
 }
-# Starts of the names of rows that were made with the true views.
+# Rows whose names start like this were made with the true views.
 CEILINGS = ("ground truth", "best of")
 ERROR_SUFFIX = "_se"  # marks the standard error of another metric
-RANKED_BY = "psnr_u8"  # sorts objects from the best to the worst
+RANKED_BY = "psnr_u8"  # the metric by which objects are sorted
 NOTE = (
   "↑ higher is better, ↓ lower. The best row is bold; rows that saw the truth"
   " do not compete. ± is the standard error and 95 % a bootstrap interval, both"

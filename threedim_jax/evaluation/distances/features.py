@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Computes distances between sets of pictures from features of networks.
+"""Compares sets of pictures by the features of pretrained networks.
 
 `fd_effnetlite0` and `kd_effnetlite0` need only a pip package; `fid` and `kid`
 need the file that pytorch-fid publishes.
@@ -65,7 +65,7 @@ _VARIANTS = {
 }
 
 _BATCH = 16  # pictures; takes 150 MB, and a larger batch is no faster on a CPU
-_WAITING = 1024  # pictures of a set after which their features are computed
+_WAITING = 1024  # pictures to collect in a set before computing their features
 
 
 @dataclasses.dataclass(frozen=True)
@@ -179,7 +179,7 @@ class Pool:
       pairs: {name of a set: name of the set to compare it with}.
 
     Returns:
-      The descriptions of the metrics, and remarks.
+      ({metric: its description}, remarks).
     """
     variants, remarks = {}, []
     for row, reference in pairs.items():

@@ -212,7 +212,10 @@ def param_shapes() -> PyTree:
 
 
 def params_from_state_dict(state: StateDict) -> PyTree:
-  """Converts a state dict, without its classifier, for `InceptionV3`."""
+  """Converts a state dict to parameters of `InceptionV3`.
+
+  The classifier is dropped.
+  """
   params = {}
   for *unit, kind in flatten_dict(param_shapes()):
     name = ".".join(unit)

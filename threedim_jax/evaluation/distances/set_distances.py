@@ -22,7 +22,7 @@ from threedim_jax.runtime.errors import UserError
 Features = Float[np.ndarray, "N D"]
 OtherFeatures = Float[np.ndarray, "M D"]  # `check_sizes` raises unless M = N
 
-MIN_IMAGES = 3  # in each set; the standard error needs so many
+MIN_IMAGES = 3  # in each set; the standard error needs three
 
 _CHUNK = 4096  # pictures that are converted to float64 at a time
 _SUBSET_SIZE = 1000  # pictures
@@ -51,10 +51,10 @@ def check_sizes(x: Features, y: OtherFeatures) -> None:
 def frechet_distance(x: Features, y: OtherFeatures) -> float:
   """Returns the squared 2-Wasserstein distance of Gaussians fitted to the sets.
 
-  With means m and covariances S, it is |mx - my|^2 + tr(Sx + Sy - 2 (Sx
-  Sy)^(1/2)) (Heusel et al. 2017, eq. 6). The usual matrix square root of Sx Sy
-  is avoided: it is unstable if the covariances are singular, which they are for
-  fewer pictures than features.
+  With means m and covariances S, it is
+    |mx - my|^2 + tr(Sx + Sy - 2 (Sx Sy)^(1/2))  (Heusel et al. 2017, eq. 6).
+  The usual matrix square root of Sx Sy is avoided: it is unstable if the
+  covariances are singular, which they are for fewer pictures than features.
 
   Raises:
     UserError: the sets differ in size, or have fewer than three pictures.
@@ -107,14 +107,14 @@ def kernel_distance(x: Features, y: OtherFeatures) -> KernelDistance:
 
   The kernel is k(x, y) = (x.y / D + 1)^3 (Binkowski et al. 2018, sec. 4). The
   value is the mean over at most 100 random subsets of up to 1000 pictures. The
-  subsets do not overlap as KID's do, so the same precision costs less and the
-  standard error is simple. The standard error says how much the value would
-  change with other pictures. It assumes that pictures are independent; views of
-  one object are so only roughly.
+  subsets do not overlap, unlike those of KID, so the same precision costs less
+  and the standard error is simple. The standard error says how much the value
+  would change with other pictures. It assumes that pictures are independent,
+  which is only roughly true of views of one object.
 
   Args:
     x: features, one row per picture.
-    y: as many rows; row i of y may depend on row i of x.
+    y: features, as many rows as x; row i may depend on row i of x.
 
   Raises:
     UserError: the sets differ in size, or have fewer than three pictures.

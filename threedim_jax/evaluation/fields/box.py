@@ -60,10 +60,10 @@ def box_from_cameras(
 
 
 def _viewing_axes(world_from_cam, K, hw):
-  """Returns unit directions through picture centres, and angles to an edge.
+  """Returns unit directions through picture centres, and half angles of view.
 
-  The angle is to the nearest edge. In a cropped picture the principal point is
-  not the centre; the centre is used, because the crop is aimed at the object.
+  The half angle is between the centre and the nearest edge. The principal point
+  is not used: in a cropped picture it need not be where the object is.
   """
   h, w = hw
   size = np.array([w, h], np.float64)

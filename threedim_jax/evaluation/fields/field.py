@@ -52,7 +52,7 @@ class FieldConfig:
 
   @classmethod
   def for_size(cls, size: int) -> "FieldConfig":
-    """Returns settings with about as many nodes along an edge as pixels."""
+    """Returns settings for pictures of `size` pixels: about one node a pixel."""
     if size <= 32:
       return cls(levels=(9, 17, 33), num_rays=1024)
     if size <= 64:
@@ -83,8 +83,8 @@ def refine(grid: Float[Array, "n n n C"]) -> Float[Array, "m m m C"]:
 def _refine_axis(grid: Float[Array, "*n"], axis: int) -> Float[Array, "*m"]:
   """Inserts a node half-way between neighbours along an axis.
 
-  The code uses slices. Interpolation matrices took a third of a training step,
-  mostly for transpositions.
+  Slices are used because interpolation matrices took a third of a training
+  step, mostly for transpositions.
   """
   here = jax.lax.slice_in_dim(grid, 0, -1, axis=axis)
   last = jax.lax.slice_in_dim(grid, -1, None, axis=axis)
@@ -98,8 +98,8 @@ def _refine_axis(grid: Float[Array, "*n"], axis: int) -> Float[Array, "*m"]:
 def pairs_of_nodes(grid: Float[Array, "n n n C"]) -> Float[Array, "N C2"]:
   """Returns a row for each node: its values and those of its neighbour in z.
 
-  With this table, to look up a point takes four reads instead of eight, and
-  four writes in the backward pass. N is n^3 - 1: the last node has no row.
+  Looking up a point in this table takes four reads instead of eight, and four
+  writes in the backward pass. N is n^3 - 1: the last node has no row.
   """
   nodes = grid.reshape(-1, grid.shape[-1])
   return jnp.concatenate([nodes[:-1], nodes[1:]], -1)
@@ -141,7 +141,7 @@ def look_up(
 
 
 def density(raw: Float[Array, "*b"]) -> Float[Array, "*b"]:
-  """Converts raw values, the first number of a node, to density.
+  """Converts raw values (the first numbers of nodes) to density.
 
   The unit is optical depth per half edge of the box. A raw value of 0 is fog of
   density 0.17, which absorbs about a third of a ray through the box.
@@ -164,7 +164,7 @@ def activate(
 def occupancy(grid: Float[Array, "n n n 4"]) -> Float[Array, "c c c"]:
   """Returns an upper bound of the density within each cell of the box.
 
-  The levels of `FieldConfig.for_size` have 32^3 cells. The activation is
+  Grids of `FieldConfig.for_size` have 32^3 cells. The activation is
   monotone and is applied after the interpolation, so the density inside a cell
   is at most the highest density of its nodes, boundary included.
   """

@@ -34,13 +34,13 @@ from threedim_jax.evaluation.fields.field import FieldConfig
 from threedim_jax.evaluation.fields.hash_field import HashFieldConfig
 from threedim_jax.evaluation.fields.render import render_pixels, sample_edges
 
-# Renders take this many times as many samples of a ray as training steps.
+# Renders use this many times as many samples per ray as training steps do.
 RENDER_SAMPLES = 2
 
 _KINDS = {FieldConfig: grid_fit, HashFieldConfig: hash_fit}
 
 
-@no_type_check  # see Camera
+@no_type_check  # `jax.tree.map` calls it with anything, see Camera
 @flax.struct.dataclass
 class Fields:
   """Fitted fields of O objects; every array has a leading axis O.

@@ -42,7 +42,7 @@ def init_state(
 
 
 def _adam() -> optax.GradientTransformation:
-  """Returns Adam without a learning rate, which `run_steps` multiplies in."""
+  """Returns Adam without a learning rate, which `run_steps` applies itself."""
   return optax.scale_by_adam(b1=0.9, b2=0.99, eps=1e-15)
 
 

@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The neural field of 3DiM's consistency score: a hash grid and small MLPs.
 
-Instant-NGP (arXiv 2201.05989): every level of the grid has its own resolution
-and its own table of features; a fine level has fewer rows than nodes, and a
-hash decides which nodes share a row. The interpolated features of all levels
-enter one MLP for density and one for colour (3DiM, sec. 7.4: width 64, one
-hidden layer for density, two for colour, no skips). The viewing direction is no
-input, so views that contradict each other cannot be fitted.
+As in instant-NGP (arXiv 2201.05989), every level of the grid has its own
+resolution and its own table of features. A fine level has fewer rows than
+nodes, and a hash decides which nodes share a row. The interpolated features of
+all levels enter an MLP for density, whose output enters an MLP for colour
+(3DiM, sec. 7.4: width 64, one hidden layer for density, two for colour, no
+skips). The viewing direction is not an input, so views that contradict each
+other cannot be fitted.
 
 The levels that need no hash are joined into one grid before points are looked
 up. This does not change their values. A point then takes 4 reads in all of
@@ -169,11 +170,11 @@ def _dense_and_hashed(
 
 
 def join_levels(params: PyTree, config: HashFieldConfig) -> PyTree:
-  """Joins all levels that need no hash into one table, "pairs".
+  """Returns the parameters with all levels that need no hash in one table.
 
-  The result has the other parameters unchanged. See `pairs_of_nodes` for the
-  table. Joining is linear, so the gradients of many points can be summed for
-  the joined table and then pulled back to the levels' tables once.
+  The table "pairs" is one of `pairs_of_nodes`. Joining is linear, so gradients
+  of many points can be summed for the joined table and then pulled back to the
+  tables of the levels once.
   """
   dense, hashed = _dense_and_hashed(params["tables"], config)
   resolutions, _ = _dense_and_hashed(config.resolutions, config)
@@ -205,7 +206,7 @@ def density_and_geometry(
   ]
   features = config.feature_scale * jnp.concatenate(features, axis=-1)
   out = _mlp(tables["density"], features)
-  # exp as in instant-NGP. With the offset, the first field is thin fog.
+  # exp as in instant-NGP. With the offset, the field starts as thin fog.
   log_density = jnp.minimum(out[:, 0] - 1.0, _MAX_LOG_DENSITY)
   return jnp.exp(log_density), out[:, 1:]
 

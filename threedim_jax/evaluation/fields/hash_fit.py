@@ -141,7 +141,7 @@ def run_steps(state, views, rng, start, stop, num_steps, *, config):
 
 
 def _loss(tables, rays, color, weight, cells, planes, i, rng, config):
-  """Returns the loss of one portion of rays, summed with their `weight`."""
+  """Returns the sum of the rays' losses, weighted by `weight`."""
   pos, dir = rays
   count = config.num_samples + 1
   u = (np.arange(count)[None] + _jitter(rng, (len(pos), count))) / count

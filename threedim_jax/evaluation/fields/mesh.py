@@ -160,8 +160,9 @@ def surface(fields: Fields) -> trimesh.Trimesh:
   raw, rgb = np.asarray(grid[..., 0]), np.asarray(activate(grid)[1])
   n, radius = len(raw), float(fields.radius[0])
   edge = 2 * radius / (n - 1)
-  # The level is of raw values, because the field interpolates those. Density is
-  # nearly their exponential: interpolated, its level is a node too far outside.
+  # The surface is a level of the raw values, which the field interpolates. If
+  # density, nearly their exponential, were interpolated instead, the surface
+  # would be a node too far outside.
   level = raw_density(_HALF_OPAQUE * (n - 1) / 2)
   # A shell of empty nodes closes surfaces that reach the walls of the box.
   solid = np.pad((raw - level).clip(-_STEEPEST, _STEEPEST), 1)
@@ -222,7 +223,7 @@ def _without_detached_parts(
 def agreement_text(psnr: float) -> str:
   """Returns a sentence that says how well the views of a mesh agree.
 
-  `psnr` is that of the fitted field, in dB.
+  `psnr` is the PSNR of the fitted field, in dB.
   """
   text = f"The views agree to {psnr:.1f} dB (PSNR of the fitted field)."
   if psnr < GOOD_AGREEMENT:
@@ -235,7 +236,7 @@ def agreement_text(psnr: float) -> str:
 
 
 def glb_bytes(mesh: trimesh.Trimesh) -> bytes:
-  """Converts to GLB: y up, linear colours, no lighting, visible from inside."""
+  """Converts a mesh to GLB: y up, linear colours, no lighting, two-sided."""
   turned = mesh.copy()
   turned.apply_transform(_GLTF_FROM_WORLD)
   srgb = np.asarray(mesh.visual.vertex_colors[:, :3]) / 255.0

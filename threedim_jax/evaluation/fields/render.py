@@ -89,9 +89,10 @@ def sample_edges(
   u: Float[Array, "R S"],
   planes: Float[Array, "2"] | None = None,
 ) -> Float[Array, "R S"]:
-  """Returns distances at which rays have passed the share `u` of their bins.
+  """Places the edges of samples along rays; returns their distances.
 
-  An occupied bin counts more than an empty one, so it gets more samples.
+  Edge i is where a ray has passed the share u[:, i] of its bins. Occupied bins
+  count more than empty ones, so they get more samples.
   """
   near, bin_length, depth = occupied_bins(cells, pos, dir, num_bins, planes)
   weight = 1 - jnp.exp(-depth)
@@ -125,7 +126,7 @@ def composite(
   rgb: Float[Array, "R S 3"],
   edges: Float[Array, "R S1"],
 ) -> tuple[Float[Array, "R 3"], Float[Array, "R S"]]:
-  """Blends samples: (colours over white, share of each in its ray's colour)."""
+  """Blends samples; returns (colours over white, share of each sample)."""
   depth = density * jnp.diff(edges, axis=-1)
   weights = jnp.exp(-_sums_before(depth)) * (1 - jnp.exp(-depth))
   white = 1 - weights.sum(-1, keepdims=True)
@@ -137,8 +138,9 @@ def distortion_loss(
 ) -> Float[Array, " R"]:
   """Computes the distortion loss of each ray (Mip-NeRF 360, eq. 15).
 
-  It is the mean distance between two points of a ray that are drawn with
-  `weights`. Prefix sums over the samples replace the sum over all pairs.
+  It is the mean distance between two random points of a ray, which lie in a
+  sample with the probability `weights`. Prefix sums over the samples replace
+  the sum over all pairs.
   """
   length = jnp.diff(edges, axis=-1)
   middle = edges[:, :-1] + 0.5 * length

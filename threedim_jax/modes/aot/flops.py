@@ -52,9 +52,9 @@ def _conv_flops(eqn) -> int:
   out = eqn.outvars[0].aval.shape
   depth = rhs[spec.rhs_spec[1]]
   taps = math.prod(rhs[i] for i in spec.rhs_spec[2:])
-  # The kernel is applied outputs x taps times. If the input is dilated, as in
-  # the gradient of a strided convolution, only one tap in `dilation` is not at
-  # a zero between input values.
+  # Every output has a product for every tap of the kernel. If the input is
+  # dilated, as in the gradient of a strided convolution, only one product in
+  # `dilation` has an input value; the others have inserted zeros.
   dilation = math.prod(eqn.params["lhs_dilation"])
   return 2 * math.prod(out) * depth * taps // dilation
 

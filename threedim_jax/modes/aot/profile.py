@@ -68,7 +68,7 @@ class Cost:
 
   @property
   def module(self) -> str:
-    """Path of Flax modules without numbers, "ResnetBlock/Conv"; may be "".
+    """Path of Flax modules without numbers, as in "ResnetBlock/Conv", or "".
 
     The forward and the backward pass of a module have the same path.
     """
@@ -137,7 +137,7 @@ def read_profile(hlo: str, while_trips: int = 1) -> Profile:
 
   Args:
     hlo: `compiled.as_text()`.
-    while_trips: number of iterations of loops for which the text has none.
+    while_trips: number of iterations of loops whose number is not in the text.
   """
   entry, computations = _split(hlo)
   profile = Profile([], [], [])
@@ -189,7 +189,10 @@ class _Walk:
       self._add_collective(match, times, started)
 
   def _trips(self, name: str, line: str) -> int:
-    """Returns a loop's iterations: as noted in HLO, or from `i < constant`."""
+    """Returns a loop's number of iterations, or `while_trips` if unknown.
+
+    The number is noted in the HLO, or follows from a condition `i < constant`.
+    """
     if known := _TRIPS.search(line):
       return int(known[1])
     lines = self._computations[_CONDITION.search(line)[1]]

@@ -18,7 +18,7 @@ DAY = 24 * 3600
 
 
 def to_json(compiled: Compiled, num_examples: int | None = None) -> dict:
-  """Returns all facts about a compiled program, as JSON can hold them.
+  """Returns all facts about a compiled program as a JSON object.
 
   Args:
     compiled: the program.
