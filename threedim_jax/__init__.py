@@ -4,19 +4,20 @@
 
 Letters used in every shape annotation of the package:
 
-  B batch            F frames (2: COND, TARGET)   V views in the bank
+  B batch            F frames (2: COND, TARGET)   V known views
   T sample steps     H W C image                  L H * W tokens
   N attention heads  D head dimension             E embedding width
 """
 
 __version__ = "0.1.0"
 
-# Positions on the frame axis F of the X-UNet.
+# Positions on the frame axis F of the X-UNet: the clean conditioning view, then
+# the noisy target view.
 COND, TARGET = 0, 1
 
-# Range of the log-SNR schedule; a clean frame has the maximum, pure noise the
-# minimum (3DiM, appendix).
+# Range of the log-SNR schedule (3DiM, appendix). A clean frame has the maximum,
+# pure noise has the minimum.
 LOGSNR_MIN, LOGSNR_MAX = -20.0, 20.0
 
-# The loss is logged in this many equal bins of log-SNR.
+# The loss is also logged by noise level, in this many equal bins of log-SNR.
 NUM_LOGSNR_BINS = 8

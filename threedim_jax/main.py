@@ -7,7 +7,8 @@
   threedim-jax sample --pretrained=shapes64 --image=photo.jpg --workdir=W
 
 Exit codes: 0 done, 2 bad input, 75 stopped by SIGTERM after saving (training,
-sampling and evaluation), 124 no progress (see `runtime.watchdog`).
+sampling and evaluation), 124 no progress (see `runtime.watchdog`), 134 another
+process of the run failed or is missing (see `runtime.processes`).
 """
 
 import contextlib
@@ -28,7 +29,8 @@ from threedim_jax.viewing.report import write_report
 from threedim_jax.workdir.config_file import check_workdir
 from threedim_jax.workdir.timings import add_timings
 
-# Errors of the system about a file or folder that the user may not write.
+# System errors about a path that cannot be used: no permission, or a file where
+# a folder is needed.
 REFUSED = (
   *(errno.EACCES, errno.EPERM, errno.EROFS),
   *(errno.EEXIST, errno.ENOTDIR, errno.EISDIR),
@@ -39,7 +41,7 @@ def main(argv: list[str] | None = None) -> None:
   """Runs one command.
 
   Args:
-    argv: the program, then its flags; `sys.argv` by default.
+    argv: the program's name, then its flags; `sys.argv` by default.
   """
   with exit_with_message():
     mode, config, args = command_line.parse(argv or sys.argv)
@@ -54,20 +56,23 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def call_mode(mode: str, config, args) -> None:
-  """Imports one mode only: each needs other libraries."""
+  """Imports `modes/<mode>.py` and calls its `run`.
+
+  No other mode is imported, because each mode needs different libraries.
+  """
   importlib.import_module(f"threedim_jax.modes.{mode}").run(config, args)
 
 
 def run_in_workdir(mode: str, config, args) -> None:
-  """Trains, samples or evaluates; then notes the time and renews the report.
+  """Trains, samples or evaluates, then records the time and writes the report.
 
   Raises:
-    UserError: bad input. The checks before the mode write nothing.
+    UserError: the input is wrong. Nothing is written before the mode starts.
   """
   workdir = command_line.workdir_of(args)
-  # Joins the other processes before JAX is used. Only the first one prints.
+  # Join the other processes before JAX is used. Only process 0 shows progress.
   print(maybe_initialize(), file=sys.stderr, flush=True)
-  is_primary = jax.process_index() == 0  # only it writes shared files
+  is_primary = jax.process_index() == 0  # only process 0 writes shared files
   progress.set_quiet(not is_primary)
   if mode != "train" and not (
     args.pretrained or (workdir / "checkpoints").exists()
@@ -80,7 +85,7 @@ def run_in_workdir(mode: str, config, args) -> None:
   start = time.monotonic()
   try:
     call_mode(mode, config, args)
-  finally:  # also if a signal stops the run
+  finally:  # also when a signal stops the run
     if is_primary and workdir.exists():
       add_timings(workdir, {mode: time.monotonic() - start})
   if is_primary:
@@ -90,7 +95,7 @@ def run_in_workdir(mode: str, config, args) -> None:
 
 @contextlib.contextmanager
 def explain_disk_errors(folder: str | None):
-  """Turns a full disk or a refused file or folder into a `UserError`."""
+  """Turns errors about a full disk or an unusable path into a `UserError`."""
   try:
     yield
   except UserError:

@@ -15,7 +15,10 @@ from toy_sampling import (
   toy_scene,
 )
 
+from configs import quickstart
 from threedim_jax.diffusion.sampler import make_bank
+from threedim_jax.models import get_camera_encoder, make_init_fn
+from threedim_jax.sampling import view_sampler
 from threedim_jax.sampling.generate import object_keys
 from threedim_jax.sampling.view_sampler import Sampler, Settings, looked_at
 from threedim_jax.views.pixels import from_u8, to_u8
@@ -63,6 +66,41 @@ def test_views_are_those_of_the_equations(sampler, changes):
   wanted = expected(*scene, settings)
   assert np.abs(np.int32(views) - wanted).max() <= 1
   assert np.ptp(wanted) > 50, "a picture, not a grey"
+
+
+def test_a_tpu_encodes_rays_in_every_step_and_draws_the_same(monkeypatch):
+  c = quickstart.get_config("debug")
+  c.data.resolution = 8
+  c.model.update(attn_resolutions=(4,), cross_attn_resolutions=None)
+  params = make_init_fn(c)(jax.random.key(0))
+  params = jax.tree.map(lambda a: a + 0.03, params)  # the last layer is zero
+  given, targets = toy_scene(8, size=8)
+  bank = make_bank(
+    from_u8(jnp.asarray(given.images_u8))[None],
+    jax.tree.map(lambda a: jnp.float32(a)[None], given.cameras()),
+    2,
+  )
+  target = jax.tree.map(lambda a: jnp.float32(a)[:1], targets)
+  encoders = []
+
+  def encoder(*args):
+    encoders.append(get_camera_encoder(*args))
+    return encoders[-1]
+
+  monkeypatch.setattr(view_sampler, "get_camera_encoder", encoder)
+
+  def sample(platform):
+    fn = view_sampler.make_view_fn(c.model, c.diffusion.prediction, platform)
+    keys = jax.random.split(jax.random.key(1), 1)
+    return fn(
+      params, keys, bank, target, num_sample_steps=3, guidance_weight=1.5
+    )
+
+  on_tpu = sample("tpu")
+  assert not encoders
+  np.testing.assert_allclose(sample("cpu"), on_tpu, atol=1e-5)
+  assert encoders
+  assert np.ptp(on_tpu) > 0.5
 
 
 def test_two_visitors_do_not_mix(sampler):

@@ -143,7 +143,9 @@ def forward_case(config: ConfigDict) -> Case:
 def sampler_case(config: ConfigDict, num_sample_steps: int) -> Case:
   """One view of `sample.batch_size` objects in so many steps."""
   sampler = functools.partial(
-    make_view_fn(config.model, config.diffusion.prediction),
+    make_view_fn(
+      config.model, config.diffusion.prediction, jax.default_backend()
+    ),
     num_sample_steps=num_sample_steps,
     guidance_weight=config.sampler.guidance_weight,
     **settings_of(config).static_options(),

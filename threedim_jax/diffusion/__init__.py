@@ -2,6 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The equations of diffusion, the losses and the sampler.
 
-Pure functions of a denoiser: nothing here imports a model, a config or a file
-format. May import views (cameras, pixels) only.
+The code here takes the network as a function, so it needs no model, config or
+file format. May import views and runtime.
 """

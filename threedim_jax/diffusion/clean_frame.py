@@ -1,9 +1,10 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The clean frame: its log-SNR, and noise in its place where it is masked.
+"""Prepares the conditioning frame and its log-SNR for the network.
 
-The network takes two frames. The conditioning frame is clean, and the target
-frame is noisy. `make_predict_fn` tells the network the log-SNR of both.
+The network takes two frames: a clean conditioning frame and a noisy target
+frame. `make_predict_fn` passes the log-SNR of both frames to the network.
+`mask_view` replaces the conditioning frame of unconditional examples by noise.
 """
 
 from collections.abc import Callable
@@ -15,22 +16,22 @@ from jaxtyping import Array, Bool, Float
 from threedim_jax import LOGSNR_MAX, LOGSNR_MIN
 from threedim_jax.diffusion.equations import expand
 
-# Takes the arguments of a `DenoiseFn` and returns the network's own output,
-# which `prediction` interprets.
+# Takes the arguments of a `DenoiseFn` and returns the network's raw output:
+# noise, v or the clean view, see `denoise.PREDICTIONS`.
 PredictFn = Callable[..., Float[Array, "B H W 3"]]
 
 
 def make_predict_fn(apply_fn: Callable[..., Array]) -> PredictFn:
-  """Makes a `PredictFn` of a network that takes two frames.
+  """Makes a `PredictFn` from a network that takes two frames.
 
-  The conditioning frame gets the highest log-SNR, because it is clean. In
-  unconditional examples it gets the lowest: 3DiM (appendix) defines them as
-  those whose conditioning frame is at the maximum noise level. The caller
-  replaces that frame by noise, see `mask_view`.
+  The conditioning frame is clean, so its log-SNR is the highest. In
+  unconditional examples that frame is pure noise, so its log-SNR is the lowest
+  (3DiM, appendix). The caller must put the noise there with `mask_view`.
 
   Args:
-    apply_fn: (views [B, 2, H, W, 3], logsnr [B, 2], cameras [B, 2], cond_mask)
-      -> [B, H, W, 3]; parameters and dropout are bound already.
+    apply_fn: the network with bound parameters and dropout, as a function
+      (views [B, 2, H, W, 3], logsnr [B, 2], cameras [B, 2], cond_mask [B])
+      -> [B, H, W, 3].
   """
 
   def predict_fn(z_t, logsnr, cond_view, cond_cam, target_cam, cond_mask):

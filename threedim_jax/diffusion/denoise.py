@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """`DenoiseFn`: the interface between networks and diffusion.
 
-The sampler calls a `DenoiseFn`, which returns noise, and the loss calls a
-`PredictFn`, which returns what the network computes. Neither knows what network
-it is, if any: tests pass exact formulas. Networks do not know about diffusion.
+The sampler calls a `DenoiseFn`, which estimates the noise. The loss calls a
+`PredictFn`, which returns the network's raw output. Both work with any function
+of these types, so tests pass exact formulas in place of a network.
 
   denoise_fn = make_denoise_fn(apply_fn, prediction="eps")
   eps_hat = denoise_fn(z_t, logsnr, cond_view, cond_cam, target_cam, cond_mask)
@@ -33,15 +33,15 @@ class DenoiseFn(Protocol):
 
   Args:
     z_t: noisy target views.
-    logsnr: their log-SNR.
+    logsnr: log-SNR of `z_t`.
     cond_view: conditioning views.
-    cond_cam: cameras of `cond_view`, or what the network takes in their place,
-      such as encoded rays.
-    target_cam: as `cond_cam`, of the target views.
+    cond_cam: cameras of `cond_view`, or what the network takes instead of
+      cameras, such as encoded rays.
+    target_cam: cameras of the target views, in the same form.
     cond_mask: False for unconditional examples.
 
   Returns:
-    eps_hat.
+    eps_hat, the estimated noise in `z_t`.
   """
 
   def __call__(
@@ -55,22 +55,23 @@ class DenoiseFn(Protocol):
   ) -> Float[Array, "B H W 3"]: ...
 
 
-# What a network computes: the noise (3DiM), the velocity of `v_from_eps`, or
-# the clean target view itself (the paper's regression: one step from noise).
+# What a network predicts: "eps" is the noise (3DiM), "v" is the velocity of
+# `v_from_eps`, and "view" is the clean target view in a single step from pure
+# noise (the regression model of the paper's ablation).
 PREDICTIONS = ("eps", "v", "view")
 
 
 def make_denoise_fn(
   apply_fn: Callable[..., Array], prediction: str
 ) -> DenoiseFn:
-  """Makes a `DenoiseFn` of a network that takes two frames.
+  """Makes a `DenoiseFn` from a network that takes two frames.
 
   Args:
-    apply_fn: see `clean_frame.make_predict_fn`.
-    prediction: what the network computes, one of `PREDICTIONS`.
+    apply_fn: the network, see `clean_frame.make_predict_fn`.
+    prediction: what the network predicts, one of `PREDICTIONS`.
 
   Raises:
-    ValueError: `prediction` is none of these.
+    ValueError: `prediction` is none of `PREDICTIONS`.
   """
   check_prediction(prediction)
   predict_fn = make_predict_fn(apply_fn)
@@ -95,7 +96,7 @@ def check_prediction(prediction: str) -> None:
 def network_target(
   prediction: str, x0: Array, eps: Array, logsnr: Array
 ) -> Array:
-  """What a network of this prediction should compute."""
+  """Returns what the network's output should be: eps, v or x0."""
   check_prediction(prediction)
   if prediction == "v":
     return v_from_eps(x0, eps, logsnr)
@@ -105,7 +106,7 @@ def network_target(
 def x0_from_output(
   prediction: str, z_t: Array, out: Array, logsnr: Array
 ) -> Array:
-  """The clean view that a network's output implies."""
+  """Computes the clean view from the network's output."""
   check_prediction(prediction)
   if prediction == "v":
     return x0_from_v(z_t, out, logsnr)
@@ -115,7 +116,7 @@ def x0_from_output(
 def bind_apply(
   model: Any, params: PyTree, **apply_options
 ) -> Callable[..., Array]:
-  """Binds parameters to a Flax network: the `apply_fn` of `make_predict_fn`.
+  """Binds parameters to a Flax network, for use with `make_predict_fn`.
 
   Args:
     model: a Flax module.
@@ -128,5 +129,5 @@ def bind_apply(
 
 
 def bind_params(model: Any, params: PyTree, prediction: str) -> DenoiseFn:
-  """Makes a `DenoiseFn` without dropout of a Flax network."""
+  """Makes a `DenoiseFn` from a Flax network and its parameters, no dropout."""
   return make_denoise_fn(bind_apply(model, params), prediction)

@@ -21,21 +21,23 @@ from threedim_jax import LOGSNR_MAX, LOGSNR_MIN
 
 
 def expand(per_example: Shaped[Array, " B"], like: Array) -> Array:
-  """Appends axes, so that one value per example broadcasts over images."""
+  """Appends axes to [B], so that it broadcasts against the images `like`."""
   return jnp.expand_dims(per_example, tuple(range(1, like.ndim)))
 
 
-# theta at t = 0; at t = 1 it is pi / 2 - _THETA_MIN.
+# The angle theta of the cosine schedule at t = 0. At t = 1 the angle is
+# pi / 2 - _THETA_MIN.
 _THETA_MIN = math.atan(math.exp(-0.5 * LOGSNR_MAX))
 
 
 def logsnr_schedule_cosine(t: Float[Array, "*b"]) -> Float[Array, "*b"]:
-  """-2 log tan(theta), where theta grows linearly with t (cosine schedule).
+  """Returns the log-SNR at time t, by the cosine schedule of 3DiM.
 
-  Decreases from +20 at t = 0 to -20 at t = 1.
+  The log-SNR is -2 log tan(theta), where theta grows linearly with t. It falls
+  from +20 at t = 0 to -20 at t = 1.
   """
-  # The function is odd about t = 1/2. The second half is computed from 1 - t,
-  # because float32 cannot resolve tan near pi / 2.
+  # logsnr(1 - t) = -logsnr(t). The second half is computed from 1 - t, because
+  # float32 cannot resolve tan near pi / 2.
   mirrored = t > 0.5
   u = jnp.where(mirrored, 1.0 - t, t)
   theta = (0.5 * math.pi - 2.0 * _THETA_MIN) * u + _THETA_MIN
@@ -44,42 +46,42 @@ def logsnr_schedule_cosine(t: Float[Array, "*b"]) -> Float[Array, "*b"]:
 
 
 def alpha_sigma(logsnr: Array) -> tuple[Array, Array]:
-  """(alpha, sigma) of a log-SNR; their squares sum to 1."""
+  """Returns (alpha, sigma) for a log-SNR; their squares sum to 1."""
   return jnp.sqrt(sigmoid(logsnr)), jnp.sqrt(sigmoid(-logsnr))
 
 
 def q_sample(x0: Array, eps: Array, logsnr: Array) -> Array:
-  """z_t = alpha x0 + sigma eps."""
+  """Adds noise to a clean image: z_t = alpha x0 + sigma eps."""
   alpha, sigma = alpha_sigma(logsnr)
   return alpha * x0 + sigma * eps
 
 
 def x0_from_eps(z_t: Array, eps: Array, logsnr: Array) -> Array:
-  """x0 = (z_t - sigma eps) / alpha."""
+  """Computes the clean image x0 = (z_t - sigma eps) / alpha."""
   alpha, sigma = alpha_sigma(logsnr)
   return (z_t - sigma * eps) / alpha
 
 
 def eps_from_x0(z_t: Array, x0: Array, logsnr: Array) -> Array:
-  """eps = (z_t - alpha x0) / sigma."""
+  """Computes the noise eps = (z_t - alpha x0) / sigma."""
   alpha, sigma = alpha_sigma(logsnr)
   return (z_t - alpha * x0) / sigma
 
 
 def v_from_eps(x0: Array, eps: Array, logsnr: Array) -> Array:
-  """v = alpha eps - sigma x0 (arXiv 2202.00512, sec. 4)."""
+  """Computes v = alpha eps - sigma x0 (arXiv 2202.00512, sec. 4)."""
   alpha, sigma = alpha_sigma(logsnr)
   return alpha * eps - sigma * x0
 
 
 def eps_from_v(z_t: Array, v: Array, logsnr: Array) -> Array:
-  """eps = sigma z_t + alpha v."""
+  """Computes the noise eps = sigma z_t + alpha v."""
   alpha, sigma = alpha_sigma(logsnr)
   return sigma * z_t + alpha * v
 
 
 def x0_from_v(z_t: Array, v: Array, logsnr: Array) -> Array:
-  """x0 = alpha z_t - sigma v."""
+  """Computes the clean image x0 = alpha z_t - sigma v."""
   alpha, sigma = alpha_sigma(logsnr)
   return alpha * z_t - sigma * v
 
@@ -87,12 +89,12 @@ def x0_from_v(z_t: Array, v: Array, logsnr: Array) -> Array:
 def q_posterior(
   z_t: Array, x0_hat: Array, logsnr_t: Array, logsnr_s: Array
 ) -> tuple[Array, Array]:
-  """The mean and variance of q(z_s | z_t, x0 = x0_hat) (VDM eq. 25-32).
+  """Returns mean and variance of q(z_s | z_t, x0 = x0_hat) (VDM eq. 25-32).
 
   With r = exp(logsnr_t - logsnr_s) and c = 1 - r:
     mean = alpha_s (r z_t / alpha_t + c x0_hat),  var = sigma_s^2 c.
   """
-  # c is not computed as 1 - r, which would cancel where r is close to 1.
+  # c = 1 - r. `expm1` keeps its digits where r is close to 1.
   r, c = jnp.exp(logsnr_t - logsnr_s), -jnp.expm1(logsnr_t - logsnr_s)
   alpha_t, _ = alpha_sigma(logsnr_t)
   alpha_s, sigma_s = alpha_sigma(logsnr_s)
@@ -103,14 +105,14 @@ def q_posterior(
 def guide(
   eps_cond: Array, eps_uncond: Array, guidance_weight: Array | float
 ) -> Array:
-  """Classifier-free guidance: (1 + w) eps_cond - w eps_uncond.
+  """Applies classifier-free guidance: (1 + w) eps_cond - w eps_uncond.
 
-  w = 0 is the conditional model without guidance.
+  The guidance weight w = 0 gives the conditional estimate alone.
   """
   return (1.0 + guidance_weight) * eps_cond - guidance_weight * eps_uncond
 
 
 def logsnr_bin(logsnr: Float[Array, " B"], num_bins: int) -> Array:
-  """The index of the log-SNR bin, for loss plots; bin 0 is the noisiest."""
+  """Returns the index of each log-SNR's bin, int32 [B]; bin 0 is noisiest."""
   unit = (logsnr - LOGSNR_MIN) / (LOGSNR_MAX - LOGSNR_MIN)
   return jnp.clip((unit * num_bins).astype(jnp.int32), 0, num_bins - 1)

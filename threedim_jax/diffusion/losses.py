@@ -4,9 +4,10 @@
 
   loss, aux = diffusion_loss(predict_fn, batch, rng, prediction="eps", ...)
 
-It draws a time, noise and the unconditional mask, and compares the network's
-output with its target. `aux` has the sum of losses and the number of examples
-of every log-SNR bin. Sums and counts add up exactly over micro-batches.
+`diffusion_loss` adds noise at random times, makes some examples unconditional
+and compares the network's output with its target. `aux` has the sum of losses
+and the number of examples in each log-SNR bin. Unlike means, sums and numbers
+simply add up over micro-batches.
 """
 
 from typing import no_type_check
@@ -29,18 +30,18 @@ from threedim_jax.views.pair_batch import PairBatch
 from threedim_jax.views.pixels import from_u8
 
 
-@no_type_check  # see Camera
+@no_type_check  # for the reason given at `views.cameras.Camera`
 @flax.struct.dataclass
 class Noised:
-  """A batch with random times, noise and mask.
+  """A training batch after noise was added at random times.
 
   Attributes:
-    x0: target views in [-1, 1].
+    x0: clean target views in [-1, 1].
     z_t: noisy target views.
-    eps: the noise in them.
+    eps: the noise in `z_t`.
     logsnr: log-SNR of `z_t`.
-    cond_view: conditioning views; noise where the example is unconditional.
-    cond_mask: False where the example is unconditional.
+    cond_view: conditioning views; pure noise in unconditional examples.
+    cond_mask: False for unconditional examples.
   """
 
   x0: Float[Array, "B H W 3"]
@@ -59,7 +60,7 @@ def draw_noise(
   uncond_fraction: float,
   logsnr_shift: float = 0.0,
 ) -> Noised:
-  """Draws time, noise and mask, independently for each example.
+  """Draws a time, noise and the conditioning mask for each example.
 
   The arguments are those of `diffusion_loss`.
   """
@@ -67,7 +68,8 @@ def draw_noise(
   x0, cond_view = from_u8(batch.target_view), from_u8(batch.cond_view)
   B = x0.shape[0]
   if prediction == "view":
-    # Regression starts where the sampler's only step starts: at pure noise.
+    # A regression model samples in one step from pure noise, so it is trained
+    # on pure noise.
     logsnr = jnp.full((B,), LOGSNR_MIN)
   else:
     logsnr = logsnr_schedule_cosine(jax.random.uniform(rng_t, (B,)))
@@ -89,7 +91,7 @@ def draw_noise(
 def predict(
   predict_fn: PredictFn, batch: PairBatch, noised: Noised
 ) -> Float[Array, "B H W 3"]:
-  """The network's output for what `draw_noise` drew."""
+  """Calls the network on a batch that `draw_noise` made."""
   return predict_fn(
     noised.z_t,
     noised.logsnr,
@@ -103,11 +105,11 @@ def predict(
 def loss_weight(
   logsnr: Float[Array, " B"], prediction: str, min_snr_gamma: float | None
 ) -> Float[Array, " B"] | float:
-  """The factor of the squared error of the network's output.
+  """Returns the weight of the squared error of the network's output.
 
-  It is 1 without `min_snr_gamma`. With it, the loss is min(SNR, gamma) times
-  the squared error of the clean view, whatever is predicted (min-SNR,
-  arXiv 2303.09556, eq. 8).
+  Without `min_snr_gamma` the weight is 1. With it, the weighted error equals
+  min(SNR, gamma) times the squared error of the clean view, both for "eps" and
+  for "v" (min-SNR, arXiv 2303.09556, eq. 8).
   """
   if min_snr_gamma is None:
     return 1.0
@@ -129,17 +131,18 @@ def diffusion_loss(
   logsnr_shift: float = 0.0,
   min_snr_gamma: float | None = None,
 ) -> tuple[Float[Array, ""], dict[str, Array]]:
-  """The mean squared error of the network's output over pixels and examples.
+  """Computes the mean squared error between the network's output and target.
 
   Args:
-    predict_fn: the network.
+    predict_fn: the network, from `clean_frame.make_predict_fn`.
     batch: pairs of views.
-    rng: key of all draws.
-    prediction: what the network computes: "eps" (3DiM), "v" or "view", see
-      `PREDICTIONS`. With "view" the noise level is always the highest.
-    uncond_fraction: share of unconditional examples (3DiM: 0.1).
-    logsnr_shift: added to the log-SNR that is drawn (3DiM: 0). Below zero,
-      noisy examples are more frequent.
+    rng: key for all random numbers.
+    prediction: what the network predicts: "eps" (3DiM), "v" or "view", see
+      `PREDICTIONS`. With "view", z_t is always pure noise.
+    uncond_fraction: share of unconditional examples (3DiM: 0.1), which teach
+      the network the unconditional estimate of classifier-free guidance.
+    logsnr_shift: added to the random log-SNR (3DiM: 0). A negative shift makes
+      noisy examples more frequent.
     min_snr_gamma: see `loss_weight` (3DiM: None). Not for "view".
 
   Returns:
@@ -173,10 +176,10 @@ def denoised_grid(
   *,
   prediction: str,
 ) -> Float[Array, "B 4 H W 3"]:
-  """Pictures to look at: conditioning, noisy, denoised and target view.
+  """Denoises each example in a single step, for pictures to look at.
 
   Returns:
-    The four of each example, in [-1, 1].
+    Conditioning, noisy, denoised and target view of each example, in [-1, 1].
   """
   noised = draw_noise(batch, rng, prediction=prediction, uncond_fraction=0.0)
   out = predict(predict_fn, batch, noised)

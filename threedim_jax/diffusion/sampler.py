@@ -1,21 +1,21 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Stochastic-conditioning sampler (3DiM sec. 2.2): one loop over steps.
+"""Samples views with stochastic conditioning (3DiM sec. 2.2).
 
 Each denoising step conditions on one view that is drawn at random from the
-bank, which holds the given views and then the generated ones. The bank is an
-array of fixed size with a traced count, so an orbit of any length compiles
-once.
+bank: the given views, followed by those generated so far. The bank is an array
+of fixed size with a traced count of its views, so all views of an orbit share
+one compiled program.
 
   bank = make_bank(given_views, given_cams, capacity=k + num_targets)
   for i, cam in enumerate(target_cams):
     view = sample_view(denoise_fn, index_keys(keys, i), bank, cam, ...)
     bank = bank.append(view, cam)
 
-The loop carries z_t and the last x0_hat. Noise, draws and log-SNRs are computed
-from the index of the step, so the number of steps is traced as well and memory
-does not grow with it. Each batch element has its own key: the views of an
-object do not depend on the other objects of its batch.
+`sample_view` loops over the denoising steps and carries z_t and the previous
+x0_hat. It derives all random numbers and log-SNRs from the step's index, so the
+number of steps may be traced and does not affect memory. Each batch element has
+its own key: its views do not depend on the other objects of the batch.
 """
 
 from collections.abc import Callable
@@ -37,22 +37,23 @@ from threedim_jax.diffusion.equations import (
 from threedim_jax.diffusion.solvers import SOLVERS, Times
 from threedim_jax.views.cameras import Camera
 
-# "stochastic" is 3DiM. "first" always conditions on the first given view: the
-# naive sampler that the paper ablates. "last" is autoregression on the newest.
+# How a step chooses its conditioning view: at random ("stochastic", 3DiM),
+# always the first given view ("first", the naive sampler of the paper's
+# ablation), or always the newest view ("last", autoregressive).
 CONDITIONINGS = ("stochastic", "first", "last")
 
 
-@no_type_check  # see Camera
+@no_type_check  # for the reason given at `views.cameras.Camera`
 @flax.struct.dataclass
 class Bank:
-  """Views known so far; slots from `num_valid` on are empty."""
+  """The known views and their cameras; slots from `num_valid` on are empty."""
 
   views: Float[Array, "B V H W 3"]
   cams: Camera
   num_valid: Int[Array, ""]
 
   def append(self, view: Float[Array, "B H W 3"], cam: Camera) -> "Bank":
-    """Fills the next slot."""
+    """Returns a bank with this view in the next empty slot."""
     put = lambda a, x: a.at[:, self.num_valid].set(x)
     return Bank(
       views=put(self.views, view),
@@ -64,12 +65,16 @@ class Bank:
 def make_bank(
   views: Float[Array, "B k H W 3"], cams: Camera, capacity: int
 ) -> Bank:
-  """A bank of `capacity` slots holding the k >= 1 given views."""
+  """Makes a bank of `capacity` slots that holds the k given views.
+
+  Raises:
+    ValueError: k is not between 1 and `capacity`.
+  """
   k = views.shape[1]
   if not 1 <= k <= capacity:
     raise ValueError(f"{k} given views do not fit a bank of {capacity}")
-  # Empty slots repeat the last given view. They are never drawn, and so they
-  # have a valid camera.
+  # Empty slots repeat the last given view, so that they have a valid camera. No
+  # step draws them.
   pad = lambda a: jnp.concatenate([a] + [a[:, -1:]] * (capacity - k), axis=1)
   return Bank(pad(views), jax.tree.map(pad, cams), jnp.int32(k))
 
@@ -77,7 +82,7 @@ def make_bank(
 def draw_cond_index(
   rngs: Key[Array, " B"], num_valid: Int[Array, ""], conditioning: str
 ) -> Int[Array, " B"]:
-  """The bank slot that each element is conditioned on in a step."""
+  """Chooses the bank slot that each batch element conditions on in a step."""
   if conditioning not in CONDITIONINGS:
     raise ValueError(f"conditioning {conditioning!r}: one of {CONDITIONINGS}")
   if conditioning == "first":
@@ -91,8 +96,8 @@ def draw_cond_index(
 def step_times(
   i: Int[Array, ""], num_sample_steps: Int[Array, ""] | int
 ) -> Times:
-  """The i-th of T steps: from t = 1 - i / T to t = 1 - (i + 1) / T."""
-  # Counted from the end: the last step ends at exactly t = 0.
+  """Returns the log-SNRs of step i, from t = 1 - i / T to 1 - (i + 1) / T."""
+  # t is computed as (T - i) / T, so that the last step ends at exactly t = 0.
   logsnr = lambda i: logsnr_schedule_cosine(
     (num_sample_steps - i) / jnp.float32(num_sample_steps)
   )
@@ -119,11 +124,11 @@ def _guided_eps(
   noise,
   guidance_weight,
 ):
-  """Classifier-free guidance: both noise estimates from one batch of 2 B.
+  """Estimates the noise with classifier-free guidance, in one batch of 2 B.
 
-  The two examples of an object are neighbours in the batch. If devices share
-  the batch, each then works on its own objects. One half after the other would
-  send the encoded rays of most objects to another device in every step.
+  The conditional and the unconditional example of an object are neighbours in
+  the batch, so that they are on the same device. If all unconditional examples
+  were last, most encoded rays would move between devices in every step.
   """
   B = z_t.shape[0]
   pairs = lambda a, b: jnp.stack([a, b], 1).reshape(2 * B, *a.shape[1:])
@@ -141,10 +146,10 @@ def _guided_eps(
 
 
 def _in_interval(logsnr, interval: tuple[float, float]) -> Array | bool:
-  """Whether guidance applies at this log-SNR.
+  """Tells whether guidance applies at this log-SNR.
 
-  A Python bool, not a tracer, if the interval covers the whole schedule or is
-  empty (low > high): no `lax.cond` is compiled then.
+  Returns a Python bool, not a tracer, if the interval covers the whole schedule
+  or is empty (low > high). The caller then compiles no `lax.cond`.
   """
   low, high = interval
   if low > high:
@@ -155,7 +160,7 @@ def _in_interval(logsnr, interval: tuple[float, float]) -> Array | bool:
 
 
 def _split(rngs: Key[Array, " B"]) -> Key[Array, "3 B"]:
-  """Three keys per view: for z_1, for draws from the bank, for the steps."""
+  """Splits each key into three: for z_1, draws from the bank, and the steps."""
   return jax.vmap(lambda rng: jax.random.split(rng, 3), out_axes=1)(rngs)
 
 
@@ -165,7 +170,7 @@ def cond_indices(
   num_sample_steps: int,
   conditioning: str = "stochastic",
 ) -> Int[Array, "T B"]:
-  """The bank slots that `sample_view` draws with these keys, by step."""
+  """Returns the bank slots that `sample_view` draws in each step."""
   _, rngs_index, _ = _split(rngs)
   draw = lambda i: draw_cond_index(
     index_keys(rngs_index, i), jnp.int32(num_valid), conditioning
@@ -191,17 +196,17 @@ def sample_view(
   Args:
     denoise_fn: see `diffusion.denoise`.
     rngs: one typed key per element.
-    bank: the views to condition on; at least one valid.
-    target_cam: the camera to generate, [B, ...].
+    bank: at least one known view per element.
+    target_cam: camera of the view to generate, [B].
     num_sample_steps: T; the paper uses 256. May be traced.
     guidance_weight: w of `equations.guide`; may be traced.
     conditioning: "stochastic" (3DiM), "first" (naive) or "last"
       (autoregressive).
     solver: "ancestral" (3DiM), "ddim" or "dpmpp_2m", see `solvers`.
     guidance_interval: log-SNRs between which guidance applies (arXiv
-      2404.07724). Outside only the conditional half is computed.
-    encode_camera: maps a camera to what the denoiser takes in its place. It is
-      called once a view for the target camera, not in every step.
+      2404.07724). Outside it, only the conditional estimate is computed.
+    encode_camera: maps a camera to what the denoiser takes instead, such as
+      encoded rays. The target camera is encoded only once, before the loop.
 
   Returns:
     Images in [-1, 1].
@@ -253,5 +258,5 @@ def sample_view(
 def index_keys(
   rngs: Key[Array, " B"], index: Int[Array, ""]
 ) -> Key[Array, " B"]:
-  """Keys of the index-th view or step."""
+  """Derives the keys for one view or step from its index."""
   return jax.vmap(lambda rng: jax.random.fold_in(rng, index))(rngs)

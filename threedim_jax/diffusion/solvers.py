@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Three solvers: each takes one sampling step from z_t to z_s.
 
-All of them take x0_hat, the network's estimate of the clean image in z_t. With
-stochastic conditioning, successive estimates are conditioned on different
-views. A solver that combines two of them treats both as the same estimate,
-which holds in expectation.
+A solver gets x0_hat, the network's estimate of the clean image in z_t. With
+stochastic conditioning, the estimates of successive steps are conditioned on
+different views. `dpmpp_2m` combines two of them as if the view were the same,
+which is right only on average.
 """
 
 from collections.abc import Callable
@@ -24,7 +24,7 @@ from threedim_jax.diffusion.equations import (
 class Times(NamedTuple):
   """Log-SNRs at which a step and the step before it start and end."""
 
-  logsnr_r: Float[Array, ""]  # start of the step before (first step: its own)
+  logsnr_r: Float[Array, ""]  # start of the step before; in step 0 as logsnr_t
   logsnr_t: Float[Array, ""]  # start of this step
   logsnr_s: Float[Array, ""]  # end of this step
   is_first: Bool[Array, ""]
@@ -38,7 +38,7 @@ Solver = Callable[[Array, Array, Array, Times, Array], Array]
 def ancestral(
   z_t: Array, x0_hat: Array, x0_before: Array, times: Times, noise: Array
 ) -> Array:
-  """z_s ~ q(z_s | z_t, x0 = x0_hat), as 3DiM does (sec. 2.2)."""
+  """Draws z_s from q(z_s | z_t, x0 = x0_hat), as in 3DiM (sec. 2.2)."""
   del x0_before
   mean, var = q_posterior(z_t, x0_hat, times.logsnr_t, times.logsnr_s)
   # The last step ends at the data, so it returns the mean without noise.
@@ -48,7 +48,10 @@ def ancestral(
 def ddim(
   z_t: Array, x0_hat: Array, x0_before: Array, times: Times, noise: Array
 ) -> Array:
-  """z_s = alpha_s x0_hat + sigma_s eps_hat (arXiv 2010.02502, eta = 0)."""
+  """Takes a DDIM step with eta = 0 (arXiv 2010.02502).
+
+  z_s = alpha_s x0_hat + sigma_s eps_hat
+  """
   del x0_before, noise
   alpha_s, sigma_s = alpha_sigma(times.logsnr_s)
   return alpha_s * x0_hat + sigma_s * eps_from_x0(z_t, x0_hat, times.logsnr_t)
@@ -57,19 +60,20 @@ def ddim(
 def dpmpp_2m(
   z_t: Array, x0_hat: Array, x0_before: Array, times: Times, noise: Array
 ) -> Array:
-  """DPM-Solver++(2M) (arXiv 2211.01095, algorithm 2), lambda = logsnr / 2.
+  """Takes a step of DPM-Solver++(2M) (arXiv 2211.01095, algorithm 2).
 
-  With h = lambda_s - lambda_t and r = (lambda_t - lambda_r) / h:
+  With lambda = logsnr / 2, h = lambda_s - lambda_t and
+  r = (lambda_t - lambda_r) / h:
     D = x0_hat + (x0_hat - x0_before) / (2 r)
     z_s = sigma_s / sigma_t z_t + alpha_s (1 - exp(-h)) D.
-  The first step has no step before it, and the last one is too long to
+  The first step has no previous estimate, and the last step is too long to
   extrapolate over, so both use D = x0_hat.
   """
   del noise
   h = 0.5 * (times.logsnr_s - times.logsnr_t)
   h_before = 0.5 * (times.logsnr_t - times.logsnr_r)
   first_order = times.is_first | times.is_last
-  # 1 / (2 r). The first step has h_before = 0: avoid a division by zero.
+  # 1 / (2 r). In the first step h_before is 0, so do not divide by it there.
   weight = jnp.where(
     first_order, 0.0, h / jnp.where(first_order, 1.0, 2.0 * h_before)
   )

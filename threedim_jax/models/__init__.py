@@ -1,6 +1,9 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The networks. `get_model(config.model)` is the only factory."""
+"""The networks; `get_model(config.model)` builds one.
+
+May import views and runtime.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -17,17 +20,20 @@ DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 
 
 def get_model(model_config: Any) -> XUNet:
-  """Builds the network from `config.model`; an unknown key is a TypeError.
+  """Builds the network that `config.model` describes.
 
   Args:
-    model_config: the fields of `XUNet`: a ConfigDict or a dictionary.
+    model_config: the fields of `XUNet`, as a ConfigDict or a dictionary.
+
+  Raises:
+    TypeError: a key is no field of `XUNet`.
   """
   fields = dict(model_config)
   return XUNet(**fields | {"dtype": DTYPES[fields["dtype"]]})
 
 
 def dummy_inputs(resolution: int, batch_size: int = 1) -> tuple:
-  """Arguments that the network can be traced with: (views, logsnr, ...)."""
+  """Returns dummy (views, logsnr, cameras, cond_mask) to trace a network."""
   B, F, R = batch_size, 2, resolution
   cameras = Camera(jnp.zeros((B, F, 4, 4)), jnp.zeros((B, F, 3, 3)))
   views = jnp.zeros((B, F, R, R, 3))
@@ -35,10 +41,10 @@ def dummy_inputs(resolution: int, batch_size: int = 1) -> tuple:
 
 
 def make_init_fn(config: Any) -> Callable[[Key[Array, ""]], PyTree]:
-  """Returns a function from a random key to the network's parameters.
+  """Returns a function that makes random parameters from a random key.
 
   Args:
-    config: a whole configuration; `model` and `data.resolution` are read.
+    config: a whole configuration; only `model` and `data.resolution` are read.
   """
   model = get_model(config.model)
   inputs = dummy_inputs(config.data.resolution)
@@ -50,17 +56,18 @@ def get_camera_encoder(
 ) -> Callable[[Camera], Camera | RayCodes]:
   """Returns a function that encodes cameras as the network would.
 
-  The sampler encodes each view's rays once and passes the result to the network
-  in the camera's place, at every step.
+  With it the sampler encodes the rays of a target view once. It then passes
+  them to the network in every step, instead of the camera.
 
   Args:
     model_config: the fields of `XUNet`.
-    params: of the network.
+    params: parameters of the network.
     hw: height and width of the pictures in pixels.
 
   Returns:
-    Camera -> `RayCodes`. Networks with relative cameras need both cameras of a
-    pair to compute rays: for them it returns the camera unchanged.
+    A function from `Camera` to `RayCodes`. A network with relative cameras
+    needs both cameras of a pair to compute rays, so for such a network the
+    function returns the camera unchanged.
   """
   fields = dict(model_config)
   if fields.get("relative_cameras"):

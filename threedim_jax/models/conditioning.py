@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Embeddings of log-SNR and camera rays (3DiM, appendix listing)."""
+"""Embeds the log-SNR and the camera rays (3DiM, appendix listing)."""
 
 from collections.abc import Sequence
 import math
@@ -14,14 +14,15 @@ from jaxtyping import Array, Bool, Float
 from threedim_jax import LOGSNR_MAX, LOGSNR_MIN
 from threedim_jax.views.cameras import Camera, rays_from_camera
 
-# 3 coordinates, then sine and cosine at 15 (position) and 8 (direction) scales.
+# Channels of an encoded ray: 3 coordinates of its position, with a sine and a
+# cosine of each at 15 scales, and 3 of its direction, with 8 scales.
 POSE_CHANNELS = 3 + 3 * 15 * 2 + 3 + 3 * 8 * 2
 
 
 def posenc_ddpm(
   t: Float[Array, "*b"], emb_ch: int, max_time: float
 ) -> Float[Array, "*b E"]:
-  """Sinusoidal embedding of a time in [0, max_time] (DDPM)."""
+  """Embeds a time in [0, max_time] as sines and cosines (DDPM)."""
   half = emb_ch // 2
   freq = jnp.exp(-math.log(10000.0) / (half - 1) * jnp.arange(half))
   angle = jnp.multiply.outer(t * (1000.0 / max_time), freq)
@@ -31,16 +32,17 @@ def posenc_ddpm(
 def posenc_nerf(
   x: Float[Array, "*b C"], min_deg: int, max_deg: int
 ) -> Float[Array, "*b E"]:
-  """[x, sin(2^i x), cos(2^i x)], i = min_deg ... max_deg - 1 (NeRF)."""
+  """Returns [x, sin(2^i x), cos(2^i x)] for min_deg <= i < max_deg (NeRF)."""
   scales = jnp.array([2.0**i for i in range(min_deg, max_deg)])
   angle = rearrange(jnp.multiply.outer(x, scales), "... c s -> ... (s c)")
-  # The cosine is the sine of a shifted angle, as in the listing: at 2^14 the
-  # float32 rounding of the shift is visible, and parity with it wants it.
+  # The listing computes the cosine as the sine of a shifted angle. At 2^14 the
+  # shift is visibly rounded in float32, so only the same formula gives the same
+  # numbers.
   emb = jnp.sin(jnp.concatenate([angle, angle + 0.5 * math.pi], axis=-1))
   return jnp.concatenate([x, emb], axis=-1)
 
 
-# Rays of a camera as the network takes them in: [*b, h, w, E] of every level.
+# Encoded and convolved camera rays: one array [*b, h, w, E] per network level.
 RayCodes = list[Array]
 
 
@@ -49,9 +51,10 @@ def encode_rays(
   cameras: Camera,
   hw: tuple[int, int],
 ) -> RayCodes:
-  """Convolves the ray encodings; the i-th level has 2^i times fewer pixels.
+  """Encodes the rays of cameras and convolves them, once for every level.
 
-  It depends on the camera alone: a sampler does it once for every view.
+  Level i has 1 / 2^i of the height and width `hw`. The result depends on the
+  camera alone, so the sampler computes it once per view.
   """
   rays = rays_from_camera(cameras, hw)
   encoded = jnp.concatenate(
@@ -76,10 +79,11 @@ def _conv(
 def _to_frames(
   offsets: Sequence[Float[Array, "1 h w E"]], num_frames: int
 ) -> Float[Array, "_n h w E"]:
-  """The offset of the first or the second frame for each of `num_frames`.
+  """Repeats the offsets of the two frames for a batch of `num_frames` frames.
 
-  It selects instead of broadcasting along every second frame, which takes a
-  TPU several times longer, forward and backward.
+  An offset that both frames share is returned as it is. `jnp.where` chooses
+  between two offsets. Broadcasting each of them over every second frame would
+  take a TPU several times longer, forward and backward.
   """
   if len(offsets) == 1:
     return offsets[0]
@@ -88,11 +92,11 @@ def _to_frames(
 
 
 class _SplitConv(nn.Module):
-  """The parts of a 3x3 convolution of `rays + learned`, which is a sum.
+  """Splits a 3x3 convolution of `rays + learned` into a sum of two.
 
-  The convolution is linear, so the learned part, which no example changes,
-  is convolved once rather than once an example: its gradient is then a small
-  one, and no gradient flows into the rays.
+  This is possible because a convolution is linear. The learned embeddings are
+  the same for all examples, so they are convolved once instead of once per
+  example. That also makes their backward pass small, and the rays need none.
   """
 
   features: int
@@ -102,31 +106,32 @@ class _SplitConv(nn.Module):
   def __call__(
     self, D: int, learned: Sequence[Float[Array, "1 H W D"]]
   ) -> tuple[Float[Array, "3 3 D E"], list[Float[Array, "1 _h _w E"]]]:
-    """(kernel, what to add to the convolved rays of each frame).
+    """Returns the kernel and the offsets to add to the convolved rays.
 
-    One offset stands for both frames if they have the same.
+    There is one offset per frame, or a single one if both frames share it.
     """
     kernel = self.param(
       "kernel", nn.initializers.lecun_normal(), (3, 3, D, self.features)
     )
     bias = self.param("bias", nn.initializers.zeros, (self.features,))
     bias = rearrange(bias, "e -> 1 1 1 e")
-    # Two gradients of the kernel are added. Without a barrier between, XLA:CPU
-    # makes one program of both, in which each takes several times longer.
+    # The kernel is used twice, so two gradients of it are added. Without the
+    # barrier XLA:CPU fuses them, and both take several times longer.
     kernel, for_learned = map(jax.lax.optimization_barrier, (kernel, kernel))
-    # The bias joins the part that is not batched: its gradient is then a sum
-    # over one example rather than over all of them.
-    # One convolution a frame: a TPU copies the gradient of a pair of them.
+    # The bias is added to these offsets, which have no batch axis: its gradient
+    # then sums over one example instead of the whole batch.
+    # Each frame gets its own convolution: a TPU would copy the gradient of a
+    # convolution over both frames.
     offsets = [_conv(x, for_learned, self.stride) + bias for x in learned]
     return kernel, offsets or [bias]
 
 
 class ConditioningProcessor(nn.Module):
-  """Embeds log-SNR per frame and the camera rays per pixel and level.
+  """Embeds the log-SNR of each frame, and its rays per pixel and level.
 
-  An example with `cond_mask` False is unconditional: the ray encodings of
-  both frames are zeroed before the learned embeddings are added. Float32
-  throughout. Instead of cameras it takes their `encode_rays` as well.
+  Where `cond_mask` is False the example is unconditional: the ray encodings of
+  both frames are zeroed before the learned embeddings are added. All arrays are
+  float32. `cameras` may also be the result of `encode_rays`.
   """
 
   emb_ch: int
@@ -162,7 +167,7 @@ class ConditioningProcessor(nn.Module):
     codes = folded
     if isinstance(folded, Camera):
       codes = encode_rays(kernels, folded, hw)
-    # The convolution of zeros is zero: masking may follow it.
+    # Masking may follow the convolution, because the convolution of 0 is 0.
     cond_mask = jnp.repeat(cond_mask, logsnr.shape[1])[:, None, None, None]
     pose_embs = [
       jnp.where(cond_mask, code, 0.0) + _to_frames(offset, len(code))
@@ -171,9 +176,10 @@ class ConditioningProcessor(nn.Module):
     return logsnr_emb, pose_embs
 
   def _learned(self, hw, D) -> list[Float[Array, "1 H W D"]]:
-    """Sum of the position and the frame embeddings that are switched on.
+    """Returns the sum of the learned embeddings that are on, for each frame.
 
-    For both frames; only one if they have the same, none if all are off.
+    The list has two entries, one if both frames share it, or none if all
+    embeddings are off.
     """
     init = nn.initializers.normal(1.0 / math.sqrt(D))
     pos_emb = None

@@ -1,15 +1,15 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Turns the parameters of an X-UNet into those of one for larger pictures.
+"""Adapts the parameters of an X-UNet to a network for larger pictures.
 
   params = grow(params, target, create_params)
 
 If both networks have the same number of levels, only the learned position
 embedding changes: each of its entries is repeated over several pixels. If the
-larger network has more levels, the new ones are put around the old network,
-which still works at the resolution that it knows. The new levels get random
-parameters, as at the start of any training, and at first pass on what they
-are given.
+larger network has more levels, the new levels are put around the old network,
+which still works at the resolution that it was trained for. The new levels get
+random parameters, as at the start of any training. At first they pass their
+input on, because the last convolution of every block starts at zero.
 """
 
 from collections.abc import Callable, Mapping
@@ -31,16 +31,16 @@ _NUMBERED = re.compile(
 def grow(
   params: PyTree, target: PyTree, create_params: Callable[[], PyTree]
 ) -> PyTree:
-  """Grows parameters by a whole factor of the picture size, which may be 1.
+  """Adapts parameters to pictures that are larger by a whole factor (or 1).
 
-  Arrays that fit neither case are returned unchanged: the caller compares all
-  of them with `target` and reports which differ.
+  Arrays that it cannot adapt are returned unchanged, so the caller must compare
+  all shapes with `target`.
 
   Args:
     params: host arrays of the network for the smaller pictures.
     target: arrays or shapes of the network for the larger pictures.
-    create_params: makes random parameters like `target`; called only if that
-      network has more levels.
+    create_params: makes random parameters with the shapes of `target`; called
+      only if the larger network has more levels.
   """
   small, large = _flat(params), _flat(target)
   if _POSITIONS in small and _POSITIONS in large:
@@ -78,15 +78,15 @@ def _put_levels_around(small: dict, large: dict, num_added: int) -> dict:
   }
   renumber = lambda m: f"{m[1]}{int(m[2]) + shift[m[1]]}"
   old = {_NUMBERED.sub(renumber, name): x for name, x in small.items()}
-  # Every block divides by sqrt(2). This gain undoes it, so that the old network
-  # gets inputs of the size it was trained on.
+  # Every block divides by sqrt(2). This gain undoes the divisions, so that the
+  # old network gets inputs of the magnitude that it was trained on.
   gain = np.float32(math.sqrt(2.0) ** ((n + 1) * num_added))
   for name in ("Conv_0/kernel", "Conv_0/bias"):
     old[name] = np.asarray(old[name]) * gain
   grown = {}
   for name, x in large.items():
     if name.endswith("ResnetBlock_0/Dense_0/kernel"):  # of a skip path
-      # The first channels come from the level below.
+      # The first input channels come from the level below: pass those on.
       x = math.sqrt(2.0) * np.eye(*x.shape, dtype=np.float32)
     grown[name] = old.pop(name, x)
   return grown | old

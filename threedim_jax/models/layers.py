@@ -4,9 +4,9 @@
 
 Every feature map is [N, H, W, C]: the frames of all examples are one batch,
 N = B * F, with the frames of an example side by side. Only attention looks at
-more than one frame. One layout from the first layer to the last spares TPUs a
-copy around every convolution: they keep N, not W, next to C. The listing's
-1x3x3 convolutions over [B, F, H, W, C] compute the same as 3x3 ones here.
+more than one frame. A 3x3 convolution here computes the same as the listing's
+1x3x3 convolution over [B, F, H, W, C]. Keeping one layout in all layers saves
+TPUs a copy around every convolution: in their memory N, not W, is next to C.
 Module names equal the listing's, so parameters can be compared by name.
 """
 
@@ -19,7 +19,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Key
 
 Dtype = jnp.dtype | type
-FRAMES = 2  # of an example: the conditioning view, then the target
+FRAMES = 2  # per example: the conditioning view, then the target view
 
 
 class GroupNorm(nn.Module):
@@ -33,8 +33,8 @@ class GroupNorm(nn.Module):
     num_channels = h.shape[-1]
     scale = self.param("scale", nn.initializers.ones, (num_channels,))
     bias = self.param("bias", nn.initializers.zeros, (num_channels,))
-    # Summing over H W per channel before grouping keeps the channel axis
-    # whole, which XLA:CPU vectorises; nn.GroupNorm is several times slower.
+    # Taking means over H and W before grouping keeps the channel axis whole, so
+    # that XLA:CPU can vectorise it. nn.GroupNorm is several times slower there.
     x = h.astype(jnp.float32)
     group = lambda m: reduce(m, "n (g c) -> n g", "mean", g=self.num_groups)
     ungroup = lambda m: repeat(
@@ -50,10 +50,10 @@ class GroupNorm(nn.Module):
 
 
 class FiLM(nn.Module):
-  """h (1 + scale) + shift, both a projection of the embedding, per pixel.
+  """Computes h (1 + scale) + shift; `emb` is projected to scale and shift.
 
-  The listing applies a swish before the projection. All blocks of a level
-  would apply it to the same embedding, so `XUNet` applies it once.
+  The paper's listing applies a swish before the projection. All blocks of a
+  level would apply it to the same embedding, so `XUNet` applies it once.
   """
 
   features: int
@@ -69,12 +69,12 @@ class FiLM(nn.Module):
 
 
 def downsample(h: Float[Array, "N H W C"]) -> Array:
-  """Mean of every 2x2 pixels."""
+  """Halves height and width: takes the mean of every 2x2 pixels."""
   return nn.avg_pool(h, (2, 2), (2, 2))
 
 
 def upsample(h: Float[Array, "N H W C"]) -> Array:
-  """Nearest neighbour, twice the size."""
+  """Doubles height and width: repeats every pixel (nearest neighbour)."""
   N, H, W, C = h.shape
   return jax.image.resize(h, (N, 2 * H, 2 * W, C), "nearest")
 
@@ -85,13 +85,14 @@ _RESAMPLE = {None: lambda h: h, "down": downsample, "up": upsample}
 def random_mask(
   rng: Key[Array, ""], shape: tuple[int, ...], keep: float
 ) -> Bool[Array, "..."]:
-  """True with probability `keep`, independently for every element.
+  """Returns a mask that is True with probability `keep` for every element.
 
-  Each bit is a hash of the element's index and 64 bits of the key: two rounds
-  of multiply and xor-shift (the constants are those of Chris Wellons's
-  lowbias32). Threefry would cost a TPU 12 % of a residual block. With an "rbg"
-  key every device would make the bits of all devices. The hash is sharded like
-  the array. It stores no mask: the backward pass computes it again.
+  Each bit is a hash of the element's index and 64 random bits from the key: two
+  rounds of multiply and xor-shift, with the constants of Chris Wellons's
+  lowbias32. Threefry would take 12 % of a residual block's time on a TPU, and
+  with an "rbg" key every device would make the bits of all devices. The hash is
+  sharded like the array, and the backward pass computes the mask again instead
+  of storing it.
   """
   first, second = jax.random.bits(rng, (2,), jnp.uint32)
   x = first
@@ -108,7 +109,7 @@ def random_mask(
 class Dropout(nn.Module):
   """Zeroes elements at the given rate and scales up the others.
 
-  `nn.Dropout` with a cheaper source of random bits, see `random_mask`.
+  `nn.Dropout` does the same with random bits that cost more, see `random_mask`.
   """
 
   rate: float
@@ -127,9 +128,9 @@ class Dropout(nn.Module):
 class ResnetBlock(nn.Module):
   """BigGAN-style residual block with FiLM conditioning.
 
-  NOTE(listing): the printed listing computes the resampling and never uses
-  it. Here it follows the first norm and swish and precedes the first
-  convolution, on the skip path as well.
+  NOTE(listing): the paper's listing resamples but never uses the result. Here
+  `resample` ("down" or "up") is applied between the first swish and the first
+  convolution, and to the skip path.
   """
 
   features: int | None = None
@@ -163,7 +164,7 @@ class ResnetBlock(nn.Module):
 
 
 class AttnLayer(nn.Module):
-  """Multi-head dot-product attention of queries `q` over tokens `kv`."""
+  """Multi-head dot-product attention from tokens `q` to tokens `kv`."""
 
   attn_heads: int
   dtype: Dtype = jnp.float32
@@ -186,7 +187,8 @@ class AttnLayer(nn.Module):
       k,
       preferred_element_type=jnp.float32,
     )
-    # A softmax that is normalised last, on L x D numbers instead of L x M.
+    # The softmax is normalised after the product with v: this divides L x D
+    # numbers instead of L x M.
     largest = jax.lax.stop_gradient(jnp.max(logits, axis=-1, keepdims=True))
     weights = jnp.exp(logits - largest)
     total = jnp.sum(weights, axis=-1, keepdims=True)
@@ -196,17 +198,19 @@ class AttnLayer(nn.Module):
 
 
 def swap_frames(h: Float[Array, "N L C"]) -> Float[Array, "N L C"]:
-  """The other frame of the same example in place of each frame."""
+  """Swaps the two frames of every example."""
   pairs = rearrange(h, "(b f) l c -> b f l c", f=FRAMES)
   return rearrange(pairs[:, ::-1], "b f l c -> (b f) l c")
 
 
 class AttnBlock(nn.Module):
-  """Self- or cross-attention of the two frames, with a residual.
+  """Self-attention within each frame or cross-attention between both.
 
-  NOTE(listing): the printed listing lets the second frame attend to the
-  already updated first one. Here both frames are read before either is
-  updated, which makes the block equivariant to swapping the frames.
+  The input is added to the result. `attn_type` is "self" or "cross".
+
+  NOTE(listing): in the paper's listing the second frame attends to the already
+  updated first one. Here both frames attend to the other's input, so the block
+  is equivariant to swapping the frames.
   """
 
   attn_type: str

@@ -4,11 +4,11 @@
 
 The picture is cut into patches of p x p pixels, and each patch becomes one
 position with 3 p^2 channels (simple diffusion, arXiv 2301.11093, sec. 3.4).
-The U-Net then works on H/p x W/p positions and at its end each position
+The U-Net then works on H/p x W/p positions, and at its end each position
 becomes a patch again. All p^2 pixels of a patch share the channels of one
-position, and the group norms normalise these channels. So the network learns
-fine detail slowly. `DetailPath` adds a few cheap layers at full resolution,
-where the noisy picture itself shows the pixels inside a patch.
+position, and the group norms normalise these channels, so the network learns
+fine detail slowly. `DetailPath` therefore adds a few cheap layers at full
+resolution, which see the single pixels of the noisy picture.
 """
 
 from einops import rearrange
@@ -23,7 +23,7 @@ from threedim_jax.views.cameras import Camera, resize_camera
 def space_to_depth(
   x: Float[Array, "*b H W C"], patch_size: int
 ) -> Float[Array, "*b h w D"]:
-  """Every patch_size x patch_size patch becomes the channels of a position."""
+  """Turns each patch_size x patch_size patch into channels of one position."""
   p = patch_size
   return rearrange(x, "... (h y) (w x) c -> ... h w (y x c)", y=p, x=p)
 
@@ -31,15 +31,15 @@ def space_to_depth(
 def depth_to_space(
   x: Float[Array, "*b h w D"], patch_size: int
 ) -> Float[Array, "*b H W C"]:
-  """Inverse of `space_to_depth`."""
+  """Turns channels into patches again: the inverse of `space_to_depth`."""
   p = patch_size
   return rearrange(x, "... h w (y x c) -> ... (h y) (w x) c", y=p, x=p)
 
 
 def patch_cameras(cameras: Camera, patch_size: int) -> Camera:
-  """Cameras of the same picture in which every patch is one pixel.
+  """Returns the cameras of the picture whose pixels are the patches.
 
-  A pixel centre of the result is the mean of the patch's pixel centres.
+  Each new pixel centre is the mean of its patch's pixel centres.
   """
   if patch_size == 1:
     return cameras
@@ -47,13 +47,14 @@ def patch_cameras(cameras: Camera, patch_size: int) -> Camera:
 
 
 class DetailPath(nn.Module):
-  """Full-resolution output of patch features and the noisy picture.
+  """Makes the full-resolution output from patch features and the noisy picture.
 
-  The features become `features` channels per pixel. Beside them the noisy
-  picture goes through one convolution, scaled and shifted by its log-SNR. Both
-  go through one more convolution, and the last one makes RGB. The noisy picture
-  is added, times a gain per colour that is learned from the log-SNR. The last
-  convolution and the gain start at zero.
+  A convolution turns the patch features into `features` channels per pixel.
+  Another convolves the noisy picture; its output is scaled and shifted by a
+  projection of the log-SNR embedding. Both outputs together go through two more
+  convolutions, and the last one makes RGB. Then the noisy picture is added,
+  times a gain per colour that is a projection of the log-SNR embedding. The
+  last convolution and the gain start at zero.
 
   Attributes:
     features: channels at full resolution.

@@ -1,9 +1,9 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The weights that ship with the package.
+"""Reads the weights that ship with the package.
 
-`weights/NAME.msgpack` holds parameters in float16 and `weights/NAME.json` the
-settings of their network. `weights/README.md` is the model card.
+`weights/NAME.msgpack` holds the parameters in float16, and `weights/NAME.json`
+holds the settings of their network. `weights/README.md` is the model card.
 
   params, network = read_weights("shapes32"), describe("shapes32")
   model = get_model(network["model"])
@@ -54,7 +54,7 @@ SHA256 = {
 
 
 def weights_path(name: str) -> epath.Path:
-  """The file of the weights; UserError if there are none of that name."""
+  """Returns the path of the weights; raises UserError for an unknown name."""
   if name not in SHA256:
     raise UserError(
       f"{name!r} names no weights that ship with threedim_jax; there are:"
@@ -64,7 +64,11 @@ def weights_path(name: str) -> epath.Path:
 
 
 def describe(name: str) -> dict:
-  """The settings of the network: "model", "prediction", "resolution", "config".
+  """Reads the settings of the network that the weights belong to.
+
+  Returns:
+    {"model": fields of `XUNet`, "prediction": one of `PREDICTIONS`,
+    "resolution": in pixels, "config": file of the training's configuration}.
 
   Raises:
     UserError: there are no weights of that name, or the file is damaged.
@@ -89,7 +93,7 @@ def read_weights(name: str) -> PyTree:
 
 
 def _read_intact(path: epath.Path) -> bytes:
-  """The bytes of a file of the package, whose SHA-256 must be the known one."""
+  """Reads a file of the package; raises UserError if its SHA-256 is wrong."""
   try:
     data = path.read_bytes()
   except OSError as e:
@@ -105,8 +109,8 @@ def load_pretrained(name: str, target: PyTree) -> PyTree:
   """Reads bundled parameters and checks that they fit a network.
 
   Args:
-    name: of the weights.
-    target: a tree of arrays or shapes, the parameters of the network.
+    name: name of the weights, such as "shapes64".
+    target: the network's parameters, as a tree of arrays or shapes.
 
   Raises:
     UserError: the network has another architecture, or `read_weights` fails.
@@ -119,10 +123,12 @@ def load_pretrained(name: str, target: PyTree) -> PyTree:
 
 
 def check_settings_match(name: str, config: Any) -> None:
-  """Checks the settings that the shapes of the arrays do not reveal.
+  """Checks that a configuration agrees with how the weights were trained.
+
+  Only settings that do not change the shapes of arrays need this check.
 
   Args:
-    name: of the weights.
+    name: name of the weights.
     config: a whole configuration.
 
   Raises:

@@ -3,8 +3,8 @@
 """X-UNet: one U-Net over two frames with shared weights (3DiM sec. 2.3).
 
 The clean conditioning view and the noisy target view go through the same
-weights; they see each other in cross-attention only. The defaults are the
-paper's 128x128 model: 461,661,731 parameters.
+weights. Only cross-attention exchanges information between them. The defaults
+are the paper's 128x128 model: 461,661,731 parameters.
 """
 
 from collections.abc import Sequence
@@ -26,7 +26,8 @@ from threedim_jax.models.patches import (
 )
 from threedim_jax.views.cameras import Camera, relative_to_first
 
-# What of a block's forward pass is kept for the backward one; "none" keeps all.
+# Rematerialisation: which values of a block's forward pass are kept for its
+# backward pass. The others are computed again. "none" keeps all of them.
 REMAT = {
   "none": None,
   "dots": jax.checkpoint_policies.dots_with_no_batch_dims_saveable,
@@ -35,10 +36,10 @@ REMAT = {
 
 
 def share_channels(emb: Float[Array, "N h w E"]) -> Float[Array, "B h w E"]:
-  """One embedding for both frames: half of the channels from each.
+  """Merges the embeddings of both frames: takes half of the channels of each.
 
-  A network of one frame can then tell both cameras apart, and has as many
-  parameters as a network of two.
+  The Concat-UNet stacks both frames into one, so it needs one embedding of both
+  cameras. The result is as wide as the embedding of one frame: no layer grows.
   """
   half = emb.shape[-1] // 2
   pairs = rearrange(emb, "(b f) h w e -> b f h w e", f=2)
@@ -46,7 +47,7 @@ def share_channels(emb: Float[Array, "N h w E"]) -> Float[Array, "B h w E"]:
 
 
 class XUNetBlock(nn.Module):
-  """Residual block, then self- and cross-attention where switched on."""
+  """A residual block, then self- and cross-attention if switched on."""
 
   features: int
   dropout: float
@@ -80,33 +81,34 @@ class XUNetBlock(nn.Module):
 
 
 class XUNet(nn.Module):
-  """Predicts the noise (or v) of the target frame.
+  """Predicts the noise, v or clean picture of the target frame.
 
   Attributes:
     ch: channels of the first level.
     ch_mult: channel multiplier of every level; each level halves the size.
     emb_ch: width of the log-SNR and ray embeddings.
     num_res_blocks: residual blocks per level (one more on the way up).
-    attn_resolutions: sizes at which the frames self-attend; in pixels, or in
-      patches where patch_size is above 1.
-    cross_attn_resolutions: sizes at which they cross-attend; None = the same.
+    attn_resolutions: heights of the feature maps with self-attention, counted
+      in patches if `patch_size` is above 1.
+    cross_attn_resolutions: the same for cross-attention; None: equal to
+      `attn_resolutions`.
     attn_heads: heads of every attention layer.
-    norm_groups: groups of every group norm; they divide all channels. A group
-      forgets its mean: with one channel a group, brightness and colour are lost
-      but for what the residual path carries. The paper's have 8 or more.
+    norm_groups: groups of every group norm; must divide all channel counts. The
+      norm removes each group's mean. Small groups thus lose brightness and
+      colour, except on residual paths. The paper's have 8 channels or more.
     dropout: rate inside the residual blocks.
-    use_pos_emb: learned embedding of every pixel, added to the rays.
-    use_ref_pose_emb: learned embedding of every frame, added to the rays.
-    concat_frames: the Concat-UNet of the paper's ablation: both frames along
-      the channels of one. It needs cross_attn_resolutions=().
-    relative_cameras: give the cameras relative to the conditioning one, so that
-      a picture needs no absolute pose. Takes cameras, no ray codes.
-    patch_size: the first level works on patches of so many pixels a side; 1 is
-      the paper's network. See `patches.py`.
-    detail_ch: channels of the full-resolution layers beside a network on
-      patches, `DetailPath`; 0 leaves them out, as in the paper.
-    remat: what the blocks compute again in the backward pass, a key of REMAT:
-      "none", all but matrix products ("dots"), or all of it ("full").
+    use_pos_emb: add a learned embedding of every pixel to the encoded rays.
+    use_ref_pose_emb: add a learned embedding of every frame to them.
+    concat_frames: build the Concat-UNet of the paper's ablation, which stacks
+      both frames along the channels. Needs cross_attn_resolutions=().
+    relative_cameras: use poses relative to the conditioning camera, so that a
+      picture needs no absolute pose. The network then takes no `RayCodes`.
+    patch_size: side in pixels of the patches that the first level works on; 1
+      is the paper's network. See `patches.py`.
+    detail_ch: channels of `DetailPath`, the full-resolution layers that help a
+      network on patches; 0 leaves them out, as in the paper.
+    remat: what the blocks compute again in the backward pass to save memory:
+      nothing ("none"), all but matrix products ("dots") or all ("full").
     dtype: compute type of the blocks; parameters, norm statistics, the
       embeddings and the last convolution are float32.
   """
@@ -141,7 +143,7 @@ class XUNet(nn.Module):
   ) -> Float[Array, "B H W 3"]:
     """Runs both frames, COND and TARGET, and returns the target's output.
 
-    The cameras are those of both frames, [B, F, ...], or their ray codes.
+    `cameras` are those of both frames, [B, F, ...], or their `RayCodes`.
     """
     num_resolutions = len(self.ch_mult)
     noisy = views[:, -1]
@@ -160,7 +162,7 @@ class XUNet(nn.Module):
       "norm_groups": self.norm_groups,
       "dtype": self.dtype,
     }
-    # Written out, since a wrapped class would name its parameters otherwise.
+    # Explicit names, because the class that nn.remat returns has another name.
     names = (f"XUNetBlock_{i}" for i in itertools.count())
 
     def block(h, level):
@@ -176,7 +178,7 @@ class XUNet(nn.Module):
       )(h, embs[level], train)
 
     def resample(h, level, direction):
-      # The block takes the embedding of the level that it produces.
+      # The block takes the embedding of the level that it resamples to.
       return ResnetBlock(resample=direction, **shared)(
         h, embs[level], train=train
       )
@@ -210,15 +212,16 @@ class XUNet(nn.Module):
     h = nn.Conv(
       3 * self.patch_size**2, (3, 3), kernel_init=nn.initializers.zeros
     )(h.astype(jnp.float32))
-    # Three channels are cheaper to take apart than those before.
+    # Selecting the target frame here, after the last convolution, is cheaper
+    # than before it: there are fewer channels.
     return depth_to_space(target(h), self.patch_size)
 
   def _embed(self, logsnr, cameras, cond_mask, hw) -> tuple[Array, list[Array]]:
-    """Embeds log-SNR and rays; `hw` counts patches.
+    """Embeds log-SNR and rays; `hw` is height and width in patches.
 
     Returns:
-      The embedding of the log-SNR, [B, F, E], and the input of FiLM on every
-      level, [N, h, w, E]: the sum of that and the embedding of the rays.
+      The log-SNR embedding [B, F, E], and for every level the input of FiLM
+      [N, h, w, E]: the swish of the sum of log-SNR and ray embedding.
     """
     if self.relative_cameras:
       cameras = relative_to_first(cameras)

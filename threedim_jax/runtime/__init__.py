@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Processes, devices, signals, disk and progress, for every program.
+"""Services for every program: processes, devices, signals, disk and progress.
 
-Imports no other folder.
+Imports no other folder of the package.
 """

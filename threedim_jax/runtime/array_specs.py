@@ -19,7 +19,7 @@ _NUM_LISTED = 5
 
 
 def array_specs(tree: PyTree) -> dict[str, str]:
-  """{"conv/kernel": "float32[3, 3, 64, 32]", ...}, of arrays or shapes."""
+  """Returns {"conv/kernel": "float32[3, 3, 64, 32]", ...} for a tree."""
   leaves, _ = jax.tree_util.tree_flatten_with_path(tree)
   return {
     jax.tree_util.keystr(path, simple=True, separator="/"): (
@@ -36,12 +36,13 @@ def check_same_arrays(
 ) -> None:
   """Checks that a model has the arrays that a file or checkpoint holds.
 
-  Orbax alone would print pages of trees, and cast another dtype silently.
+  Without this check, Orbax would answer with pages of trees, and would silently
+  cast arrays of another dtype.
 
   Args:
-    folder: where the arrays were saved, for the message.
-    saved: item -> what `array_specs` returned when it was saved.
-    items: item -> the model's arrays or shapes.
+    folder: where the arrays were saved, for the error message.
+    saved: for each item, the result of `array_specs` when it was saved.
+    items: for each item, the model's arrays or shapes.
 
   Raises:
     UserError: an array is missing, or has another shape or dtype.

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Keeps compiled programs between runs.
 
-They are code that later runs execute, so their folder must belong to the user,
-and nobody else may write to it. Without such a folder programs are compiled
-again in every run.
+Later runs execute these programs, so their folder must belong to the user, and
+nobody else may write to it. Without such a folder, every run compiles its
+programs again.
 """
 
 import os
@@ -15,9 +15,10 @@ import jax
 
 
 def use_compilation_cache() -> None:
-  """Uses ~/.cache/threedim_jax/xla, unless JAX_COMPILATION_CACHE_DIR is set.
+  """Makes JAX keep compiled programs in ~/.cache/threedim_jax/xla.
 
-  Prints a warning if that folder cannot be used.
+  Does nothing if JAX_COMPILATION_CACHE_DIR is set. Prints a warning if the
+  folder cannot be used.
   """
   if os.environ.get("JAX_COMPILATION_CACHE_DIR"):
     return
@@ -35,7 +36,7 @@ def use_compilation_cache() -> None:
 
 def _find_fault(path: str) -> str | None:
   """Makes the folder; returns why it cannot be used, or None."""
-  if not os.path.isabs(path):  # no home, or a wrong variable
+  if not os.path.isabs(path):  # no home directory, or a relative XDG_CACHE_HOME
     return f"{path} does not start with /"
   try:
     os.makedirs(path, mode=0o700, exist_ok=True)

@@ -19,8 +19,8 @@ from threedim_jax.runtime.errors import UserError
 def write_atomically(path: epath.PathLike, text: str) -> None:
   """Writes a hidden file beside `path`, then renames it to `path`.
 
-  Readers see the old content or the new one, never a part. If two processes
-  write the same path, the one that renames last wins.
+  Readers see the old content or the new content, never a part of it. If two
+  processes write the same path, the content of the last rename stays.
   """
   path = epath.Path(path)
   unfinished = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
@@ -35,12 +35,14 @@ def write_atomically(path: epath.PathLike, text: str) -> None:
 def check_free_space(
   path: epath.PathLike, bytes_needed: int | float, purpose: str
 ) -> None:
-  """Raises if the disk of `path` has too little space; buckets never fill.
+  """Raises if the disk of `path` has too little free space.
+
+  Cloud buckets are not checked, because they never fill up.
 
   Args:
     path: file or folder, which need not exist yet.
-    bytes_needed: that will be written there.
-    purpose: for the message, as in "checkpoints".
+    bytes_needed: number of bytes that will be written there.
+    purpose: what needs the space, for the error message: "checkpoints".
 
   Raises:
     UserError: fewer than `bytes_needed` bytes are free.
@@ -64,9 +66,9 @@ def _megabytes(size: int | float) -> str:
 
 
 def is_full_disk(error: BaseException | None) -> bool:
-  """Whether an error, or one of its causes, says that a disk or quota is full.
+  """Tells whether an error or one of its causes is a full disk or quota.
 
-  TensorStore and array_record say so in words only, without an errno.
+  The text is searched as well: TensorStore and array_record set no errno.
   """
   while error is not None:
     text = str(error).lower()

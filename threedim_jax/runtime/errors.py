@@ -15,17 +15,17 @@ EXIT_NO_PROGRESS = 124  # ended by the watchdog: start again to resume
 
 
 class UserError(Exception):
-  """Bad input. The message says what is wrong and how to fix it."""
+  """Raised for bad input; the message says what is wrong and how to fix it."""
 
 
 def first_line(error: Exception) -> str:
-  """The first line of an error's text; its type if it has no text."""
+  """Returns the first line of an error's text, or its type if that is empty."""
   return str(error).strip().partition("\n")[0] or type(error).__name__
 
 
 @contextlib.contextmanager
 def exit_with_message():
-  """Prints the message of a `UserError`, without a trace, and exits with 2."""
+  """Prints the message of a `UserError`, without a trace; exits with code 2."""
   try:
     yield
   except UserError as e:

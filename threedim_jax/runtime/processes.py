@@ -1,10 +1,10 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Joins the processes of a run, whatever started them.
+"""Joins the processes of a run, whichever launcher started them.
 
-Call `maybe_initialize()` before any other use of JAX. It understands, in this
-order: addresses in the environment, Open MPI, SLURM, TPU hosts, Kubernetes. A
-process that was started alone stays alone.
+Call `maybe_initialize()` before any other use of JAX. It recognises, in this
+order: JAX's own variables in the environment, Open MPI, SLURM, TPU hosts and
+Kubernetes. A process that was started alone stays alone.
 
   print(maybe_initialize())  # process 0/2 on host-a: 4 of 8 devices, TPU v5e
   ...
@@ -28,26 +28,29 @@ from threedim_jax.runtime import roll_call
 from threedim_jax.runtime.errors import EXIT_PREEMPTED, UserError
 from threedim_jax.runtime.stop_signal import StopSignal
 
-# JAX itself reads the first; the program has to pass the others.
+# JAX itself reads only the first variable; the program passes on the others.
 EXPLICIT = ("JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID")
 
-# A process that ends with an error waits this long for the others to end.
-# One that has nothing left to do waits in `wait_for_all`, without a limit.
+# A process that ends with an error waits this long for the others to end. A
+# process that has finished its work waits in `wait_for_all` instead.
 SHUTDOWN_SECONDS = 20
 LONGEST_WAIT_SECONDS = 30 * 24 * 3600
 
-EXIT_LOST_PEER = 134  # as JAX itself ends then: by SIGABRT
+EXIT_LOST_PEER = 134  # the exit code if JAX itself aborts (SIGABRT)
 
 _barrier_numbers = itertools.count()
 
 
 def maybe_initialize(environ: Mapping[str, str] = os.environ) -> str:
-  """Joins the other processes, if there are any; says who this one is.
+  """Joins the other processes of the run, if there are any.
+
+  Returns:
+    A line that describes this process and its devices.
 
   Raises:
-    UserError: the environment contradicts itself.
+    UserError: the environment contradicts itself, or joining fails.
     SystemExit: with code 134 if not every process has started after five
-      minutes. From the first minute on stderr says which ones are missing.
+      minutes. Meanwhile stderr says which ones are missing.
   """
   options = plan(environ)
   if options is not None and not jax.distributed.is_initialized():
@@ -98,8 +101,8 @@ def _join(options: dict[str, Any]) -> None:
 def _without_proxies() -> Iterator[None]:
   """Hides `http_proxy` and the like while JAX opens its connections.
 
-  gRPC sends everything through the proxy, even to this machine, and a proxy
-  does not know the hosts of a cluster.
+  gRPC would send everything through the proxy, even to this machine, and a
+  proxy does not know the hosts of a cluster.
   """
   names = [name for name in os.environ if name.lower().endswith("_proxy")]
   hidden = {name: os.environ.pop(name) for name in names}
@@ -110,17 +113,17 @@ def _without_proxies() -> Iterator[None]:
 
 
 def wait_for_all(name: str) -> None:
-  """Returns once every process has called it; each must call it as often.
+  """Waits until every process has called it; all must call it equally often.
 
-  Unlike a collective of the devices it may last for hours, and SIGTERM ends
-  it. A process that dies meanwhile ends the others within two minutes.
+  Unlike a collective operation of the devices, this may take hours, and SIGTERM
+  ends it. If a process dies meanwhile, the others exit within two minutes.
 
   Raises:
     SystemExit: with code 75 after SIGTERM, 134 if another process failed.
   """
   if jax.process_count() == 1:
     return
-  # Orbax stays unloaded where there is nobody to wait for.
+  # Imported here, so that a process alone does not load Orbax.
   from orbax.checkpoint import multihost
 
   everyone = set(range(jax.process_count()))
@@ -131,10 +134,11 @@ def wait_for_all(name: str) -> None:
   def run():
     try:
       wait(key=key, timeout_ms=LONGEST_WAIT_SECONDS * 1000)
-    except Exception as e:  # told by the main thread
+    except Exception as e:  # the main thread reports it
       errors.append(e)
 
-  # A signal handler does not run while the main thread waits in C++.
+  # Another thread waits, because no signal handler runs while the main thread
+  # waits in C++.
   thread = threading.Thread(target=run, daemon=True)
   with StopSignal(together=False) as stop:
     thread.start()
@@ -150,20 +154,20 @@ def wait_for_all(name: str) -> None:
 
 
 def plan(environ: Mapping[str, str]) -> dict[str, Any] | None:
-  """Arguments for `jax.distributed.initialize`; None for a process alone.
+  """Returns arguments for `jax.distributed.initialize`; None: do not call it.
 
-  JAX detects most launchers by itself. This function decides whether to let
-  it, and answers itself where JAX would wait for processes that do not exist
-  or would leave devices idle.
+  JAX detects most launchers by itself: then the arguments are empty. They are
+  explicit for the variables `EXPLICIT`, and for SLURM, where JAX would leave
+  devices idle. A process alone gets None: JAX could wait for others in vain.
   """
   if any(name in environ for name in EXPLICIT):
     return _explicit(environ)
   # Before SLURM: mpirun inside a SLURM job has its own ranks.
   if int(environ.get("OMPI_COMM_WORLD_SIZE", 1)) > 1:
-    # Open MPI 5 no longer sets what JAX looks for; mpi4py asks MPI itself.
+    # Open MPI 5 no longer sets the variable that JAX needs. mpi4py asks MPI.
     old = "OMPI_MCA_orte_hnp_uri" in environ
     return {} if old else {"cluster_detection_method": "mpi4py"}
-  # SLURM_NTASKS counts the job's tasks, of which a step may have fewer.
+  # SLURM_NTASKS counts the tasks of the job. A step of it may have fewer.
   if int(environ.get("SLURM_STEP_NUM_TASKS", 1)) > 1:
     return _slurm(environ)
   if "," in environ.get("TPU_WORKER_HOSTNAMES", "") or any(
@@ -202,11 +206,14 @@ def _explicit(environ: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _slurm(environ: Mapping[str, str]) -> dict[str, Any]:
-  """The step's processes; JAX would take the job's count."""
+  """Returns the arguments for a step of a SLURM job.
+
+  JAX itself would count the tasks of the whole job.
+  """
   # The first host of a list like "node1,node3" or "node[01-04,07]".
   nodes = environ["SLURM_STEP_NODELIST"]
   prefix, number = re.match(r"([^\[,]+)(?:\[(\d+))?", nodes).groups(default="")
-  # From JAX's own range of ports; another one for each step of a job.
+  # A port in the range that JAX uses, and another one for each step of a job.
   job, step = (int(environ[f"SLURM_{x}_ID"]) for x in ("JOB", "STEP"))
   port = environ.get("JAX_COORDINATOR_PORT", 61440 + (job + 64 * step) % 4096)
   return {
@@ -218,10 +225,10 @@ def _slurm(environ: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _slurm_devices(environ: Mapping[str, str]) -> list[int] | None:
-  """This task's share of the GPUs that it can see; None: JAX decides.
+  """Returns the numbers of the GPUs for this task; None: JAX decides.
 
-  JAX takes one GPU a task: if a node has a single task, all GPUs but the first
-  would lie idle without a warning.
+  JAX would take one GPU per task. If a node has a single task, all its GPUs but
+  the first would stay idle without a warning.
   """
   visible = environ.get("CUDA_VISIBLE_DEVICES")
   if not visible:
@@ -241,7 +248,10 @@ def _slurm_devices(environ: Mapping[str, str]) -> list[int] | None:
 
 
 def _tasks_on_node(environ: Mapping[str, str]) -> int:
-  """Reads SLURM_STEP_TASKS_PER_NODE, run lengths like "8(x2),4"."""
+  """Returns the number of tasks on this node.
+
+  SLURM_STEP_TASKS_PER_NODE lists it for all nodes, as in "8(x2),4": 8, 8, 4.
+  """
   node = int(environ.get("SLURM_NODEID", 0))
   for part in environ["SLURM_STEP_TASKS_PER_NODE"].split(","):
     count, repeats = re.fullmatch(r"(\d+)(?:\(x(\d+)\))?", part).groups()
@@ -262,7 +272,7 @@ def _kubernetes() -> dict[str, Any]:
 
 
 def _on_tpu_vm(environ: Mapping[str, str]) -> bool:
-  """Whether JAX may use the TPU of a Cloud TPU VM: its metadata tells more."""
+  """Tells whether this is a Cloud TPU VM whose metadata JAX may query."""
   platforms = environ.get("JAX_PLATFORMS", "tpu")
   return (
     "tpu" in platforms

@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Progress on standard error: a rich bar on a terminal, lines in a log.
+"""Shows progress on standard error: a bar on a terminal, lines in a log.
 
   with progress.bar("render shapes", total=100, unit="object") as bar:
     for item in items:
@@ -9,11 +9,11 @@
   with progress.waiting("compile the train step"):
     compiled = lowered.compile()
 
-In a log, a background thread prints a line every `LOG_SECONDS` seconds, so
-that a long call such as an XLA compilation does not look like a hang.
+In a log, a background thread prints a line every `LOG_SECONDS` seconds, so that
+a long call such as an XLA compilation does not look like a hang.
 
-Work that takes more than a minute is announced, as soon as its first units were
-timed on this machine:
+If the work will take more than a minute, a line says so as soon as the first
+units of work have been timed:
 
   render shapes: about 4 min 03 s more, 99 objects at 2.5 s each, measured on
   the first 2
@@ -28,9 +28,9 @@ import rich.console
 import rich.progress
 
 LOG_SECONDS = 4.5
-# Units of work are timed for so long, and at least one of them.
+# Units of work are timed for at least this long, and at least one of them.
 MEASURE_SECONDS = 3.0
-ANNOUNCE_SECONDS = 60.0  # less than this is not worth a line
+ANNOUNCE_SECONDS = 60.0  # shorter work gets no such line
 
 _quiet = False
 
@@ -42,12 +42,12 @@ def set_quiet(quiet: bool) -> None:
 
 
 def console() -> rich.console.Console:
-  """Standard error: standard output is for results alone."""
+  """Returns a console on standard error; standard output is for results."""
   return rich.console.Console(file=sys.stderr)
 
 
 def duration(seconds: float | int) -> str:
-  """Such as "0.021 s", "21.4 s", "5 min 41 s" or "2 h 03 min"."""
+  """Formats seconds as "0.021 s", "21.4 s", "5 min 41 s" or "2 h 03 min"."""
   if seconds < 1:
     return f"{seconds:.2g} s"
   if seconds < 60:
@@ -59,7 +59,7 @@ def duration(seconds: float | int) -> str:
 
 
 class Bar:
-  """The value of `bar`; counts what is done.
+  """Counts the work that is done, and shows it; `bar` makes one.
 
   Attributes:
     shown: rich's progress display, with one task.
@@ -79,7 +79,7 @@ class Bar:
     self._since = shown.get_time()
 
   def advance(self, amount: float | int = 1, note: str = "") -> None:
-    """Adds to what is done. A note replaces the last one."""
+    """Adds `amount` to the work done; `note` replaces the note shown."""
     fields = {"note": note} if note else {}
     self.shown.update(self._task, advance=amount, **fields)
     if self._skip and amount:
@@ -89,12 +89,12 @@ class Bar:
       self._announce()
 
   def restart_clock(self) -> None:
-    """What was done so far does not count for the announcement."""
+    """Starts timing anew: work done so far does not count for the estimate."""
     self._skip = False
     self._timed, self._since = 0, self.shown.get_time()
 
   def _announce(self) -> None:
-    """Says once about how long the rest takes, if that is long."""
+    """Prints once how long the remaining work will take, if that is long."""
     elapsed = self.shown.get_time() - self._since
     if elapsed < MEASURE_SECONDS:
       return
@@ -106,7 +106,7 @@ class Bar:
     if not left or each * left < ANNOUNCE_SECONDS:
       return
     first = "" if self._timed == 1 else f" {self._timed:,}"
-    # Markup and wrapping off; on a terminal the line goes above the bar.
+    # No markup and no wrapping. On a terminal the line appears above the bar.
     self.shown.console.print(
       f"{task.description}: about {duration(each * left)} more, {left:,}"
       f" {unit}{'s' * (left != 1)} at {duration(each)} each, measured on the"
@@ -141,12 +141,12 @@ def bar(
   """Shows progress while the `with` block runs.
 
   Args:
-    description: what is going on.
+    description: the work, such as "render shapes".
     total: amount of work; None if unknown.
-    done: the part of it that an earlier run did.
-    unit: what is counted, in the singular. With it, a line says how long the
-      work takes once a part of it was timed.
-    skip_first: do not time what comes before the first `advance`, because it
+    done: amount of it that an earlier run did.
+    unit: name of a unit of work, in the singular, such as "object". If given, a
+      line estimates how long the work takes.
+    skip_first: do not time the work before the first `advance`, because it
       includes a compilation or the start of worker processes.
   """
   screen = console()
@@ -174,7 +174,7 @@ def bar(
 
 @contextlib.contextmanager
 def _printing_lines(shown: Bar) -> Iterator[None]:
-  """Prints a line now and then, and one at the end unless there is an error."""
+  """Prints a line every `LOG_SECONDS`, and one at the end if nothing failed."""
   stop = threading.Event()
 
   def print_until_stopped():
@@ -193,6 +193,6 @@ def _printing_lines(shown: Bar) -> Iterator[None]:
 
 @contextlib.contextmanager
 def waiting(description: str) -> Iterator[None]:
-  """As `bar`, for work that has no steps."""
+  """Shows progress like `bar`, for work that has no steps to count."""
   with bar(description):
     yield

@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Waits until every process of a run has started, and names the missing ones.
 
-`jax.distributed.initialize` waits for missing processes without a word and
-then aborts with a C++ stack trace. So the processes meet here first. Process 0
-listens on the coordinator's port. Every other process connects and sends its
-number. When all are there, process 0 closes the port, which JAX's own
-coordinator opens next, and tells the others to go on.
+`jax.distributed.initialize` waits silently for missing processes, then aborts
+with a C++ stack trace. To name the missing ones, the processes first contact
+each other here. Process 0 listens on the coordinator's port. Every other
+process connects and sends its number. When all have connected, process 0 closes
+the port, which JAX's own coordinator opens next, and tells the others to go on.
 """
 
 import re
@@ -24,7 +24,7 @@ _REFUSED = "refused: "
 
 
 class NotAllStarted(Exception):
-  """Not every process of the run started in time; the message names them."""
+  """Raised if some processes did not start in time; the message names them."""
 
 
 class _Clock:
@@ -52,18 +52,19 @@ def wait_until_all_started(
   timeout_s: float = TIMEOUT_SECONDS,
   notice_s: float = NOTICE_SECONDS,
 ) -> None:
-  """Returns once all processes have called it.
+  """Waits until all processes of the run have called it.
 
   Args:
     address: HOST:PORT of process 0.
-    num_processes: number of processes, this one included.
+    num_processes: number of processes, including this one.
     process_id: number of this process, from 0.
     timeout_s: seconds to wait for all of them.
-    notice_s: seconds between two lines on stderr that say who is missing.
+    notice_s: seconds between two lines on stderr that name missing processes.
 
   Raises:
-    NotAllStarted: someone is missing after `timeout_s`.
-    UserError: two processes contradict each other, or the port is in use.
+    NotAllStarted: a process is missing after `timeout_s`.
+    UserError: two processes have the same number or disagree about
+      `num_processes`, or the port is in use.
   """
   clock = _Clock(timeout_s, notice_s)
   host, _, port = address.rpartition(":")
@@ -75,7 +76,7 @@ def wait_until_all_started(
 
 
 def _gather(port: int, num_processes: int, clock: _Clock) -> None:
-  """Process 0: listens until each of the others has connected."""
+  """Listens, in process 0, until every other process has connected."""
   present: dict[int, socket.socket] = {}
   with _listen(port) as server, selectors.DefaultSelector() as selector:
     selector.register(server, selectors.EVENT_READ)
@@ -84,7 +85,7 @@ def _gather(port: int, num_processes: int, clock: _Clock) -> None:
         if key.fileobj is server:
           selector.register(server.accept()[0], selectors.EVENT_READ)
           continue
-        # Its number, or the end of a process that was here already.
+        # A process has sent its number, or has ended after it sent its number.
         connection = key.fileobj
         index = _read_number(connection, num_processes, present)
         if index is not None:
@@ -120,7 +121,7 @@ def _listen(port: int) -> socket.socket:
 
 
 def _read_number(connection, num_processes: int, present) -> int | None:
-  """The number that a process sent; None if it has gone or is refused."""
+  """Reads the number of a process; None if it has ended or is refused."""
   try:
     text = connection.recv(64).decode(errors="replace")
   except OSError:
@@ -149,7 +150,7 @@ def _answer(connections, text: str) -> None:
 
 
 def _announce(host: str, port: int, me: str, clock: _Clock) -> None:
-  """Every other process: tells process 0 its number, waits for the answer."""
+  """Sends this process's number to process 0 and waits for its answer."""
   while True:
     answer = ""
     try:
@@ -171,7 +172,7 @@ def _announce(host: str, port: int, me: str, clock: _Clock) -> None:
 
 
 def _names(indices: set[int]) -> str:
-  """`process 3`, `processes 1, 3` or `processes 1, 2, ... (250 of them)`."""
+  """Formats numbers as "process 3" or "processes 1, 2, ... (250 of them)"."""
   text = ", ".join(str(index) for index in sorted(indices)[:8])
   if len(indices) > 8:
     text += f", ... ({len(indices)} of them)"

@@ -1,9 +1,9 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""How arrays are split over devices: a mesh of ('data', 'fsdp').
+"""Splits arrays over the devices of a mesh with the axes 'data' and 'fsdp'.
 
-The batch is split over both axes. Parameters, their average and the optimizer
-state are split over 'fsdp' alone. One device is the 1x1 case of the same code.
+The batch is split over both axes. Parameters, their running average and the
+optimizer state are split over 'fsdp' alone. A single device is a 1x1 mesh.
 """
 
 import math
@@ -23,8 +23,8 @@ from threedim_jax.runtime.errors import UserError
 
 AXES = ("data", "fsdp")
 
-# Arrays with fewer elements are replicated: to split a bias saves little
-# memory and costs a collective.
+# Arrays with fewer elements are replicated: splitting a bias would save little
+# memory and cost a collective operation.
 MIN_SIZE_TO_SHARD = 2**14
 
 
@@ -32,9 +32,9 @@ def mesh_shape(data: int, fsdp: int, num_devices: int) -> tuple[int, int]:
   """Returns (data, fsdp) for a number of devices.
 
   Args:
-    data: -1 for all devices that `fsdp` leaves.
+    data: length of the "data" axis; -1: number of devices divided by `fsdp`.
     fsdp: number of parts that parameters are split into.
-    num_devices: of all processes together.
+    num_devices: number of devices of all processes together.
 
   Raises:
     UserError: data x fsdp is not the number of devices.
@@ -51,23 +51,23 @@ def mesh_shape(data: int, fsdp: int, num_devices: int) -> tuple[int, int]:
 
 
 def make_mesh(data: int, fsdp: int) -> Mesh:
-  """A mesh of all devices. The arguments are those of `mesh_shape`."""
+  """Makes a mesh of all devices; the arguments are those of `mesh_shape`."""
   shape = mesh_shape(data, fsdp, jax.device_count())
   return jax.make_mesh(shape, AXES, axis_types=(AxisType.Auto,) * 2)
 
 
 def make_mesh_on_paper(data: int, fsdp: int, num_devices: int) -> AbstractMesh:
-  """A mesh without devices, to ask how shapes would be split."""
+  """Makes a mesh without devices, to compute how arrays would be split."""
   return AbstractMesh(mesh_shape(data, fsdp, num_devices), AXES)
 
 
 def make_local_mesh(data: int, fsdp: int) -> Mesh:
-  """A mesh of this process's devices, for work that no other process shares.
+  """Makes a mesh of this process's devices, for work that it does alone.
 
   Args:
     data: as in `make_mesh`; unused if there are several processes.
-    fsdp: as in `make_mesh`. With several processes, the largest factor of it
-      that divides this process's number of devices is used.
+    fsdp: as in `make_mesh`. With several processes, its greatest common divisor
+      with this process's number of devices is used.
   """
   if jax.process_count() == 1:
     return make_mesh(data, fsdp)
@@ -82,17 +82,17 @@ def make_local_mesh(data: int, fsdp: int) -> Mesh:
 
 
 def batch_sharding(mesh: Mesh | AbstractMesh) -> NamedSharding:
-  """Splits the leading axis over all devices."""
+  """Returns the sharding that splits the leading axis over all devices."""
   return NamedSharding(mesh, PartitionSpec(AXES))
 
 
 def replicated(mesh: Mesh | AbstractMesh) -> NamedSharding:
-  """A copy on every device."""
+  """Returns the sharding that puts a whole copy on every device."""
   return NamedSharding(mesh, PartitionSpec())
 
 
 def _spec(shape: tuple[int, ...], num_shards: int) -> PartitionSpec:
-  """Splits the largest axis that divides evenly, if the array is large."""
+  """Splits the largest axis that divides evenly; replicates small arrays."""
   divisible = [i for i, n in enumerate(shape) if n % num_shards == 0]
   if math.prod(shape) < MIN_SIZE_TO_SHARD or not divisible:
     return PartitionSpec()
@@ -101,14 +101,14 @@ def _spec(shape: tuple[int, ...], num_shards: int) -> PartitionSpec:
 
 
 def state_sharding(mesh: Mesh | AbstractMesh, shapes: PyTree) -> PyTree:
-  """Shardings of a train state, or of any tree of shapes."""
+  """Returns the shardings of a train state, or of any tree of shapes."""
   return jax.tree.map(
     lambda x: NamedSharding(mesh, _spec(x.shape, mesh.shape["fsdp"])), shapes
   )
 
 
 def with_shardings(shapes: PyTree, shardings: PyTree) -> PyTree:
-  """The shapes of arrays that are to be restored with these shardings."""
+  """Attaches shardings to shapes, as a target for restoring a checkpoint."""
   return jax.tree.map(
     lambda x, s: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=s),
     shapes,
@@ -117,7 +117,7 @@ def with_shardings(shapes: PyTree, shardings: PyTree) -> PyTree:
 
 
 def put_batch(batch: PyTree, mesh: Mesh) -> PyTree:
-  """Makes global arrays of every process's rows of a batch."""
+  """Makes global arrays from the rows of a batch that each process holds."""
   sharding = batch_sharding(mesh)
   return jax.tree.map(
     lambda x: jax.make_array_from_process_local_data(sharding, np.asarray(x)),

@@ -1,15 +1,15 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""SIGTERM as a request: finish the step, save, exit with code 75.
+"""Treats SIGTERM as a request to finish the step, save and exit with code 75.
 
-with StopSignal() as stop:
-  while not stop.poll():
-    ...
+  with StopSignal() as stop:
+    while not stop.poll():
+      ...
 
 A single process catches the signal itself. With several processes JAX's
-preemption service catches it, so that all of them stop at the same poll,
-whichever process got the signal. A signal handler set here would replace the
-service's own.
+preemption service catches it, so that all processes stop at the same poll,
+whichever of them got the signal. A signal handler set here would replace the
+handler of that service.
 """
 
 import signal
@@ -23,11 +23,11 @@ class StopSignal:
   """Catches SIGTERM while its `with` block runs.
 
   Args:
-    together: all processes of the run stop at the same poll, so all must poll
-      equally often. False if each process works by itself.
+    together: make all processes of the run stop at the same poll; all must poll
+      equally often. False: each process works and stops by itself.
 
   Attributes:
-    received: whether a poll has answered True, or this process got SIGTERM.
+    received: True after a poll returned True or this process got SIGTERM.
   """
 
   def __init__(self, *, together: bool = True):
@@ -36,7 +36,8 @@ class StopSignal:
 
   def __enter__(self):
     self._agreed = self._together and jax.distributed.is_initialized()
-    # Only the main thread may set a handler; elsewhere SIGTERM kills, as usual.
+    # Only the main thread may set a handler. In another thread none is set, and
+    # SIGTERM ends the process as usual.
     main = threading.current_thread() is threading.main_thread()
     self._own = main and not self._agreed
     if self._own:
@@ -44,7 +45,7 @@ class StopSignal:
     return self
 
   def poll(self) -> bool:
-    """Whether to stop now. Once True, it stays True."""
+    """Tells whether to stop now. Once the answer is True, it stays True."""
     if self._agreed and not self.received:
       self.received = _reached_sync_point()
     return self.received
@@ -54,8 +55,8 @@ class StopSignal:
 
   def __exit__(self, *_):
     # After a stop the process is about to exit with everything saved, and a
-    # second SIGTERM must not change its exit code. SIG_IGN holds to the very
-    # end; Python would remove a handler of its own before that.
+    # second SIGTERM must not change its exit code. SIG_IGN stays set until the
+    # process has ended, whereas Python removes its own handlers before.
     if self._own:
       after = signal.SIG_IGN if self.received else self._previous
       signal.signal(signal.SIGTERM, after)
@@ -65,7 +66,7 @@ _num_polls = 0
 
 
 def _reached_sync_point() -> bool:
-  """Asks JAX, which needs an id that grows with every call in a process."""
+  """Asks JAX whether to stop; it needs an id that grows with every call."""
   global _num_polls
   _num_polls += 1
   return multihost_utils.reached_preemption_sync_point(_num_polls)

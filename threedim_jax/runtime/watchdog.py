@@ -2,13 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Ends a process that makes no progress, so that a launcher can restart it.
 
-A process that is alive but stuck blocks all others without an error. If a step
-(or a sampled view) takes too long, the stacks of all threads go to standard
-error and the process exits with code 124.
+A process that is alive but stuck blocks all other processes without an error.
+If a step or a sampled view takes too long, the watchdog prints the stacks of
+all threads to standard error and ends the process with code 124.
 
   with Watchdog(workdir) as watchdog:
     for step in ...:
-      watchdog.beat(step)  # also renews heartbeat.json
+      watchdog.beat(step)  # also rewrites heartbeat.json
 """
 
 import faulthandler
@@ -29,8 +29,8 @@ HEARTBEAT_SECONDS = 5.0
 
 # The first two waits include restoring, compiling and the first slow view.
 START_MINUTES = 45.0
-# Later waits may include an evaluation or a slow save. The limit is the larger
-# of MIN_MINUTES and SLOWEST_TIMES the longest wait but the first.
+# Later waits may include an evaluation or a slow save. Their limit is
+# SLOWEST_TIMES the longest wait after the first, but at least MIN_MINUTES.
 MIN_MINUTES = 10.0
 SLOWEST_TIMES = 20.0
 _LOOKS_PER_LIMIT = 100
@@ -40,9 +40,9 @@ class Watchdog:
   """Watches a loop that calls `beat` at every step.
 
   Args:
-    workdir: process 0 writes heartbeat.json there; made if it is missing.
-    start_minutes: limit without a beat, up to the second beat.
-    min_minutes: lowest limit without a beat after that.
+    workdir: folder where process 0 writes heartbeat.json; made if missing.
+    start_minutes: limit of the time without a beat, up to the second beat.
+    min_minutes: smallest limit after that; long waits between beats raise it.
   """
 
   def __init__(
@@ -73,8 +73,8 @@ class Watchdog:
     self._thread.join()
 
   def beat(self, step: int) -> None:
-    """Call it after every step."""
-    # The first wait includes a compilation and says nothing about the next.
+    """Records that a step is done; call this after every step."""
+    # The first wait includes a compilation, so it says nothing about the next.
     if self._step is not None:
       self._longest = max(self._longest, self._silent)
       self._limit = max(self._min_limit, SLOWEST_TIMES * self._longest)
@@ -88,14 +88,14 @@ class Watchdog:
     try:
       self._path.parent.mkdir(parents=True, exist_ok=True)
       write_atomically(self._path, json.dumps(line) + "\n")
-    except OSError:  # on a full disk, the next save raises the error
+    except OSError:  # if the disk is full, the next save raises the error
       pass
 
   def _watch(self) -> None:
     last = time.monotonic()
     while not self._stop.wait(self._tick):
       now = time.monotonic()
-      # If the whole process was suspended, that time must not count.
+      # Time during which the whole process was suspended must not count.
       self._silent += min(now - last, 2 * self._tick)
       last = now
       if self._silent > self._limit:

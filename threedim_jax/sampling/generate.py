@@ -1,11 +1,11 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Samples objects into folders, batch after batch, and resumes.
+"""Samples views of many objects into folders, and resumes a stopped run.
 
-`--mode=sample` and `--mode=evaluate` both call `generate`, with different
-views. An object whose folder is complete is not sampled again. Several
-processes share the objects: each process samples its own objects on its own
-devices, and they do not communicate.
+`--mode=sample` and `--mode=evaluate` both call `generate`, with different lists
+of views. An object whose folder is complete is not sampled again. Several
+processes share the objects: each one samples its own objects on its own
+devices, and the processes do not communicate.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -47,20 +47,22 @@ def generate(
 ) -> Iterator[ObjectSamples]:
   """Yields the samples of all requests; generates and writes missing ones.
 
-  The folders of a batch are written when the batch ends. A run that is
-  interrupted loses at most one batch.
+  The folders of a batch are written when the batch ends, so an interrupted run
+  loses at most one batch.
 
   Args:
     sampler: trained weights.
-    requests: all with the same numbers of given and of target views.
+    requests: for each object, which views are given and which are generated.
+      All objects must have the same numbers of both.
     read_scene: reads the object of a request.
-    samples_dir: gets one folder per object.
+    samples_dir: the folder that gets one subfolder per object.
     settings: how to sample.
     batch_size: number of objects that are sampled at a time.
-    overwrite: replace folders with other settings instead of raising.
+    overwrite: replace samples of other settings instead of raising.
 
   Raises:
-    UserError: a folder holds samples of other settings. Nothing is sampled.
+    UserError: a folder holds samples of other settings. The error comes before
+      any view is sampled.
   """
   facts = sampler.facts() | settings.facts()
   todo = []
@@ -84,7 +86,8 @@ def generate(
     for start in range(0, len(todo), batch_size):
       batch = todo[start : start + batch_size]
       scenes = [read_scene(request) for request in batch]
-      # The last batch is filled up, so that one program runs all batches.
+      # Copies of the last object fill up the last batch, so that one program
+      # runs all batches.
       fill = scenes + scenes[-1:] * (batch_size - len(batch))
       sampling = sampler.batch(
         [scene.given for scene in fill],
@@ -112,14 +115,14 @@ def generate(
 
 
 def object_keys(seed: int, object_ids: Sequence[str]) -> Key[jax.Array, " B"]:
-  """One key per object, which depends on the seed and the object's id alone."""
+  """Makes one key per object, from the seed and the object's id alone."""
   ids = [zlib.crc32(object_id.encode()) for object_id in object_ids]
   fold_in = jax.vmap(jax.random.fold_in, in_axes=(None, 0))
   return fold_in(jax.random.key(seed), np.array(ids, np.uint32))
 
 
 def my_share(requests: Sequence[Request]) -> Sequence[Request]:
-  """The requests of this process; each object belongs to one process."""
+  """Returns this process's requests; each object belongs to one process."""
   return requests[jax.process_index() :: jax.process_count()]
 
 
@@ -134,8 +137,8 @@ def find_samples(
 
   Args:
     samples_dir: parent of the folder.
-    scene: the object of the request, as the data set has it.
-    request: the views.
+    scene: the object of the request, read from the data set.
+    request: which views are given and generated.
     facts: the weights and settings of this run.
     overwrite: return None instead of raising.
 
@@ -170,7 +173,8 @@ def find_samples(
 def _settings(
   request: Request, facts: Mapping[str, Any], made_with: Mapping[str, Any]
 ) -> dict[str, Any]:
-  # Only bundled weights have a name. If these samples have one, compare it.
+  # `facts` names bundled weights only. If the samples name some, a run without
+  # bundled weights has other settings.
   named = {"pretrained": None} if "pretrained" in made_with else {}
   return {
     **named,
@@ -181,7 +185,7 @@ def _settings(
 
 
 def _digests(scene_or_samples: Scene | ObjectSamples) -> dict[str, str]:
-  """Short digests of the data that samples depend on."""
+  """Computes short digests of the pictures and cameras."""
   s = scene_or_samples
   cameras = s.targets if isinstance(s, Scene) else s.generated.cameras()
   given_cameras = [s.given.world_from_cam, s.given.K]
@@ -200,7 +204,10 @@ def _with_psnr(
   generated: Float[np.ndarray, "N H W 3"],
   info: dict[str, Any],
 ) -> ObjectSamples:
-  """The samples; if the truth is known, with the PSNR before 8-bit rounding."""
+  """Makes the samples of a scene; adds the PSNR if the truth is known.
+
+  The PSNR is computed before the views are rounded to 8 bits.
+  """
   if scene.truth is not None:
     truth = np.float32(scene.truth.images_u8 / 255)
     psnr = metrics.psnr(np.clip((generated + 1) / 2, 0, 1), truth)
@@ -209,7 +216,7 @@ def _with_psnr(
 
 
 def _exit_after_sigterm(stop: StopSignal) -> None:
-  """Exits with code 75 after SIGTERM. Finished folders stay."""
+  """Exits with code 75 if SIGTERM has arrived. Finished folders stay."""
   if stop.poll():
     logging.warning("SIGTERM: run again to sample what is missing.")
     raise SystemExit(EXIT_PREEMPTED)

@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Loads trained weights as a `Sampler`: bundled ones, or one's own.
+"""Loads trained weights as a `Sampler`: bundled weights or a checkpoint.
 
 sampler = load_sampler("shapes64")           # bundled weights
 sampler = load_sampler(workdir="runs/mine")  # the newest checkpoint
@@ -43,9 +43,9 @@ def load_sampler(
 
   Args:
     weights: name of bundled weights, such as "shapes64".
-    workdir: of a training; it is read if `weights` is None.
-    config: configuration that must match the weights; its device mesh is used.
-      None: take the configuration of the training, on all devices.
+    workdir: folder of a training, which is read if `weights` is None.
+    config: a configuration that must match the weights; it also sets the device
+      mesh. None: use the training's configuration and all devices.
 
   Raises:
     UserError: there are no such weights or checkpoint, a file is damaged, or
@@ -95,14 +95,14 @@ def _load_workdir(workdir: epath.Path, config: ConfigDict | None) -> Sampler:
 
 
 def _mesh(config: ConfigDict | None) -> jax.sharding.Mesh:
-  """The mesh that `config.mesh` describes; None: all devices, "data" axis."""
+  """Makes the mesh of `config.mesh`, or, without a config, of all devices."""
   if config is None:
     return make_local_mesh(data=-1, fsdp=1)
   return make_local_mesh(config.mesh.data, config.mesh.fsdp)
 
 
 def _param_shapes(model_config: Any, resolution: int) -> PyTree:
-  """Shapes of the network's parameters, without computing them."""
+  """Returns the shapes of the network's parameters without computing them."""
   model, inputs = get_model(model_config), dummy_inputs(resolution)
 
   def init(rng):
@@ -112,7 +112,7 @@ def _param_shapes(model_config: Any, resolution: int) -> PyTree:
 
 
 def settings_of(config: ConfigDict) -> Settings:
-  """The sampler settings of a configuration."""
+  """Returns the sampler settings of a configuration."""
   return Settings(**dict(config.sampler))
 
 

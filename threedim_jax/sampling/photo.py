@@ -37,13 +37,13 @@ DISTANCE = camera_paths.RADIUS["chair"]
 
 @dataclasses.dataclass(frozen=True)
 class Photo:
-  """A picture and its camera.
+  """A photo, its camera, and the path of the views to generate.
 
   Attributes:
     file: path of the picture.
-    elevation: of the camera above the horizon, in degrees.
+    elevation: angle of the camera above the horizon, in degrees.
     azimuth: in degrees; 0 sees the object's front, 90 its left side.
-    distance: of the camera from the object, in units of the training data.
+    distance: from the camera to the object, in units of the training data.
       None: choose it from `fov`, so that the object is as large as in training.
     fov: field of view of the square picture around the object, in degrees.
     path: views to generate: "orbit" at the picture's elevation, "spiral" like
@@ -87,18 +87,21 @@ class Photo:
     return DISTANCE * in_training / here
 
   def pose(self) -> Float[np.ndarray, "4 4"]:
-    """The pose of the picture, world_from_cam."""
+    """Returns world_from_cam of the photo's camera."""
     place = camera_paths.sphere_points(
       self.azimuth, self.elevation, self.radius
     )
     return camera_paths.look_at(place)
 
   def K(self, resolution: int) -> Float[np.ndarray, "3 3"]:
-    """Intrinsics in pixels of the prepared picture."""
+    """Returns K of the square picture around the object, in pixels."""
     return camera_paths.K_from_fov(resolution, self.fov)
 
   def targets(self, num_views: int) -> Float[np.ndarray, "N 4 4"]:
-    """The poses of the views to generate, world_from_cam."""
+    """Returns world_from_cam of the views to generate.
+
+    `num_views` is ignored if `path` is a JSON file.
+    """
     if self.path == "spiral":
       return camera_paths.srn_spiral(num_views, self.radius)
     if self.path == "orbit":
@@ -111,7 +114,7 @@ class Photo:
 
 
 def photo_from_flags(args) -> Photo:
-  """The photo that the flags --image, --azimuth and so on describe.
+  """Makes the photo that the flags --image, --azimuth and so on describe.
 
   Raises:
     UserError: a number is out of range.
@@ -132,10 +135,10 @@ def read_path(
 
   Args:
     file: the JSON file.
-    radius: distance of views that give none.
+    radius: distance of views without "distance".
 
   Raises:
-    UserError: names the view that is wrong.
+    UserError: the file holds no such list. The message names the wrong view.
   """
   file = epath.Path(file)
   if not file.is_file():
@@ -177,7 +180,7 @@ def photo_scene(photo: Photo, resolution: int, num_views: int) -> Scene:
   Args:
     photo: the picture and its camera.
     resolution: height and width of the given view, in pixels.
-    num_views: to generate, unless `photo.path` is a file.
+    num_views: number of views; ignored if `photo.path` is a JSON file.
 
   Raises:
     UserError: there is no such picture, or its object cannot be told from the

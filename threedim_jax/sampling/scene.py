@@ -23,8 +23,8 @@ class Scene:
   Attributes:
     given: the known views; their name is the object's id.
     targets: cameras of the N views to generate, in order.
-    index: numbers of these views in their data set.
-    truth: the true pictures of these views, or None.
+    index: number of each view to generate, in its data set.
+    truth: the true pictures of the views to generate, or None.
   """
 
   given: PosedViews
@@ -49,7 +49,7 @@ class Scene:
 
 
 def read_scene(views: Views, request: Request) -> Scene:
-  """Reads one object of a data set, with its true pictures."""
+  """Reads the views of a request, given and true ones, from a data set."""
   truth = views.object(request.object_id, request.target_views)
   given = views.object(request.object_id, request.input_views)
   return Scene(given, truth.cameras(), truth.index, truth)

@@ -7,7 +7,8 @@
     ...  # uint8 [H, W, 3], as soon as it is done
 
 Sampling, evaluation, demo and notebook all generate views here. One compiled
-program makes any view, because the bank of known views has a fixed size.
+program generates every view of an object, because the bank of known views has
+a fixed size (see `diffusion.sampler`).
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -50,14 +51,15 @@ class Settings:
   """How views are sampled: the keys of `config.sampler`.
 
   Attributes:
-    seed: another seed gives other samples of the same views.
+    seed: seed of the random numbers; another seed gives other pictures.
     num_sample_steps: denoising steps of a view; the paper uses 256.
-    guidance_weight: w of classifier-free guidance; 0 is none.
+    guidance_weight: w of classifier-free guidance; 0: no guidance.
     guidance_interval: log-SNRs between which guidance applies.
-    conditioning: "stochastic" (3DiM), "first" or "last", see `sampler`.
-    solver: "ancestral" (3DiM), "ddim" or "dpmpp_2m", see `solvers`.
-    camera_distance: scales each object's world so that its first given camera
-      is this far from the origin, as in training; None leaves it as it is.
+    conditioning: "stochastic" (3DiM), "first" or "last", see
+      `diffusion.sampler`.
+    solver: "ancestral" (3DiM), "ddim" or "dpmpp_2m", see `diffusion.solvers`.
+    camera_distance: scale each object's world so that its first given camera is
+      this far from the origin, as in training. None: do not scale.
   """
 
   seed: int = 0
@@ -69,15 +71,15 @@ class Settings:
   camera_distance: float | int | None = None
 
   def facts(self) -> dict[str, Any]:
-    """The settings as `input.json` of a folder of samples notes them."""
+    """Returns the settings as they are stored in a sample's `input.json`."""
     interval = list(self.guidance_interval)
     return dataclasses.asdict(self) | {"guidance_interval": interval}
 
   def static_options(self) -> dict[str, Any]:
-    """The keyword arguments of `sample_view` that are compile-time constants.
+    """Returns the arguments of `sample_view` that are compile-time constants.
 
-    Without guidance the interval is empty, so that no step computes the
-    unconditional half, whose weight would be 0.
+    With a guidance weight of 0 the guidance interval is empty, so that no step
+    computes the unconditional estimate in vain.
     """
     interval = NO_GUIDANCE
     if self.guidance_weight != 0:
@@ -89,22 +91,22 @@ class Settings:
     }
 
   def single_key(self) -> Key[Array, " 1"]:
-    """The key, [1], for one object that belongs to no data set."""
+    """Returns the key, [1], for a single object outside any data set."""
     return jax.random.split(jax.random.key(self.seed), 1)
 
 
 class Sampler:
-  """Trained weights and the programs that sample with them.
+  """Trained weights and the compiled programs that sample with them.
 
-  Several threads may share a sampler. The iterators that it returns hold the
-  known views of an object; the sampler itself does not.
+  Several threads may share a sampler: the iterators that it returns hold the
+  known views of an object, and the sampler holds none.
 
   Attributes:
-    params: averaged parameters, on the devices of `mesh`.
+    params: averaged parameters, on the devices of the mesh.
     resolution: height and width of the pictures, in pixels.
-    name: of bundled weights; None for weights of a workdir.
+    name: name of bundled weights; None for weights of a workdir.
     step: training step of the checkpoint; 0 for bundled weights.
-    trained_config: the known part of the training's configuration.
+    trained_config: configuration of the training, as far as it is known.
   """
 
   def __init__(
@@ -122,8 +124,9 @@ class Sampler:
     self._params_sh = state_sharding(mesh, params)
     self.params = jax.device_put(params, self._params_sh)
     self._model, self._prediction = get_model(model_config), prediction
-    self._view_fn = make_view_fn(model_config, prediction)
     self._mesh, self.resolution = mesh, resolution
+    platform = mesh.devices.flat[0].platform
+    self._view_fn = make_view_fn(model_config, prediction, platform)
     self.name, self.step = name, step
     self.trained_config = dict(trained_config)
     self._programs: dict[Any, Callable] = {}
@@ -131,11 +134,11 @@ class Sampler:
 
   @property
   def denoise_fn(self) -> DenoiseFn:
-    """The network alone."""
+    """The network as a `DenoiseFn`, without the sampling loop."""
     return bind_params(self._model, self.params, self._prediction)
 
   def facts(self) -> dict[str, Any]:
-    """Which weights these are, as `input.json` of a folder notes it."""
+    """Returns what a sample's `input.json` stores about the weights."""
     named = {"pretrained": self.name} if self.name else {}
     return {"checkpoint_step": self.step} | named
 
@@ -172,13 +175,13 @@ class Sampler:
   ) -> Iterator[Float[np.ndarray, "B H W 3"]]:
     """Generates views of B objects at once, as floats in [-1, 1].
 
-    The call compiles the program. The iterator samples one view of each object
-    per step.
+    The call compiles the program. The iterator then yields one view of every
+    object at a time.
 
     Args:
-      given: per object; equally many views each.
-      targets: per object; equally many cameras each.
-      keys: one per object; an object's views depend on its own key alone.
+      given: the known views of each object, equally many per object.
+      targets: the cameras to generate for each object, equally many per object.
+      keys: one per object; an object's views depend on no other key.
       settings: how to sample.
       capacity: as in `views`.
     """
@@ -207,7 +210,7 @@ class Sampler:
     return run(bank)
 
   def is_compiled(self, settings: Settings, capacity: int) -> bool:
-    """Whether `views` with these arguments would need no compilation."""
+    """Tells whether the program that `views` needs is compiled already."""
     R = self.resolution
     shape = (1, capacity, R, R, 3)
     return (shape, *settings.static_options().values()) in self._programs
@@ -224,6 +227,7 @@ class Sampler:
     K = np.tile(default_K(R), (2, 1, 1))
     given = PosedViews(grey, poses[:1], K[:1])
     target = Camera(np.float32(poses[1:]), np.float32(K[1:]))
+    # The first call compiles. The other two differ by the time of four steps.
     times = []
     for num_steps in (1, 2, 6):
       few = dataclasses.replace(settings, num_sample_steps=num_steps)
@@ -235,7 +239,7 @@ class Sampler:
     return first, short + step * (settings.num_sample_steps - 2)
 
   def _program(self, settings: Settings, args: tuple) -> Callable:
-    """The compiled program of one view, for arguments with these shapes."""
+    """Returns the compiled program that generates a view; compiles it once."""
     options, bank = settings.static_options(), args[2]
     key = bank.views.shape, *options.values()
     with self._lock:
@@ -249,25 +253,30 @@ class Sampler:
 
 
 def make_view_fn(
-  model_config: Any, prediction: str
+  model_config: Any, prediction: str, platform: str
 ) -> Callable[..., Float[Array, "B H W 3"]]:
-  """Returns `sample_view` as a function of parameters.
+  """Returns a function that calls `sample_view` with a network's parameters.
 
-  The function takes (params, keys, bank, target camera, **options). It encodes
-  the rays of the target camera once per view, not in every step.
+  The function takes (params, keys, bank, target camera, **options).
+
+  On CPUs and GPUs it encodes the rays of the target camera once per view. On
+  a TPU the network encodes the rays of both frames in every step. A TPU needs
+  less time for that than for bringing stored codes into the order of the batch.
+
+  Args:
+    model_config: the fields of `XUNet`.
+    prediction: one of `denoise.PREDICTIONS`.
+    platform: "cpu", "gpu" or "tpu": where the function will run.
   """
   model = get_model(model_config)
 
   def view_fn(params, keys, bank, target_cam, **options):
-    return sample_view(
-      bind_params(model, params, prediction),
-      keys,
-      bank,
-      target_cam,
-      encode_camera=get_camera_encoder(
+    if platform != "tpu":
+      options["encode_camera"] = get_camera_encoder(
         model_config, params, bank.views.shape[2:4]
-      ),
-      **options,
+      )
+    return sample_view(
+      bind_params(model, params, prediction), keys, bank, target_cam, **options
     )
 
   return view_fn
@@ -319,10 +328,10 @@ def jit_next_view(
 
 
 def looked_at(settings: Settings, num_views: int) -> Int[np.ndarray, "N T"]:
-  """Index of the known view that each step of `Sampler.views` looked at.
+  """Returns which known view each step of `Sampler.views` was conditioned on.
 
-  There is one given view, number 0; view i + 1 is the i-th generated one. Row i
-  has the steps of the i-th generated view.
+  There must be one given view. Row i has the steps of the i-th generated view.
+  Its entries are 0 for the given view and j + 1 for the j-th generated view.
   """
   keys = settings.single_key()
   rows = [
@@ -338,5 +347,5 @@ def looked_at(settings: Settings, num_views: int) -> Int[np.ndarray, "N T"]:
 
 
 def _stack(cameras: Sequence[Camera]) -> Camera:
-  """[N] cameras of each of B objects -> [B, N]."""
+  """Stacks the cameras of B objects, [N] each, into cameras [B, N]."""
   return jax.tree.map(lambda *x: jnp.stack([*map(jnp.float32, x)]), *cameras)

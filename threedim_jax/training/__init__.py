@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The training step, its state and optimizer, and the metrics of a run.
+"""The training step with its state and optimizer, and the metrics of a run.
 
 May import models, diffusion, inputs, workdir, views and runtime.
 """

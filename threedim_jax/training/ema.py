@@ -7,12 +7,15 @@ from jaxtyping import PyTree
 
 
 def ema_decay(half_life_examples: int, global_batch_size: int) -> float:
-  """The decay per step that gives the running average this half-life."""
+  """Returns the decay per step that gives the running average a half-life.
+
+  3DiM (sec. 7.2) has a half-life of 500 000 examples.
+  """
   return 0.5 ** (global_batch_size / half_life_examples)
 
 
 def ema_update(ema_params: PyTree, params: PyTree, decay: float) -> PyTree:
-  """The new running average: decay * ema + (1 - decay) * params."""
+  """Returns the new running average: decay * ema + (1 - decay) * params."""
   return jax.tree.map(
     lambda e, p: e + (1.0 - decay) * (p - e), ema_params, params
   )

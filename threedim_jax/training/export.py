@@ -19,11 +19,11 @@ from threedim_jax.workdir.checkpoints.checkpointer import read_params
 
 
 def export(workdir: epath.PathLike, out: epath.PathLike) -> str:
-  """Writes the averaged parameters in float16, and NAME.json beside them.
+  """Writes the averaged parameters in float16, and their network's settings.
 
   Args:
-    workdir: of a training.
-    out: NAME.msgpack. NAME.json gets the network's settings.
+    workdir: folder of a training.
+    out: path NAME.msgpack of the parameters. The settings go to NAME.json.
 
   Returns:
     The SHA-256 of `out`.

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Hue augmentation: changes the hue of training pairs, on the device.
 
-3DiM's model of all of ShapeNet is trained with it. Both views of a pair change
-alike. Otherwise the conditioning view would not show the target's colour.
+3DiM's model of all of ShapeNet is trained with hue augmentation. Both views of
+a pair change in the same way: otherwise the conditioning view would not show
+the target's colour.
 """
 
 import jax
@@ -25,11 +26,11 @@ def augment_hue(batch: PairBatch, rng: Key[Array, ""]) -> PairBatch:
 def turn_hue(
   images_u8: UInt8[Array, "B H W 3"], turn: Float[Array, " B"]
 ) -> UInt8[Array, "B H W 3"]:
-  """Adds to the hue in HSV. Saturation and value stay, so white stays white.
+  """Turns the hue in HSV. Saturation and value stay, so white stays white.
 
   Args:
-    images_u8: RGB.
-    turn: for each image, in full turns: 1/3 makes red green.
+    images_u8: RGB pictures.
+    turn: angle for each picture, in full turns: 1/3 makes red green.
   """
   image = images_u8.astype(jnp.float32)
   r, g, b = image[..., 0], image[..., 1], image[..., 2]

@@ -59,7 +59,9 @@ def restore_or_create(
 def initial_state(
   config: ConfigDict, setup: TrainSetup, rng: jax.Array
 ) -> TrainState:
-  """The state with random parameters, or with those of `train.init_from`.
+  """Makes the state before step 1.
+
+  The parameters are random, or those that `train.init_from` names.
 
   Raises:
     UserError: see `starting_params`.

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Adam with a learning rate that warms up, stays constant and decays.
 
-Configurations give durations in examples, like the paper. Only this module
-converts them to steps, so that they do not depend on the batch size.
+Configurations give durations in examples, as the paper does, so that they do
+not depend on the batch size. This module converts them to steps.
 """
 
 from typing import Any
@@ -13,10 +13,10 @@ import optax
 
 
 def make_tx(config: Any) -> optax.GradientTransformation:
-  """Makes Adam; its learning rate rises linearly to the peak (3DiM, sec. 7.2).
+  """Makes Adam with a linear warm-up of the learning rate (3DiM, sec. 7.2).
 
-  Over the last `optim.decay_examples` of the training the rate falls linearly
-  to zero. With 0, as in the paper, it stays at the peak.
+  Over the last `optim.decay_examples` examples of the training the rate falls
+  linearly to zero. If that is 0, as in the paper, the rate stays at its peak.
 
   Args:
     config: a whole configuration; `optim` and `train` are read.
@@ -28,7 +28,7 @@ def make_tx(config: Any) -> optax.GradientTransformation:
   decay_steps = round(optim.decay_examples / batch_size)
 
   def schedule(count):
-    # `count` starts at 0. With + 1 the first update already has an effect.
+    # `count` starts at 0. With + 1 the rate of the first update is above 0.
     scale = jnp.minimum((count + 1) / warmup_steps, 1.0)
     if decay_steps:
       left = jnp.maximum(num_steps - count, 0) / decay_steps

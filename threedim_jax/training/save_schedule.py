@@ -16,9 +16,10 @@ import numpy as np
 
 
 class SaveSchedule:
-  """Gives the same answer on all processes, because process 0 reads the clock.
+  """Decides when to save; all processes of a run get the same answer.
 
-  The clock is `time.monotonic`, which does not jump when the time is set.
+  Process 0 reads the clock for all of them. The clock is `time.monotonic`,
+  which does not jump when the system's time is set.
   """
 
   def __init__(self, *, every_steps: int, every_minutes: float | int):
@@ -27,12 +28,12 @@ class SaveSchedule:
     self._last = time.monotonic()
 
   def is_due(self, step: int, *, ask_clock: bool) -> bool:
-    """Whether to save after `step`. If so, the minutes count from now.
+    """Tells whether to save after `step`; if so, restarts the minutes.
 
     Args:
-      step: the step that was done.
+      step: the step that was just done.
       ask_clock: also check the minutes. With several processes this takes a
-        message from process 0, so do not ask at every step.
+        message from process 0, so do not set it at every step.
     """
     late = ask_clock and self._is_late()
     if step % self._every_steps == 0 or late:

@@ -3,7 +3,7 @@
 """Makes everything that a training step needs from a configuration.
 
 Training, the benchmark and the dry run use this module. Jitted functions get
-values from here and do not read the configuration.
+their values from here and do not read the configuration.
 
   setup = make_setup(config, make_mesh(config.mesh.data, config.mesh.fsdp))
   state = jax.jit(setup.create_state, out_shardings=setup.shardings)(rng)
@@ -45,14 +45,14 @@ GRID_ROWS = 4  # pairs in the picture that an evaluation step makes
 
 @dataclasses.dataclass(frozen=True)
 class TrainSetup:
-  """A training on a mesh, ready to run.
+  """Functions, shapes and shardings of a training on a mesh.
 
   Attributes:
     mesh: devices with the axes "data" and "fsdp".
     num_microbatches: number of parts of a global batch, which are computed one
       after the other.
     create_state: (rng, params=None) -> the state before step 1, with random
-      parameters unless they are given.
+      parameters unless `params` is given.
     shapes: shapes and dtypes of the state.
     shardings: shardings of the state on `mesh`.
     batch: shapes and dtypes of a global batch.
@@ -73,11 +73,11 @@ class TrainSetup:
 
 
 def make_setup(config: ConfigDict, mesh: Mesh | AbstractMesh) -> TrainSetup:
-  """Sets up a training.
+  """Makes the `TrainSetup` of a configuration.
 
   Args:
     config: a whole configuration.
-    mesh: of real devices, or an `AbstractMesh` if only shapes are needed.
+    mesh: a mesh of devices, or an `AbstractMesh` if only shapes are needed.
 
   Raises:
     UserError: the batch does not split evenly over the devices.
@@ -116,9 +116,9 @@ def make_setup(config: ConfigDict, mesh: Mesh | AbstractMesh) -> TrainSetup:
 
 
 def make_loss_fn(config: ConfigDict) -> LossFn:
-  """Returns the loss of training, (params, batch, rng) -> (loss, aux).
+  """Returns the training loss, a function (params, batch, rng) -> (loss, aux).
 
-  It includes hue augmentation and dropout.
+  The loss includes dropout, and hue augmentation if it is configured.
   """
   model, diffusion = get_model(config.model), config.diffusion
   options = {

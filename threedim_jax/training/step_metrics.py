@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Turns the metrics of single steps into the scalars that are logged.
+"""Averages the metrics of steps into the scalars that are logged.
 
 interval = LogInterval(workdir)
 for step in ...:
@@ -28,13 +28,13 @@ from threedim_jax.views.pixels import to_u8
 
 
 class LogInterval:
-  """Collects the metrics of steps, and measures where the time goes.
+  """Collects the metrics of steps, and the time that each kind of work takes.
 
-  Metrics are fetched one step late. Fetching waits for the device, and by then
-  the device has the next step to work on.
+  Fetching metrics waits until the device has computed them. So a step's metrics
+  are fetched only after the next step has started: the device keeps working.
 
   Args:
-    workdir: named in the error if a loss is not finite.
+    workdir: named in the error message if a loss is not finite.
   """
 
   def __init__(self, workdir: epath.PathLike):
@@ -49,7 +49,7 @@ class LogInterval:
 
   @contextlib.contextmanager
   def timed(self, part: str) -> Iterator[None]:
-    """Counts the time in the `with` block as "data", "eval" or "save"."""
+    """Counts the time of the `with` block as "data", "eval" or "save"."""
     start = time.monotonic()
     yield
     self._seconds[part] += time.monotonic() - start
@@ -64,7 +64,9 @@ class LogInterval:
     self._pending = step, metrics
 
   def fetch(self) -> None:
-    """Waits for the last step. Call this before saving that step's state.
+    """Waits for the step that was added last, and checks its loss.
+
+    Call this before saving the state of that step.
 
     Raises:
       UserError: loss or gradient of the step is not finite.
@@ -85,12 +87,12 @@ class LogInterval:
     self._metrics.append(metrics)
 
   def summarize(self) -> dict[str, float]:
-    """Computes means since the last call, and starts a new interval.
+    """Averages metrics and times since the last call; starts a new interval.
 
     Returns:
-      train/loss, train/grad_norm, train/loss_logsnr_bin_I, and seconds per
-      step: time/data (waiting for data), time/eval, time/save, and time/step
-      (everything else).
+      train/loss, train/grad_norm, train/loss_logsnr_bin_I for every bin I, and
+      seconds per step: time/data (waiting for data), time/eval, time/save, and
+      time/step (everything else).
     """
     self.fetch()
     scalars = _mean_metrics("train", self._metrics)
@@ -115,12 +117,12 @@ def evaluate_loss(
     eval_step: (params, batch, rng) -> (metrics, grid), see `TrainSetup`.
     batches: held-out batches, the same at every call.
     rng: root key of the noise, the same at every call.
-    params: of the network.
-    should_stop: called after every batch.
+    params: parameters of the network.
+    should_stop: called after every batch; True ends the evaluation.
 
   Returns:
     The scalars eval/loss and eval/loss_logsnr_bin_I, and a picture of some
-    pairs, uint8 [H, W, 3]. None if `should_stop` ended it early.
+    pairs, uint8 [H, W, 3]. None if `should_stop` returned True.
   """
   results = []
   for i, batch in enumerate(batches):
@@ -136,7 +138,7 @@ def evaluate_loss(
 def _mean_metrics(
   prefix: str, metrics: list[dict[str, np.ndarray]]
 ) -> dict[str, float]:
-  """Means over steps. Log-SNR bins without examples are left out."""
+  """Averages metrics over steps; leaves out log-SNR bins without examples."""
   scalars = {
     f"{prefix}/{name}": float(np.mean([m[name] for m in metrics]))
     for name in ("loss", "grad_norm")

@@ -24,7 +24,7 @@ LossFn = Callable[
 ]
 
 
-@no_type_check  # its leaves may be shapes or shardings, see Camera
+@no_type_check  # for the reason given at `views.cameras.Camera`
 @flax.struct.dataclass
 class TrainState:
   """The state of a training.
@@ -46,7 +46,8 @@ def create_train_state(
   params: PyTree, tx: optax.GradientTransformation
 ) -> TrainState:
   """Makes the state before the first step."""
-  # A copy, because a train step donates both, and can donate no buffer twice.
+  # A copy, because a train step donates both trees, and JAX cannot donate one
+  # buffer twice.
   ema_params = jax.tree.map(jnp.copy, params)
   return TrainState(jnp.int32(0), params, ema_params, tx.init(params))
 
@@ -54,13 +55,13 @@ def create_train_state(
 def num_microbatches(
   batch_size: int, per_device_batch_size: int | None, num_devices: int
 ) -> int:
-  """Number of parts of a global batch, which are computed in turn.
+  """Returns the number of micro-batches that a global batch is computed in.
 
   Args:
     batch_size: examples in a global batch.
     per_device_batch_size: limit on the examples that a device computes at a
       time; None: no limit.
-    num_devices: of all processes together.
+    num_devices: number of devices of all processes together.
 
   Raises:
     UserError: the batch does not split evenly.
@@ -79,13 +80,13 @@ def num_microbatches(
 def _accumulated_grads(
   loss_fn: LossFn, params: PyTree, batch: PairBatch, rng, parts: int
 ):
-  """Means of loss and gradients, and sums of `aux`, over micro-batches."""
+  """Averages loss and gradients, and sums `aux`, over micro-batches."""
   grad_fn = jax.value_and_grad(loss_fn, has_aux=True)
   if parts == 1:
     return grad_fn(params, batch, rng)
 
-  # The part index varies fastest. So every part has examples of every device,
-  # and no example has to move.
+  # The index of the part varies fastest, so every part has examples of every
+  # device, and no example has to move to another device.
   def split(x):
     return rearrange(x, "(b p) ... -> p b ...", p=parts)
 
@@ -110,7 +111,7 @@ def make_train_step(
   ema_decay: float,
   parts: int = 1,
 ) -> Callable[..., tuple[TrainState, dict[str, Array]]]:
-  """Builds `train_step(state, batch, rng) -> (state, metrics)`.
+  """Makes the function `train_step(state, batch, rng) -> (state, metrics)`.
 
   Args:
     loss_fn: (params, batch, rng) -> (loss, aux).
@@ -120,8 +121,8 @@ def make_train_step(
 
   Returns:
     A pure function. Pass the same `rng` at every step: the function folds in
-    the number of the step. So a resumed run draws the same numbers as a run
-    that was not interrupted.
+    the number of the step, so that a resumed run draws the same numbers as an
+    uninterrupted one.
   """
 
   def train_step(state: TrainState, batch: PairBatch, rng):
@@ -148,7 +149,10 @@ def make_train_step(
 def jit_train_step(
   train_step: Callable, mesh: Mesh | AbstractMesh, state_sh: PyTree
 ) -> jax.stages.Wrapped:
-  """Jits (state, batch, rng) -> (state, metrics); the state is donated."""
+  """Jits a train step (state, batch, rng) -> (state, metrics).
+
+  The old state is donated: its buffers hold the new state afterwards.
+  """
   rep = replicated(mesh)
   return jax.jit(
     train_step,

@@ -4,8 +4,8 @@
 
 Import `metric_writers` and `periodic_actions` from here, not from `clu`. CLU
 imports TensorFlow for a single class, `SummaryWriter`. This module replaces the
-module of that class with an empty one, and `WorkdirWriter` writes event files
-with the `tensorboard` package alone.
+CLU module of that class with an empty one, and `WorkdirWriter` writes event
+files with the `tensorboard` package alone.
 
   writer = create_writer(workdir)
   with metric_writers.ensure_flushes(writer):
@@ -54,8 +54,8 @@ class WorkdirWriter:
 
   Scalars and images go to a TensorBoard event file, and to files that need no
   TensorBoard. metrics.jsonl has one line per `write_scalars` call, such as
-  {"step": 10, "train/loss": 0.1}, and images/ has PNG files. NaN and infinities
-  do not exist in JSON and become the strings "nan", "inf" and "-inf".
+  {"step": 10, "train/loss": 0.1}, and images/ has PNG files. JSON has no NaN or
+  infinity, so these become the strings "nan", "inf" and "-inf".
   """
 
   def __init__(self, workdir: epath.PathLike):
@@ -91,7 +91,7 @@ class WorkdirWriter:
       self._add_event(step, Summary(value=[value]))
 
   def write_texts(self, step: int, texts: Mapping[str, str]) -> None:
-    """Writes Markdown. It goes to TensorBoard only."""
+    """Writes Markdown texts, to TensorBoard only."""
     for tag, text in texts.items():
       self._add_event(step, text_summary.text_pb(tag, text))
 
@@ -107,17 +107,17 @@ class WorkdirWriter:
 
 
 def _json_number(value: Any) -> float | int | str:
-  """The number in a form that JSON has, with the digits of its precision."""
+  """Converts a number for JSON, without digits beyond its precision."""
   value = np.asarray(value)
   if value.dtype.kind in "biu":
     return int(value.item())
-  # Via text: otherwise the float32 0.1 becomes 0.10000000149011612.
+  # Via text, because float() turns the float32 0.1 into 0.10000000149011612.
   number = float(str(value.reshape(())[()]))
   return number if math.isfinite(number) else str(number)
 
 
 def create_writer(workdir: epath.PathLike) -> metric_writers.MetricWriter:
-  """Makes a writer that works in the background.
+  """Makes a writer that writes in a background thread.
 
   All processes write to the log. Only process 0 writes to the workdir.
   """
@@ -128,11 +128,11 @@ def create_writer(workdir: epath.PathLike) -> metric_writers.MetricWriter:
 
 
 def truncate_metrics(workdir: epath.PathLike, step: int) -> int:
-  """Removes the metrics of steps after `step`, where a run resumes.
+  """Removes the metrics of all steps after `step`, before a run resumes there.
 
-  The run will do those steps again. Without this they would appear twice in
-  metrics.jsonl and in TensorBoard. This also removes a last line that a crash
-  cut short. Call it before `create_writer`.
+  The run will repeat those steps, which would otherwise appear twice in
+  metrics.jsonl and in TensorBoard. A last line that a crash cut short is also
+  removed. Call this before `create_writer`.
 
   Returns:
     The number of lines removed.
@@ -154,7 +154,7 @@ def truncate_metrics(workdir: epath.PathLike, step: int) -> int:
 
 
 def _step(line: str) -> int | float:
-  """The step of a line of metrics.jsonl; infinite if the line is cut short."""
+  """Reads the step of a line of metrics.jsonl; infinite if it is cut short."""
   try:
     return json.loads(line)["step"]
   except ValueError:

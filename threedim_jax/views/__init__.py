@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Cameras, pictures, and `PosedViews`, which has both; metrics of pictures.
+"""Cameras, pictures, posed views (pictures with cameras) and picture metrics.
 
 May import runtime only.
 """

@@ -1,13 +1,13 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Camera paths as numpy arrays: orbits, the SRN test spiral, random views.
+"""Computes camera paths: orbits, the SRN test spiral and random views.
 
   world_from_cam = camera_paths.orbit(24, elevation_deg=20, radius=2.0)
   K = camera_paths.default_K(resolution=64)
 
-Every camera looks at the origin of a world whose z axis points up. Axes are
-OpenCV's (x right, y down, z forward), poses are camera-to-world float64
-[N, 4, 4]. Numpy only: rendering workers must not import jax.
+Every camera looks at the origin of a world whose z axis points up. Camera axes
+are OpenCV's (x right, y down, z forward). Poses are float64 world_from_cam
+[N, 4, 4]. NumPy only, because rendering workers must not import JAX.
 """
 
 import math
@@ -22,10 +22,10 @@ FOCAL_AT_128 = 131.25
 FOV_DEG = float(np.degrees(2 * np.arctan(64 / FOCAL_AT_128)))
 # Converts OpenGL axes (y up, z backward) to OpenCV's and back.
 FLIP_GL_CV = np.diag([1.0, -1.0, -1.0, 1.0])
-# Distance of the SRN cameras from the object.
+# Distance of the SRN cameras from the object, in world units.
 RADIUS = {"car": 1.3, "chair": 2.0, "table": 2.0}
-# Spiral and random views stay above the horizon and below the pole: at the pole
-# the up direction would not fix how the picture is turned.
+# Spiral and random views stay above the horizon and below the pole: from the
+# pole a camera looks along the up axis, so its roll would be undefined.
 MIN_ELEVATION_DEG, MAX_ELEVATION_DEG = 2.0, 85.0
 SPIRAL_TURNS = 3.2
 
@@ -37,7 +37,11 @@ def look_at(
   target=(0.0, 0.0, 0.0),
   up=(0.0, 0.0, 1.0),
 ) -> Float[np.ndarray, "*N 4 4"]:
-  """world_from_cam of cameras at `position` that look at `target`."""
+  """Returns world_from_cam of cameras at `position` that look at `target`.
+
+  Raises:
+    UserError: a camera is at its target, or looks straight along `up`.
+  """
   position = np.asarray(position, np.float64)
   forward = _unit(np.asarray(target, np.float64) - position)
   right = _unit(np.cross(forward, np.asarray(up, np.float64)))
@@ -51,7 +55,7 @@ def look_at(
 def sphere_points(
   azimuth_deg, elevation_deg, radius: Number
 ) -> Float[np.ndarray, "*N 3"]:
-  """Points on a sphere around the origin; azimuth 0 is +x and 90 is +y."""
+  """Returns points on a sphere around the origin; azimuth 0 is +x, 90 is +y."""
   azimuth, elevation = np.broadcast_arrays(
     np.radians(azimuth_deg), np.radians(elevation_deg)
   )
@@ -64,7 +68,7 @@ def sphere_points(
 def orbit(
   num_views: int, elevation_deg: Number, radius: Number
 ) -> Float[np.ndarray, "N 4 4"]:
-  """A full turn at constant elevation, evenly spaced, from azimuth 0."""
+  """Returns evenly spaced poses on a full turn, starting at azimuth 0."""
   azimuth_deg = np.arange(num_views) * 360.0 / num_views
   return look_at(sphere_points(azimuth_deg, elevation_deg, radius))
 
@@ -72,7 +76,7 @@ def orbit(
 def srn_spiral(
   num_views: int = 251, radius: Number = 2.0
 ) -> Float[np.ndarray, "N 4 4"]:
-  """An Archimedean spiral up the hemisphere, like the SRN test cameras.
+  """Returns poses on a spiral up the hemisphere, like the SRN test cameras.
 
   Elevation rises from `MIN_ELEVATION_DEG` to `MAX_ELEVATION_DEG` in proportion
   to the azimuth, in `SPIRAL_TURNS` turns. Fewer views than SRN's 251 take fewer
@@ -89,23 +93,23 @@ def srn_spiral(
 def random_views(
   rng: np.random.Generator, num_views: int, radius: Number
 ) -> Float[np.ndarray, "N 4 4"]:
-  """Cameras uniform by area over the elevations of the spiral."""
+  """Draws poses uniformly by area between the elevations of `srn_spiral`."""
   low, high = np.sin(np.radians([MIN_ELEVATION_DEG, MAX_ELEVATION_DEG]))
-  # The area of a sphere is uniform in z (Archimedes' hat-box theorem).
+  # Uniform in z is uniform by area on a sphere (Archimedes' hat-box theorem).
   elevation_deg = np.degrees(np.arcsin(rng.uniform(low, high, num_views)))
   azimuth_deg = rng.uniform(0.0, 360.0, num_views)
   return look_at(sphere_points(azimuth_deg, elevation_deg, radius))
 
 
 def default_K(resolution: int) -> Float[np.ndarray, "3 3"]:
-  """The SRN camera in pixels of a square image, pixel centres at +0.5."""
+  """Returns K of the SRN camera for a square image, in pixels."""
   return _centred_K(FOCAL_AT_128 * resolution / 128, resolution)
 
 
 def K_from_fov(
   resolution: int, fov_deg: float | int
 ) -> Float[np.ndarray, "3 3"]:
-  """As `default_K`, from the angle between two opposite sides of the image."""
+  """Returns K of a camera with this field of view for a square image."""
   focal = resolution / 2 / math.tan(math.radians(fov_deg) / 2)
   return _centred_K(focal, resolution)
 

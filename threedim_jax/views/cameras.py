@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pinhole cameras and the rays through their pixels.
 
-Axes are OpenCV's (x right, y down, z forward), poses are `world_from_cam`,
-K is in pixels and pixel centres lie at +0.5. Readers of data sets and folders
+Axes are OpenCV's (x right, y down, z forward), poses are `world_from_cam`, K is
+in pixels, and pixel centres lie at +0.5. The readers of data sets and folders
 convert other conventions to these.
 
   rays = rays_from_camera(camera, hw=(64, 64))   # rays.pos, rays.dir
@@ -16,21 +16,21 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-# By default accelerators round the factors of a matrix product to 8 or 11 bits,
-# which would turn the rays by more than a pixel.
+# By default accelerators round the factors of a matrix product to 8 or 11 bits.
+# That would turn rays by more than a pixel.
 _PRECISION = jax.lax.Precision.HIGHEST
 
 
-# A pytree also holds NumPy arrays, shapes or shardings, which the type checks
-# under pytest would refuse: `jax.tree.map` calls the constructor.
+# `jax.tree.map` also calls the constructor with NumPy arrays, shapes or
+# shardings. The type checks that run under pytest would refuse these.
 @no_type_check
 @flax.struct.dataclass
 class Camera:
   """A batch of pinhole cameras.
 
   Attributes:
-    world_from_cam: rigid transforms, world units.
-    K: intrinsic matrices [[f, 0, cx], [0, f, cy], [0, 0, 1]], pixels.
+    world_from_cam: rigid transforms, in world units.
+    K: intrinsic matrices [[fx, skew, cx], [0, fy, cy], [0, 0, 1]], in pixels.
   """
 
   world_from_cam: Float[Array, "*b 4 4"]
@@ -40,14 +40,14 @@ class Camera:
 @no_type_check
 @flax.struct.dataclass
 class Rays:
-  """Rays through pixel centres: origin (world units), unit direction."""
+  """Rays through pixel centres: origins in world units, unit directions."""
 
   pos: Float[Array, "*b H W 3"]
   dir: Float[Array, "*b H W 3"]
 
 
 def px_centers(hw: tuple[int, int]) -> Float[Array, "H W 2"]:
-  """(x, y) of every pixel centre; the first one is (0.5, 0.5)."""
+  """Returns (x, y) of every pixel centre; the first one is (0.5, 0.5)."""
   h, w = hw
   x, y = jnp.meshgrid(jnp.arange(w) + 0.5, jnp.arange(h) + 0.5)
   return jnp.stack([x, y], axis=-1)
@@ -56,7 +56,7 @@ def px_centers(hw: tuple[int, int]) -> Float[Array, "H W 2"]:
 def cam_from_px(
   px: Float[Array, "*b 2"], K: Float[Array, "3 3"]
 ) -> Float[Array, "*b 3"]:
-  """Directions with z = 1, in camera axes, through pixel positions."""
+  """Returns directions through pixel positions, in camera axes, with z = 1."""
   x = (px[..., 0] - K[0, 2] - K[0, 1] * (px[..., 1] - K[1, 2]) / K[1, 1]) / (
     K[0, 0]
   )
@@ -75,7 +75,7 @@ def px_from_cam(
 def cam_from_world(
   points: Float[Array, "*b 3"], world_from_cam: Float[Array, "4 4"]
 ) -> Float[Array, "*b 3"]:
-  """Moves world points into camera axes."""
+  """Transforms points from world axes to camera axes."""
   rotation, position = world_from_cam[:3, :3], world_from_cam[:3, 3]
   offset = points - jnp.broadcast_to(position, points.shape)
   return jnp.einsum("ji,...j->...i", rotation, offset, precision=_PRECISION)
@@ -95,7 +95,7 @@ def _rays_of_one(camera: Camera, hw: tuple[int, int]) -> Rays:
 
 
 def rays_from_camera(camera: Camera, hw: tuple[int, int]) -> Rays:
-  """Rays of a batch of cameras (any leading dimensions), in world axes."""
+  """Computes the rays of cameras [*b], in world axes."""
   fn = lambda c: _rays_of_one(c, hw)
   for _ in range(camera.K.ndim - 2):
     fn = jax.vmap(fn)
@@ -103,9 +103,9 @@ def rays_from_camera(camera: Camera, hw: tuple[int, int]) -> Rays:
 
 
 def scale_world(camera: Camera, factor: Float[Array, "*b"]) -> Camera:
-  """Scales the world by `factor`; the picture stays the same.
+  """Scales the camera's world by `factor`.
 
-  Objects and distances grow together, so no pixel changes.
+  Objects and distances grow together, so the picture does not change.
   """
   pose = camera.world_from_cam
   factor = factor[..., None]
@@ -121,8 +121,11 @@ def scale_to_distance(
 
   Args:
     given: [B, V] cameras of known views.
-    wanted: [B, N] cameras of the same objects.
+    wanted: [B, N] cameras of views to generate, of the same objects.
     distance: of the first given camera from the origin, as in training.
+
+  Returns:
+    `given` and `wanted` in the scaled worlds.
   """
   position = given.world_from_cam[:, 0, :3, 3]
   factor = distance / jnp.linalg.norm(position, axis=-1, keepdims=True)
@@ -136,7 +139,7 @@ def relative_to_first(camera: Camera) -> Camera:
   """Expresses cameras in the axes of the first one.
 
   Args:
-    camera: [*b, F] rigid poses; the first of the F becomes the identity.
+    camera: [*b, F]; the first of the F poses becomes the identity.
   """
   pose = camera.world_from_cam
   rotation, position = pose[..., :1, :3, :3], pose[..., :1, :3, 3]
@@ -159,6 +162,6 @@ def relative_to_first(camera: Camera) -> Camera:
 def resize_camera(camera: Camera, scale: float) -> Camera:
   """Scales K for a picture that is resized by `scale`.
 
-  `inputs/posed_images/pictures.py` resizes pictures together with their K.
+  To resize pictures together with their K, see `inputs.posed_images.pictures`.
   """
   return camera.replace(K=camera.K.at[..., :2, :].multiply(scale))

@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Grids of small pictures with labels, for people to look at.
+"""Draws grids of small pictures with labels, for people to look at.
 
   write_png("grid.png", image_grid([[view_u8, None], [a_u8, b_u8]]))
 
@@ -19,7 +19,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from threedim_jax.views.png import encode_png
 
-PAPER, INK = (240, 242, 244), (70, 74, 80)
+PAPER, INK = (240, 242, 244), (70, 74, 80)  # background and labels
 GAP = 6  # pixels between the cells of a grid
 LABEL_SIZE = 13  # pixels
 
@@ -47,7 +47,7 @@ def image_grid(
   col_labels: Sequence[str] = (),
   min_side: int = 96,
 ) -> UInt8[np.ndarray, "H2 W2 3"]:
-  """Cells of one size in rows on light grey; None leaves a place empty.
+  """Draws rows of equally large pictures on light grey; None is an empty cell.
 
   Rows may differ in length. Labels stand left of the rows and above the
   columns; either may be left out.
@@ -88,7 +88,7 @@ def denoise_grid(
   row_labels: Sequence[str] = (),
   min_side: int = 96,
 ) -> UInt8[np.ndarray, "H2 W2 3"]:
-  """One row per example: what the network saw, said and should have said."""
+  """Draws a row per example: conditioning, noisy, denoised and target view."""
   return image_grid(
     [list(row) for row in columns_u8],
     row_labels=row_labels,

@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Least-squares intersection of 3D lines.
+"""Finds the least-squares intersection of 3D lines.
 
 point, spread = nearest_point(positions, directions)
 """
@@ -18,12 +18,12 @@ def nearest_point(
 
   Args:
     on_line: a point on each line.
-    direction: of each line, of length 1.
+    direction: unit vector along each line.
 
   Returns:
     (point, spread). The spread says how well the lines determine the point:
-    2/3 at best, 0 if they are parallel. For parallel lines the point is the
-    solution that is nearest to the origin.
+    2/3 at best, 0 if they are parallel. For parallel lines many points are
+    equally good; the one nearest to the origin is returned.
   """
   across = np.eye(3) - direction[:, :, None] * direction[:, None, :]
   target = np.einsum("nij,nj->i", across, on_line)

@@ -1,13 +1,13 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""PSNR and SSIM of pictures in [0, 1]; every name states its variant.
+"""Computes PSNR and SSIM of pictures in [0, 1], each in several variants.
 
-Variants do not compare with each other: on one pair of views the two SSIM
-windows differ by as much as 0.09. 3DiM reports `ssim_gauss11` (Wang et al.
-2004), pixelNeRF and most later papers `ssim_skimage7`. Both are computed by
-scikit-image. White around an object raises any PSNR by about 7 dB, so
-`psnr_fg_u8` leaves it out. Faint noise on a white background lowers SSIM far
-more than PSNR, so `ssim_gauss11_snapped` removes that noise first.
+Scores of different variants are not comparable: on one pair of views the two
+SSIM windows differ by as much as 0.09. 3DiM reports `ssim_gauss11` (Wang et al.
+2004), pixelNeRF and most later papers `ssim_skimage7`. scikit-image computes
+both. A white background raises PSNR by about 7 dB, so `psnr_fg_u8` leaves it
+out. Faint noise on a white background lowers SSIM far more than PSNR, so
+`ssim_gauss11_snapped` removes that noise first.
 
   ssim_gauss11(generated, truth)  # [N, H, W, 3] twice -> [N]
 """
@@ -25,27 +25,27 @@ Images = Float[np.ndarray, "N H W C"]
 Scores = Float[np.ndarray, " N"]
 
 _PIXELS = (-3, -2, -1)  # rows, columns and channels are averaged together
-# From here on the darkest channel counts as white, because a field that
-# renders nothing is slightly darker than 255.
+# A pixel is white if its darkest channel has at least this level. It is below
+# 255, because a neural field that renders nothing is not exactly white.
 _WHITE_U8 = 250
 SNAP_LEVELS = 8  # `ssim_gauss11_snapped`: so many levels below 255 are white
 
 
 def psnr(image: Images, truth: Images) -> Scores:
-  """-10 log10 of the mean squared error, in dB; infinite for equal pictures."""
+  """Returns -10 log10 of the mean squared error, in dB; infinite if it is 0."""
   error = np.square(image.astype(np.float64) - truth).mean(_PIXELS)
   return _decibels(error)
 
 
 def psnr_u8(image: Images, truth: Images) -> Scores:
-  """`psnr` after both pictures are clipped and rounded to 1/255."""
+  """Computes `psnr` after both pictures are clipped and rounded to 1/255."""
   return psnr(_as_8_bit(image), _as_8_bit(truth))
 
 
 def psnr_fg_u8(image: Images, truth: Images) -> Scores:
-  """`psnr_u8` over the pixels that are foreground in either picture.
+  """Computes `psnr_u8` over the pixels that are foreground in either picture.
 
-  NaN if both pictures are white all over.
+  The result is NaN if both pictures are white everywhere.
   """
   counts = is_foreground(image) | is_foreground(truth)
   error = np.square(_as_8_bit(image) - _as_8_bit(truth)).mean(-1)
@@ -55,12 +55,15 @@ def psnr_fg_u8(image: Images, truth: Images) -> Scores:
 
 
 def is_foreground(image: Images) -> Bool[np.ndarray, "N H W"]:
-  """Pixels with a channel below 250 of 255, that is, not (nearly) white."""
+  """Marks pixels that are not nearly white: a channel is below 250 of 255."""
   return np.round(image.min(-1) * 255) < _WHITE_U8
 
 
 def ssim_gauss11(image: Images, truth: Images) -> Scores:
-  """SSIM with an 11x11 Gaussian window (sd 1.5) and population covariance."""
+  """Computes SSIM with an 11x11 Gaussian window (Wang et al. 2004).
+
+  The window's standard deviation is 1.5. Covariances are of the population.
+  """
   return _ssim(
     image,
     truth,
@@ -72,7 +75,7 @@ def ssim_gauss11(image: Images, truth: Images) -> Scores:
 
 
 def ssim_gauss11_snapped(image: Images, truth: Images) -> Scores:
-  """`ssim_gauss11` after the common background is set to white.
+  """Computes `ssim_gauss11` after pixels of the background are set to white.
 
   A pixel is background if every channel of both pictures is at least 247.
   """
@@ -84,7 +87,7 @@ def ssim_gauss11_snapped(image: Images, truth: Images) -> Scores:
 
 
 def ssim_skimage7(image: Images, truth: Images) -> Scores:
-  """SSIM with scikit-image's defaults: 7x7 window, sample covariance."""
+  """Computes SSIM by scikit-image's defaults: 7x7 window, sample covariance."""
   return _ssim(image, truth, window=7)
 
 
@@ -93,7 +96,7 @@ def score_views(
   images: Num[np.ndarray, "N H W C"],
   truth: Num[np.ndarray, "N H W C"],
 ) -> dict[str, Float[np.ndarray, " N"]]:
-  """{name of the metric: [N]} for pictures of 0 to 255, uint8 or floats."""
+  """Returns {name of metric: scores [N]} for pictures with levels 0 to 255."""
   image, truth = images / np.float64(255), truth / np.float64(255)
   return {metric.__name__: metric(image, truth) for metric in metrics}
 
@@ -110,7 +113,7 @@ def _decibels(mean_squared_error: Scores) -> Scores:
 def _ssim(
   image: Images, truth: Images, *, window: int, **options: Any
 ) -> Scores:
-  """Mean over pixels and channels; one thread a picture.
+  """Computes the mean SSIM over pixels and channels, in one thread per picture.
 
   Raises:
     UserError: the pictures are smaller than the window.

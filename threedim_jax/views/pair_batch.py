@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""A training batch: pairs of posed views."""
+"""Defines the training batch: pairs of posed views."""
 
 from typing import no_type_check
 
@@ -12,14 +12,14 @@ from jaxtyping import Array, UInt8
 from threedim_jax.views.cameras import Camera
 
 
-@no_type_check  # see Camera
+@no_type_check  # for the reason given at `views.cameras.Camera`
 @flax.struct.dataclass
 class PairBatch:
   """B pairs of views; the two views of a pair show the same object.
 
   Attributes:
-    cond_view: the conditioning views, pixels as they are stored.
-    target_view: the views to learn.
+    cond_view: the conditioning views.
+    target_view: the views that the network learns to predict.
     cond_cam: cameras of the conditioning views.
     target_cam: cameras of the target views.
   """
@@ -31,7 +31,7 @@ class PairBatch:
 
 
 def batch_shapes(resolution: int, batch_size: int) -> PairBatch:
-  """The shapes and dtypes of a batch, to trace and compile with."""
+  """Returns the shapes and dtypes of a batch, to trace and compile with."""
   shape = jax.ShapeDtypeStruct
   view = shape((batch_size, resolution, resolution, 3), jnp.uint8)
   camera = Camera(

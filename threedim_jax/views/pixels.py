@@ -1,16 +1,16 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Conversions of pixel values.
+"""Converts pixel values between ranges and colour spaces.
 
-The model takes images as float32 in [-1, 1]. Files, pictures and the copy from
-host to device have uint8. `from_u8` and `to_u8` use array methods only, so they
-take NumPy and JAX arrays, traced ones too, and return the same kind:
+The network takes images as float32 in [-1, 1]. Files hold uint8, and batches go
+from host to device as uint8. `from_u8` and `to_u8` take NumPy arrays and JAX
+arrays, traced ones too, and return the same kind:
 
   x0 = from_u8(batch["image"])  # inside jit: uint8 crosses to the device
   write_png(path, to_u8(np.asarray(x0_hat)))
 
-`metrics` and neural fields use 0 to 1. The other two functions are for the
-colours of meshes.
+Metrics and neural fields use values from 0 to 1. The other two functions here
+are for the colours of meshes.
 """
 
 from typing import TypeVar
@@ -21,22 +21,22 @@ Array = TypeVar("Array")  # np.ndarray or jax.Array, any shape
 
 
 def from_u8(image_u8: Array) -> Array:
-  """uint8 0 .. 255 -> float32 -1 .. 1."""
+  """Converts uint8 0 .. 255 to float32 -1 .. 1."""
   return image_u8.astype("float32") / 127.5 - 1.0
 
 
 def to_u8(image: Array) -> Array:
-  """float -1 .. 1 -> uint8 0 .. 255; clips, then rounds to the nearest."""
+  """Converts floats -1 .. 1 to uint8 0 .. 255; clips and rounds to nearest."""
   return ((image.clip(-1.0, 1.0) + 1.0) * 127.5).round().astype("uint8")
 
 
 def linear_from_srgb(srgb: np.ndarray) -> np.ndarray:
-  """sRGB display values 0 .. 1 -> linear light 0 .. 1 (IEC 61966-2-1)."""
+  """Converts sRGB display values 0 .. 1 to linear light (IEC 61966-2-1)."""
   bent = ((np.maximum(srgb, 0.04045) + 0.055) / 1.055) ** 2.4
   return np.where(srgb <= 0.04045, srgb / 12.92, bent)
 
 
 def srgb_from_linear(linear: np.ndarray) -> np.ndarray:
-  """Linear light 0 .. 1 -> sRGB display values 0 .. 1."""
+  """Converts linear light 0 .. 1 to sRGB display values 0 .. 1."""
   bent = 1.055 * np.maximum(linear, 0.0031308) ** (1 / 2.4) - 0.055
   return np.where(linear <= 0.0031308, 12.92 * linear, bent)

@@ -1,14 +1,14 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""8-bit RGB PNG files, the only picture format that is scored.
+"""Reads and writes 8-bit RGB PNG files, the only picture format that is scored.
 
   path.write_bytes(encode_png(image_u8))
   image_u8 = decode_png(path.read_bytes(), path)
 
-Decoding is strict. Most readers drop an alpha channel, a palette or 16 bits
-without a word, which would change the metrics. People's pictures are read by
-`inputs/posed_images/pictures.py`, records of data sets by
-`inputs/view_source.py`.
+Decoding is strict: it refuses alpha channels, palettes and 16-bit channels.
+Most readers convert these silently, which would change the metrics. Users'
+pictures are read by `inputs/posed_images/pictures.py`, and records of data sets
+by `inputs/view_source.py`.
 """
 
 import io
@@ -34,10 +34,10 @@ def encode_png(image_u8: UInt8[np.ndarray, "H W 3"]) -> bytes:
 
 
 def decode_png(data: bytes, name: Any) -> UInt8[np.ndarray, "H W 3"]:
-  """Decodes the bytes of a file.
+  """Decodes the bytes of a PNG file; errors call the file `name`.
 
   Raises:
-    UserError: no PNG, not 8-bit RGB, or damaged. It calls the file `name`.
+    UserError: the file is no PNG, is not 8-bit RGB, or is damaged.
   """
   if not data.startswith(_SIGNATURE):
     raise UserError(f"{name} is not a PNG file. Replace or remake it.")
@@ -50,7 +50,7 @@ def decode_png(data: bytes, name: Any) -> UInt8[np.ndarray, "H W 3"]:
     if not data.endswith(_END):
       raise ValueError("its end is missing")
     with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
-      image.verify()  # checksums, which loading alone does not look at
+      image.verify()  # the checksums, which loading alone does not check
     with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
       return np.array(image)
   except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as e:

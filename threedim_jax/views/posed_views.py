@@ -1,14 +1,13 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Pictures of one object together with their cameras.
+"""Defines `PosedViews`: pictures of one object together with their cameras.
 
   views = PosedViews(images_u8, world_from_cam, K)
   views[[0, 5]].cameras()
 
-This one type goes through the whole package: folders of posed pictures and
-data sets are read into it, the sampler takes it and makes it, viewers, scores
-and files show and write it. NumPy only: the workers that build data sets
-import this and must not import jax.
+The whole package uses this one type: readers of folders and data sets make it,
+the sampler takes and makes it, and viewers, scores and writers of files take
+it. NumPy only, because the workers that build data sets must not import JAX.
 """
 
 from collections.abc import Sequence
@@ -20,7 +19,8 @@ import numpy as np
 
 from threedim_jax.runtime.errors import UserError
 
-# Poses in text files are rounded, by far less than this.
+# A pose may differ from a rigid transform by this much. Rounding in text files
+# causes far smaller differences.
 RIGID_TOLERANCE = 1e-3
 
 
@@ -31,10 +31,10 @@ def check_pose(
 
   Args:
     world_from_cam: a pose.
-    source: names the pose in the error, as in "a/pose/000.txt".
+    source: name of the pose for the error, such as "a/pose/000.txt".
 
   Raises:
-    UserError: the pose is not finite, or not a rotation and a position.
+    UserError: the pose is not finite, or is not a rotation and a translation.
   """
   if not np.isfinite(world_from_cam).all():
     raise UserError(f"{source} holds a number that is not finite.")
@@ -62,15 +62,15 @@ class PosedViews:
     world_from_cam: rigid transforms, OpenCV axes (x right, y down, z forward);
       kept as float32.
     K: intrinsic matrices in pixels, pixel centres at +0.5; kept as float32.
-    index: number of each view in its data set, int32; -1 where it has none
-      (everywhere, if left out).
-    name: of the object, for messages.
-    checked: False skips the check of the cameras. Only the camera check of
-      `--mode=check_data` reads views so, because it names their faults itself.
+    index: number of each view in its data set, int32; -1 for a view without a
+      number. None: -1 for all views.
+    name: name of the object, for error messages.
+    checked: False skips the check of the cameras. Only `--mode=check_data` does
+      so, because it reports faulty cameras itself.
 
   Raises:
-    UserError: the arrays do not belong together, a pose is not rigid, or a
-      focal length is not positive.
+    UserError: an array has the wrong shape, a pose is not rigid, or a focal
+      length is not positive.
   """
 
   images_u8: UInt8[np.ndarray, "N H W 3"]
@@ -120,7 +120,7 @@ class PosedViews:
     return len(self.images_u8)
 
   def __getitem__(self, views: slice | Sequence[int] | Any) -> "PosedViews":
-    """The chosen views, by slice or list of positions; one by [[3]]."""
+    """Selects views by a slice or a list of positions; [[3]] selects one."""
     views = views if isinstance(views, slice) else np.asarray(views, np.int64)
     return dataclasses.replace(
       self,
@@ -131,7 +131,7 @@ class PosedViews:
     )
 
   def __add__(self, other: "PosedViews") -> "PosedViews":
-    """Both, one after the other, under the name of the first."""
+    """Appends the views of `other`; the result has the name of `self`."""
     fields = ("images_u8", "world_from_cam", "K", "index")
     both = {f: [getattr(v, f) for v in (self, other)] for f in fields}
     return dataclasses.replace(
@@ -146,11 +146,11 @@ class PosedViews:
   def with_images(
     self, images_u8: UInt8[np.ndarray, "N H W 3"]
   ) -> "PosedViews":
-    """Other pictures seen by the same cameras."""
+    """Returns the same cameras with other pictures."""
     return dataclasses.replace(self, images_u8=images_u8)
 
   def cameras(self):
-    """The cameras as a `threedim_jax.views.cameras.Camera` of N."""
+    """Returns the cameras as a `threedim_jax.views.cameras.Camera`, [N]."""
     from threedim_jax.views.cameras import Camera
 
     return Camera(self.world_from_cam, self.K)

@@ -161,7 +161,9 @@ def compile_sampler(
     *(shape((), jnp.float32), shape((), jnp.int32)),
   )
   next_view = jit_next_view(
-    make_view_fn(config.model, config.diffusion.prediction),
+    make_view_fn(
+      config.model, config.diffusion.prediction, topology.devices[0].platform
+    ),
     mesh,
     state_sharding(mesh, params),
     bank,
