@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Parses `--config=FILE.py:VARIANT` and its overrides; errors are a sentence.
+"""Parses `--config=FILE.py:VARIANT` and overrides, with one-sentence errors.
 
   CONFIG = define_config_flag()
   with errors.exit_with_message():  # exit code 2

@@ -27,7 +27,7 @@ GIB = 2**30
 
 
 def run(config: ConfigDict, args) -> None:
-  """Prints the numbers; with a topology, also writes them to a JSON file."""
+  """Runs `--dry_run`. With --topology it also writes a JSON file."""
   if args.topology:
     if args.devices:
       raise UserError(

@@ -145,7 +145,7 @@ def choose_requests(config: ConfigDict, views: Views) -> list[Request]:
 
 
 def one_turn(count: int, middle: int) -> range:
-  """Returns the indices of up to one turn of poses, around the middle one."""
+  """Returns the indices of up to one turn of poses, around pose `middle`."""
   first = min(max(0, middle - TURN_VIEWS // 2), max(0, count - TURN_VIEWS))
   return range(first, min(count, first + TURN_VIEWS))
 

@@ -187,7 +187,10 @@ def compile_evaluation(
 def open_writer(
   workdir: epath.Path, done: int, state: TrainState
 ) -> metric_writers.MetricWriter:
-  """Opens the metric writer of a run that continues after step `done`."""
+  """Opens the metric writer of a run that continues after step `done`.
+
+  Removes the metrics of later steps, which the run does again.
+  """
   truncate_metrics(workdir, done)
   writer = create_writer(workdir)
   # Statistics of the parameters would compile a program for every shape.

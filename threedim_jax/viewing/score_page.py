@@ -55,7 +55,7 @@ Image = UInt8[np.ndarray, "H W 3"]
 
 
 class ObjectPictures(NamedTuple):
-  """A block for `page.write_page` with pictures as data URIs."""
+  """The pictures of one object, a block of a page. Pictures are data URIs."""
 
   object_id: str
   label: str

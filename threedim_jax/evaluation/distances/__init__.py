@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Distances between sets of pictures: FID, KID, and two that need no download.
+"""Compares sets of pictures: FID, KID, and two metrics that need no download.
 
 Start at `features.py`. It turns pictures into features with the networks of
 `inception.py` and `effnetlite0.py`, whose weights `torch_file.py` reads, and

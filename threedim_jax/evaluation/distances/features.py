@@ -79,7 +79,7 @@ class Network:
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
-  """Distances by metric name, a description of each, and remarks."""
+  """Distances of two sets by metric, the metrics' descriptions, and remarks."""
 
   values: dict[str, float]
   variants: dict[str, str]

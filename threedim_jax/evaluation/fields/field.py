@@ -38,7 +38,7 @@ class FieldConfig:
     final_learning_rate: at the last step; the rate decays exponentially.
     distortion_weight: weight of the Mip-NeRF 360 distortion loss (arXiv
       2111.12077, eq. 15).
-    occupancy_every_steps: how often occupied space is estimated again.
+    occupancy_every_steps: steps between two estimates of occupied space.
   """
 
   levels: tuple[int, ...]
@@ -52,7 +52,7 @@ class FieldConfig:
 
   @classmethod
   def for_size(cls, size: int) -> "FieldConfig":
-    """Returns settings for pictures of `size` pixels: about one node a pixel."""
+    """Chooses about as many nodes along an edge as pictures have pixels."""
     if size <= 32:
       return cls(levels=(9, 17, 33), num_rays=1024)
     if size <= 64:
@@ -61,7 +61,7 @@ class FieldConfig:
 
 
 def init_pyramid(levels: tuple[int, ...]) -> Pyramid:
-  """Returns zeros: grey fog so thin that a ray sees through the whole box."""
+  """Returns zeros, which are grey fog so thin that a ray sees through it."""
   return [jnp.zeros((n, n, n, 4)) for n in levels]
 
 

@@ -28,7 +28,7 @@ class State(NamedTuple):
 
 
 def near_and_far(world_from_cam: Float[np.ndarray, "O V 4 4"]) -> None:
-  """Returns None: only the box bounds a ray."""
+  """Returns None, that is, no planes: only the box bounds a ray."""
   del world_from_cam
 
 
@@ -113,7 +113,7 @@ def render_rays(
   edges: Float[Array, "R S1"],
   config: field.FieldConfig,
 ) -> tuple[Float[Array, "R 3"], Float[Array, "R S"]]:
-  """Renders rays in box coordinates: (colours over white, sample weights)."""
+  """Renders rays; returns (colours over white, weights of the samples)."""
   del config
   points = render.sample_points(pos, dir, edges)
   density, rgb = field.activate(field.look_up(grid, points))

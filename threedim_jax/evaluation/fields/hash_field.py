@@ -61,7 +61,7 @@ class HashFieldConfig:
     distortion_weight: of the distortion loss (arXiv 2111.12077, eq. 15).
     orientation_weight: of the orientation loss (arXiv 2112.03907, eq. 11).
     orientation_every: the orientation loss uses one ray in this many.
-    occupancy_every_steps: how often occupied space is estimated again.
+    occupancy_every_steps: steps between two estimates of occupied space.
     rays_at_a_time: number of rays that are computed together. The data of 512
       rays fits into a CPU's cache.
   """
@@ -170,11 +170,11 @@ def _dense_and_hashed(
 
 
 def join_levels(params: PyTree, config: HashFieldConfig) -> PyTree:
-  """Returns the parameters with all levels that need no hash in one table.
+  """Joins all levels that need no hash into one table.
 
-  The table "pairs" is one of `pairs_of_nodes`. Joining is linear, so gradients
-  of many points can be summed for the joined table and then pulled back to the
-  tables of the levels once.
+  The table, "pairs", has the form of `pairs_of_nodes`. Joining is linear, so
+  gradients of many points can be summed for the joined table and then pulled
+  back to the tables of the levels once.
   """
   dense, hashed = _dense_and_hashed(params["tables"], config)
   resolutions, _ = _dense_and_hashed(config.resolutions, config)

@@ -165,7 +165,7 @@ def _jitter(rng, shape):
 
 
 def render_rays(tables, pos, dir, edges, config):
-  """Renders rays: (colours over white, weights and points of the samples)."""
+  """Renders rays; returns (colours over white, weights, points of samples)."""
   points = render.sample_points(pos, dir, edges)
   density, rgb = hash_field.query(tables, points.reshape(-1, 3), config)
   shape = points.shape[:2]

@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Volume rendering over white, in box coordinates: the field is [-1, 1]^3.
+"""Renders volumes over white, in box coordinates: the field is [-1, 1]^3.
 
 A ray is cut into equal bins, and most samples go to bins that are occupied.
 Bins are not weighted by the light that reaches them. That light would end where
@@ -126,7 +126,7 @@ def composite(
   rgb: Float[Array, "R S 3"],
   edges: Float[Array, "R S1"],
 ) -> tuple[Float[Array, "R 3"], Float[Array, "R S"]]:
-  """Blends samples; returns (colours over white, share of each sample)."""
+  """Blends samples over white; returns (colours, weights of the samples)."""
   depth = density * jnp.diff(edges, axis=-1)
   weights = jnp.exp(-_sums_before(depth)) * (1 - jnp.exp(-depth))
   white = 1 - weights.sum(-1, keepdims=True)
