@@ -185,7 +185,7 @@ class Fitted:
     return self.view_set.views.images_u8[self.held_out]
 
   def row(self) -> dict[str, float]:
-    """Returns {metric: mean of the finite values of held-out views}, or NaN.
+    """Returns {metric: mean over held-out views, without infinity and NaN}.
 
     SSIM is left out if the pictures are smaller than its window.
     `psnr_input_u8` scores the given view instead, and may be infinite.

@@ -38,8 +38,8 @@ def check_dataset(config: ConfigDict, workdir: epath.Path) -> None:
   """Checks the data set of a configuration.
 
   Raises:
-    UserError: the data set is missing, or pictures and cameras disagree. The
-      files are written first.
+    UserError: the data set is missing, or its pictures and cameras disagree
+      (the files are written before this error).
   """
   data = config.data
   objects = []
@@ -60,8 +60,8 @@ def check_folder(
   """Checks a folder of posed images, read at `size` (None: as they are).
 
   Raises:
-    UserError: the folder cannot be read, or pictures and cameras disagree. The
-      files are written first.
+    UserError: the folder cannot be read, or its pictures and cameras disagree
+      (the files are written before this error).
   """
   frames = posed_images.list_frames(folder)
   chosen = spread(frames, VIEWS_OF_FOLDER)

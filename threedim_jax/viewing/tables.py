@@ -181,7 +181,7 @@ def _cell(scores: Scores, row: str, metric: str, is_best: bool) -> Cell:
 def _best_row(rows: Rows, metric: str) -> str | None:
   """Returns the best of the rows that were made without the true views.
 
-  None if there are fewer than two such rows.
+  None if there are fewer than two such rows, or no direction is better.
   """
   values = {
     row: values[metric]
