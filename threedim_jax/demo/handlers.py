@@ -190,10 +190,7 @@ class Handlers:
     return outputs.write_mesh_files(sampled)
 
   def compare(self, *values) -> Iterator[tuple]:
-    """Samples with stochastic, then with first-view conditioning.
-
-    Yields (grid of stochastic views, grid of first-view views, explanation).
-    """
+    """Yields (grid of stochastic views, grid of first-view ones, explanation)."""
     scene, rest = self.read_scene(*values[:6]), values[6:-1]
     total = len(scene.index)
     empty = next(self.sample(scene, DEFAULTS))

@@ -134,9 +134,7 @@ def _add_distances(
   out: epath.Path,
   networks: Sequence[Network],
 ) -> tuple[dict[str, str], list[str]]:
-  """Adds to each row the distances between its held-out views and renders.
-
-  The pictures of all objects are pooled.
+  """Adds to each row the distances between all held-out views and renders.
 
   Returns:
     ({metric: its description}, remarks).

@@ -39,10 +39,7 @@ _HOMES = (_PACKAGE.parent, _PACKAGE)
 
 @functools.cache  # absl refuses to define a flag twice
 def define_config_flag() -> flags.FlagHolder:
-  """Defines --config=FILE.py[:VARIANT] and --config.KEY=VALUE.
-
-  The configuration is locked, so overrides cannot add keys.
-  """
+  """Defines --config=FILE.py[:VARIANT]; --config.KEY=VALUE cannot add keys."""
   return config_flags.DEFINE_config_file(
     NAME, None, "Config file, for example configs/srn_chairs.py:debug."
   )

@@ -212,10 +212,7 @@ def param_shapes() -> PyTree:
 
 
 def params_from_state_dict(state: StateDict) -> PyTree:
-  """Converts a state dict to parameters of `InceptionV3`.
-
-  The classifier is dropped.
-  """
+  """Converts a state dict to `InceptionV3` parameters; drops the classifier."""
   params = {}
   for *unit, kind in flatten_dict(param_shapes()):
     name = ".".join(unit)

@@ -189,10 +189,7 @@ class _Walk:
       self._add_collective(match, times, started)
 
   def _trips(self, name: str, line: str) -> int:
-    """Returns a loop's number of iterations, or `while_trips` if unknown.
-
-    The number is noted in the HLO, or follows from a condition `i < constant`.
-    """
+    """Returns a loop's number of iterations, or `while_trips` if unknown."""
     if known := _TRIPS.search(line):
       return int(known[1])
     lines = self._computations[_CONDITION.search(line)[1]]
