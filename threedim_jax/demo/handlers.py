@@ -190,7 +190,7 @@ class Handlers:
     return outputs.write_mesh_files(sampled)
 
   def compare(self, *values) -> Iterator[tuple]:
-    """Yields (grid of stochastic views, grid of first-view ones, explanation)."""
+    """Yields HTML: (stochastic views, first-view views) and an explanation."""
     scene, rest = self.read_scene(*values[:6]), values[6:-1]
     total = len(scene.index)
     empty = next(self.sample(scene, DEFAULTS))
