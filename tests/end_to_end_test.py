@@ -204,8 +204,10 @@ def test_weights_are_exported_as_they_were_averaged(finished, tmp_path):
 
   workdir, config, _ = finished
   path = tmp_path / "weights.msgpack"
-  digest = export(workdir, path)
-  assert digest == hashlib.sha256(path.read_bytes()).hexdigest()
+  digests = export(workdir, path, "configs/some.py")
+  for suffix, digest in digests.items():
+    content = path.with_suffix(suffix).read_bytes()
+    assert digest == hashlib.sha256(content).hexdigest()
   params = serialization.msgpack_restore(path.read_bytes())
   # A workdir needs no configuration: what it holds comes from config.json.
   sampler = load_sampler(workdir=workdir)
@@ -217,6 +219,7 @@ def test_weights_are_exported_as_they_were_averaged(finished, tmp_path):
     assert half.dtype == np.float16
     np.testing.assert_array_equal(half, np.float16(full))
   network = json.loads((tmp_path / "weights.json").read_text())
+  assert network["config"] == "configs/some.py"
   assert network["resolution"] == config.data.resolution
   assert network["prediction"] == config.diffusion.prediction
   assert network["model"]["ch"] == config.model.ch

@@ -1,10 +1,11 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""`python -m threedim_jax.demo`: one picture, an orbit, a mesh, in the browser.
+"""The browser demo: makes an orbit and a mesh from one picture.
 
-`page` is the layout, `handlers` what its buttons do, `outputs` what they show
-and hand out. `examples/` holds held-out objects of `shapes`, drawn at 128
-pixels. Uses every other folder but benchmark; nothing imports the demo.
+`python -m threedim_jax.demo` starts it. `page` is the layout, `handlers` has
+the functions of the buttons, and `outputs` makes the HTML and the files that
+they return. `examples/` holds held-out objects of `shapes`, drawn at 128
+pixels. May import all but modes and benchmark; nothing imports the demo.
 """
 
 from etils import epath

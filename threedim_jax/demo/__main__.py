@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Serves the demo to this machine alone, unless told otherwise."""
+"""Serves the demo, by default only to this machine."""
 
 import argparse
 import os

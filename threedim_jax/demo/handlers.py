@@ -1,10 +1,10 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""What the buttons of the demo do; knows the sampler and no layout.
+"""The functions behind the demo's buttons, without its layout.
 
-Handlers are generators: a view is shown when it is done. Stop ends the
-generator after the next view and keeps what is there. A visitor's views are in
-that visitor's own `gr.State`.
+Handlers that sample are generators, so each view is shown as soon as it is
+done. Stop ends the generator after the next view; the views so far stay. Each
+visitor's views are kept in that visitor's `gr.State`.
 """
 
 from collections.abc import Callable, Iterator
@@ -26,18 +26,18 @@ from threedim_jax.sampling.scene import Scene
 from threedim_jax.sampling.view_sampler import Sampler, Settings, looked_at
 from threedim_jax.workdir.samples import ObjectSamples
 
-MAX_VIEWS = 48  # one compiled program serves every number of views up to it
+MAX_VIEWS = 48  # one compiled program makes any number of views up to this
 CAPACITY = 1 + MAX_VIEWS
 
-# What the page opens with. The colour of the first two examples drifts least
-# with these, by 52 levels of 255 on average; with guidance 0.5 it is 63, with
-# stochastic conditioning 66 (python tests/support/color_drift.py --out=DIR
-# --steps=16 --examples=2).
+# The page opens with these settings. They change the colour of the first two
+# examples least, by 52 levels of 255 on average, against 63 with guidance 0.5
+# and 66 with stochastic conditioning (python tests/support/color_drift.py
+# --out=DIR --steps=16 --examples=2).
 DEFAULTS = Settings(guidance_weight=0.0, conditioning="first")
 
 
 def show_errors(handler: Callable) -> Callable:
-  """Shows a UserError as a message on the page."""
+  """Wraps a handler so that its UserError is shown as a message on the page."""
 
   @functools.wraps(handler)
   def wrapped(*args):
@@ -54,7 +54,11 @@ def show_errors(handler: Callable) -> Callable:
 
 
 def read_settings(seed, steps, weight, solver, conditioning) -> Settings:
-  """The sampler settings of the page; UserError if the seed is no seed."""
+  """Converts values of the page to sampler settings.
+
+  Raises:
+    UserError: the seed is missing or out of range.
+  """
   if seed is None or not 0 <= seed < 2**32:  # the field may be empty
     raise UserError("The seed must be a whole number from 0 to 4294967295.")
   return Settings(
@@ -70,9 +74,9 @@ class Handlers:
   """The handlers for one loaded sampler.
 
   Attributes:
-    sampler: trained weights.
-    compile_seconds: how long compiling took when the demo was started.
-    view_seconds: how long a view with `DEFAULTS` takes here.
+    sampler: samples with the trained weights.
+    compile_seconds: time that compiling took when the demo was started.
+    view_seconds: time that a view with `DEFAULTS` takes on this machine.
   """
 
   def __init__(self, sampler: Sampler):
@@ -80,7 +84,7 @@ class Handlers:
     self.compile_seconds = self.view_seconds = 0.0
 
   def measure(self) -> None:
-    """Compiles the sampler for `DEFAULTS` and measures a view."""
+    """Compiles the sampler for `DEFAULTS`, and measures a view's time."""
     self.compile_seconds, self.view_seconds = self.sampler.measure(
       DEFAULTS, CAPACITY
     )
@@ -88,11 +92,11 @@ class Handlers:
   def read_scene(
     self, file, azimuth, elevation, distance, path, num_views
   ) -> Scene:
-    """The picture and cameras that the visitor set.
+    """Reads the visitor's picture and cameras.
 
     Raises:
-      UserError: no picture, or one that cannot be used. It names the visitor's
-        file, not where the server keeps it.
+      UserError: there is no picture, or it cannot be used. The message has the
+        file's name, not its path on the server.
     """
     if not file:
       raise UserError("Upload a picture first, or choose an example.")
@@ -111,7 +115,7 @@ class Handlers:
       raise UserError(str(e).replace(str(file), name)) from e
 
   def preview(self, *values) -> tuple[str, str]:
-    """(the picture and what the model sees of it, the cameras from above)."""
+    """Returns HTML: (picture and what the model sees of it, map of cameras)."""
     scene = self.read_scene(*values)
     photo = open_photo(values[0]).convert("RGBA")
     photo.thumbnail((260, 260))
@@ -120,7 +124,7 @@ class Handlers:
     return outputs.pictures(photo_u8, scene), outputs.camera_map(scene, 0)
 
   def sample(self, scene: Scene, settings: Settings) -> Iterator[ObjectSamples]:
-    """Yields what there is before the first view and after each."""
+    """Yields the samples so far, before the first view and after each view."""
     facts = settings.facts() | self.sampler.facts()
     views_u8 = np.zeros((0, *scene.given.images_u8.shape[1:]), np.uint8)
     yield scene.samples(views_u8, facts)
@@ -131,9 +135,9 @@ class Handlers:
       yield scene.samples(views_u8, facts)
 
   def generate(self, *values) -> Iterator[tuple]:
-    """Yields (map, views, status, samples).
+    """Samples views, and yields (map of cameras, views, status, samples).
 
-    It does so once before the first view, and once after each view.
+    Yields once before the first view, and once after each view.
     """
     scene, settings = self.read_scene(*values[:6]), read_settings(*values[6:])
     total = len(scene.index)
@@ -165,7 +169,7 @@ class Handlers:
       )
 
   def finish(self, sampled: ObjectSamples | None) -> tuple:
-    """(orbit viewer, downloads, table of what was looked at, status)."""
+    """Returns (orbit viewer, files, table from `looked_at_table`, status)."""
     if sampled is None or not len(sampled.generated):
       raise UserError("There are no views yet: press Generate.")
     count, facts = len(sampled.generated), sampled.info
@@ -180,13 +184,13 @@ class Handlers:
     return viewer, files, table, f"{views} done. Drag the orbit to turn it."
 
   def mesh(self, sampled: ObjectSamples | None) -> tuple:
-    """(GLB, files to download, how well the views agreed)."""
+    """Fits a mesh; returns (GLB, files, text on how well the views agree)."""
     if sampled is None or not len(sampled.generated):
       raise UserError("There are no views yet: press Generate.")
     return outputs.write_mesh_files(sampled)
 
   def compare(self, *values) -> Iterator[tuple]:
-    """Yields (views of stochastic, views of first-view, what to look for)."""
+    """Yields HTML: (stochastic views, first-view views) and an explanation."""
     scene, rest = self.read_scene(*values[:6]), values[6:-1]
     total = len(scene.index)
     empty = next(self.sample(scene, DEFAULTS))

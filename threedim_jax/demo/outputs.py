@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""What the demo shows and hands out: pieces of HTML, and files."""
+"""Makes what the demo shows: pieces of HTML, and files to download."""
 
 import atexit
 import functools
@@ -22,7 +22,7 @@ from threedim_jax.viewing.viewer import view_angles
 from threedim_jax.views.metrics import is_foreground
 from threedim_jax.workdir.samples import ObjectSamples, write_sample
 
-KEEP_SECONDS = 3600  # how long files can be downloaded
+KEEP_SECONDS = 3600  # files can be downloaded for this long
 
 GIVEN_COLOR, DONE_COLOR, WAITING_COLOR = "#e4572e", "#2e86ab", "#bbb"
 
@@ -62,7 +62,7 @@ def picture(image_u8: UInt8[np.ndarray, "H W 3"], caption: str) -> str:
 
 
 def pictures(photo_u8: UInt8[np.ndarray, "H W 3"], scene: Scene) -> str:
-  """The whole picture beside what the model sees of it."""
+  """Returns HTML with the whole picture beside what the model sees of it."""
   pair = picture(photo_u8, "your picture") + picture(
     scene.given.images_u8[0], "as the model sees it"
   )
@@ -70,9 +70,9 @@ def pictures(photo_u8: UInt8[np.ndarray, "H W 3"], scene: Scene) -> str:
 
 
 def camera_map(scene: Scene, num_done: int) -> str:
-  """An SVG from above: the pole in the middle, the horizon the circle.
+  """Draws the cameras from above: the pole in the centre, the horizon a circle.
 
-  The first `num_done` of the wanted cameras have another colour.
+  The first `num_done` target cameras have the colour of finished views.
   """
   poses = np.concatenate(
     [scene.given.world_from_cam, scene.targets.world_from_cam]
@@ -101,7 +101,7 @@ def camera_map(scene: Scene, num_done: int) -> str:
 
 
 def views_grid(sampled: ObjectSamples, total: int) -> str:
-  """The given view, those that are done, and places for those to come."""
+  """Returns HTML with the given view, the views so far, and empty tiles."""
   done = sampled.generated.images_u8
   tiles = [picture(sampled.given.images_u8[0], "given")]
   tiles += [picture(view_u8, str(i + 1)) for i, view_u8 in enumerate(done)]
@@ -114,7 +114,10 @@ def views_grid(sampled: ObjectSamples, total: int) -> str:
 
 
 def looked_at_table(looked: Int[np.ndarray, "N T"]) -> str:
-  """A row per view, a cell per step, coloured by the view it looked at."""
+  """Returns HTML that shows which view each denoising step was conditioned on.
+
+  A row is a generated view, a cell is a step, and its colour stands for a view.
+  """
   rows = []
   for i, row in enumerate(looked):
     cells = "".join(
@@ -141,10 +144,11 @@ def _hue(view: int) -> str:
 
 
 def color_numbers(sampled: ObjectSamples) -> tuple[float, float]:
-  """(change among the views, difference from the given view).
+  """Returns (change among the views, difference from the given view).
 
-  Both compare mean colours of the foreground, in levels of 255: the largest
-  distance between two views, and the mean distance from the given view.
+  Both compare mean colours of the foreground, in levels of 255. The first is
+  the largest difference between two views, the second the mean difference from
+  the given view.
   """
   given = _mean_color(sampled.given.images_u8[0])
   colors = np.stack([_mean_color(v) for v in sampled.generated.images_u8])
@@ -160,7 +164,7 @@ def _mean_color(image_u8: UInt8[np.ndarray, "H W 3"]) -> np.ndarray:
 def comparison_text(
   stochastic: ObjectSamples, first: ObjectSamples, total: int
 ) -> str:
-  """Explains what to compare in both rows; with numbers once both are done."""
+  """Explains what to compare in both rows, with numbers if both are done."""
   text = (
     "Both rows start from the same noise. With **stochastic conditioning** each"
     " denoising step looks at a random known view; with **the first view only**"
@@ -191,14 +195,14 @@ def comparison_text(
 
 @functools.cache
 def _root() -> epath.Path:
-  """A folder of this process, removed when it ends."""
+  """Makes one folder for this process, removed when the process ends."""
   root = tempfile.mkdtemp(prefix="threedim_jax_demo_")
   atexit.register(shutil.rmtree, root, ignore_errors=True)
   return epath.Path(root)
 
 
 def new_folder() -> epath.Path:
-  """A folder for one visitor's files; removes those older than KEEP_SECONDS."""
+  """Makes a folder for a visitor; removes those older than KEEP_SECONDS."""
   for old in _root().iterdir():
     if time.time() - old.stat().mtime > KEEP_SECONDS:
       shutil.rmtree(old, ignore_errors=True)
@@ -206,13 +210,13 @@ def new_folder() -> epath.Path:
 
 
 def write_files(sampled: ObjectSamples) -> tuple[str, list[str]]:
-  """(the orbit viewer as HTML, files to download) of all views so far."""
+  """Writes the views so far; returns (orbit viewer as HTML, files)."""
   root = new_folder()
   folder = write_sample(root, sampled)
   show(folder, sampled)
   page = html.escape((folder / "viewer.html").read_text())
   archive = shutil.make_archive(str(root / "views"), "zip", folder)
-  # As high as the page in it, so that no caption is cut off.
+  # Makes the frame as high as its page, so that no caption is cut off.
   fit = "this.style.height=this.contentDocument.body.scrollHeight+24+'px'"
   frame = (
     f'<iframe id="orbit-viewer" srcdoc="{page}" onload="{fit}"'
@@ -222,7 +226,7 @@ def write_files(sampled: ObjectSamples) -> tuple[str, list[str]]:
 
 
 def write_mesh_files(sampled: ObjectSamples) -> tuple[str, list[str], str]:
-  """(GLB, files to download, how well the views agree) of a fitted field."""
+  """Fits a mesh; returns (GLB, files, text on how well the views agree)."""
   root = new_folder()
   folder = write_sample(root, sampled)
   glb, ply, facts = write_mesh(folder)

@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The layout of the demo, for Gradio 5 and 6; `handlers` does the work."""
+"""The layout of the demo, for Gradio 5 and 6. It calls `handlers`."""
 
 import inspect
 import json
@@ -22,8 +22,8 @@ from threedim_jax.runtime.progress import duration
 from threedim_jax.sampling.load import load_sampler
 from threedim_jax.sampling.photo import PATHS
 
-MAX_UPLOAD = "50mb"  # above what we read, so that our own message is shown
-NUM_VIEWS = 12  # at first
+MAX_UPLOAD = "50mb"  # more than `open_photo` reads, so its message is shown
+NUM_VIEWS = 12  # when the page opens
 INTRO = """## 3DiM: views of an object from one picture
 The model is small. It was trained on procedural chairs and cars at
 {size}x{size} pixels and turns any other object into one of these. A view takes
@@ -40,7 +40,7 @@ FIT = (
 
 
 def read_examples() -> list[tuple[str, float | int, float | int, float | int]]:
-  """(picture, azimuth, elevation, distance) of every bundled example."""
+  """Returns (picture, azimuth, elevation, distance) of bundled examples."""
   entries = json.loads((EXAMPLES / "examples.json").read_text())
   return [
     (str(EXAMPLES / e["file"]), e["azimuth"], e["elevation"], e["distance"])
@@ -49,11 +49,11 @@ def read_examples() -> list[tuple[str, float | int, float | int, float | int]]:
 
 
 def make_page(handlers: Handlers) -> gr.Blocks:
-  """The whole page; `serve` shows it."""
+  """Builds the whole page, which `serve` shows."""
   theme = gr.themes.Base(font=["sans-serif"], font_mono=["monospace"])
   in_blocks = "theme" in inspect.signature(gr.Blocks.__init__).parameters
   look = {"theme": theme} if in_blocks else {}  # Gradio 6 takes it in launch()
-  # Gradio's own copies: how often to look for old ones, and how old.
+  # How often Gradio deletes its copies of files, and from which age on.
   keep = outputs.KEEP_SECONDS, outputs.KEEP_SECONDS
   with gr.Blocks(
     title="3DiM", analytics_enabled=False, delete_cache=keep, **look
@@ -77,7 +77,7 @@ def make_page(handlers: Handlers) -> gr.Blocks:
 
 
 def _given_column() -> types.SimpleNamespace:
-  """Picture, buttons, status, camera and settings."""
+  """Adds the left column: picture, buttons, status, camera and settings."""
   examples = read_examples()
   _, azimuth, elevation, distance = examples[0]
   c = types.SimpleNamespace()
@@ -90,7 +90,7 @@ def _given_column() -> types.SimpleNamespace:
       "Generate", variant="primary", elem_id="generate", min_width=100
     )
     c.stop = gr.Button("Stop", elem_id="stop", min_width=60, scale=0)
-  # Beside the buttons: on a phone the views are below the fold.
+  # Near the buttons, because on a phone the views are off the screen.
   c.status = gr.Markdown(
     "Press Generate. For your own picture, set azimuth and elevation first.",
     elem_id="status",
@@ -149,7 +149,7 @@ def _given_column() -> types.SimpleNamespace:
 
 
 def _made_column() -> types.SimpleNamespace:
-  """In tabs, everything that is made."""
+  """Adds the right column: tabs with everything that is generated."""
   c = types.SimpleNamespace(samples=gr.State(None))
   with gr.Tab("views"):
     c.views = gr.HTML(
@@ -178,7 +178,7 @@ def _made_column() -> types.SimpleNamespace:
 
 
 def _connect(page, handlers: Handlers, given, made) -> None:
-  """Says which handler each button and slider calls."""
+  """Connects buttons and sliders to their handlers."""
   preview = {
     "fn": show_errors(handlers.preview),
     "inputs": given.scene,
@@ -219,7 +219,7 @@ def _connect(page, handlers: Handlers, given, made) -> None:
   )
   finished = [made.viewer, made.files, made.table, given.status]
   run.success(show_errors(finish), made.samples, finished)
-  # Gradio's own `cancels` can show a view's status after that of `finish`.
+  # Gradio's own `cancels` can show a view's status after the one of `finish`.
   given.stop.click(stop, queue=False)
   made.fit.click(
     show_errors(handlers.mesh),
@@ -235,11 +235,13 @@ def _connect(page, handlers: Handlers, given, made) -> None:
 
 
 def serve(host: str, port: int, weights: str, **launch_options) -> gr.Blocks:
-  """Shows the page; blocks unless told `prevent_thread_lock`.
+  """Loads bundled weights by name and serves the page.
+
+  Blocks unless `launch_options` have `prevent_thread_lock`.
 
   Raises:
-    UserError: no such weights, the port is taken, or the page cannot be
-      reached.
+    UserError: there are no such weights, the port is taken, or the page cannot
+      be reached.
   """
   handlers = Handlers(load_sampler(weights))
   handlers.measure()
@@ -260,7 +262,7 @@ def serve(host: str, port: int, weights: str, **launch_options) -> gr.Blocks:
       f"The page cannot be served at {host}:{port}: another program has that"
       " port, or there is no such address here. Name another with --port."
     ) from e
-  except ValueError as e:  # Gradio asks its own page, and got no answer
+  except ValueError as e:  # Gradio got no answer from its own page
     if "localhost" not in str(e):
       raise
     raise UserError(

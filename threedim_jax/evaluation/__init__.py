@@ -1,7 +1,7 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Scores generated views against true views, and against each other in 3D.
+"""Scores generated views: against true views, and for 3D consistency.
 
-Scores need folders of views, but no model. May import inputs, workdir, views
-and runtime.
+Scoring reads folders of views and needs no model. May import inputs, workdir,
+views and runtime.
 """

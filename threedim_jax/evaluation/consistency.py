@@ -5,16 +5,18 @@
   for fitted in fit_sets(view_sets, PROTOCOLS["consistency-v1"]):
     fitted.row()
 
-3DiM (sec. 4) fits a neural field without view dependence to part of an object's
-views and compares its renders with the rest. Views that contradict each other
-cannot be fitted. There are two protocols. `consistency-v1`, our own, fits a
-dense grid in seconds. `consistency-3dim` is the paper's (sec. 7.4); it takes
-minutes to hours. Results name their protocol and every changed setting.
+3DiM (sec. 4) fits a neural field without view dependence to some views of an
+object and compares its renders with the held-out views. Views that contradict
+each other cannot be fitted. There are two protocols. `consistency-v1` is our
+own and fits a dense grid in seconds. `consistency-3dim` is the paper's (sec.
+7.4) and takes minutes to hours. Results name their protocol and every changed
+setting.
 
 Three more numbers help to read a score. The score of the true views is a
-ceiling: it tells what the field itself cannot fit. The score of white pictures
-is the floor. `psnr_input_u8` compares the field at the input pose with the
-input view, because views that ignore the input may still agree with each other.
+ceiling, because the field does not fit even them perfectly. The score of white
+pictures is the floor. `psnr_input_u8` compares a render at the pose of the
+input view with the input view: views that ignore it may still agree with each
+other.
 """
 
 from collections.abc import Callable, Sequence
@@ -36,8 +38,8 @@ from threedim_jax.views import metrics
 from threedim_jax.views.pixels import to_u8
 from threedim_jax.views.posed_views import PosedViews
 
-# Numbers of views in the SRN protocol, which gives view 64 of 251. The held-out
-# ones are np.random.default_rng(0).choice(251, 25, replace=False), sorted.
+# The SRN protocol gives the model view 64 of 251. The held-out views are
+# np.random.default_rng(0).choice(251, 25, replace=False), sorted.
 GIVEN_OF_251 = 64
 HELD_OUT_OF_251 = (
   *(0, 3, 9, 17, 41, 62, 68, 71, 98, 117, 120, 132, 137),
@@ -56,7 +58,7 @@ VARIANTS = {
   **SSIM_VARIANTS,
   "psnr_input_u8": "field at the input pose against the input view",
 }
-# The smallest height or width of pictures that a metric can compare.
+# Each metric with the smallest height or width of pictures that it can compare.
 VIEW_METRICS = {
   metrics.psnr_u8: 1,
   metrics.psnr_fg_u8: 1,
@@ -64,23 +66,24 @@ VIEW_METRICS = {
   metrics.ssim_gauss11_snapped: 11,
   metrics.ssim_skimage7: 7,
 }
-# The first views of a path are fitted: no other views lie before them.
+# Index of the first held-out view, if `hold_out_every` is set. The views before
+# it are fitted, because no other views precede them on the camera path.
 FIRST_HELD_OUT = 5
 
 
 @dataclasses.dataclass(frozen=True)
 class ConsistencyProtocol:
-  """Which views are fitted, by which field, and which are held out.
+  """Settings of a score: the field, the fitted views and the held-out views.
 
-  Scores of different settings do not compare.
+  Scores with different settings are not comparable.
 
   Attributes:
-    base: a key of `PROTOCOLS`, from which the settings start.
-    num_views: at most so many views of an object are used, evenly spread.
-    hold_out_every: one view in so many is held out. None: 25 of 251 views are
-      drawn with a fixed seed, or a tenth of any other number.
-    fit_given: also fits the given view, if it is known. Views that ignore it
-      then score lower.
+    base: key of the entry of `PROTOCOLS` that these settings start from.
+    num_views: uses at most this many views of an object, evenly spread.
+    hold_out_every: holds out one view in this many. None: draws held-out views
+      with a fixed seed, 25 of SRN's 251 views or a tenth of another number.
+    fit_given: also fits the given (input) view, if it is known. Views that
+      ignore it then score lower.
     num_steps: number of steps of the fit.
     seed: seed of the fit.
   """
@@ -96,7 +99,7 @@ class ConsistencyProtocol:
   def name(self) -> str:
     """The base and every changed setting, as in "consistency-v1, 300 steps".
 
-    The name of `consistency-3dim` also has a hash of the settings that the
+    The name of `consistency-3dim` also contains a hash of the settings that the
     paper leaves open.
     """
     start, name = PROTOCOLS[self.base], self.base
@@ -117,18 +120,19 @@ class ConsistencyProtocol:
     return self.base == "consistency-3dim"
 
   def field_config(self, size: int) -> FieldConfig | HashFieldConfig:
-    """Settings of the field for pictures of `size` pixels."""
+    """Returns the field's settings for pictures of `size` x `size` pixels."""
     kind = HashFieldConfig if self.uses_hash_field else FieldConfig
     return kind.for_size(size)
 
   def settings(self) -> dict[str, Any]:
-    """The name and all settings, as results hold them."""
+    """Returns the name and all settings, as result files hold them."""
     return {"name": self.name, **dataclasses.asdict(self)}
 
   def held_out(self, num_views: int) -> Int[np.ndarray, " M"]:
-    """Indices of the views that are not fitted.
+    """Returns the indices of the views that are held out, not fitted.
 
-    250 views are taken for all views of the SRN protocol but the given one.
+    If `hold_out_every` is None, 250 views are taken to be SRN's 251 views
+    without the given view 64.
 
     Raises:
       UserError: there are too few views to hold one out.
@@ -167,8 +171,8 @@ class Fitted:
   Attributes:
     view_set: the views.
     held_out: indices of the M views that were not fitted.
-    renders_u8: the field at the poses of the held-out views.
-    input_render_u8: the field at the input pose; None if that is unknown.
+    renders_u8: renders of the field at the poses of the held-out views.
+    input_render_u8: render at the input view's pose; None if it is unknown.
   """
 
   view_set: ScoredViews
@@ -181,9 +185,10 @@ class Fitted:
     return self.view_set.views.images_u8[self.held_out]
 
   def row(self) -> dict[str, float]:
-    """Means over the held-out views by metric; they may be infinite or NaN.
+    """Returns {metric: mean over held-out views, without infinity and NaN}.
 
     SSIM is left out if the pictures are smaller than its window.
+    `psnr_input_u8` scores the given view instead, and may be infinite.
     """
     size = min(self.renders_u8.shape[1:3])
     usable = [m for m, least in VIEW_METRICS.items() if size >= least]
@@ -198,7 +203,7 @@ class Fitted:
     return row
 
   def as_white(self) -> "Fitted":
-    """The same views with white renders."""
+    """Returns the same views with white renders, whose score is the floor."""
     given = self.input_render_u8
     return dataclasses.replace(
       self,
@@ -219,6 +224,10 @@ def fit_sets(
       known for all of them or for none.
     protocol: settings.
     on_steps: called with the number of steps done since the last call.
+
+  Raises:
+    UserError: there are too few views, or the cameras do not determine where
+      an object is.
   """
   num_views, hw = len(view_sets[0].views), view_sets[0].views.hw
   held_out = protocol.held_out(num_views)
@@ -255,6 +264,6 @@ def _stack(views: Sequence[PosedViews], name: str) -> np.ndarray:
 
 
 def _mean(values: np.ndarray) -> float:
-  """Mean of the finite values. White views have no foreground PSNR."""
+  """Averages finite values. (`psnr_fg_u8` of two white pictures is NaN.)"""
   numbers = values[np.isfinite(values)]
   return float(numbers.mean()) if len(numbers) else float("nan")

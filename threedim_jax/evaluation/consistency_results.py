@@ -5,8 +5,8 @@
   score_consistency(samples_source("W/samples", 100), out, protocol, networks)
 
 OUT/<object>/score.json and the pictures beside it are written as soon as an
-object is scored. A run that was cut short scores only the objects that are
-missing. consistency.json sums up all objects.
+object is scored. A run that resumes scores only the missing objects.
+consistency.json sums up all objects.
 """
 
 from collections.abc import Iterator, Sequence
@@ -39,7 +39,7 @@ from threedim_jax.workdir import results, samples
 SCORE_FILE = "score.json"  # of one object; written after its pictures
 WHITE_ROW = "white image"
 TRUTH_ROW = "ground truth"
-# Names of the files with a row's held-out views and with their renders.
+# Names of picture files: a row's held-out views, and the renders of them.
 PICTURES = ("view", "render")
 TRUTH_PICTURES = ("truth", "truth_render")
 INPUT_PICTURES = ("input", "input_render")
@@ -47,8 +47,8 @@ _OUR_FILES = re.compile(
   f"({'|'.join((*PICTURES, *TRUTH_PICTURES, *INPUT_PICTURES))})_\\d{{3,}}\\.png"
 )
 
-# Objects that are fitted together. On a CPU more than one at a time gains
-# nothing, but an accelerator would be mostly idle.
+# Number of objects that are fitted together. On a CPU a larger number gains
+# nothing; a single object would leave an accelerator mostly idle.
 OBJECTS_AT_ONCE = {"cpu": 1}
 OBJECTS_AT_ONCE_ELSEWHERE = 8
 
@@ -65,7 +65,7 @@ def score_consistency(
     source: where the views of each object are.
     out: folder for the objects' folders and consistency.json.
     protocol: settings.
-    networks: for the distances between views and renders.
+    networks: compute the distances between views and renders.
 
   Returns:
     The content of consistency.json.
@@ -134,10 +134,10 @@ def _add_distances(
   out: epath.Path,
   networks: Sequence[Network],
 ) -> tuple[dict[str, str], list[str]]:
-  """Adds distances between the held-out views and renders of all objects.
+  """Adds to each row the distances between all held-out views and renders.
 
   Returns:
-    The descriptions of the metrics, and remarks.
+    ({metric: its description}, remarks).
   """
   if not networks:
     return {}, []
@@ -157,7 +157,7 @@ def _add_distances(
 def _read_pair(
   folder: epath.Path, row: str, scores: dict[str, Any]
 ) -> list[UInt8[np.ndarray, "M H W 3"]]:
-  """The held-out views of a row and their renders."""
+  """Reads a row's held-out views and the renders of them."""
   views = scores["held_out"]
   return [_read_pictures(folder, name, views) for name in _file_names(row)]
 
@@ -180,7 +180,7 @@ def _field_settings(
 
 
 def _key(sets: Sequence[ScoredViews], protocol: ConsistencyProtocol) -> str:
-  """Hash of the views and settings that an object's score depends on."""
+  """Hashes the views and settings that an object's score depends on."""
   settings = {
     **dataclasses.asdict(protocol),
     "field": _field_settings(sets, protocol),
@@ -191,7 +191,7 @@ def _key(sets: Sequence[ScoredViews], protocol: ConsistencyProtocol) -> str:
 
 
 def _is_scored(folder: epath.Path, key: str) -> bool:
-  """Whether the folder holds this score with all of its pictures intact."""
+  """Returns whether the folder has the score of `key` and all its pictures."""
   scores = _saved(folder)
   if scores.get("key") != key:
     return False
@@ -202,7 +202,7 @@ def _is_scored(folder: epath.Path, key: str) -> bool:
     if any("psnr_input_u8" in row for row in rows.values()):
       for name in INPUT_PICTURES:
         _read_pictures(folder, name, [0])
-  # Damaged files are scored again. ValueError: sizes differ.
+  # Objects with damaged files are scored again. ValueError: sizes differ.
   except (
     *(FileNotFoundError, UserError, ValueError),
     *(AttributeError, KeyError, TypeError),  # JSON of another form
@@ -212,7 +212,7 @@ def _is_scored(folder: epath.Path, key: str) -> bool:
 
 
 def _saved(folder: epath.Path) -> dict[str, Any]:
-  """The object's score.json; {} if it is missing or damaged."""
+  """Reads an object's score.json; returns {} if it is missing or damaged."""
   try:
     scores = json.loads((folder / SCORE_FILE).read_text())
   except (FileNotFoundError, ValueError):
@@ -223,7 +223,7 @@ def _saved(folder: epath.Path) -> dict[str, Any]:
 def _batches(
   source: Source, object_ids: Sequence[str]
 ) -> Iterator[dict[str, list[ScoredViews]]]:
-  """Groups consecutive objects whose views have the same shapes."""
+  """Yields groups of consecutive objects whose views have the same shapes."""
   at_once = OBJECTS_AT_ONCE.get(
     jax.default_backend(), OBJECTS_AT_ONCE_ELSEWHERE
   )
@@ -240,7 +240,7 @@ def _batches(
 def _write_object(folder: epath.Path, fitted: list[Fitted], key: str) -> None:
   """Writes held-out views and renders as PNG files, then score.json."""
   folder.mkdir(parents=True, exist_ok=True)
-  # Without this file the folder is unfinished until all pictures are written.
+  # While this file is missing, the folder counts as unfinished.
   (folder / SCORE_FILE).unlink(missing_ok=True)
   for old in folder.glob("*.png"):
     if _OUR_FILES.fullmatch(old.name):

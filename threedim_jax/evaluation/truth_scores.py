@@ -24,7 +24,7 @@ from threedim_jax.workdir.samples import ObjectSamples, read_sample
 
 MeanImage = UInt8[np.ndarray, "H W 3"] | None
 
-# SSIM with 3DiM's kernel comes before the others: it is the one to compare.
+# Of the SSIMs, 3DiM's comes first: it is the one to compare with the paper.
 METRICS = (
   metrics.psnr,
   metrics.psnr_u8,
@@ -51,11 +51,11 @@ VARIANTS = {
 def score_sample(sampled: ObjectSamples) -> dict[str, np.ndarray]:
   """Scores the N generated views of one folder: {metric: [N]}.
 
-  `psnr` is that of the floats before rounding to 8 bits. The folder's
-  input.json notes it; if it does not, `psnr` is left out.
+  `psnr` compares floats before they are rounded to 8 bits. It is read from the
+  folder's input.json, and left out if the file does not have it.
 
   Raises:
-    UserError: the noted `psnr` is not a number for each view.
+    UserError: the `psnr` of input.json is not a list with a number per view.
   """
   scores = metrics.score_views(
     METRICS[1:], sampled.generated.images_u8, sampled.truth.images_u8
@@ -76,7 +76,10 @@ def score_sample(sampled: ObjectSamples) -> dict[str, np.ndarray]:
 def reference_pictures(
   samples: Sequence[ObjectSamples], mean_u8: MeanImage
 ) -> dict[str, np.ndarray]:
-  """Pictures that are scored beside the model's: {row: [N, H, W, 3]}, 0 to 255.
+  """Returns baselines to score beside the model: {row: [N, H, W, 3]}, 0 to 255.
+
+  The baselines are the mean of several samples, the given view, and the mean of
+  the training views.
 
   Args:
     samples: of one object, with the same views.
@@ -95,7 +98,7 @@ def reference_pictures(
 
 
 def diversity_rmse(samples: Sequence[ObjectSamples]) -> float:
-  """RMS distance of pixels in [0, 1], averaged over all pairs of samples."""
+  """Returns the RMS pixel distance (0 to 1) averaged over pairs of samples."""
   images = [s.generated.images_u8 / np.float32(255) for s in samples]
   pairs = itertools.combinations(images, 2)
   return float(np.mean([np.sqrt(np.mean((a - b) ** 2)) for a, b in pairs]))
@@ -104,11 +107,11 @@ def diversity_rmse(samples: Sequence[ObjectSamples]) -> float:
 def score_object(
   samples: Sequence[ObjectSamples], references: Mapping[str, np.ndarray]
 ) -> dict[str, Any]:
-  """Scores of one object, as evaluation.json holds them.
+  """Scores one object; returns its entry of evaluation.json.
 
   Args:
     samples: samples of the same views with different seeds. The row "model"
-      has the first one, "best of N" the one with the highest `psnr_u8`.
+      scores the first one, "best of N" the one with the highest `psnr_u8`.
     references: see `reference_pictures`.
   """
   each = [score_sample(s) for s in samples]
@@ -143,11 +146,13 @@ def score_objects(
   networks: Sequence[Network],
   mean_u8: MeanImage,
 ) -> dict[str, Any]:
-  """The part of evaluation.json that depends on the pictures alone.
+  """Scores all objects, in the form of evaluation.json.
+
+  The caller adds the protocol and the provenance.
 
   Args:
-    folders: of each object, one folder for each sample of the same views.
-    networks: for distances between the pictures of all objects together.
+    folders: {object id: one folder for each sample of the same views}.
+    networks: compute distances between the pooled pictures of all objects.
     mean_u8: mean of the training views; None leaves that row out.
   """
   objects, pool, num_views = {}, Pool(networks), 0

@@ -33,7 +33,7 @@ class ScoredViews:
   given: PosedViews | None = None
 
   def sha256(self) -> str:
-    """Digest of the row, the pictures and the cameras."""
+    """Returns a digest of the row's name, the pictures and the cameras."""
     given, views = self.given, self.views
     start = self.row
     if given:
@@ -42,7 +42,7 @@ class ScoredViews:
 
 
 def views_sha256(views: PosedViews, start: str = "") -> str:
-  """SHA-256 of a text, the bytes of the pictures and those of the cameras."""
+  """Returns the SHA-256 of `start`, the pictures and the cameras."""
   digest = hashlib.sha256(start.encode())
   for array in (views.images_u8, views.world_from_cam, views.K):
     digest.update(array.tobytes())
@@ -61,13 +61,13 @@ Source = dict[str, Origin]  # by object id
 
 
 def samples_source(samples_dir: epath.PathLike, num_views: int) -> Source:
-  """Generated views of every finished folder, and true views if known.
+  """Finds finished folders with generated views and perhaps true views.
 
-  If an evaluation wrote the folders, only those that it lists are read.
+  If --mode=evaluate wrote them, only those that evaluation.json lists are used.
 
   Args:
     samples_dir: folder of the objects' folders.
-    num_views: at most so many views of an object, evenly spread.
+    num_views: uses at most this many views of an object, evenly spread.
 
   Raises:
     UserError: there is no finished folder.
@@ -102,7 +102,11 @@ def _of_sample(folder: epath.Path, num_views: int) -> list[ScoredViews]:
 def posed_source(
   folder: epath.PathLike, *, size: int | None, num_views: int
 ) -> Source:
-  """One folder of posed pictures (NSVF, SRN or transforms.json)."""
+  """Returns a source of one folder of posed pictures.
+
+  The folder's format is NSVF, SRN or transforms.json. `size` is the height and
+  width to read pictures at; None: as they are.
+  """
   folder = epath.Path(folder)
 
   def load() -> list[ScoredViews]:

@@ -5,9 +5,9 @@
   check_dataset(config, epath.Path("out"))       # a data set that was built
   check_folder("lego", None, epath.Path("out"))  # a folder of posed pictures
 
-Prints a verdict for each check (see `camera_check`) and writes
-contact_sheet.png and check_data.json into the folder. Then it raises if there
-is a fault. A data set is judged by some objects of train and test.
+Both functions print a verdict for each check (see `camera_check`) and write
+contact_sheet.png and check_data.json into the folder. Then they raise if there
+is a fault. Of a data set, only a few objects of train and test are checked.
 """
 
 import dataclasses
@@ -38,8 +38,8 @@ def check_dataset(config: ConfigDict, workdir: epath.Path) -> None:
   """Checks the data set of a configuration.
 
   Raises:
-    UserError: the data set is missing, or pictures and cameras disagree. The
-      files are written first.
+    UserError: the data set is missing, or its pictures and cameras disagree
+      (the files are written before this error).
   """
   data = config.data
   objects = []
@@ -60,8 +60,8 @@ def check_folder(
   """Checks a folder of posed images, read at `size` (None: as they are).
 
   Raises:
-    UserError: the folder cannot be read, or pictures and cameras disagree. The
-      files are written first.
+    UserError: the folder cannot be read, or its pictures and cameras disagree
+      (the files are written before this error).
   """
   frames = posed_images.list_frames(folder)
   chosen = spread(frames, VIEWS_OF_FOLDER)
@@ -110,7 +110,7 @@ def _report(
 
 
 def run(config: ConfigDict | None, args) -> None:
-  """`--mode=check_data`: of a data set, or of a folder of posed pictures."""
+  """Runs `--mode=check_data` for a data set or a folder of posed pictures."""
   if args.views:
     out = results_folder(args, args.views, "check")
     check_folder(args.views, args.size, out)

@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The flags of every mode as one table, their checks, and the help page.
+"""Defines the flags of every mode in one table, checks them, and prints help.
 
 mode, config, args = parse(sys.argv)
 args.pretrained, args.workdir  # every flag of the table; None if not given
@@ -26,7 +26,7 @@ PATH = "path"  # a string in which "~" is the home directory
 
 
 class Mode(NamedTuple):
-  """A value of `--mode`: what it does, and a command to start from."""
+  """A value of `--mode`: what it does, and an example of a command."""
 
   summary: str
   example: str
@@ -81,9 +81,9 @@ class Flag(NamedTuple):
   lower_bound: int | None = None
 
 
-# Modes of a model, which need a configuration and a workdir.
+# Modes that run a model. They need a configuration and a workdir.
 RUN_MODES = ("train", "sample", "evaluate")
-# Modes that read pictures, whatever made them.
+# Modes that read folders of pictures, which any method may have made.
 FOLDER_MODES = tuple(mode for mode in MODES if mode not in RUN_MODES)
 
 FLAGS = (
@@ -289,7 +289,7 @@ def parse(
     argv: the program, then its flags.
 
   Returns:
-    (mode, config or None, the flags of the table by name).
+    (mode, configuration or None, the flags of the table by name).
 
   Raises:
     UserError: a wrong flag, value, configuration file or key, or a flag that
@@ -323,7 +323,7 @@ def parse(
 
 
 def help_page() -> str:
-  """All modes with their flags, in the order of the table."""
+  """Returns a text with all modes and their flags, in the table's order."""
   lines = [
     f"usage: {PROGRAM} --mode=MODE [--FLAG=VALUE ...]",
     "       threedim-jax MODE [--FLAG=VALUE ...]   (the same)",
@@ -354,7 +354,7 @@ def _value_name(flag: Flag) -> str:
 
 
 def _help_lines(flag: str, text: str) -> list[str]:
-  """The flag, and its help below it in lines of up to 80 columns."""
+  """Returns a line with the flag, then its help in lines of 80 columns."""
   indent = " " * 6
   wrapped = textwrap.wrap(
     text, 80, initial_indent=indent, subsequent_indent=indent
@@ -385,7 +385,7 @@ def _value(flag: Flag) -> Any:
 
 
 def _is_given(name: str) -> bool:
-  """Whether the user gave the flag a value that is not empty or False."""
+  """Returns whether the user gave the flag a value other than "" or False."""
   flag = flags.FLAGS[name]
   return bool(flag.present) and flag.value is not False and flag.value != ""
 
@@ -406,7 +406,7 @@ def _check_flags_of_mode(mode: str) -> None:
 
 
 def workdir_of(args: types.SimpleNamespace) -> epath.Path:
-  """`--workdir` as an absolute path; UserError if it is not given."""
+  """Returns `--workdir` as an absolute path; UserError if it is missing."""
   if not args.workdir:
     raise UserError("--workdir is missing: the folder that this run writes to")
   return epath.Path(args.workdir).absolute()
@@ -415,7 +415,7 @@ def workdir_of(args: types.SimpleNamespace) -> epath.Path:
 def results_folder(
   args: types.SimpleNamespace, folder: str, suffix: str
 ) -> epath.Path:
-  """`--workdir` if it is given, else FOLDER_SUFFIX beside the input folder."""
+  """Returns `--workdir`, by default FOLDER_SUFFIX beside the input folder."""
   path = epath.Path(folder).absolute()
   default = path.parent / f"{path.name}_{suffix}"
   return epath.Path(args.workdir or default).absolute()

@@ -5,9 +5,9 @@
   W/evaluate/<object>/  folders as in `workdir.samples`, with the true views
   compare("W")          writes W/evaluation.json, as --mode=evaluate does
 
-No model and no data set are needed. Two methods had the same task if their
-results have the same `list_sha256`: the hash of objects, given and wanted
-views.
+No model and no data set are needed. Results of two methods are comparable if
+they have the same `list_sha256`, a hash of the list of objects with their given
+and generated views.
 """
 
 from etils import epath
@@ -25,7 +25,7 @@ from threedim_jax.workdir.scores import read_scores
 def compare(
   workdir: epath.PathLike, *, inception_weights: str | None = None
 ) -> dict:
-  """Scores the finished folders in W/evaluate, writes W/evaluation.json.
+  """Scores the finished folders in W/evaluate and writes W/evaluation.json.
 
   Args:
     workdir: W.
@@ -46,7 +46,7 @@ def compare(
       f" (<object>/{samples.INFO_FILE} and pictures, see"
       " threedim_jax/workdir/samples.py)"
     )
-  # Read all before scoring any: a folder without truth is refused at once.
+  # Reads all folders first, so that one without true views is refused at once.
   requests = [_request(path) for path in folders]
   result = {
     "protocol": {
@@ -84,7 +84,7 @@ def _request(folder: epath.Path) -> Request:
 
 
 def run(config, args) -> None:
-  """`--mode=compare`: prints the scores; the report has the pictures, too."""
+  """Runs `--mode=compare`: scores, prints the scores and writes the report."""
   from threedim_jax.viewing.report import write_report
   from threedim_jax.viewing.tables import print_scores
 

@@ -1,14 +1,14 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""`--config=FILE.py:VARIANT` and its overrides; a wrong one is one sentence.
+"""Parses `--config=FILE.py:VARIANT` and overrides, with one-sentence errors.
 
   CONFIG = define_config_flag()
   with errors.exit_with_message():  # exit code 2
     parse_or_explain(sys.argv)
   CONFIG.value.train.batch_size
 
-ml_collections alone answers a wrong key with a stack trace, and reports a
-missing file only when the configuration is first used.
+Without this module, ml_collections answers a wrong key with a stack trace, and
+reports a missing file only when the configuration is first used.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -29,27 +29,28 @@ import threedim_jax
 from threedim_jax.runtime.errors import UserError
 
 NAME = "config"
-# Keys that hold a path: "~" is the home directory.
+# Keys that hold a path, in which "~" is expanded to the home directory.
 PATH_KEYS = ("data.data_dir", "train.init_from")
 _PACKAGE = pathlib.Path(threedim_jax.__file__).parent
-# Folders that hold configs/, after the working directory: the repository, and
-# the installed package.
+# Folders in which configs/ is looked for if the working directory has none: the
+# repository, then the installed package.
 _HOMES = (_PACKAGE.parent, _PACKAGE)
 
 
 @functools.cache  # absl refuses to define a flag twice
 def define_config_flag() -> flags.FlagHolder:
-  """--config=FILE.py[:VARIANT], with --config.KEY=VALUE overrides, locked."""
+  """Defines --config=FILE.py[:VARIANT]; --config.KEY=VALUE cannot add keys."""
   return config_flags.DEFINE_config_file(
     NAME, None, "Config file, for example configs/srn_chairs.py:debug."
   )
 
 
 def parse_or_explain(argv: Sequence[str]) -> None:
-  """Parses all of absl's flags, among them the configuration.
+  """Parses all of absl's flags, including the configuration.
 
   Raises:
-    UserError: a wrong flag, config file, key or value, in one sentence.
+    UserError: a flag, config file, key or value is wrong; says so in one
+      sentence.
   """
   if "help" not in flags.FLAGS:
     app.define_help_flags()
@@ -68,7 +69,7 @@ def parse_or_explain(argv: Sequence[str]) -> None:
       rest = flags.FLAGS(argv)
   except flags.Error as e:
     raise UserError(_explain(str(e), config, keys)) from e
-  # absl compares names by recursion, and Python's parser nests only so deep.
+  # absl compares names recursively, and Python's parser limits nesting.
   except (RecursionError, MemoryError) as e:
     longest = max(argv, key=len)
     raise UserError(
@@ -85,7 +86,7 @@ def parse_or_explain(argv: Sequence[str]) -> None:
 
 
 def _joined(argv: Sequence[str]) -> list[str]:
-  """Writes "--config FILE" as "--config=FILE"."""
+  """Rewrites "--config FILE" as "--config=FILE"."""
   words, rest = [], list(argv)
   while rest:
     word = rest.pop(0)
@@ -96,11 +97,10 @@ def _joined(argv: Sequence[str]) -> list[str]:
 
 
 def _resolve_file(word: str) -> str:
-  """Replaces the file of "--config=FILE:VARIANT" by the one that is found.
+  """Replaces FILE in "--config=FILE:VARIANT" by the path where it is found.
 
-  The working directory is looked at first, then the repository, then the
-  configurations that are installed with the package. "~" is expanded, here and
-  in the keys that hold a path.
+  The search looks in the working directory, then in the repository, then in the
+  installed package. "~" is expanded in FILE and in values of `PATH_KEYS`.
   """
   key, equals, value = word.partition("=")
   if key.lstrip("-") in {f"{NAME}.{k}" for k in PATH_KEYS}:
@@ -128,7 +128,7 @@ def _importable_configs(argv: Sequence[str]) -> Iterator[None]:
 
 
 def _file_and_variant(argv: Sequence[str]) -> tuple[str | None, str]:
-  """Of the last --config=FILE:VARIANT."""
+  """Returns FILE and VARIANT of the last --config=FILE:VARIANT."""
   values = [w.split("=", 1)[1] for w in argv if re.match(r"--?config=", w)]
   if not values:
     return None, ""
@@ -137,7 +137,7 @@ def _file_and_variant(argv: Sequence[str]) -> tuple[str | None, str]:
 
 
 def _load_config(argv: Sequence[str]) -> ConfigDict | None:
-  """The configuration that --config names, without the overrides."""
+  """Loads the configuration that --config names, without the overrides."""
   file, variant = _file_and_variant(argv)
   if file is None:
     return None
@@ -165,7 +165,7 @@ def _override_keys(argv: Sequence[str]) -> list[str]:
 
 
 def did_you_mean(name: str, choices: Iterable[str]) -> str:
-  """The end of a sentence: the nearest choice, or all of them if none is."""
+  """Returns the end of an error: the nearest choice, or all if none is near."""
   choices = sorted(choices)
   for match in difflib.get_close_matches(name, choices, n=1):
     return f"; did you mean {match!r}?"
@@ -173,9 +173,9 @@ def did_you_mean(name: str, choices: Iterable[str]) -> str:
 
 
 def _nearest_key(key: str, keys: Iterable[str]) -> str:
-  """The end of a sentence: the most similar key, or those of the group.
+  """Returns the end of an error: the most similar key, or the group's keys.
 
-  It compares the last parts of keys, first in the same group, then in all.
+  Only the last parts of keys are compared, first within the group, then in all.
   """
   group, _, tail = key.rpartition(".")
   siblings = [k for k in keys if k.rpartition(".")[0] == group]
@@ -191,7 +191,7 @@ def _nearest_key(key: str, keys: Iterable[str]) -> str:
 def _explain(
   message: str, config: ConfigDict | None, keys: Mapping[str, Any]
 ) -> str:
-  """absl's message; for a value that does not parse, the expected type."""
+  """Returns absl's message or, if a value does not parse, the expected type."""
   bad_value = re.match(rf"flag --{NAME}\.([^=]+)=(.*?): ", message, re.DOTALL)
   if bad_value is None or bad_value[1] not in keys:
     return message.splitlines()[0]
@@ -204,7 +204,10 @@ def _explain(
 
 
 def _check_tuples(defaults: Mapping[str, Any]) -> None:
-  """Raises for (64, "b") as ch_mult: ml_collections does not check elements."""
+  """Raises if a tuple has an element of a wrong type, as in ch_mult=(64, "b").
+
+  ml_collections does not check the elements of tuples.
+  """
   overrides = config_flags.get_override_values(flags.FLAGS[NAME])
   for key, value in overrides.items():
     default = defaults.get(key)

@@ -32,20 +32,20 @@ def _is_interval(value: Any) -> bool:
 
 
 def _numbers(value: Any) -> list[int | float]:
-  """The numbers in a value, which may be a tuple."""
+  """Returns the numbers in a value, which may be a tuple."""
   values = value if isinstance(value, tuple) else (value,)
   return [x for x in values if isinstance(x, int | float)]
 
 
 def _is_storable(value: Any) -> bool:
-  """Whether JSON and JAX can hold the value: finite, and of 64 bits."""
+  """Returns whether JSON and JAX can hold a value: finite, at most 64 bits."""
   return all(
     math.isfinite(x) if isinstance(x, float) else -(2**63) <= x < 2**63
     for x in _numbers(value)
   )
 
 
-# (test, what the value must be, key patterns of fnmatch). None is left out.
+# (test, text of the error, key patterns of fnmatch). A value of None passes.
 RULES: tuple[tuple[Callable[[Any], bool], str, str], ...] = (
   (_is_storable, "must be finite, and of at most 64 bits", "*"),
   (
@@ -130,9 +130,10 @@ def check_values(config: ConfigDict) -> None:
 def check_resolution(
   resolution: int, ch_mult: Sequence[int], patch_size: int = 1
 ) -> None:
-  """Raises unless patches and then levels divide the picture without a rest.
+  """Raises if the network cannot divide pictures of this size evenly.
 
-  Every level but the first halves the number of patches along a side.
+  Pictures are cut into patches. Every level but the first halves the number of
+  patches along a side.
 
   Raises:
     UserError: `resolution` is not a multiple of

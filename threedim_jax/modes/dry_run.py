@@ -1,11 +1,11 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""`--dry_run`: the size and the cost of a configuration, without running it.
+"""`--dry_run`: prints the size and cost of a configuration, without running it.
 
-Alone it prints what is exact: parameters, optimizer state and FLOPs. With
-`--topology=v5e:4x4` it also compiles the train step and the sampler for that
-TPU slice, and prints what the compiler says about memory and time. No TPU is
-needed for that.
+By default it prints exact numbers: parameters, optimizer state and FLOPs. With
+`--topology=v5e:4x4` it compiles the train step and the sampler for that TPU
+slice instead, and prints the compiler's estimates of memory and time. This
+needs no TPU.
 """
 
 import math
@@ -27,7 +27,7 @@ GIB = 2**30
 
 
 def run(config: ConfigDict, args) -> None:
-  """Prints everything; with a topology, writes a JSON file as well."""
+  """Runs `--dry_run`. With --topology it also writes a JSON file."""
   if args.topology:
     if args.devices:
       raise UserError(
@@ -41,7 +41,7 @@ def run(config: ConfigDict, args) -> None:
 
 
 def bytes_per_device(shapes: PyTree, shardings: PyTree) -> int:
-  """Bytes of a sharded tree on one device."""
+  """Returns how many bytes of a sharded tree are on one device."""
   sizes = jax.tree.map(
     lambda x, s: math.prod(s.shard_shape(x.shape)) * x.dtype.itemsize,
     shapes,
@@ -51,11 +51,11 @@ def bytes_per_device(shapes: PyTree, shardings: PyTree) -> int:
 
 
 def describe_state(config: ConfigDict, num_devices: int) -> str:
-  """Parameters, bytes of the train state on a device, and FLOPs of a step.
+  """Lists parameters, bytes of the state per device, and FLOPs of a train step.
 
   Args:
     config: a whole configuration.
-    num_devices: devices of the mesh, here or not.
+    num_devices: size of the mesh; this machine need not have the devices.
   """
   mesh = make_mesh_on_paper(config.mesh.data, config.mesh.fsdp, num_devices)
   setup = make_setup(config, mesh)
@@ -91,14 +91,14 @@ def describe_state(config: ConfigDict, num_devices: int) -> str:
 def compile_for(
   config: ConfigDict, topology_name: str, workdir: str | None
 ) -> None:
-  """Compiles the train step, then the sampler; prints as they come.
+  """Compiles the train step, then the sampler; prints each result at once.
 
   Args:
     config: a whole configuration.
     topology_name: a TPU slice such as "v5e:4x4".
-    workdir: folder of the JSON file; None: the current one.
+    workdir: folder of the JSON file; None: the current folder.
   """
-  # The compiler needs no TPU; looking for one only takes time.
+  # The compiler needs no TPU, so JAX should not spend time looking for one.
   jax.config.update("jax_platforms", "cpu")
   from threedim_jax.modes.aot.programs import (
     compile_sampler,

@@ -2,14 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """`--mode=evaluate`: generates test views and compares them with the true ones.
 
-Follows `protocol.SRN_V1`: one view is given, all others or a seeded subset are
-generated; `truth_scores` scores them. The views go to folders
-`<workdir>/evaluate/<object>/` like all samples, and further samples of the same
-views to `evaluate_1` and so on. So an interrupted run resumes, and `compare`
-scores the folders of another method in the same way.
+By `protocol.SRN_V1`, the model gets one view of an object and generates all
+others or a seeded subset; `truth_scores` scores them. Views are written to
+folders `<workdir>/evaluate/<object>/`, further samples of the same views to
+`evaluate_1` and so on. An interrupted run resumes from these folders.
+`--mode=compare` scores such folders of another method in the same way.
 
-The processes of a run share the objects, and process 0 scores. Independent runs
-can share them too: each of `evaluate.num_shards` runs has its own
+The processes of a run divide the objects, and process 0 scores. Several runs
+("shards") can also divide them: each of `evaluate.num_shards` runs has its own
 `evaluate.shard_index`, and the run that finishes last writes evaluation.json.
 """
 
@@ -47,12 +47,12 @@ from threedim_jax.workdir.protocol import (
 from threedim_jax.workdir.same_settings import check_same_settings
 from threedim_jax.workdir.scores import read_scores
 
-# The mean image is the mean of this many train views, spread over the split.
+# The mean image averages this many training views, spread over the split.
 MEAN_IMAGE_VIEWS = 1000
 
 
 def mean_image(views: Views) -> np.ndarray:
-  """Mean of train views spread over the split, uint8 [H, W, 3]."""
+  """Returns the mean of views spread over the split, uint8 [H, W, 3]."""
   records = np.linspace(0, len(views) - 1, MEAN_IMAGE_VIEWS).astype(int)
   with progress.waiting("average the training views"):
     images = views.gather(np.unique(records))[0]
@@ -67,9 +67,9 @@ def sample_shard(
   workdir: epath.Path,
   overwrite: bool,
 ) -> bool:
-  """Samples this shard's views; returns whether this process is to score.
+  """Samples this shard's views; returns whether this process must score.
 
-  That is process 0 of the shard that finds the views of all shards there.
+  It must if it is process 0 of its run and the views of all shards are done.
   """
   shard, num_shards = config.evaluate.shard_index, config.evaluate.num_shards
   settings = [
@@ -91,7 +91,7 @@ def sample_shard(
         batch_size=config.evaluate.batch_size,
         overwrite=overwrite,
       )
-      collections.deque(sampled, maxlen=0)  # it writes the folders
+      collections.deque(sampled, maxlen=0)  # the generator writes the folders
   with progress.waiting("wait for the other processes"):
     wait_for_all("sampled for the evaluation")
   if jax.process_index() != 0:
@@ -127,18 +127,18 @@ def evaluate(
   pretrained: str | None = None,
   overwrite: bool = False,
 ) -> dict | None:
-  """Generates the views that are missing, scores all, writes evaluation.json.
+  """Generates missing views, scores all views and writes evaluation.json.
 
   Args:
-    config: configuration.
-    workdir: holds the checkpoint.
-    inception_weights: pytorch-fid's file, for FID and KID.
-    pretrained: bundled weights instead of those of the checkpoint.
+    config: a whole configuration.
+    workdir: holds the checkpoint; gets the views and scores.
+    inception_weights: path of pytorch-fid's file, for FID and KID.
+    pretrained: name of bundled weights to use instead of the checkpoint.
     overwrite: replace samples and scores of other settings.
 
   Returns:
-    The result; None if other shards have not finished, or another process of
-    this one writes it.
+    The content of evaluation.json. None if other shards have not finished, or
+    if another process of this run scores.
   """
   networks = open_networks(inception_weights)  # refuse a wrong file at once
   workdir = epath.Path(workdir)
@@ -181,10 +181,10 @@ def evaluate(
 
 
 def _provenance(sampler: Sampler, config: ConfigDict) -> dict:
-  """What the scores were made with.
+  """Returns what the scores were made with: weights, configuration and code.
 
-  The configuration is that of the training, but for the sections that this run
-  decides: data, sampler and evaluate.
+  The configuration is the training's, with this run's sections data, sampler
+  and evaluate.
   """
   now = config.to_dict()
   of_this_run = {k: now[k] for k in ("data", "sampler", "evaluate")}
@@ -209,7 +209,7 @@ def _check_settings(path: epath.Path, about: dict) -> None:
 
 
 def _settings(protocol: dict, provenance: dict) -> dict:
-  """The settings that change the scores. How work is shared out does not."""
+  """Returns the settings that change the scores, without those of shards."""
   made_by = provenance["config"]
   evaluate = made_by.get("evaluate", {})
   return {
@@ -223,7 +223,7 @@ def _settings(protocol: dict, provenance: dict) -> dict:
 
 
 def run(config: ConfigDict, args) -> None:
-  """`--mode=evaluate`: the process that scores prints the table."""
+  """Runs `--mode=evaluate`; the process that scores prints the table."""
   workdir = workdir_of(args)
   result = evaluate(
     config,

@@ -11,7 +11,7 @@ from threedim_jax.runtime.errors import UserError
 def run(config, args) -> None:
   """Writes the mesh beside the pictures, or to --workdir if it is given.
 
-  Prints how well the views agree: a mesh cannot be better than they do.
+  Prints how well the views agree, which limits the quality of the mesh.
   """
   if not args.samples:
     raise UserError(

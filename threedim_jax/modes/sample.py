@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""`--mode=sample`: views of test objects, or of the object in a photo.
+"""`--mode=sample`: generates views of test objects, or of a photo's object.
 
 Every object gets a folder `<workdir>/samples/<object>/` (see
 `workdir.samples`) with its views, a grid, GIF, MP4, viewer and
@@ -30,8 +30,8 @@ from threedim_jax.workdir.protocol import (
   spread,
 )
 
-# One turn of SRN's test spiral (251 views in 3.2 turns): poses within it are
-# neighbours, so that the generated views play as a smooth orbit.
+# Number of views in one turn of SRN's test spiral (251 views in 3.2 turns).
+# Views of one turn play as a smooth orbit.
 TURN_VIEWS = 78
 
 NUM_TOGETHER = 4  # objects in the pictures beside the report
@@ -43,19 +43,20 @@ def sample(
   pretrained: str | None = None,
   overwrite: bool = False,
 ) -> list[epath.Path]:
-  """Samples test objects, writes and shows them.
+  """Samples views of test objects; writes their folders and pictures.
 
   Args:
-    config: configuration.
+    config: a whole configuration.
     workdir: holds the checkpoint; gets the samples.
-    pretrained: bundled weights instead of the checkpoint.
+    pretrained: name of bundled weights to use instead of the checkpoint.
     overwrite: replace samples of other settings.
 
   Returns:
     The folders of this process's objects.
 
   Raises:
-    UserError: no weights, no data set, or samples of other settings are there.
+    UserError: there are no weights or no data set, or there are samples of
+      other settings.
   """
   workdir = epath.Path(workdir)
   views = open_split(config, "test")
@@ -118,7 +119,11 @@ def sample_photo(
 
 
 def choose_requests(config: ConfigDict, views: Views) -> list[Request]:
-  """The configured objects, each seen along one turn of its poses."""
+  """Lists the configured objects, each with target views from one turn.
+
+  Raises:
+    UserError: an object has no view left to generate.
+  """
   object_ids = (
     config.sample.objects or views.object_ids[: config.sample.num_objects]
   )
@@ -140,13 +145,13 @@ def choose_requests(config: ConfigDict, views: Views) -> list[Request]:
 
 
 def one_turn(count: int, middle: int) -> range:
-  """Indices of up to one turn of `count` poses, around the middle one."""
+  """Returns the indices of up to one turn of poses, around pose `middle`."""
   first = min(max(0, middle - TURN_VIEWS // 2), max(0, count - TURN_VIEWS))
   return range(first, min(count, first + TURN_VIEWS))
 
 
 def run(config: ConfigDict, args) -> None:
-  """`--mode=sample`: of the data set's objects, or of one's own picture."""
+  """Runs `--mode=sample` for objects of the data set, or for --image."""
   options = args.pretrained, args.overwrite
   if args.image:
     sample_photo(config, workdir_of(args), photo_from_flags(args), *options)

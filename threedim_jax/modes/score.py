@@ -61,7 +61,7 @@ def run_score(
 
 
 def run(config, args) -> None:
-  """`--mode=score`; results go beside the pictures, in a folder of their own.
+  """Runs `--mode=score`. By default, results go to a folder beside the input.
 
   Raises:
     UserError: not exactly one of --samples and --views is given.

@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The training loop: `train_and_evaluate` is the story of a run.
+"""`--mode=train`: the training loop.
 
 train_and_evaluate(config, workdir)   # run it again to resume
 """
@@ -45,7 +45,7 @@ from threedim_jax.workdir.config_file import check_workdir
 
 
 def train_and_evaluate(config: ConfigDict, workdir: epath.PathLike) -> None:
-  """Trains to `config.train.num_examples`, resuming what `workdir` holds.
+  """Trains on `train.num_examples` examples; resumes from `workdir`.
 
   Raises:
     UserError: bad data, a checkpoint of another architecture, or a loss that
@@ -111,7 +111,7 @@ def train_and_evaluate(config: ConfigDict, workdir: epath.PathLike) -> None:
           eval_scalars = write_evaluation(writer, step, result)
         is_last = is_last or stop.received
         if schedule.is_due(step, ask_clock=is_logging) or is_last:
-          interval.fetch()  # a step that is not finite must not be saved
+          interval.fetch()  # raises if the loss is not finite, before the save
           with interval.timed("save"):
             checkpointer.save(
               step, state, config=config.to_dict(), metrics=eval_scalars
@@ -128,19 +128,19 @@ def train_and_evaluate(config: ConfigDict, workdir: epath.PathLike) -> None:
 
 
 def run(config: ConfigDict, args) -> None:
-  """`--mode=train`."""
+  """Runs `--mode=train`."""
   train_and_evaluate(config, workdir_of(args))
 
 
 def is_due(step: int, every: int, is_last: bool) -> bool:
-  """Whether something that happens every so many steps happens now."""
+  """Returns whether a periodic action is due; all are at the last step."""
   return step % every == 0 or is_last
 
 
 def train_batches(
   config: ConfigDict, setup: TrainSetup, views: Views, done: int
 ) -> Iterator[PairBatch]:
-  """Yields the batches of step `done` + 1 and later ones, on the devices."""
+  """Yields the batches from step `done` + 1 on, on the devices of the mesh."""
   batches = train_iterator(
     views,
     global_batch_size=config.train.batch_size,
@@ -166,10 +166,10 @@ def compile_evaluation(
   state: TrainState,
   rng: jax.Array,
 ) -> Callable:
-  """Reads the held-out batches and returns `evaluate_loss` on them.
+  """Reads the held-out batches and compiles the evaluation step.
 
   Returns:
-    (params, should_stop) -> what `evaluate_loss` returns.
+    A function (params, should_stop) -> the result of `evaluate_loss`.
   """
   batches = eval_batches(
     views,
@@ -187,10 +187,13 @@ def compile_evaluation(
 def open_writer(
   workdir: epath.Path, done: int, state: TrainState
 ) -> metric_writers.MetricWriter:
-  """The writer of a run that goes on after step `done`."""
+  """Opens the metric writer of a run that continues after step `done`.
+
+  Removes the metrics of later steps, which the run does again.
+  """
   truncate_metrics(workdir, done)
   writer = create_writer(workdir)
-  # Statistics would compile a program for every shape.
+  # Statistics of the parameters would compile a program for every shape.
   overview = parameter_overview.get_parameter_overview(
     state.params, include_stats=False
   )
@@ -203,7 +206,7 @@ def write_evaluation(
   step: int,
   result: tuple[dict[str, float], np.ndarray] | None,
 ) -> dict[str, float]:
-  """Writes what `evaluate_loss` returned; returns the scalars, if any."""
+  """Writes the result of `evaluate_loss`; returns its scalars, {} if None."""
   if result is None:
     return {}
   scalars, picture = result

@@ -1,8 +1,9 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Turns the newest checkpoint of a workdir into a weights file.
+r"""Turns the newest checkpoint of a workdir into a weights file.
 
-python -m threedim_jax.training.export --workdir W --out FILE.msgpack
+python -m threedim_jax.training.export --workdir W --out NAME.msgpack \
+    --config configs/NAME.py
 """
 
 import argparse
@@ -18,15 +19,19 @@ from threedim_jax.runtime.errors import exit_with_message
 from threedim_jax.workdir.checkpoints.checkpointer import read_params
 
 
-def export(workdir: epath.PathLike, out: epath.PathLike) -> str:
+def export(
+  workdir: epath.PathLike, out: epath.PathLike, config_file: str
+) -> dict[str, str]:
   """Writes the averaged parameters in float16, and their network's settings.
 
   Args:
     workdir: folder of a training.
     out: path NAME.msgpack of the parameters. The settings go to NAME.json.
+    config_file: configuration to use the weights with, such as
+      "configs/quickstart.py:relative".
 
   Returns:
-    The SHA-256 of `out`.
+    The SHA-256 of both files by suffix, as in `pretrained.SHA256`.
 
   Raises:
     UserError: the workdir has no complete checkpoint.
@@ -37,22 +42,35 @@ def export(workdir: epath.PathLike, out: epath.PathLike) -> str:
   data = serialization.msgpack_serialize(half)
   del config["model"]["remat"]  # changes the memory of training, not the output
   network = {
+    "config": config_file,
     "resolution": config["data"]["resolution"],
     "prediction": config["diffusion"]["prediction"],
     "model": config["model"],
   }
-  out.write_bytes(data)
-  out.with_suffix(".json").write_text(json.dumps(network, indent=2) + "\n")
-  return hashlib.sha256(data).hexdigest()
+  files = {
+    ".msgpack": data,
+    ".json": (json.dumps(network, indent=2) + "\n").encode(),
+  }
+  for suffix, content in files.items():
+    out.with_suffix(suffix).write_bytes(content)
+  return {
+    suffix: hashlib.sha256(content).hexdigest()
+    for suffix, content in files.items()
+  }
 
 
 def main() -> None:
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
   parser.add_argument("--workdir", required=True, help="folder of a training")
   parser.add_argument("--out", required=True, help="file to write")
+  parser.add_argument(
+    "--config", required=True, help="configuration to use the weights with"
+  )
   args = parser.parse_args()
   with exit_with_message():
-    print(export(args.workdir, args.out))
+    digests = export(args.workdir, args.out, args.config)
+    for suffix, digest in digests.items():
+      print(suffix, digest)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Loss curves as an SVG drawing for a page.
+"""Draws loss curves as SVG for a page.
 
 svg = loss_curve([(10, 0.9), (20, 0.5)], bins={"-20 to -15": curve, ...})
 """
@@ -16,8 +16,8 @@ import scipy.ndimage
 from threedim_jax.workdir.run import Curve
 
 SERIES, EVALUATION = "#4a86c5", "#d9822b"  # readable on white and on black
-NOISE = ["#3f8fd0", "#a861bb", "#e3812f"]  # from the noisiest bin on
-INK = "#5c6470"  # stands for the colour of the text around the drawing
+NOISE = ["#3f8fd0", "#a861bb", "#e3812f"]  # of log-SNR bins, noisiest first
+INK = "#5c6470"  # replaced by the colour of the text around the drawing
 STYLE = {
   "text.color": INK,
   "axes.labelcolor": INK,
@@ -27,13 +27,13 @@ STYLE = {
   "axes.spines.top": False,
   "axes.spines.right": False,
   "legend.frameon": False,
-  "svg.fonttype": "none",  # text stays text
-  "svg.hashsalt": "threedim_jax",  # the same ids every time
+  "svg.fonttype": "none",  # writes text, not outlines of letters
+  "svg.hashsalt": "threedim_jax",  # gives the same ids every time
 }
 
 
 def smoothed(curve: Curve) -> Curve:
-  """Gaussian average over about a tenth of the points, without a lag."""
+  """Smooths a curve by a centred Gaussian over about a tenth of its points."""
   if not curve:
     return []
   steps, values = zip(*curve, strict=True)
@@ -51,10 +51,10 @@ def loss_curve(
   evaluated: Curve = (),
   bins: Mapping[str, Curve] | None = None,
 ) -> str:
-  """The loss over steps as an <svg> element, and beside it by log-SNR bin.
+  """Draws the loss over steps and, beside it, by log-SNR bin (noise level).
 
-  The element has no fixed size and no web address. Its text has the colour of
-  the page.
+  Returns an <svg> element without a fixed size or a web address. Its text has
+  the colour of the page's text.
 
   Args:
     train: (step, loss) pairs of training.

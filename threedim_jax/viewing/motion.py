@@ -25,9 +25,9 @@ from threedim_jax.views.image_grid import upscale
 
 WHITE = (255, 255, 255)
 
-# -vf converts to the colours that -color* announces; ffmpeg 7 does not do it by
-# itself. faststart: it plays while it loads. bitexact, one thread and no
-# metadata: the same frames give the same file.
+# -vf converts to the colours that -color* announces; ffmpeg 7 does not convert
+# by itself. faststart: the video plays while it loads. bitexact, one thread and
+# no metadata: the same frames give the same file.
 _H264 = (
   "-c:v libx264 -crf 14 -preset medium -pix_fmt yuv420p"
   " -vf scale=out_color_matrix=bt709:out_range=tv"
@@ -46,7 +46,7 @@ def write_gif(
 ) -> None:
   """Writes a GIF that repeats without end.
 
-  All frames share one palette, so that parts that stand still do not flicker.
+  All frames share one palette, so that still parts do not flicker.
 
   Args:
     path: where to write.
@@ -60,7 +60,7 @@ def write_gif(
   # The palette holds averages. White is added to keep the background white.
   palette = np.array([*(found.getpalette() or []), *WHITE], np.uint8)
   colours = einops.rearrange(palette, "(k c) -> k c", c=3)
-  # Pillow's own mapping to a palette is too coarse: it takes 252 for white.
+  # Pillow's own mapping to a palette is too coarse: it maps 252 to white.
   _, nearest = scipy.spatial.KDTree(colours).query(frames_u8)
   factor = math.ceil(min_side / min(frames_u8.shape[1:3]))
   frames = []
@@ -87,15 +87,15 @@ def write_mp4(
   fps: int = 12,
   min_side: int = 256,
 ) -> None:
-  """Writes H.264 that browsers and phones play; arguments as `write_gif`.
+  """Writes an H.264 video that browsers and phones play.
 
-  The ffmpeg of imageio-ffmpeg encodes it.
+  Encodes with the ffmpeg of imageio-ffmpeg. Arguments as in `write_gif`.
   """
   import imageio_ffmpeg  # looks for its program when it is imported
 
   frames_u8 = upscale(frames_u8, min_side)
   height, width = frames_u8.shape[1:3]
-  # yuv420p has one colour sample per 2x2 pixels: sizes must be even.
+  # Sizes must be even, as yuv420p has one colour sample per 2x2 pixels.
   frames_u8 = np.pad(
     frames_u8,
     ((0, 0), (0, height % 2), (0, width % 2), (0, 0)),

@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Self-contained HTML pages, built from sections of blocks.
+"""Writes self-contained HTML pages that consist of sections of blocks.
 
   sections = {"Scores": [Text("Not run yet"), Table(rows)]}
   write_page(path, "runs/x", kind="report of a run", sections=sections)
@@ -60,7 +60,7 @@ class Table(NamedTuple):
 
 
 class Card(NamedTuple):
-  """A frame around other blocks. If it has a summary, it is folded."""
+  """A frame around other blocks. With a summary, it starts collapsed."""
 
   blocks: Sequence[Any]
   title: str = ""
@@ -76,26 +76,26 @@ class Drawing(NamedTuple):
 
 
 class Gallery(NamedTuple):
-  """Pictures of several widths: (data URI, caption, CSS class) of each."""
+  """Pictures of any widths, each as (data URI, caption, CSS class)."""
 
   pictures: Sequence[tuple[str, str, str]]
   kind = "gallery"
 
 
 def facts_table(facts: Mapping[str, Any]) -> Table:
-  """A row for each value of a nested dictionary."""
+  """Makes a table with a row for each value of a nested dictionary."""
   flat = flatten_dict(dict(facts), sep=".")
   rows = [[Cell(key), Cell(value)] for key, value in flat.items()]
   return Table(rows, style="facts")
 
 
 def data_uri(data: bytes) -> str:
-  """The bytes of a PNG file as an address that a page can hold."""
+  """Converts a PNG file to a data URI, an address that contains the file."""
   return "data:image/png;base64," + base64.b64encode(data).decode()
 
 
 def picture_uri(image_u8: UInt8[np.ndarray, "H W 3"]) -> str:
-  """As `data_uri`, of a picture."""
+  """Converts a picture to the data URI of a PNG file."""
   return data_uri(encode_png(image_u8))
 
 
@@ -113,7 +113,7 @@ def write_page(
   Args:
     path: where to write.
     title: heading of the page.
-    kind: what sort of page this is, in small print above the title.
+    kind: what the page is, such as "report of a run"; shown above the title.
     sections: blocks by heading. A section without blocks is left out.
     summary: a sentence below the title.
     figures: large numbers below the summary, by label.

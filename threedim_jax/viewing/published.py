@@ -1,12 +1,12 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The numbers of papers on SRN ShapeNet at 128x128, from one given view.
+"""Shows published scores on SRN ShapeNet at 128x128, from one given view.
 
   published_blocks(run)  # blocks for `page.write_page`
 
 published.csv holds every number with its source, table, split and SSIM kernel.
-Numbers of two splits or two kernels do not compare. `chairs*` is 3DiM's own
-split of SRN's chairs. 3DiM split them again because the test cameras of the
+Numbers of different splits or kernels are not comparable. `chairs*` is 3DiM's
+own split of SRN's chairs. 3DiM split them again because the test cameras of the
 released split are at distances that training never shows. `gauss11` is the
 kernel of our `ssim_gauss11`. `other` is a kernel that 3DiM does not name.
 """
@@ -49,14 +49,14 @@ source gives no such number.
 
 @functools.cache
 def read_published() -> tuple[dict[str, str], ...]:
-  """The rows of published.csv; a number that nobody gave is empty."""
+  """Reads the rows of published.csv; a number that the paper lacks is ""."""
   path = pathlib.Path(__file__).with_name("published.csv")
   with path.open(newline="") as file:
     return tuple(csv.DictReader(file))
 
 
 def published_blocks(run: Run) -> list[Any]:
-  """The papers' numbers on the run's split, and the run's own below them."""
+  """Makes blocks with the papers' numbers on the run's split, and the run's."""
   split, size = SPLITS.get(run.data_set), run.setting("data", "resolution")
   if split is None or size != RESOLUTION:
     text = (
@@ -88,7 +88,7 @@ def published_blocks(run: Run) -> list[Any]:
 
 
 def _our_row(system: str, scores: Scores, row: str) -> dict[str, str]:
-  """The run's scores as a row of published.csv."""
+  """Converts the run's scores to a row as in published.csv."""
   values = scores.rows[row]
   ours = {"system": system, "source": OURS, "table": protocol_text(scores)}
   metrics = {"psnr": "psnr_u8", "ssim": "ssim_gauss11", "fid": "fid"}

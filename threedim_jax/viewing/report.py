@@ -4,8 +4,8 @@
 
   python -m threedim_jax.viewing.report --workdir=W [--summary]  # W/report.html
 
-Any part of a run may be missing. Its section then says how to make it. No model
-is loaded, so samples of another method also get a page.
+Any part of a run may be missing; its section then says how to make it. The
+report loads no model, so it also works for samples of another method.
 """
 
 import argparse
@@ -46,8 +46,8 @@ from threedim_jax.workdir import samples
 from threedim_jax.workdir.evaluation_files import samples_dir
 from threedim_jax.workdir.run import EVAL_LOSS, TRAIN_LOSS, Run, read_run
 
-MAX_OBJECTS = 8  # with all their views; a page with hundreds would not open
-MAX_VIEWS = 24  # of an object beside its scores
+MAX_OBJECTS = 8  # shown with all views; a page with hundreds would not open
+MAX_VIEWS = 24  # of an object that is shown with its scores
 MAX_GRIDS = 4
 PIXELATE_BELOW = 400  # pixels; narrower grids are shown with square pixels
 HEADLINES = {"psnr_u8": "PSNR", "ssim_gauss11": "SSIM (Gaussian)"}
@@ -81,7 +81,7 @@ def write_report(workdir: epath.PathLike) -> epath.Path:
 
 
 def _summary(run: Run) -> str:
-  """A sentence about the training."""
+  """Returns a sentence about the training."""
   if run.last_step is None:
     return "Nothing was trained in this folder."
   text = f"Trained for {run.last_step:,} steps on {run.data_set or 'some data'}"
@@ -93,7 +93,7 @@ def _summary(run: Run) -> str:
 
 
 def _figures(run: Run) -> dict[str, str]:
-  """The large numbers at the top of the page, by label."""
+  """Returns the large numbers at the top of the page, by label."""
   figures = {}
   row = run.evaluation.rows.get("model", {}) if run.evaluation else {}
   for metric, label in HEADLINES.items():
@@ -120,7 +120,7 @@ def _not_run(run: Run, mode: str) -> Text:
 
 
 def _object(parent: epath.Path, object_id: str, **options: Any) -> Any:
-  """The views in a folder of samples, or the reason why they are not shown."""
+  """Makes a block with an object's views, or the error if one is damaged."""
   try:
     folder = parent / samples.folder_name(object_id)
     return orbit(samples.read_sample(folder), **options)
@@ -198,7 +198,7 @@ def _training(run: Run) -> list[Any]:
 
 
 def _grid(path: epath.Path) -> tuple[str, str, str]:
-  """A training picture, <step>_<tag>.png, for a gallery."""
+  """Reads a picture of the training, <step>_<tag>.png, for a `Gallery`."""
   data = path.read_bytes()
   step, _, tag = path.stem.partition("_")
   width = int.from_bytes(data[16:20], "big")  # from the header of a PNG
@@ -226,14 +226,14 @@ def _configuration(run: Run) -> list[Any]:
 
 
 def _provenance(run: Run) -> list[Any]:
-  """Where the numbers come from. The configuration has its own section."""
+  """Makes a block on where the scores come from, without the configuration."""
   facts = dict(run.evaluation.provenance) if run.evaluation else {}
   facts.pop("config", None)
   return [Card([facts_table({"workdir": str(run.workdir)} | facts)])]
 
 
 def print_summary(workdir: epath.PathLike) -> None:
-  """Prints what a run did, for the end of a terminal session."""
+  """Prints the times, scores and counts of a run as tables."""
   run = read_run(workdir)
   facts = {stage: duration(s) for stage, s in run.timings.items()}
   facts |= _figures(run) | {"objects with new views": str(len(run.folders))}

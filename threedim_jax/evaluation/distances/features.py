@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Distances between sets of pictures, by the features of pretrained networks.
+"""Compares sets of pictures by the features of pretrained networks.
 
 `fd_effnetlite0` and `kd_effnetlite0` need only a pip package; `fid` and `kid`
 need the file that pytorch-fid publishes.
@@ -39,7 +39,7 @@ from threedim_jax.workdir.results import finite
 
 Features = dict[str, Float32[np.ndarray, "N D"]]  # by name of the network
 
-METRICS = {  # network: Frechet and kernel distance
+METRICS = {  # network: names of its Frechet and its kernel distance
   "effnetlite0": ("fd_effnetlite0", "kd_effnetlite0"),
   "inception": ("fid", "kid"),
 }
@@ -64,22 +64,22 @@ _VARIANTS = {
   "kid_se": f"{_ERROR} kid",
 }
 
-_BATCH = 16  # pictures; they take 150 MB, and on a CPU more are no faster
-_WAITING = 1024  # pictures of a set that are turned into features together
+_BATCH = 16  # pictures; takes 150 MB, and a larger batch is no faster on a CPU
+_WAITING = 1024  # pictures to collect in a set before computing their features
 
 
 @dataclasses.dataclass(frozen=True)
 class Network:
-  """`extract(params, images_u8)` gives features; `name` is a key of METRICS."""
+  """A pretrained network. `extract(params, images_u8)` returns its features."""
 
-  name: str
+  name: str  # a key of METRICS
   extract: Callable
   params: PyTree
 
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
-  """Distances by metric name, a description of each, and remarks."""
+  """Distances of two sets by metric, the metrics' descriptions, and remarks."""
 
   values: dict[str, float]
   variants: dict[str, str]
@@ -89,13 +89,15 @@ class Comparison:
 def open_networks(
   inception_weights: os.PathLike | str | None = None,
 ) -> tuple[Network, ...]:
-  """Loads the networks whose weights are there, and logs what is missing.
+  """Loads the networks whose weights are available.
+
+  Logs a warning if the package of EfficientNet-Lite0 is not installed.
 
   Args:
     inception_weights: path of pytorch-fid's file; None leaves out FID and KID.
 
   Raises:
-    UserError: the file is missing or has another SHA-256.
+    UserError: a file is missing or does not have the expected SHA-256.
   """
   networks = []
   params = effnetlite0.load_params()
@@ -121,10 +123,10 @@ def extract_features(
 
   Args:
     images_u8: pictures of any size.
-    networks: all of them see every picture.
+    networks: each one gets all pictures.
 
   Returns:
-    Name of the network -> features.
+    {name of the network: features [N, D]}.
 
   Raises:
     UserError: there are no pictures.
@@ -142,7 +144,7 @@ def extract_features(
     ) as bar:
       for start in range(0, len(images_u8), _BATCH):
         batch = images_u8[start : start + _BATCH]
-        # The last batch is filled up, so one program serves all batches.
+        # The last batch is filled up, so that one program runs all batches.
         filled = np.resize(batch, (_BATCH, *batch.shape[1:]))
         rows.append(np.asarray(_forward(network.extract, params, filled)))
         bar.advance(len(batch))
@@ -151,7 +153,7 @@ def extract_features(
 
 
 class Pool:
-  """Named sets of pictures that grow object by object, kept as features."""
+  """Named sets of pictures, added object by object and kept as features."""
 
   def __init__(self, networks: Sequence[Network]):
     self._networks = networks
@@ -170,10 +172,14 @@ class Pool:
   def add_distances(
     self, rows: Mapping[str, dict[str, float]], pairs: Mapping[str, str]
   ) -> tuple[dict[str, str], list[str]]:
-    """Adds the distance of each (row, reference) pair of sets to its row.
+    """Compares pairs of sets, and adds the distances to `rows`.
+
+    Args:
+      rows: {name of a set: its scores}; changed in place.
+      pairs: {name of a set: name of the set to compare it with}.
 
     Returns:
-      The descriptions of the metrics, and remarks.
+      ({metric: its description}, remarks).
     """
     variants, remarks = {}, []
     for row, reference in pairs.items():
@@ -192,7 +198,7 @@ class Pool:
     }
 
   def _extract(self, name: str) -> None:
-    """Turns the set's waiting pictures into features, size by size."""
+    """Computes the features of a set's waiting pictures, size by size."""
     sizes: dict[tuple[int, ...], list[np.ndarray]] = {}
     for images_u8 in self._waiting.pop(name, []):
       sizes.setdefault(images_u8.shape[1:], []).append(images_u8)
@@ -202,9 +208,9 @@ class Pool:
 
 
 def compare(x: Features, y: Features) -> Comparison:
-  """Distances between two sets of one size; a smaller one is better.
+  """Computes distances between two sets of equal size; smaller is better.
 
-  A metric that misleads for so few pictures is left out, and a remark says so.
+  A metric that needs more pictures is left out, and a remark says so.
 
   Args:
     x: the features of one set.

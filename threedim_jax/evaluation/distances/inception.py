@@ -1,11 +1,12 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""InceptionV3 of FID, as in pytorch-fid, whose weights the user gives.
+"""The InceptionV3 of FID, as in pytorch-fid. The user supplies its weights.
 
 Four things differ from the usual InceptionV3: average pools leave out the
 padding, the last block pools by maximum, pictures are resized to 299 without
 antialiasing (half-pixel centres), and there are 1008 classes (unused here).
-Names of modules are those of the state dict. Batch norms are folded in.
+Modules have the names of the state dict. Batch norms are folded into the
+convolutions before them.
 
   params = load_params("pt_inception-2015-12-05-6726825d.pth")
   features = extract(params, images_u8)  # [B, 2048]
@@ -38,7 +39,10 @@ Maps = Float[Array, "B _ _ _"]
 
 
 def _conv(x, name, features, size=(1, 1), strides=1, padding="SAME"):
-  """Convolution with a folded-in batch norm, then ReLU; in the caller."""
+  """Applies a convolution with a folded batch norm, then ReLU.
+
+  The convolution becomes the submodule `name` of the calling module.
+  """
   conv = nn.Conv(
     features,
     size,
@@ -67,7 +71,7 @@ def _max_pool(x):
 
 
 class InceptionA(nn.Module):
-  """At 35x35, four branches: 1x1, 5x5, two 3x3, pool."""
+  """Block for 35x35 maps with four branches: 1x1, 5x5, two 3x3, pool."""
 
   pool_features: int
 
@@ -86,7 +90,7 @@ class InceptionA(nn.Module):
 
 
 class InceptionB(nn.Module):
-  """From 35x35 to 17x17."""
+  """Block that shrinks 35x35 maps to 17x17."""
 
   @nn.compact
   def __call__(self, x: Maps) -> Maps:
@@ -101,9 +105,9 @@ class InceptionB(nn.Module):
 
 
 class InceptionC(nn.Module):
-  """At 17x17, four branches: 1x1, 7x7, two 7x7, pool.
+  """Block for 17x17 maps with four branches: 1x1, 7x7, two 7x7, pool.
 
-  Each 7x7 is a pair of 1x7 and 7x1.
+  Each 7x7 convolution is a pair of 1x7 and 7x1.
   """
 
   width: int
@@ -125,7 +129,7 @@ class InceptionC(nn.Module):
 
 
 class InceptionD(nn.Module):
-  """From 17x17 to 8x8."""
+  """Block that shrinks 17x17 maps to 8x8."""
 
   @nn.compact
   def __call__(self, x: Maps) -> Maps:
@@ -142,9 +146,9 @@ class InceptionD(nn.Module):
 
 
 class InceptionE(nn.Module):
-  """At 8x8, four branches: 1x1, two that fork into 1x3 and 3x1, pool."""
+  """Block for 8x8 maps: 1x1, two branches that fork into 1x3 and 3x1, pool."""
 
-  max_pool: bool  # instead of the average
+  max_pool: bool  # pools by maximum instead of average
 
   @nn.compact
   def __call__(self, x: Maps) -> Maps:
@@ -164,7 +168,7 @@ class InceptionE(nn.Module):
 
 
 class InceptionV3(nn.Module):
-  """From pictures in [-1, 1] to the 2048 means that enter the classifier."""
+  """Maps pictures in [-1, 1] to the 2048 means that enter the classifier."""
 
   @nn.compact
   def __call__(self, x: Float[Array, "B H W 3"]) -> Float[Array, "B D"]:
@@ -190,25 +194,25 @@ class InceptionV3(nn.Module):
 
 
 def load_params(path: os.PathLike | str) -> PyTree:
-  """Parameters from the file of pytorch-fid.
+  """Loads the parameters from pytorch-fid's file.
 
   Raises:
-    UserError: the file is missing or another one; the error says where to get
-      the right one.
+    UserError: the file is missing or is not pytorch-fid's; the message says
+      where to get it.
   """
   state = read_state_dict(path, sha256=SHA256, origin=ORIGIN)
   return params_from_state_dict(state)
 
 
 def param_shapes() -> PyTree:
-  """Parameters as names, shapes and dtypes, without values."""
+  """Returns the tree of parameters with shapes and dtypes as leaves."""
   picture = jax.ShapeDtypeStruct((1, _RESOLUTION, _RESOLUTION, 3), jnp.float32)
   init = functools.partial(InceptionV3().init, jax.random.key(0))
   return jax.eval_shape(init, picture)["params"]
 
 
 def params_from_state_dict(state: StateDict) -> PyTree:
-  """Parameters of `InceptionV3`; the classifier of the file is left out."""
+  """Converts a state dict to `InceptionV3` parameters; drops the classifier."""
   params = {}
   for *unit, kind in flatten_dict(param_shapes()):
     name = ".".join(unit)
@@ -236,5 +240,5 @@ def preprocess(images_u8: UInt8[Array, "B H W 3"]) -> Float[Array, "B h w 3"]:
 def extract(
   params: PyTree, images_u8: UInt8[Array, "B H W 3"]
 ) -> Float[Array, "B D"]:
-  """The 2048 features of FID."""
+  """Returns the 2048 features that FID and KID compare."""
   return InceptionV3().apply({"params": params}, preprocess(images_u8))

@@ -1,14 +1,14 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Frechet and kernel distance between two sets of features, in float64.
+"""Computes Frechet and kernel distances between sets of features, in float64.
 
   frechet_distance(features, truth_features)  # [N, D] twice
   value, standard_error = kernel_distance(features, truth_features)
 
 Both sets must have the same size. The Frechet distance is biased upwards by
 about c/n for n pictures, where c depends on the model (Chong and Forsyth 2019).
-Values for sets of different sizes therefore do not compare. The kernel distance
-has no such bias, so it also means something for few pictures. It can be
+Values for sets of different sizes are therefore not comparable. The kernel
+distance has no such bias, so it is meaningful for few pictures too. It can be
 negative.
 """
 
@@ -20,11 +20,11 @@ import numpy as np
 from threedim_jax.runtime.errors import UserError
 
 Features = Float[np.ndarray, "N D"]
-OtherFeatures = Float[np.ndarray, "M D"]  # a `UserError` unless M = N
+OtherFeatures = Float[np.ndarray, "M D"]  # `check_sizes` raises unless M = N
 
-MIN_IMAGES = 3  # in each set: fewer have no standard error
+MIN_IMAGES = 3  # in each set; the standard error needs three
 
-_CHUNK = 4096  # pictures that are in float64 at a time
+_CHUNK = 4096  # pictures that are converted to float64 at a time
 _SUBSET_SIZE = 1000  # pictures
 _MAX_SUBSETS = 100
 
@@ -35,7 +35,7 @@ class KernelDistance(NamedTuple):
 
 
 def check_sizes(x: Features, y: OtherFeatures) -> None:
-  """Raises a `UserError` unless both sets have the same, sufficient size."""
+  """Raises a `UserError` if the sets differ in size or are too small."""
   if len(x) != len(y):
     raise UserError(
       "the distance between sets of features depends on their size; compare"
@@ -49,14 +49,15 @@ def check_sizes(x: Features, y: OtherFeatures) -> None:
 
 
 def frechet_distance(x: Features, y: OtherFeatures) -> float:
-  """Squared 2-Wasserstein distance of the Gaussians fitted to both sets.
+  """Returns the squared 2-Wasserstein distance of Gaussians fitted to the sets.
 
-  |mx - my|^2 + tr(Sx + Sy - 2 (Sx Sy)^(1/2)) (Heusel et al. 2017, eq. 6). The
-  usual matrix square root of Sx Sy is not computed. It is unstable if the
+  With means m and covariances S, it is
+    |mx - my|^2 + tr(Sx + Sy - 2 (Sx Sy)^(1/2))  (Heusel et al. 2017, eq. 6).
+  The usual matrix square root of Sx Sy is avoided: it is unstable if the
   covariances are singular, which they are for fewer pictures than features.
 
   Raises:
-    UserError: sets of different sizes, or of fewer than three pictures.
+    UserError: the sets differ in size, or have fewer than three pictures.
   """
   check_sizes(x, y)
   num_images, num_features = x.shape
@@ -68,7 +69,7 @@ def frechet_distance(x: Features, y: OtherFeatures) -> float:
 
 
 def _traces_of_factors(x, mean_x, y, mean_y) -> float:
-  """The trace term from the centred features, for few pictures.
+  """Computes the trace term from centred features, for few pictures.
 
   If Sx = A^T A and Sy = B^T B, then tr (Sx Sy)^(1/2) is the nuclear norm of
   A B^T. That matrix is n x n, not D x D.
@@ -81,7 +82,7 @@ def _traces_of_factors(x, mean_x, y, mean_y) -> float:
 
 
 def _traces_of_covariances(x, mean_x, y, mean_y) -> float:
-  """The trace term from the covariances, for many pictures.
+  """Computes the trace term from the covariances, for many pictures.
 
   With R = Sx^(1/2), (Sx Sy)^(1/2) and (R Sy R)^(1/2) have the same trace, and
   R Sy R is symmetric.
@@ -102,21 +103,21 @@ def _covariance(x, mean):
 
 
 def kernel_distance(x: Features, y: OtherFeatures) -> KernelDistance:
-  """Squared MMD with the cubic kernel of KID, and its standard error.
+  """Computes the squared MMD with KID's cubic kernel, and its standard error.
 
   The kernel is k(x, y) = (x.y / D + 1)^3 (Binkowski et al. 2018, sec. 4). The
-  value is the mean over at most 100 random subsets of 1000 pictures. The
-  subsets of KID overlap. These do not: for the same precision they cost less,
-  and the standard error is simple. It says how much the value would change with
-  other pictures. It takes pictures as independent, which views of one object
-  are only roughly.
+  value is the mean over at most 100 random subsets of up to 1000 pictures. The
+  subsets do not overlap, unlike those of KID, so the same precision costs less
+  and the standard error is simple. The standard error says how much the value
+  would change with other pictures. It assumes that pictures are independent,
+  which is only roughly true of views of one object.
 
   Args:
     x: features, one row per picture.
-    y: as many rows; row i of y may depend on row i of x.
+    y: features, as many rows as x; row i may depend on row i of x.
 
   Raises:
-    UserError: sets of different sizes, or of fewer than three pictures.
+    UserError: the sets differ in size, or have fewer than three pictures.
   """
   check_sizes(x, y)
   num_subsets = min(_MAX_SUBSETS, -(-len(x) // _SUBSET_SIZE))
@@ -130,12 +131,12 @@ def kernel_distance(x: Features, y: OtherFeatures) -> KernelDistance:
 
 
 def _squared_mmd(x, y) -> tuple[float, float, float]:
-  """Squared MMD (Gretton et al. 2012, eq. 4) and the terms of its variance.
+  """Computes the squared MMD (Gretton et al. 2012, eq. 4) and variance terms.
 
-  It is a U-statistic over pairs (x_i, y_i): the mean over i != j of
-  h_ij = k(x_i, x_j) + k(y_i, y_j) - k(x_i, y_j) - k(x_j, y_i). KID's also has
-  the terms k(x_i, y_i). They are left out here, so the value stays unbiased if
-  x_i and y_i are of the same object and pose.
+  The squared MMD is a U-statistic over pairs (x_i, y_i): the mean over i != j
+  of h_ij = k(x_i, x_j) + k(y_i, y_j) - k(x_i, y_j) - k(x_j, y_i). KID also has
+  the terms k(x_i, y_i). They are left out here, so that the value stays
+  unbiased if x_i and y_i show the same object from the same pose.
 
   Returns:
     The mean of h_ij, the covariance of h_ij with h_ik, and the variance of

@@ -6,8 +6,8 @@
   state["fc.bias"]  # a NumPy array
   fold_batch_norm(state, conv="stem.conv", norm="stem.bn")
 
-The file must have a known SHA-256, which is checked before a byte of it is
-parsed. Its pickle may refer to nothing but tensors and ordered dictionaries.
+The file must have a known SHA-256, which is checked before any of it is parsed.
+Its pickle may refer only to tensors and ordered dictionaries.
 The zip format of torch >= 1.6 and the older format are both read.
 """
 
@@ -29,7 +29,7 @@ from threedim_jax.runtime.errors import UserError, first_line
 
 StateDict = dict[str, np.ndarray]
 
-_EPSILON = 1e-3  # of the batch norms of both networks: TensorFlow's default
+_EPSILON = 1e-3  # in the batch norms of both networks: TensorFlow's default
 _DTYPES = {
   "DoubleStorage": np.float64,
   "FloatStorage": np.float32,
@@ -53,14 +53,14 @@ _TENSORS = {"torch._utils._rebuild_tensor", "torch._utils._rebuild_tensor_v2"}
 
 
 class _Unpickler(pickle.Unpickler):
-  """Unpickles tensors as views of storages.
+  """Unpickles tensors as views of storages, PyTorch's flat arrays.
 
   Args:
     stream: the pickle.
-    load_storage: (key, dtype, number of elements) to a flat array.
-    num_bytes: of the file. No tensor may have more elements than that, and no
-      index of an object may be larger: both would take memory that the file
-      has no content for.
+    load_storage: (key, dtype, number of elements) -> flat array.
+    num_bytes: size of the file. It limits the number of elements of a tensor
+      and the memo indices of the pickle, so that a small file cannot make the
+      unpickler allocate a lot of memory.
   """
 
   def __init__(self, stream, load_storage=None, *, num_bytes: int):
@@ -92,7 +92,7 @@ class _Unpickler(pickle.Unpickler):
     return self._load_storage(key, dtype, size)
 
   def _rebuild_tensor(self, storage, offset, shape, strides, *_):
-    """A view of the storage; raises if it reaches outside of it."""
+    """Returns a view of the storage; raises if it exceeds the storage."""
     numbers = (offset, *shape, *strides)
     is_view = len(shape) == len(strides) and min(numbers) >= 0
     count = math.prod(shape)
@@ -112,7 +112,7 @@ class _Unpickler(pickle.Unpickler):
 def read_state_dict(
   path: os.PathLike | str, *, sha256: str, origin: str
 ) -> StateDict:
-  """Tensors by name.
+  """Reads a file's tensors, by name.
 
   Args:
     path: a `.pt` or `.pth` file.
@@ -121,7 +121,7 @@ def read_state_dict(
 
   Raises:
     UserError: there is no such file, it has another digest, it is damaged, or
-      its pickle refers to something else than tensors.
+      its pickle refers to anything but tensors and ordered dictionaries.
   """
   path = pathlib.Path(path)
   try:
@@ -137,7 +137,7 @@ def read_state_dict(
   read = _read_zip if data.startswith(b"PK\3\4") else _read_legacy
   try:
     state = dict(read(data))
-  # The type of the exception depends on which byte is wrong.
+  # Many types of exception are possible, depending on which byte is wrong.
   except Exception as e:
     raise UserError(
       f"{path} is not a plain PyTorch state dict: {first_line(e)}"
@@ -170,7 +170,7 @@ def _read_zip(data: bytes) -> dict:
 
 
 def _read_legacy(data: bytes) -> dict:
-  """Five pickles (magic, version, system, tensors, keys), then the storages."""
+  """Reads pickles (magic, version, system, tensors, keys), then storages."""
   stream, storages = io.BytesIO(data), {}
 
   def load_storage(key, dtype, size):
@@ -185,7 +185,7 @@ def _read_legacy(data: bytes) -> dict:
     load()
   state = load()
   for key in load():
-    stream.seek(8, os.SEEK_CUR)  # the number of elements, known by now
+    stream.seek(8, os.SEEK_CUR)  # skips the number of elements, known by now
     storage = storages[key].view(np.uint8)
     storage[:] = np.frombuffer(stream.read(storage.size), np.uint8)
   return state
@@ -194,7 +194,7 @@ def _read_legacy(data: bytes) -> dict:
 def fold_batch_norm(
   state: StateDict, *, conv: str, norm: str
 ) -> dict[str, np.ndarray]:
-  """A convolution and the batch norm after it, as one convolution.
+  """Merges a convolution and the batch norm after it into one convolution.
 
   Args:
     state: a PyTorch state dict.

@@ -1,11 +1,12 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Finds the cube that holds an object, from the cameras alone.
+"""Finds the cube ("box") that holds an object, from the cameras alone.
 
-A neural field needs bounds, and no data set states them. Cameras are aimed at
-the object, and their pictures show all of it. The centre of the cube is
+A neural field needs bounds, and data sets do not state them. Cameras are aimed
+at the object, and their pictures show all of it. The centre of the cube is
 therefore the point nearest to all viewing axes. Half its edge is the radius of
-the largest sphere that every picture shows whole.
+the largest sphere around the centre that a picture shows whole, averaged over
+the pictures.
 
   center, radius = box_from_cameras(world_from_cam, K, hw=(64, 64))
 """
@@ -27,12 +28,12 @@ def box_from_cameras(
   K: Float[np.ndarray, "V 3 3"],
   hw: tuple[int, int],
 ) -> tuple[Float[np.ndarray, "3"], float]:
-  """Centre and half the edge of the cube, in world units.
+  """Returns the centre and half the edge of the cube, in world units.
 
   Args:
     world_from_cam: rigid transforms in OpenCV axes (see `PosedViews`).
-    K: in pixels of a picture of `hw`.
-    hw: height and width.
+    K: intrinsics in pixels.
+    hw: height and width of the pictures.
 
   Raises:
     UserError: the cameras do not determine where the object is.
@@ -59,10 +60,10 @@ def box_from_cameras(
 
 
 def _viewing_axes(world_from_cam, K, hw):
-  """Unit directions through picture centres, and angles to the nearest edge.
+  """Returns unit directions through picture centres, and half angles of view.
 
-  The principal point of a cropped picture is not its centre. The centre counts,
-  because the picture is what was aimed at the object.
+  The half angle is between the centre and the nearest edge. The principal point
+  is not used: in a cropped picture it need not be where the object is.
   """
   h, w = hw
   size = np.array([w, h], np.float64)
@@ -81,7 +82,7 @@ def boxes_from_cameras(
   K: Float[np.ndarray, "O V 3 3"],
   hw: tuple[int, int],
 ) -> tuple[Float32[np.ndarray, "O 3"], Float32[np.ndarray, " O"]]:
-  """Centres and half edges of O objects; see `box_from_cameras`."""
+  """Returns the centres and half edges of O cubes; see `box_from_cameras`."""
   boxes = [
     box_from_cameras(poses, k, hw)
     for poses, k in zip(world_from_cam, K, strict=True)
@@ -90,7 +91,7 @@ def boxes_from_cameras(
 
 
 def cameras_in_box(world_from_cam, K, center, radius) -> Camera:
-  """Cameras [O, V] in coordinates in which each object's cube is [-1, 1]^3."""
+  """Returns cameras [O, V] in box coordinates: each cube is [-1, 1]^3."""
   poses = np.array(world_from_cam, np.float32)
   offset = poses[:, :, :3, 3] - np.asarray(center)[:, None]
   poses[:, :, :3, 3] = offset / np.asarray(radius)[:, None, None]

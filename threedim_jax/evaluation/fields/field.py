@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The field of `consistency-v1`: a pyramid of grids, summed into one grid.
 
-The levels have 17, 33, 65 ... nodes along an edge of the box. A node of a
-coarse level moves a whole neighbourhood, so a shape is found in few steps. All
-levels are summed into one grid before points are looked up. A look-up then
-costs as much as in one grid, and gradients are scattered into the finest level
-only.
+The levels have for example 17, 33 and 65 nodes along an edge of the box. A node
+of a coarse level changes a whole neighbourhood, so the fit needs few steps to
+find a shape. All levels are summed into one grid before points are looked up. A
+look-up then costs as much as in one grid, and gradients are scattered into the
+finest level only.
 
   grid = collapse(pyramid)                           # [n, n, n, 4]
   density, rgb = activate(look_up(grid, points))     # points in [-1, 1]^3
@@ -27,7 +27,7 @@ Pyramid = list[Float[Array, "_ _ _ 4"]]
 
 @dataclasses.dataclass(frozen=True)
 class FieldConfig:
-  """Settings of a field; scores of different ones do not compare.
+  """Settings of a field. Scores with different settings are not comparable.
 
   Attributes:
     levels: nodes along an edge of the box, coarse to fine.
@@ -36,8 +36,9 @@ class FieldConfig:
     num_rays: number of random pixels in a training step.
     learning_rate: of Adam at the first step.
     final_learning_rate: at the last step; the rate decays exponentially.
-    distortion_weight: of the Mip-NeRF 360 loss (arXiv 2111.12077, eq. 15).
-    occupancy_every_steps: how often occupied space is estimated again.
+    distortion_weight: weight of the Mip-NeRF 360 distortion loss (arXiv
+      2111.12077, eq. 15).
+    occupancy_every_steps: steps between two estimates of occupied space.
   """
 
   levels: tuple[int, ...]
@@ -51,7 +52,7 @@ class FieldConfig:
 
   @classmethod
   def for_size(cls, size: int) -> "FieldConfig":
-    """For pictures of `size` pixels: about as many nodes along an edge."""
+    """Chooses about as many nodes along an edge as pictures have pixels."""
     if size <= 32:
       return cls(levels=(9, 17, 33), num_rays=1024)
     if size <= 64:
@@ -60,12 +61,12 @@ class FieldConfig:
 
 
 def init_pyramid(levels: tuple[int, ...]) -> Pyramid:
-  """Zeros: grey fog so thin that a ray sees through the whole box."""
+  """Returns zeros, which are grey fog so thin that a ray sees through it."""
   return [jnp.zeros((n, n, n, 4)) for n in levels]
 
 
 def collapse(pyramid: Pyramid) -> Float[Array, "n n n 4"]:
-  """The sum of all levels at the nodes of the last one."""
+  """Returns the sum of all levels, at the nodes of the finest level."""
   grid, *finer = pyramid
   for level in finer:
     grid = refine(grid) + level
@@ -73,17 +74,17 @@ def collapse(pyramid: Pyramid) -> Float[Array, "n n n 4"]:
 
 
 def refine(grid: Float[Array, "n n n C"]) -> Float[Array, "m m m C"]:
-  """The same field with m = 2 n - 1 nodes along an edge."""
+  """Returns the same field with m = 2 n - 1 nodes along an edge."""
   for axis in range(3):
     grid = _refine_axis(grid, axis)
   return grid
 
 
 def _refine_axis(grid: Float[Array, "*n"], axis: int) -> Float[Array, "*m"]:
-  """Adds a node half-way between neighbours.
+  """Inserts a node half-way between neighbours along an axis.
 
-  It uses slices. With interpolation matrices, a third of the step was spent
-  here, most of it on transpositions.
+  Slices are used because interpolation matrices took a third of a training
+  step, mostly for transpositions.
   """
   here = jax.lax.slice_in_dim(grid, 0, -1, axis=axis)
   last = jax.lax.slice_in_dim(grid, -1, None, axis=axis)
@@ -95,10 +96,10 @@ def _refine_axis(grid: Float[Array, "*n"], axis: int) -> Float[Array, "*m"]:
 
 
 def pairs_of_nodes(grid: Float[Array, "n n n C"]) -> Float[Array, "N C2"]:
-  """A row for each node: its values and those of its neighbour in z.
+  """Returns a row for each node: its values and those of its neighbour in z.
 
-  With this table a point costs four reads instead of eight, and four writes in
-  the backward pass.
+  Looking up a point in this table takes four reads instead of eight, and four
+  writes in the backward pass. N is n^3 - 1: the last node has no row.
   """
   nodes = grid.reshape(-1, grid.shape[-1])
   return jnp.concatenate([nodes[:-1], nodes[1:]], -1)
@@ -107,10 +108,10 @@ def pairs_of_nodes(grid: Float[Array, "n n n C"]) -> Float[Array, "N C2"]:
 def look_up_pairs(
   pairs: Float[Array, "N C2"], n: int, points: Float[Array, "*b 3"]
 ) -> Float[Array, "*b C"]:
-  """Trilinear interpolation in a table of `pairs_of_nodes`.
+  """Interpolates a table of `pairs_of_nodes` trilinearly.
 
-  The four reads are separate. One read of a [4, 2 C] block per point took 64 ms
-  instead of 3 ms under vmap on a CPU.
+  The four reads of a point are separate. One read of a [4, 2 C] block took 64
+  ms instead of 3 ms under vmap on a CPU.
 
   Args:
     pairs: the table.
@@ -135,35 +136,37 @@ def look_up_pairs(
 def look_up(
   grid: Float[Array, "n n n C"], points: Float[Array, "*b 3"]
 ) -> Float[Array, "*b C"]:
-  """Trilinear interpolation of a grid at points in [-1, 1]^3."""
+  """Interpolates a grid trilinearly at points in [-1, 1]^3."""
   return look_up_pairs(pairs_of_nodes(grid), grid.shape[0], points)
 
 
 def density(raw: Float[Array, "*b"]) -> Float[Array, "*b"]:
-  """Per half edge of the box, from the first number of a node.
+  """Converts raw values (the first numbers of nodes) to density.
 
-  A raw value of 0 is fog of density 0.17, which absorbs a third of a ray.
+  The unit is optical depth per half edge of the box. A raw value of 0 is fog of
+  density 0.17, which absorbs about a third of a ray through the box.
   """
   return 25 * jax.nn.softplus(2 * raw - 5)
 
 
 def raw_density(dens: float) -> float:
-  """The inverse of `density`: the first number of a node."""
+  """Inverts `density`: returns the raw value."""
   return float((np.log(np.expm1(dens / 25)) + 5) / 2)
 
 
 def activate(
   values: Float[Array, "*b 4"],
 ) -> tuple[Float[Array, "*b"], Float[Array, "*b 3"]]:
-  """Density per half edge of the box, colour in [0, 1]."""
+  """Converts node values to (`density`, colour in [0, 1])."""
   return density(values[..., 0]), jax.nn.sigmoid(values[..., 1:])
 
 
 def occupancy(grid: Float[Array, "n n n 4"]) -> Float[Array, "c c c"]:
-  """Upper bounds of the density within each of at most 32^3 cells.
+  """Returns an upper bound of the density within each cell of the box.
 
-  The activation is monotone and follows the interpolation. The density inside a
-  cell is therefore at most that of its nodes, boundary included.
+  Grids of `FieldConfig.for_size` have 32^3 cells. The activation is
+  monotone and is applied after the interpolation, so the density inside a cell
+  is at most the highest density of its nodes, boundary included.
   """
   cells = grid.shape[0] - 1
   stride = -(-cells // 32)

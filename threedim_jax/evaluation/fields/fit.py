@@ -8,8 +8,8 @@
   )
   images = render_views(fields, world_from_cam, K, hw=(64, 64))
 
-The type of `config` chooses the field: a `FieldConfig` the grids of
-`consistency-v1` (`grid_fit.py`), a `HashFieldConfig` the hash grids of
+The type of `config` chooses the field: `FieldConfig` is for the grids of
+`consistency-v1` (`grid_fit.py`), `HashFieldConfig` for the hash grids of
 `consistency-3dim` (`hash_fit.py`). All objects are fitted with the same random
 numbers, so a field does not depend on which others are fitted beside it. Steps
 run in a loop on the device; the host only counts them.
@@ -34,25 +34,26 @@ from threedim_jax.evaluation.fields.field import FieldConfig
 from threedim_jax.evaluation.fields.hash_field import HashFieldConfig
 from threedim_jax.evaluation.fields.render import render_pixels, sample_edges
 
-# Renders use this many times the samples of a training step.
+# Renders use this many times as many samples per ray as training steps do.
 RENDER_SAMPLES = 2
 
 _KINDS = {FieldConfig: grid_fit, HashFieldConfig: hash_fit}
 
 
-@no_type_check  # see Camera
+@no_type_check  # `jax.tree.map` calls it with anything, see Camera
 @flax.struct.dataclass
 class Fields:
-  """Fitted fields of O objects; every array has a leading O.
+  """Fitted fields of O objects; every array has a leading axis O.
 
   Attributes:
     params: grids [O, n, n, n, 4] of raw values along the axes x, y, z of the
       world, or the tables of hash fields (`hash_field.join_levels`).
-    cells: upper bounds of the density in each cell, per half edge of the cube.
-    center: of each object's cube, world units.
-    radius: half the cube's edge, world units.
-    planes: nearest and farthest distance of a ray, half edges of the cube;
-      None: the cube alone bounds a ray.
+    cells: upper bounds (grids) or estimates (hash fields) of the density in
+      each cell, per half edge of the cube.
+    center: of each object's cube, in world units.
+    radius: half the cube's edge, in world units.
+    planes: distances from a camera at which its rays start and end, in half
+      edges of the cube. None: only the cube bounds a ray.
     config: the settings of the fit.
   """
 
@@ -79,10 +80,10 @@ def fit_fields(
   Args:
     images_u8: the views, over white.
     world_from_cam: their poses in OpenCV axes.
-    K: in pixels.
+    K: intrinsics in pixels.
     config: settings of the field.
     num_steps: length of the fit; the paper's is 1000.
-    rng: for first parameters, pixels and places along rays.
+    rng: for initial parameters, random pixels and places along rays.
     on_steps: called with the number of steps since its last call.
 
   Raises:
@@ -117,7 +118,7 @@ def render_views(
   K: Float[Array, "O M 3 3"] | Float[np.ndarray, "O M 3 3"],
   hw: tuple[int, int],
 ) -> Float[Array, "O M H W 3"]:
-  """Views of all objects in [0, 1], rendered one object after the other."""
+  """Renders views of all objects, in [0, 1], one object after the other."""
   cams = cameras_in_box(world_from_cam, K, fields.center, fields.radius)
   return _render_views(fields, jax.tree.map(jnp.asarray, cams), hw)
 

@@ -1,8 +1,8 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""A step of fitting the grids of `consistency-v1`; see `fit.py`.
+"""Training steps for the grids of `consistency-v1`, which `fit.py` runs.
 
-All objects see the same pixels of the same views.
+A step uses the same random pixels of the same views for all objects.
 """
 
 import functools
@@ -20,7 +20,7 @@ STEPS_AT_A_TIME = 20
 
 
 class State(NamedTuple):
-  """Of one object, or of O objects with a leading O in every array."""
+  """State of one fit, or of O fits with a leading axis O in every array."""
 
   pyramid: field.Pyramid
   adam: Any
@@ -28,27 +28,27 @@ class State(NamedTuple):
 
 
 def near_and_far(world_from_cam: Float[np.ndarray, "O V 4 4"]) -> None:
-  """The box alone bounds a ray."""
+  """Returns None, that is, no planes: only the box bounds a ray."""
   del world_from_cam
 
 
 def init_state(
   vhw: tuple[int, int, int], config: field.FieldConfig, rng
 ) -> State:
-  """The first state of one object; it does not depend on its views."""
+  """Returns the initial state of a fit, which is the same for all objects."""
   del vhw, rng
   pyramid = field.init_pyramid(config.levels)
   return State(pyramid, _adam().init(pyramid), field.occupancy(pyramid[-1]))
 
 
 def _adam() -> optax.GradientTransformation:
-  """Steps of about one; times the learning rate."""
+  """Returns Adam without a learning rate, which `run_steps` applies itself."""
   return optax.scale_by_adam(b1=0.9, b2=0.99, eps=1e-15)
 
 
 @functools.partial(jax.jit, static_argnames="config", donate_argnums=0)
 def run_steps(state, views, rng, start, stop, num_steps, *, config):
-  """The state of O objects after steps `start` to `stop` of `num_steps`."""
+  """Runs steps `start` to `stop` - 1 of `num_steps`; returns the new state."""
   images_u8, cams, _ = views
   num_views, height, width = images_u8.shape[1:4]
   num_pixels = num_views * height * width
@@ -57,7 +57,7 @@ def run_steps(state, views, rng, start, stop, num_steps, *, config):
     return field.occupancy(field.collapse(pyramid))
 
   def step(i, state):
-    # Outside vmap: with one count for all objects this stays a branch.
+    # Outside vmap, so that it stays a branch: all objects share the step count.
     cells = jax.lax.cond(
       i % config.occupancy_every_steps == 0,
       lambda s: jax.vmap(bound_density)(s.pyramid),
@@ -100,7 +100,7 @@ def run_steps(state, views, rng, start, stop, num_steps, *, config):
 def params_and_cells(
   state: State, config: field.FieldConfig
 ) -> tuple[Float[Array, "n n n 4"], Float[Array, "c c c"]]:
-  """The fitted grid of one object, and upper bounds of its density."""
+  """Returns the fitted grid of one object, and upper bounds of its density."""
   del config
   grid = field.collapse(state.pyramid)
   return grid, field.occupancy(grid)
@@ -113,7 +113,7 @@ def render_rays(
   edges: Float[Array, "R S1"],
   config: field.FieldConfig,
 ) -> tuple[Float[Array, "R 3"], Float[Array, "R S"]]:
-  """(colours over white, weights of the samples) in box coordinates."""
+  """Renders rays; returns (colours over white, weights of the samples)."""
   del config
   points = render.sample_points(pos, dir, edges)
   density, rgb = field.activate(field.look_up(grid, points))

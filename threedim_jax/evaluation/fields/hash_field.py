@@ -2,16 +2,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """The neural field of 3DiM's consistency score: a hash grid and small MLPs.
 
-Instant-NGP (arXiv 2201.05989): every level of the grid has its own resolution
-and its own table of features; a fine level has fewer rows than nodes, and a
-hash decides which nodes share a row. The interpolated features of all levels
-enter one MLP for density and one for colour (3DiM, sec. 7.4: width 64, one
-hidden layer for density, two for colour, no skips). No direction enters, so
-views that contradict each other cannot be fitted.
+As in instant-NGP (arXiv 2201.05989), every level of the grid has its own
+resolution and its own table of features. A fine level has fewer rows than
+nodes, and a hash decides which nodes share a row. The interpolated features of
+all levels enter an MLP for density, whose output enters an MLP for colour
+(3DiM, sec. 7.4: width 64, one hidden layer for density, two for colour, no
+skips). The viewing direction is not an input, so views that contradict each
+other cannot be fitted.
 
 The levels that need no hash are joined into one grid before points are looked
-up. The values stay the same. A point costs 4 reads in all of these levels
-together, instead of 8 in each.
+up. This does not change their values. A point then takes 4 reads in all of
+these levels together, instead of 8 in each.
 
   params = init_params(jax.random.key(0), config)
   tables = join_levels(params, config)
@@ -32,11 +33,12 @@ from threedim_jax.evaluation.fields.field import (
   refine,
 )
 
-# Of instant-NGP, eq. 4; the first axis stays in order, for the cache.
+# Instant-NGP, eq. 4. x has the factor 1, so that neighbours along x have
+# neighbouring rows, which share cache lines.
 _PRIMES = np.array([1, 2_654_435_761, 805_459_861], np.uint32)
 _WIDTH = 64  # of both MLPs (3DiM, sec. 7.4)
 _NUM_GEOMETRY = 15  # numbers that the density MLP hands to the colour MLP
-# Keeps the density finite in float32 and gradients alive.
+# Limits the density, so that it and its gradients are finite in float32.
 _MAX_LOG_DENSITY = 12.0
 
 
@@ -52,16 +54,16 @@ class HashFieldConfig:
       twice the intervals of the one before.
     table_size: largest number of rows of a level's table.
     num_features: numbers in a row.
-    feature_scale: factor of the features before they enter the MLP. It speeds
-      up the tables, whose learning rate the paper fixes.
-    num_coarse: bins of a ray; those that are occupied get more samples.
+    feature_scale: multiplies the features before they enter the MLP. The tables
+      then learn faster at the learning rate that the paper fixes.
+    num_coarse: number of bins of a ray; occupied bins get more samples.
     num_samples: number of samples of a ray.
     distortion_weight: of the distortion loss (arXiv 2111.12077, eq. 15).
     orientation_weight: of the orientation loss (arXiv 2112.03907, eq. 11).
     orientation_every: the orientation loss uses one ray in this many.
-    occupancy_every_steps: how often occupied space is estimated again.
-    rays_at_a_time: number of rays that are in memory together. What 512 of them
-      need stays in a CPU's cache.
+    occupancy_every_steps: steps between two estimates of occupied space.
+    rays_at_a_time: number of rays that are computed together. The data of 512
+      rays fits into a CPU's cache.
   """
 
   resolutions: tuple[int, ...]
@@ -78,7 +80,7 @@ class HashFieldConfig:
 
   @classmethod
   def for_size(cls, size: int) -> "HashFieldConfig":
-    """Settings for pictures of `size` pixels: the finest level follows it."""
+    """Returns settings whose finest level fits pictures of `size` pixels."""
     if size <= 32:
       return cls(resolutions=(9, 17, 33))
     if size <= 64:
@@ -87,7 +89,7 @@ class HashFieldConfig:
 
 
 def init_params(rng: Key[Array, ""], config: HashFieldConfig) -> PyTree:
-  """Tables near zero (instant-NGP, sec. 4), MLPs by He's rule."""
+  """Draws tables near zero (instant-NGP, sec. 4) and MLPs by He's rule."""
   rng_tables, *rngs = jax.random.split(rng, 6)
   tables = [
     jax.random.uniform(
@@ -131,7 +133,7 @@ def _mlp(layers: list[PyTree], x: Float[Array, "N D"]) -> Float[Array, "N E"]:
 def row_of_node(
   node: Int[Array, "*b 3"], resolution: int, num_rows: int
 ) -> Int[Array, "*b"]:
-  """The table row of a node: its index if every node has one, else its hash."""
+  """Returns a node's table row: its index if all nodes fit, else its hash."""
   x, y, z = jnp.moveaxis(node, -1, 0)
   if resolution**3 <= num_rows:
     return (x * resolution + y) * resolution + z
@@ -143,7 +145,7 @@ def row_of_node(
 def interpolate(
   table: Float[Array, "T F"], points: Float[Array, "N 3"], resolution: int
 ) -> Float[Array, "N F"]:
-  """Trilinear interpolation of a level at points in [-1, 1]^3."""
+  """Interpolates one level trilinearly at points in [-1, 1]^3."""
   n = resolution
   place = jnp.clip((points + 1) * (0.5 * (n - 1)), 0, n - 1.001)
   corner = jnp.floor(place)
@@ -162,16 +164,17 @@ def interpolate(
 def _dense_and_hashed(
   levels: Sequence, config: HashFieldConfig
 ) -> tuple[Sequence, Sequence]:
-  """The levels whose nodes all have a row of their own, and the others."""
+  """Splits levels into those with a row for every node, and the hashed ones."""
   num_dense = sum(n**3 <= config.table_size for n in config.resolutions)
   return levels[:num_dense], levels[num_dense:]
 
 
 def join_levels(params: PyTree, config: HashFieldConfig) -> PyTree:
-  """Parameters with all levels that need no hash in one table of node pairs.
+  """Joins all levels that need no hash into one table.
 
-  This is linear in the tables. Gradients of many points can be summed for the
-  joined table, and pulled back to the tables of the levels once.
+  The table, "pairs", has the form of `pairs_of_nodes`. Joining is linear, so
+  gradients of many points can be summed for the joined table and then pulled
+  back to the tables of the levels once.
   """
   dense, hashed = _dense_and_hashed(params["tables"], config)
   resolutions, _ = _dense_and_hashed(config.resolutions, config)
@@ -186,7 +189,7 @@ def join_levels(params: PyTree, config: HashFieldConfig) -> PyTree:
 def density_and_geometry(
   tables: PyTree, points: Float[Array, "N 3"], config: HashFieldConfig
 ) -> tuple[Float[Array, " N"], Float[Array, "N G"]]:
-  """Density per half edge of the box, and features for the colour MLP.
+  """Computes density per half edge of the box, and the colour MLP's input.
 
   Args:
     tables: see `join_levels`.
@@ -203,7 +206,7 @@ def density_and_geometry(
   ]
   features = config.feature_scale * jnp.concatenate(features, axis=-1)
   out = _mlp(tables["density"], features)
-  # exp as in instant-NGP. The offset starts with fog that a ray sees through.
+  # exp as in instant-NGP. With the offset, the field starts as thin fog.
   log_density = jnp.minimum(out[:, 0] - 1.0, _MAX_LOG_DENSITY)
   return jnp.exp(log_density), out[:, 1:]
 
@@ -211,7 +214,7 @@ def density_and_geometry(
 def query(
   tables: PyTree, points: Float[Array, "N 3"], config: HashFieldConfig
 ) -> tuple[Float[Array, " N"], Float[Array, "N 3"]]:
-  """Density per half edge of the box, and colour in [0, 1]."""
+  """Computes density per half edge of the box, and colour in [0, 1]."""
   density, geometry = density_and_geometry(tables, points, config)
   return density, jax.nn.sigmoid(_mlp(tables["color"], geometry))
 
@@ -219,13 +222,13 @@ def query(
 def normals(
   tables: PyTree, points: Float[Array, "N 3"], config: HashFieldConfig
 ) -> Float[Array, "N 3"]:
-  """Unit vectors along which the density falls fastest (Ref-NeRF, eq. 3)."""
+  """Returns unit vectors along which density falls most (Ref-NeRF, eq. 3)."""
 
   def total_density(points):
     return density_and_geometry(tables, points, config)[0].sum()
 
   slope = jax.grad(total_density)(points)
-  # The square root has no gradient at zero: empty space must not give NaN.
+  # Without 1e-12, the gradient of the root would be NaN in empty space.
   length = jnp.sqrt(jnp.sum(slope**2, axis=-1, keepdims=True) + 1e-12)
   return -slope / length
 
@@ -235,7 +238,7 @@ def orientation_loss(
   normals: Float[Array, "R S 3"],
   dir: Float[Array, "R 3"],
 ) -> Float[Array, " R"]:
-  """Penalty on visible surfaces that face away (Ref-NeRF, eq. 11), per ray.
+  """Penalizes visible surfaces that face away, per ray (Ref-NeRF, eq. 11).
 
   Args:
     weights: share of each sample in its ray's colour.

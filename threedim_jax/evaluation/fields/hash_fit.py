@@ -1,12 +1,11 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""A step of fitting hash fields as 3DiM does (sec. 7.4); see `fit.py`.
+"""Training steps for hash fields as in 3DiM (sec. 7.4); `fit.py` runs them.
 
 Every step uses all pixels of all views. A loop goes through their rays in
 portions and sums the gradients, so memory does not grow with the number of
-views. Rays that cross only empty space are left out: they are white, and no
-parameter can change that. Objects are fitted one after the other in one
-program.
+views. Rays that cross only empty space are left out, because they render white
+and give no gradient. Objects are fitted one after the other in one program.
 """
 
 import functools
@@ -21,20 +20,20 @@ import optax
 from threedim_jax.evaluation.fields import hash_field, render
 
 STEPS_AT_A_TIME = 10
-_CELLS = 32  # of the occupancy grid, along an edge
-_OCCUPANCY_DECAY = 0.6  # from one estimate of occupied space to the next
-_EMPTY = 0.01  # a ray with less optical depth than this is taken as white
+_CELLS = 32  # along an edge of the occupancy grid
+_OCCUPANCY_DECAY = 0.6  # factor from one estimate of occupied space to the next
+_EMPTY = 0.01  # a ray with at most this optical depth counts as empty
 
 
 class State(NamedTuple):
-  """Of one object, or of O objects with a leading O in every array.
+  """State of one fit, or of O fits with a leading axis O in every array.
 
   Attributes:
     params: see `hash_field.init_params`.
     adam: the state of the optimizer.
     cells: upper estimate of the density in each cell, per half edge.
-    order: pixels; first those whose rays meet something.
-    num_active: number of pixels whose rays meet something.
+    order: indices of the pixels whose rays cross occupied cells, then zeros.
+    num_active: number of pixels whose rays cross occupied cells.
   """
 
   params: PyTree
@@ -45,11 +44,11 @@ class State(NamedTuple):
 
 
 def make_optimizer() -> optax.GradientTransformation:
-  """3DiM's optimizer (sec. 7.4).
+  """Returns 3DiM's optimizer (sec. 7.4).
 
   It is Adam with weight decay 0.1 and gradients clipped to norm 1. The learning
-  rate falls to 0.001 in 100 steps. The paper does not state Adam's constants:
-  these are instant-NGP's.
+  rate falls from 0.01 to 0.001 in 100 steps. The paper does not state Adam's
+  other constants; instant-NGP's are used.
   """
   schedule = optax.linear_schedule(1e-2, 1e-3, transition_steps=100)
   return optax.chain(
@@ -61,10 +60,11 @@ def make_optimizer() -> optax.GradientTransformation:
 def near_and_far(
   world_from_cam: Float[np.ndarray, "O V 4 4"],
 ) -> Float[np.ndarray, "O 2"]:
-  """3 r_min / 8 and 3 r_max / 2 (3DiM, sec. 7.4) of cameras in box units.
+  """Returns the distances at which an object's rays start and end.
 
-  r is a camera's distance from the centre of the box. The paper measures it
-  from the origin, over all cameras of a data set; here each object has its own.
+  They are 3 r_min / 8 and 3 r_max / 2 (3DiM, sec. 7.4), where r is the distance
+  of the object's cameras from the centre of the box, in half edges. The paper
+  measures r from the origin, over all cameras of a data set.
   """
   r = np.linalg.norm(world_from_cam[:, :, :3, 3], axis=-1)
   return np.stack([3 * r.min(1) / 8, 3 * r.max(1) / 2], -1)
@@ -73,7 +73,7 @@ def near_and_far(
 def init_state(
   vhw: tuple[int, int, int], config: hash_field.HashFieldConfig, rng
 ) -> State:
-  """The first state of one object with V views of H x W pixels."""
+  """Returns the initial state for an object with V views of H x W pixels."""
   num_rays = int(np.prod(vhw))
   params = hash_field.init_params(jax.random.fold_in(rng, 0), config)
   portion = min(config.rays_at_a_time, num_rays)
@@ -88,7 +88,7 @@ def init_state(
 
 @functools.partial(jax.jit, static_argnames="config", donate_argnums=0)
 def run_steps(state, views, rng, start, stop, num_steps, *, config):
-  """The state of O objects after steps `start` to `stop`."""
+  """Runs steps `start` to `stop` - 1; returns the new state of O objects."""
   del num_steps  # the optimizer has a schedule of its own
   num_rays = int(np.prod(views[0].shape[1:4]))
   N = min(config.rays_at_a_time, num_rays)
@@ -141,7 +141,7 @@ def run_steps(state, views, rng, start, stop, num_steps, *, config):
 
 
 def _loss(tables, rays, color, weight, cells, planes, i, rng, config):
-  """The loss of one portion of rays: a weighted sum over them."""
+  """Returns the sum of the rays' losses, weighted by `weight`."""
   pos, dir = rays
   count = config.num_samples + 1
   u = (np.arange(count)[None] + _jitter(rng, (len(pos), count))) / count
@@ -165,7 +165,7 @@ def _jitter(rng, shape):
 
 
 def render_rays(tables, pos, dir, edges, config):
-  """(colours over white, weights of the samples, points of the samples)."""
+  """Renders rays; returns (colours over white, weights, points of samples)."""
   points = render.sample_points(pos, dir, edges)
   density, rgb = hash_field.query(tables, points.reshape(-1, 3), config)
   shape = points.shape[:2]
@@ -178,10 +178,10 @@ def render_rays(tables, pos, dir, edges, config):
 def _find_occupied(
   state: State, tables, cams, hw, planes, num_rays, rng, config
 ) -> State:
-  """Estimates the density of all cells, and finds the rays that meet something.
+  """Estimates the density of all cells, and finds rays through occupied cells.
 
-  Density is looked up at a random point in each eighth of a cell. The estimate
-  of a cell that was dense falls by the factor `_OCCUPANCY_DECAY`, not at once.
+  Density is looked up at a random point in each eighth of a cell. From one call
+  to the next, an estimate falls at most by the factor `_OCCUPANCY_DECAY`.
   """
   index = np.stack(np.meshgrid(*[np.arange(_CELLS)] * 3, indexing="ij"), -1)
   index = jnp.asarray(index.reshape(-1, 3))
@@ -217,5 +217,5 @@ def _find_occupied(
 def params_and_cells(
   state: State, config: hash_field.HashFieldConfig
 ) -> tuple[PyTree, Float[Array, "c c c"]]:
-  """The fitted tables of one object, and upper bounds of its density."""
+  """Returns the fitted tables of one object, and estimates of its density."""
   return hash_field.join_levels(state.params, config), state.cells

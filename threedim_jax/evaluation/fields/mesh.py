@@ -1,12 +1,12 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""`--mode=mesh`: a coloured mesh from the views of one object.
+"""Fits a coloured mesh to the views of one object, for `--mode=mesh`.
 
   python -m threedim_jax.main --mode=mesh --samples=W/samples/chair_7
 
-The model makes the views, not the mesh. The mesh is the surface of a field that
-is fitted to the views, the field of `consistency-v1`. It can only be as good as
-the views agree with each other, and `mesh.json` says how well they do.
+The model generates the views, not the mesh. The mesh is the surface of a
+`consistency-v1` field that is fitted to the views. It is bad where the views
+contradict each other; `mesh.json` says how well they agree.
 
 The GLB file has the axes of glTF (y up, front towards +z). Its colours are
 linear and shown without lighting, because the pictures already contain light.
@@ -42,15 +42,15 @@ from threedim_jax.workdir.same_settings import check_same_settings
 
 NUM_STEPS = 400
 LABEL = "a fit on views that a model generated, not a measurement"
-# The surface is where light that crosses the edge between two nodes would lose
-# one half: at this optical depth of the edge.
+# The surface has the density that absorbs half of the light along an edge from
+# node to node. This is the optical depth of such an edge.
 _HALF_OPAQUE = np.log(2.0)
-# Raw values are clipped to this distance from the surface's. Values beyond it
-# say nothing about where the surface is.
+# Raw values are clipped to this distance from the surface's value. Values
+# beyond it say nothing about where the surface is.
 _STEEPEST = 2.0
-# Parts of the surface with less than this share of its area are left out, and
-# so are parts that are this far from the largest part, in nodes of the grid.
-# Thin legs break off but stay near. Fog floats.
+# Parts of the surface are left out if their share of its area is at most _PART,
+# or if they are more than _NEAR grid nodes away from the largest part. The legs
+# of a chair may be detached, but they are near; remains of fog are not.
 _PART, _NEAR = 0.05, 3.0
 MIN_VIEWS = 3
 # PSNR in dB. Fields that are fitted to true views of the examples reach about
@@ -71,15 +71,15 @@ def write_mesh(
   *,
   overwrite: bool = False,
 ) -> list[epath.Path]:
-  """Writes mesh.glb, mesh.ply and mesh.json of one finished folder.
+  """Fits a mesh to one finished folder; writes mesh.glb, mesh.ply, mesh.json.
 
   Args:
     sample_dir: a folder of samples.
     out: where to write; None: into `sample_dir`.
-    overwrite: replaces a mesh of other views instead of raising.
+    overwrite: replace a mesh of other views instead of raising.
 
   Raises:
-    UserError: `out` holds a mesh of other views, or `fit_mesh` raised.
+    UserError: `out` holds a mesh of other views, or `fit_mesh` raises.
   """
   sampled = samples.read_sample(sample_dir)
   views = sampled.given + sampled.generated
@@ -118,7 +118,9 @@ def write_mesh(
 def fit_mesh(
   views: PosedViews, *, on_steps: Callable[[int], None] | None = None
 ) -> tuple[trimesh.Trimesh, float]:
-  """(mesh with sRGB vertex colours, PSNR in dB of the field on all views).
+  """Fits a mesh; returns (mesh with sRGB vertex colours, PSNR of the fit).
+
+  The PSNR is in dB, the mean over all views.
 
   Args:
     views: of one object.
@@ -149,7 +151,7 @@ def fit_mesh(
 
 
 def surface(fields: Fields) -> trimesh.Trimesh:
-  """The surface of the first object's field, in world units, z up.
+  """Extracts the surface of the first object's field, in world units, z up.
 
   Raises:
     UserError: the field has no surface.
@@ -158,10 +160,11 @@ def surface(fields: Fields) -> trimesh.Trimesh:
   raw, rgb = np.asarray(grid[..., 0]), np.asarray(activate(grid)[1])
   n, radius = len(raw), float(fields.radius[0])
   edge = 2 * radius / (n - 1)
-  # The level is one of raw values, because the field interpolates those.
-  # Density is nearly their exponential: its level lies a node too far outside.
+  # The surface is a level of the raw values, which the field interpolates. If
+  # density, nearly their exponential, were interpolated instead, the surface
+  # would be a node too far outside.
   level = raw_density(_HALF_OPAQUE * (n - 1) / 2)
-  # A shell of nothing closes surfaces that reach the walls of the box.
+  # A shell of empty nodes closes surfaces that reach the walls of the box.
   solid = np.pad((raw - level).clip(-_STEEPEST, _STEEPEST), 1)
   solid[[0, -1]] = solid[:, [0, -1]] = solid[:, :, [0, -1]] = -_STEEPEST
   if solid.max() <= 0:
@@ -173,7 +176,7 @@ def surface(fields: Fields) -> trimesh.Trimesh:
   vertices = np.asarray(fields.center[0]) + edge * (vertices - 1) - radius
   mesh = trimesh.Trimesh(
     vertices,
-    faces[:, ::-1],  # those of marching_cubes face inwards
+    faces[:, ::-1],  # marching_cubes orients faces inwards
     vertex_colors=(colors * 255 + 0.5).astype(np.uint8),
     process=False,
   )
@@ -185,7 +188,7 @@ def _colors(
   rgb: Float[np.ndarray, "n n n 3"],
   vertices: Float[np.ndarray, "V 3"],
 ) -> Float[np.ndarray, "V 3"]:
-  """Colours of the vertices: weighted means of the nodes around them.
+  """Returns the vertices' colours: weighted means of the nodes around them.
 
   Empty nodes have no meaningful colour and hardly any weight.
   """
@@ -200,7 +203,7 @@ def _colors(
 def _without_detached_parts(
   mesh: trimesh.Trimesh, near: float
 ) -> trimesh.Trimesh:
-  """The largest part of the surface, and large parts at most `near` from it."""
+  """Keeps the largest part of a mesh, and large parts within `near` of it."""
   parts = trimesh.graph.connected_components(
     mesh.face_adjacency, nodes=np.arange(len(mesh.faces)), min_len=1
   )
@@ -218,9 +221,9 @@ def _without_detached_parts(
 
 
 def agreement_text(psnr: float) -> str:
-  """Says in a sentence how well the views of a mesh agree.
+  """Returns a sentence that says how well the views of a mesh agree.
 
-  `psnr` is that of the fitted field, in dB.
+  `psnr` is the PSNR of the fitted field, in dB.
   """
   text = f"The views agree to {psnr:.1f} dB (PSNR of the fitted field)."
   if psnr < GOOD_AGREEMENT:
@@ -233,7 +236,7 @@ def agreement_text(psnr: float) -> str:
 
 
 def glb_bytes(mesh: trimesh.Trimesh) -> bytes:
-  """The mesh as GLB: y up, linear colours, no lighting, visible from inside."""
+  """Converts a mesh to GLB: y up, linear colours, no lighting, two-sided."""
   turned = mesh.copy()
   turned.apply_transform(_GLTF_FROM_WORLD)
   srgb = np.asarray(mesh.visual.vertex_colors[:, :3]) / 255.0
@@ -241,7 +244,7 @@ def glb_bytes(mesh: trimesh.Trimesh) -> bytes:
   turned.visual.vertex_colors = (linear * 255 + 0.5).astype(np.uint8)
 
   def finish(tree: dict) -> None:
-    # Without a material, viewers show shining metal.
+    # Without a material, viewers show a shiny metal.
     tree["materials"] = [
       {
         "pbrMetallicRoughness": {"metallicFactor": 0.0, "roughnessFactor": 1.0},

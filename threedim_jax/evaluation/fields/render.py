@@ -1,11 +1,11 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Volume rendering over white, in coordinates in which a field is [-1, 1]^3.
+"""Renders volumes over white, in box coordinates: the field is [-1, 1]^3.
 
 A ray is cut into equal bins, and most samples go to bins that are occupied.
-Whether a bin is visible does not count. To weight bins by the light that
-reaches them seems better but is wrong: light ends where the ray enters an
-occupied cell, before the surface inside it, so the surface would get no sample.
+Bins are not weighted by the light that reaches them. That light would end where
+the ray enters an occupied cell, before the surface inside the cell, and the
+surface would get no sample.
 
   edges = sample_edges(cells, pos, dir, num_bins=64, u=u)
   colors, weights = composite(density, rgb, edges)
@@ -20,17 +20,17 @@ import numpy as np
 
 from threedim_jax.views.cameras import Camera, cam_from_px
 
-NEAR = 0.05  # half edges of the box: nothing is nearer to a camera
+NEAR = 0.05  # half edges of the box; rays start at this distance or farther
 _RAYS_AT_A_TIME = 4096
 
 
 def rays_of_pixels(
   cams: Camera, pixels: Int[Array, " R"], hw: tuple[int, int]
 ) -> tuple[Float[Array, "R 3"], Float[Array, "R 3"]]:
-  """Origins and unit directions of the rays through pixel centres.
+  """Returns origins and unit directions of the rays through pixel centres.
 
   Args:
-    cams: of V views.
+    cams: cameras of V views.
     pixels: indices into all V * H * W pixels.
     hw: height and width of a view.
   """
@@ -49,10 +49,10 @@ def distances_in_box(
   dir: Float[Array, "*b 3"],
   planes: Float[Array, "2"] | None = None,
 ) -> Float[Array, "*b 2"]:
-  """Distances at which rays enter and leave [-1, 1]^3; equal if they miss it.
+  """Returns distances at which rays enter and leave [-1, 1]^3.
 
-  `planes` are the smallest and the largest distance from the camera. If they
-  are None, the box alone bounds a ray.
+  The two distances are equal if the ray misses the box. `planes` are the
+  smallest and the largest distance to return; None: `NEAR` and infinity.
   """
   nearest, farthest = (NEAR, np.inf) if planes is None else planes
   safe = jnp.where(jnp.abs(dir) < 1e-9, 1e-9, dir)  # no division by zero
@@ -69,7 +69,7 @@ def occupied_bins(
   num_bins: int,
   planes: Float[Array, "2"] | None = None,
 ) -> tuple[Float[Array, "R 1"], Float[Array, "R 1"], Float[Array, "R B"]]:
-  """(distance of the first bin, length of a bin, optical depth of each bin)."""
+  """Returns (distance of the first bin, bin length, optical depth of bins)."""
   near, far = jnp.split(distances_in_box(pos, dir, planes), 2, -1)
   bin_length = (far - near) / num_bins
   middle = near + bin_length * (np.arange(num_bins)[None] + 0.5)
@@ -89,9 +89,10 @@ def sample_edges(
   u: Float[Array, "R S"],
   planes: Float[Array, "2"] | None = None,
 ) -> Float[Array, "R S"]:
-  """Distances along rays at which they have passed the share `u` of their bins.
+  """Places the edges of samples along rays; returns their distances.
 
-  An occupied bin counts more than an empty one.
+  Edge i is where a ray has passed the share u[:, i] of its bins. Occupied bins
+  count more than empty ones, so they get more samples.
   """
   near, bin_length, depth = occupied_bins(cells, pos, dir, num_bins, planes)
   weight = 1 - jnp.exp(-depth)
@@ -104,7 +105,7 @@ def sample_edges(
 
 
 def _sums_before(x: Float[Array, "R n"]) -> Float[Array, "R n"]:
-  """For each element, the sum of the elements before it in its row."""
+  """Returns, for each element, the sum of the elements before it in its row."""
   n = x.shape[-1]
   earlier = np.triu(np.ones((n, n), np.float32), 1)
   return jnp.matmul(x, earlier, precision="highest")
@@ -115,7 +116,7 @@ def sample_points(
   dir: Float[Array, "R 3"],
   edges: Float[Array, "R S1"],
 ) -> Float[Array, "R S 3"]:
-  """The middle of each interval of each ray."""
+  """Returns the middle of each interval between the edges of a ray."""
   middle = 0.5 * (edges[:, :-1] + edges[:, 1:])
   return pos[:, None] + middle[..., None] * dir[:, None]
 
@@ -125,7 +126,7 @@ def composite(
   rgb: Float[Array, "R S 3"],
   edges: Float[Array, "R S1"],
 ) -> tuple[Float[Array, "R 3"], Float[Array, "R S"]]:
-  """(colours over white, share of each interval in its ray's colour)."""
+  """Blends samples over white; returns (colours, weights of the samples)."""
   depth = density * jnp.diff(edges, axis=-1)
   weights = jnp.exp(-_sums_before(depth)) * (1 - jnp.exp(-depth))
   white = 1 - weights.sum(-1, keepdims=True)
@@ -135,9 +136,11 @@ def composite(
 def distortion_loss(
   weights: Float[Array, "R S"], edges: Float[Array, "R S1"]
 ) -> Float[Array, " R"]:
-  """Mean distance between two places where a ray ends (Mip-NeRF 360, eq. 15).
+  """Computes the distortion loss of each ray (Mip-NeRF 360, eq. 15).
 
-  Sums over the samples before each sample replace the sum over all pairs.
+  It is the mean distance between two random points of a ray, which lie in a
+  sample with the probability `weights`. Prefix sums over the samples replace
+  the sum over all pairs.
   """
   length = jnp.diff(edges, axis=-1)
   middle = edges[:, :-1] + 0.5 * length
@@ -153,12 +156,12 @@ def render_pixels(
   cams: Camera,
   hw: tuple[int, int],
 ) -> Float[Array, "V H W 3"]:
-  """All views of one object, in [0, 1].
+  """Renders all views of one object, in [0, 1].
 
   Rays go through `show` in portions, so memory does not grow with the views.
 
   Args:
-    show: gives colours for the origins and unit directions of rays.
+    show: (origins, unit directions) -> colours of the rays.
     cams: the cameras of V views.
     hw: height and width of a view.
   """

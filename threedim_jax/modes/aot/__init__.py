@@ -1,8 +1,8 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Ahead-of-time compilation: what the TPU compiler says without a TPU.
+"""Compiles for TPUs ahead of time, on a machine without a TPU.
 
-`topologies` names the slices, `programs` compiles the train step and the
-sampler for one, `profile` reads what the compiler wrote into the program, and
-`report` puts both into a table and a JSON file.
+`topologies` lists TPU slices, `programs` compiles the train step and the
+sampler for one of them, `profile` reads the compiler's cost estimates from the
+compiled program, and `report` formats the results as text and JSON.
 """

@@ -1,11 +1,11 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Counts the multiply-add work of a function from its jaxpr.
+"""Counts the FLOPs of a function's matrix products and convolutions.
 
-XLA's own cost analysis counts the body of a scan once. This count walks the
-jaxpr and adds up matrix products and convolutions, times the length of the
-scans around them. What `jax.checkpoint` recomputes is counted again; of the
-branches of a `cond` the most expensive one counts.
+XLA's own cost analysis counts the body of a scan only once. This module walks
+the jaxpr and multiplies the work inside a scan by the length of the scan. What
+`jax.checkpoint` recomputes is counted again. Of the branches of a `cond`, only
+the most expensive one is counted.
 """
 
 from collections.abc import Callable, Iterator
@@ -21,7 +21,7 @@ def count_flops(fn: Callable, *args, while_trips: int = 1) -> int:
   Args:
     fn: any function that JAX can trace.
     *args: its arguments; shapes are enough.
-    while_trips: iterations of a loop whose length JAX cannot tell.
+    while_trips: iterations of every `while` loop; a jaxpr does not state them.
   """
   return _count(jax.make_jaxpr(fn)(*args).jaxpr, while_trips)
 
@@ -46,20 +46,21 @@ def _count(jaxpr, while_trips: int) -> int:
 
 
 def _conv_flops(eqn) -> int:
-  """FLOPs of a convolution, without those on the zeros of dilated inputs."""
+  """Returns a convolution's FLOPs, without those on zeros of dilated inputs."""
   spec = eqn.params["dimension_numbers"]
   lhs, rhs = (v.aval.shape for v in eqn.invars)
   out = eqn.outvars[0].aval.shape
   depth = rhs[spec.rhs_spec[1]]
   taps = math.prod(rhs[i] for i in spec.rhs_spec[2:])
-  # Pairs (output, tap) = outputs x taps; where the input is dilated (the
-  # gradient of a strided convolution) only one in `dilation` meets a value.
+  # Every output has a product for every tap of the kernel. If the input is
+  # dilated, as in the gradient of a strided convolution, only one product in
+  # `dilation` has an input value; the others have inserted zeros.
   dilation = math.prod(eqn.params["lhs_dilation"])
   return 2 * math.prod(out) * depth * taps // dilation
 
 
 def inner_jaxprs(params: dict[str, Any]) -> Iterator[Any]:
-  """The programs that a primitive's parameters hold."""
+  """Yields the jaxprs in a primitive's parameters."""
   for value in params.values():
     for item in value if isinstance(value, (tuple, list)) else (value,):
       if hasattr(item, "jaxpr"):  # ClosedJaxpr

@@ -1,15 +1,16 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Reads the TPU compiler's own cost estimate from the text of a program.
+"""Reads the TPU compiler's cost estimates from the text of a program.
 
   profile = read_profile(compiled.as_text())
   profile.cycles, profile.by("kind"), profile.collectives
 
 In the scheduled HLO of a TPU program every instruction that computes carries
-`"estimated_cycles":"N"`, and `op_name` names the module that asked for it.
-Their sum is the compiler's estimate of one run. Loop bodies count as often as
-they run, and of the branches of a conditional the most expensive one counts.
-The estimate has no time for collectives and for asynchronous copies.
+`"estimated_cycles":"N"`, and its `op_name` contains the Flax module that it is
+from. The sum of the cycles is the compiler's estimate of one run. Loop bodies
+count as often as they run. Of the branches of a conditional, only the most
+expensive one counts. The estimate does not include the time of collectives and
+asynchronous copies.
 """
 
 from collections.abc import Iterator
@@ -44,7 +45,7 @@ _TRIPS = re.compile(r'known_trip_count":\{"n":"(\d+)"')
 _CONSTANT = re.compile(r"^\s+%?([\w.-]+) = s32\[\]\S* constant\((\d+)\)")
 _LESS_THAN = re.compile(r" compare\(%?[\w.-]+, %?([\w.-]+)\), direction=LT")
 _ARRAY = re.compile(r"\b(pred|[a-z]+\d+)(?:[a-z]\w*)?\[([\d,]*)\]")
-_BITS = {"pred": 8, "c64": 64, "c128": 128}  # others end in their bits
+_BITS = {"pred": 8, "c64": 64, "c128": 128}  # other names state their bits
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,9 +54,9 @@ class Cost:
 
   Attributes:
     name: of the instruction in the HLO.
-    op_name: JAX's path of it, "jit(train_step)/.../Conv_0/add"; maybe "".
+    op_name: its path in JAX, "jit(train_step)/.../Conv_0/add"; may be "".
     kind: "convolution", "product", "norm", ... see `_kind`.
-    cycles: estimate of all its runs together.
+    cycles: estimate for all its runs together.
     times: how often it runs.
   """
 
@@ -67,9 +68,9 @@ class Cost:
 
   @property
   def module(self) -> str:
-    """Flax modules without their numbers: "ResnetBlock/Conv"; maybe "".
+    """Path of Flax modules without numbers, as in "ResnetBlock/Conv", or "".
 
-    The pass is not told apart: forward and backward are one module.
+    The forward and the backward pass of a module have the same path.
     """
     parts = re.findall(
       r"(?:^|[/(])([A-Z]\w*?)(?:_\d+)?(?=[/)]|$)", self.op_name
@@ -84,9 +85,9 @@ class Collective:
 
   Attributes:
     kind: one of `COLLECTIVES`.
-    size: bytes of the result on one device, of all its runs together.
-    hidden_cycles: estimate of what is scheduled between its start and its end,
-      of one run; None if the program waits for it.
+    size: bytes of the result on one device, for all its runs together.
+    hidden_cycles: estimate of the computation that is scheduled between the
+      start and the end of one run; None if the program waits for the transfer.
   """
 
   kind: str
@@ -99,9 +100,9 @@ class Profile:
   """Cost of one run of a program on one device.
 
   Attributes:
-    costs: of every instruction that has an estimate.
+    costs: one for every instruction that has an estimate.
     collectives: in the order of the schedule.
-    unknown_loops: names of loops whose length the text does not tell.
+    unknown_loops: names of loops whose number of iterations is unknown.
   """
 
   costs: list[Cost]
@@ -113,7 +114,7 @@ class Profile:
     return sum(cost.cycles for cost in self.costs)
 
   def by(self, attribute: str) -> dict[str, int]:
-    """Cycles by "kind" or "module", the most expensive first."""
+    """Returns the cycles by "kind" or "module", the most expensive first."""
     total: dict[str, int] = {}
     for cost in self.costs:
       key = getattr(cost, attribute)
@@ -124,7 +125,7 @@ class Profile:
     return sorted(self.costs, key=lambda cost: -cost.cycles)[:count]
 
   def bytes_by_collective(self) -> dict[str, int]:
-    """Bytes by kind of collective, without those that do not occur."""
+    """Returns the bytes of each kind of collective that occurs."""
     total: dict[str, int] = {}
     for collective in self.collectives:
       total[collective.kind] = total.get(collective.kind, 0) + collective.size
@@ -132,11 +133,11 @@ class Profile:
 
 
 def read_profile(hlo: str, while_trips: int = 1) -> Profile:
-  """Reads the text of a program for a TPU.
+  """Reads the text of a program that was compiled for a TPU.
 
   Args:
     hlo: `compiled.as_text()`.
-    while_trips: how often a loop runs whose length the text does not tell.
+    while_trips: number of iterations of loops whose number is not in the text.
   """
   entry, computations = _split(hlo)
   profile = Profile([], [], [])
@@ -145,7 +146,7 @@ def read_profile(hlo: str, while_trips: int = 1) -> Profile:
 
 
 def _split(hlo: str) -> tuple[str, dict[str, list[str]]]:
-  """(name of the entry computation, lines of every computation)."""
+  """Returns (name of the entry computation, lines of every computation)."""
   entry, computations, lines = "", {}, []
   for line in hlo.splitlines():
     if match := _COMPUTATION.match(line):
@@ -159,7 +160,7 @@ def _split(hlo: str) -> tuple[str, dict[str, list[str]]]:
 
 
 class _Walk:
-  """Visits what a program runs, and collects it in a `Profile`."""
+  """Visits the instructions that a program runs, and fills a `Profile`."""
 
   def __init__(
     self,
@@ -188,7 +189,7 @@ class _Walk:
       self._add_collective(match, times, started)
 
   def _trips(self, name: str, line: str) -> int:
-    """How often a loop runs: as noted, or from `i < constant`."""
+    """Returns a loop's number of iterations, or `while_trips` if unknown."""
     if known := _TRIPS.search(line):
       return int(known[1])
     lines = self._computations[_CONDITION.search(line)[1]]
@@ -223,7 +224,7 @@ class _Walk:
     )
 
   def _add_collective(self, match, times: int, started: dict) -> None:
-    """Notes a collective when it ends."""
+    """Adds a collective when it starts; sets `hidden_cycles` when it ends."""
     opcode = _COLLECTIVE.fullmatch(match["opcode"])
     if not opcode:
       return
@@ -232,7 +233,7 @@ class _Walk:
     if stage == "-start":
       started[match["name"]] = len(collectives), self._profile.cycles, times
       sizes = [_size(*array) for array in _ARRAY.findall(match["type"])]
-      # The result of a -start is (operands, results), but for an all-reduce.
+      # A -start returns (operands, results), but all-reduce only results.
       results = sizes if kind == "all-reduce" else sizes[len(sizes) // 2 :]
       collectives.append(Collective(kind, sum(results) * times, None))
     elif stage == "-done":
@@ -248,13 +249,13 @@ class _Walk:
 
 
 def _size(dtype: str, shape: str) -> int:
-  """Bytes of an array, from its type in HLO."""
+  """Returns the bytes of an array, from its type in HLO."""
   bits = _BITS.get(dtype) or int(re.search(r"\d+", dtype)[0])
   return math.prod(int(n) for n in shape.split(",") if n) * bits // 8
 
 
 def _instructions(lines: list[str]) -> Iterator[tuple[str, str]]:
-  """(opcode, op_name) of every instruction."""
+  """Yields (opcode, op_name) of every instruction."""
   for line in lines:
     if match := _INSTRUCTION.match(line):
       op_name = _OP_NAME.search(line)
@@ -262,11 +263,11 @@ def _instructions(lines: list[str]) -> Iterator[tuple[str, str]]:
 
 
 def _kind(name: str, opcode: str, op_name: str, fused: list[str]) -> str:
-  """What an instruction is for.
+  """Classifies an instruction by what it computes.
 
-  A fusion is a convolution or a product if it has one inside, whatever else
-  is fused with it. HLO for TPUs calls both `convolution`: JAX's name of the
-  instruction tells them apart.
+  A fusion that contains a convolution or a product counts as such, whatever
+  else it contains. HLO for TPUs calls both `convolution`; `op_name` tells them
+  apart.
   """
   for inner_opcode, inner_name in _instructions(fused):
     if inner_opcode in ("convolution", "dot"):

@@ -1,11 +1,11 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Compiles the train step and the sampler for a slice that is not here.
+"""Compiles the train step and the sampler for a TPU slice, without the TPUs.
 
   result = compile_train_step(config, get_topology("v5e:4x4"))
   result.fits, result.memory["peak"], result.seconds, result.share_of_peak
 
-These are the programs that run: the same set-up, shardings and donation.
+The programs are those of a real run, with its set-up, shardings and donation.
 """
 
 from collections.abc import Callable
@@ -33,21 +33,20 @@ from threedim_jax.views.cameras import Camera
 
 @dataclasses.dataclass(frozen=True)
 class Compiled:
-  """What the compiler says about a program. All sizes are of one device.
+  """A compiled program and the compiler's estimates, for one device.
 
   Attributes:
     name: "train step" or "sampler".
     topology: the slice.
     mesh: devices along the axes data and fsdp.
-    count: examples in a step, or views in a run, of all devices together.
-    flops: multiplications and additions of the network without what is
-      recomputed, of one device.
+    count: examples in a step, or views in a run, on all devices together.
+    flops: of one device and run, without recomputed activations.
     compile_seconds: time that tracing and compiling took.
-    refusal: the compiler's words if the program does not fit; else None.
+    refusal: the compiler's message if the program does not fit; else None.
     memory: bytes of "arguments", "temporaries", "aliased" (arguments that the
       results replace) and "peak"; empty if the program does not fit.
     bytes_accessed: memory traffic by XLA's own count.
-    profile: the estimate; None if the program does not fit.
+    profile: estimated cycles; None if the program does not fit.
     executable: the compiled program, for its text and shardings.
   """
 
@@ -69,12 +68,12 @@ class Compiled:
 
   @property
   def seconds(self) -> float:
-    """The compiler's estimate of one run, without waiting for collectives."""
+    """Estimated duration of one run, without the time of collectives."""
     return self.profile.cycles / self.topology.chip.clock
 
   @property
   def rate(self) -> float:
-    """Examples or views a second, of all devices together."""
+    """Examples or views per second, on all devices together."""
     return self.count / self.seconds
 
   @property
@@ -83,7 +82,7 @@ class Compiled:
 
 
 def without_recomputation(config: ConfigDict) -> ConfigDict:
-  """The same training with the activations of all blocks kept."""
+  """Returns the configuration without rematerialisation of activations."""
   config = config.copy_and_resolve_references()
   config.model.remat = "none"
   return config
@@ -97,7 +96,7 @@ def compile_train_step(
   Args:
     config: a whole configuration; its mesh is spread over the slice.
     topology: the slice.
-    options: of the compiler, by name.
+    options: compiler options by name.
 
   Raises:
     UserError: the mesh or the batch does not divide over the slice, or the
@@ -125,21 +124,20 @@ def compile_sampler(
 ) -> Compiled:
   """Compiles the program that generates one view of every object of a batch.
 
-  Every process samples its own objects on its own devices, so the mesh is
-  that of the first host of the slice.
+  Every process samples its own objects on its own devices, so the mesh covers
+  only the first host of the slice.
 
   Args:
-    config: a whole configuration. `sample.batch_size` objects are sampled at
-      a time; `sampler` says in how many steps.
+    config: a whole configuration. The batch has `sample.batch_size` objects.
     topology: the slice.
-    options: of the compiler, by name.
+    options: compiler options by name.
   """
   topology = dataclasses.replace(topology.one_host(), name=topology.name)
   data, fsdp = config.mesh.data, config.mesh.fsdp
   num_devices = len(topology.devices)
   try:
     data, fsdp = mesh_shape(data, fsdp, num_devices)
-  except UserError:  # it speaks of the devices of all hosts
+  except UserError:  # the configured mesh is for the devices of all hosts
     data, fsdp = num_devices, 1
   mesh = topology.make_mesh(data, fsdp)
   params = jax.eval_shape(make_init_fn(config), jax.random.key(0))
@@ -197,7 +195,7 @@ def _compile(
   while_trips: int = 1,
   options: dict | None = None,
 ) -> Compiled:
-  """Lowers and compiles; a program that does not fit is a result."""
+  """Lowers and compiles; does not raise if the program exceeds the memory."""
   start = time.monotonic()
   memory, bytes_accessed, profile, refusal = {}, None, None, None
   compiled = None
@@ -236,6 +234,6 @@ def _compile(
 
 
 def _first_sentence(message: str) -> str:
-  """The compiler's message without its list of the largest buffers."""
+  """Returns the compiler's message without its list of the largest buffers."""
   line = message.strip().splitlines()[0]
   return line.removeprefix("RESOURCE_EXHAUSTED: ")

@@ -1,9 +1,10 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""What the compiler said, as text to read and as JSON to compare.
+"""Formats compiled programs as text to read and as JSON to compare.
 
-print(describe(compiled))
-write_result("train.json", to_json(compiled))
+result = to_json(compiled)
+write_result("train.json", result)
+print(describe(result))
 """
 
 from collections.abc import Mapping
@@ -17,11 +18,12 @@ DAY = 24 * 3600
 
 
 def to_json(compiled: Compiled, num_examples: int | None = None) -> dict:
-  """Everything that the compiler said about a program.
+  """Returns all facts about a compiled program as a JSON object.
 
   Args:
     compiled: the program.
-    num_examples: that a training sees, for its days; None for a sampler.
+    num_examples: examples of a whole training, to estimate its days; None for
+      a sampler.
   """
   result: dict[str, Any] = {
     "program": compiled.name,
@@ -67,7 +69,7 @@ def to_json(compiled: Compiled, num_examples: int | None = None) -> dict:
 
 
 def describe(result: Mapping[str, Any]) -> str:
-  """`to_json` of a program as a paragraph and tables."""
+  """Formats the result of `to_json` as a paragraph and tables."""
   unit = "examples" if result["program"] == "train step" else "views"
   mesh = result["mesh"]
   head = (

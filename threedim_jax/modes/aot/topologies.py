@@ -1,11 +1,11 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Names of TPU slices, and the facts about their chips.
+"""Looks up TPU slices by name, and holds facts about their chips.
 
   topology = get_topology("v5e:4x4")
   mesh = topology.make_mesh(data=-1, fsdp=4)
 
-The devices of a topology can be compiled for, not run on.
+Programs can be compiled for the devices of a topology, but cannot run on them.
 """
 
 from collections.abc import Sequence
@@ -26,15 +26,15 @@ from threedim_jax.runtime.sharding import AXES, mesh_shape
 
 @dataclasses.dataclass(frozen=True)
 class Chip:
-  """What one JAX device of a TPU generation is.
+  """Facts about one JAX device of a TPU generation.
 
   Attributes:
     peak: dense bfloat16 FLOP/s.
-    multipliers: multiply-adds of its matrix units in a cycle.
-    dims: how many numbers the shape of a slice has.
-    most: chips of the largest slice.
-    example: a slice that exists.
-    options: of `get_topology_desc`.
+    multipliers: multiply-adds of its matrix units per cycle.
+    dims: number of dimensions of a slice, 2 or 3.
+    most: number of chips of the largest slice.
+    example: name of a slice that exists.
+    options: keyword arguments of `get_topology_desc`.
   """
 
   peak: float
@@ -46,12 +46,12 @@ class Chip:
 
   @property
   def clock(self) -> float:
-    """Hz: the matrix units at the peak do this many multiply-adds."""
+    """Clock rate in Hz, at which the matrix units reach the peak."""
     return self.peak / (2 * self.multipliers)
 
 
-# Peaks are those of cloud.google.com/tpu/docs/system-architecture-tpu-vm. Two
-# cores of a v4 or v5p chip are one device ("megacore"), as is usual there.
+# The peaks are from cloud.google.com/tpu/docs/system-architecture-tpu-vm. The
+# two cores of a v4 or v5p chip are one device ("megacore"), as is usual.
 CHIPS = {
   "v4": Chip(
     275e12, 8 * 128**2, 3, 4096, "v4:2x2x1", {"chip_config_name": "megacore"}
@@ -61,10 +61,10 @@ CHIPS = {
   "v6e": Chip(918e12, 4 * 256**2, 2, 256, "v6e:4x4"),
 }
 
-# The compiler asks for a machine's name and kind, and complains without.
+# The compiler complains unless it is told a machine's name and kind.
 _ENVIRONMENT = {
-  "ALLOW_MULTIPLE_LIBTPU_LOAD": "1",  # or a second process waits for a lock
-  "TPU_SKIP_MDS_QUERY": "1",  # no metadata server of a cloud here
+  "ALLOW_MULTIPLE_LIBTPU_LOAD": "1",  # else a second process waits for a lock
+  "TPU_SKIP_MDS_QUERY": "1",  # do not ask a cloud's metadata server
   "TPU_ACCELERATOR_TYPE": "v5litepod-4",
   "TPU_WORKER_HOSTNAMES": "localhost",
   "TPU_WORKER_ID": "0",
@@ -73,14 +73,14 @@ _ENVIRONMENT = {
 
 @dataclasses.dataclass(frozen=True)
 class Topology:
-  """A slice by name, its chip and its devices."""
+  """A slice: its name, its type of chip and its devices."""
 
   name: str
   chip: Chip
   devices: Sequence[jax.Device]
 
   def make_mesh(self, data: int, fsdp: int) -> Mesh:
-    """As `sharding.make_mesh`, over the devices of the slice."""
+    """Makes a mesh of the slice's devices; arguments as in `mesh_shape`."""
     shape = mesh_shape(data, fsdp, len(self.devices))
     return Mesh(
       np.array(self.devices).reshape(shape),
@@ -89,9 +89,10 @@ class Topology:
     )
 
   def one_host(self) -> "Topology":
-    """A slice like the part of this one that belongs to its first host.
+    """Returns a slice that is like the first host of this one.
 
-    The compiler refuses programs with transfers for a part of a slice.
+    It is a slice of its own, because the compiler refuses programs with
+    transfers for a part of a slice.
     """
     first = self.devices[0].process_index
     count = sum(d.process_index == first for d in self.devices)

@@ -2,7 +2,7 @@
    The strip holds the frames: pictures, and camera angles as data-*. */
 "use strict";
 (() => {
-  const DEGREES_PER_WIDTH = 180; // turn for a drag across the picture
+  const DEGREES_PER_WIDTH = 180; // a drag across the picture turns by this
   const WHEEL_NOTCH = 40; // pixels of wheel movement per frame
   const FRAME_MS = 110;
 
@@ -23,7 +23,7 @@
     return best;
   }
 
-  // An orbit that closes is played round and round, any other to and fro.
+  // A closed orbit is played in a loop, any other one back and forth.
   function isClosed(frames) {
     const apart = (i, j) =>
       Math.acos(Math.min(1, cosine(frames[i].toward, frames[j].toward)));
@@ -140,14 +140,14 @@
     for (const end of ["pointerup", "pointercancel", "lostpointercapture"]) {
       screen.addEventListener(end, () => (grip = null));
     }
-    // With one elevation a vertical swipe has no use here: it scrolls the page.
+    // If all views have one elevation, a vertical swipe scrolls the page.
     screen.style.touchAction = highest - lowest > 5 ? "none" : "pan-y";
 
     let wheel = 0;
     screen.addEventListener(
       "wheel",
       (event) => {
-        // Only once the viewer was chosen, so that the page can be scrolled.
+        // Acts only if the viewer has the focus, else the page scrolls.
         if (document.activeElement !== screen) return;
         event.preventDefault();
         play(false);
