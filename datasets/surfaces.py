@@ -315,7 +315,7 @@ def _wrap(place: np.ndarray, size: int, mode: str) -> np.ndarray:
 
 
 def _intersect(corners, pos, dirs) -> tuple[np.ndarray, np.ndarray]:
-  """Returns hits: barycentric weights [N, 3], and depths in units of `dirs`."""
+  """Returns barycentric weights [N, 3] of hits; depths in units of `dirs`."""
   a = corners[:, 0]
   ab, ac = corners[:, 1] - a, corners[:, 2] - a
   h = np.cross(dirs, ac)

@@ -47,7 +47,7 @@ def triangulate(
 
 
 def _normals(points: np.ndarray) -> np.ndarray:
-  """Returns normals [P, 3], not normalised, of polygons [P, N, 3]."""
+  """Returns unscaled normals [P, 3] of polygons [P, N, 3] (Newell's method)."""
   points = points - points[:, :1]
   return np.cross(points, np.roll(points, -1, axis=1)).sum(1)
 
