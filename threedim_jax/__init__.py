@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """3DiM in JAX: novel view synthesis with diffusion models (arXiv 2210.04628).
 
-Letters used in every shape annotation of the package:
+Letters in shape annotations. A docstring that uses one of them in another sense
+says so:
 
   B batch            F frames (2: COND, TARGET)   V known views
   T sample steps     H W C image                  L H * W tokens

@@ -38,10 +38,10 @@ REFUSED = (
 
 
 def main(argv: list[str] | None = None) -> None:
-  """Runs one command.
+  """Runs the command that the flags describe.
 
   Args:
-    argv: the program's name, then its flags; `sys.argv` by default.
+    argv: the program's name, then its flags. None: use `sys.argv`.
   """
   with exit_with_message():
     mode, config, args = command_line.parse(argv or sys.argv)
@@ -58,13 +58,15 @@ def main(argv: list[str] | None = None) -> None:
 def call_mode(mode: str, config, args) -> None:
   """Imports `modes/<mode>.py` and calls its `run`.
 
-  No other mode is imported, because each mode needs different libraries.
+  Other modes are not imported, because each mode needs different libraries.
   """
   importlib.import_module(f"threedim_jax.modes.{mode}").run(config, args)
 
 
 def run_in_workdir(mode: str, config, args) -> None:
-  """Trains, samples or evaluates, then records the time and writes the report.
+  """Trains, samples or evaluates in a workdir, then writes the report.
+
+  The seconds that the mode took are added to the workdir's timings.
 
   Raises:
     UserError: the input is wrong. Nothing is written before the mode starts.
@@ -95,7 +97,13 @@ def run_in_workdir(mode: str, config, args) -> None:
 
 @contextlib.contextmanager
 def explain_disk_errors(folder: str | None):
-  """Turns errors about a full disk or an unusable path into a `UserError`."""
+  """Turns disk errors of the `with` block into a `UserError`.
+
+  These are errors about a full disk or a path that cannot be used.
+
+  Args:
+    folder: the folder that the error message names, if the error names no file.
+  """
   try:
     yield
   except UserError:

@@ -2,6 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The equations of diffusion, the losses and the sampler.
 
-The code here takes the network as a function, so it needs no model, config or
-file format. May import views and runtime.
+The code here takes the network as a function, so this folder needs no model,
+configuration or file format. This folder may import views and runtime.
 """

@@ -3,8 +3,9 @@
 """Prepares the conditioning frame and its log-SNR for the network.
 
 The network takes two frames: a clean conditioning frame and a noisy target
-frame. `make_predict_fn` passes the log-SNR of both frames to the network.
-`mask_view` replaces the conditioning frame of unconditional examples by noise.
+frame. In an unconditional example, pure noise takes the place of the
+conditioning frame. `mask_view` puts the noise there, and `make_predict_fn`
+passes the log-SNR of both frames to the network.
 """
 
 from collections.abc import Callable
@@ -22,16 +23,22 @@ PredictFn = Callable[..., Float[Array, "B H W 3"]]
 
 
 def make_predict_fn(apply_fn: Callable[..., Array]) -> PredictFn:
-  """Makes a `PredictFn` from a network that takes two frames.
+  """Wraps a network of two frames as a function with `DenoiseFn`'s arguments.
 
-  The conditioning frame is clean, so its log-SNR is the highest. In
-  unconditional examples that frame is pure noise, so its log-SNR is the lowest
-  (3DiM, appendix). The caller must put the noise there with `mask_view`.
+  The wrapper stacks the conditioning and the target frame and sets the log-SNR
+  of the conditioning frame. A clean conditioning frame gets the highest
+  log-SNR. In unconditional examples the frame is pure noise and gets the lowest
+  log-SNR (3DiM, appendix). The caller must put that noise there with
+  `mask_view`.
 
   Args:
     apply_fn: the network with bound parameters and dropout, as a function
-      (views [B, 2, H, W, 3], logsnr [B, 2], cameras [B, 2], cond_mask [B])
-      -> [B, H, W, 3].
+      (views [B, 2, H, W, 3], logsnr [B, 2], cameras [B, 2], cond_mask [B]) ->
+      raw network output [B, H, W, 3].
+
+  Returns:
+    A function that takes the arguments of `DenoiseFn` and returns the network's
+    raw output [B, H, W, 3].
   """
 
   def predict_fn(z_t, logsnr, cond_view, cond_cam, target_cam, cond_mask):
@@ -51,5 +58,14 @@ def mask_view(
   cond_mask: Bool[Array, " B"],
   noise: Float[Array, "B H W 3"],
 ) -> Float[Array, "B H W 3"]:
-  """Replaces the conditioning frame of unconditional examples by noise."""
+  """Replaces the conditioning frame of unconditional examples by noise.
+
+  Args:
+    cond_view: conditioning frames in [-1, 1].
+    cond_mask: False for unconditional examples.
+    noise: standard normal noise.
+
+  Returns:
+    The frames of `cond_view` where `cond_mask` is True, and `noise` elsewhere.
+  """
   return jnp.where(expand(cond_mask, cond_view), cond_view, noise)

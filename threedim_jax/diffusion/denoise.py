@@ -3,8 +3,8 @@
 """`DenoiseFn`: the interface between networks and diffusion.
 
 The sampler calls a `DenoiseFn`, which estimates the noise. The loss calls a
-`PredictFn`, which returns the network's raw output. Both work with any function
-of these types, so tests pass exact formulas in place of a network.
+`PredictFn`, which returns the network's raw output. Sampler and loss work with
+any function of these types, so tests pass exact formulas in place of a network.
 
   denoise_fn = make_denoise_fn(apply_fn, prediction="eps")
   eps_hat = denoise_fn(z_t, logsnr, cond_view, cond_cam, target_cam, cond_mask)
@@ -29,7 +29,7 @@ from threedim_jax.views.cameras import Camera
 
 @runtime_checkable  # for the type checks under pytest
 class DenoiseFn(Protocol):
-  """Estimates the noise in a view, given another view and both cameras.
+  """A function that estimates the noise in a view, given another view.
 
   Args:
     z_t: noisy target views.
@@ -37,7 +37,7 @@ class DenoiseFn(Protocol):
     cond_view: conditioning views.
     cond_cam: cameras of `cond_view`, or what the network takes instead of
       cameras, such as encoded rays.
-    target_cam: cameras of the target views, in the same form.
+    target_cam: cameras of the target views, in the same form as `cond_cam`.
     cond_mask: False for unconditional examples.
 
   Returns:
@@ -67,11 +67,13 @@ def make_denoise_fn(
   """Makes a `DenoiseFn` from a network that takes two frames.
 
   Args:
-    apply_fn: the network, see `clean_frame.make_predict_fn`.
-    prediction: what the network predicts, one of `PREDICTIONS`.
+    apply_fn: the network as a function of views, log-SNRs, cameras and mask,
+      see `clean_frame.make_predict_fn`.
+    prediction: what the network predicts, one of `PREDICTIONS`. The `DenoiseFn`
+      converts the prediction to noise.
 
   Raises:
-    ValueError: `prediction` is none of `PREDICTIONS`.
+    ValueError: `prediction` is not one of `PREDICTIONS`.
   """
   check_prediction(prediction)
   predict_fn = make_predict_fn(apply_fn)
@@ -88,7 +90,7 @@ def make_denoise_fn(
 
 
 def check_prediction(prediction: str) -> None:
-  """Raises a ValueError if `prediction` is none of `PREDICTIONS`."""
+  """Raises a ValueError if `prediction` is not one of `PREDICTIONS`."""
   if prediction not in PREDICTIONS:
     raise ValueError(f"prediction {prediction!r} is none of {PREDICTIONS}")
 
@@ -96,7 +98,14 @@ def check_prediction(prediction: str) -> None:
 def network_target(
   prediction: str, x0: Array, eps: Array, logsnr: Array
 ) -> Array:
-  """Returns what the network's output should be: eps, v or x0."""
+  """Returns the array that the network's output should equal: eps, v or x0.
+
+  Args:
+    prediction: what the network predicts: "eps", "v" or "view" (x0).
+    x0: clean views.
+    eps: the noise that was added to `x0`.
+    logsnr: log-SNR of the noisy views; broadcasts against `x0`.
+  """
   check_prediction(prediction)
   if prediction == "v":
     return v_from_eps(x0, eps, logsnr)
@@ -106,7 +115,14 @@ def network_target(
 def x0_from_output(
   prediction: str, z_t: Array, out: Array, logsnr: Array
 ) -> Array:
-  """Computes the clean view from the network's output."""
+  """Computes the clean view from the network's output.
+
+  Args:
+    prediction: what the network predicts: "eps", "v" or "view" (x0).
+    z_t: the noisy views that the network got.
+    out: the network's output for `z_t`.
+    logsnr: log-SNR of `z_t`; broadcasts against `z_t`.
+  """
   check_prediction(prediction)
   if prediction == "v":
     return x0_from_v(z_t, out, logsnr)
@@ -120,14 +136,17 @@ def bind_apply(
 
   Args:
     model: a Flax module.
-    params: its parameters.
-    **apply_options: passed to `model.apply`, for example `rngs`. Without
-      `train=True` there is no dropout.
+    params: parameters of the module.
+    **apply_options: passed to `model.apply`, for example `rngs`. Dropout is on
+      only with `train=True`.
+
+  Returns:
+    A function from the network's inputs to its output.
   """
   options = {"train": False, **apply_options}
   return lambda *args: model.apply({"params": params}, *args, **options)
 
 
 def bind_params(model: Any, params: PyTree, prediction: str) -> DenoiseFn:
-  """Makes a `DenoiseFn` from a Flax network and its parameters, no dropout."""
+  """Makes a `DenoiseFn` without dropout from a Flax network and parameters."""
   return make_denoise_fn(bind_apply(model, params), prediction)

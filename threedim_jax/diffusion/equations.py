@@ -8,7 +8,7 @@ Time runs from t = 0 (data, logsnr = +20) to t = 1 (noise, logsnr = -20).
 Sampling goes from t to s, so s < t and logsnr_s > logsnr_t.
 
 All functions are pure and elementwise. `logsnr` must broadcast against the
-images: see `expand`.
+images: `expand` brings one log-SNR per example into such a shape.
 """
 
 import math
@@ -21,7 +21,10 @@ from threedim_jax import LOGSNR_MAX, LOGSNR_MIN
 
 
 def expand(per_example: Shaped[Array, " B"], like: Array) -> Array:
-  """Appends axes to [B], so that it broadcasts against the images `like`."""
+  """Appends axes of length 1 to [B], up to the number of axes of `like`.
+
+  The result [B, 1, ..., 1] broadcasts against the images `like`.
+  """
   return jnp.expand_dims(per_example, tuple(range(1, like.ndim)))
 
 
@@ -33,8 +36,8 @@ _THETA_MIN = math.atan(math.exp(-0.5 * LOGSNR_MAX))
 def logsnr_schedule_cosine(t: Float[Array, "*b"]) -> Float[Array, "*b"]:
   """Returns the log-SNR at time t, by the cosine schedule of 3DiM.
 
-  The log-SNR is -2 log tan(theta), where theta grows linearly with t. It falls
-  from +20 at t = 0 to -20 at t = 1.
+  The log-SNR is -2 log tan(theta), where the angle theta grows linearly with t.
+  The log-SNR falls from +20 at t = 0 to -20 at t = 1.
   """
   # logsnr(1 - t) = -logsnr(t). The second half is computed from 1 - t, because
   # float32 cannot resolve tan near pi / 2.
@@ -92,7 +95,7 @@ def q_posterior(
   """Returns mean and variance of q(z_s | z_t, x0 = x0_hat) (VDM eq. 25-32).
 
   With r = exp(logsnr_t - logsnr_s) and c = 1 - r:
-    mean = alpha_s (r z_t / alpha_t + c x0_hat),  var = sigma_s^2 c.
+    mean = alpha_s (r z_t / alpha_t + c x0_hat),  variance = sigma_s^2 c.
   """
   # c = 1 - r. `expm1` keeps its digits where r is close to 1.
   r, c = jnp.exp(logsnr_t - logsnr_s), -jnp.expm1(logsnr_t - logsnr_s)
@@ -107,12 +110,21 @@ def guide(
 ) -> Array:
   """Applies classifier-free guidance: (1 + w) eps_cond - w eps_uncond.
 
-  The guidance weight w = 0 gives the conditional estimate alone.
+  Args:
+    eps_cond: estimate of the noise with the conditioning view.
+    eps_uncond: estimate of the noise without the conditioning view.
+    guidance_weight: w; with w = 0 the result is `eps_cond`.
   """
   return (1.0 + guidance_weight) * eps_cond - guidance_weight * eps_uncond
 
 
 def logsnr_bin(logsnr: Float[Array, " B"], num_bins: int) -> Array:
-  """Returns the index of each log-SNR's bin, int32 [B]; bin 0 is noisiest."""
+  """Returns which of `num_bins` equal log-SNR intervals each example is in.
+
+  The intervals divide the range from -20 to +20.
+
+  Returns:
+    Numbers of the intervals, int32 [B]; interval 0 is the noisiest.
+  """
   unit = (logsnr - LOGSNR_MIN) / (LOGSNR_MAX - LOGSNR_MIN)
   return jnp.clip((unit * num_bins).astype(jnp.int32), 0, num_bins - 1)

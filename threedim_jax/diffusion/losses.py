@@ -5,9 +5,10 @@
   loss, aux = diffusion_loss(predict_fn, batch, rng, prediction="eps", ...)
 
 `diffusion_loss` adds noise at random times, makes some examples unconditional
-and compares the network's output with its target. `aux` has the sum of losses
-and the number of examples in each log-SNR bin. Unlike means, sums and numbers
-simply add up over micro-batches.
+and compares the network's output with its target. The dictionary `aux` holds,
+for each log-SNR bin, the sum of losses and the number of examples. Training can
+add up these sums and numbers over micro-batches, which it could not do with
+means.
 """
 
 from typing import no_type_check
@@ -60,9 +61,10 @@ def draw_noise(
   uncond_fraction: float,
   logsnr_shift: float = 0.0,
 ) -> Noised:
-  """Draws a time, noise and the conditioning mask for each example.
+  """Adds noise to the targets of a batch and makes some examples unconditional.
 
-  The arguments are those of `diffusion_loss`.
+  Each example gets a random time, random noise, and a random choice between
+  conditional and unconditional. The arguments are those of `diffusion_loss`.
   """
   rng_t, rng_eps, rng_mask, rng_cond = jax.random.split(rng, 4)
   x0, cond_view = from_u8(batch.target_view), from_u8(batch.cond_view)
@@ -91,7 +93,13 @@ def draw_noise(
 def predict(
   predict_fn: PredictFn, batch: PairBatch, noised: Noised
 ) -> Float[Array, "B H W 3"]:
-  """Calls the network on a batch that `draw_noise` made."""
+  """Calls the network on noisy views and returns its raw output.
+
+  Args:
+    predict_fn: the network, from `clean_frame.make_predict_fn`.
+    batch: pairs of views, of which only the cameras are used.
+    noised: the result of `draw_noise` for `batch`.
+  """
   return predict_fn(
     noised.z_t,
     noised.logsnr,
@@ -107,9 +115,12 @@ def loss_weight(
 ) -> Float[Array, " B"] | float:
   """Returns the weight of the squared error of the network's output.
 
-  Without `min_snr_gamma` the weight is 1. With it, the weighted error equals
-  min(SNR, gamma) times the squared error of the clean view, both for "eps" and
-  for "v" (min-SNR, arXiv 2303.09556, eq. 8).
+  Args:
+    logsnr: log-SNR of each example.
+    prediction: "eps" or "v"; "view" only without `min_snr_gamma`.
+    min_snr_gamma: None makes every weight 1. With a number gamma, weight times
+      squared error equals min(SNR, gamma) times the squared error of the clean
+      view (min-SNR, arXiv 2303.09556, eq. 8).
   """
   if min_snr_gamma is None:
     return 1.0
@@ -138,12 +149,13 @@ def diffusion_loss(
     batch: pairs of views.
     rng: key for all random numbers.
     prediction: what the network predicts: "eps" (3DiM), "v" or "view", see
-      `PREDICTIONS`. With "view", z_t is always pure noise.
+      `PREDICTIONS`. With "view", the network always gets pure noise as z_t.
     uncond_fraction: share of unconditional examples (3DiM: 0.1), which teach
       the network the unconditional estimate of classifier-free guidance.
-    logsnr_shift: added to the random log-SNR (3DiM: 0). A negative shift makes
-      noisy examples more frequent.
-    min_snr_gamma: see `loss_weight` (3DiM: None). Not for "view".
+    logsnr_shift: number added to the random log-SNR (3DiM: 0). A negative shift
+      makes noisy examples more frequent.
+    min_snr_gamma: limit on the weight of examples with little noise, see
+      `loss_weight` (3DiM: None, no limit). Must be None for "view".
 
   Returns:
     The loss, and {"bin_sum", "bin_count"}: the sum of losses and the number of
@@ -177,6 +189,12 @@ def denoised_grid(
   prediction: str,
 ) -> Float[Array, "B 4 H W 3"]:
   """Denoises each example in a single step, for pictures to look at.
+
+  Args:
+    predict_fn: the network, from `clean_frame.make_predict_fn`.
+    batch: pairs of views.
+    rng: key for all random numbers.
+    prediction: what the network predicts, one of `denoise.PREDICTIONS`.
 
   Returns:
     Conditioning, noisy, denoised and target view of each example, in [-1, 1].

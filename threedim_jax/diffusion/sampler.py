@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Samples views with stochastic conditioning (3DiM sec. 2.2).
 
-Each denoising step conditions on one view that is drawn at random from the
-bank: the given views, followed by those generated so far. The bank is an array
-of fixed size with a traced count of its views, so all views of an orbit share
-one compiled program.
+The bank holds the known views: the given ones, then those generated so far.
+Each denoising step draws one view of the bank at random and conditions on that
+view. The bank is an array of fixed size, and the number of its filled slots is
+a traced value, so all views of an orbit share one compiled program.
 
   bank = make_bank(given_views, given_cams, capacity=k + num_targets)
   for i, cam in enumerate(target_cams):
@@ -13,9 +13,9 @@ one compiled program.
     bank = bank.append(view, cam)
 
 `sample_view` loops over the denoising steps and carries z_t and the previous
-x0_hat. It derives all random numbers and log-SNRs from the step's index, so the
-number of steps may be traced and does not affect memory. Each batch element has
-its own key: its views do not depend on the other objects of the batch.
+x0_hat. All random numbers and log-SNRs come from the step's index, so the
+number of steps may be traced and does not affect memory. Each object of a batch
+has a random key of its own, so its views do not depend on the other objects.
 """
 
 from collections.abc import Callable
@@ -46,14 +46,25 @@ CONDITIONINGS = ("stochastic", "first", "last")
 @no_type_check  # for the reason given at `views.cameras.Camera`
 @flax.struct.dataclass
 class Bank:
-  """The known views and their cameras; slots from `num_valid` on are empty."""
+  """The known views of each object and their cameras, in slots.
+
+  Attributes:
+    views: pictures in [-1, 1], one slot along V for each view.
+    cams: cameras of `views`, [B, V].
+    num_valid: number of filled slots. The slots from `num_valid` on are empty.
+  """
 
   views: Float[Array, "B V H W 3"]
   cams: Camera
   num_valid: Int[Array, ""]
 
   def append(self, view: Float[Array, "B H W 3"], cam: Camera) -> "Bank":
-    """Returns a bank with this view in the next empty slot."""
+    """Returns a bank with one more view per object, in the next empty slot.
+
+    Args:
+      view: pictures in [-1, 1].
+      cam: cameras of `view`, [B].
+    """
     put = lambda a, x: a.at[:, self.num_valid].set(x)
     return Bank(
       views=put(self.views, view),
@@ -66,6 +77,11 @@ def make_bank(
   views: Float[Array, "B k H W 3"], cams: Camera, capacity: int
 ) -> Bank:
   """Makes a bank of `capacity` slots that holds the k given views.
+
+  Args:
+    views: given views in [-1, 1].
+    cams: cameras of the given views, [B, k].
+    capacity: number of slots for given and generated views.
 
   Raises:
     ValueError: k is not between 1 and `capacity`.
@@ -82,7 +98,16 @@ def make_bank(
 def draw_cond_index(
   rngs: Key[Array, " B"], num_valid: Int[Array, ""], conditioning: str
 ) -> Int[Array, " B"]:
-  """Chooses the bank slot that each batch element conditions on in a step."""
+  """Chooses the slot of the bank that each object conditions on in one step.
+
+  Args:
+    rngs: one key per object, for this step.
+    num_valid: number of filled slots.
+    conditioning: how to choose a slot, one of `CONDITIONINGS`.
+
+  Raises:
+    ValueError: `conditioning` is not one of `CONDITIONINGS`.
+  """
   if conditioning not in CONDITIONINGS:
     raise ValueError(f"conditioning {conditioning!r}: one of {CONDITIONINGS}")
   if conditioning == "first":
@@ -96,7 +121,11 @@ def draw_cond_index(
 def step_times(
   i: Int[Array, ""], num_sample_steps: Int[Array, ""] | int
 ) -> Times:
-  """Returns the log-SNRs of step i, from t = 1 - i / T to 1 - (i + 1) / T."""
+  """Returns the log-SNRs at the start and end of denoising step i.
+
+  With T = `num_sample_steps`, step i goes from time t = 1 - i / T to time s = 1
+  - (i + 1) / T.
+  """
   # t is computed as (T - i) / T, so that the last step ends at exactly t = 0.
   logsnr = lambda i: logsnr_schedule_cosine(
     (num_sample_steps - i) / jnp.float32(num_sample_steps)
@@ -124,11 +153,12 @@ def _guided_eps(
   noise,
   guidance_weight,
 ):
-  """Estimates the noise with classifier-free guidance, in one batch of 2 B.
+  """Estimates the noise with classifier-free guidance.
 
-  The conditional and the unconditional example of an object are neighbours in
-  the batch, so that they are on the same device. If all unconditional examples
-  were last, most encoded rays would move between devices in every step.
+  One batch of 2 B examples holds a conditional and an unconditional example of
+  each object. The two examples of an object are neighbours in the batch, so
+  that both are on the same device. If all unconditional examples came last
+  instead, most encoded rays would have to move between devices in every step.
   """
   B = z_t.shape[0]
   pairs = lambda a, b: jnp.stack([a, b], 1).reshape(2 * B, *a.shape[1:])
@@ -148,8 +178,9 @@ def _guided_eps(
 def _in_interval(logsnr, interval: tuple[float, float]) -> Array | bool:
   """Tells whether guidance applies at this log-SNR.
 
-  Returns a Python bool, not a tracer, if the interval covers the whole schedule
-  or is empty (low > high). The caller then compiles no `lax.cond`.
+  If the interval (low, high) covers the whole schedule or is empty (low >
+  high), the answer is a Python bool instead of a tracer. The caller then
+  compiles no `lax.cond`.
   """
   low, high = interval
   if low > high:
@@ -160,7 +191,11 @@ def _in_interval(logsnr, interval: tuple[float, float]) -> Array | bool:
 
 
 def _split(rngs: Key[Array, " B"]) -> Key[Array, "3 B"]:
-  """Splits each key into three: for z_1, draws from the bank, and the steps."""
+  """Splits the key of each object into three keys.
+
+  The first key is for the initial noise z_1, the second for the choice of slots
+  in the bank, the third for the noise in the denoising steps.
+  """
   return jax.vmap(lambda rng: jax.random.split(rng, 3), out_axes=1)(rngs)
 
 
@@ -170,7 +205,17 @@ def cond_indices(
   num_sample_steps: int,
   conditioning: str = "stochastic",
 ) -> Int[Array, "T B"]:
-  """Returns the bank slots that `sample_view` draws in each step."""
+  """Returns the slots of the bank that `sample_view` conditions on.
+
+  Args:
+    rngs: the keys that `sample_view` gets, one per object.
+    num_valid: number of filled slots.
+    num_sample_steps: T, the number of denoising steps.
+    conditioning: how a step chooses a slot, one of `CONDITIONINGS`.
+
+  Returns:
+    The number of the slot for each step and object.
+  """
   _, rngs_index, _ = _split(rngs)
   draw = lambda i: draw_cond_index(
     index_keys(rngs_index, i), jnp.int32(num_valid), conditioning
@@ -191,20 +236,22 @@ def sample_view(
   guidance_interval: tuple[float, float] = (LOGSNR_MIN, LOGSNR_MAX),
   encode_camera: Callable[[Camera], PyTree] = lambda cam: cam,
 ) -> Float[Array, "B H W 3"]:
-  """Generates one view for every batch element.
+  """Generates one view of every object in a batch.
 
   Args:
-    denoise_fn: see `diffusion.denoise`.
-    rngs: one typed key per element.
-    bank: at least one known view per element.
-    target_cam: camera of the view to generate, [B].
-    num_sample_steps: T; the paper uses 256. May be traced.
-    guidance_weight: w of `equations.guide`; may be traced.
+    denoise_fn: the network as a `diffusion.denoise.DenoiseFn`.
+    rngs: one typed key per object.
+    bank: at least one known view per object.
+    target_cam: cameras of the views to generate, [B].
+    num_sample_steps: T, the number of denoising steps (3DiM: 256). May be
+      traced.
+    guidance_weight: w of `equations.guide`. May be traced.
     conditioning: "stochastic" (3DiM), "first" (naive) or "last"
-      (autoregressive).
+      (autoregressive), see `CONDITIONINGS`.
     solver: "ancestral" (3DiM), "ddim" or "dpmpp_2m", see `solvers`.
-    guidance_interval: log-SNRs between which guidance applies (arXiv
-      2404.07724). Outside it, only the conditional estimate is computed.
+    guidance_interval: lowest and highest log-SNR at which guidance applies
+      (arXiv 2404.07724). Outside this interval, only the conditional estimate
+      is computed.
     encode_camera: maps a camera to what the denoiser takes instead, such as
       encoded rays. The target camera is encoded only once, before the loop.
 
@@ -258,5 +305,5 @@ def sample_view(
 def index_keys(
   rngs: Key[Array, " B"], index: Int[Array, ""]
 ) -> Key[Array, " B"]:
-  """Derives the keys for one view or step from its index."""
+  """Derives a new key per object from the index of a view or a step."""
   return jax.vmap(lambda rng: jax.random.fold_in(rng, index))(rngs)

@@ -2,9 +2,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Three solvers: each takes one sampling step from z_t to z_s.
 
-A solver gets x0_hat, the network's estimate of the clean image in z_t. With
-stochastic conditioning, the estimates of successive steps are conditioned on
-different views. `dpmpp_2m` combines two of them as if the view were the same,
+Every solver has the same arguments, some of which it may ignore:
+
+  z_t: noisy image at the start of the step
+  x0_hat: the network's estimate of the clean image in z_t
+  x0_before: x0_hat of the step before
+  times: log-SNRs of the step
+  noise: standard normal noise
+
+With stochastic conditioning, x0_hat and x0_before are conditioned on different
+views. `dpmpp_2m` combines the two as if both were conditioned on the same view,
 which is right only on average.
 """
 
@@ -22,7 +29,11 @@ from threedim_jax.diffusion.equations import (
 
 
 class Times(NamedTuple):
-  """Log-SNRs at which a step and the step before it start and end."""
+  """The log-SNRs at the start and end of a sampling step.
+
+  The names follow z_t -> z_s: the step goes from time t to time s, and the step
+  before it went from r to t.
+  """
 
   logsnr_r: Float[Array, ""]  # start of the step before; in step 0 as logsnr_t
   logsnr_t: Float[Array, ""]  # start of this step
@@ -48,9 +59,10 @@ def ancestral(
 def ddim(
   z_t: Array, x0_hat: Array, x0_before: Array, times: Times, noise: Array
 ) -> Array:
-  """Takes a DDIM step with eta = 0 (arXiv 2010.02502).
+  """Takes a DDIM step with eta = 0, so without noise (arXiv 2010.02502).
 
-  z_s = alpha_s x0_hat + sigma_s eps_hat
+  z_s = alpha_s x0_hat + sigma_s eps_hat, where eps_hat follows from z_t and
+  x0_hat.
   """
   del x0_before, noise
   alpha_s, sigma_s = alpha_sigma(times.logsnr_s)
@@ -62,10 +74,11 @@ def dpmpp_2m(
 ) -> Array:
   """Takes a step of DPM-Solver++(2M) (arXiv 2211.01095, algorithm 2).
 
-  With lambda = logsnr / 2, h = lambda_s - lambda_t and
-  r = (lambda_t - lambda_r) / h:
-    D = x0_hat + (x0_hat - x0_before) / (2 r)
-    z_s = sigma_s / sigma_t z_t + alpha_s (1 - exp(-h)) D.
+  This step goes from time t to time s, and the step before went from time r to
+  time t. With lambda = logsnr / 2, h = lambda_s - lambda_t and q = (lambda_t -
+  lambda_r) / h:
+    D = x0_hat + (x0_hat - x0_before) / (2 q)
+    z_s = (sigma_s / sigma_t) z_t + alpha_s (1 - exp(-h)) D.
   The first step has no previous estimate, and the last step is too long to
   extrapolate over, so both use D = x0_hat.
   """
