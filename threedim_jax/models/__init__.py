@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The networks; `get_model(config.model)` builds one.
 
-May import views and runtime.
+This folder may import views and runtime.
 """
 
 from collections.abc import Callable
@@ -26,14 +26,22 @@ def get_model(model_config: Any) -> XUNet:
     model_config: the fields of `XUNet`, as a ConfigDict or a dictionary.
 
   Raises:
-    TypeError: a key is no field of `XUNet`.
+    TypeError: a key of `model_config` is not a field of `XUNet`.
   """
   fields = dict(model_config)
   return XUNet(**fields | {"dtype": DTYPES[fields["dtype"]]})
 
 
 def dummy_inputs(resolution: int, batch_size: int = 1) -> tuple:
-  """Returns dummy (views, logsnr, cameras, cond_mask) to trace a network."""
+  """Returns inputs of the right shapes for tracing a network.
+
+  Args:
+    resolution: height and width of the views, in pixels.
+    batch_size: B.
+
+  Returns:
+    (views, logsnr, cameras, cond_mask), see `XUNet.__call__`.
+  """
   B, F, R = batch_size, 2, resolution
   cameras = Camera(jnp.zeros((B, F, 4, 4)), jnp.zeros((B, F, 3, 3)))
   views = jnp.zeros((B, F, R, R, 3))
@@ -41,7 +49,7 @@ def dummy_inputs(resolution: int, batch_size: int = 1) -> tuple:
 
 
 def make_init_fn(config: Any) -> Callable[[Key[Array, ""]], PyTree]:
-  """Returns a function that makes random parameters from a random key.
+  """Returns a function that makes random network parameters from a random key.
 
   Args:
     config: a whole configuration; only `model` and `data.resolution` are read.
@@ -56,8 +64,9 @@ def get_camera_encoder(
 ) -> Callable[[Camera], Camera | RayCodes]:
   """Returns a function that encodes cameras as the network would.
 
-  With it the sampler encodes the rays of a target view once. It then passes
-  them to the network in every step, instead of the camera.
+  With this function the sampler encodes the rays of a target view once. In
+  every step the sampler then passes the encoded rays to the network, instead of
+  the camera.
 
   Args:
     model_config: the fields of `XUNet`.

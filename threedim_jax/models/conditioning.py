@@ -22,7 +22,13 @@ POSE_CHANNELS = 3 + 3 * 15 * 2 + 3 + 3 * 8 * 2
 def posenc_ddpm(
   t: Float[Array, "*b"], emb_ch: int, max_time: float
 ) -> Float[Array, "*b E"]:
-  """Embeds a time in [0, max_time] as sines and cosines (DDPM)."""
+  """Embeds a time as sines and cosines, like DDPM.
+
+  Args:
+    t: times from 0 to `max_time`.
+    emb_ch: number of channels E of the embedding.
+    max_time: the largest time.
+  """
   half = emb_ch // 2
   freq = jnp.exp(-math.log(10000.0) / (half - 1) * jnp.arange(half))
   angle = jnp.multiply.outer(t * (1000.0 / max_time), freq)
@@ -54,7 +60,13 @@ def encode_rays(
   """Encodes the rays of cameras and convolves them, once for every level.
 
   Level i has 1 / 2^i of the height and width `hw`. The result depends on the
-  camera alone, so the sampler computes it once per view.
+  kernels and the camera alone, so the sampler computes it once per view.
+
+  Args:
+    kernels: for each level of the network, the kernel that maps D channels of
+      an encoded ray to E channels.
+    cameras: cameras [*b].
+    hw: height and width of the first level, in pixels.
   """
   rays = rays_from_camera(cameras, hw)
   encoded = jnp.concatenate(
@@ -79,11 +91,22 @@ def _conv(
 def _to_frames(
   offsets: Sequence[Float[Array, "1 h w E"]], num_frames: int
 ) -> Float[Array, "_n h w E"]:
-  """Repeats the offsets of the two frames for a batch of `num_frames` frames.
+  """Lays out the ray offsets of the two frames for a batch of frames.
 
-  An offset that both frames share is returned as it is. `jnp.where` chooses
-  between two offsets. Broadcasting each of them over every second frame would
-  take a TPU several times longer, forward and backward.
+  A ray offset is the part of the ray embedding that all examples share. The
+  frames of all examples are one batch, in which first and second frames
+  alternate.
+
+  Args:
+    offsets: the offset of the first and of the second frame, or one offset that
+      both frames share.
+    num_frames: number of frames in the batch, two per example.
+
+  Returns:
+    The offset of every frame, or the shared offset as it is, because it
+    broadcasts. `jnp.where` selects each frame's offset, because broadcasting
+    both offsets to every second frame would take a TPU several times longer,
+    forward and backward.
   """
   if len(offsets) == 1:
     return offsets[0]
@@ -92,11 +115,13 @@ def _to_frames(
 
 
 class _SplitConv(nn.Module):
-  """Splits a 3x3 convolution of `rays + learned` into a sum of two.
+  """A 3x3 convolution of rays plus learned embeddings, as a sum of two.
 
-  This is possible because a convolution is linear. The learned embeddings are
-  the same for all examples, so they are convolved once instead of once per
-  example. That also makes their backward pass small, and the rays need none.
+  A convolution is linear, so convolving the sum equals adding a convolution of
+  the rays and a convolution of the learned embeddings. The learned embeddings
+  are the same for all examples, so they are convolved once instead of once per
+  example. That also makes the backward pass of the embeddings small. The rays
+  need no backward pass.
   """
 
   features: int
@@ -106,9 +131,17 @@ class _SplitConv(nn.Module):
   def __call__(
     self, D: int, learned: Sequence[Float[Array, "1 H W D"]]
   ) -> tuple[Float[Array, "3 3 D E"], list[Float[Array, "1 _h _w E"]]]:
-    """Returns the kernel and the offsets to add to the convolved rays.
+    """Returns the kernel for the rays, and the convolved learned embeddings.
 
-    There is one offset per frame, or a single one if both frames share it.
+    Args:
+      D: channels of an encoded ray.
+      learned: the learned embeddings of each frame, one entry if both frames
+        share them, or none.
+
+    Returns:
+      (kernel, offsets). The caller convolves the rays with the kernel and adds
+      the offsets. There is one offset per frame, or a single one if both frames
+      share it. Without learned embeddings the offset is the bias alone.
     """
     kernel = self.param(
       "kernel", nn.initializers.lecun_normal(), (3, 3, D, self.features)
@@ -127,11 +160,13 @@ class _SplitConv(nn.Module):
 
 
 class ConditioningProcessor(nn.Module):
-  """Embeds the log-SNR of each frame, and its rays per pixel and level.
+  """The part of the network that embeds log-SNR and camera rays.
 
-  Where `cond_mask` is False the example is unconditional: the ray encodings of
-  both frames are zeroed before the learned embeddings are added. All arrays are
-  float32. `cameras` may also be the result of `encode_rays`.
+  The log-SNR of a frame becomes one vector. The rays of a frame become one
+  feature map per level of the network. If `cond_mask` is False, the example is
+  unconditional: the ray encodings of both frames are zeroed before the learned
+  embeddings are added. All arrays are float32. `cameras` may also be the result
+  of `encode_rays`.
   """
 
   emb_ch: int
@@ -176,10 +211,11 @@ class ConditioningProcessor(nn.Module):
     return logsnr_emb, pose_embs
 
   def _learned(self, hw, D) -> list[Float[Array, "1 H W D"]]:
-    """Returns the sum of the learned embeddings that are on, for each frame.
+    """Returns the sum of the learned embeddings for each frame.
 
-    The list has two entries, one if both frames share it, or none if all
-    embeddings are off.
+    The list has two entries if `use_ref_pose_emb` is set. It has one entry if
+    both frames share the position embedding, and none without learned
+    embeddings.
     """
     init = nn.initializers.normal(1.0 / math.sqrt(D))
     pos_emb = None

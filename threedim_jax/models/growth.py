@@ -4,12 +4,13 @@
 
   params = grow(params, target, create_params)
 
-If both networks have the same number of levels, only the learned position
-embedding changes: each of its entries is repeated over several pixels. If the
+Each entry of the learned position embedding is repeated over several pixels. If
+both networks have the same number of levels, nothing else changes. If the
 larger network has more levels, the new levels are put around the old network,
-which still works at the resolution that it was trained for. The new levels get
-random parameters, as at the start of any training. At first they pass their
-input on, because the last convolution of every block starts at zero.
+which still works at the resolution that it was trained for. At first the new
+levels only resample pictures for the old network: their last convolutions start
+at zero, and their skip paths pass on the channels of the level below. All other
+parameters of the new levels are random, as at the start of any training.
 """
 
 from collections.abc import Callable, Mapping
@@ -31,16 +32,19 @@ _NUMBERED = re.compile(
 def grow(
   params: PyTree, target: PyTree, create_params: Callable[[], PyTree]
 ) -> PyTree:
-  """Adapts parameters to pictures that are larger by a whole factor (or 1).
+  """Adapts network parameters to pictures that are larger by a whole factor.
 
-  Arrays that it cannot adapt are returned unchanged, so the caller must compare
-  all shapes with `target`.
+  The factor may be 1. Arrays that cannot be adapted are returned unchanged, so
+  the caller must compare all shapes with `target`.
 
   Args:
     params: host arrays of the network for the smaller pictures.
     target: arrays or shapes of the network for the larger pictures.
     create_params: makes random parameters with the shapes of `target`; called
       only if the larger network has more levels.
+
+  Returns:
+    Host arrays for the larger network.
   """
   small, large = _flat(params), _flat(target)
   if _POSITIONS in small and _POSITIONS in large:
@@ -66,7 +70,13 @@ def _num_levels(flat: Mapping) -> int:
 
 
 def _put_levels_around(small: dict, large: dict, num_added: int) -> dict:
-  """Renumbers the old blocks and puts them between those of the new levels."""
+  """Renumbers the blocks of the old network and adds the new levels.
+
+  Args:
+    small: arrays of the old network by name.
+    large: random arrays of the larger network by name.
+    num_added: number of new levels.
+  """
   # A level has n blocks on the way down, n + 1 on the way up, and one block
   # that resamples in each direction.
   num_new = _num_blocks(large) - _num_blocks(small)

@@ -2,12 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Building blocks of the X-UNet (3DiM, appendix listing).
 
-Every feature map is [N, H, W, C]: the frames of all examples are one batch,
-N = B * F, with the frames of an example side by side. Only attention looks at
-more than one frame. A 3x3 convolution here computes the same as the listing's
-1x3x3 convolution over [B, F, H, W, C]. Keeping one layout in all layers saves
-TPUs a copy around every convolution: in their memory N, not W, is next to C.
-Module names equal the listing's, so parameters can be compared by name.
+Every feature map is [N, H, W, C]: the frames of all examples are one batch, N =
+B * F, with the frames of an example side by side. Only attention looks at more
+than one frame. A 3x3 convolution here computes the same as the listing's 1x3x3
+convolution over [B, F, H, W, C]. All layers keep the same layout, which saves
+TPUs a copy around every convolution: in TPU memory N, not W, is next to C.
+Module names equal those of the listing, so parameters can be compared by name.
 """
 
 import math
@@ -23,7 +23,7 @@ FRAMES = 2  # per example: the conditioning view, then the target view
 
 
 class GroupNorm(nn.Module):
-  """Group norm with statistics per frame, not over the pair of frames."""
+  """A group norm that computes statistics per frame, not over both frames."""
 
   num_groups: int = 32
   epsilon: float = 1e-6
@@ -50,10 +50,11 @@ class GroupNorm(nn.Module):
 
 
 class FiLM(nn.Module):
-  """Computes h (1 + scale) + shift; `emb` is projected to scale and shift.
+  """A layer that scales and shifts the features h by a projection of `emb`.
 
-  The paper's listing applies a swish before the projection. All blocks of a
-  level would apply it to the same embedding, so `XUNet` applies it once.
+  The output is h (1 + scale) + shift. The paper's listing applies a swish to
+  `emb` before the projection. All blocks of a level would apply this swish to
+  the same embedding, so `XUNet` applies the swish once per level.
   """
 
   features: int
@@ -69,7 +70,7 @@ class FiLM(nn.Module):
 
 
 def downsample(h: Float[Array, "N H W C"]) -> Array:
-  """Halves height and width: takes the mean of every 2x2 pixels."""
+  """Halves height and width: each 2x2 pixels become one pixel, their mean."""
   return nn.avg_pool(h, (2, 2), (2, 2))
 
 
@@ -89,10 +90,15 @@ def random_mask(
 
   Each bit is a hash of the element's index and 64 random bits from the key: two
   rounds of multiply and xor-shift, with the constants of Chris Wellons's
-  lowbias32. Threefry would take 12 % of a residual block's time on a TPU, and
-  with an "rbg" key every device would make the bits of all devices. The hash is
-  sharded like the array, and the backward pass computes the mask again instead
-  of storing it.
+  lowbias32. JAX's own generators cost more on a TPU: Threefry would take 12 %
+  of a residual block's time, and with an "rbg" key every device would make the
+  bits of all devices. The hash is sharded like the array, and the backward pass
+  computes the mask again instead of storing it.
+
+  Args:
+    rng: random key.
+    shape: shape of the mask.
+    keep: probability from 0 to 1.
   """
   first, second = jax.random.bits(rng, (2,), jnp.uint32)
   x = first
@@ -107,9 +113,10 @@ def random_mask(
 
 
 class Dropout(nn.Module):
-  """Zeroes elements at the given rate and scales up the others.
+  """A dropout layer whose random bits cost less than those of `nn.Dropout`.
 
-  `nn.Dropout` does the same with random bits that cost more, see `random_mask`.
+  The layer zeroes elements with the probability `rate` and divides the others
+  by 1 - `rate`. The bits come from `random_mask`.
   """
 
   rate: float
@@ -126,11 +133,11 @@ class Dropout(nn.Module):
 
 
 class ResnetBlock(nn.Module):
-  """BigGAN-style residual block with FiLM conditioning.
+  """A BigGAN-style residual block with FiLM conditioning.
 
-  NOTE(listing): the paper's listing resamples but never uses the result. Here
-  `resample` ("down" or "up") is applied between the first swish and the first
-  convolution, and to the skip path.
+  NOTE(listing): the paper's listing resamples the features but never uses the
+  result. Here `resample` ("down" or "up") is applied between the first swish
+  and the first convolution, and to the skip path.
   """
 
   features: int | None = None
@@ -164,7 +171,7 @@ class ResnetBlock(nn.Module):
 
 
 class AttnLayer(nn.Module):
-  """Multi-head dot-product attention from tokens `q` to tokens `kv`."""
+  """Multi-head dot-product attention: tokens `q` attend to tokens `kv`."""
 
   attn_heads: int
   dtype: Dtype = jnp.float32
@@ -198,19 +205,24 @@ class AttnLayer(nn.Module):
 
 
 def swap_frames(h: Float[Array, "N L C"]) -> Float[Array, "N L C"]:
-  """Swaps the two frames of every example."""
+  """Swaps the two frames of every example.
+
+  Args:
+    h: tokens of N frames, in which first and second frames alternate.
+  """
   pairs = rearrange(h, "(b f) l c -> b f l c", f=FRAMES)
   return rearrange(pairs[:, ::-1], "b f l c -> (b f) l c")
 
 
 class AttnBlock(nn.Module):
-  """Self-attention within each frame or cross-attention between both.
+  """An attention block within each frame or between the two frames.
 
-  The input is added to the result. `attn_type` is "self" or "cross".
+  With `attn_type` "self" each frame attends to itself, with "cross" to the
+  other frame. The input is added to the result.
 
   NOTE(listing): in the paper's listing the second frame attends to the already
-  updated first one. Here both frames attend to the other's input, so the block
-  is equivariant to swapping the frames.
+  updated first one. Here each frame attends to the input of the other frame, so
+  the block is equivariant to swapping the frames.
   """
 
   attn_type: str

@@ -1,14 +1,14 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""An X-UNet on patches: the same network at a fraction of the arithmetic.
+"""Patches: let an X-UNet work on blocks of pixels, which takes less arithmetic.
 
 The picture is cut into patches of p x p pixels, and each patch becomes one
-position with 3 p^2 channels (simple diffusion, arXiv 2301.11093, sec. 3.4).
-The U-Net then works on H/p x W/p positions, and at its end each position
-becomes a patch again. All p^2 pixels of a patch share the channels of one
-position, and the group norms normalise these channels, so the network learns
-fine detail slowly. `DetailPath` therefore adds a few cheap layers at full
-resolution, which see the single pixels of the noisy picture.
+position with 3 p^2 channels (simple diffusion, arXiv 2301.11093, sec. 3.4). The
+U-Net then works on H/p x W/p positions, and at its end each position becomes a
+patch again. All p^2 pixels of a patch share the channels of one position, and
+the group norms normalise these channels, so the network learns fine detail
+slowly. `DetailPath` therefore adds a few cheap layers at full resolution, which
+see every pixel of the noisy picture.
 """
 
 from einops import rearrange
@@ -23,7 +23,15 @@ from threedim_jax.views.cameras import Camera, resize_camera
 def space_to_depth(
   x: Float[Array, "*b H W C"], patch_size: int
 ) -> Float[Array, "*b h w D"]:
-  """Turns each patch_size x patch_size patch into channels of one position."""
+  """Turns each patch of pixels into one position with more channels.
+
+  Args:
+    x: pictures.
+    patch_size: p, pixels along the side of a patch; must divide H and W.
+
+  Returns:
+    Positions with h = H / p, w = W / p and D = p^2 C.
+  """
   p = patch_size
   return rearrange(x, "... (h y) (w x) c -> ... h w (y x c)", y=p, x=p)
 
@@ -31,15 +39,27 @@ def space_to_depth(
 def depth_to_space(
   x: Float[Array, "*b h w D"], patch_size: int
 ) -> Float[Array, "*b H W C"]:
-  """Turns channels into patches again: the inverse of `space_to_depth`."""
+  """Turns each position into a patch of pixels: inverts `space_to_depth`.
+
+  Args:
+    x: positions with D = p^2 C channels.
+    patch_size: p, pixels along the side of a patch.
+
+  Returns:
+    Pictures with H = p h and W = p w.
+  """
   p = patch_size
   return rearrange(x, "... h w (y x c) -> ... (h y) (w x) c", y=p, x=p)
 
 
 def patch_cameras(cameras: Camera, patch_size: int) -> Camera:
-  """Returns the cameras of the picture whose pixels are the patches.
+  """Returns cameras for a picture that has one pixel per patch.
 
-  Each new pixel centre is the mean of its patch's pixel centres.
+  The centre of such a pixel is the centre of its patch.
+
+  Args:
+    cameras: cameras of the full picture.
+    patch_size: pixels along the side of a patch.
   """
   if patch_size == 1:
     return cameras
@@ -47,19 +67,20 @@ def patch_cameras(cameras: Camera, patch_size: int) -> Camera:
 
 
 class DetailPath(nn.Module):
-  """Makes the full-resolution output from patch features and the noisy picture.
+  """The layers that make the full-resolution output of a network on patches.
 
-  A convolution turns the patch features into `features` channels per pixel.
-  Another convolves the noisy picture; its output is scaled and shifted by a
-  projection of the log-SNR embedding. Both outputs together go through two more
-  convolutions, and the last one makes RGB. Then the noisy picture is added,
-  times a gain per colour that is a projection of the log-SNR embedding. The
-  last convolution and the gain start at zero.
+  A first convolution turns the patch features into `features` channels per
+  pixel. A second convolution works on the noisy picture, and its output is
+  scaled and shifted by a projection of the log-SNR embedding. Both outputs
+  together go through two more convolutions, the last of which makes RGB. Then
+  the noisy picture is added, times one gain per colour. The gains are another
+  projection of the log-SNR embedding. The last convolution and the gains start
+  at zero.
 
   Attributes:
     features: channels at full resolution.
     patch_size: pixels along the side of a patch.
-    dtype: compute type of all but the last convolution and the gain.
+    dtype: compute type of all layers but the last convolution and the gains.
   """
 
   features: int

@@ -3,7 +3,7 @@
 """Reads the weights that ship with the package.
 
 `weights/NAME.msgpack` holds the parameters in float16, and `weights/NAME.json`
-holds the settings of their network. `weights/README.md` is the model card.
+holds the settings of the network. `weights/README.md` is the model card.
 
   params, network = read_weights("shapes32"), describe("shapes32")
   model = get_model(network["model"])
@@ -54,7 +54,11 @@ SHA256 = {
 
 
 def weights_path(name: str) -> epath.Path:
-  """Returns the path of the weights; raises UserError for an unknown name."""
+  """Returns the path of the parameters file of bundled weights.
+
+  Raises:
+    UserError: the package has no weights of that name.
+  """
   if name not in SHA256:
     raise UserError(
       f"{name!r} names no weights that ship with threedim_jax; there are:"
@@ -64,11 +68,12 @@ def weights_path(name: str) -> epath.Path:
 
 
 def describe(name: str) -> dict:
-  """Reads the settings of the network that the weights belong to.
+  """Reads the settings of the network that bundled weights belong to.
 
   Returns:
     {"model": fields of `XUNet`, "prediction": one of `PREDICTIONS`,
-    "resolution": in pixels, "config": file of the training's configuration}.
+    "resolution": height and width in pixels, "config": file of the
+    configuration to use the weights with}.
 
   Raises:
     UserError: there are no weights of that name, or the file is damaged.
@@ -77,7 +82,7 @@ def describe(name: str) -> dict:
 
 
 def read_weights(name: str) -> PyTree:
-  """Reads parameters as float32 host arrays.
+  """Reads the parameters of bundled weights as float32 host arrays.
 
   Raises:
     UserError: there are no weights of that name, or the file is damaged.
@@ -93,7 +98,11 @@ def read_weights(name: str) -> PyTree:
 
 
 def _read_intact(path: epath.Path) -> bytes:
-  """Reads a file of the package; raises UserError if its SHA-256 is wrong."""
+  """Reads a file of bundled weights and checks its SHA-256.
+
+  Raises:
+    UserError: the file is missing or its SHA-256 is wrong.
+  """
   try:
     data = path.read_bytes()
   except OSError as e:
@@ -106,7 +115,7 @@ def _read_intact(path: epath.Path) -> bytes:
 
 
 def load_pretrained(name: str, target: PyTree) -> PyTree:
-  """Reads bundled parameters and checks that they fit a network.
+  """Reads the parameters of bundled weights and checks that they fit a network.
 
   Args:
     name: name of the weights, such as "shapes64".
@@ -123,9 +132,10 @@ def load_pretrained(name: str, target: PyTree) -> PyTree:
 
 
 def check_settings_match(name: str, config: Any) -> None:
-  """Checks that a configuration agrees with how the weights were trained.
+  """Checks that a configuration agrees with the training of bundled weights.
 
-  Only settings that do not change the shapes of arrays need this check.
+  The settings that change shapes of arrays are checked by `load_pretrained`,
+  the others here.
 
   Args:
     name: name of the weights.

@@ -36,10 +36,15 @@ REMAT = {
 
 
 def share_channels(emb: Float[Array, "N h w E"]) -> Float[Array, "B h w E"]:
-  """Merges the embeddings of both frames: takes half of the channels of each.
+  """Merges the embeddings of both frames: half of the channels from each.
 
-  The Concat-UNet stacks both frames into one, so it needs one embedding of both
-  cameras. The result is as wide as the embedding of one frame: no layer grows.
+  The Concat-UNet stacks both frames of an example into one, so it needs one
+  embedding for both cameras. The merged embedding is as wide as the embedding
+  of one frame, so all layers keep their size.
+
+  Args:
+    emb: embeddings of N = 2 B frames, in which first and second frames
+      alternate.
   """
   half = emb.shape[-1] // 2
   pairs = rearrange(emb, "(b f) h w e -> b f h w e", f=2)
@@ -47,7 +52,7 @@ def share_channels(emb: Float[Array, "N h w E"]) -> Float[Array, "B h w E"]:
 
 
 class XUNetBlock(nn.Module):
-  """A residual block, then self- and cross-attention if switched on."""
+  """A residual block, then optional self-attention and cross-attention."""
 
   features: int
   dropout: float
@@ -81,32 +86,36 @@ class XUNetBlock(nn.Module):
 
 
 class XUNet(nn.Module):
-  """Predicts the noise, v or clean picture of the target frame.
+  """The network: predicts the noise, v or clean picture of the target frame.
 
   Attributes:
     ch: channels of the first level.
-    ch_mult: channel multiplier of every level; each level halves the size.
+    ch_mult: for each level, its number of channels as a multiple of `ch`. Every
+      level has half the height and width of the level before.
     emb_ch: width of the log-SNR and ray embeddings.
-    num_res_blocks: residual blocks per level (one more on the way up).
-    attn_resolutions: heights of the feature maps with self-attention, counted
-      in patches if `patch_size` is above 1.
-    cross_attn_resolutions: the same for cross-attention; None: equal to
-      `attn_resolutions`.
+    num_res_blocks: residual blocks per level on the way down; on the way up
+      there is one more.
+    attn_resolutions: heights of the feature maps that get self-attention,
+      counted in patches if `patch_size` is above 1.
+    cross_attn_resolutions: heights of the feature maps that get
+      cross-attention. None: those of `attn_resolutions`.
     attn_heads: heads of every attention layer.
-    norm_groups: groups of every group norm; must divide all channel counts. The
-      norm removes each group's mean. Small groups thus lose brightness and
-      colour, except on residual paths. The paper's have 8 channels or more.
-    dropout: rate inside the residual blocks.
+    norm_groups: groups of every group norm; must divide all channel counts. A
+      group norm removes the mean of each group. Groups of few channels thus
+      lose brightness and colour, except on residual paths. The groups in the
+      paper's network have 8 channels or more.
+    dropout: dropout rate inside the residual blocks.
     use_pos_emb: add a learned embedding of every pixel to the encoded rays.
-    use_ref_pose_emb: add a learned embedding of every frame to them.
+    use_ref_pose_emb: add a learned embedding of every frame to the encoded
+      rays.
     concat_frames: build the Concat-UNet of the paper's ablation, which stacks
       both frames along the channels. Needs cross_attn_resolutions=().
     relative_cameras: use poses relative to the conditioning camera, so that a
-      picture needs no absolute pose. The network then takes no `RayCodes`.
+      picture needs no absolute pose. Such a network does not take `RayCodes`.
     patch_size: side in pixels of the patches that the first level works on; 1
       is the paper's network. See `patches.py`.
     detail_ch: channels of `DetailPath`, the full-resolution layers that help a
-      network on patches; 0 leaves them out, as in the paper.
+      network on patches; 0 leaves these layers out, as in the paper.
     remat: what the blocks compute again in the backward pass to save memory:
       nothing ("none"), all but matrix products ("dots") or all ("full").
     dtype: compute type of the blocks; parameters, norm statistics, the
@@ -141,9 +150,15 @@ class XUNet(nn.Module):
     *,
     train: bool,
   ) -> Float[Array, "B H W 3"]:
-    """Runs both frames, COND and TARGET, and returns the target's output.
+    """Predicts noise, v or clean picture of the target frame from both frames.
 
-    `cameras` are those of both frames, [B, F, ...], or their `RayCodes`.
+    Args:
+      views: the conditioning and the target frame of each example, in [-1, 1].
+      logsnr: log-SNR of each frame.
+      cameras: camera of each frame, [B, F], or the encoded rays of these
+        cameras.
+      cond_mask: False for unconditional examples.
+      train: True switches dropout on.
     """
     num_resolutions = len(self.ch_mult)
     noisy = views[:, -1]
@@ -217,11 +232,15 @@ class XUNet(nn.Module):
     return depth_to_space(target(h), self.patch_size)
 
   def _embed(self, logsnr, cameras, cond_mask, hw) -> tuple[Array, list[Array]]:
-    """Embeds log-SNR and rays; `hw` is height and width in patches.
+    """Embeds the log-SNR and the camera rays of every frame.
+
+    Args:
+      logsnr, cameras, cond_mask: as in `__call__`.
+      hw: height and width of the first level, in patches.
 
     Returns:
-      The log-SNR embedding [B, F, E], and for every level the input of FiLM
-      [N, h, w, E]: the swish of the sum of log-SNR and ray embedding.
+      The log-SNR embedding [B, F, E], and for every level the input of FiLM [N,
+      h, w, E]: the swish of the sum of log-SNR and ray embedding.
     """
     if self.relative_cameras:
       cameras = relative_to_first(cameras)
