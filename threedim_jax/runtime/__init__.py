@@ -2,5 +2,5 @@
 # SPDX-License-Identifier: Apache-2.0
 """Services for every program: processes, devices, signals, disk and progress.
 
-Imports no other folder of the package.
+This folder imports no other folder of the package.
 """

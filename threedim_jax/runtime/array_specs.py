@@ -19,7 +19,10 @@ _NUM_LISTED = 5
 
 
 def array_specs(tree: PyTree) -> dict[str, str]:
-  """Returns {"conv/kernel": "float32[3, 3, 64, 32]", ...} for a tree."""
+  """Returns the name, dtype and shape of every array in a tree.
+
+  The result is a dictionary such as {"conv/kernel": "float32[3, 3, 64, 32]"}.
+  """
   leaves, _ = jax.tree_util.tree_flatten_with_path(tree)
   return {
     jax.tree_util.keystr(path, simple=True, separator="/"): (
@@ -34,18 +37,18 @@ def check_same_arrays(
   saved: Mapping[str, Mapping[str, str]],
   items: Mapping[str, PyTree],
 ) -> None:
-  """Checks that a model has the arrays that a file or checkpoint holds.
+  """Checks that saved arrays have the names, dtypes and shapes of a model's.
 
-  Without this check, Orbax would answer with pages of trees, and would silently
-  cast arrays of another dtype.
+  Without this check, Orbax would print pages of nested dictionaries for a wrong
+  shape, and would silently cast arrays of another dtype.
 
   Args:
-    folder: where the arrays were saved, for the error message.
-    saved: for each item, the result of `array_specs` when it was saved.
-    items: for each item, the model's arrays or shapes.
+    folder: file or folder of the saved arrays, for the error message.
+    saved: for each tree by name, the result of `array_specs` when it was saved.
+    items: for each tree by name, the model's arrays or shapes.
 
   Raises:
-    UserError: an array is missing, or has another shape or dtype.
+    UserError: an array is missing on one side, or has another shape or dtype.
   """
   rows = []
   for item, tree in items.items():

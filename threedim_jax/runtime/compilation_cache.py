@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Keeps compiled programs between runs.
 
-Later runs execute these programs, so their folder must belong to the user, and
-nobody else may write to it. Without such a folder, every run compiles its
-programs again.
+Later runs execute these programs. The folder that holds them must therefore
+belong to the user, and nobody else may write to that folder. Without such a
+folder, every run compiles its programs again.
 """
 
 import os
@@ -17,8 +17,8 @@ import jax
 def use_compilation_cache() -> None:
   """Makes JAX keep compiled programs in ~/.cache/threedim_jax/xla.
 
-  Does nothing if JAX_COMPILATION_CACHE_DIR is set. Prints a warning if the
-  folder cannot be used.
+  XDG_CACHE_HOME replaces ~/.cache if set. If JAX_COMPILATION_CACHE_DIR is set,
+  this function does nothing. If the folder cannot be used, it prints a warning.
   """
   if os.environ.get("JAX_COMPILATION_CACHE_DIR"):
     return
@@ -35,7 +35,7 @@ def use_compilation_cache() -> None:
 
 
 def _find_fault(path: str) -> str | None:
-  """Makes the folder; returns why it cannot be used, or None."""
+  """Makes the folder `path`; returns why it cannot be used, or None."""
   if not os.path.isabs(path):  # no home directory, or a relative XDG_CACHE_HOME
     return f"{path} does not start with /"
   try:

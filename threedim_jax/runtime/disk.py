@@ -17,10 +17,11 @@ from threedim_jax.runtime.errors import UserError
 
 
 def write_atomically(path: epath.PathLike, text: str) -> None:
-  """Writes a hidden file beside `path`, then renames it to `path`.
+  """Writes a file so that no reader sees a part of the new text.
 
-  Readers see the old content or the new content, never a part of it. If two
-  processes write the same path, the content of the last rename stays.
+  The text first goes to a hidden file beside `path`, which is then renamed to
+  `path`. Readers see the old or the new content. If two processes write the
+  same path, the content of the last rename stays.
   """
   path = epath.Path(path)
   unfinished = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
@@ -66,9 +67,10 @@ def _megabytes(size: int | float) -> str:
 
 
 def is_full_disk(error: BaseException | None) -> bool:
-  """Tells whether an error or one of its causes is a full disk or quota.
+  """Tells whether an error or one of its causes reports a full disk or quota.
 
-  The text is searched as well: TensorStore and array_record set no errno.
+  Besides the error number, the text of the error is searched, because
+  TensorStore and array_record set no error number.
   """
   while error is not None:
     text = str(error).lower()
