@@ -19,13 +19,16 @@ class UserError(Exception):
 
 
 def first_line(error: Exception) -> str:
-  """Returns the first line of an error's text, or its type if that is empty."""
+  """Returns the first line of an error's text, or the error's type if empty."""
   return str(error).strip().partition("\n")[0] or type(error).__name__
 
 
 @contextlib.contextmanager
 def exit_with_message():
-  """Prints the message of a `UserError`, without a trace; exits with code 2."""
+  """Turns a `UserError` of the `with` block into a message and exit code 2.
+
+  The message goes to standard error, without a stack trace.
+  """
   try:
     yield
   except UserError as e:

@@ -44,13 +44,18 @@ _barrier_numbers = itertools.count()
 def maybe_initialize(environ: Mapping[str, str] = os.environ) -> str:
   """Joins the other processes of the run, if there are any.
 
+  Args:
+    environ: the variables of the environment.
+
   Returns:
     A line that describes this process and its devices.
 
   Raises:
     UserError: the environment contradicts itself, or joining fails.
     SystemExit: with code 134 if not every process has started after five
-      minutes. Meanwhile stderr says which ones are missing.
+      minutes. Meanwhile stderr names the missing ones. Both need a run that was
+      started by SLURM or JAX's own variables; with other launchers JAX itself
+      waits.
   """
   options = plan(environ)
   if options is not None and not jax.distributed.is_initialized():
@@ -99,10 +104,10 @@ def _join(options: dict[str, Any]) -> None:
 
 @contextlib.contextmanager
 def _without_proxies() -> Iterator[None]:
-  """Hides `http_proxy` and the like while JAX opens its connections.
+  """Hides `http_proxy` and similar variables while JAX opens its connections.
 
-  gRPC would send everything through the proxy, even to this machine, and a
-  proxy does not know the hosts of a cluster.
+  JAX's network library gRPC would send everything through the proxy, even to
+  this machine, and a proxy does not know the hosts of a cluster.
   """
   names = [name for name in os.environ if name.lower().endswith("_proxy")]
   hidden = {name: os.environ.pop(name) for name in names}
@@ -113,10 +118,14 @@ def _without_proxies() -> Iterator[None]:
 
 
 def wait_for_all(name: str) -> None:
-  """Waits until every process has called it; all must call it equally often.
+  """Waits until every process of the run has called this function.
 
-  Unlike a collective operation of the devices, this may take hours, and SIGTERM
-  ends it. If a process dies meanwhile, the others exit within two minutes.
+  All processes must call it equally often. Unlike a collective operation of the
+  devices, the wait may take hours, and SIGTERM ends it. If a process dies
+  meanwhile, the others exit within two minutes.
+
+  Args:
+    name: what the processes wait for; the same in all processes.
 
   Raises:
     SystemExit: with code 75 after SIGTERM, 134 if another process failed.
@@ -154,11 +163,18 @@ def wait_for_all(name: str) -> None:
 
 
 def plan(environ: Mapping[str, str]) -> dict[str, Any] | None:
-  """Returns arguments for `jax.distributed.initialize`; None: do not call it.
+  """Returns the arguments for `jax.distributed.initialize`, or None.
 
-  JAX detects most launchers by itself: then the arguments are empty. They are
-  explicit for the variables `EXPLICIT`, and for SLURM, where JAX would leave
-  devices idle. A process alone gets None: JAX could wait for others in vain.
+  None means that this process was started alone and must not call the function,
+  because JAX could then wait in vain for others. JAX detects most launchers by
+  itself, and then the dictionary is empty. It is filled if the variables
+  `EXPLICIT` are set, and for SLURM, where JAX would leave devices idle.
+
+  Args:
+    environ: the variables of the environment.
+
+  Raises:
+    UserError: the variables contradict each other.
   """
   if any(name in environ for name in EXPLICIT):
     return _explicit(environ)
@@ -206,9 +222,9 @@ def _explicit(environ: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _slurm(environ: Mapping[str, str]) -> dict[str, Any]:
-  """Returns the arguments for a step of a SLURM job.
+  """Returns the arguments for processes that one `srun` of a SLURM job started.
 
-  JAX itself would count the tasks of the whole job.
+  JAX itself would wait for the tasks of the whole job, also of other `srun`s.
   """
   # The first host of a list like "node1,node3" or "node[01-04,07]".
   nodes = environ["SLURM_STEP_NODELIST"]
@@ -225,10 +241,11 @@ def _slurm(environ: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _slurm_devices(environ: Mapping[str, str]) -> list[int] | None:
-  """Returns the numbers of the GPUs for this task; None: JAX decides.
+  """Returns the numbers of the GPUs that this process uses under SLURM.
 
-  JAX would take one GPU per task. If a node has a single task, all its GPUs but
-  the first would stay idle without a warning.
+  None leaves the choice to JAX, which would take one GPU per process. If a node
+  has a single process, all its GPUs but the first would stay idle without a
+  warning.
   """
   visible = environ.get("CUDA_VISIBLE_DEVICES")
   if not visible:
@@ -248,9 +265,10 @@ def _slurm_devices(environ: Mapping[str, str]) -> list[int] | None:
 
 
 def _tasks_on_node(environ: Mapping[str, str]) -> int:
-  """Returns the number of tasks on this node.
+  """Returns the number of SLURM tasks on this node.
 
-  SLURM_STEP_TASKS_PER_NODE lists it for all nodes, as in "8(x2),4": 8, 8, 4.
+  SLURM_STEP_TASKS_PER_NODE holds this number for all nodes. "8(x2),4" means 8,
+  8 and 4 tasks.
   """
   node = int(environ.get("SLURM_NODEID", 0))
   for part in environ["SLURM_STEP_TASKS_PER_NODE"].split(","):

@@ -12,8 +12,8 @@
 In a log, a background thread prints a line every `LOG_SECONDS` seconds, so that
 a long call such as an XLA compilation does not look like a hang.
 
-If the work will take more than a minute, a line says so as soon as the first
-units of work have been timed:
+As soon as the first units of work have been timed, a line estimates the
+remaining time, if that is more than a minute:
 
   render shapes: about 4 min 03 s more, 99 objects at 2.5 s each, measured on
   the first 2
@@ -36,7 +36,10 @@ _quiet = False
 
 
 def set_quiet(quiet: bool) -> None:
-  """Switches progress off. All processes but process 0 do so."""
+  """Switches progress off or on in this process.
+
+  In a run of several processes, only process 0 shows progress.
+  """
   global _quiet
   _quiet = quiet
 
@@ -59,7 +62,7 @@ def duration(seconds: float | int) -> str:
 
 
 class Bar:
-  """Counts the work that is done, and shows it; `bar` makes one.
+  """The progress of one piece of work, made by `bar`.
 
   Attributes:
     shown: rich's progress display, with one task.
@@ -79,7 +82,12 @@ class Bar:
     self._since = shown.get_time()
 
   def advance(self, amount: float | int = 1, note: str = "") -> None:
-    """Adds `amount` to the work done; `note` replaces the note shown."""
+    """Adds `amount` units to the work that is done.
+
+    Args:
+      amount: number of units that were finished.
+      note: text to show beside the progress from now on; "" keeps the old one.
+    """
     fields = {"note": note} if note else {}
     self.shown.update(self._task, advance=amount, **fields)
     if self._skip and amount:
@@ -89,12 +97,12 @@ class Bar:
       self._announce()
 
   def restart_clock(self) -> None:
-    """Starts timing anew: work done so far does not count for the estimate."""
+    """Starts timing anew: the estimate ignores all work done so far."""
     self._skip = False
     self._timed, self._since = 0, self.shown.get_time()
 
   def _announce(self) -> None:
-    """Prints once how long the remaining work will take, if that is long."""
+    """Prints an estimate of the remaining time, once and only if it is long."""
     elapsed = self.shown.get_time() - self._since
     if elapsed < MEASURE_SECONDS:
       return
@@ -118,7 +126,7 @@ class Bar:
     )
 
   def print_line(self) -> None:
-    """Prints the state as one line, for a log."""
+    """Prints the progress as one line, for a log."""
     task = self.shown.tasks[0]
     parts = [task.description]
     if task.total:
@@ -141,13 +149,16 @@ def bar(
   """Shows progress while the `with` block runs.
 
   Args:
-    description: the work, such as "render shapes".
-    total: amount of work; None if unknown.
-    done: amount of it that an earlier run did.
-    unit: name of a unit of work, in the singular, such as "object". If given, a
-      line estimates how long the work takes.
+    description: what is done, such as "render shapes".
+    total: number of units of work; None if unknown.
+    done: number of units that an earlier run has done.
+    unit: what one unit is, in the singular, such as "object". If given, a line
+      estimates how long the remaining work takes.
     skip_first: do not time the work before the first `advance`, because it
       includes a compilation or the start of worker processes.
+
+  Returns:
+    A `Bar`, whose `advance` reports finished work.
   """
   screen = console()
   on_terminal = screen.is_terminal and not _quiet
@@ -174,7 +185,10 @@ def bar(
 
 @contextlib.contextmanager
 def _printing_lines(shown: Bar) -> Iterator[None]:
-  """Prints a line every `LOG_SECONDS`, and one at the end if nothing failed."""
+  """Prints the progress every `LOG_SECONDS` while the `with` block runs.
+
+  A last line follows at the end, unless the block raised an error.
+  """
   stop = threading.Event()
 
   def print_until_stopped():

@@ -28,7 +28,11 @@ class NotAllStarted(Exception):
 
 
 class _Clock:
-  """Prints at intervals why this process waits; raises after the timeout."""
+  """The clock of a process that waits for others.
+
+  `check` prints the reason for the wait every `notice_s` seconds. After
+  `timeout_s` seconds it raises `NotAllStarted`.
+  """
 
   def __init__(self, timeout_s: float, notice_s: float):
     self.start = time.monotonic()
@@ -52,13 +56,13 @@ def wait_until_all_started(
   timeout_s: float = TIMEOUT_SECONDS,
   notice_s: float = NOTICE_SECONDS,
 ) -> None:
-  """Waits until all processes of the run have called it.
+  """Waits until all processes of the run have called this function.
 
   Args:
     address: HOST:PORT of process 0.
     num_processes: number of processes, including this one.
     process_id: number of this process, from 0.
-    timeout_s: seconds to wait for all of them.
+    timeout_s: seconds to wait for all processes.
     notice_s: seconds between two lines on stderr that name missing processes.
 
   Raises:
@@ -76,7 +80,10 @@ def wait_until_all_started(
 
 
 def _gather(port: int, num_processes: int, clock: _Clock) -> None:
-  """Listens, in process 0, until every other process has connected."""
+  """In process 0: waits until every other process has connected.
+
+  Then it tells all of them to go on.
+  """
   present: dict[int, socket.socket] = {}
   with _listen(port) as server, selectors.DefaultSelector() as selector:
     selector.register(server, selectors.EVENT_READ)
@@ -121,7 +128,17 @@ def _listen(port: int) -> socket.socket:
 
 
 def _read_number(connection, num_processes: int, present) -> int | None:
-  """Reads the number of a process; None if it has ended or is refused."""
+  """In process 0: reads the number that another process has sent.
+
+  Args:
+    connection: socket of the other process.
+    num_processes: number of processes in the run.
+    present: numbers of the processes that have connected.
+
+  Returns:
+    The number of the process. None if the process has ended, or if it was
+    refused because its number is taken or its `num_processes` differs.
+  """
   try:
     text = connection.recv(64).decode(errors="replace")
   except OSError:
@@ -150,7 +167,16 @@ def _answer(connections, text: str) -> None:
 
 
 def _announce(host: str, port: int, me: str, clock: _Clock) -> None:
-  """Sends this process's number to process 0 and waits for its answer."""
+  """In other processes: sends this process's number to process 0.
+
+  Repeats that until process 0 tells this process to go on.
+
+  Args:
+    host: host of process 0.
+    port: port that process 0 listens on.
+    me: this process, as "process 3 of 8".
+    clock: raises after the timeout.
+  """
   while True:
     answer = ""
     try:

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Splits arrays over the devices of a mesh with the axes 'data' and 'fsdp'.
 
-The batch is split over both axes. Parameters, their running average and the
-optimizer state are split over 'fsdp' alone. A single device is a 1x1 mesh.
+The batch is split over both axes. Parameters, their running average (EMA) and
+the optimizer state are split over 'fsdp' alone. A single device is a 1x1 mesh.
 """
 
 import math
@@ -29,11 +29,12 @@ MIN_SIZE_TO_SHARD = 2**14
 
 
 def mesh_shape(data: int, fsdp: int, num_devices: int) -> tuple[int, int]:
-  """Returns (data, fsdp) for a number of devices.
+  """Returns the lengths (data, fsdp) of the mesh axes and checks them.
 
   Args:
     data: length of the "data" axis; -1: number of devices divided by `fsdp`.
-    fsdp: number of parts that parameters are split into.
+    fsdp: length of the "fsdp" axis, the number of parts that parameters are
+      split into.
     num_devices: number of devices of all processes together.
 
   Raises:
@@ -62,12 +63,13 @@ def make_mesh_on_paper(data: int, fsdp: int, num_devices: int) -> AbstractMesh:
 
 
 def make_local_mesh(data: int, fsdp: int) -> Mesh:
-  """Makes a mesh of this process's devices, for work that it does alone.
+  """Makes a mesh of this process's devices, for work without other processes.
 
   Args:
     data: as in `make_mesh`; unused if there are several processes.
-    fsdp: as in `make_mesh`. With several processes, its greatest common divisor
-      with this process's number of devices is used.
+    fsdp: as in `make_mesh`. With several processes, the length of the axis is
+      the greatest common divisor of `fsdp` and this process's number of
+      devices.
   """
   if jax.process_count() == 1:
     return make_mesh(data, fsdp)
@@ -92,7 +94,11 @@ def replicated(mesh: Mesh | AbstractMesh) -> NamedSharding:
 
 
 def _spec(shape: tuple[int, ...], num_shards: int) -> PartitionSpec:
-  """Splits the largest axis that divides evenly; replicates small arrays."""
+  """Returns how an array of this shape is split over the "fsdp" axis.
+
+  The largest dimension that `num_shards` divides is split. Small arrays, and
+  arrays without such a dimension, are replicated.
+  """
   divisible = [i for i, n in enumerate(shape) if n % num_shards == 0]
   if math.prod(shape) < MIN_SIZE_TO_SHARD or not divisible:
     return PartitionSpec()
@@ -117,7 +123,12 @@ def with_shardings(shapes: PyTree, shardings: PyTree) -> PyTree:
 
 
 def put_batch(batch: PyTree, mesh: Mesh) -> PyTree:
-  """Makes global arrays from the rows of a batch that each process holds."""
+  """Makes global arrays from the rows of a batch that each process holds.
+
+  Args:
+    batch: tree of this process's rows, as NumPy arrays.
+    mesh: devices that the rows of all processes are split over.
+  """
   sharding = batch_sharding(mesh)
   return jax.tree.map(
     lambda x: jax.make_array_from_process_local_data(sharding, np.asarray(x)),

@@ -7,9 +7,9 @@
       ...
 
 A single process catches the signal itself. With several processes JAX's
-preemption service catches it, so that all processes stop at the same poll,
-whichever of them got the signal. A signal handler set here would replace the
-handler of that service.
+preemption service catches the signal, so that all processes stop at the same
+poll, whichever of them got the signal. A signal handler set here would replace
+the handler of that service.
 """
 
 import signal
@@ -20,7 +20,7 @@ from jax.experimental import multihost_utils
 
 
 class StopSignal:
-  """Catches SIGTERM while its `with` block runs.
+  """A context in which SIGTERM does not end the process but sets a flag.
 
   Args:
     together: make all processes of the run stop at the same poll; all must poll
@@ -45,7 +45,7 @@ class StopSignal:
     return self
 
   def poll(self) -> bool:
-    """Tells whether to stop now. Once the answer is True, it stays True."""
+    """Tells whether to stop now. Once True, the answer stays True."""
     if self._agreed and not self.received:
       self.received = _reached_sync_point()
     return self.received
@@ -66,7 +66,10 @@ _num_polls = 0
 
 
 def _reached_sync_point() -> bool:
-  """Asks JAX whether to stop; it needs an id that grows with every call."""
+  """Asks JAX's preemption service whether all processes should stop now.
+
+  Each call passes the service a larger number, as JAX requires.
+  """
   global _num_polls
   _num_polls += 1
   return multihost_utils.reached_preemption_sync_point(_num_polls)

@@ -37,12 +37,13 @@ _LOOKS_PER_LIMIT = 100
 
 
 class Watchdog:
-  """Watches a loop that calls `beat` at every step.
+  """A thread that ends the process if a loop stops calling `beat`.
 
   Args:
     workdir: folder where process 0 writes heartbeat.json; made if missing.
-    start_minutes: limit of the time without a beat, up to the second beat.
-    min_minutes: smallest limit after that; long waits between beats raise it.
+    start_minutes: longest allowed time without a beat, until the second beat.
+    min_minutes: longest allowed time without a beat after that. If the loop had
+      long waits between beats before, 20 times the longest of them is allowed.
   """
 
   def __init__(
@@ -73,7 +74,11 @@ class Watchdog:
     self._thread.join()
 
   def beat(self, step: int) -> None:
-    """Records that a step is done; call this after every step."""
+    """Records that a step is done; call this after every step.
+
+    Args:
+      step: number of the step, for heartbeat.json and the error message.
+    """
     # The first wait includes a compilation, so it says nothing about the next.
     if self._step is not None:
       self._longest = max(self._longest, self._silent)

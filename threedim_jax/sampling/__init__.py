@@ -3,6 +3,6 @@
 """Loads trained weights, generates views and writes them to sample folders.
 
 `load` loads weights, `view_sampler` generates views with them, and `generate`
-fills folders with the views.
-May import models, diffusion, inputs, workdir, views and runtime.
+fills folders with the views. This folder may import models, diffusion, inputs,
+workdir, views and runtime.
 """

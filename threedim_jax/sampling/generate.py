@@ -4,7 +4,7 @@
 
 `--mode=sample` and `--mode=evaluate` both call `generate`, with different lists
 of views. An object whose folder is complete is not sampled again. Several
-processes share the objects: each one samples its own objects on its own
+processes share the objects: each process samples its own objects on its own
 devices, and the processes do not communicate.
 """
 
@@ -45,16 +45,18 @@ def generate(
   batch_size: int,
   overwrite: bool = False,
 ) -> Iterator[ObjectSamples]:
-  """Yields the samples of all requests; generates and writes missing ones.
+  """Yields the samples of all requests, and generates those that are missing.
 
-  The folders of a batch are written when the batch ends, so an interrupted run
-  loses at most one batch.
+  The generated samples are written to folders, one per object. The folders of a
+  batch are written when the batch ends, so an interrupted run loses at most one
+  batch.
 
   Args:
     sampler: trained weights.
     requests: for each object, which views are given and which are generated.
-      All objects must have the same numbers of both.
-    read_scene: reads the object of a request.
+      All objects must have equally many given views, and equally many to
+      generate.
+    read_scene: function that reads the object of a request.
     samples_dir: the folder that gets one subfolder per object.
     settings: how to sample.
     batch_size: number of objects that are sampled at a time.
@@ -63,6 +65,7 @@ def generate(
   Raises:
     UserError: a folder holds samples of other settings. The error comes before
       any view is sampled.
+    SystemExit: with code 75 after SIGTERM.
   """
   facts = sampler.facts() | settings.facts()
   todo = []
@@ -122,7 +125,10 @@ def object_keys(seed: int, object_ids: Sequence[str]) -> Key[jax.Array, " B"]:
 
 
 def my_share(requests: Sequence[Request]) -> Sequence[Request]:
-  """Returns this process's requests; each object belongs to one process."""
+  """Returns the requests that this process samples.
+
+  Every request belongs to exactly one process.
+  """
   return requests[jax.process_index() :: jax.process_count()]
 
 
@@ -138,8 +144,8 @@ def find_samples(
   Args:
     samples_dir: parent of the folder.
     scene: the object of the request, read from the data set.
-    request: which views are given and generated.
-    facts: the weights and settings of this run.
+    request: which views are given and which are generated.
+    facts: the weights and settings of this run, as `input.json` stores them.
     overwrite: return None instead of raising.
 
   Returns:
@@ -185,7 +191,12 @@ def _settings(
 
 
 def _digests(scene_or_samples: Scene | ObjectSamples) -> dict[str, str]:
-  """Computes short digests of the pictures and cameras."""
+  """Computes checksums that tell whether two objects have the same data.
+
+  Returns:
+    CRC-32 as hexadecimal text, by name: "given pictures", "cameras" and, if
+    known, "true pictures".
+  """
   s = scene_or_samples
   cameras = s.targets if isinstance(s, Scene) else s.generated.cameras()
   given_cameras = [s.given.world_from_cam, s.given.K]
@@ -204,9 +215,15 @@ def _with_psnr(
   generated: Float[np.ndarray, "N H W 3"],
   info: dict[str, Any],
 ) -> ObjectSamples:
-  """Makes the samples of a scene; adds the PSNR if the truth is known.
+  """Joins a scene and its generated views into samples with a PSNR per view.
 
-  The PSNR is computed before the views are rounded to 8 bits.
+  The PSNR needs the true pictures; without them it is left out. It is computed
+  before the views are rounded to 8 bits.
+
+  Args:
+    scene: the object that was sampled.
+    generated: its N generated views, in [-1, 1].
+    info: facts to store with the samples; gets "psnr".
   """
   if scene.truth is not None:
     truth = np.float32(scene.truth.images_u8 / 255)
@@ -216,7 +233,7 @@ def _with_psnr(
 
 
 def _exit_after_sigterm(stop: StopSignal) -> None:
-  """Exits with code 75 if SIGTERM has arrived. Finished folders stay."""
+  """Exits with code 75 if SIGTERM has arrived. Finished folders are kept."""
   if stop.poll():
     logging.warning("SIGTERM: run again to sample what is missing.")
     raise SystemExit(EXIT_PREEMPTED)

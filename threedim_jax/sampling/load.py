@@ -45,10 +45,14 @@ def load_sampler(
     weights: name of bundled weights, such as "shapes64".
     workdir: folder of a training, which is read if `weights` is None.
     config: a configuration that must match the weights; it also sets the device
-      mesh. None: use the training's configuration and all devices.
+      mesh. None: use the training's configuration and all devices of this
+      process.
+
+  Returns:
+    A `Sampler` with the averaged (EMA) parameters.
 
   Raises:
-    UserError: there are no such weights or checkpoint, a file is damaged, or
+    UserError: there are no such weights or no checkpoint, a file is damaged, or
       the configuration describes another network.
   """
   if weights is None:
@@ -95,14 +99,24 @@ def _load_workdir(workdir: epath.Path, config: ConfigDict | None) -> Sampler:
 
 
 def _mesh(config: ConfigDict | None) -> jax.sharding.Mesh:
-  """Makes the mesh of `config.mesh`, or, without a config, of all devices."""
+  """Makes the mesh of `config.mesh` or, without config, of all devices.
+
+  With several processes, the mesh has this process's devices only.
+  """
   if config is None:
     return make_local_mesh(data=-1, fsdp=1)
   return make_local_mesh(config.mesh.data, config.mesh.fsdp)
 
 
 def _param_shapes(model_config: Any, resolution: int) -> PyTree:
-  """Returns the shapes of the network's parameters without computing them."""
+  """Returns the shapes and dtypes of a network's parameters.
+
+  The parameters themselves are not computed.
+
+  Args:
+    model_config: the fields of `XUNet`.
+    resolution: height and width of the pictures, in pixels.
+  """
   model, inputs = get_model(model_config), dummy_inputs(resolution)
 
   def init(rng):
@@ -117,6 +131,12 @@ def settings_of(config: ConfigDict) -> Settings:
 
 
 def make_denoiser(config: ConfigDict) -> Callable[[PyTree], DenoiseFn]:
-  """Returns a function from parameters to a `DenoiseFn` without dropout."""
+  """Returns a function that makes a `DenoiseFn` from network parameters.
+
+  The `DenoiseFn` has no dropout.
+
+  Args:
+    config: a whole configuration; `model` and `diffusion` are read.
+  """
   model, prediction = get_model(config.model), config.diffusion.prediction
   return lambda params: bind_params(model, params, prediction)

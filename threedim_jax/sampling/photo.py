@@ -7,8 +7,8 @@
   views = sampler.views(scene.given, scene.targets)
 
 The world is that of the training objects: the object's middle is at the origin,
-z is up, and its front points to +x. The user says where the camera stood: at
-azimuth 0 it sees the front, at 90 the left side.
+z is up, and the object's front points to +x. The user says where the camera
+stood: at azimuth 0 the camera sees the front, at azimuth 90 the left side.
 """
 
 import dataclasses
@@ -42,12 +42,14 @@ class Photo:
   Attributes:
     file: path of the picture.
     elevation: angle of the camera above the horizon, in degrees.
-    azimuth: in degrees; 0 sees the object's front, 90 its left side.
-    distance: from the camera to the object, in units of the training data.
-      None: choose it from `fov`, so that the object is as large as in training.
+    azimuth: angle of the camera around the object, in degrees. At 0 the camera
+      sees the object's front, at 90 its left side.
+    distance: distance from the camera to the object, in units of the training
+      data. None: choose the distance that makes the object as large as in
+      training, given `fov`.
     fov: field of view of the square picture around the object, in degrees.
-    path: views to generate: "orbit" at the picture's elevation, "spiral" like
-      the SRN test cameras, or a JSON file for `read_path`.
+    path: which views to generate: "orbit" at the picture's elevation, "spiral"
+      like the SRN test cameras, or a JSON file for `read_path`.
 
   Raises:
     UserError: a number is out of range.
@@ -77,7 +79,7 @@ class Photo:
 
   @property
   def radius(self) -> float:
-    """Distance of the camera from the origin."""
+    """Distance of the camera from the origin, in units of the training data."""
     if self.distance is not None:
       return self.distance
     in_training, here = (
@@ -94,13 +96,18 @@ class Photo:
     return camera_paths.look_at(place)
 
   def K(self, resolution: int) -> Float[np.ndarray, "3 3"]:
-    """Returns K of the square picture around the object, in pixels."""
+    """Returns the intrinsic matrix of the square picture around the object.
+
+    Args:
+      resolution: height and width of this picture, in pixels.
+    """
     return camera_paths.K_from_fov(resolution, self.fov)
 
   def targets(self, num_views: int) -> Float[np.ndarray, "N 4 4"]:
     """Returns world_from_cam of the views to generate.
 
-    `num_views` is ignored if `path` is a JSON file.
+    Args:
+      num_views: number of views; ignored if `path` is a JSON file.
     """
     if self.path == "spiral":
       return camera_paths.srn_spiral(num_views, self.radius)
@@ -114,7 +121,7 @@ class Photo:
 
 
 def photo_from_flags(args) -> Photo:
-  """Makes the photo that the flags --image, --azimuth and so on describe.
+  """Makes a `Photo` from the flags --image, --azimuth, --elevation and so on.
 
   Raises:
     UserError: a number is out of range.
@@ -128,14 +135,17 @@ def photo_from_flags(args) -> Photo:
 def read_path(
   file: epath.PathLike, radius: float | int
 ) -> Float[np.ndarray, "N 4 4"]:
-  """Reads poses [N, 4, 4] from a JSON file with a list of views.
+  """Reads the camera poses of a path from a JSON file with a list of views.
 
-  A view is {"azimuth": deg, "elevation": deg, "distance": optional}, or
-  {"world_from_cam": 4x4} in OpenCV axes.
+  Each view is {"azimuth": degrees, "elevation": degrees, "distance": optional},
+  or {"world_from_cam": 4x4 matrix} in OpenCV axes.
 
   Args:
     file: the JSON file.
-    radius: distance of views without "distance".
+    radius: distance from the origin for views without "distance".
+
+  Returns:
+    world_from_cam of every view.
 
   Raises:
     UserError: the file holds no such list. The message names the wrong view.
@@ -180,7 +190,11 @@ def photo_scene(photo: Photo, resolution: int, num_views: int) -> Scene:
   Args:
     photo: the picture and its camera.
     resolution: height and width of the given view, in pixels.
-    num_views: number of views; ignored if `photo.path` is a JSON file.
+    num_views: number of views to generate; ignored if `photo.path` is a JSON
+      file.
+
+  Returns:
+    A `Scene` with the photo as its only given view.
 
   Raises:
     UserError: there is no such picture, or its object cannot be told from the

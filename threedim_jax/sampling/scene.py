@@ -18,13 +18,13 @@ from threedim_jax.workdir.samples import ObjectSamples
 
 @dataclasses.dataclass(frozen=True)
 class Scene:
-  """The known views of an object, and the views to generate.
+  """The known views of an object, and the cameras of the views to generate.
 
   Attributes:
-    given: the known views; their name is the object's id.
+    given: the known views. `given.name` holds the object's id.
     targets: cameras of the N views to generate, in order.
-    index: number of each view to generate, in its data set.
-    truth: the true pictures of the views to generate, or None.
+    index: number of each target view in its data set; for a photo 1, 2, ...
+    truth: the true pictures of the target views, or None if unknown.
   """
 
   given: PosedViews
@@ -35,7 +35,13 @@ class Scene:
   def samples(
     self, images_u8: UInt8[np.ndarray, "n H W 3"], info: Mapping[str, Any]
   ) -> ObjectSamples:
-    """Joins n generated pictures with the cameras of the first n targets."""
+    """Joins n generated pictures with the cameras of the first n targets.
+
+    Args:
+      images_u8: the generated pictures, in the order of `targets`.
+      info: facts about the sampling, such as settings, to store with the
+        samples.
+    """
     n = len(images_u8)
     poses, K = self.targets.world_from_cam[:n], self.targets.K[:n]
     name = self.given.name
@@ -49,7 +55,12 @@ class Scene:
 
 
 def read_scene(views: Views, request: Request) -> Scene:
-  """Reads the views of a request, given and true ones, from a data set."""
+  """Reads the given and the true views of a request from a data set.
+
+  Args:
+    views: the data set.
+    request: which views of which object are given and which are generated.
+  """
   truth = views.object(request.object_id, request.target_views)
   given = views.object(request.object_id, request.input_views)
   return Scene(given, truth.cameras(), truth.index, truth)

@@ -6,9 +6,9 @@
   for view_u8 in sampler.views(given, cameras, Settings(num_sample_steps=32)):
     ...  # uint8 [H, W, 3], as soon as it is done
 
-Sampling, evaluation, demo and notebook all generate views here. One compiled
-program generates every view of an object, because the bank of known views has
-a fixed size (see `diffusion.sampler`).
+Sampling, evaluation, demo and notebook all generate views here. The bank, an
+array that holds the known views, has a fixed size (see `diffusion.sampler`).
+One compiled program therefore generates every view of an object.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -48,18 +48,19 @@ NO_GUIDANCE = (LOGSNR_MAX, LOGSNR_MIN)  # an empty interval
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-  """How views are sampled: the keys of `config.sampler`.
+  """The settings of the sampler, with the keys of `config.sampler`.
 
   Attributes:
     seed: seed of the random numbers; another seed gives other pictures.
     num_sample_steps: denoising steps of a view; the paper uses 256.
     guidance_weight: w of classifier-free guidance; 0: no guidance.
-    guidance_interval: log-SNRs between which guidance applies.
-    conditioning: "stochastic" (3DiM), "first" or "last", see
-      `diffusion.sampler`.
+    guidance_interval: lowest and highest log-SNR at which guidance applies.
+    conditioning: how a step chooses its conditioning view: "stochastic" (3DiM),
+      "first" or "last", see `diffusion.sampler`.
     solver: "ancestral" (3DiM), "ddim" or "dpmpp_2m", see `diffusion.solvers`.
-    camera_distance: scale each object's world so that its first given camera is
-      this far from the origin, as in training. None: do not scale.
+    camera_distance: distance between the first given camera and the origin, as
+      in training. Each object's world is scaled to this distance. None: do not
+      scale.
   """
 
   seed: int = 0
@@ -71,15 +72,15 @@ class Settings:
   camera_distance: float | int | None = None
 
   def facts(self) -> dict[str, Any]:
-    """Returns the settings as they are stored in a sample's `input.json`."""
+    """Returns the settings as a sample's `input.json` stores them."""
     interval = list(self.guidance_interval)
     return dataclasses.asdict(self) | {"guidance_interval": interval}
 
   def static_options(self) -> dict[str, Any]:
     """Returns the arguments of `sample_view` that are compile-time constants.
 
-    With a guidance weight of 0 the guidance interval is empty, so that no step
-    computes the unconditional estimate in vain.
+    If the guidance weight is 0, the guidance interval is empty, so that no step
+    computes an unconditional estimate that has no effect.
     """
     interval = NO_GUIDANCE
     if self.guidance_weight != 0:
@@ -91,18 +92,22 @@ class Settings:
     }
 
   def single_key(self) -> Key[Array, " 1"]:
-    """Returns the key, [1], for a single object outside any data set."""
+    """Returns the random key of the sampler for a single object.
+
+    `Sampler.views` uses this key. Sampling of a whole data set instead makes
+    the key of each object from its id.
+    """
     return jax.random.split(jax.random.key(self.seed), 1)
 
 
 class Sampler:
   """Trained weights and the compiled programs that sample with them.
 
-  Several threads may share a sampler: the iterators that it returns hold the
-  known views of an object, and the sampler holds none.
+  Several threads may share a sampler: the known views of an object are held by
+  the iterators that `views` and `batch` return, not by the sampler.
 
   Attributes:
-    params: averaged parameters, on the devices of the mesh.
+    params: averaged (EMA) parameters, on the devices of the mesh.
     resolution: height and width of the pictures, in pixels.
     name: name of bundled weights; None for weights of a workdir.
     step: training step of the checkpoint; 0 for bundled weights.
@@ -156,8 +161,9 @@ class Sampler:
       given: one or more known views of `resolution` x `resolution` pixels.
       targets: cameras of the views to generate, [N], in the world of `given`.
       settings: how to sample.
-      capacity: size of the bank of given and generated views. Calls with the
-        same capacity share one compiled program. None: as many as needed.
+      capacity: number of given and generated views that the bank has room for.
+        Calls with the same capacity share one compiled program. None: as many
+        as this call needs.
     """
     keys = settings.single_key()
     batch = self.batch([given], [targets], keys, settings, capacity=capacity)
@@ -181,7 +187,7 @@ class Sampler:
     Args:
       given: the known views of each object, equally many per object.
       targets: the cameras to generate for each object, equally many per object.
-      keys: one per object; an object's views depend on no other key.
+      keys: one key per object. An object's views depend on its own key only.
       settings: how to sample.
       capacity: as in `views`.
     """
@@ -210,16 +216,28 @@ class Sampler:
     return run(bank)
 
   def is_compiled(self, settings: Settings, capacity: int) -> bool:
-    """Tells whether the program that `views` needs is compiled already."""
+    """Tells whether the program that `views` needs is compiled already.
+
+    Args:
+      settings: the settings that `views` will get.
+      capacity: the capacity that `views` will get.
+    """
     R = self.resolution
     shape = (1, capacity, R, R, 3)
     return (shape, *settings.static_options().values()) in self._programs
 
   def measure(self, settings: Settings, capacity: int) -> tuple[float, float]:
-    """Compiles the program of `views` and measures it on a grey picture.
+    """Measures how long `views` takes to compile and to generate a view.
+
+    The given view is a grey picture.
+
+    Args:
+      settings: the settings to predict the time for.
+      capacity: the capacity that `views` will get.
 
     Returns:
-      (seconds to compile, seconds per view with these settings).
+      (seconds of a first view with one step, which includes compiling, and
+      seconds per view with `settings`).
     """
     R = self.resolution
     grey = np.full((1, R, R, 3), 128, np.uint8)
@@ -239,7 +257,10 @@ class Sampler:
     return first, short + step * (settings.num_sample_steps - 2)
 
   def _program(self, settings: Settings, args: tuple) -> Callable:
-    """Returns the compiled program that generates a view; compiles it once."""
+    """Returns the compiled program that generates a view.
+
+    The program is compiled at the first call with these shapes and settings.
+    """
     options, bank = settings.static_options(), args[2]
     key = bank.views.shape, *options.values()
     with self._lock:
@@ -255,18 +276,20 @@ class Sampler:
 def make_view_fn(
   model_config: Any, prediction: str, platform: str
 ) -> Callable[..., Float[Array, "B H W 3"]]:
-  """Returns a function that calls `sample_view` with a network's parameters.
+  """Returns a function that generates views with a network's parameters.
 
-  The function takes (params, keys, bank, target camera, **options).
+  The function takes (params, keys, bank, target camera, **options) and calls
+  `sample_view`.
 
-  On CPUs and GPUs it encodes the rays of the target camera once per view. On
-  a TPU the network encodes the rays of both frames in every step. A TPU needs
-  less time for that than for bringing stored codes into the order of the batch.
+  On CPUs and GPUs the function encodes the rays of the target camera once per
+  view and reuses them in every step. On a TPU the network encodes the rays of
+  both frames in every step. That takes a TPU less time than to copy stored ray
+  encodings into the batch in every step.
 
   Args:
     model_config: the fields of `XUNet`.
     prediction: one of `denoise.PREDICTIONS`.
-    platform: "cpu", "gpu" or "tpu": where the function will run.
+    platform: where the function will run: "cpu", "gpu" or "tpu".
   """
   model = get_model(model_config)
 
@@ -292,15 +315,17 @@ def jit_next_view(
   """Jits the function that generates the next view of each object of a batch.
 
   Args:
-    view_fn: from `make_view_fn`.
-    mesh: devices over which the objects are split.
+    view_fn: function that generates a view, from `make_view_fn`.
+    mesh: devices that the objects are split over. If the objects do not split
+      evenly, every device computes all of them.
     params_sh: shardings of the parameters.
     bank: known views of the objects; shapes are enough.
-    options: from `Settings.static_options`.
+    options: compile-time constants, from `Settings.static_options`.
 
   Returns:
-    (params, keys, bank, target camera, index of the view, guidance weight,
-    number of sampling steps) -> (bank with the view, view [B, H, W, 3]).
+    A jitted function from (params, keys, bank, target camera, index of the
+    view, guidance weight, number of sampling steps) to (bank with the new view,
+    new view [B, H, W, 3]).
   """
 
   def next_view(params, keys, bank, cam, index, weight, num_steps):
@@ -328,10 +353,18 @@ def jit_next_view(
 
 
 def looked_at(settings: Settings, num_views: int) -> Int[np.ndarray, "N T"]:
-  """Returns which known view each step of `Sampler.views` was conditioned on.
+  """Returns which known view each step of `Sampler.views` conditions on.
 
-  There must be one given view. Row i has the steps of the i-th generated view.
-  Its entries are 0 for the given view and j + 1 for the j-th generated view.
+  This holds for an object with a single given view.
+
+  Args:
+    settings: the settings that `Sampler.views` gets.
+    num_views: N, the number of generated views.
+
+  Returns:
+    For each generated view and each step, the number of the known view that the
+    step conditions on: 0 is the given view, and j + 1 is generated view j,
+    counted from 0.
   """
   keys = settings.single_key()
   rows = [
@@ -347,5 +380,12 @@ def looked_at(settings: Settings, num_views: int) -> Int[np.ndarray, "N T"]:
 
 
 def _stack(cameras: Sequence[Camera]) -> Camera:
-  """Stacks the cameras of B objects, [N] each, into cameras [B, N]."""
+  """Stacks the cameras of B objects into one `Camera`.
+
+  Args:
+    cameras: for each object, N cameras.
+
+  Returns:
+    A `Camera` of shape [B, N], as float32.
+  """
   return jax.tree.map(lambda *x: jnp.stack([*map(jnp.float32, x)]), *cameras)

@@ -2,5 +2,5 @@
 # SPDX-License-Identifier: Apache-2.0
 """The training step with its state and optimizer, and the metrics of a run.
 
-May import models, diffusion, inputs, workdir, views and runtime.
+This folder may import models, diffusion, inputs, workdir, views and runtime.
 """

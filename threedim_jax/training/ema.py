@@ -7,9 +7,14 @@ from jaxtyping import PyTree
 
 
 def ema_decay(half_life_examples: int, global_batch_size: int) -> float:
-  """Returns the decay per step that gives the running average a half-life.
+  """Converts a half-life of the running average (EMA) to a decay per step.
 
-  3DiM (sec. 7.2) has a half-life of 500 000 examples.
+  After `half_life_examples` examples, old parameters have half their weight in
+  the average (3DiM, sec. 7.2: 500 000 examples).
+
+  Args:
+    half_life_examples: half-life, as a number of training examples.
+    global_batch_size: number of examples in a step.
   """
   return 0.5 ** (global_batch_size / half_life_examples)
 

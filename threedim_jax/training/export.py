@@ -22,7 +22,7 @@ from threedim_jax.workdir.checkpoints.checkpointer import read_params
 def export(
   workdir: epath.PathLike, out: epath.PathLike, config_file: str
 ) -> dict[str, str]:
-  """Writes the averaged parameters in float16, and their network's settings.
+  """Writes the averaged (EMA) parameters in float16 and the network's settings.
 
   Args:
     workdir: folder of a training.
@@ -31,7 +31,8 @@ def export(
       "configs/quickstart.py:relative".
 
   Returns:
-    The SHA-256 of both files by suffix, as in `pretrained.SHA256`.
+    {".msgpack": SHA-256 of that file, ".json": SHA-256 of that file}, as in
+    `pretrained.SHA256`.
 
   Raises:
     UserError: the workdir has no complete checkpoint.

@@ -15,7 +15,12 @@ from threedim_jax.views.pair_batch import PairBatch
 
 
 def augment_hue(batch: PairBatch, rng: Key[Array, ""]) -> PairBatch:
-  """Turns the hue of each pair by a random angle, uniform over the circle."""
+  """Turns the hue of each pair by a random angle, uniform over the circle.
+
+  Args:
+    batch: pairs of views.
+    rng: random key.
+  """
   turn = jax.random.uniform(rng, batch.target_view.shape[:1])
   return batch.replace(
     cond_view=turn_hue(batch.cond_view, turn),

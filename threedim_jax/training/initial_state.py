@@ -39,12 +39,18 @@ def restore_or_create(
 ) -> tuple[TrainState, int]:
   """Restores the newest checkpoint; without one, makes the initial state.
 
+  Args:
+    config: a whole configuration.
+    setup: shapes and shardings of the state.
+    checkpointer: reader of the run's checkpoints.
+    rng: key for random parameters.
+
   Returns:
     The state and the number of steps done.
 
   Raises:
-    UserError: all checkpoints are damaged, or the newest one has another
-      architecture. Also see `starting_params`.
+    UserError: all checkpoints are damaged, the newest one has another
+      architecture, or `starting_params` fails.
   """
   if checkpointer.latest_step() is None:
     checkpointer.check_not_all_damaged()
@@ -63,8 +69,13 @@ def initial_state(
 
   The parameters are random, or those that `train.init_from` names.
 
+  Args:
+    config: a whole configuration.
+    setup: shapes and shardings of the state.
+    rng: key for random parameters.
+
   Raises:
-    UserError: see `starting_params`.
+    UserError: `starting_params` fails.
   """
   params, shardings = None, setup.shardings
   if config.train.init_from:
@@ -82,18 +93,19 @@ def starting_params(
 ) -> PyTree:
   """Reads the parameters that `train.init_from` names, as float32 host arrays.
 
-  They may come from a network for smaller pictures, see `models.growth`.
+  The parameters may come from a network for smaller pictures, see
+  `models.growth`.
 
   Args:
     config: `train.init_from` is the name of bundled weights, or the workdir of
-      another training, whose averaged parameters are read.
+      another training, whose averaged (EMA) parameters are read.
     target: arrays or shapes that the parameters must match.
     create_params: makes random parameters, for levels of the network that the
       source does not have.
 
   Raises:
-    UserError: there are no such weights and no such workdir, or the network
-      has another architecture or was trained with other settings.
+    UserError: there are no such weights and no such workdir, or the network has
+      another architecture or was trained with other settings.
   """
   source = config.train.init_from
   if source in SHA256:

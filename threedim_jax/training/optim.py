@@ -15,8 +15,9 @@ import optax
 def make_tx(config: Any) -> optax.GradientTransformation:
   """Makes Adam with a linear warm-up of the learning rate (3DiM, sec. 7.2).
 
-  Over the last `optim.decay_examples` examples of the training the rate falls
-  linearly to zero. If that is 0, as in the paper, the rate stays at its peak.
+  Over the last `optim.decay_examples` examples of the training the learning
+  rate falls linearly to zero. If `optim.decay_examples` is 0, as in the paper,
+  the learning rate stays at its peak.
 
   Args:
     config: a whole configuration; `optim` and `train` are read.

@@ -16,10 +16,14 @@ import numpy as np
 
 
 class SaveSchedule:
-  """Decides when to save; all processes of a run get the same answer.
+  """A schedule of checkpoints that is the same for all processes of a run.
 
-  Process 0 reads the clock for all of them. The clock is `time.monotonic`,
+  Process 0 reads the clock for all processes. The clock is `time.monotonic`,
   which does not jump when the system's time is set.
+
+  Args:
+    every_steps: number of steps between two checkpoints.
+    every_minutes: longest time without a checkpoint, in minutes.
   """
 
   def __init__(self, *, every_steps: int, every_minutes: float | int):
@@ -28,12 +32,14 @@ class SaveSchedule:
     self._last = time.monotonic()
 
   def is_due(self, step: int, *, ask_clock: bool) -> bool:
-    """Tells whether to save after `step`; if so, restarts the minutes.
+    """Tells whether to save after `step`.
+
+    If the answer is True, the minutes start again at 0.
 
     Args:
       step: the step that was just done.
       ask_clock: also check the minutes. With several processes this takes a
-        message from process 0, so do not set it at every step.
+        message from process 0, so do not set `ask_clock` at every step.
     """
     late = ask_clock and self._is_late()
     if step % self._every_steps == 0 or late:

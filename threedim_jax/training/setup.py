@@ -3,7 +3,7 @@
 """Makes everything that a training step needs from a configuration.
 
 Training, the benchmark and the dry run use this module. Jitted functions get
-their values from here and do not read the configuration.
+their settings from here and do not read the configuration.
 
   setup = make_setup(config, make_mesh(config.mesh.data, config.mesh.fsdp))
   state = jax.jit(setup.create_state, out_shardings=setup.shardings)(rng)
@@ -45,21 +45,22 @@ GRID_ROWS = 4  # pairs in the picture that an evaluation step makes
 
 @dataclasses.dataclass(frozen=True)
 class TrainSetup:
-  """Functions, shapes and shardings of a training on a mesh.
+  """The functions, shapes and shardings of a training on a mesh.
 
   Attributes:
     mesh: devices with the axes "data" and "fsdp".
     num_microbatches: number of parts of a global batch, which are computed one
       after the other.
-    create_state: (rng, params=None) -> the state before step 1, with random
-      parameters unless `params` is given.
+    create_state: function (rng, params=None) -> the state before step 1, with
+      random parameters unless `params` is given.
     shapes: shapes and dtypes of the state.
     shardings: shardings of the state on `mesh`.
     batch: shapes and dtypes of a global batch.
-    train_step: jitted (state, batch, rng) -> (state, metrics); donates its
-      state.
-    eval_step: jitted (params, batch, rng) -> (metrics, grid [B, 4, H, W, 3]),
-      without dropout and with B <= GRID_ROWS.
+    train_step: jitted function (state, batch, rng) -> (state, metrics). The old
+      state is donated, so its buffers cannot be used again.
+    eval_step: jitted function (params, batch, rng) -> (metrics, grid) without
+      dropout. The grid [n, 4, H, W, 3] holds conditioning, noisy, denoised and
+      target view of the first n <= GRID_ROWS examples, in [-1, 1].
   """
 
   mesh: Mesh | AbstractMesh
@@ -80,7 +81,7 @@ def make_setup(config: ConfigDict, mesh: Mesh | AbstractMesh) -> TrainSetup:
     mesh: a mesh of devices, or an `AbstractMesh` if only shapes are needed.
 
   Raises:
-    UserError: the batch does not split evenly over the devices.
+    UserError: the batch does not split evenly over devices and micro-batches.
   """
   batch_size = config.train.batch_size
   parts = num_microbatches(
@@ -116,9 +117,10 @@ def make_setup(config: ConfigDict, mesh: Mesh | AbstractMesh) -> TrainSetup:
 
 
 def make_loss_fn(config: ConfigDict) -> LossFn:
-  """Returns the training loss, a function (params, batch, rng) -> (loss, aux).
+  """Makes the training loss, a function (params, batch, rng) -> (loss, aux).
 
-  The loss includes dropout, and hue augmentation if it is configured.
+  The loss includes dropout, and hue augmentation if `data.hue_augmentation` is
+  set. `aux` holds loss sums per log-SNR bin, see `diffusion_loss`.
   """
   model, diffusion = get_model(config.model), config.diffusion
   options = {
@@ -143,7 +145,11 @@ def make_loss_fn(config: ConfigDict) -> LossFn:
 
 
 def make_eval_step(config: ConfigDict) -> Callable:
-  """Returns (params, batch, rng) -> (metrics, grid), see `TrainSetup`."""
+  """Makes the function that evaluates the loss of one held-out batch.
+
+  The function maps (params, batch, rng) to (metrics, grid), see
+  `TrainSetup.eval_step`.
+  """
   model, prediction = get_model(config.model), config.diffusion.prediction
 
   def eval_step(params, batch, rng):

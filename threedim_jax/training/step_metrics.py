@@ -28,13 +28,15 @@ from threedim_jax.views.pixels import to_u8
 
 
 class LogInterval:
-  """Collects the metrics of steps, and the time that each kind of work takes.
+  """The metrics of the steps since the last log, and where the time went.
 
-  Fetching metrics waits until the device has computed them. So a step's metrics
-  are fetched only after the next step has started: the device keeps working.
+  Fetching metrics waits until the device has computed them. A step's metrics
+  are therefore fetched only after the next step has started, so that the device
+  keeps working.
 
   Args:
-    workdir: named in the error message if a loss is not finite.
+    workdir: folder that the error message names if a loss or gradient is not
+      finite.
   """
 
   def __init__(self, workdir: epath.PathLike):
@@ -49,13 +51,21 @@ class LogInterval:
 
   @contextlib.contextmanager
   def timed(self, part: str) -> Iterator[None]:
-    """Counts the time of the `with` block as "data", "eval" or "save"."""
+    """Adds the time of the `with` block to the time of one kind of work.
+
+    Args:
+      part: the kind of work: "data", "eval" or "save".
+    """
     start = time.monotonic()
     yield
     self._seconds[part] += time.monotonic() - start
 
   def add(self, step: int, metrics: Mapping[str, Any]) -> None:
-    """Adds the metrics of a step that may still be running.
+    """Adds the metrics of a step that the device may still be computing.
+
+    Args:
+      step: number of the step.
+      metrics: what the train step returned.
 
     Raises:
       UserError: loss or gradient of the previous step is not finite.
@@ -90,9 +100,9 @@ class LogInterval:
     """Averages metrics and times since the last call; starts a new interval.
 
     Returns:
-      train/loss, train/grad_norm, train/loss_logsnr_bin_I for every bin I, and
-      seconds per step: time/data (waiting for data), time/eval, time/save, and
-      time/step (everything else).
+      train/loss, train/grad_norm, train/loss_logsnr_bin_I for every log-SNR bin
+      I that had examples, and seconds per step: time/data (waiting for data),
+      time/eval, time/save, and time/step (everything else).
     """
     self.fetch()
     scalars = _mean_metrics("train", self._metrics)
@@ -114,15 +124,18 @@ def evaluate_loss(
   """Computes the denoising loss of held-out batches.
 
   Args:
-    eval_step: (params, batch, rng) -> (metrics, grid), see `TrainSetup`.
+    eval_step: function (params, batch, rng) -> (metrics, grid), see
+      `TrainSetup`.
     batches: held-out batches, the same at every call.
     rng: root key of the noise, the same at every call.
     params: parameters of the network.
-    should_stop: called after every batch; True ends the evaluation.
+    should_stop: function that is called after every batch; if it returns True,
+      the evaluation ends.
 
   Returns:
     The scalars eval/loss and eval/loss_logsnr_bin_I, and a picture of some
-    pairs, uint8 [H, W, 3]. None if `should_stop` returned True.
+    pairs, uint8 [H, W, 3]. Bins I without examples are left out. None if
+    `should_stop` returned True.
   """
   results = []
   for i, batch in enumerate(batches):
@@ -138,7 +151,16 @@ def evaluate_loss(
 def _mean_metrics(
   prefix: str, metrics: list[dict[str, np.ndarray]]
 ) -> dict[str, float]:
-  """Averages metrics over steps; leaves out log-SNR bins without examples."""
+  """Averages metrics over steps and names them, such as "train/loss".
+
+  Args:
+    prefix: the part of the names before the slash.
+    metrics: for each step, "loss", "bin_sum", "bin_count" and, in training,
+      "grad_norm".
+
+  Returns:
+    The averages by name. Log-SNR bins without examples are left out.
+  """
   scalars = {
     f"{prefix}/{name}": float(np.mean([m[name] for m in metrics]))
     for name in ("loss", "grad_norm")

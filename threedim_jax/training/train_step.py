@@ -32,8 +32,8 @@ class TrainState:
   Attributes:
     step: number of steps done, int32.
     params: parameters of the network.
-    ema_params: their running average, which sampling uses.
-    opt_state: Adam's moments.
+    ema_params: running average (EMA) of `params`, which sampling uses.
+    opt_state: state of the optimizer, Adam's moments.
   """
 
   step: Int[Array, ""]
@@ -45,7 +45,12 @@ class TrainState:
 def create_train_state(
   params: PyTree, tx: optax.GradientTransformation
 ) -> TrainState:
-  """Makes the state before the first step."""
+  """Makes the state before the first step.
+
+  Args:
+    params: parameters to start with; their average starts as a copy.
+    tx: the optimizer.
+  """
   # A copy, because a train step donates both trees, and JAX cannot donate one
   # buffer twice.
   ema_params = jax.tree.map(jnp.copy, params)
@@ -59,12 +64,12 @@ def num_microbatches(
 
   Args:
     batch_size: examples in a global batch.
-    per_device_batch_size: limit on the examples that a device computes at a
-      time; None: no limit.
+    per_device_batch_size: largest number of examples that a device computes at
+      a time; None: no limit.
     num_devices: number of devices of all processes together.
 
   Raises:
-    UserError: the batch does not split evenly.
+    UserError: the batch does not split evenly over devices and micro-batches.
   """
   share, rest = divmod(batch_size, num_devices)
   at_once = min(per_device_batch_size or share, share)
@@ -80,7 +85,19 @@ def num_microbatches(
 def _accumulated_grads(
   loss_fn: LossFn, params: PyTree, batch: PairBatch, rng, parts: int
 ):
-  """Averages loss and gradients, and sums `aux`, over micro-batches."""
+  """Computes loss and gradients of a batch, one micro-batch after the other.
+
+  Args:
+    loss_fn: function (params, batch, rng) -> (loss, aux).
+    params: parameters of the network.
+    batch: a global batch.
+    rng: random key of the step.
+    parts: number of micro-batches.
+
+  Returns:
+    ((loss, aux), gradients). Loss and gradients are means over the
+    micro-batches, and `aux` is their sum.
+  """
   grad_fn = jax.value_and_grad(loss_fn, has_aux=True)
   if parts == 1:
     return grad_fn(params, batch, rng)
@@ -114,15 +131,16 @@ def make_train_step(
   """Makes the function `train_step(state, batch, rng) -> (state, metrics)`.
 
   Args:
-    loss_fn: (params, batch, rng) -> (loss, aux).
+    loss_fn: function (params, batch, rng) -> (loss, aux).
     tx: the optimizer.
-    ema_decay: decay per step of the running average of the parameters.
+    ema_decay: decay per step of the running average (EMA) of the parameters.
     parts: number of micro-batches whose gradients are accumulated.
 
   Returns:
     A pure function. Pass the same `rng` at every step: the function folds in
-    the number of the step, so that a resumed run draws the same numbers as an
-    uninterrupted one.
+    the number of the step, so that a resumed run draws the same random numbers
+    as an uninterrupted one. The metrics are "loss", "grad_norm" and the entries
+    of `aux`.
   """
 
   def train_step(state: TrainState, batch: PairBatch, rng):
@@ -152,6 +170,11 @@ def jit_train_step(
   """Jits a train step (state, batch, rng) -> (state, metrics).
 
   The old state is donated: its buffers hold the new state afterwards.
+
+  Args:
+    train_step: the function from `make_train_step`.
+    mesh: devices that the batch is split over.
+    state_sh: shardings of the state.
   """
   rep = replicated(mesh)
   return jax.jit(

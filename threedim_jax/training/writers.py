@@ -50,12 +50,12 @@ IMAGES_FOLDER = "images"
 
 
 class WorkdirWriter:
-  """Implements the methods of a CLU writer that the training loop calls.
+  """A CLU writer that writes TensorBoard events, metrics.jsonl and images/.
 
-  Scalars and images go to a TensorBoard event file, and to files that need no
-  TensorBoard. metrics.jsonl has one line per `write_scalars` call, such as
-  {"step": 10, "train/loss": 0.1}, and images/ has PNG files. JSON has no NaN or
-  infinity, so these become the strings "nan", "inf" and "-inf".
+  metrics.jsonl has one line per `write_scalars` call, such as {"step": 10,
+  "train/loss": 0.1}, and images/ has PNG files. Both can be read without
+  TensorBoard. JSON has no NaN or infinity, so these become the strings "nan",
+  "inf" and "-inf". Only the methods that the training loop calls exist.
   """
 
   def __init__(self, workdir: epath.PathLike):
@@ -65,7 +65,12 @@ class WorkdirWriter:
     self._events = EventFileWriter(str(workdir))
 
   def write_scalars(self, step: int, scalars: Mapping[str, Any]) -> None:
-    """Writes numbers, or arrays of one element."""
+    """Writes one number per name to metrics.jsonl and TensorBoard.
+
+    Args:
+      step: training step of the numbers.
+      scalars: numbers, or arrays of one element, by name, such as "train/loss".
+    """
     numbers = {tag: _json_number(value) for tag, value in scalars.items()}
     with self._metrics.open("a") as f:
       f.write(json.dumps({"step": int(step), **numbers}) + "\n")
@@ -78,7 +83,13 @@ class WorkdirWriter:
   def write_images(
     self, step: int, images: Mapping[str, UInt8[np.ndarray, "H W 3"]]
   ) -> None:
-    """Writes RGB pictures."""
+    """Writes RGB pictures to images/ and TensorBoard.
+
+    Args:
+      step: training step of the pictures.
+      images: pictures by name. A picture "a/b" of step 10 becomes the file
+        00000010_a_b.png.
+    """
     for tag, image_u8 in images.items():
       png = encode_png(image_u8)
       name = f"{int(step):08d}_{tag.replace('/', '_')}.png"
@@ -91,7 +102,12 @@ class WorkdirWriter:
       self._add_event(step, Summary(value=[value]))
 
   def write_texts(self, step: int, texts: Mapping[str, str]) -> None:
-    """Writes Markdown texts, to TensorBoard only."""
+    """Writes Markdown texts to TensorBoard only.
+
+    Args:
+      step: training step of the texts.
+      texts: Markdown by name.
+    """
     for tag, text in texts.items():
       self._add_event(step, text_summary.text_pb(tag, text))
 
@@ -107,7 +123,10 @@ class WorkdirWriter:
 
 
 def _json_number(value: Any) -> float | int | str:
-  """Converts a number for JSON, without digits beyond its precision."""
+  """Converts a number to a Python number for JSON.
+
+  A float32 keeps the digits that float32 has. NaN and infinity become strings.
+  """
   value = np.asarray(value)
   if value.dtype.kind in "biu":
     return int(value.item())
@@ -117,9 +136,9 @@ def _json_number(value: Any) -> float | int | str:
 
 
 def create_writer(workdir: epath.PathLike) -> metric_writers.MetricWriter:
-  """Makes a writer that writes in a background thread.
+  """Makes a writer of metrics and images that works in a background thread.
 
-  All processes write to the log. Only process 0 writes to the workdir.
+  All processes write metrics to the log. Only process 0 writes to the workdir.
   """
   writers = [metric_writers.LoggingWriter()]
   if jax.process_index() == 0:
@@ -135,7 +154,7 @@ def truncate_metrics(workdir: epath.PathLike, step: int) -> int:
   removed. Call this before `create_writer`.
 
   Returns:
-    The number of lines removed.
+    The number of lines that were removed; 0 in all processes but process 0.
   """
   path = epath.Path(workdir) / METRICS_FILE
   if jax.process_index() != 0 or not path.exists():
@@ -154,7 +173,11 @@ def truncate_metrics(workdir: epath.PathLike, step: int) -> int:
 
 
 def _step(line: str) -> int | float:
-  """Reads the step of a line of metrics.jsonl; infinite if it is cut short."""
+  """Reads the step from a line of metrics.jsonl.
+
+  Returns infinity for a line that is not valid JSON, because a crash cut it
+  short.
+  """
   try:
     return json.loads(line)["step"]
   except ValueError:

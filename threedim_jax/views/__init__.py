@@ -2,5 +2,5 @@
 # SPDX-License-Identifier: Apache-2.0
 """Cameras, pictures, posed views (pictures with cameras) and picture metrics.
 
-May import runtime only.
+This folder may import runtime only.
 """

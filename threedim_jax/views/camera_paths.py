@@ -39,6 +39,11 @@ def look_at(
 ) -> Float[np.ndarray, "*N 4 4"]:
   """Returns world_from_cam of cameras at `position` that look at `target`.
 
+  Args:
+    position: positions of the cameras.
+    target: the point in the middle of the pictures.
+    up: the direction that points up in the pictures.
+
   Raises:
     UserError: a camera is at its target, or looks straight along `up`.
   """
@@ -55,7 +60,13 @@ def look_at(
 def sphere_points(
   azimuth_deg, elevation_deg, radius: Number
 ) -> Float[np.ndarray, "*N 3"]:
-  """Returns points on a sphere around the origin; azimuth 0 is +x, 90 is +y."""
+  """Returns points on a sphere around the origin.
+
+  Args:
+    azimuth_deg: angles around the z axis, in degrees; 0 is +x, 90 is +y.
+    elevation_deg: angles above the xy plane, in degrees.
+    radius: radius of the sphere, in world units.
+  """
   azimuth, elevation = np.broadcast_arrays(
     np.radians(azimuth_deg), np.radians(elevation_deg)
   )
@@ -68,7 +79,15 @@ def sphere_points(
 def orbit(
   num_views: int, elevation_deg: Number, radius: Number
 ) -> Float[np.ndarray, "N 4 4"]:
-  """Returns evenly spaced poses on a full turn, starting at azimuth 0."""
+  """Returns poses of cameras on a circle around the z axis, evenly spaced.
+
+  The first camera is at azimuth 0.
+
+  Args:
+    num_views: N.
+    elevation_deg: angle of the cameras above the xy plane, in degrees.
+    radius: distance of the cameras from the origin.
+  """
   azimuth_deg = np.arange(num_views) * 360.0 / num_views
   return look_at(sphere_points(azimuth_deg, elevation_deg, radius))
 
@@ -78,9 +97,14 @@ def srn_spiral(
 ) -> Float[np.ndarray, "N 4 4"]:
   """Returns poses on a spiral up the hemisphere, like the SRN test cameras.
 
-  Elevation rises from `MIN_ELEVATION_DEG` to `MAX_ELEVATION_DEG` in proportion
-  to the azimuth, in `SPIRAL_TURNS` turns. Fewer views than SRN's 251 take fewer
-  turns, but at least one, so that neighbouring views stay close.
+  The elevation rises from `MIN_ELEVATION_DEG` to `MAX_ELEVATION_DEG` in
+  proportion to the azimuth, in `SPIRAL_TURNS` turns. A spiral with fewer views
+  than SRN's 251 has fewer turns, but at least one, so that neighbouring views
+  stay close.
+
+  Args:
+    num_views: N.
+    radius: distance of the cameras from the origin.
   """
   turns = SPIRAL_TURNS * min(1.0, max(1 / SPIRAL_TURNS, num_views / 251))
   u = np.linspace(0.0, 1.0, num_views)
@@ -93,7 +117,16 @@ def srn_spiral(
 def random_views(
   rng: np.random.Generator, num_views: int, radius: Number
 ) -> Float[np.ndarray, "N 4 4"]:
-  """Draws poses uniformly by area between the elevations of `srn_spiral`."""
+  """Draws random camera poses between the lowest and highest SRN elevation.
+
+  The positions are uniform by area on the part of a sphere that `srn_spiral`
+  covers.
+
+  Args:
+    rng: random generator.
+    num_views: N.
+    radius: distance of the cameras from the origin.
+  """
   low, high = np.sin(np.radians([MIN_ELEVATION_DEG, MAX_ELEVATION_DEG]))
   # Uniform in z is uniform by area on a sphere (Archimedes' hat-box theorem).
   elevation_deg = np.degrees(np.arcsin(rng.uniform(low, high, num_views)))
@@ -102,14 +135,23 @@ def random_views(
 
 
 def default_K(resolution: int) -> Float[np.ndarray, "3 3"]:
-  """Returns K of the SRN camera for a square image, in pixels."""
+  """Returns the intrinsic matrix of the SRN camera for a square image.
+
+  Args:
+    resolution: height and width of the image, in pixels.
+  """
   return _centred_K(FOCAL_AT_128 * resolution / 128, resolution)
 
 
 def K_from_fov(
   resolution: int, fov_deg: float | int
 ) -> Float[np.ndarray, "3 3"]:
-  """Returns K of a camera with this field of view for a square image."""
+  """Returns the intrinsic matrix of a camera with this field of view.
+
+  Args:
+    resolution: height and width of the square image, in pixels.
+    fov_deg: angle between the left and the right edge, in degrees.
+  """
   focal = resolution / 2 / math.tan(math.radians(fov_deg) / 2)
   return _centred_K(focal, resolution)
 

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pinhole cameras and the rays through their pixels.
 
-Axes are OpenCV's (x right, y down, z forward), poses are `world_from_cam`, K is
-in pixels, and pixel centres lie at +0.5. The readers of data sets and folders
-convert other conventions to these.
+Axes are OpenCV's (x right, y down, z forward), camera poses are
+`world_from_cam`, the intrinsic matrix K is in pixels, and pixel centres lie at
++0.5. The readers of data sets and folders convert other conventions to these.
 
   rays = rays_from_camera(camera, hw=(64, 64))   # rays.pos, rays.dir
 """
@@ -29,7 +29,7 @@ class Camera:
   """A batch of pinhole cameras.
 
   Attributes:
-    world_from_cam: rigid transforms, in world units.
+    world_from_cam: camera-to-world poses, rigid transforms in world units.
     K: intrinsic matrices [[fx, skew, cx], [0, fy, cy], [0, 0, 1]], in pixels.
   """
 
@@ -40,7 +40,12 @@ class Camera:
 @no_type_check
 @flax.struct.dataclass
 class Rays:
-  """Rays through pixel centres: origins in world units, unit directions."""
+  """The rays through the pixel centres of pictures.
+
+  Attributes:
+    pos: origin of each ray, the position of its camera, in world units.
+    dir: direction of each ray, a unit vector in world axes.
+  """
 
   pos: Float[Array, "*b H W 3"]
   dir: Float[Array, "*b H W 3"]
@@ -56,7 +61,15 @@ def px_centers(hw: tuple[int, int]) -> Float[Array, "H W 2"]:
 def cam_from_px(
   px: Float[Array, "*b 2"], K: Float[Array, "3 3"]
 ) -> Float[Array, "*b 3"]:
-  """Returns directions through pixel positions, in camera axes, with z = 1."""
+  """Returns the direction from a camera through each pixel position.
+
+  Args:
+    px: positions (x, y) in pixels.
+    K: intrinsic matrix of the camera.
+
+  Returns:
+    Directions in camera axes, with z = 1.
+  """
   x = (px[..., 0] - K[0, 2] - K[0, 1] * (px[..., 1] - K[1, 2]) / K[1, 1]) / (
     K[0, 0]
   )
@@ -67,7 +80,12 @@ def cam_from_px(
 def px_from_cam(
   points: Float[Array, "*b 3"], K: Float[Array, "3 3"]
 ) -> Float[Array, "*b 2"]:
-  """Projects points given in camera axes (z > 0) to pixel positions."""
+  """Projects points to pixel positions (x, y).
+
+  Args:
+    points: points in camera axes, with z > 0.
+    K: intrinsic matrix of the camera.
+  """
   px = jnp.einsum("ij,...j->...i", K, points, precision=_PRECISION)
   return px[..., :2] / px[..., 2:]
 
@@ -95,7 +113,15 @@ def _rays_of_one(camera: Camera, hw: tuple[int, int]) -> Rays:
 
 
 def rays_from_camera(camera: Camera, hw: tuple[int, int]) -> Rays:
-  """Computes the rays of cameras [*b], in world axes."""
+  """Computes the rays through all pixel centres of each camera.
+
+  Args:
+    camera: cameras [*b].
+    hw: height and width of the pictures, in pixels.
+
+  Returns:
+    The rays in world axes.
+  """
   fn = lambda c: _rays_of_one(c, hw)
   for _ in range(camera.K.ndim - 2):
     fn = jax.vmap(fn)
@@ -103,9 +129,14 @@ def rays_from_camera(camera: Camera, hw: tuple[int, int]) -> Rays:
 
 
 def scale_world(camera: Camera, factor: Float[Array, "*b"]) -> Camera:
-  """Scales the camera's world by `factor`.
+  """Scales the world of each camera by a factor.
 
-  Objects and distances grow together, so the picture does not change.
+  The camera's distance from the origin is multiplied by the factor. Objects and
+  distances grow together, so the picture does not change.
+
+  Args:
+    camera: cameras [*b].
+    factor: the factor for each camera.
   """
   pose = camera.world_from_cam
   factor = factor[..., None]
@@ -117,12 +148,15 @@ def scale_world(camera: Camera, factor: Float[Array, "*b"]) -> Camera:
 def scale_to_distance(
   given: Camera, wanted: Camera, distance: float | int
 ) -> tuple[Camera, Camera]:
-  """Scales each object's world so that its first camera has this distance.
+  """Scales each world so that its first given camera is at `distance`.
+
+  Each of the B objects has its own world, with the object at the origin.
 
   Args:
     given: [B, V] cameras of known views.
     wanted: [B, N] cameras of views to generate, of the same objects.
-    distance: of the first given camera from the origin, as in training.
+    distance: distance between the first given camera and the origin after
+      scaling, as in training.
 
   Returns:
     `given` and `wanted` in the scaled worlds.
@@ -136,10 +170,10 @@ def scale_to_distance(
 
 
 def relative_to_first(camera: Camera) -> Camera:
-  """Expresses cameras in the axes of the first one.
+  """Expresses the poses of several cameras in the axes of the first camera.
 
   Args:
-    camera: [*b, F]; the first of the F poses becomes the identity.
+    camera: cameras [*b, F]. The first of the F poses becomes the identity.
   """
   pose = camera.world_from_cam
   rotation, position = pose[..., :1, :3, :3], pose[..., :1, :3, 3]
@@ -160,8 +194,12 @@ def relative_to_first(camera: Camera) -> Camera:
 
 
 def resize_camera(camera: Camera, scale: float) -> Camera:
-  """Scales K for a picture that is resized by `scale`.
+  """Scales the intrinsic matrix K for a picture that is resized.
 
-  To resize pictures together with their K, see `inputs.posed_images.pictures`.
+  `inputs.posed_images.pictures` resizes pictures together with K.
+
+  Args:
+    camera: cameras of the picture before it is resized.
+    scale: new height or width divided by the old one.
   """
   return camera.replace(K=camera.K.at[..., :2, :].multiply(scale))

@@ -4,8 +4,8 @@
 
   write_png("grid.png", image_grid([[view_u8, None], [a_u8, b_u8]]))
 
-All pictures are uint8 [H, W, 3]. Small ones are enlarged by whole factors, so
-that a pixel stays a square. The same input gives the same bytes.
+All pictures are uint8 [H, W, 3]. Small pictures are enlarged by whole factors,
+so that a pixel stays a square. The same input gives the same bytes.
 """
 
 from collections.abc import Sequence
@@ -29,7 +29,12 @@ Cell = UInt8[np.ndarray, "H W 3"] | None
 def upscale(
   images_u8: UInt8[np.ndarray, "*N H W 3"], min_side: int
 ) -> UInt8[np.ndarray, "*N H2 W2 3"]:
-  """Repeats pixels until the shorter side has at least `min_side` of them."""
+  """Enlarges pictures by a whole factor, by repeating pixels.
+
+  Args:
+    images_u8: pictures.
+    min_side: smallest height and width of the result, in pixels.
+  """
   factor = math.ceil(min_side / min(images_u8.shape[-3:-1]))
   return einops.repeat(
     images_u8, "... h w c -> ... (h i) (w j) c", i=factor, j=factor
@@ -47,10 +52,15 @@ def image_grid(
   col_labels: Sequence[str] = (),
   min_side: int = 96,
 ) -> UInt8[np.ndarray, "H2 W2 3"]:
-  """Draws rows of equally large pictures on light grey; None is an empty cell.
+  """Draws rows of equally large pictures on light grey.
 
-  Rows may differ in length. Labels stand left of the rows and above the
-  columns; either may be left out.
+  Rows may differ in length.
+
+  Args:
+    rows: pictures row by row; None leaves a cell empty.
+    row_labels: texts to the left of the rows, or none.
+    col_labels: texts above the columns, or none.
+    min_side: pictures are enlarged until both sides have so many pixels.
   """
   some = next(cell for row in rows for cell in row if cell is not None)
   height, width = upscale(some, min_side).shape[:2]
@@ -88,7 +98,12 @@ def denoise_grid(
   row_labels: Sequence[str] = (),
   min_side: int = 96,
 ) -> UInt8[np.ndarray, "H2 W2 3"]:
-  """Draws a row per example: conditioning, noisy, denoised and target view."""
+  """Draws a row per example: conditioning, noisy, denoised and target view.
+
+  Args:
+    columns_u8: these four views of each example.
+    row_labels, min_side: as in `image_grid`.
+  """
   return image_grid(
     [list(row) for row in columns_u8],
     row_labels=row_labels,

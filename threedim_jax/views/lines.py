@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Finds the least-squares intersection of 3D lines.
+"""Finds the point that is nearest to several 3D lines.
 
 point, spread = nearest_point(positions, directions)
 """
@@ -21,8 +21,8 @@ def nearest_point(
     direction: unit vector along each line.
 
   Returns:
-    (point, spread). The spread says how well the lines determine the point:
-    2/3 at best, 0 if they are parallel. For parallel lines many points are
+    (point, spread). The spread says how well the lines determine the point: 2/3
+    at best, 0 if the lines are parallel. For parallel lines many points are
     equally good; the one nearest to the origin is returned.
   """
   across = np.eye(3) - direction[:, :, None] * direction[:, None, :]

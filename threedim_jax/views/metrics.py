@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Computes PSNR and SSIM of pictures in [0, 1], each in several variants.
 
-Scores of different variants are not comparable: on one pair of views the two
-SSIM windows differ by as much as 0.09. 3DiM reports `ssim_gauss11` (Wang et al.
-2004), pixelNeRF and most later papers `ssim_skimage7`. scikit-image computes
-both. A white background raises PSNR by about 7 dB, so `psnr_fg_u8` leaves it
-out. Faint noise on a white background lowers SSIM far more than PSNR, so
-`ssim_gauss11_snapped` removes that noise first.
+Scores of different variants are not comparable: the same pair of views can get
+two SSIMs that differ by 0.09, depending on the window. 3DiM reports
+`ssim_gauss11` (Wang et al. 2004), pixelNeRF and most later papers report
+`ssim_skimage7`. scikit-image computes both. A white background raises PSNR by
+about 7 dB, so `psnr_fg_u8` leaves the background out. Faint noise on a white
+background lowers SSIM far more than PSNR, so `ssim_gauss11_snapped` removes
+that noise first.
 
   ssim_gauss11(generated, truth)  # [N, H, W, 3] twice -> [N]
 """
@@ -32,20 +33,27 @@ SNAP_LEVELS = 8  # `ssim_gauss11_snapped`: so many levels below 255 are white
 
 
 def psnr(image: Images, truth: Images) -> Scores:
-  """Returns -10 log10 of the mean squared error, in dB; infinite if it is 0."""
+  """Returns the PSNR: -10 log10 of the mean squared error, in dB.
+
+  The PSNR of equal pictures is infinite.
+  """
   error = np.square(image.astype(np.float64) - truth).mean(_PIXELS)
   return _decibels(error)
 
 
 def psnr_u8(image: Images, truth: Images) -> Scores:
-  """Computes `psnr` after both pictures are clipped and rounded to 1/255."""
+  """Computes `psnr` after both pictures are rounded to 8 bits.
+
+  Values outside [0, 1] are clipped before.
+  """
   return psnr(_as_8_bit(image), _as_8_bit(truth))
 
 
 def psnr_fg_u8(image: Images, truth: Images) -> Scores:
   """Computes `psnr_u8` over the pixels that are foreground in either picture.
 
-  The result is NaN if both pictures are white everywhere.
+  The result is NaN if both pictures are white everywhere. `is_foreground` tells
+  which pixels are white.
   """
   counts = is_foreground(image) | is_foreground(truth)
   error = np.square(_as_8_bit(image) - _as_8_bit(truth)).mean(-1)
@@ -55,14 +63,18 @@ def psnr_fg_u8(image: Images, truth: Images) -> Scores:
 
 
 def is_foreground(image: Images) -> Bool[np.ndarray, "N H W"]:
-  """Marks pixels that are not nearly white: a channel is below 250 of 255."""
+  """Marks pixels of the foreground, whose darkest channel is below 250 of 255.
+
+  All other pixels are nearly white and count as background.
+  """
   return np.round(image.min(-1) * 255) < _WHITE_U8
 
 
 def ssim_gauss11(image: Images, truth: Images) -> Scores:
   """Computes SSIM with an 11x11 Gaussian window (Wang et al. 2004).
 
-  The window's standard deviation is 1.5. Covariances are of the population.
+  The window has a standard deviation of 1.5 pixels. Covariances are divided by
+  the number of samples n, not by n - 1.
   """
   return _ssim(
     image,
@@ -75,9 +87,10 @@ def ssim_gauss11(image: Images, truth: Images) -> Scores:
 
 
 def ssim_gauss11_snapped(image: Images, truth: Images) -> Scores:
-  """Computes `ssim_gauss11` after pixels of the background are set to white.
+  """Computes `ssim_gauss11` after background pixels are set to white.
 
-  A pixel is background if every channel of both pictures is at least 247.
+  A pixel is background if every channel of both pictures is at least 247 of
+  255.
   """
   darkest = np.minimum(image, truth).min(-1, keepdims=True)
   is_white = np.round(darkest * 255) >= 255 - SNAP_LEVELS
@@ -87,7 +100,11 @@ def ssim_gauss11_snapped(image: Images, truth: Images) -> Scores:
 
 
 def ssim_skimage7(image: Images, truth: Images) -> Scores:
-  """Computes SSIM by scikit-image's defaults: 7x7 window, sample covariance."""
+  """Computes SSIM by scikit-image's defaults.
+
+  The defaults are a uniform 7x7 window and covariances divided by n - 1, where
+  n is the number of samples.
+  """
   return _ssim(image, truth, window=7)
 
 
@@ -96,7 +113,16 @@ def score_views(
   images: Num[np.ndarray, "N H W C"],
   truth: Num[np.ndarray, "N H W C"],
 ) -> dict[str, Float[np.ndarray, " N"]]:
-  """Returns {name of metric: scores [N]} for pictures with levels 0 to 255."""
+  """Computes several metrics of pictures with levels from 0 to 255.
+
+  Args:
+    metrics: functions of this module.
+    images: generated pictures.
+    truth: the true pictures.
+
+  Returns:
+    {name of the metric: its score of each picture}.
+  """
   image, truth = images / np.float64(255), truth / np.float64(255)
   return {metric.__name__: metric(image, truth) for metric in metrics}
 
@@ -113,7 +139,15 @@ def _decibels(mean_squared_error: Scores) -> Scores:
 def _ssim(
   image: Images, truth: Images, *, window: int, **options: Any
 ) -> Scores:
-  """Computes the mean SSIM over pixels and channels, in one thread per picture.
+  """Computes the mean SSIM over pixels and channels of each picture.
+
+  Several threads work in parallel.
+
+  Args:
+    image: generated pictures.
+    truth: the true pictures.
+    window: height and width of the window, in pixels.
+    **options: passed to scikit-image's `structural_similarity`.
 
   Raises:
     UserError: the pictures are smaller than the window.

@@ -15,13 +15,15 @@ from threedim_jax.views.cameras import Camera
 @no_type_check  # for the reason given at `views.cameras.Camera`
 @flax.struct.dataclass
 class PairBatch:
-  """B pairs of views; the two views of a pair show the same object.
+  """A training batch: B pairs of views.
+
+  The two views of a pair show the same object.
 
   Attributes:
     cond_view: the conditioning views.
     target_view: the views that the network learns to predict.
-    cond_cam: cameras of the conditioning views.
-    target_cam: cameras of the target views.
+    cond_cam: cameras of the conditioning views, [B].
+    target_cam: cameras of the target views, [B].
   """
 
   cond_view: UInt8[Array, "B H W 3"]
@@ -31,7 +33,12 @@ class PairBatch:
 
 
 def batch_shapes(resolution: int, batch_size: int) -> PairBatch:
-  """Returns the shapes and dtypes of a batch, to trace and compile with."""
+  """Returns a `PairBatch` of shapes and dtypes, for tracing and compiling.
+
+  Args:
+    resolution: height and width of the views, in pixels.
+    batch_size: B.
+  """
   shape = jax.ShapeDtypeStruct
   view = shape((batch_size, resolution, resolution, 3), jnp.uint8)
   camera = Camera(

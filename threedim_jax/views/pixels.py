@@ -4,13 +4,13 @@
 
 The network takes images as float32 in [-1, 1]. Files hold uint8, and batches go
 from host to device as uint8. `from_u8` and `to_u8` take NumPy arrays and JAX
-arrays, traced ones too, and return the same kind:
+arrays, also while JAX traces a function, and return the same kind of array:
 
   x0 = from_u8(batch["image"])  # inside jit: uint8 crosses to the device
   write_png(path, to_u8(np.asarray(x0_hat)))
 
-Metrics and neural fields use values from 0 to 1. The other two functions here
-are for the colours of meshes.
+Metrics and neural fields use values from 0 to 1. `linear_from_srgb` and
+`srgb_from_linear` are for the colours of meshes.
 """
 
 from typing import TypeVar
@@ -21,22 +21,31 @@ Array = TypeVar("Array")  # np.ndarray or jax.Array, any shape
 
 
 def from_u8(image_u8: Array) -> Array:
-  """Converts uint8 0 .. 255 to float32 -1 .. 1."""
+  """Converts uint8 from 0 to 255 to float32 from -1 to 1."""
   return image_u8.astype("float32") / 127.5 - 1.0
 
 
 def to_u8(image: Array) -> Array:
-  """Converts floats -1 .. 1 to uint8 0 .. 255; clips and rounds to nearest."""
+  """Converts floats from -1 to 1 to uint8 from 0 to 255.
+
+  Values outside the range are clipped, and the result is rounded to nearest.
+  """
   return ((image.clip(-1.0, 1.0) + 1.0) * 127.5).round().astype("uint8")
 
 
 def linear_from_srgb(srgb: np.ndarray) -> np.ndarray:
-  """Converts sRGB display values 0 .. 1 to linear light (IEC 61966-2-1)."""
+  """Converts sRGB display values to linear light (IEC 61966-2-1).
+
+  Both go from 0 to 1.
+  """
   bent = ((np.maximum(srgb, 0.04045) + 0.055) / 1.055) ** 2.4
   return np.where(srgb <= 0.04045, srgb / 12.92, bent)
 
 
 def srgb_from_linear(linear: np.ndarray) -> np.ndarray:
-  """Converts linear light 0 .. 1 to sRGB display values 0 .. 1."""
+  """Converts linear light to sRGB display values (IEC 61966-2-1).
+
+  Both go from 0 to 1.
+  """
   bent = 1.055 * np.maximum(linear, 0.0031308) ** (1 / 2.4) - 0.055
   return np.where(linear <= 0.0031308, 12.92 * linear, bent)

@@ -34,10 +34,14 @@ def encode_png(image_u8: UInt8[np.ndarray, "H W 3"]) -> bytes:
 
 
 def decode_png(data: bytes, name: Any) -> UInt8[np.ndarray, "H W 3"]:
-  """Decodes the bytes of a PNG file; errors call the file `name`.
+  """Decodes the bytes of an 8-bit RGB PNG file.
+
+  Args:
+    data: the bytes of the file.
+    name: what error messages call the file, such as its path.
 
   Raises:
-    UserError: the file is no PNG, is not 8-bit RGB, or is damaged.
+    UserError: the file is not a PNG, is not 8-bit RGB, or is damaged.
   """
   if not data.startswith(_SIGNATURE):
     raise UserError(f"{name} is not a PNG file. Replace or remake it.")

@@ -5,9 +5,10 @@
   views = PosedViews(images_u8, world_from_cam, K)
   views[[0, 5]].cameras()
 
-The whole package uses this one type: readers of folders and data sets make it,
-the sampler takes and makes it, and viewers, scores and writers of files take
-it. NumPy only, because the workers that build data sets must not import JAX.
+The whole package uses this one type. Readers of folders and data sets make it,
+the sampler takes and makes it, and viewers, metrics and writers of files take
+it. This module uses NumPy only, because the workers that build data sets must
+not import JAX.
 """
 
 from collections.abc import Sequence
@@ -27,11 +28,11 @@ RIGID_TOLERANCE = 1e-3
 def check_pose(
   world_from_cam: Float[np.ndarray, "4 4"], source: str
 ) -> Float[np.ndarray, "4 4"]:
-  """Returns the pose if it is a finite rigid transform.
+  """Returns a camera-to-world pose unchanged if it is a finite rigid transform.
 
   Args:
-    world_from_cam: a pose.
-    source: name of the pose for the error, such as "a/pose/000.txt".
+    world_from_cam: the pose.
+    source: what the error message calls the pose, such as "a/pose/000.txt".
 
   Raises:
     UserError: the pose is not finite, or is not a rotation and a translation.
@@ -58,15 +59,15 @@ class PosedViews:
   """N pictures of one object and their cameras.
 
   Attributes:
-    images_u8: RGB over white.
-    world_from_cam: rigid transforms, OpenCV axes (x right, y down, z forward);
-      kept as float32.
+    images_u8: RGB pictures, with white in place of a transparent background.
+    world_from_cam: camera-to-world poses, rigid transforms with OpenCV axes (x
+      right, y down, z forward); kept as float32.
     K: intrinsic matrices in pixels, pixel centres at +0.5; kept as float32.
     index: number of each view in its data set, int32; -1 for a view without a
       number. None: -1 for all views.
-    name: name of the object, for error messages.
-    checked: False skips the check of the cameras. Only `--mode=check_data` does
-      so, because it reports faulty cameras itself.
+    name: name of the object: its id, or what error messages call it.
+    checked: False skips the check of the cameras. Only `--mode=check_data` sets
+      False, because that mode reports faulty cameras itself.
 
   Raises:
     UserError: an array has the wrong shape, a pose is not rigid, or a focal
@@ -120,7 +121,10 @@ class PosedViews:
     return len(self.images_u8)
 
   def __getitem__(self, views: slice | Sequence[int] | Any) -> "PosedViews":
-    """Selects views by a slice or a list of positions; [[3]] selects one."""
+    """Selects views by a slice or by a list of positions.
+
+    For example, `views[[3]]` holds only the view at position 3.
+    """
     views = views if isinstance(views, slice) else np.asarray(views, np.int64)
     return dataclasses.replace(
       self,
@@ -131,7 +135,10 @@ class PosedViews:
     )
 
   def __add__(self, other: "PosedViews") -> "PosedViews":
-    """Appends the views of `other`; the result has the name of `self`."""
+    """Returns the views of `self` followed by the views of `other`.
+
+    The result has the name of `self`.
+    """
     fields = ("images_u8", "world_from_cam", "K", "index")
     both = {f: [getattr(v, f) for v in (self, other)] for f in fields}
     return dataclasses.replace(
