@@ -23,22 +23,18 @@ PredictFn = Callable[..., Float[Array, "B H W 3"]]
 
 
 def make_predict_fn(apply_fn: Callable[..., Array]) -> PredictFn:
-  """Wraps a network of two frames as a function with `DenoiseFn`'s arguments.
+  """Makes a `PredictFn` from a network that takes two stacked frames.
 
-  The wrapper stacks the conditioning and the target frame and sets the log-SNR
-  of the conditioning frame. A clean conditioning frame gets the highest
-  log-SNR. In unconditional examples the frame is pure noise and gets the lowest
-  log-SNR (3DiM, appendix). The caller must put that noise there with
-  `mask_view`.
+  A `PredictFn` takes the two frames as separate arguments, like a `DenoiseFn`,
+  and returns the network's raw output. The `PredictFn` also sets the log-SNR of
+  the conditioning frame: a clean frame gets the highest log-SNR. In
+  unconditional examples the frame is pure noise and gets the lowest log-SNR
+  (3DiM, appendix). The caller must put that noise there with `mask_view`.
 
   Args:
     apply_fn: the network with bound parameters and dropout, as a function
       (views [B, 2, H, W, 3], logsnr [B, 2], cameras [B, 2], cond_mask [B]) ->
       raw network output [B, H, W, 3].
-
-  Returns:
-    A function that takes the arguments of `DenoiseFn` and returns the network's
-    raw output [B, H, W, 3].
   """
 
   def predict_fn(z_t, logsnr, cond_view, cond_cam, target_cam, cond_mask):

@@ -137,8 +137,8 @@ def bind_apply(
   Args:
     model: a Flax module.
     params: parameters of the module.
-    **apply_options: passed to `model.apply`, for example `rngs`. Dropout is on
-      only with `train=True`.
+    **apply_options: arguments of `model.apply`, for example `rngs`. Dropout is
+      on only with `train=True`.
 
   Returns:
     A function from the network's inputs to its output.
@@ -148,5 +148,11 @@ def bind_apply(
 
 
 def bind_params(model: Any, params: PyTree, prediction: str) -> DenoiseFn:
-  """Makes a `DenoiseFn` without dropout from a Flax network and parameters."""
+  """Makes a `DenoiseFn` without dropout from a Flax network.
+
+  Args:
+    model: a Flax module that takes two frames.
+    params: parameters of the module.
+    prediction: what the network predicts, one of `PREDICTIONS`.
+  """
   return make_denoise_fn(bind_apply(model, params), prediction)

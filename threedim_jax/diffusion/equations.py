@@ -119,9 +119,9 @@ def guide(
 
 
 def logsnr_bin(logsnr: Float[Array, " B"], num_bins: int) -> Array:
-  """Returns which of `num_bins` equal log-SNR intervals each example is in.
+  """Returns the number of the log-SNR interval that each example falls in.
 
-  The intervals divide the range from -20 to +20.
+  The range from -20 to +20 is divided into `num_bins` equal intervals.
 
   Returns:
     Numbers of the intervals, int32 [B]; interval 0 is the noisiest.

@@ -123,8 +123,9 @@ def step_times(
 ) -> Times:
   """Returns the log-SNRs at the start and end of denoising step i.
 
-  With T = `num_sample_steps`, step i goes from time t = 1 - i / T to time s = 1
-  - (i + 1) / T.
+  With T = `num_sample_steps`, step i goes from time t to time s:
+
+    t = 1 - i / T,  s = 1 - (i + 1) / T
   """
   # t is computed as (T - i) / T, so that the last step ends at exactly t = 0.
   logsnr = lambda i: logsnr_schedule_cosine(
@@ -178,9 +179,9 @@ def _guided_eps(
 def _in_interval(logsnr, interval: tuple[float, float]) -> Array | bool:
   """Tells whether guidance applies at this log-SNR.
 
-  If the interval (low, high) covers the whole schedule or is empty (low >
-  high), the answer is a Python bool instead of a tracer. The caller then
-  compiles no `lax.cond`.
+  If the interval (low, high) covers the whole schedule, or is empty because low
+  > high, the answer is a Python bool instead of a tracer. The caller then does
+  not need `lax.cond`.
   """
   low, high = interval
   if low > high:

@@ -31,8 +31,8 @@ from threedim_jax.diffusion.equations import (
 class Times(NamedTuple):
   """The log-SNRs at the start and end of a sampling step.
 
-  The names follow z_t -> z_s: the step goes from time t to time s, and the step
-  before it went from r to t.
+  The step goes from time t to time s, and the step before it from r to t. The
+  last letter of a field's name is the time.
   """
 
   logsnr_r: Float[Array, ""]  # start of the step before; in step 0 as logsnr_t
@@ -75,10 +75,11 @@ def dpmpp_2m(
   """Takes a step of DPM-Solver++(2M) (arXiv 2211.01095, algorithm 2).
 
   This step goes from time t to time s, and the step before went from time r to
-  time t. With lambda = logsnr / 2, h = lambda_s - lambda_t and q = (lambda_t -
-  lambda_r) / h:
+  time t. With lambda = logsnr / 2:
+    h = lambda_s - lambda_t
+    q = (lambda_t - lambda_r) / h
     D = x0_hat + (x0_hat - x0_before) / (2 q)
-    z_s = (sigma_s / sigma_t) z_t + alpha_s (1 - exp(-h)) D.
+    z_s = (sigma_s / sigma_t) z_t + alpha_s (1 - exp(-h)) D
   The first step has no previous estimate, and the last step is too long to
   extrapolate over, so both use D = x0_hat.
   """
