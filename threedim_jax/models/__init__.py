@@ -37,7 +37,7 @@ def dummy_inputs(resolution: int, batch_size: int = 1) -> tuple:
 
   Args:
     resolution: height and width of the views, in pixels.
-    batch_size: B.
+    batch_size: number of examples, B.
 
   Returns:
     (views, logsnr, cameras, cond_mask), see `XUNet.__call__`.

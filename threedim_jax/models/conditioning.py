@@ -60,7 +60,8 @@ def encode_rays(
   """Encodes the rays of cameras and convolves them, once for every level.
 
   Level i has 1 / 2^i of the height and width `hw`. The result depends on the
-  kernels and the camera alone, so the sampler computes it once per view.
+  kernels and the camera alone, so the sampler computes the result once per
+  view.
 
   Args:
     kernels: for each level of the network, the kernel that maps D channels of
@@ -95,7 +96,9 @@ def _to_frames(
 
   A ray offset is the part of the ray embedding that all examples share. The
   frames of all examples are one batch, in which first and second frames
-  alternate.
+  alternate. `jnp.where` selects the offset of each frame. Broadcasting both
+  offsets to every second frame would take a TPU several times longer, forward
+  and backward.
 
   Args:
     offsets: the offset of the first and of the second frame, or one offset that
@@ -103,10 +106,8 @@ def _to_frames(
     num_frames: number of frames in the batch, two per example.
 
   Returns:
-    The offset of every frame, or the shared offset as it is, because it
-    broadcasts. `jnp.where` selects each frame's offset, because broadcasting
-    both offsets to every second frame would take a TPU several times longer,
-    forward and backward.
+    The offset of every frame, or the shared offset [1, h, w, E], which
+    broadcasts.
   """
   if len(offsets) == 1:
     return offsets[0]
@@ -214,8 +215,8 @@ class ConditioningProcessor(nn.Module):
     """Returns the sum of the learned embeddings for each frame.
 
     The list has two entries if `use_ref_pose_emb` is set. It has one entry if
-    both frames share the position embedding, and none without learned
-    embeddings.
+    both frames share the position embedding, and no entry if there are no
+    learned embeddings.
     """
     init = nn.initializers.normal(1.0 / math.sqrt(D))
     pos_emb = None

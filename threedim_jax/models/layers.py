@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Building blocks of the X-UNet (3DiM, appendix listing).
 
-Every feature map is [N, H, W, C]: the frames of all examples are one batch, N =
-B * F, with the frames of an example side by side. Only attention looks at more
+Every feature map is [N, H, W, C]. The N = B * F frames of all examples are one
+batch, with the frames of an example side by side. Only attention looks at more
 than one frame. A 3x3 convolution here computes the same as the listing's 1x3x3
 convolution over [B, F, H, W, C]. All layers keep the same layout, which saves
 TPUs a copy around every convolution: in TPU memory N, not W, is next to C.

@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Patches: let an X-UNet work on blocks of pixels, which takes less arithmetic.
+"""Lets an X-UNet work on patches of pixels, which takes less arithmetic.
 
 The picture is cut into patches of p x p pixels, and each patch becomes one
 position with 3 p^2 channels (simple diffusion, arXiv 2301.11093, sec. 3.4). The

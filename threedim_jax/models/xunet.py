@@ -3,8 +3,8 @@
 """X-UNet: one U-Net over two frames with shared weights (3DiM sec. 2.3).
 
 The clean conditioning view and the noisy target view go through the same
-weights. Only cross-attention exchanges information between them. The defaults
-are the paper's 128x128 model: 461,661,731 parameters.
+weights. Only cross-attention exchanges information between the two views. The
+defaults are the paper's 128x128 model: 461,661,731 parameters.
 """
 
 from collections.abc import Sequence
@@ -91,7 +91,7 @@ class XUNet(nn.Module):
   Attributes:
     ch: channels of the first level.
     ch_mult: for each level, its number of channels as a multiple of `ch`. Every
-      level has half the height and width of the level before.
+      level after the first has half the height and width of the level before.
     emb_ch: width of the log-SNR and ray embeddings.
     num_res_blocks: residual blocks per level on the way down; on the way up
       there is one more.
@@ -239,8 +239,8 @@ class XUNet(nn.Module):
       hw: height and width of the first level, in patches.
 
     Returns:
-      The log-SNR embedding [B, F, E], and for every level the input of FiLM [N,
-      h, w, E]: the swish of the sum of log-SNR and ray embedding.
+      The log-SNR embedding [B, F, E], and for every level the input of FiLM, an
+      array [N, h, w, E]: the swish of the sum of log-SNR and ray embedding.
     """
     if self.relative_cameras:
       cameras = relative_to_first(cameras)
