@@ -217,13 +217,13 @@ def _with_psnr(
 ) -> ObjectSamples:
   """Joins a scene and its generated views into samples with a PSNR per view.
 
-  The PSNR needs the true pictures; without them it is left out. It is computed
+  The PSNR needs the true pictures and is left out without them. It is computed
   before the views are rounded to 8 bits.
 
   Args:
     scene: the object that was sampled.
-    generated: its N generated views, in [-1, 1].
-    info: facts to store with the samples; gets "psnr".
+    generated: the N generated views of the object, in [-1, 1].
+    info: facts to store with the samples, to which "psnr" is added.
   """
   if scene.truth is not None:
     truth = np.float32(scene.truth.images_u8 / 255)

@@ -106,6 +106,8 @@ class Photo:
   def targets(self, num_views: int) -> Float[np.ndarray, "N 4 4"]:
     """Returns world_from_cam of the views to generate.
 
+    An orbit leaves out the azimuth of the photo itself.
+
     Args:
       num_views: number of views; ignored if `path` is a JSON file.
     """

@@ -283,8 +283,8 @@ def make_view_fn(
 
   On CPUs and GPUs the function encodes the rays of the target camera once per
   view and reuses them in every step. On a TPU the network encodes the rays of
-  both frames in every step. That takes a TPU less time than to copy stored ray
-  encodings into the batch in every step.
+  both frames in every step. That takes a TPU less time than rearranging stored
+  ray encodings into the order of the batch.
 
   Args:
     model_config: the fields of `XUNet`.
