@@ -31,11 +31,13 @@ def augment_hue(batch: PairBatch, rng: Key[Array, ""]) -> PairBatch:
 def turn_hue(
   images_u8: UInt8[Array, "B H W 3"], turn: Float[Array, " B"]
 ) -> UInt8[Array, "B H W 3"]:
-  """Turns the hue in HSV. Saturation and value stay, so white stays white.
+  """Turns the hue of pictures in the HSV colour space.
+
+  Saturation and value do not change, so white stays white.
 
   Args:
     images_u8: RGB pictures.
-    turn: angle for each picture, in full turns: 1/3 makes red green.
+    turn: angle for each picture, in full turns. With 1/3, red becomes green.
   """
   image = images_u8.astype(jnp.float32)
   r, g, b = image[..., 0], image[..., 1], image[..., 2]

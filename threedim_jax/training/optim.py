@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Adam with a learning rate that warms up, stays constant and decays.
 
-Configurations give durations in examples, as the paper does, so that they do
-not depend on the batch size. This module converts them to steps.
+Configurations give durations in examples, as the paper does, so that the
+durations do not depend on the batch size. This module converts examples to
+steps.
 """
 
 from typing import Any

@@ -28,7 +28,7 @@ from threedim_jax.views.pixels import to_u8
 
 
 class LogInterval:
-  """The metrics of the steps since the last log, and where the time went.
+  """The metrics and times of the training steps since the last log.
 
   Fetching metrics waits until the device has computed them. A step's metrics
   are therefore fetched only after the next step has started, so that the device
