@@ -6,8 +6,9 @@
   K = camera_paths.default_K(resolution=64)
 
 Every camera looks at the origin of a world whose z axis points up. Camera axes
-are OpenCV's (x right, y down, z forward). Poses are float64 world_from_cam
-[N, 4, 4]. NumPy only, because rendering workers must not import JAX.
+are OpenCV's (x right, y down, z forward). Camera-to-world poses are float64
+arrays [N, 4, 4]. This module uses NumPy only, because rendering workers must
+not import JAX.
 """
 
 import math
@@ -84,7 +85,7 @@ def orbit(
   The first camera is at azimuth 0.
 
   Args:
-    num_views: N.
+    num_views: number of cameras, N.
     elevation_deg: angle of the cameras above the xy plane, in degrees.
     radius: distance of the cameras from the origin.
   """
@@ -103,7 +104,7 @@ def srn_spiral(
   stay close.
 
   Args:
-    num_views: N.
+    num_views: number of cameras, N.
     radius: distance of the cameras from the origin.
   """
   turns = SPIRAL_TURNS * min(1.0, max(1 / SPIRAL_TURNS, num_views / 251))
@@ -124,7 +125,7 @@ def random_views(
 
   Args:
     rng: random generator.
-    num_views: N.
+    num_views: number of cameras, N.
     radius: distance of the cameras from the origin.
   """
   low, high = np.sin(np.radians([MIN_ELEVATION_DEG, MAX_ELEVATION_DEG]))

@@ -52,7 +52,7 @@ class Rays:
 
 
 def px_centers(hw: tuple[int, int]) -> Float[Array, "H W 2"]:
-  """Returns (x, y) of every pixel centre; the first one is (0.5, 0.5)."""
+  """Returns (x, y) of every pixel centre in pixels; the first is (0.5, 0.5)."""
   h, w = hw
   x, y = jnp.meshgrid(jnp.arange(w) + 0.5, jnp.arange(h) + 0.5)
   return jnp.stack([x, y], axis=-1)

@@ -60,7 +60,7 @@ def image_grid(
     rows: pictures row by row; None leaves a cell empty.
     row_labels: texts to the left of the rows, or none.
     col_labels: texts above the columns, or none.
-    min_side: pictures are enlarged until both sides have so many pixels.
+    min_side: smallest height and width of a picture in the grid, in pixels.
   """
   some = next(cell for row in rows for cell in row if cell is not None)
   height, width = upscale(some, min_side).shape[:2]

@@ -44,7 +44,7 @@ def psnr(image: Images, truth: Images) -> Scores:
 def psnr_u8(image: Images, truth: Images) -> Scores:
   """Computes `psnr` after both pictures are rounded to 8 bits.
 
-  Values outside [0, 1] are clipped before.
+  Values outside [0, 1] are clipped first.
   """
   return psnr(_as_8_bit(image), _as_8_bit(truth))
 

@@ -37,7 +37,7 @@ def batch_shapes(resolution: int, batch_size: int) -> PairBatch:
 
   Args:
     resolution: height and width of the views, in pixels.
-    batch_size: B.
+    batch_size: number of pairs, B.
   """
   shape = jax.ShapeDtypeStruct
   view = shape((batch_size, resolution, resolution, 3), jnp.uint8)

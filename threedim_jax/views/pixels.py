@@ -36,7 +36,7 @@ def to_u8(image: Array) -> Array:
 def linear_from_srgb(srgb: np.ndarray) -> np.ndarray:
   """Converts sRGB display values to linear light (IEC 61966-2-1).
 
-  Both go from 0 to 1.
+  Both kinds of values range from 0 to 1.
   """
   bent = ((np.maximum(srgb, 0.04045) + 0.055) / 1.055) ** 2.4
   return np.where(srgb <= 0.04045, srgb / 12.92, bent)
@@ -45,7 +45,7 @@ def linear_from_srgb(srgb: np.ndarray) -> np.ndarray:
 def srgb_from_linear(linear: np.ndarray) -> np.ndarray:
   """Converts linear light to sRGB display values (IEC 61966-2-1).
 
-  Both go from 0 to 1.
+  Both kinds of values range from 0 to 1.
   """
   bent = 1.055 * np.maximum(linear, 0.0031308) ** (1 / 2.4) - 0.055
   return np.where(linear <= 0.0031308, 12.92 * linear, bent)

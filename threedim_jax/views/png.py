@@ -5,7 +5,7 @@
   path.write_bytes(encode_png(image_u8))
   image_u8 = decode_png(path.read_bytes(), path)
 
-Decoding is strict: it refuses alpha channels, palettes and 16-bit channels.
+The decoder is strict: it refuses alpha channels, palettes and 16-bit channels.
 Most readers convert these silently, which would change the metrics. Users'
 pictures are read by `inputs/posed_images/pictures.py`, and records of data sets
 by `inputs/view_source.py`.

@@ -65,7 +65,8 @@ class PosedViews:
     K: intrinsic matrices in pixels, pixel centres at +0.5; kept as float32.
     index: number of each view in its data set, int32; -1 for a view without a
       number. None: -1 for all views.
-    name: name of the object: its id, or what error messages call it.
+    name: name of the object, usually its id. Error messages, sample folders and
+      random keys use this name.
     checked: False skips the check of the cameras. Only `--mode=check_data` sets
       False, because that mode reports faulty cameras itself.
 
