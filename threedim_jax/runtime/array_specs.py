@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Compares the names, dtypes and shapes of saved arrays with a model's.
+"""Compares the names, dtypes and shapes of saved arrays and a model's arrays.
 
 saved = {"ema_params": array_specs(ema_params)}   # can be written as JSON
 check_same_arrays(folder, saved, {"ema_params": target})
@@ -37,14 +37,15 @@ def check_same_arrays(
   saved: Mapping[str, Mapping[str, str]],
   items: Mapping[str, PyTree],
 ) -> None:
-  """Checks that saved arrays have the names, dtypes and shapes of a model's.
+  """Checks that saved arrays match a model in names, dtypes and shapes.
 
   Without this check, Orbax would print pages of nested dictionaries for a wrong
   shape, and would silently cast arrays of another dtype.
 
   Args:
     folder: file or folder of the saved arrays, for the error message.
-    saved: for each tree by name, the result of `array_specs` when it was saved.
+    saved: for each tree by name, the result of `array_specs` when the tree was
+      saved.
     items: for each tree by name, the model's arrays or shapes.
 
   Raises:

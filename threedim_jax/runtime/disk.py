@@ -17,7 +17,7 @@ from threedim_jax.runtime.errors import UserError
 
 
 def write_atomically(path: epath.PathLike, text: str) -> None:
-  """Writes a file so that no reader sees a part of the new text.
+  """Writes a file so that no reader ever sees a half-written file.
 
   The text first goes to a hidden file beside `path`, which is then renamed to
   `path`. Readers see the old or the new content. If two processes write the
@@ -36,14 +36,14 @@ def write_atomically(path: epath.PathLike, text: str) -> None:
 def check_free_space(
   path: epath.PathLike, bytes_needed: int | float, purpose: str
 ) -> None:
-  """Raises if the disk of `path` has too little free space.
+  """Raises a `UserError` if the disk of `path` has too little free space.
 
   Cloud buckets are not checked, because they never fill up.
 
   Args:
     path: file or folder, which need not exist yet.
     bytes_needed: number of bytes that will be written there.
-    purpose: what needs the space, for the error message: "checkpoints".
+    purpose: what needs the space, such as "checkpoints", for the error message.
 
   Raises:
     UserError: fewer than `bytes_needed` bytes are free.

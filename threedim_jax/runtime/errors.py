@@ -19,7 +19,10 @@ class UserError(Exception):
 
 
 def first_line(error: Exception) -> str:
-  """Returns the first line of an error's text, or the error's type if empty."""
+  """Returns the first line of an error's text.
+
+  If the error has no text, the result is the name of its type.
+  """
   return str(error).strip().partition("\n")[0] or type(error).__name__
 
 

@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Joins the processes of a run, whichever launcher started them.
 
-Call `maybe_initialize()` before any other use of JAX. It recognises, in this
-order: JAX's own variables in the environment, Open MPI, SLURM, TPU hosts and
-Kubernetes. A process that was started alone stays alone.
+Call `maybe_initialize()` before any other use of JAX. It recognises these
+launchers, in this order: JAX's own variables in the environment, Open MPI,
+SLURM, TPU hosts and Kubernetes. A process that was started alone does not wait
+for others.
 
   print(maybe_initialize())  # process 0/2 on host-a: 4 of 8 devices, TPU v5e
   ...
@@ -53,9 +54,9 @@ def maybe_initialize(environ: Mapping[str, str] = os.environ) -> str:
   Raises:
     UserError: the environment contradicts itself, or joining fails.
     SystemExit: with code 134 if not every process has started after five
-      minutes. Meanwhile stderr names the missing ones. Both need a run that was
-      started by SLURM or JAX's own variables; with other launchers JAX itself
-      waits.
+      minutes. While this process waits, stderr names the missing processes.
+      This applies to runs that SLURM or JAX's own variables describe. With
+      other launchers JAX itself waits.
   """
   options = plan(environ)
   if options is not None and not jax.distributed.is_initialized():
@@ -165,10 +166,12 @@ def wait_for_all(name: str) -> None:
 def plan(environ: Mapping[str, str]) -> dict[str, Any] | None:
   """Returns the arguments for `jax.distributed.initialize`, or None.
 
-  None means that this process was started alone and must not call the function,
-  because JAX could then wait in vain for others. JAX detects most launchers by
-  itself, and then the dictionary is empty. It is filled if the variables
-  `EXPLICIT` are set, and for SLURM, where JAX would leave devices idle.
+  None means that this process was started alone. It must then not call that
+  function, because JAX could wait in vain for others. JAX detects most
+  launchers by itself, and then the dictionary of arguments is empty. The
+  dictionary has entries if the variables `EXPLICIT` are set, for Open MPI 5,
+  which JAX does not detect by itself, and for SLURM, where JAX would leave
+  devices idle.
 
   Args:
     environ: the variables of the environment.

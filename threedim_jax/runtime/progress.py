@@ -12,8 +12,8 @@
 In a log, a background thread prints a line every `LOG_SECONDS` seconds, so that
 a long call such as an XLA compilation does not look like a hang.
 
-As soon as the first units of work have been timed, a line estimates the
-remaining time, if that is more than a minute:
+If more than a minute of work remains, a line says so as soon as the first units
+of work have been timed:
 
   render shapes: about 4 min 03 s more, 99 objects at 2.5 s each, measured on
   the first 2

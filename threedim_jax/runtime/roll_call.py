@@ -169,13 +169,17 @@ def _answer(connections, text: str) -> None:
 def _announce(host: str, port: int, me: str, clock: _Clock) -> None:
   """In other processes: sends this process's number to process 0.
 
-  Repeats that until process 0 tells this process to go on.
+  The number is sent again until process 0 tells this process to go on.
 
   Args:
     host: host of process 0.
     port: port that process 0 listens on.
     me: this process, as "process 3 of 8".
-    clock: raises after the timeout.
+    clock: clock of this process, which raises after the timeout.
+
+  Raises:
+    NotAllStarted: a process is missing after the timeout.
+    UserError: process 0 refuses this process.
   """
   while True:
     answer = ""
