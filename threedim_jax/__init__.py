@@ -2,12 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """3DiM in JAX: novel view synthesis with diffusion models (arXiv 2210.04628).
 
-Letters in shape annotations. A docstring that uses one of them in another sense
-says so:
+Usual meanings of the letters in shape annotations:
 
-  B batch            F frames (2: COND, TARGET)   V known views
-  T sample steps     H W C image                  L H * W tokens
-  N attention heads  D head dimension             E embedding width
+  B batch                  F frames (2: COND, TARGET)   V known views
+  N views or B * F frames  T sample steps               H W C image
+  L H * W tokens           E embedding width            D other channels
 """
 
 __version__ = "0.1.0"
