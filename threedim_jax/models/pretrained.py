@@ -70,6 +70,9 @@ def weights_path(name: str) -> epath.Path:
 def describe(name: str) -> dict:
   """Reads the settings of the network that bundled weights belong to.
 
+  Args:
+    name: name of the weights, such as "shapes64".
+
   Returns:
     {"model": fields of `XUNet`, "prediction": one of `PREDICTIONS`,
     "resolution": height and width in pixels, "config": file of the

@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Compares the names, dtypes and shapes of saved arrays and a model's arrays.
+"""Checks that saved arrays fit a model by their names, dtypes and shapes.
 
 saved = {"ema_params": array_specs(ema_params)}   # can be written as JSON
 check_same_arrays(folder, saved, {"ema_params": target})

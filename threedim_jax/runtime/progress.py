@@ -30,7 +30,7 @@ import rich.progress
 LOG_SECONDS = 4.5
 # Units of work are timed for at least this long, and at least one of them.
 MEASURE_SECONDS = 3.0
-ANNOUNCE_SECONDS = 60.0  # shorter work gets no such line
+ANNOUNCE_SECONDS = 60.0  # shorter work gets no estimate
 
 _quiet = False
 

@@ -169,7 +169,7 @@ def _answer(connections, text: str) -> None:
 def _announce(host: str, port: int, me: str, clock: _Clock) -> None:
   """In other processes: sends this process's number to process 0.
 
-  The number is sent again until process 0 tells this process to go on.
+  Then waits for the answer. If process 0 cannot be reached, tries again.
 
   Args:
     host: host of process 0.

@@ -118,7 +118,10 @@ def generate(
 
 
 def object_keys(seed: int, object_ids: Sequence[str]) -> Key[jax.Array, " B"]:
-  """Makes one key per object, from the seed and the object's id alone."""
+  """Makes one random key per object.
+
+  The key depends on the seed and the object's id alone, not on other objects.
+  """
   ids = [zlib.crc32(object_id.encode()) for object_id in object_ids]
   fold_in = jax.vmap(jax.random.fold_in, in_axes=(None, 0))
   return fold_in(jax.random.key(seed), np.array(ids, np.uint32))

@@ -26,10 +26,12 @@ Images = Float[np.ndarray, "N H W C"]
 Scores = Float[np.ndarray, " N"]
 
 _PIXELS = (-3, -2, -1)  # rows, columns and channels are averaged together
-# A pixel is white if its darkest channel has at least this level. It is below
-# 255, because a neural field that renders nothing is not exactly white.
+# A pixel is white if its darkest channel has at least this level. The level is
+# below 255, because a neural field that renders nothing is not exactly white.
 _WHITE_U8 = 250
-SNAP_LEVELS = 8  # `ssim_gauss11_snapped`: so many levels below 255 are white
+# `ssim_gauss11_snapped` sets pixels to white whose channels are all at most this
+# many levels below 255.
+SNAP_LEVELS = 8
 
 
 def psnr(image: Images, truth: Images) -> Scores:
