@@ -29,8 +29,8 @@ _PIXELS = (-3, -2, -1)  # rows, columns and channels are averaged together
 # A pixel is white if its darkest channel has at least this level. The level is
 # below 255, because a neural field that renders nothing is not exactly white.
 _WHITE_U8 = 250
-# `ssim_gauss11_snapped` sets pixels to white whose channels are all at most this
-# many levels below 255.
+# `ssim_gauss11_snapped` sets a pixel to white if all its channels are at most
+# this many levels below 255.
 SNAP_LEVELS = 8
 
 
