@@ -19,7 +19,7 @@ import pytest
 from threedim_jax import models
 from threedim_jax.benchmark import cli, parts, timing, tpu
 from threedim_jax.evaluation.fields.field import FieldConfig
-from threedim_jax.models import get_camera_encoder, make_init_fn
+from threedim_jax.models import get_camera_encoder, get_model, make_init_fn
 from threedim_jax.modes.aot.flops import count_flops
 from threedim_jax.runtime.errors import UserError
 from threedim_jax.sampling import load, view_sampler
@@ -55,7 +55,7 @@ def xunet_config():
 @pytest.fixture
 def config(xunet_config, monkeypatch):
   """The same with the toy for a network."""
-  toy = lambda model: Toy(model["ch"])
+  toy = lambda model, platform="cpu": Toy(model["ch"])
   for module in (models, load, view_sampler, setup):
     monkeypatch.setattr(module, "get_model", toy)
   plain = lambda model, params, hw: lambda cam: cam
@@ -191,7 +191,7 @@ def test_a_denoising_step_is_a_forward_pass_without_most_rays(
   monkeypatch.setattr(timing, "compile_program", lambda *_: never_compiled)
   few, more = (parts.sampler_case(c, n).flops for n in (1, 2))
   forward = parts.forward_case(c).flops
-  encode = lambda p, cam: get_camera_encoder(c.model, p, (8, 8))(cam)
+  encode = lambda p, cam: get_camera_encoder(get_model(c.model), p, (8, 8))(cam)
   cam = parts.random_batch(8, B).cond_cam
   rays = count_flops(encode, params, cam)  # of B frames
   assert more - few == pytest.approx(forward - 3 * rays, rel=0.01)

@@ -16,6 +16,7 @@ from threedim_jax.models.conditioning import (
   posenc_ddpm,
   posenc_nerf,
 )
+from threedim_jax.models.xunet import XUNet
 from threedim_jax.views.cameras import rays_from_camera
 
 HW = (8, 8)
@@ -59,9 +60,9 @@ def processor(**fields):
 
     @jax.jit
     def fn(p, *args):
-      logsnr_emb, pose_embs = module.apply({"params": p}, *args, HW)
+      logsnr_emb, embs = module.apply({"params": p}, *args, HW)
       by_example = lambda x: x.reshape(3, 2, *x.shape[1:])
-      return logsnr_emb, [by_example(x) for x in pose_embs]
+      return logsnr_emb, [by_example(x) for x in embs]
 
     return fn, params
 
@@ -86,12 +87,15 @@ def test_log_snr_enters_as_a_time(inputs):
   np.testing.assert_array_equal(beyond, at_the_end)
 
 
+@pytest.mark.parametrize("joint_conv", [True, False])
 @pytest.mark.parametrize("learned", [True, False])
-def test_pose_embedding_is_the_convolved_ray_encoding(inputs, learned):
+def test_rays_are_encoded_and_convolved(inputs, learned, joint_conv):
   """Position to degree 15, direction to 8, plus what is learned."""
   _, cameras, _ = inputs
-  fn, params = processor(use_pos_emb=learned, use_ref_pose_emb=learned)(inputs)
-  _, pose_embs = fn(params, *inputs)
+  fn, params = processor(
+    use_pos_emb=learned, use_ref_pose_emb=learned, joint_conv=joint_conv
+  )(inputs)
+  logsnr_emb, embs = fn(params, *inputs)
   rays = rays_from_camera(cameras, HW)
   encoded = np.concatenate(
     [posenc_nerf(rays.pos, 0, 15), posenc_nerf(rays.dir, 0, 8)], axis=-1
@@ -101,7 +105,7 @@ def test_pose_embedding_is_the_convolved_ray_encoding(inputs, learned):
     encoded += params["pos_emb"]
     encoded[:, 0] += params["ref_pose_emb_first"]
     encoded[:, 1] += params["ref_pose_emb_other"]
-  for level, got in enumerate(pose_embs):
+  for level, got in enumerate(embs):
     expected = jax.lax.conv_general_dilated(
       encoded.reshape(6, *HW, -1),
       params[f"Conv_{level}"]["kernel"],
@@ -110,6 +114,7 @@ def test_pose_embedding_is_the_convolved_ray_encoding(inputs, learned):
       dimension_numbers=("NHWC", "HWIO", "NHWC"),
     ).reshape(got.shape)
     expected = np.asarray(expected) + params[f"Conv_{level}"]["bias"]
+    expected += np.asarray(logsnr_emb)[:, :, None, None]
     np.testing.assert_allclose(got, expected, atol=5e-4)
 
 
@@ -118,7 +123,7 @@ def test_codes_may_take_the_cameras_place(inputs):
   logsnr, cameras, cond_mask = inputs
   fn, params = processor()(inputs)
   params = jax.tree.map(jnp.asarray, params)
-  encode = get_camera_encoder({}, {"ConditioningProcessor_0": params}, HW)
+  encode = get_camera_encoder(XUNet(), {"ConditioningProcessor_0": params}, HW)
   first, second = (lambda a: a[:, 0]), (lambda a: a[:, 1])
   frames = [encode(jax.tree.map(f, cameras)) for f in (first, second)]
   codes = jax.tree.map(lambda a, b: jnp.stack([a, b], 1), *frames)
@@ -134,8 +139,8 @@ def test_an_unconditional_example_knows_no_camera(inputs):
   fn, params = processor()(inputs)
 
   def probe(cameras):
-    _, pose_embs = fn(params, logsnr, cameras, cond_mask)
-    return sum(jnp.sum(jnp.square(x)) for x in pose_embs)
+    _, embs = fn(params, logsnr, cameras, cond_mask)
+    return sum(jnp.sum(jnp.square(x)) for x in embs)
 
   gradients = jax.grad(probe)(cameras)
   for gradient in jax.tree.leaves(gradients):

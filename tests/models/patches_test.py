@@ -73,7 +73,7 @@ def test_a_patch_is_a_pixel_of_a_smaller_picture(tiny_xunet, variant):
 def test_cameras_encoded_ahead_are_those_of_patches(tiny_xunet):
   views, logsnr, cameras, mask = tiny_xunet.inputs
   model, params = patch_network(tiny_xunet)
-  encode = get_camera_encoder({"patch_size": 2}, params, (8, 8))
+  encode = get_camera_encoder(model, params, (8, 8))
   codes = encode(cameras)
   assert [x.shape[2:4] for x in codes] == [(4, 4), (2, 2)]
   fn = apply_fn(model)

@@ -245,3 +245,29 @@ def test_relative_cameras_do_not_see_where_the_world_is():
     changes.append(float(abs(out - there).max() / out.std()))
   # Rays are encoded at frequencies up to 2^14: float32 poses are felt.
   assert changes[0] < 0.05 < 0.2 < changes[1]
+
+
+def test_joint_convolution_is_the_same_function(tiny_xunet):
+  """For a TPU: the output and its gradient by every parameter."""
+  joint = tiny_xunet.model.clone(joint_conv=True)
+
+  def loss(model, params):
+    out = model.apply({"params": params}, *tiny_xunet.inputs, train=False)
+    return jnp.mean(jnp.square(out)), out
+
+  results = [
+    jax.jit(jax.value_and_grad(functools.partial(loss, model), has_aux=True))(
+      tiny_xunet.params
+    )
+    for model in (tiny_xunet.model, joint)
+  ]
+  for a, b in zip(*map(jax.tree.leaves, results), strict=True):
+    np.testing.assert_allclose(a, b, atol=1e-4 * max(1.0, np.abs(a).max()))
+
+
+def test_wide_networks_convolve_jointly_on_a_tpu():
+  c = srn_chairs.get_config("")
+  forms = {p: get_model(c.model, p).joint_conv for p in ("cpu", "gpu", "tpu")}
+  assert forms == {"cpu": False, "gpu": False, "tpu": True}
+  c.model.emb_ch = 128
+  assert not get_model(c.model, "tpu").joint_conv

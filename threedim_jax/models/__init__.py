@@ -19,17 +19,32 @@ from threedim_jax.views.cameras import Camera
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 
 
-def get_model(model_config: Any) -> XUNet:
+# A TPU is faster with `XUNet.joint_conv` if the ray embeddings are wide (the
+# paper's 1024) and slower if they are narrow (128): launch/benchmarks.md. The
+# bound in between is a guess.
+MIN_EMB_CH_OF_JOINT_CONV = 512
+
+
+def get_model(model_config: Any, platform: str = "cpu") -> XUNet:
   """Builds the network that `config.model` describes.
 
   Args:
     model_config: the fields of `XUNet`, as a ConfigDict or a dictionary.
+    platform: "cpu", "gpu" or "tpu", where the network should be fast. It runs
+      on all of them with the same parameters.
 
   Raises:
     TypeError: a key of `model_config` is not a field of `XUNet`.
   """
   fields = dict(model_config)
-  return XUNet(**fields | {"dtype": DTYPES[fields["dtype"]]})
+  wide = fields.get("emb_ch", XUNet.emb_ch) >= MIN_EMB_CH_OF_JOINT_CONV
+  return XUNet(
+    **fields
+    | {
+      "dtype": DTYPES[fields["dtype"]],
+      "joint_conv": platform == "tpu" and wide,
+    }
+  )
 
 
 def dummy_inputs(resolution: int, batch_size: int = 1) -> tuple:
@@ -60,7 +75,7 @@ def make_init_fn(config: Any) -> Callable[[Key[Array, ""]], PyTree]:
 
 
 def get_camera_encoder(
-  model_config: Any, params: PyTree, hw: tuple[int, int]
+  model: XUNet, params: PyTree, hw: tuple[int, int]
 ) -> Callable[[Camera], Camera | RayCodes]:
   """Returns a function that encodes cameras as the network would.
 
@@ -69,22 +84,21 @@ def get_camera_encoder(
   the camera.
 
   Args:
-    model_config: the fields of `XUNet`.
+    model: the network.
     params: parameters of the network.
     hw: height and width of the pictures in pixels.
 
   Returns:
-    A function from `Camera` to `RayCodes`. A network with relative cameras
-    needs both cameras of a pair to compute rays, so for such a network the
-    function returns the camera unchanged.
+    A function from cameras to `RayCodes`, or the identity if the network takes
+    cameras only: with `relative_cameras` it needs both cameras of a pair to
+    compute rays, and with `joint_conv` it encodes rays in every step.
   """
-  fields = dict(model_config)
-  if fields.get("relative_cameras"):
+  if model.relative_cameras or model.joint_conv:
     return lambda cameras: cameras
   convs = params["ConditioningProcessor_0"]
   count = sum(name.startswith("Conv_") for name in convs)
   kernels = [convs[f"Conv_{i}"]["kernel"] for i in range(count)]
-  p = fields.get("patch_size", XUNet.patch_size)
+  p = model.patch_size
   return lambda cameras: encode_rays(
     kernels, patch_cameras(cameras, p), (hw[0] // p, hw[1] // p)
   )

@@ -83,6 +83,13 @@ def make_local_mesh(data: int, fsdp: int) -> Mesh:
   )
 
 
+def platform_of(mesh: Mesh | AbstractMesh) -> str:
+  """Returns "cpu", "gpu" or "tpu"; "cpu" for a mesh without devices."""
+  if isinstance(mesh, AbstractMesh):
+    return "cpu"
+  return mesh.devices.flat[0].platform
+
+
 def batch_sharding(mesh: Mesh | AbstractMesh) -> NamedSharding:
   """Returns the sharding that splits the leading axis over all devices."""
   return NamedSharding(mesh, PartitionSpec(AXES))

@@ -35,6 +35,7 @@ from threedim_jax.models import get_camera_encoder, get_model
 from threedim_jax.runtime import progress
 from threedim_jax.runtime.sharding import (
   batch_sharding,
+  platform_of,
   replicated,
   state_sharding,
 )
@@ -130,8 +131,7 @@ class Sampler:
     self.params = jax.device_put(params, self._params_sh)
     self._model, self._prediction = get_model(model_config), prediction
     self._mesh, self.resolution = mesh, resolution
-    platform = mesh.devices.flat[0].platform
-    self._view_fn = make_view_fn(model_config, prediction, platform)
+    self._view_fn = make_view_fn(model_config, prediction, platform_of(mesh))
     self.name, self.step = name, step
     self.trained_config = dict(trained_config)
     self._programs: dict[Any, Callable] = {}
@@ -281,25 +281,24 @@ def make_view_fn(
   The function takes (params, keys, bank, target camera, **options) and calls
   `sample_view`.
 
-  On CPUs and GPUs the function encodes the rays of the target camera once per
-  view and reuses them in every step. On a TPU the network encodes the rays of
-  both frames in every step. That takes a TPU less time than rearranging stored
-  ray encodings into the order of the batch.
+  If the network takes `RayCodes`, the function encodes the rays of the target
+  camera once per view and reuses them in every step.
 
   Args:
     model_config: the fields of `XUNet`.
     prediction: one of `denoise.PREDICTIONS`.
     platform: where the function will run: "cpu", "gpu" or "tpu".
   """
-  model = get_model(model_config)
+  model = get_model(model_config, platform)
 
   def view_fn(params, keys, bank, target_cam, **options):
-    if platform != "tpu":
-      options["encode_camera"] = get_camera_encoder(
-        model_config, params, bank.views.shape[2:4]
-      )
     return sample_view(
-      bind_params(model, params, prediction), keys, bank, target_cam, **options
+      bind_params(model, params, prediction),
+      keys,
+      bank,
+      target_cam,
+      encode_camera=get_camera_encoder(model, params, bank.views.shape[2:4]),
+      **options,
     )
 
   return view_fn

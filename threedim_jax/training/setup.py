@@ -24,6 +24,7 @@ from threedim_jax.diffusion.losses import denoised_grid, diffusion_loss
 from threedim_jax.models import get_model, make_init_fn
 from threedim_jax.runtime.sharding import (
   batch_sharding,
+  platform_of,
   replicated,
   state_sharding,
 )
@@ -88,7 +89,8 @@ def make_setup(config: ConfigDict, mesh: Mesh | AbstractMesh) -> TrainSetup:
     batch_size, config.train.per_device_batch_size, mesh.size
   )
   tx, init_fn = make_tx(config), make_init_fn(config)
-  loss_fn = make_loss_fn(config)
+  platform = platform_of(mesh)
+  loss_fn = make_loss_fn(config, platform)
 
   def create_state(rng, params=None):
     params = init_fn(rng) if params is None else params
@@ -109,20 +111,21 @@ def make_setup(config: ConfigDict, mesh: Mesh | AbstractMesh) -> TrainSetup:
       make_train_step(loss_fn, tx, decay, parts), mesh, shardings
     ),
     eval_step=jax.jit(
-      make_eval_step(config),
+      make_eval_step(config, platform),
       in_shardings=(shardings.ema_params, batch_sharding(mesh), everywhere),
       out_shardings=(everywhere, everywhere),
     ),
   )
 
 
-def make_loss_fn(config: ConfigDict) -> LossFn:
+def make_loss_fn(config: ConfigDict, platform: str = "cpu") -> LossFn:
   """Makes the training loss, a function (params, batch, rng) -> (loss, aux).
 
   The loss includes dropout, and hue augmentation if `data.hue_augmentation` is
   set. `aux` holds loss sums per log-SNR bin, see `diffusion_loss`.
   """
-  model, diffusion = get_model(config.model), config.diffusion
+  model = get_model(config.model, platform)
+  diffusion = config.diffusion
   options = {
     "prediction": diffusion.prediction,
     "uncond_fraction": diffusion.uncond_fraction,
@@ -144,13 +147,14 @@ def make_loss_fn(config: ConfigDict) -> LossFn:
   return loss_fn
 
 
-def make_eval_step(config: ConfigDict) -> Callable:
+def make_eval_step(config: ConfigDict, platform: str = "cpu") -> Callable:
   """Makes the function that evaluates the loss of one held-out batch.
 
   The function maps (params, batch, rng) to (metrics, grid), see
   `TrainSetup.eval_step`.
   """
-  model, prediction = get_model(config.model), config.diffusion.prediction
+  model = get_model(config.model, platform)
+  prediction = config.diffusion.prediction
 
   def eval_step(params, batch, rng):
     predict_fn = make_predict_fn(bind_apply(model, params))

@@ -24,7 +24,12 @@ from threedim_jax.modes.aot.profile import Profile, read_profile
 from threedim_jax.modes.aot.topologies import Topology
 from threedim_jax.runtime import progress
 from threedim_jax.runtime.errors import UserError
-from threedim_jax.runtime.sharding import mesh_shape, state_sharding
+from threedim_jax.runtime.sharding import (
+  make_mesh_on_paper,
+  mesh_shape,
+  platform_of,
+  state_sharding,
+)
 from threedim_jax.sampling.load import settings_of
 from threedim_jax.sampling.view_sampler import jit_next_view, make_view_fn
 from threedim_jax.training.setup import make_setup
@@ -106,14 +111,18 @@ def compile_train_step(
   setup = make_setup(config, mesh)
   rng = jax.eval_shape(lambda: jax.random.key(0))
   args = setup.shapes, setup.batch, rng
-  plain = make_setup(without_recomputation(config), mesh)
+  # A mesh without devices gives the form of the network with the least
+  # arithmetic, so that faster forms with more of it do not look better.
+  on_paper = make_mesh_on_paper(*mesh.shape.values(), mesh.size)
+  plain = make_setup(without_recomputation(config), on_paper)
+  flops = count_flops(plain.train_step, *args)
   with jax.set_mesh(mesh):
     return _compile(
       "train step",
       topology,
       tuple(mesh.shape.values()),
       config.train.batch_size,
-      count_flops(plain.train_step, *args) // mesh.size,
+      flops // mesh.size,
       lambda: setup.train_step.lower(*args),
       options=options,
     )
@@ -160,17 +169,19 @@ def compile_sampler(
     *(params, rngs, bank, cameras(batch_size), shape((), jnp.int32)),
     *(shape((), jnp.float32), shape((), jnp.int32)),
   )
-  next_view = jit_next_view(
-    make_view_fn(
-      config.model, config.diffusion.prediction, topology.devices[0].platform
-    ),
-    mesh,
-    state_sharding(mesh, params),
-    bank,
-    settings_of(config).static_options(),
-  )
+
+  def next_view(platform):
+    return jit_next_view(
+      make_view_fn(config.model, config.diffusion.prediction, platform),
+      mesh,
+      state_sharding(mesh, params),
+      bank,
+      settings_of(config).static_options(),
+    )
+
   num_steps = config.sampler.num_sample_steps
-  flops = count_flops(next_view, *args, while_trips=num_steps)
+  # "cpu": the form with the least arithmetic, as in `compile_train_step`.
+  flops = count_flops(next_view("cpu"), *args, while_trips=num_steps)
   split = mesh.size if batch_size % mesh.size == 0 else 1
   return _compile(
     "sampler",
@@ -178,7 +189,7 @@ def compile_sampler(
     (data, fsdp),
     batch_size,
     flops // split,
-    lambda: next_view.lower(*args),
+    lambda: next_view(platform_of(mesh)).lower(*args),
     while_trips=num_steps,
     options=options,
   )
