@@ -7,10 +7,10 @@
       [--out=FILE.json] [--config.KEY=VALUE ...]
   python -m threedim_jax.benchmark --what=tpu --out=FOLDER   # see `tpu`
 
-A row whose floating-point operations are known is compared with a ceiling: the
-speed of the fastest matrix product on the same number of devices, in the
-network's dtype. The ceiling is measured before and after the rows, and the
-larger value counts.
+If the floating-point operations of a program are known, its row compares the
+program with a ceiling: the speed of the fastest matrix product on the same
+number of devices, in the network's dtype. The ceiling is measured before and
+after the rows, and the larger value counts.
 """
 
 from collections.abc import Sequence

@@ -122,9 +122,9 @@ def step_case(config: ConfigDict) -> Case:
   """Compiles a train step.
 
   Returns:
-    A case. `case.call(batch)` trains one step on a batch, and the next call
-    goes on from the new state. `case.call()` trains on the same random batch at
-    every call.
+    A case for timing. `case.call(batch)` trains one step on a batch, and the
+    next call goes on from the new state. `case.call()` trains on the same
+    random batch at every call.
   """
   setup = make_setup(config, make_mesh(config.mesh.data, config.mesh.fsdp))
   rng = jax.device_put(jax.random.key(1), replicated(setup.mesh))
@@ -147,7 +147,7 @@ def step_case(config: ConfigDict) -> Case:
 
 
 def forward_case(config: ConfigDict) -> Case:
-  """Compiles a forward pass over `train.batch_size` examples on the mesh."""
+  """Compiles a forward pass of `train.batch_size` examples on all devices."""
   mesh = make_mesh(config.mesh.data, config.mesh.fsdp)
   denoiser = make_denoiser(config)
 
@@ -270,7 +270,7 @@ def open_batches(config: ConfigDict) -> Iterator[PairBatch]:
 
 
 def data_rows(config: ConfigDict, seconds: float | int) -> list[Row]:
-  """Times reading batches alone, and train steps together with their reading.
+  """Times reading of batches alone, and train steps that read their batches.
 
   Readers work ahead, so the time of a single batch means nothing. Each row
   gives the mean over many batches, both as the median and as the fastest time.
@@ -323,7 +323,7 @@ def mean_time(
   warm_up: int,
   finish: Callable[[], Any] = lambda: None,
 ) -> Times:
-  """Returns the mean time of a call in seconds.
+  """Returns the mean time of a call of `fn`, in seconds.
 
   Single calls are not timed, so both `median` and `fastest` of the result hold
   the mean.

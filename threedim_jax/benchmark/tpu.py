@@ -8,7 +8,7 @@ The command needs no TPU: it only compiles train steps for TPUs. It compiles one
 program after the other, each in a process of its own, and writes a file for
 each. A program takes minutes to an hour. If the command is stopped, run it
 again: it goes on with the programs whose files are missing. When all files
-exist, it prints the table of `launch/README.md`.
+exist, it prints the table that `launch/README.md` shows.
 """
 
 from collections.abc import Sequence
@@ -53,7 +53,7 @@ class Case:
   def arguments(self) -> list[str]:
     """Returns the flags that set the network, the mesh and rematerialisation.
 
-    The batch size is missing: `compile_case` passes it on its own.
+    The batch size is missing: `compile_case` passes the batch size separately.
     """
     return [
       f"--config.model.ch={self.ch}",
@@ -124,7 +124,7 @@ def compile_case(case: Case, path: epath.Path, config: str = CONFIG) -> None:
 def run(
   folder: epath.Path, cases: Sequence[Case] = CASES, config: str = CONFIG
 ) -> None:
-  """Compiles the cases whose files are missing, then prints the whole table.
+  """Compiles the cases that have no file yet, then prints the whole table.
 
   Args:
     folder: folder of the files, one for each case.
