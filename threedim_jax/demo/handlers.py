@@ -164,7 +164,7 @@ class Handlers:
       yield scene.samples(views_u8, facts)
 
   def generate(self, *values) -> Iterator[tuple]:
-    """Samples the views of a scene, and yields what the page shows meanwhile.
+    """Samples the views of a scene; yields what the page shows after each view.
 
     Args:
       *values: the six arguments of `read_scene`, then those of `read_settings`.

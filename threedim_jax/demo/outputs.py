@@ -233,7 +233,7 @@ def _root() -> epath.Path:
 def new_folder() -> epath.Path:
   """Makes a folder for a visitor's files, and deletes folders that are too old.
 
-  A folder is deleted when the folder is older than `KEEP_SECONDS`.
+  Folders older than `KEEP_SECONDS` are deleted.
   """
   for old in _root().iterdir():
     if time.time() - old.stat().mtime > KEEP_SECONDS:

@@ -121,7 +121,7 @@ def _not_run(run: Run, mode: str) -> Text:
 
 
 def _object(parent: epath.Path, object_id: str, **options: Any) -> Any:
-  """Makes a block with an object's views, or with an error if a file is bad.
+  """Makes a block with an object's views, or with the error in its files.
 
   Args:
     parent: folder that holds the objects' folders.

@@ -204,8 +204,8 @@ def _best_row(rows: Rows, metric: str) -> str | None:
   """Returns the name of the row with the best value of a metric.
 
   Rows that were made with the true views (such as "best of 4") do not compete.
-  The result is None if fewer than two rows compete, or if the metric has no
-  better direction.
+  The result is None if fewer than two rows compete, or if neither higher nor
+  lower values of the metric are better.
   """
   values = {
     row: values[metric]

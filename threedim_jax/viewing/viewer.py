@@ -34,7 +34,7 @@ FACTS = {  # how keys of `ObjectSamples.info` are shown
 
 
 class Orbit(NamedTuple):
-  """A block of a page on which the user turns one object.
+  """A block in which the user turns one object by dragging its picture.
 
   All pictures are data URIs.
   """
