@@ -1,8 +1,10 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Measures what a configuration costs on this machine.
+"""Measures how fast a configuration runs on this machine.
 
-`parts` measures one part of `--what` and returns rows (plain dictionaries).
-`timing` compiles and times programs. `cli` shows and saves the rows. `tpu`
-compiles for TPU slices that are not here, see `threedim_jax.modes.aot`.
+`cli` is the command line: it shows and saves a table of measured rows. `parts`
+measures each part that `--what` can name, such as "train", and returns the rows
+(plain dictionaries). `timing` compiles and times single programs. `tpu`
+compiles for TPU slices that this machine does not have, see
+`threedim_jax.modes.aot`.
 """

@@ -7,9 +7,10 @@
       [--out=FILE.json] [--config.KEY=VALUE ...]
   python -m threedim_jax.benchmark --what=tpu --out=FOLDER   # see `tpu`
 
-Every row is compared with a ceiling: the speed of the fastest matrix product on
-this machine. The ceiling is measured before and after the rows, and the larger
-value counts.
+If the floating-point operations of a program are known, its row compares the
+program with a ceiling: the speed of the fastest matrix product on the same
+number of devices, in the network's dtype. The ceiling is measured before and
+after the rows, and the larger value counts.
 """
 
 from collections.abc import Sequence
@@ -58,18 +59,22 @@ def measure(
   seconds: float | int,
   ceiling_sizes: Sequence[int] | None = None,
 ) -> tuple[list[Row], list[dict[str, Any]]]:
-  """Measures a part, or all parts; returns (rows, ceilings).
+  """Measures one part of the benchmark, or all parts.
 
   Args:
-    config: a whole configuration.
-    what: a key of `PARTS`, or "all".
-    seconds: how long each program is repeated.
-    ceiling_sizes: sizes of the matrices whose product is the ceiling; None uses
-      sizes that suit the platform.
+    config: complete configuration of a run.
+    what: name of the part, a key of `PARTS`; "all" measures every part.
+    seconds: how many seconds each program is repeated.
+    ceiling_sizes: sides of the square matrices whose fastest product is the
+      ceiling; None uses sizes that suit the platform.
+
+  Returns:
+    (rows of the table, ceilings). A ceiling is a dictionary with the keys
+    "dtype", "devices" and "tflops".
 
   Raises:
-    UserError: there is no data set. This is checked before anything is
-      measured.
+    UserError: the part "data" is to be measured, but there is no data set. This
+      is checked before anything is measured.
   """
   names = list(PARTS) if what == "all" else [what]
   if "data" in names:
@@ -111,7 +116,17 @@ def report(
   ceilings: Sequence[dict[str, Any]],
   overrides: dict[str, Any],
 ) -> dict[str, Any]:
-  """Returns the content of the JSON file."""
+  """Collects the content of the benchmark's JSON file.
+
+  Args:
+    config: the configuration that was measured.
+    rows: rows of the table, from `measure`.
+    ceilings: ceilings, from `measure`.
+    overrides: {key: value} of the flags --config.KEY=VALUE.
+
+  Returns:
+    The arguments and a description of the code and the machine.
+  """
   return {
     "rows": list(rows),
     "ceilings": list(ceilings),
@@ -126,7 +141,7 @@ def report(
 
 
 def show(rows: Sequence[Row], ceilings: Sequence[dict[str, Any]]) -> None:
-  """Prints a table of the rows, and the ceilings below it."""
+  """Prints a table of the measured rows, then one line for each ceiling."""
   texts = [_texts(row) for row in rows]
   heads = [Cell(column) for column in texts[0]]
   lines = [[Cell(text) for text in row.values()] for row in texts]
@@ -140,7 +155,7 @@ def show(rows: Sequence[Row], ceilings: Sequence[dict[str, Any]]) -> None:
 
 
 def _texts(row: Row) -> dict[str, str]:
-  """Formats a row as {column: text}; "-" for values that the row lacks."""
+  """Formats a row as {column: text}. A value that the row lacks becomes "-"."""
   texts = {
     "what": row["what"],
     "name": row["name"],

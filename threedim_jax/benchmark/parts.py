@@ -1,10 +1,11 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Measures the parts of the benchmark. Every function in `PARTS` returns rows.
+"""Measures each part of the benchmark, such as training or sampling.
 
-The programs are those that training and sampling run. Weights and pictures are
-random, and the pictures are already on the device. The part `data` measures how
-long training waits for data.
+`PARTS` maps the name of each part to a function that returns rows of the table.
+The functions time the same programs that training, sampling and scoring run.
+Weights, cameras and pictures are random. Only the part "data" reads pictures
+from a data set, because it measures how long training waits for them.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -43,13 +44,13 @@ RADIUS = 2.0  # distance of the random cameras from the object
 
 
 class Case(NamedTuple):
-  """A program to time.
+  """A compiled program to time, with a function that runs the program.
 
   Attributes:
-    program: the compiled program, not taken from a cache.
-    call: runs the program once.
-    flops: of one call, summed over all devices.
-    devices: number of devices that it runs on.
+    program: the compiled program, which does not come from a cache.
+    call: function that runs the program once.
+    flops: floating-point operations of one call, summed over all devices.
+    devices: number of devices that the program runs on.
   """
 
   program: Program
@@ -61,7 +62,13 @@ class Case(NamedTuple):
 def random_images(
   rng: np.random.Generator, shape: Sequence[int], resolution: int
 ) -> UInt8[np.ndarray, "*shape R R 3"]:
-  """Makes pictures of uniform noise."""
+  """Makes pictures of uniform noise.
+
+  Args:
+    rng: generator of the noise.
+    shape: leading axes of the result.
+    resolution: height and width of each picture, in pixels.
+  """
   size = (*shape, resolution, resolution, 3)
   return rng.integers(0, 256, size, dtype=np.uint8)
 
@@ -69,7 +76,13 @@ def random_images(
 def random_cameras(
   rng: np.random.Generator, shape: Sequence[int], resolution: int
 ) -> Camera:
-  """Makes random cameras [*shape, ...], float32, that look at the origin."""
+  """Makes random float32 cameras that look at the origin.
+
+  Args:
+    rng: generator of the camera positions.
+    shape: leading axes of `world_from_cam` and `K`.
+    resolution: height and width of the pictures that K is for, in pixels.
+  """
   poses = camera_paths.random_views(rng, int(np.prod(shape)), RADIUS)
   K = np.float32(camera_paths.default_K(resolution))
   return Camera(
@@ -79,7 +92,7 @@ def random_cameras(
 
 
 def random_batch(resolution: int, batch_size: int) -> PairBatch:
-  """Makes a random training batch in the host's memory."""
+  """Makes a random training batch as NumPy arrays."""
   rng, shape = np.random.default_rng(0), (batch_size,)
   images = [random_images(rng, shape, resolution) for _ in range(2)]
   cameras = [random_cameras(rng, shape, resolution) for _ in range(2)]
@@ -87,7 +100,10 @@ def random_batch(resolution: int, batch_size: int) -> PairBatch:
 
 
 def denoise_args(config: ConfigDict, batch_size: int) -> tuple:
-  """Makes random arguments of a `DenoiseFn`. No example is unconditional."""
+  """Makes random arguments for a `DenoiseFn`.
+
+  All examples are conditional: `cond_mask` is True everywhere.
+  """
   rng, R = np.random.default_rng(0), config.data.resolution
   noise = jnp.float32(rng.standard_normal((2, batch_size, R, R, 3)))
   cams = [
@@ -105,8 +121,10 @@ def random_params(config: ConfigDict):
 def step_case(config: ConfigDict) -> Case:
   """Compiles a train step.
 
-  `call(batch=None)` of the result trains one step. Without a batch, it always
-  trains on the same pictures.
+  Returns:
+    A case for timing. `case.call(batch)` trains one step on a batch, and the
+    next call goes on from the new state. `case.call()` trains on the same
+    random batch at every call.
   """
   setup = make_setup(config, make_mesh(config.mesh.data, config.mesh.fsdp))
   rng = jax.device_put(jax.random.key(1), replicated(setup.mesh))
@@ -129,7 +147,7 @@ def step_case(config: ConfigDict) -> Case:
 
 
 def forward_case(config: ConfigDict) -> Case:
-  """Compiles a forward pass of `train.batch_size` examples over the mesh."""
+  """Compiles a forward pass of `train.batch_size` examples on all devices."""
   mesh = make_mesh(config.mesh.data, config.mesh.fsdp)
   denoiser = make_denoiser(config)
 
@@ -145,7 +163,7 @@ def forward_case(config: ConfigDict) -> Case:
 
 
 def sampler_case(config: ConfigDict, num_sample_steps: int) -> Case:
-  """Compiles sampling one view of each of `sample.batch_size` objects."""
+  """Compiles the sampler for one view each of `sample.batch_size` objects."""
   sampler = functools.partial(
     make_view_fn(
       config.model, config.diffusion.prediction, jax.default_backend()
@@ -193,11 +211,13 @@ def train_rows(config: ConfigDict, seconds: float | int) -> list[Row]:
 
 
 def sample_rows(config: ConfigDict, seconds: float | int) -> list[Row]:
-  """Times a denoising step, and computes the time of a whole view from it.
+  """Times a denoising step, and extrapolates the time of a whole view.
 
-  Two samplings with few steps are timed. Their difference in time, divided by
-  their difference in steps, is the cost of a step without the work that happens
-  once per view. The time of a whole view is extrapolated from both.
+  The sampler is timed with `FEW_STEPS` and with `MORE_STEPS` denoising steps.
+  The difference in time, divided by the difference in steps, is the time of one
+  step. Work that happens once per view cancels out in this difference. The time
+  of a whole view is the time with few steps, plus the time of the steps that
+  are missing.
   """
   few, more = (sampler_case(config, n) for n in (FEW_STEPS, MORE_STEPS))
   few_times, more_times = timing.time_in_turns([few.call, more.call], seconds)
@@ -236,7 +256,11 @@ def sample_rows(config: ConfigDict, seconds: float | int) -> list[Row]:
 
 
 def open_batches(config: ConfigDict) -> Iterator[PairBatch]:
-  """Opens batches as training reads them; UserError if there is no data set."""
+  """Returns an iterator over training batches of the configured data set.
+
+  Raises:
+    UserError: there is no data set.
+  """
   return train_iterator(
     open_split(config, "train"),
     global_batch_size=config.train.batch_size,
@@ -246,17 +270,17 @@ def open_batches(config: ConfigDict) -> Iterator[PairBatch]:
 
 
 def data_rows(config: ConfigDict, seconds: float | int) -> list[Row]:
-  """Times reading alone, and the train step on batches that are read.
+  """Times reading of batches alone, and train steps that read their batches.
 
-  Both times are means over many batches. The time of a single batch means
-  nothing, because readers work ahead. So median and fastest are both the mean.
+  Readers work ahead, so the time of a single batch means nothing. Each row
+  gives the mean over many batches, both as the median and as the fastest time.
   """
   batches, case = open_batches(config), step_case(config)
   mesh = make_mesh(config.mesh.data, config.mesh.fsdp)
   pending, waits = None, []
 
   def step() -> None:
-    """Starts a step, then waits for the one before, as in training."""
+    """Starts a train step, then waits for the previous step, as in training."""
     nonlocal pending
     start = time.perf_counter()
     batch = put_batch(next(batches), mesh)
@@ -299,13 +323,17 @@ def mean_time(
   warm_up: int,
   finish: Callable[[], Any] = lambda: None,
 ) -> Times:
-  """Returns the mean time of a call, as both median and fastest.
+  """Returns the mean time of a call of `fn`, in seconds.
+
+  Single calls are not timed, so both `median` and `fastest` of the result hold
+  the mean.
 
   Args:
     fn: the function to time.
-    seconds: how long it is repeated; at least `timing.MIN_REPEATS` times.
+    seconds: how many seconds `fn` is repeated; at least `timing.MIN_REPEATS`
+      calls are made.
     warm_up: number of calls before the clock starts.
-    finish: waits for the work that the calls started.
+    finish: function that waits for the work that the calls of `fn` started.
   """
   for _ in range(warm_up):
     fn()
@@ -320,7 +348,10 @@ def mean_time(
 
 
 def score_rows(config: ConfigDict, seconds: float | int) -> list[Row]:
-  """Times a step of fitting the neural field that scores 3D consistency."""
+  """Times one step of fitting the neural field that scores 3D consistency.
+
+  The number of timed steps is fixed, so `seconds` is ignored.
+  """
   del seconds
   rng, R = np.random.default_rng(0), config.data.resolution
   images = random_images(rng, (1, FIELD_VIEWS), R)
@@ -350,7 +381,10 @@ def score_rows(config: ConfigDict, seconds: float | int) -> list[Row]:
 
 
 def compile_rows(config: ConfigDict, seconds: float | int) -> list[Row]:
-  """Compiles initialisation, train step and sampler, each once."""
+  """Times the compilation of initialisation, train step and sampler.
+
+  Each program is compiled once, so `seconds` is ignored.
+  """
   del seconds
   init = timing.compile_program(
     jax.jit(make_init_fn(config)), jax.random.key(0)

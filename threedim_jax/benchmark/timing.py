@@ -1,13 +1,13 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Compiles programs, times them, and makes rows of the results.
+"""Compiles programs, times their calls, and makes rows of the results.
 
   program = compile_program(jax.jit(fn), *args)   # never from a cache
   (times,) = time_in_turns([lambda: program.compiled(*args)], seconds=10)
   row = make_row("train", "step", times, flops=..., program=program)
 
-A call is timed on the host until its results are ready. So the time includes
-the device's work and the cost of starting it.
+The host times a call from its start until its results are ready. So the time
+includes the device's work and the cost of launching that work.
 """
 
 from collections.abc import Callable, Sequence
@@ -29,7 +29,7 @@ Row = dict[str, Any]
 
 
 class Times(NamedTuple):
-  """Seconds of a call: median and fastest of `repeats` calls."""
+  """The median and the fastest time of `repeats` calls, in seconds."""
 
   median: float
   fastest: float
@@ -37,7 +37,7 @@ class Times(NamedTuple):
 
 
 class Program(NamedTuple):
-  """A compiled function, and the seconds that tracing and compiling took."""
+  """A compiled function, with the seconds that tracing and compiling took."""
 
   compiled: jax.stages.Compiled
   lower_seconds: float
@@ -45,9 +45,11 @@ class Program(NamedTuple):
 
 
 def compile_program(jitted, *args) -> Program:
-  """Traces and compiles a function, without the compilation cache.
+  """Traces and compiles a jitted function, without the compilation cache.
 
-  `args` may be shapes instead of arrays.
+  Args:
+    jitted: function that `jax.jit` returned.
+    *args: example arguments of the function, or their shapes and dtypes.
   """
   before = jax.config.jax_enable_compilation_cache
   jax.config.update("jax_enable_compilation_cache", False)
@@ -66,11 +68,15 @@ def compile_program(jitted, *args) -> Program:
 def time_in_turns(
   fns: Sequence[Callable[[], Any]], seconds: float | int
 ) -> list[Times]:
-  """Times functions in rounds. A round calls every function once.
+  """Times functions in rounds; each round calls every function once.
 
-  If the machine is slow for a while, all functions are slow, so the ratios of
-  their times hold. The first round is not counted. Rounds go on for `seconds`
-  times the number of functions, and at least `MIN_REPEATS` times.
+  A slow phase of the machine slows all functions down alike, so the ratios of
+  their times still hold. The first round is a warm-up and is not counted.
+  Further rounds follow for `seconds` times the number of functions, and there
+  are at least `MIN_REPEATS` of them.
+
+  Returns:
+    The times of each function, in the order of `fns`.
   """
   for fn in fns:
     jax.block_until_ready(fn())
@@ -89,7 +95,10 @@ def summary(times: list[float]) -> Times:
 
 
 def program_bytes(program: Program) -> int | None:
-  """Returns a program's memory per device in bytes; None if unknown."""
+  """Returns the memory that a program needs per device, in bytes.
+
+  The result is None if the compiler does not report it.
+  """
   m = program.compiled.memory_analysis()
   if m is None:
     return None
@@ -109,18 +118,20 @@ def make_row(
   devices: int = 1,
   **more,
 ) -> Row:
-  """Makes a row of the table.
+  """Makes a row of the benchmark's table.
 
   Args:
-    what: the part of the benchmark.
-    name: the program that was timed.
-    times: of a call.
-    count: number of examples, views or steps that a call processes.
-    unit: unit of the rate.
-    flops: of a call, summed over all devices.
-    program: the program that was called, for its memory and compile time.
-    devices: number of devices that took part.
-    **more: further keys of the row.
+    what: name of the part of the benchmark, such as "train".
+    name: name of the program that was timed.
+    times: times of one call.
+    count: number of examples, views or steps that one call processes.
+    unit: unit of the rate, which is `count` per median time.
+    flops: floating-point operations of one call, summed over all devices; None
+      leaves TFLOP/s out of the row.
+    program: the program that was called; None leaves its memory and its compile
+      time out of the row.
+    devices: number of devices that ran the program.
+    **more: further keys and values of the row.
   """
   row: Row = {
     "what": what,
@@ -146,11 +157,17 @@ def make_row(
 def matmul_ceiling(
   dtype: str, num_devices: int, seconds: float | int, sizes=None
 ) -> float:
-  """Returns TFLOP/s of the fastest square matrix product.
+  """Returns the TFLOP/s of the fastest square matrix product.
 
-  Every device computes its own product at the same time. As in the network,
-  float32 is multiplied at jax's default precision, which is TF32 on recent
-  NVIDIA GPUs.
+  Every device computes a product of its own at the same time, and the result is
+  the sum over devices. As in the network, float32 is multiplied at jax's
+  default precision, which is TF32 on recent NVIDIA GPUs.
+
+  Args:
+    dtype: dtype of the matrices.
+    num_devices: number of devices to use.
+    seconds: time to measure, shared by all sizes.
+    sizes: sides of the matrices to try; None uses sizes that suit the platform.
   """
   devices = np.array(jax.devices()[:num_devices])
   mesh = jax.sharding.Mesh(devices, ("device",))

@@ -1,13 +1,14 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Prints a table of which of the paper's networks fit on which TPU slice.
+"""Prints a table that shows which network of the paper fits on which TPU slice.
 
   python -m threedim_jax.benchmark --what=tpu --out=runs/tpu
 
-This compiles one program after the other, each in a process of its own, and
-writes a file for each. A program takes minutes to an hour. If this is stopped,
-the same command continues. When all files are there, it prints the table of
-`launch/README.md`.
+The command needs no TPU: it only compiles train steps for TPUs. It compiles one
+program after the other, each in a process of its own, and writes a file for
+each. A program takes minutes to an hour. If the command is stopped, run it
+again: it goes on with the programs whose files are missing. When all files
+exist, it prints the table that `launch/README.md` shows.
 """
 
 from collections.abc import Sequence
@@ -25,14 +26,15 @@ CONFIG = "configs/srn_chairs.py"
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-  """A program of the table.
+  """A train step to compile for a TPU slice: one row of the table.
 
   Attributes:
-    topology: the TPU slice, such as "v5e:2x2".
-    ch: channels of the first level: 256 for the paper's network of 471 M
-      weights, 448 for that of 1.3 B.
-    per_device: examples that a device trains on at a time.
-    fsdp: number of devices that share parameters and optimizer state; 1: none.
+    topology: name of the TPU slice, such as "v5e:2x2".
+    ch: number of channels at the network's first level: 256 for the paper's
+      network of 471 M weights, 448 for that of 1.3 B.
+    per_device: number of examples that each device trains on at a time.
+    fsdp: number of devices that share parameters and optimizer state; 1 means
+      that every device holds a full copy.
     remat: value of `model.remat`, the rematerialisation of activations.
   """
 
@@ -49,7 +51,10 @@ class Case:
     return f"ch{self.ch}_{slice_name}_{self.per_device}_{mesh}_{self.remat}"
 
   def arguments(self) -> list[str]:
-    """Returns flags for `main`. `compile_case` sets the batch size."""
+    """Returns the flags that set the network, the mesh and rematerialisation.
+
+    The batch size is missing: `compile_case` passes the batch size separately.
+    """
     return [
       f"--config.model.ch={self.ch}",
       f"--config.model.remat={self.remat}",
@@ -100,7 +105,13 @@ write_result(path, to_json(compiled, config.train.num_examples))
 
 
 def compile_case(case: Case, path: epath.Path, config: str = CONFIG) -> None:
-  """Compiles the train step and writes the compiler's report to `path`."""
+  """Compiles the train step of a case, and writes the compiler's report.
+
+  Args:
+    case: the train step to compile.
+    path: JSON file to write.
+    config: path of the configuration file.
+  """
   subprocess.run(
     [
       *(sys.executable, "-c", _WORKER, case.topology, str(case.per_device)),
@@ -113,7 +124,13 @@ def compile_case(case: Case, path: epath.Path, config: str = CONFIG) -> None:
 def run(
   folder: epath.Path, cases: Sequence[Case] = CASES, config: str = CONFIG
 ) -> None:
-  """Compiles the cases that `folder` does not hold yet; prints the table."""
+  """Compiles the cases that have no file yet, then prints the whole table.
+
+  Args:
+    folder: folder of the files, one for each case.
+    cases: rows of the table.
+    config: path of the configuration file.
+  """
   folder = folder.absolute()
   folder.mkdir(parents=True, exist_ok=True)
   paths = {case: folder / f"{case.name}.json" for case in cases}
@@ -129,7 +146,11 @@ def run(
 
 
 def table(results: dict[Case, dict]) -> str:
-  """Formats a Markdown table with one row per program."""
+  """Formats the compiler's reports as a Markdown table.
+
+  Args:
+    results: {case: report}, one row of the table each.
+  """
   lines = [
     "| network | slice | examples a chip | mesh | remat | fits | GiB a chip |"
     " seconds a step | share of peak |",

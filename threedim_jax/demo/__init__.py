@@ -1,11 +1,12 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The browser demo: makes an orbit and a mesh from one picture.
+"""The browser demo: makes views around an object, and a mesh, from a picture.
 
-`python -m threedim_jax.demo` starts it. `page` is the layout, `handlers` has
-the functions of the buttons, and `outputs` makes the HTML and the files that
-they return. `examples/` holds held-out objects of `shapes`, drawn at 128
-pixels. May import all but modes and benchmark; nothing imports the demo.
+`python -m threedim_jax.demo` starts the demo. `page` is the layout, `handlers`
+has the functions behind the buttons, and `outputs` makes the HTML and the files
+that these functions return. `examples/` holds pictures of held-out objects of
+the data set `shapes`, drawn at 128 pixels. The demo may import every other
+folder but modes and benchmark. Nothing imports the demo.
 """
 
 from etils import epath

@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Serves the demo, by default only to this machine."""
+"""Serves the demo as a web page, by default only to this machine's browsers."""
 
 import argparse
 import os

@@ -1,10 +1,11 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The functions behind the demo's buttons, without its layout.
+"""The functions behind the demo's buttons ("handlers"), without the layout.
 
-Handlers that sample are generators, so each view is shown as soon as it is
-done. Stop ends the generator after the next view; the views so far stay. Each
-visitor's views are kept in that visitor's `gr.State`.
+A handler that samples is a generator, so the page shows each view as soon as
+the view is done. The Stop button ends the generator after the next view, and
+the finished views stay on the page. Each visitor's views are kept in that
+visitor's `gr.State`.
 """
 
 from collections.abc import Callable, Iterator
@@ -37,7 +38,11 @@ DEFAULTS = Settings(guidance_weight=0.0, conditioning="first")
 
 
 def show_errors(handler: Callable) -> Callable:
-  """Wraps a handler so that its UserError is shown as a message on the page."""
+  """Wraps a handler so that the page shows a UserError as a message.
+
+  The wrapped handler is a generator. It yields what `handler` yields or
+  returns.
+  """
 
   @functools.wraps(handler)
   def wrapped(*args):
@@ -54,7 +59,14 @@ def show_errors(handler: Callable) -> Callable:
 
 
 def read_settings(seed, steps, weight, solver, conditioning) -> Settings:
-  """Converts values of the page to sampler settings.
+  """Makes sampler settings from the values of the page's controls.
+
+  Args:
+    seed: seed of the sampler; None if the visitor left the field empty.
+    steps: number of denoising steps.
+    weight: guidance weight.
+    solver: name of a solver.
+    conditioning: name of a way to choose the view that a step looks at.
 
   Raises:
     UserError: the seed is missing or out of range.
@@ -71,12 +83,13 @@ def read_settings(seed, steps, weight, solver, conditioning) -> Settings:
 
 
 class Handlers:
-  """The handlers for one loaded sampler.
+  """The functions behind the demo's buttons, for one loaded sampler.
 
   Attributes:
-    sampler: samples with the trained weights.
+    sampler: generates views with the trained weights.
     compile_seconds: time that compiling took when the demo was started.
-    view_seconds: time that a view with `DEFAULTS` takes on this machine.
+    view_seconds: time that sampling one view with the settings `DEFAULTS` takes
+      on this machine.
   """
 
   def __init__(self, sampler: Sampler):
@@ -84,7 +97,7 @@ class Handlers:
     self.compile_seconds = self.view_seconds = 0.0
 
   def measure(self) -> None:
-    """Compiles the sampler for `DEFAULTS`, and measures a view's time."""
+    """Compiles the sampler for `DEFAULTS`, and measures the time per view."""
     self.compile_seconds, self.view_seconds = self.sampler.measure(
       DEFAULTS, CAPACITY
     )
@@ -92,11 +105,19 @@ class Handlers:
   def read_scene(
     self, file, azimuth, elevation, distance, path, num_views
   ) -> Scene:
-    """Reads the visitor's picture and cameras.
+    """Reads the visitor's picture, and places the cameras of the new views.
+
+    Args:
+      file: path of the picture; empty if there is none.
+      azimuth: azimuth of the picture's camera, in degrees.
+      elevation: elevation of the picture's camera, in degrees.
+      distance: distance of the picture's camera from the object.
+      path: name of the path along which the cameras of the new views lie.
+      num_views: number of views to generate.
 
     Raises:
-      UserError: there is no picture, or it cannot be used. The message has the
-        file's name, not its path on the server.
+      UserError: there is no picture, or the picture cannot be used. The message
+        has the file's name, not the path on the server.
     """
     if not file:
       raise UserError("Upload a picture first, or choose an example.")
@@ -115,7 +136,15 @@ class Handlers:
       raise UserError(str(e).replace(str(file), name)) from e
 
   def preview(self, *values) -> tuple[str, str]:
-    """Returns HTML: (picture and what the model sees of it, map of cameras)."""
+    """Draws the visitor's picture and the cameras before anything is sampled.
+
+    Args:
+      *values: the arguments of `read_scene`.
+
+    Returns:
+      (HTML with the picture beside the one that the model sees, HTML with a map
+      of the cameras).
+    """
     scene = self.read_scene(*values)
     photo = open_photo(values[0]).convert("RGBA")
     photo.thumbnail((260, 260))
@@ -124,7 +153,7 @@ class Handlers:
     return outputs.pictures(photo_u8, scene), outputs.camera_map(scene, 0)
 
   def sample(self, scene: Scene, settings: Settings) -> Iterator[ObjectSamples]:
-    """Yields the samples so far, before the first view and after each view."""
+    """Yields the samples so far: before the first view and after each view."""
     facts = settings.facts() | self.sampler.facts()
     views_u8 = np.zeros((0, *scene.given.images_u8.shape[1:]), np.uint8)
     yield scene.samples(views_u8, facts)
@@ -135,9 +164,15 @@ class Handlers:
       yield scene.samples(views_u8, facts)
 
   def generate(self, *values) -> Iterator[tuple]:
-    """Samples views, and yields (map of cameras, views, status, samples).
+    """Samples the views of a scene; yields what the page shows after each view.
 
-    Yields once before the first view, and once after each view.
+    Args:
+      *values: the six arguments of `read_scene`, then those of `read_settings`.
+
+    Yields:
+      (HTML with a map of the cameras, HTML with the finished views, status
+      text, samples so far), once before the first view and once after each
+      view.
     """
     scene, settings = self.read_scene(*values[:6]), read_settings(*values[6:])
     total = len(scene.index)
@@ -169,7 +204,18 @@ class Handlers:
       )
 
   def finish(self, sampled: ObjectSamples | None) -> tuple:
-    """Returns (orbit viewer, files, table from `looked_at_table`, status)."""
+    """Writes the finished views to files, and returns what the page shows then.
+
+    Args:
+      sampled: the samples that `generate` yielded last.
+
+    Returns:
+      (orbit viewer as HTML, paths of files to download, HTML from
+      `looked_at_table`, status text).
+
+    Raises:
+      UserError: there are no finished views.
+    """
     if sampled is None or not len(sampled.generated):
       raise UserError("There are no views yet: press Generate.")
     count, facts = len(sampled.generated), sampled.info
@@ -184,13 +230,38 @@ class Handlers:
     return viewer, files, table, f"{views} done. Drag the orbit to turn it."
 
   def mesh(self, sampled: ObjectSamples | None) -> tuple:
-    """Fits a mesh; returns (GLB, files, text on how well the views agree)."""
+    """Fits a mesh to the finished views.
+
+    Args:
+      sampled: the samples that `generate` yielded last.
+
+    Returns:
+      (path of the GLB file, paths of files to download, sentence that says how
+      well the views agree).
+
+    Raises:
+      UserError: there are no finished views, or a mesh cannot be fitted to
+        them.
+    """
     if sampled is None or not len(sampled.generated):
       raise UserError("There are no views yet: press Generate.")
     return outputs.write_mesh_files(sampled)
 
   def compare(self, *values) -> Iterator[tuple]:
-    """Yields HTML: (stochastic views, first-view views) and an explanation."""
+    """Samples the same views twice, once for each of two ways of conditioning.
+
+    With stochastic conditioning, each denoising step looks at a random known
+    view. With first-view conditioning, each step looks at the given view.
+
+    Args:
+      *values: the arguments of `generate`. The last one, the conditioning, is
+        ignored.
+
+    Yields:
+      (HTML with the stochastic views, HTML with the first-view views, an
+      explanation as Markdown), once before each series and once after each
+      view.
+    """
     scene, rest = self.read_scene(*values[:6]), values[6:-1]
     total = len(scene.index)
     empty = next(self.sample(scene, DEFAULTS))

@@ -62,7 +62,12 @@ def picture(image_u8: UInt8[np.ndarray, "H W 3"], caption: str) -> str:
 
 
 def pictures(photo_u8: UInt8[np.ndarray, "H W 3"], scene: Scene) -> str:
-  """Returns HTML with the whole picture beside what the model sees of it."""
+  """Returns HTML with the visitor's picture beside the one that the model sees.
+
+  Args:
+    photo_u8: the whole picture, over white.
+    scene: the scene whose given view is the picture that the model sees.
+  """
   pair = picture(photo_u8, "your picture") + picture(
     scene.given.images_u8[0], "as the model sees it"
   )
@@ -70,9 +75,11 @@ def pictures(photo_u8: UInt8[np.ndarray, "H W 3"], scene: Scene) -> str:
 
 
 def camera_map(scene: Scene, num_done: int) -> str:
-  """Draws the cameras from above: the pole in the centre, the horizon a circle.
+  """Returns HTML with a map of the scene's cameras, seen from above.
 
-  The first `num_done` target cameras have the colour of finished views.
+  The pole is the centre of the map, and the horizon is a circle. The given
+  camera has a colour of its own. The first `num_done` target cameras have the
+  colour of finished views.
   """
   poses = np.concatenate(
     [scene.given.world_from_cam, scene.targets.world_from_cam]
@@ -101,7 +108,10 @@ def camera_map(scene: Scene, num_done: int) -> str:
 
 
 def views_grid(sampled: ObjectSamples, total: int) -> str:
-  """Returns HTML with the given view, the views so far, and empty tiles."""
+  """Returns HTML with the given view, the finished views, and empty tiles.
+
+  There is an empty tile for each of the `total` views that is not done yet.
+  """
   done = sampled.generated.images_u8
   tiles = [picture(sampled.given.images_u8[0], "given")]
   tiles += [picture(view_u8, str(i + 1)) for i, view_u8 in enumerate(done)]
@@ -114,9 +124,14 @@ def views_grid(sampled: ObjectSamples, total: int) -> str:
 
 
 def looked_at_table(looked: Int[np.ndarray, "N T"]) -> str:
-  """Returns HTML that shows which view each denoising step was conditioned on.
+  """Returns an HTML table that shows which view each denoising step looked at.
 
-  A row is a generated view, a cell is a step, and its colour stands for a view.
+  Each row is a generated view, and each cell is one of its denoising steps. The
+  colour of a cell stands for the view that the step was conditioned on.
+
+  Args:
+    looked: number of that view for each of N generated views and T steps. 0 is
+      the given view, i is generated view i.
   """
   rows = []
   for i, row in enumerate(looked):
@@ -144,11 +159,14 @@ def _hue(view: int) -> str:
 
 
 def color_numbers(sampled: ObjectSamples) -> tuple[float, float]:
-  """Returns (change among the views, difference from the given view).
+  """Measures the change of colour among the views, and from the given view.
 
-  Both compare mean colours of the foreground, in levels of 255. The first is
-  the largest difference between two views, the second the mean difference from
-  the given view.
+  Both numbers compare the mean colours of the object's pixels, channel by
+  channel, in levels of 255.
+
+  Returns:
+    (largest difference between two generated views, mean difference between the
+    generated views and the given view).
   """
   given = _mean_color(sampled.given.images_u8[0])
   colors = np.stack([_mean_color(v) for v in sampled.generated.images_u8])
@@ -164,7 +182,15 @@ def _mean_color(image_u8: UInt8[np.ndarray, "H W 3"]) -> np.ndarray:
 def comparison_text(
   stochastic: ObjectSamples, first: ObjectSamples, total: int
 ) -> str:
-  """Explains what to compare in both rows, with numbers if both are done."""
+  """Returns Markdown that says what to look for when comparing two samples.
+
+  The text has a table of `color_numbers` once all views are done.
+
+  Args:
+    stochastic: samples with stochastic conditioning, so far.
+    first: samples that are conditioned only on the given view, so far.
+    total: number of views that each of the two gets.
+  """
   text = (
     "Both rows start from the same noise. With **stochastic conditioning** each"
     " denoising step looks at a random known view; with **the first view only**"
@@ -195,14 +221,20 @@ def comparison_text(
 
 @functools.cache
 def _root() -> epath.Path:
-  """Makes one folder for this process, removed when the process ends."""
+  """Makes one temporary folder, which is deleted when the process ends.
+
+  Every call in a process returns the same folder.
+  """
   root = tempfile.mkdtemp(prefix="threedim_jax_demo_")
   atexit.register(shutil.rmtree, root, ignore_errors=True)
   return epath.Path(root)
 
 
 def new_folder() -> epath.Path:
-  """Makes a folder for a visitor; removes those older than KEEP_SECONDS."""
+  """Makes a folder for a visitor's files, and deletes folders that are too old.
+
+  Folders older than `KEEP_SECONDS` are deleted.
+  """
   for old in _root().iterdir():
     if time.time() - old.stat().mtime > KEEP_SECONDS:
       shutil.rmtree(old, ignore_errors=True)
@@ -210,7 +242,12 @@ def new_folder() -> epath.Path:
 
 
 def write_files(sampled: ObjectSamples) -> tuple[str, list[str]]:
-  """Writes the views so far; returns (orbit viewer as HTML, files)."""
+  """Writes the finished views into a new folder, for the visitor to download.
+
+  Returns:
+    (orbit viewer as HTML, [path of a ZIP file with all files, path of the
+    GIF]).
+  """
   root = new_folder()
   folder = write_sample(root, sampled)
   show(folder, sampled)
@@ -226,7 +263,12 @@ def write_files(sampled: ObjectSamples) -> tuple[str, list[str]]:
 
 
 def write_mesh_files(sampled: ObjectSamples) -> tuple[str, list[str], str]:
-  """Fits a mesh; returns (GLB, files, text on how well the views agree)."""
+  """Fits a mesh to the finished views, and writes the mesh into a new folder.
+
+  Returns:
+    (path of the GLB file, [paths of the GLB and the PLY file], sentence that
+    says how well the views agree).
+  """
   root = new_folder()
   folder = write_sample(root, sampled)
   glb, ply, facts = write_mesh(folder)

@@ -1,6 +1,9 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The layout of the demo, for Gradio 5 and 6. It calls `handlers`."""
+"""The layout of the demo's page, for Gradio 5 and 6.
+
+The buttons and sliders call the functions in `handlers`.
+"""
 
 import inspect
 import json
@@ -40,7 +43,10 @@ FIT = (
 
 
 def read_examples() -> list[tuple[str, float | int, float | int, float | int]]:
-  """Returns (picture, azimuth, elevation, distance) of bundled examples."""
+  """Returns (picture path, azimuth, elevation, distance) of each example.
+
+  The angles are in degrees. The examples are bundled with the package.
+  """
   entries = json.loads((EXAMPLES / "examples.json").read_text())
   return [
     (str(EXAMPLES / e["file"]), e["azimuth"], e["elevation"], e["distance"])
@@ -49,7 +55,7 @@ def read_examples() -> list[tuple[str, float | int, float | int, float | int]]:
 
 
 def make_page(handlers: Handlers) -> gr.Blocks:
-  """Builds the whole page, which `serve` shows."""
+  """Builds the whole page of the demo, which `serve` then shows."""
   theme = gr.themes.Base(font=["sans-serif"], font_mono=["monospace"])
   in_blocks = "theme" in inspect.signature(gr.Blocks.__init__).parameters
   look = {"theme": theme} if in_blocks else {}  # Gradio 6 takes it in launch()
@@ -77,7 +83,12 @@ def make_page(handlers: Handlers) -> gr.Blocks:
 
 
 def _given_column() -> types.SimpleNamespace:
-  """Adds the left column: picture, buttons, status, camera and settings."""
+  """Adds the left column: picture, buttons, status, camera and settings.
+
+  Returns:
+    The controls of the column by name. `scene` and `sampler` list the controls
+    whose values `read_scene` and `read_settings` take.
+  """
   examples = read_examples()
   _, azimuth, elevation, distance = examples[0]
   c = types.SimpleNamespace()
@@ -149,7 +160,11 @@ def _given_column() -> types.SimpleNamespace:
 
 
 def _made_column() -> types.SimpleNamespace:
-  """Adds the right column: tabs with everything that is generated."""
+  """Adds the right column: tabs with everything that is generated.
+
+  Returns:
+    The parts of the column by name.
+  """
   c = types.SimpleNamespace(samples=gr.State(None))
   with gr.Tab("views"):
     c.views = gr.HTML(
@@ -178,7 +193,14 @@ def _made_column() -> types.SimpleNamespace:
 
 
 def _connect(page, handlers: Handlers, given, made) -> None:
-  """Connects buttons and sliders to their handlers."""
+  """Connects the page's buttons and sliders to the handlers.
+
+  Args:
+    page: the page.
+    handlers: the functions to call.
+    given: the parts of the left column, from `_given_column`.
+    made: the parts of the right column, from `_made_column`.
+  """
   preview = {
     "fn": show_errors(handlers.preview),
     "inputs": given.scene,
@@ -237,7 +259,14 @@ def _connect(page, handlers: Handlers, given, made) -> None:
 def serve(host: str, port: int, weights: str, **launch_options) -> gr.Blocks:
   """Loads bundled weights by name and serves the page.
 
-  Blocks unless `launch_options` have `prevent_thread_lock`.
+  The call returns when the server stops. With `prevent_thread_lock=True` among
+  the `launch_options`, the call returns as soon as the server runs.
+
+  Args:
+    host: address to serve at; "0.0.0.0" shows the page to the network.
+    port: port to serve at.
+    weights: name of bundled weights, such as "shapes64".
+    **launch_options: further arguments of Gradio's `launch`.
 
   Raises:
     UserError: there are no such weights, the port is taken, or the page cannot

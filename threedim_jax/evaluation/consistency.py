@@ -5,18 +5,19 @@
   for fitted in fit_sets(view_sets, PROTOCOLS["consistency-v1"]):
     fitted.row()
 
-3DiM (sec. 4) fits a neural field without view dependence to some views of an
-object and compares its renders with the held-out views. Views that contradict
-each other cannot be fitted. There are two protocols. `consistency-v1` is our
-own and fits a dense grid in seconds. `consistency-3dim` is the paper's (sec.
-7.4) and takes minutes to hours. Results name their protocol and every changed
-setting.
+3DiM (sec. 4) fits a neural field to some views of an object, and compares
+renders of the field with the other, held-out views. The field's colours do not
+depend on the viewing direction, so views that contradict each other cannot all
+be fitted. There are two protocols, which are sets of settings. `consistency-v1`
+is our own and fits a dense grid in seconds. `consistency-3dim` is the paper's
+(sec. 7.4) and takes minutes to hours. Results name their protocol and every
+setting that differs from the protocol.
 
 Three more numbers help to read a score. The score of the true views is a
-ceiling, because the field does not fit even them perfectly. The score of white
-pictures is the floor. `psnr_input_u8` compares a render at the pose of the
-input view with the input view: views that ignore it may still agree with each
-other.
+ceiling: the field does not fit even the true views perfectly. The score of
+white pictures is the floor. `psnr_input_u8` compares the given (input) view
+with a render of the field from the same camera. This number is needed because
+views that ignore the given view may still agree with each other.
 """
 
 from collections.abc import Callable, Sequence
@@ -73,19 +74,22 @@ FIRST_HELD_OUT = 5
 
 @dataclasses.dataclass(frozen=True)
 class ConsistencyProtocol:
-  """Settings of a score: the field, the fitted views and the held-out views.
+  """Settings of a consistency score: the field, and which views are held out.
 
   Scores with different settings are not comparable.
 
   Attributes:
-    base: key of the entry of `PROTOCOLS` that these settings start from.
-    num_views: uses at most this many views of an object, evenly spread.
-    hold_out_every: holds out one view in this many. None: draws held-out views
-      with a fixed seed, 25 of SRN's 251 views or a tenth of another number.
-    fit_given: also fits the given (input) view, if it is known. Views that
-      ignore it then score lower.
-    num_steps: number of steps of the fit.
-    seed: seed of the fit.
+    base: name of the entry of `PROTOCOLS` that the other settings start from.
+      The name also decides which kind of field is fitted.
+    num_views: largest number of views of an object to use, evenly spread.
+    hold_out_every: one view in this many is held out. None: the held-out views
+      are drawn with a fixed seed; they are 25 of SRN's 251 views, or a tenth of
+      any other number of views.
+    fit_given: whether the field is also fitted to the given (input) view, if
+      that view is known. Views that do not match the given view then score
+      lower.
+    num_steps: number of training steps of the field.
+    seed: seed of the training of the field.
   """
 
   base: str = "consistency-v1"
@@ -97,10 +101,10 @@ class ConsistencyProtocol:
 
   @property
   def name(self) -> str:
-    """The base and every changed setting, as in "consistency-v1, 300 steps".
+    """The name of the base protocol, then every setting that differs from it.
 
-    The name of `consistency-3dim` also contains a hash of the settings that the
-    paper leaves open.
+    An example is "consistency-v1, 300 steps". The name of `consistency-3dim`
+    also contains a hash of the field's settings that the paper leaves open.
     """
     start, name = PROTOCOLS[self.base], self.base
     if self.uses_hash_field:
@@ -120,22 +124,25 @@ class ConsistencyProtocol:
     return self.base == "consistency-3dim"
 
   def field_config(self, size: int) -> FieldConfig | HashFieldConfig:
-    """Returns the field's settings for pictures of `size` x `size` pixels."""
+    """Returns the settings of the field for views of `size` x `size` pixels."""
     kind = HashFieldConfig if self.uses_hash_field else FieldConfig
     return kind.for_size(size)
 
   def settings(self) -> dict[str, Any]:
-    """Returns the name and all settings, as result files hold them."""
+    """Returns the protocol's name and all settings, for use in result files."""
     return {"name": self.name, **dataclasses.asdict(self)}
 
   def held_out(self, num_views: int) -> Int[np.ndarray, " M"]:
-    """Returns the indices of the views that are held out, not fitted.
+    """Returns the indices of the M views that are held out, not fitted.
 
     If `hold_out_every` is None, 250 views are taken to be SRN's 251 views
-    without the given view 64.
+    without view 64, which is the given one.
+
+    Args:
+      num_views: number of views of the object.
 
     Raises:
-      UserError: there are too few views to hold one out.
+      UserError: there are fewer than six views.
     """
     if num_views <= FIRST_HELD_OUT:
       raise UserError(
@@ -166,13 +173,14 @@ PROTOCOLS = {
 
 @dataclasses.dataclass(frozen=True)
 class Fitted:
-  """Views of one object, and renders of the field that was fitted to them.
+  """The views of one object, and renders of the field fitted to most of them.
 
   Attributes:
-    view_set: the views.
-    held_out: indices of the M views that were not fitted.
-    renders_u8: renders of the field at the poses of the held-out views.
-    input_render_u8: render at the input view's pose; None if it is unknown.
+    view_set: the views of the object, including the held-out ones.
+    held_out: indices of the M views that were held out, not fitted.
+    renders_u8: renders of the field from the cameras of the held-out views.
+    input_render_u8: render of the field from the camera of the given (input)
+      view; None if the given view is unknown.
   """
 
   view_set: ScoredViews
@@ -185,10 +193,11 @@ class Fitted:
     return self.view_set.views.images_u8[self.held_out]
 
   def row(self) -> dict[str, float]:
-    """Returns {metric: mean over held-out views, without infinity and NaN}.
+    """Returns the scores: {metric: mean over the held-out views}.
 
-    SSIM is left out if the pictures are smaller than its window.
-    `psnr_input_u8` scores the given view instead, and may be infinite.
+    Infinite and NaN values are left out of the mean. An SSIM is missing if the
+    views are smaller than its window. `psnr_input_u8` is not such a mean: it
+    scores the render of the given view, and may be infinite.
     """
     size = min(self.renders_u8.shape[1:3])
     usable = [m for m, least in VIEW_METRICS.items() if size >= least]
@@ -217,17 +226,23 @@ def fit_sets(
   protocol: ConsistencyProtocol,
   on_steps: Callable[[int], None] | None = None,
 ) -> list[Fitted]:
-  """Fits a field to each set, all in one batch, and renders held-out views.
+  """Fits a field to each set of views, and renders the held-out views.
+
+  All sets are fitted in one batch.
 
   Args:
-    view_sets: sets with the same number and size of views. A given view is
-      known for all of them or for none.
-    protocol: settings.
-    on_steps: called with the number of steps done since the last call.
+    view_sets: sets with the same number and size of views. Either every set has
+      a given view, or none has.
+    protocol: settings of the score.
+    on_steps: called during the fit with the number of steps that were done
+      since the previous call.
+
+  Returns:
+    One `Fitted` for each set, in the same order.
 
   Raises:
-    UserError: there are too few views, or the cameras do not determine where
-      an object is.
+    UserError: there are too few views, or the cameras do not determine where an
+      object is.
   """
   num_views, hw = len(view_sets[0].views), view_sets[0].views.hw
   held_out = protocol.held_out(num_views)
@@ -264,6 +279,9 @@ def _stack(views: Sequence[PosedViews], name: str) -> np.ndarray:
 
 
 def _mean(values: np.ndarray) -> float:
-  """Averages finite values. (`psnr_fg_u8` of two white pictures is NaN.)"""
+  """Returns the mean of the finite values, or NaN if no value is finite.
+
+  For example, `psnr_fg_u8` of two white pictures is NaN.
+  """
   numbers = values[np.isfinite(values)]
   return float(numbers.mean()) if len(numbers) else float("nan")

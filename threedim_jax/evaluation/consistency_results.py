@@ -1,12 +1,12 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Scores the 3D consistency of many objects and keeps a folder for each.
+"""Scores the 3D consistency of many objects, with a folder for each object.
 
   score_consistency(samples_source("W/samples", 100), out, protocol, networks)
 
-OUT/<object>/score.json and the pictures beside it are written as soon as an
-object is scored. A run that resumes scores only the missing objects.
-consistency.json sums up all objects.
+As soon as an object is scored, OUT/<object>/ gets score.json and the pictures
+that were compared. If a run is started again, only the objects without a valid
+score are scored. OUT/consistency.json sums up all objects.
 """
 
 from collections.abc import Iterator, Sequence
@@ -59,20 +59,23 @@ def score_consistency(
   protocol: ConsistencyProtocol,
   networks: Sequence[Network],
 ) -> dict[str, Any]:
-  """Scores the objects that were not yet scored with these views and protocol.
+  """Scores every object that has no valid score yet, and sums up all objects.
+
+  A saved score is valid if the same views were scored with the same settings.
 
   Args:
-    source: where the views of each object are.
+    source: where the views of each object come from.
     out: folder for the objects' folders and consistency.json.
-    protocol: settings.
-    networks: compute the distances between views and renders.
+    protocol: settings of the score.
+    networks: pretrained networks that give the distances (such as FID) between
+      the held-out views and the renders.
 
   Returns:
     The content of consistency.json.
 
   Raises:
     UserError: an object's folder is damaged or has too few views, or `out` is
-      the folder that holds the pictures.
+      the folder that holds the views.
   """
   _check_apart(source, out)
   todo, settings = {}, protocol.settings()
@@ -117,7 +120,7 @@ def score_consistency(
 
 
 def _check_apart(source: Source, out: epath.Path) -> None:
-  """Raises UserError if results would be written among the scored pictures."""
+  """Raises UserError if results would be written into a folder of views."""
   for object_id, origin in source.items():
     folder = out / object_id
     same = folder.resolve() == origin.folder.resolve()
@@ -134,10 +137,18 @@ def _add_distances(
   out: epath.Path,
   networks: Sequence[Network],
 ) -> tuple[dict[str, str], list[str]]:
-  """Adds to each row the distances between all held-out views and renders.
+  """Adds distances (such as FID) between held-out views and renders to rows.
+
+  Each distance is between the held-out views of all objects and their renders.
+
+  Args:
+    rows: {name of a row: its scores}; changed in place.
+    objects: {object id: content of score.json}.
+    out: folder that holds the objects' folders.
+    networks: pretrained networks that give the distances.
 
   Returns:
-    ({metric: its description}, remarks).
+    ({metric: its description}, remarks on metrics that are missing or biased).
   """
   if not networks:
     return {}, []
@@ -157,7 +168,13 @@ def _add_distances(
 def _read_pair(
   folder: epath.Path, row: str, scores: dict[str, Any]
 ) -> list[UInt8[np.ndarray, "M H W 3"]]:
-  """Reads a row's held-out views and the renders of them."""
+  """Reads [held-out views, renders of them] of one object and row.
+
+  Args:
+    folder: folder of the object.
+    row: name of the row, such as "ground truth".
+    scores: content of the object's score.json.
+  """
   views = scores["held_out"]
   return [_read_pictures(folder, name, views) for name in _file_names(row)]
 
@@ -180,7 +197,14 @@ def _field_settings(
 
 
 def _key(sets: Sequence[ScoredViews], protocol: ConsistencyProtocol) -> str:
-  """Hashes the views and settings that an object's score depends on."""
+  """Returns a hash of the views and settings that an object's score depends on.
+
+  A saved score with the same hash need not be computed again.
+
+  Args:
+    sets: the object's sets of views, such as generated and true views.
+    protocol: settings of the score.
+  """
   settings = {
     **dataclasses.asdict(protocol),
     "field": _field_settings(sets, protocol),
@@ -191,7 +215,12 @@ def _key(sets: Sequence[ScoredViews], protocol: ConsistencyProtocol) -> str:
 
 
 def _is_scored(folder: epath.Path, key: str) -> bool:
-  """Returns whether the folder has the score of `key` and all its pictures."""
+  """Returns whether a folder has a valid score and all pictures.
+
+  Args:
+    folder: folder of the object.
+    key: hash from `_key` that the score must have been made with.
+  """
   scores = _saved(folder)
   if scores.get("key") != key:
     return False
@@ -223,7 +252,12 @@ def _saved(folder: epath.Path) -> dict[str, Any]:
 def _batches(
   source: Source, object_ids: Sequence[str]
 ) -> Iterator[dict[str, list[ScoredViews]]]:
-  """Yields groups of consecutive objects whose views have the same shapes."""
+  """Reads the views of a few objects at a time, for fitting them together.
+
+  Yields:
+    {object id: its sets of views} for consecutive objects whose views have the
+    same shapes.
+  """
   at_once = OBJECTS_AT_ONCE.get(
     jax.default_backend(), OBJECTS_AT_ONCE_ELSEWHERE
   )
@@ -238,7 +272,13 @@ def _batches(
 
 
 def _write_object(folder: epath.Path, fitted: list[Fitted], key: str) -> None:
-  """Writes held-out views and renders as PNG files, then score.json."""
+  """Writes an object's held-out views and renders as PNG, then score.json.
+
+  Args:
+    folder: folder of the object.
+    fitted: one entry for each row of scores, such as generated and true views.
+    key: hash from `_key`, which score.json stores.
+  """
   folder.mkdir(parents=True, exist_ok=True)
   # While this file is missing, the folder counts as unfinished.
   (folder / SCORE_FILE).unlink(missing_ok=True)

@@ -1,10 +1,11 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Scores generated views against the true views in their folders.
+"""Scores generated views against the true views in the same folders.
 
   scores = score_objects({"chair_7": [folder]}, open_networks(), mean_u8)
 
-Every metric is averaged over the views of an object, then over the objects.
+Every metric of single views is averaged over the views of an object, then over
+the objects.
 """
 
 from collections.abc import Mapping, Sequence
@@ -49,10 +50,13 @@ VARIANTS = {
 
 
 def score_sample(sampled: ObjectSamples) -> dict[str, np.ndarray]:
-  """Scores the N generated views of one folder: {metric: [N]}.
+  """Scores the N generated views of one folder against the true views.
 
   `psnr` compares floats before they are rounded to 8 bits. It is read from the
   folder's input.json, and left out if the file does not have it.
+
+  Returns:
+    {metric: values [N]}.
 
   Raises:
     UserError: the `psnr` of input.json is not a list with a number per view.
@@ -76,14 +80,17 @@ def score_sample(sampled: ObjectSamples) -> dict[str, np.ndarray]:
 def reference_pictures(
   samples: Sequence[ObjectSamples], mean_u8: MeanImage
 ) -> dict[str, np.ndarray]:
-  """Returns baselines to score beside the model: {row: [N, H, W, 3]}, 0 to 255.
+  """Returns the pictures of the baselines that are scored beside the model.
 
   The baselines are the mean of several samples, the given view, and the mean of
   the training views.
 
   Args:
-    samples: of one object, with the same views.
-    mean_u8: mean of the training views; None leaves that row out.
+    samples: samples of the same views of one object, with different seeds.
+    mean_u8: mean of the training views. None: that baseline is left out.
+
+  Returns:
+    {name of the baseline: pictures [N, H, W, 3] with values from 0 to 255}.
   """
   first, count = samples[0], len(samples)
   rows = {}
@@ -98,7 +105,11 @@ def reference_pictures(
 
 
 def diversity_rmse(samples: Sequence[ObjectSamples]) -> float:
-  """Returns the RMS pixel distance (0 to 1) averaged over pairs of samples."""
+  """Returns how much samples of the same views differ, from 0 to 1.
+
+  It is the root mean square difference of the pixels of two samples, averaged
+  over all pairs of samples.
+  """
   images = [s.generated.images_u8 / np.float32(255) for s in samples]
   pairs = itertools.combinations(images, 2)
   return float(np.mean([np.sqrt(np.mean((a - b) ** 2)) for a, b in pairs]))
@@ -111,8 +122,9 @@ def score_object(
 
   Args:
     samples: samples of the same views with different seeds. The row "model"
-      scores the first one, "best of N" the one with the highest `psnr_u8`.
-    references: see `reference_pictures`.
+      scores the first one, the row "best of N" the one with the highest
+      `psnr_u8`.
+    references: pictures of the baselines, from `reference_pictures`.
   """
   each = [score_sample(s) for s in samples]
   means = [_means(scores) for scores in each]
@@ -146,14 +158,15 @@ def score_objects(
   networks: Sequence[Network],
   mean_u8: MeanImage,
 ) -> dict[str, Any]:
-  """Scores all objects, in the form of evaluation.json.
+  """Scores all objects, and returns the content of evaluation.json.
 
-  The caller adds the protocol and the provenance.
+  Only the protocol and the provenance are missing; the caller adds them.
 
   Args:
     folders: {object id: one folder for each sample of the same views}.
-    networks: compute distances between the pooled pictures of all objects.
-    mean_u8: mean of the training views; None leaves that row out.
+    networks: pretrained networks that give distances (such as FID) between the
+      pictures of all objects.
+    mean_u8: mean of the training views. None: that baseline is left out.
   """
   objects, pool, num_views = {}, Pool(networks), 0
   with progress.bar("score objects", len(folders), unit="object") as bar:

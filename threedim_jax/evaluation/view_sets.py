@@ -23,9 +23,12 @@ from threedim_jax.workdir.protocol import spread
 
 @dataclasses.dataclass(frozen=True)
 class ScoredViews:
-  """Views of one object, and the name of their row in the table of scores.
+  """A set of views of one object that gets one row of scores.
 
-  `given` holds the input views, or None if they are unknown.
+  Attributes:
+    row: name of the row in tables, such as "generated".
+    views: the views.
+    given: the given (input) views; None if they are unknown.
   """
 
   row: str
@@ -33,7 +36,7 @@ class ScoredViews:
   given: PosedViews | None = None
 
   def sha256(self) -> str:
-    """Returns a digest of the row's name, the pictures and the cameras."""
+    """Returns a SHA-256 of the row's name, all pictures and their cameras."""
     given, views = self.given, self.views
     start = self.row
     if given:
@@ -42,7 +45,7 @@ class ScoredViews:
 
 
 def views_sha256(views: PosedViews, start: str = "") -> str:
-  """Returns the SHA-256 of `start`, the pictures and the cameras."""
+  """Returns a SHA-256 of `start` and of the views' pictures and cameras."""
   digest = hashlib.sha256(start.encode())
   for array in (views.images_u8, views.world_from_cam, views.K):
     digest.update(array.tobytes())
@@ -51,7 +54,12 @@ def views_sha256(views: PosedViews, start: str = "") -> str:
 
 @dataclasses.dataclass(frozen=True)
 class Origin:
-  """The folder of an object, and the function that reads its views."""
+  """Where the views of one object come from.
+
+  Attributes:
+    folder: folder of the object.
+    load: reads the object's sets of views, such as generated and true views.
+  """
 
   folder: epath.Path
   load: Callable[[], list[ScoredViews]]
@@ -61,16 +69,17 @@ Source = dict[str, Origin]  # by object id
 
 
 def samples_source(samples_dir: epath.PathLike, num_views: int) -> Source:
-  """Finds finished folders with generated views and perhaps true views.
+  """Finds the finished folders of samples, as a source of views to score.
 
-  If --mode=evaluate wrote them, only those that evaluation.json lists are used.
+  The folders hold generated views, and perhaps true views. If --mode=evaluate
+  wrote the folders, only the objects in evaluation.json are used.
 
   Args:
-    samples_dir: folder of the objects' folders.
-    num_views: uses at most this many views of an object, evenly spread.
+    samples_dir: folder that holds the objects' folders.
+    num_views: largest number of views of an object to use, evenly spread.
 
   Raises:
-    UserError: there is no finished folder.
+    UserError: there is no finished folder, or evaluation.json is damaged.
   """
   folders = list_finished(samples_dir)
   if not folders:
@@ -102,10 +111,14 @@ def _of_sample(folder: epath.Path, num_views: int) -> list[ScoredViews]:
 def posed_source(
   folder: epath.PathLike, *, size: int | None, num_views: int
 ) -> Source:
-  """Returns a source of one folder of posed pictures.
+  """Returns a source with the views of one folder of posed pictures.
 
-  The folder's format is NSVF, SRN or transforms.json. `size` is the height and
-  width to read pictures at; None: as they are.
+  The folder's format is NSVF, SRN or transforms.json.
+
+  Args:
+    folder: folder of the pictures and cameras of one object.
+    size: height and width to resize the pictures to. None: no resizing.
+    num_views: largest number of views to use, evenly spread.
   """
   folder = epath.Path(folder)
 

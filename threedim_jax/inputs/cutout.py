@@ -4,10 +4,10 @@
 
   image_u8 = prepare(open_photo("photo.png"), resolution=32)
 
-If the photo's alpha channel separates the object from its surroundings, it cuts
-the object out. Otherwise the photo must have a plain background. That
-background may be lit unevenly, show shadows of the object, and be visible
-through openings of the object.
+If the photo's alpha channel separates the object from its surroundings, that
+alpha is used. Otherwise the photo must have a plain background. The background
+may be lit unevenly, show shadows of the object, and be visible through openings
+of the object.
 """
 
 import cv2
@@ -58,15 +58,16 @@ _LEAST_LEFT = 0.25  # of the object; if less is left, no shadow is removed
 def prepare(
   image: Image.Image, resolution: int, *, fill: float = FILL
 ) -> UInt8[np.ndarray, "R R 3"]:
-  """Cuts the object out and centres it, over white, in a square picture.
+  """Makes a square picture of a photo's object, centred and over white.
 
   Args:
-    image: with an alpha channel, or with a plain background.
+    image: photo with an alpha channel, or with a plain background.
     resolution: side of the result, in pixels.
-    fill: longer side of the object as a fraction of `resolution`.
+    fill: length of the object's longer side, as a fraction of `resolution`.
 
   Raises:
-    UserError: the object cannot be told from its background.
+    UserError: the picture shows no object, or the object cannot be told from
+      its background.
   """
   rgb, alpha = cut_out(image)
   over_white = rgb * alpha + 255 * (1 - alpha)
@@ -83,12 +84,18 @@ def prepare(
 def cut_out(
   image: Image.Image,
 ) -> tuple[Float32[np.ndarray, "H W 3"], Float32[np.ndarray, "H W 1"]]:
-  """Returns sRGB levels 0 .. 255 of the photo, and alpha 0 .. 1 of the object.
+  """Separates the object in a photo from its background.
 
-  Both are scaled down to at most 640 pixels a side.
+  Args:
+    image: photo with an alpha channel, or with a plain background.
+
+  Returns:
+    (sRGB levels 0 .. 255 of the photo, alpha 0 .. 1 of the object), both scaled
+    down to at most 640 pixels a side. Alpha is 0 where the object is not.
 
   Raises:
-    UserError: the object cannot be told from its background.
+    UserError: the picture shows no object, or the object cannot be told from
+      its background.
   """
   rgba = to_srgb(image).convert("RGBA")
   rgba.thumbnail((_WORKING_SIDE, _WORKING_SIDE), Image.Resampling.BOX)
@@ -110,7 +117,13 @@ def cut_out(
 
 
 def _separates_object(opaque: Bool[np.ndarray, "H W"]) -> bool:
-  """Returns whether alpha cuts out an object, not just a few pixels."""
+  """Returns whether a photo's alpha channel cuts out an object.
+
+  Alpha that hides only a few pixels or a strip at the border does not count.
+
+  Args:
+    opaque: pixels with an alpha of at least one half.
+  """
   ys, xs = np.nonzero(_without_specks(opaque))
   if opaque.all() or not len(ys):
     return False
@@ -132,9 +145,14 @@ def _object_before_plain(
 ) -> Bool[np.ndarray, "H W"]:
   """Returns a mask of the object in front of a plain background.
 
-  The background is modelled as a smooth surface of colours. It is removed from
-  the border inwards, together with shadows on it and with its parts that show
-  through openings of the object.
+  The background is modelled as colours that vary smoothly over the picture.
+  Pixels of these colours are removed from the border inwards. Shadows on the
+  background are removed too, and so is background that shows through openings
+  of the object.
+
+  Args:
+    rgb: sRGB levels 0 .. 255.
+    opaque: pixels with an alpha of at least one half.
   """
   background, tolerance = _fit_background(rgb, opaque)
   smooth = _smooth(rgb, tolerance)
@@ -166,10 +184,11 @@ def _fit_background(
   look like the background and are connected to the border.
 
   Returns:
-    (background colours at every pixel, tolerance in grey levels).
+    (background colours at every pixel, tolerance). A pixel whose levels differ
+    from these colours by less than the tolerance counts as background.
 
   Raises:
-    UserError: the border is not plain.
+    UserError: the border of the picture is not plain.
   """
   h, w = opaque.shape
   y, x = np.meshgrid(
@@ -206,7 +225,17 @@ def _robust_fit(
   terms: Float32[np.ndarray, "H W T"],
   places: Bool[np.ndarray, "H W"],
 ) -> Float32[np.ndarray, "H W 3"]:
-  """Fits colours by least squares, with small weights for outliers."""
+  """Fits smooth colours by least squares, with small weights for outliers.
+
+  Args:
+    rgb: sRGB levels 0 .. 255.
+    terms: values of T functions of the position, at every pixel. The fit is a
+      weighted sum of these functions.
+    places: pixels that take part in the fit.
+
+  Returns:
+    The fitted colours at every pixel.
+  """
   ys, xs = np.nonzero(places)
   step = max(1, len(ys) // 20_000)
   A, colors = terms[ys[::step], xs[::step]], rgb[ys[::step], xs[::step]]
@@ -231,7 +260,14 @@ def _joined_to_border(
 def _holes(
   alike: Bool[np.ndarray, "H W"], outside: Bool[np.ndarray, "H W"]
 ) -> Bool[np.ndarray, "H W"]:
-  """Returns a mask of enclosed background-coloured areas, without tiny ones."""
+  """Returns a mask of the areas where background shows through the object.
+
+  Tiny areas are left out.
+
+  Args:
+    alike: pixels that have the background's colours.
+    outside: background that is connected to the picture's border.
+  """
   ys, xs = np.nonzero(~outside)
   if not len(ys):
     return outside & False
@@ -247,7 +283,7 @@ def _holes(
 def _smooth(
   rgb: Float32[np.ndarray, "H W 3"], tolerance: float
 ) -> Float32[np.ndarray, "H W 3"]:
-  """Removes noise but keeps edges, with a bilateral filter."""
+  """Removes noise from a picture with a bilateral filter, which keeps edges."""
   return cv2.bilateralFilter(rgb, 5, 2 * tolerance, 2)
 
 
@@ -256,10 +292,15 @@ def _dimmed_and_slope(
 ) -> tuple[Bool[np.ndarray, "H W"], Float32[np.ndarray, "H W"]]:
   """Finds pixels that may be background in a shadow.
 
+  A shadow multiplies the levels of the background by a ratio below 1. The ratio
+  changes slowly at the edge of a soft shadow.
+
   Returns:
-    (mask of pixels that have the background's hue and are not brighter, slope).
-    The slope is how fast the ratio to the background changes at a pixel. Above
-    1 it is too steep for a soft shadow, so the pixel is at an edge.
+    (dimmed, slope). `dimmed` is True for pixels that have the background's hue
+    and are neither brighter than the background nor too dark for a shadow.
+    `slope` is the change of the ratio from pixel to pixel, divided by the
+    largest change at the edge of a soft shadow. So a pixel with a slope above 1
+    is at an edge.
   """
   ratios = (rgb + 8) / (background.clip(0) + 8)
   ratio = ratios.mean(-1)
@@ -280,10 +321,16 @@ def _without_parts_of_the_object(
   background: Bool[np.ndarray, "H W"],
   slope: Float32[np.ndarray, "H W"],
 ) -> Bool[np.ndarray, "H W"]:
-  """Drops areas of `shadow` that mostly meet the background at an edge.
+  """Drops areas of `shadow` that are part of the object.
 
   A soft shadow fades into the background wherever they meet. A part of the
-  object that has the background's hue ends at an edge instead.
+  object that has the background's hue ends at an edge instead. So an area is
+  dropped if it meets the background mostly at an edge.
+
+  Args:
+    shadow: pixels that may be shadow.
+    background: pixels that are certainly background.
+    slope: the slope from `_dimmed_and_slope`; above 1 at an edge.
   """
   count, labels = cv2.connectedComponents(
     shadow.astype(np.uint8), connectivity=4
@@ -306,8 +353,10 @@ def _hard_shadow(
 ) -> Bool[np.ndarray, "H W"]:
   """Returns a mask of a hard-edged shadow, if the object has other hues.
 
-  Such a shadow dims the wall by one factor, which the largest dark area tells.
-  An object with grey parts shows other factors too: then the mask is empty.
+  A hard-edged shadow dims the background by the same ratio everywhere. The
+  largest dark area with the background's hue gives this ratio. If many dark
+  pixels have another ratio, they are grey parts of the object. Then the mask is
+  empty, because such parts look like shadow.
 
   Args:
     rgb: the picture without noise.
@@ -348,7 +397,14 @@ def _grown(mask: Bool[np.ndarray, "H W"], side: int) -> Bool[np.ndarray, "H W"]:
 def _reached(
   soft: Bool[np.ndarray, "H W"], start: Bool[np.ndarray, "H W"]
 ) -> Bool[np.ndarray, "H W"]:
-  """Extends `start` through `soft`, along paths at least 3 pixels wide."""
+  """Extends the mask `start` to connected pixels of the mask `soft`.
+
+  Connections must be at least 3 pixels wide.
+
+  Args:
+    soft: pixels that the mask may extend into.
+    start: pixels where the extension starts.
+  """
   square = np.ones((3, 3), np.uint8)
   passable = (soft | start).astype(np.uint8)
   wide = cv2.erode(passable, square, borderValue=1) | start.astype(np.uint8)
@@ -371,7 +427,16 @@ def _without_specks(mask: Bool[np.ndarray, "H W"]) -> Bool[np.ndarray, "H W"]:
 def _square_around(
   rgb: Float32[np.ndarray, "H W 3"], mask: Bool[np.ndarray, "H W"], fill: float
 ) -> Float32[np.ndarray, "S S 3"]:
-  """Crops a square around the object; beyond the picture it is white."""
+  """Crops a square whose centre is the object's centre.
+
+  Parts of the square that lie outside the picture become white.
+
+  Args:
+    rgb: sRGB levels 0 .. 255.
+    mask: pixels of the object.
+    fill: length of the object's longer side, as a fraction of the square's
+      side.
+  """
   ys, xs = np.nonzero(mask)
   low = np.array([ys.min(), xs.min()])
   high = np.array([ys.max(), xs.max()]) + 1

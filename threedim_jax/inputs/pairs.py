@@ -1,19 +1,21 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Makes batches of (conditioning, target) pairs of views, with Grain.
+"""Makes training batches of (conditioning, target) pairs of views, with Grain.
 
-In an epoch every view of every object is the target once, in random order. The
-conditioning view is drawn uniformly from the object's other views. With
-`fixed_pairs` it is the target's partner instead: views 0 and 1 are partners,
-views 2 and 3, and so on. Pair number n depends only on the seed and n. So the
-pairs of step k depend neither on the number of processes nor on where a run was
+In an epoch, every view of every object is the target once, in random order. The
+conditioning view is drawn uniformly from the object's other views. If
+`fixed_pairs` is set, the conditioning view is the target's partner instead:
+views 0 and 1 of an object are partners, views 2 and 3 are partners, and so on.
+
+Pair number n depends only on the seed and n. So every training step gets the
+same pairs, whatever the number of processes, and wherever a run was
 interrupted.
 
   views = view_source.open_views(None, "shapes", "32", "train")
   batches = train_iterator(views, global_batch_size=128, seed=0)
   batch = next(batches)  # a PairBatch of NumPy arrays
 
-Pictures stay uint8 until they are on the device, and are scaled there.
+Pictures in a batch are uint8. They are scaled to floats on the device.
 """
 
 from collections.abc import Iterator
@@ -40,24 +42,27 @@ def train_iterator(
   fixed_pairs: bool = False,
   num_threads: int = 2,
 ) -> Iterator[PairBatch]:
-  """Yields this process's rows of the global batches, from `start_step` on.
+  """Yields batches of training pairs, from batch number `start_step` on.
+
+  Each process gets only its own rows of every global batch.
 
   Args:
     views: the split to train on.
-    global_batch_size: examples in a batch, of all processes together.
-    seed: fixes the pairs and their order.
-    process: (p, P) reads the p-th of P equal blocks of rows. None: index and
-      number of JAX's processes.
-    start_step: number of the first batch. To resume a run, change only this.
-    fixed_pairs: views 2k and 2k + 1 of an object are always a pair, as in
-      3DiM's model of all of ShapeNet.
-    num_threads: threads that read records; 0 reads in the caller's thread,
-      batch by batch.
+    global_batch_size: number of examples in a batch, of all processes together.
+    seed: seed that determines the pairs and their order.
+    process: (p, P) stands for process p of P processes, which gets block p of P
+      equal blocks of rows. None takes p and P from JAX.
+    start_step: number of the first batch, counted from 0. To resume a run,
+      change only this argument.
+    fixed_pairs: True pairs views 2k and 2k + 1 of every object, as in 3DiM's
+      model of all of ShapeNet.
+    num_threads: number of threads that read ahead. With 0, the caller's thread
+      reads each batch when the batch is asked for.
 
   Raises:
-    UserError: the batch does not split evenly, or `fixed_pairs` is set and an
-      object has an odd number of views. Later, `next` raises it for a damaged
-      view.
+    UserError: the batch does not split evenly over the processes, or
+      `fixed_pairs` is set and an object has an odd number of views. Later,
+      `next` raises a UserError when it meets a damaged view.
   """
   batches = _batches(views, global_batch_size, seed, process, fixed_pairs)
   options = grain.ReadOptions(
@@ -72,9 +77,10 @@ def train_iterator(
 def eval_batches(
   views: Views, *, batch_size: int, num_batches: int, seed: int
 ) -> Iterator[PairBatch]:
-  """Yields the first `num_batches` batches of a seed, the same at every call.
+  """Yields `num_batches` batches, which are the same at every call.
 
-  Each process gets its own rows of a batch, as in `train_iterator`.
+  The batches depend only on the views, the batch size and the seed. Each
+  process gets only its own rows of a batch, as in `train_iterator`.
   """
   batches = _batches(views, batch_size, seed)
   return (batches[k] for k in range(num_batches))
@@ -87,7 +93,11 @@ def _batches(
   process: tuple[int, int] | None = None,
   fixed_pairs: bool = False,
 ) -> grain.MapDataset:
-  """Makes an endless data set; element k has this process's rows of batch k."""
+  """Makes an endless Grain data set whose element k is batch number k.
+
+  A batch has only the rows of this process. The arguments and errors are those
+  of `train_iterator`.
+  """
   index, count = process or (jax.process_index(), jax.process_count())
   size, rest = divmod(global_batch_size, count)
   if rest:
@@ -128,7 +138,16 @@ def _batches(
 
 
 def draw_cond(views: Views, target: int, rng: np.random.Generator) -> int:
-  """Draws the conditioning view: another record of the target's object."""
+  """Draws the conditioning view of a target: another view of the same object.
+
+  Args:
+    views: the views to draw from.
+    target: record number of the target view.
+    rng: generator of the draw.
+
+  Returns:
+    Record number of the conditioning view.
+  """
   index = views.object_of(target)
   start, count = int(views.starts[index]), int(views.counts[index])
   step = int(rng.integers(1, count))
@@ -136,7 +155,13 @@ def draw_cond(views: Views, target: int, rng: np.random.Generator) -> int:
 
 
 def partner(views: Views, target: int, rng: np.random.Generator) -> int:
-  """Returns the record that `fixed_pairs` pairs with the target."""
+  """Returns the record number of the view that is always paired with a target.
+
+  Args:
+    views: the views that hold the target.
+    target: record number of the target view.
+    rng: not used; `draw_cond` has the same arguments.
+  """
   del rng  # nothing is drawn
   start = int(views.starts[views.object_of(target)])
   return start + ((target - start) ^ 1)

@@ -28,11 +28,11 @@ _TURNS = {  # EXIF orientation -> what turns it upright; 1 is upright already
 def open_photo(path: epath.PathLike) -> Image.Image:
   """Reads a photo from a file and turns it upright.
 
-  The embedded colour profile stays in `info` of the result.
+  The photo's embedded colour profile is kept in `info` of the result.
 
   Raises:
-    UserError: the file does not exist, has more than 20 MB, or is refused by
-      `open_picture`.
+    UserError: the file does not exist, has more than 20 MB, or `open_picture`
+      cannot read it.
   """
   path = epath.Path(path)
   if not path.is_file():
@@ -47,7 +47,15 @@ def open_photo(path: epath.PathLike) -> Image.Image:
 
 
 def decode_photo(data: bytes, source: str) -> Image.Image:
-  """Decodes a photo's bytes and turns it upright; errors name `source`."""
+  """Decodes the bytes of a photo's file and turns the photo upright.
+
+  Args:
+    data: content of the file.
+    source: name of the photo in error messages.
+
+  Raises:
+    UserError: `open_picture` cannot read the photo.
+  """
   image = open_picture(data, source)
   # Pillow's `exif_transpose` would also rewrite all other EXIF entries, and
   # fails on some entries that real cameras write.

@@ -3,9 +3,9 @@
 """Reads views of a built data set, in any order, as NumPy arrays.
 
 `datasets/build.py` writes a data set to <data_dir>/<name>/<config>/<version>.
-It has one record per view in array_record files, object after object, and
-`objects.json`, which says where each object starts. Reading it needs neither
-TensorFlow nor the code that built it.
+The array_record files there hold one record per view, object after object. The
+file `objects.json` says at which record each object starts. Reading a data set
+needs neither TensorFlow nor the code that built the data set.
 
   views = open_views(None, "shapes", "32", "test")
   views.object("chair_0003", views=[0, 5]).images_u8  # uint8 [2, 32, 32, 3]
@@ -39,7 +39,11 @@ Record = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 def default_data_dir(data_dir: str | os.PathLike | None) -> epath.Path:
-  """Returns `data_dir`, else $TFDS_DATA_DIR, else ~/tensorflow_datasets."""
+  """Returns the root folder of all data sets.
+
+  This is the first of `data_dir`, $TFDS_DATA_DIR and ~/tensorflow_datasets that
+  is given.
+  """
   chosen = data_dir or os.environ.get("TFDS_DATA_DIR")
   return epath.Path(chosen or "~/tensorflow_datasets").expanduser()
 
@@ -52,14 +56,15 @@ def open_views(
   *,
   resolution: int | None = None,
 ) -> "Views":
-  """Opens the newest version of a built data set; reads no picture yet.
+  """Opens the newest version of a built data set, without reading pictures yet.
 
   Args:
-    data_dir: root folder of data sets; None: see `default_data_dir`.
-    name: of the data set, such as "shapes".
-    config: its configuration, such as "32".
+    data_dir: root folder of all data sets; None uses `default_data_dir`.
+    name: name of the data set, such as "shapes".
+    config: name of the data set's configuration, such as "32".
     split: "train", "validation" or "test".
-    resolution: refuse pictures of another height or width.
+    resolution: height and width that the pictures must have, in pixels; None
+      accepts any.
 
   Raises:
     UserError: the data set is missing, partly built or of another resolution,
@@ -97,7 +102,14 @@ def open_views(
 
 
 def _check_format(folder: epath.Path, index: Any, again: str) -> None:
-  """Raises unless `index` is {split: [[object id, first record, views]]}."""
+  """Raises a UserError if the content of objects.json has the wrong form.
+
+  Args:
+    folder: folder of the data set.
+    index: content of objects.json, which should be {split: [[object id, first
+      record, number of views]]}.
+    again: a sentence for the error, which says how to build the data set again.
+  """
 
   def is_row(row: Any) -> bool:
     return (
@@ -119,7 +131,7 @@ def open_split(config: ConfigDict, split: str) -> "Views":
   """Opens a split of the data set that `config.data` names.
 
   Args:
-    config: a whole configuration.
+    config: complete configuration of a run.
     split: "train", "validation" or "test".
 
   Raises:
@@ -134,8 +146,8 @@ def open_split(config: ConfigDict, split: str) -> "Views":
 def _build_command(name: str, config: str) -> str:
   """Returns the command that builds a data set, for error messages.
 
-  An installed wheel has no datasets/build.py. Then the text says to run the
-  command in a clone of the repository.
+  An installed wheel has no datasets/build.py. In that case the text says to run
+  the command in a clone of the repository.
   """
   script = epath.resource_path("threedim_jax").parent / "datasets/build.py"
   where = "" if script.exists() else "in a clone of the repository, "
@@ -150,7 +162,15 @@ def _build_command(name: str, config: str) -> str:
 
 
 def _newest_version(folder: epath.Path, build: str) -> epath.Path:
-  """Returns the subfolder with the highest version; UserError without one."""
+  """Returns the subfolder of a data set's highest version.
+
+  Args:
+    folder: folder of the data set's versions.
+    build: command that builds the data set, for the error.
+
+  Raises:
+    UserError: the folder holds no finished version.
+  """
   names = [p.name for p in folder.iterdir()] if folder.exists() else []
   versions = [n for n in names if re.fullmatch(r"\d+\.\d+\.\d+", n)]
   if versions:
@@ -164,9 +184,10 @@ def _newest_version(folder: epath.Path, build: str) -> epath.Path:
 
 
 class Views:
-  """Reads views of one split in any order. `open_views` makes it.
+  """The views of one split, which can be read in any order.
 
-  Several threads may share one object. Files are opened at the first read.
+  `open_views` makes instances of this class. Several threads may share one
+  instance. Files are opened at the first read.
   """
 
   def __init__(
@@ -176,7 +197,7 @@ class Views:
     objects: Sequence[tuple[str, int, int] | list],
     again: str,
   ):
-    """Do not call this: use `open_views`.
+    """Do not call this constructor: use `open_views`.
 
     Args:
       builder: TFDS builder of the data set's folder.
@@ -224,7 +245,7 @@ class Views:
     return int(self.counts.sum())
 
   def object_of(self, record: int) -> int:
-    """Returns the index of the object that a record shows."""
+    """Returns the index, in `object_ids`, of the object that a record shows."""
     return int(np.searchsorted(self.starts, record, side="right")) - 1
 
   def num_views(self, object_id: str) -> int:
@@ -234,12 +255,12 @@ class Views:
   def object(
     self, object_id: str, views: Sequence[int], *, checked: bool = True
   ) -> PosedViews:
-    """Reads some views of an object.
+    """Reads some views of one object.
 
     Args:
-      object_id: the object.
-      views: numbers of the views.
-      checked: as in `PosedViews`.
+      object_id: id of the object.
+      views: numbers of the views to read, counted from 0.
+      checked: False skips the check of the cameras, see `PosedViews`.
 
     Raises:
       UserError: there is no such object or view, or a view is damaged.
@@ -248,15 +269,25 @@ class Views:
     return PosedViews(*arrays, np.int32(views), object_id, checked)
 
   def gather(self, records: Sequence[int] | np.ndarray) -> Record:
-    """Reads records, and stacks their pictures, world_from_cam and K."""
+    """Reads several records and stacks them.
+
+    Returns:
+      (pictures, world_from_cam, K), each with one row per record.
+
+    Raises:
+      UserError: a record is damaged.
+    """
     views = [self.read(int(record)) for record in records]
     return tuple(map(np.stack, zip(*views, strict=True)))
 
   def read(self, record: int) -> Record:
-    """Reads one record into read-only arrays.
+    """Reads one record: a picture, its world_from_cam and its K.
+
+    The returned arrays are read-only.
 
     Raises:
-      UserError: the record is damaged; names its object and view.
+      UserError: the record is damaged; the message names the object and the
+        view.
     """
     if self._cache is None:
       return self._decode(record)

@@ -6,8 +6,9 @@
   check_folder("lego", None, epath.Path("out"))  # a folder of posed pictures
 
 Both functions print a verdict for each check (see `camera_check`) and write
-contact_sheet.png and check_data.json into the folder. Then they raise if there
-is a fault. Of a data set, only a few objects of train and test are checked.
+contact_sheet.png and check_data.json into the folder `out`. If a check finds a
+fault, the functions raise after that. Of a data set, only a few objects of the
+train and test splits are checked.
 """
 
 import dataclasses
@@ -35,7 +36,11 @@ VIEWS_OF_FOLDER = 48
 
 
 def check_dataset(config: ConfigDict, workdir: epath.Path) -> None:
-  """Checks the data set of a configuration.
+  """Checks the data set of a configuration, and writes down what is found.
+
+  Args:
+    config: whole configuration.
+    workdir: folder for contact_sheet.png and check_data.json.
 
   Raises:
     UserError: the data set is missing, or its pictures and cameras disagree
@@ -57,7 +62,12 @@ def check_dataset(config: ConfigDict, workdir: epath.Path) -> None:
 def check_folder(
   folder: str | os.PathLike, size: int | None, workdir: epath.Path
 ) -> None:
-  """Checks a folder of posed images, read at `size` (None: as they are).
+  """Checks a folder of posed pictures, and writes down what is found.
+
+  Args:
+    folder: folder of the pictures and cameras of one object.
+    size: height and width to resize the pictures to. None: no resizing.
+    workdir: folder for contact_sheet.png and check_data.json.
 
   Raises:
     UserError: the folder cannot be read, or its pictures and cameras disagree
@@ -83,7 +93,17 @@ def _report(
   workdir: epath.Path,
   more: list[Check] = (),
 ) -> None:
-  """Prints the checks, writes both files and raises if there is a fault."""
+  """Runs the checks, prints the verdicts and writes down what is found.
+
+  Args:
+    source: name of the data set or folder.
+    objects: views of the objects to check.
+    workdir: folder for contact_sheet.png and check_data.json.
+    more: results of checks that were made before.
+
+  Raises:
+    UserError: a check found a fault.
+  """
   with progress.waiting("compare pictures and cameras"):
     report = check_cameras(objects)
   report.checks.extend(more)
@@ -110,7 +130,15 @@ def _report(
 
 
 def run(config: ConfigDict | None, args) -> None:
-  """Runs `--mode=check_data` for a data set or a folder of posed pictures."""
+  """Runs `--mode=check_data` for a data set or a folder of posed pictures.
+
+  Args:
+    config: whole configuration; None without --config.
+    args: values of the flags, by name.
+
+  Raises:
+    UserError: neither --config nor --views is given, or there is a fault.
+  """
   if args.views:
     out = results_folder(args, args.views, "check")
     check_folder(args.views, args.size, out)

@@ -3,7 +3,7 @@
 """Defines the flags of every mode in one table, checks them, and prints help.
 
 mode, config, args = parse(sys.argv)
-args.pretrained, args.workdir  # every flag of the table; None if not given
+args.pretrained, args.workdir  # the value or the default of every flag
 """
 
 from collections.abc import Sequence
@@ -26,7 +26,12 @@ PATH = "path"  # a string in which "~" is the home directory
 
 
 class Mode(NamedTuple):
-  """A value of `--mode`: what it does, and an example of a command."""
+  """What the help page says about one value of `--mode`.
+
+  Attributes:
+    summary: what the mode does.
+    example: the flags of an example of a command.
+  """
 
   summary: str
   example: str
@@ -65,10 +70,18 @@ MODES = {
 
 
 class Flag(NamedTuple):
-  """A flag: the modes that read it, and its help text.
+  """A flag of the command line.
 
-  Without the flag `needs`, this flag has no effect and is refused. `instead`
-  gives, for a mode that does not read the flag, the configuration key to use.
+  Attributes:
+    name: name of the flag, without dashes.
+    kind: type of the value: str, int, float, bool, PATH or a tuple of choices.
+    modes: modes that read the flag. The other modes refuse it.
+    help: text for the help page.
+    default: value if the flag is not given.
+    needs: name of another flag. Without that flag, this flag has no effect and
+      is refused.
+    instead: {mode that does not read the flag: configuration key to use there}.
+    lower_bound: smallest value of a number.
   """
 
   name: str
@@ -286,14 +299,14 @@ def parse(
   The mode may also be the first word: `threedim-jax sample --pretrained=...`.
 
   Args:
-    argv: the program, then its flags.
+    argv: name of the program, then its flags.
 
   Returns:
-    (mode, configuration or None, the flags of the table by name).
+    (mode, configuration or None, values of the flags in `FLAGS` by name).
 
   Raises:
-    UserError: a wrong flag, value, configuration file or key, or a flag that
-      the mode does not read.
+    UserError: a flag, a value, the configuration file or a key is wrong, or the
+      mode does not read a flag that is given.
   """
   argv = list(argv)
   if argv[1:] and not argv[1].startswith("-"):
@@ -323,7 +336,7 @@ def parse(
 
 
 def help_page() -> str:
-  """Returns a text with all modes and their flags, in the table's order."""
+  """Returns the help page: all modes with their flags, in the table's order."""
   lines = [
     f"usage: {PROGRAM} --mode=MODE [--FLAG=VALUE ...]",
     "       threedim-jax MODE [--FLAG=VALUE ...]   (the same)",
@@ -354,7 +367,7 @@ def _value_name(flag: Flag) -> str:
 
 
 def _help_lines(flag: str, text: str) -> list[str]:
-  """Returns a line with the flag, then its help in lines of 80 columns."""
+  """Returns a line with the flag, then the help text in lines of 80 columns."""
   indent = " " * 6
   wrapped = textwrap.wrap(
     text, 80, initial_indent=indent, subsequent_indent=indent
@@ -363,7 +376,16 @@ def _help_lines(flag: str, text: str) -> list[str]:
 
 
 def _with_bundled_config(argv: list[str]) -> list[str]:
-  """Adds the configuration of --pretrained if no --config is given."""
+  """Adds --config for the bundled weights that --pretrained names.
+
+  Nothing is added if --config is given or --pretrained is not.
+
+  Args:
+    argv: name of the program, then its flags.
+
+  Returns:
+    The arguments, with the added flag.
+  """
   from threedim_jax.models.pretrained import describe
 
   given = {word.partition("=")[0].lstrip("-") for word in argv[1:]}
@@ -385,13 +407,20 @@ def _value(flag: Flag) -> Any:
 
 
 def _is_given(name: str) -> bool:
-  """Returns whether the user gave the flag a value other than "" or False."""
+  """Returns whether the user gave the flag a value other than "" or False.
+
+  Args:
+    name: name of the flag, without dashes.
+  """
   flag = flags.FLAGS[name]
   return bool(flag.present) and flag.value is not False and flag.value != ""
 
 
 def _check_flags_of_mode(mode: str) -> None:
-  """Raises if a flag is given that this mode would silently ignore."""
+  """Raises UserError if the mode does not read a flag that is given.
+
+  It also raises if a flag is given without the flag that it needs.
+  """
   for flag in FLAGS:
     if not _is_given(flag.name):
       continue
@@ -406,7 +435,11 @@ def _check_flags_of_mode(mode: str) -> None:
 
 
 def workdir_of(args: types.SimpleNamespace) -> epath.Path:
-  """Returns `--workdir` as an absolute path; UserError if it is missing."""
+  """Returns `--workdir` as an absolute path.
+
+  Raises:
+    UserError: --workdir is not given.
+  """
   if not args.workdir:
     raise UserError("--workdir is missing: the folder that this run writes to")
   return epath.Path(args.workdir).absolute()
@@ -415,7 +448,16 @@ def workdir_of(args: types.SimpleNamespace) -> epath.Path:
 def results_folder(
   args: types.SimpleNamespace, folder: str, suffix: str
 ) -> epath.Path:
-  """Returns `--workdir`, by default FOLDER_SUFFIX beside the input folder."""
+  """Returns the folder for results, as an absolute path.
+
+  The folder is `--workdir`. If that is not given, the folder is beside the
+  input folder and named after it: FOLDER_SUFFIX.
+
+  Args:
+    args: values of the flags, by name.
+    folder: the input folder.
+    suffix: end of the name of the folder for results.
+  """
   path = epath.Path(folder).absolute()
   default = path.parent / f"{path.name}_{suffix}"
   return epath.Path(args.workdir or default).absolute()

@@ -5,9 +5,9 @@
   W/evaluate/<object>/  folders as in `workdir.samples`, with the true views
   compare("W")          writes W/evaluation.json, as --mode=evaluate does
 
-No model and no data set are needed. Results of two methods are comparable if
-they have the same `list_sha256`, a hash of the list of objects with their given
-and generated views.
+Neither a model nor a data set is needed. Results of two methods are comparable
+if they have the same `list_sha256`, a hash of the list of objects with the
+numbers of their given and generated views.
 """
 
 from etils import epath
@@ -25,14 +25,18 @@ from threedim_jax.workdir.scores import read_scores
 def compare(
   workdir: epath.PathLike, *, inception_weights: str | None = None
 ) -> dict:
-  """Scores the finished folders in W/evaluate and writes W/evaluation.json.
+  """Scores the finished folders in W/evaluate, and writes W/evaluation.json.
 
   Args:
-    workdir: W.
-    inception_weights: path of pytorch-fid's file, for FID and KID.
+    workdir: the folder W.
+    inception_weights: path of the weights file that pytorch-fid publishes.
+      None: FID and KID are not computed.
+
+  Returns:
+    The content of evaluation.json.
 
   Raises:
-    UserError: there are no finished folders, one has no true views, or
+    UserError: there are no finished folders, a folder has no true views, or
       W/evaluation.json was written by --mode=evaluate.
   """
   networks = open_networks(inception_weights)  # refuse a wrong file at once
@@ -84,7 +88,12 @@ def _request(folder: epath.Path) -> Request:
 
 
 def run(config, args) -> None:
-  """Runs `--mode=compare`: scores, prints the scores and writes the report."""
+  """Runs `--mode=compare`: scores, prints the scores and writes the report.
+
+  Args:
+    config: not used.
+    args: values of the flags, by name.
+  """
   from threedim_jax.viewing.report import write_report
   from threedim_jax.viewing.tables import print_scores
 

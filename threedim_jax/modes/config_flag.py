@@ -7,8 +7,9 @@
     parse_or_explain(sys.argv)
   CONFIG.value.train.batch_size
 
-Without this module, ml_collections answers a wrong key with a stack trace, and
-reports a missing file only when the configuration is first used.
+An override is a flag such as `--config.train.batch_size=8`. Without this
+module, ml_collections answers a wrong key with a stack trace, and reports a
+missing file only when the configuration is first used.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -39,17 +40,23 @@ _HOMES = (_PACKAGE.parent, _PACKAGE)
 
 @functools.cache  # absl refuses to define a flag twice
 def define_config_flag() -> flags.FlagHolder:
-  """Defines --config=FILE.py[:VARIANT]; --config.KEY=VALUE cannot add keys."""
+  """Defines the flag --config=FILE.py[:VARIANT], and returns its holder.
+
+  --config.KEY=VALUE changes a key of the configuration, but cannot add a key.
+  """
   return config_flags.DEFINE_config_file(
     NAME, None, "Config file, for example configs/srn_chairs.py:debug."
   )
 
 
 def parse_or_explain(argv: Sequence[str]) -> None:
-  """Parses all of absl's flags, including the configuration.
+  """Parses all flags that absl knows, including --config and its overrides.
+
+  Args:
+    argv: name of the program, then its flags.
 
   Raises:
-    UserError: a flag, config file, key or value is wrong; says so in one
+    UserError: a flag, config file, key or value is wrong. The message is one
       sentence.
   """
   if "help" not in flags.FLAGS:
@@ -86,7 +93,7 @@ def parse_or_explain(argv: Sequence[str]) -> None:
 
 
 def _joined(argv: Sequence[str]) -> list[str]:
-  """Rewrites "--config FILE" as "--config=FILE"."""
+  """Rewrites the two words "--config FILE" as one word "--config=FILE"."""
   words, rest = [], list(argv)
   while rest:
     word = rest.pop(0)
@@ -100,7 +107,11 @@ def _resolve_file(word: str) -> str:
   """Replaces FILE in "--config=FILE:VARIANT" by the path where it is found.
 
   The search looks in the working directory, then in the repository, then in the
-  installed package. "~" is expanded in FILE and in values of `PATH_KEYS`.
+  installed package. "~" is expanded in FILE and in values of `PATH_KEYS`. Other
+  words are returned as they are.
+
+  Args:
+    word: one word of the command line.
   """
   key, equals, value = word.partition("=")
   if key.lstrip("-") in {f"{NAME}.{k}" for k in PATH_KEYS}:
@@ -117,7 +128,10 @@ def _resolve_file(word: str) -> str:
 
 @contextlib.contextmanager
 def _importable_configs(argv: Sequence[str]) -> Iterator[None]:
-  """Lets a file in configs/ import its neighbours by `from configs import`."""
+  """Lets a config file import its neighbours by `from configs import NAME`.
+
+  While the context is open, the parent of the file's folder is in `sys.path`.
+  """
   file = _file_and_variant(argv)[0]
   folder = str(pathlib.Path(file or ".").absolute().parent.parent)
   sys.path.insert(0, folder)
@@ -128,7 +142,10 @@ def _importable_configs(argv: Sequence[str]) -> Iterator[None]:
 
 
 def _file_and_variant(argv: Sequence[str]) -> tuple[str | None, str]:
-  """Returns FILE and VARIANT of the last --config=FILE:VARIANT."""
+  """Returns FILE and VARIANT of the last word --config=FILE:VARIANT.
+
+  FILE is None if there is no such word.
+  """
   values = [w.split("=", 1)[1] for w in argv if re.match(r"--?config=", w)]
   if not values:
     return None, ""
@@ -137,7 +154,14 @@ def _file_and_variant(argv: Sequence[str]) -> tuple[str | None, str]:
 
 
 def _load_config(argv: Sequence[str]) -> ConfigDict | None:
-  """Loads the configuration that --config names, without the overrides."""
+  """Loads the configuration that --config names, without the overrides.
+
+  Returns:
+    The configuration; None if --config is not given.
+
+  Raises:
+    UserError: there is no such file, or the file does not accept the variant.
+  """
   file, variant = _file_and_variant(argv)
   if file is None:
     return None
@@ -165,7 +189,10 @@ def _override_keys(argv: Sequence[str]) -> list[str]:
 
 
 def did_you_mean(name: str, choices: Iterable[str]) -> str:
-  """Returns the end of an error: the nearest choice, or all if none is near."""
+  """Returns the end of an error message: the choice that is most like `name`.
+
+  If no choice is like `name`, the text lists all choices.
+  """
   choices = sorted(choices)
   for match in difflib.get_close_matches(name, choices, n=1):
     return f"; did you mean {match!r}?"
@@ -173,9 +200,15 @@ def did_you_mean(name: str, choices: Iterable[str]) -> str:
 
 
 def _nearest_key(key: str, keys: Iterable[str]) -> str:
-  """Returns the end of an error: the most similar key, or the group's keys.
+  """Returns the end of an error message about an unknown key.
 
-  Only the last parts of keys are compared, first within the group, then in all.
+  The text names the key that is most like the unknown one. Only the last parts
+  of keys are compared, first with keys of the same group, then with all. If no
+  key is alike, the text lists the keys of the group.
+
+  Args:
+    key: the unknown key, such as "train.batchsize".
+    keys: all keys of the configuration.
   """
   group, _, tail = key.rpartition(".")
   siblings = [k for k in keys if k.rpartition(".")[0] == group]
@@ -191,7 +224,16 @@ def _nearest_key(key: str, keys: Iterable[str]) -> str:
 def _explain(
   message: str, config: ConfigDict | None, keys: Mapping[str, Any]
 ) -> str:
-  """Returns absl's message or, if a value does not parse, the expected type."""
+  """Returns the message for an error that absl raised.
+
+  If a value of the configuration does not parse, the message states the type of
+  its key. Otherwise the message is absl's own.
+
+  Args:
+    message: absl's message.
+    config: configuration without overrides; None without --config.
+    keys: {key: default value}.
+  """
   bad_value = re.match(rf"flag --{NAME}\.([^=]+)=(.*?): ", message, re.DOTALL)
   if bad_value is None or bad_value[1] not in keys:
     return message.splitlines()[0]
@@ -204,9 +246,13 @@ def _explain(
 
 
 def _check_tuples(defaults: Mapping[str, Any]) -> None:
-  """Raises if a tuple has an element of a wrong type, as in ch_mult=(64, "b").
+  """Raises UserError if an override gives a tuple an element of a wrong type.
 
-  ml_collections does not check the elements of tuples.
+  An example is ch_mult=(64, "b"). ml_collections does not check the elements of
+  tuples.
+
+  Args:
+    defaults: {key: default value}.
   """
   overrides = config_flags.get_override_values(flags.FLAGS[NAME])
   for key, value in overrides.items():

@@ -32,13 +32,16 @@ def _is_interval(value: Any) -> bool:
 
 
 def _numbers(value: Any) -> list[int | float]:
-  """Returns the numbers in a value, which may be a tuple."""
+  """Returns the numbers in a value, which may be a tuple or a single value."""
   values = value if isinstance(value, tuple) else (value,)
   return [x for x in values if isinstance(x, int | float)]
 
 
 def _is_storable(value: Any) -> bool:
-  """Returns whether JSON and JAX can hold a value: finite, at most 64 bits."""
+  """Returns whether JSON and JAX can hold the numbers in a value.
+
+  They can if the numbers are finite and integers have at most 64 bits.
+  """
   return all(
     math.isfinite(x) if isinstance(x, float) else -(2**63) <= x < 2**63
     for x in _numbers(value)
@@ -98,10 +101,14 @@ RULES: tuple[tuple[Callable[[Any], bool], str, str], ...] = (
 
 
 def check_values(config: ConfigDict) -> None:
-  """Raises if a value is out of range or two values contradict each other.
+  """Checks that each value is in range, and that values fit each other.
+
+  Args:
+    config: whole configuration.
 
   Raises:
-    UserError: names the key, its value and what it may be.
+    UserError: a value is wrong. The message names the key, its value and what
+      the value may be.
   """
   values = flatten_dict(config.to_dict(), sep=".")
   for key, choices in CHOICES.items():
@@ -130,14 +137,19 @@ def check_values(config: ConfigDict) -> None:
 def check_resolution(
   resolution: int, ch_mult: Sequence[int], patch_size: int = 1
 ) -> None:
-  """Raises if the network cannot divide pictures of this size evenly.
+  """Raises UserError if the network cannot divide pictures of this size evenly.
 
-  Pictures are cut into patches. Every level but the first halves the number of
-  patches along a side.
+  Pictures are cut into patches. Every level of the network but the first halves
+  the number of patches along a side.
+
+  Args:
+    resolution: height and width of the pictures in pixels.
+    ch_mult: channel multiplier of each level. Only the number of levels counts.
+    patch_size: height and width of a patch in pixels.
 
   Raises:
-    UserError: `resolution` is not a multiple of
-      patch_size * 2**(len(ch_mult) - 1).
+    UserError: `resolution` is not a multiple of patch_size * 2**(len(ch_mult) -
+      1).
   """
   multiple = patch_size * 2 ** (len(ch_mult) - 1)
   below = resolution // multiple * multiple

@@ -1,10 +1,10 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""`--dry_run`: prints the size and cost of a configuration, without running it.
+"""`--dry_run`: prints the size and cost of a run, without running anything.
 
-By default it prints exact numbers: parameters, optimizer state and FLOPs. With
-`--topology=v5e:4x4` it compiles the train step and the sampler for that TPU
-slice instead, and prints the compiler's estimates of memory and time. This
+By default, the numbers are exact: parameters, optimizer state and FLOPs. With
+`--topology=v5e:4x4`, the train step and the sampler are compiled for that TPU
+slice instead, and the compiler's estimates of memory and time are printed. This
 needs no TPU.
 """
 
@@ -27,7 +27,15 @@ GIB = 2**30
 
 
 def run(config: ConfigDict, args) -> None:
-  """Runs `--dry_run`. With --topology it also writes a JSON file."""
+  """Runs `--dry_run`. With --topology, it also writes a JSON file.
+
+  Args:
+    config: whole configuration.
+    args: values of the flags, by name.
+
+  Raises:
+    UserError: both --topology and --devices are given.
+  """
   if args.topology:
     if args.devices:
       raise UserError(
@@ -41,7 +49,12 @@ def run(config: ConfigDict, args) -> None:
 
 
 def bytes_per_device(shapes: PyTree, shardings: PyTree) -> int:
-  """Returns how many bytes of a sharded tree are on one device."""
+  """Returns how many bytes of a sharded tree of arrays are on one device.
+
+  Args:
+    shapes: tree of arrays, or of the shapes and dtypes of arrays.
+    shardings: tree of the arrays' shardings.
+  """
   sizes = jax.tree.map(
     lambda x, s: math.prod(s.shard_shape(x.shape)) * x.dtype.itemsize,
     shapes,
@@ -51,11 +64,13 @@ def bytes_per_device(shapes: PyTree, shardings: PyTree) -> int:
 
 
 def describe_state(config: ConfigDict, num_devices: int) -> str:
-  """Lists parameters, bytes of the state per device, and FLOPs of a train step.
+  """Describes the size of the train state, and the FLOPs of a train step.
+
+  The text lists the parameters and the bytes of the train state on one device.
 
   Args:
-    config: a whole configuration.
-    num_devices: size of the mesh; this machine need not have the devices.
+    config: whole configuration.
+    num_devices: number of devices of the mesh. This machine need not have them.
   """
   mesh = make_mesh_on_paper(config.mesh.data, config.mesh.fsdp, num_devices)
   setup = make_setup(config, mesh)
@@ -91,12 +106,19 @@ def describe_state(config: ConfigDict, num_devices: int) -> str:
 def compile_for(
   config: ConfigDict, topology_name: str, workdir: str | None
 ) -> None:
-  """Compiles the train step, then the sampler; prints each result at once.
+  """Compiles the train step and the sampler for a TPU slice, and prints both.
+
+  The facts about a program are printed and written to the JSON file as soon as
+  the program is compiled.
 
   Args:
-    config: a whole configuration.
-    topology_name: a TPU slice such as "v5e:4x4".
-    workdir: folder of the JSON file; None: the current folder.
+    config: whole configuration.
+    topology_name: name of a TPU slice, such as "v5e:4x4".
+    workdir: folder for the JSON file. None: the current folder.
+
+  Raises:
+    UserError: the slice or the TPU compiler is missing, or the configuration
+      does not fit the slice.
   """
   # The compiler needs no TPU, so JAX should not spend time looking for one.
   jax.config.update("jax_platforms", "cpu")

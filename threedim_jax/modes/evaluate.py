@@ -2,15 +2,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """`--mode=evaluate`: generates test views and compares them with the true ones.
 
-By `protocol.SRN_V1`, the model gets one view of an object and generates all
-others or a seeded subset; `truth_scores` scores them. Views are written to
-folders `<workdir>/evaluate/<object>/`, further samples of the same views to
-`evaluate_1` and so on. An interrupted run resumes from these folders.
-`--mode=compare` scores such folders of another method in the same way.
+By the protocol `SRN_V1`, the model gets one view of an object and generates all
+other views or a seeded subset. `truth_scores` scores the generated views. Views
+are written to folders `<workdir>/evaluate/<object>/`, further samples of the
+same views to `evaluate_1` and so on. An interrupted run resumes from these
+folders. `--mode=compare` scores such folders of another method in the same way.
 
 The processes of a run divide the objects, and process 0 scores. Several runs
-("shards") can also divide them: each of `evaluate.num_shards` runs has its own
-`evaluate.shard_index`, and the run that finishes last writes evaluation.json.
+("shards") can also divide the objects. Each of `evaluate.num_shards` runs then
+has its own `evaluate.shard_index`, and the run that finishes last writes
+evaluation.json.
 """
 
 import collections
@@ -52,7 +53,10 @@ MEAN_IMAGE_VIEWS = 1000
 
 
 def mean_image(views: Views) -> np.ndarray:
-  """Returns the mean of views spread over the split, uint8 [H, W, 3]."""
+  """Returns the mean picture of a split, uint8 [H, W, 3].
+
+  The mean is over up to `MEAN_IMAGE_VIEWS` views, evenly spread over the split.
+  """
   records = np.linspace(0, len(views) - 1, MEAN_IMAGE_VIEWS).astype(int)
   with progress.waiting("average the training views"):
     images = views.gather(np.unique(records))[0]
@@ -67,9 +71,19 @@ def sample_shard(
   workdir: epath.Path,
   overwrite: bool,
 ) -> bool:
-  """Samples this shard's views; returns whether this process must score.
+  """Samples the missing views of this process's share of the shard's objects.
 
-  It must if it is process 0 of its run and the views of all shards are done.
+  Args:
+    sampler: generates the views.
+    config: whole configuration.
+    views: the test split.
+    requests: given and target views of the objects of all shards.
+    workdir: folder of the run.
+    overwrite: whether to replace samples of other settings.
+
+  Returns:
+    Whether this process has to compute the scores: it is process 0 of its run,
+    and the views of all shards are done.
   """
   shard, num_shards = config.evaluate.shard_index, config.evaluate.num_shards
   settings = [
@@ -130,15 +144,21 @@ def evaluate(
   """Generates missing views, scores all views and writes evaluation.json.
 
   Args:
-    config: a whole configuration.
-    workdir: holds the checkpoint; gets the views and scores.
-    inception_weights: path of pytorch-fid's file, for FID and KID.
+    config: whole configuration.
+    workdir: folder that holds the checkpoint; the views and scores are written
+      there.
+    inception_weights: path of the weights file that pytorch-fid publishes.
+      None: FID and KID are not computed.
     pretrained: name of bundled weights to use instead of the checkpoint.
-    overwrite: replace samples and scores of other settings.
+    overwrite: whether to replace samples and scores of other settings.
 
   Returns:
     The content of evaluation.json. None if other shards have not finished, or
     if another process of this run scores.
+
+  Raises:
+    UserError: there are no weights or no data set, or there are samples or
+      scores of other settings.
   """
   networks = open_networks(inception_weights)  # refuse a wrong file at once
   workdir = epath.Path(workdir)
@@ -183,8 +203,8 @@ def evaluate(
 def _provenance(sampler: Sampler, config: ConfigDict) -> dict:
   """Returns what the scores were made with: weights, configuration and code.
 
-  The configuration is the training's, with this run's sections data, sampler
-  and evaluate.
+  The configuration is that of the training, but its sections data, sampler and
+  evaluate are those of this run.
   """
   now = config.to_dict()
   of_this_run = {k: now[k] for k in ("data", "sampler", "evaluate")}
@@ -197,7 +217,12 @@ def _provenance(sampler: Sampler, config: ConfigDict) -> dict:
 
 
 def _check_settings(path: epath.Path, about: dict) -> None:
-  """Raises UserError if the scores at `path` were made with other settings."""
+  """Raises UserError if the scores in a file were made with other settings.
+
+  Args:
+    path: path of evaluation.json, which may be missing.
+    about: protocol and provenance of this run.
+  """
   before = read_scores(path)
   if before is None or "config" not in before.provenance:
     return
@@ -209,7 +234,10 @@ def _check_settings(path: epath.Path, about: dict) -> None:
 
 
 def _settings(protocol: dict, provenance: dict) -> dict:
-  """Returns the settings that change the scores, without those of shards."""
+  """Returns {setting: value} for all settings that change the scores.
+
+  The settings of shards are left out, because they do not change the scores.
+  """
   made_by = provenance["config"]
   evaluate = made_by.get("evaluate", {})
   return {
@@ -223,7 +251,12 @@ def _settings(protocol: dict, provenance: dict) -> dict:
 
 
 def run(config: ConfigDict, args) -> None:
-  """Runs `--mode=evaluate`; the process that scores prints the table."""
+  """Runs `--mode=evaluate`; the process that scores prints the scores.
+
+  Args:
+    config: whole configuration.
+    args: values of the flags, by name.
+  """
   workdir = workdir_of(args)
   result = evaluate(
     config,

@@ -9,9 +9,18 @@ from threedim_jax.runtime.errors import UserError
 
 
 def run(config, args) -> None:
-  """Writes the mesh beside the pictures, or to --workdir if it is given.
+  """Fits a mesh to the samples of one object, and writes it.
 
-  Prints how well the views agree, which limits the quality of the mesh.
+  The mesh is written beside the samples, or to --workdir if that is given. The
+  function also prints how well the views agree, which limits the quality of the
+  mesh.
+
+  Args:
+    config: not used.
+    args: values of the flags, by name.
+
+  Raises:
+    UserError: --samples is missing, or `write_mesh` raises.
   """
   if not args.samples:
     raise UserError(

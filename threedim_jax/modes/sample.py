@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """`--mode=sample`: generates views of test objects, or of a photo's object.
 
-Every object gets a folder `<workdir>/samples/<object>/` (see
-`workdir.samples`) with its views, a grid, GIF, MP4, viewer and
-transforms.json. `orbits.gif`, `orbits.mp4` and `views.png` in the workdir show
-the first few objects together.
+Every object gets a folder `<workdir>/samples/<object>/` (see `workdir.samples`)
+with its views, a grid, GIF, MP4, orbit viewer and transforms.json.
+`orbits.gif`, `orbits.mp4` and `views.png` in the workdir show the first few
+objects together.
 """
 
 from etils import epath
@@ -43,16 +43,16 @@ def sample(
   pretrained: str | None = None,
   overwrite: bool = False,
 ) -> list[epath.Path]:
-  """Samples views of test objects; writes their folders and pictures.
+  """Samples views of test objects; writes a folder and pictures for each.
 
   Args:
-    config: a whole configuration.
-    workdir: holds the checkpoint; gets the samples.
+    config: whole configuration.
+    workdir: folder that holds the checkpoint; the samples are written there.
     pretrained: name of bundled weights to use instead of the checkpoint.
-    overwrite: replace samples of other settings.
+    overwrite: whether to replace samples of other settings.
 
   Returns:
-    The folders of this process's objects.
+    The folders of the objects that this process sampled.
 
   Raises:
     UserError: there are no weights or no data set, or there are samples of
@@ -97,7 +97,15 @@ def sample_photo(
   pretrained: str | None = None,
   overwrite: bool = False,
 ) -> epath.Path:
-  """Samples views of the object in a photo; returns the object's folder."""
+  """Samples views of the object in a photo; returns the object's folder.
+
+  Args:
+    config: whole configuration.
+    workdir: folder that holds the checkpoint; the samples are written there.
+    photo: the photo and its camera.
+    pretrained: name of bundled weights to use instead of the checkpoint.
+    overwrite: whether to replace samples of other settings.
+  """
   workdir = epath.Path(workdir)
   scene = photo_scene(photo, config.data.resolution, config.sample.num_views)
   request = Request(scene.given.name, (0,), tuple(scene.index.tolist()))
@@ -119,7 +127,13 @@ def sample_photo(
 
 
 def choose_requests(config: ConfigDict, views: Views) -> list[Request]:
-  """Lists the configured objects, each with target views from one turn.
+  """Lists the given and target views of each object to sample.
+
+  The target views are from one turn of the cameras around the object.
+
+  Args:
+    config: whole configuration; names or counts the objects and views.
+    views: the test split.
 
   Raises:
     UserError: an object has no view left to generate.
@@ -145,13 +159,26 @@ def choose_requests(config: ConfigDict, views: Views) -> list[Request]:
 
 
 def one_turn(count: int, middle: int) -> range:
-  """Returns the indices of up to one turn of poses, around pose `middle`."""
+  """Returns the indices of the cameras in one turn around an object.
+
+  SRN's cameras lie on a spiral, on which `TURN_VIEWS` cameras make one turn.
+
+  Args:
+    count: number of cameras. If one turn needs more, all cameras are returned.
+    middle: index of the camera in the middle of the turn. Near the ends of the
+      spiral, the turn is shifted to stay on the spiral.
+  """
   first = min(max(0, middle - TURN_VIEWS // 2), max(0, count - TURN_VIEWS))
   return range(first, min(count, first + TURN_VIEWS))
 
 
 def run(config: ConfigDict, args) -> None:
-  """Runs `--mode=sample` for objects of the data set, or for --image."""
+  """Runs `--mode=sample` for objects of the data set, or for --image.
+
+  Args:
+    config: whole configuration.
+    args: values of the flags, by name.
+  """
   options = args.pretrained, args.overwrite
   if args.image:
     sample_photo(config, workdir_of(args), photo_from_flags(args), *options)

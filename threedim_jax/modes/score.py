@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""`--mode=score`: measures 3D consistency, shows a table and writes a page.
+"""`--mode=score`: measures 3D consistency, prints a table and writes a page.
 
 run_score(samples_source("W/samples", 100), "W/samples_consistency")
 """
@@ -36,20 +36,23 @@ def run_score(
   *,
   inception_weights: str | None = None,
 ) -> epath.Path:
-  """Scores the views, prints the scores and writes OUT/consistency.html.
+  """Scores the 3D consistency of views, and writes OUT/consistency.html.
+
+  The function also prints the scores.
 
   Args:
-    source: the views.
-    out: folder for pictures, consistency.json and the page.
-    protocol: settings.
-    inception_weights: path of pytorch-fid's file, for FID and KID.
+    source: where the views of each object come from.
+    out: folder for the pictures, consistency.json and the page.
+    protocol: settings of the score.
+    inception_weights: path of the weights file that pytorch-fid publishes.
+      None: FID and KID are not computed.
 
   Returns:
     The path of the page.
 
   Raises:
     UserError: an object's folder is damaged or has too few views, or `out` is
-      the folder that holds the pictures.
+      the folder that holds the views.
   """
   networks = open_networks(inception_weights)  # refuse a wrong file at once
   out = epath.Path(out)
@@ -63,8 +66,13 @@ def run_score(
 def run(config, args) -> None:
   """Runs `--mode=score`. By default, results go to a folder beside the input.
 
+  Args:
+    config: not used.
+    args: values of the flags, by name.
+
   Raises:
-    UserError: not exactly one of --samples and --views is given.
+    UserError: both or neither of --samples and --views are given, or there are
+      scores of other settings.
   """
   folder = args.samples or args.views
   if not folder or (args.samples and args.views):

@@ -45,11 +45,17 @@ from threedim_jax.workdir.config_file import check_workdir
 
 
 def train_and_evaluate(config: ConfigDict, workdir: epath.PathLike) -> None:
-  """Trains on `train.num_examples` examples; resumes from `workdir`.
+  """Trains on `train.num_examples` examples, with evaluations in between.
+
+  If `workdir` has a checkpoint, the training resumes from it.
+
+  Args:
+    config: whole configuration.
+    workdir: folder of the run, for checkpoints and metrics.
 
   Raises:
-    UserError: bad data, a checkpoint of another architecture, or a loss that
-      is not finite.
+    UserError: the data is bad, the checkpoint is of another architecture, or
+      the loss is not finite.
     SystemExit: with code 75 after SIGTERM, once a checkpoint is saved.
   """
   workdir, train = epath.Path(workdir), config.train
@@ -128,19 +134,34 @@ def train_and_evaluate(config: ConfigDict, workdir: epath.PathLike) -> None:
 
 
 def run(config: ConfigDict, args) -> None:
-  """Runs `--mode=train`."""
+  """Runs `--mode=train`.
+
+  Args:
+    config: whole configuration.
+    args: values of the flags, by name.
+  """
   train_and_evaluate(config, workdir_of(args))
 
 
 def is_due(step: int, every: int, is_last: bool) -> bool:
-  """Returns whether a periodic action is due; all are at the last step."""
+  """Returns whether an action that is repeated every `every` steps is due.
+
+  At the last step, every action is due.
+  """
   return step % every == 0 or is_last
 
 
 def train_batches(
   config: ConfigDict, setup: TrainSetup, views: Views, done: int
 ) -> Iterator[PairBatch]:
-  """Yields the batches from step `done` + 1 on, on the devices of the mesh."""
+  """Yields the training batches from step `done` + 1 on, put on the devices.
+
+  Args:
+    config: whole configuration.
+    setup: the mesh over whose devices each batch is spread.
+    views: the train split.
+    done: number of steps that are already done.
+  """
   batches = train_iterator(
     views,
     global_batch_size=config.train.batch_size,
@@ -168,6 +189,13 @@ def compile_evaluation(
 ) -> Callable:
   """Reads the held-out batches and compiles the evaluation step.
 
+  Args:
+    config: whole configuration.
+    setup: the mesh and the evaluation step.
+    views: the validation split.
+    state: train state, for the shapes of its parameters.
+    rng: key of the evaluation.
+
   Returns:
     A function (params, should_stop) -> the result of `evaluate_loss`.
   """
@@ -189,7 +217,13 @@ def open_writer(
 ) -> metric_writers.MetricWriter:
   """Opens the metric writer of a run that continues after step `done`.
 
-  Removes the metrics of later steps, which the run does again.
+  The metrics of later steps are removed, because the run does these steps
+  again.
+
+  Args:
+    workdir: folder of the run.
+    done: number of steps that are already done.
+    state: train state, whose parameters are listed.
   """
   truncate_metrics(workdir, done)
   writer = create_writer(workdir)
@@ -206,7 +240,16 @@ def write_evaluation(
   step: int,
   result: tuple[dict[str, float], np.ndarray] | None,
 ) -> dict[str, float]:
-  """Writes the result of `evaluate_loss`; returns its scalars, {} if None."""
+  """Writes the result of `evaluate_loss` as metrics, and returns its scalars.
+
+  Args:
+    writer: the metric writer.
+    step: step after which the evaluation was made.
+    result: (scalars by name, picture), or None if the evaluation was stopped.
+
+  Returns:
+    The scalars by name; {} if `result` is None.
+  """
   if result is None:
     return {}
   scalars, picture = result

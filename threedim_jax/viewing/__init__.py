@@ -2,5 +2,5 @@
 # SPDX-License-Identifier: Apache-2.0
 """Makes pages and pictures from the files that a run left in its workdir.
 
-May import workdir, views and runtime. Loads no model.
+This folder may import workdir, views and runtime. It loads no model.
 """

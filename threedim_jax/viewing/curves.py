@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Draws loss curves as SVG for a page.
+"""Draws loss curves as an SVG image for a page.
 
 svg = loss_curve([(10, 0.9), (20, 0.5)], bins={"-20 to -15": curve, ...})
 """
@@ -33,7 +33,14 @@ STYLE = {
 
 
 def smoothed(curve: Curve) -> Curve:
-  """Smooths a curve by a centred Gaussian over about a tenth of its points."""
+  """Smooths a curve with a Gaussian that covers about a tenth of the points.
+
+  Args:
+    curve: (step, value) pairs.
+
+  Returns:
+    (step, smoothed value) pairs at the same steps.
+  """
   if not curve:
     return []
   steps, values = zip(*curve, strict=True)
@@ -51,15 +58,19 @@ def loss_curve(
   evaluated: Curve = (),
   bins: Mapping[str, Curve] | None = None,
 ) -> str:
-  """Draws the loss over steps and, beside it, by log-SNR bin (noise level).
+  """Draws the loss over steps and, beside it, the loss of each log-SNR bin.
 
-  Returns an <svg> element without a fixed size or a web address. Its text has
-  the colour of the page's text.
+  A log-SNR bin is a range of noise levels.
 
   Args:
-    train: (step, loss) pairs of training.
-    evaluated: (step, loss) pairs of evaluations.
-    bins: curves by the name of their log-SNR bin.
+    train: (step, loss) pairs of the training.
+    evaluated: (step, loss) pairs of the evaluations.
+    bins: {name of a log-SNR bin: (step, loss) pairs of the training}. None: the
+      drawing has no second part.
+
+  Returns:
+    An <svg> element as text. The element scales with the page, needs no network
+    and has the page's text colour.
   """
   import matplotlib  # takes a second
   import matplotlib.colors
@@ -97,7 +108,11 @@ def _plot(ax, label: str, curve: Curve, **style) -> None:
 
 
 def _finish(ax) -> None:
-  """Adds labels, and a log axis if values span more than one decade."""
+  """Adds the label of the x axis, a grid and a legend to a Matplotlib plot.
+
+  The y axis becomes logarithmic if all values are positive and the largest is
+  more than ten times the smallest.
+  """
   values = [y for line in ax.lines for y in line.get_ydata()]
   if values and min(values) > 0 and max(values) > 10 * min(values):
     ax.set_yscale("log")

@@ -1,11 +1,11 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Writes the frames of an orbit as GIF and MP4.
+"""Writes the frames of an orbit as a GIF and an MP4 file.
 
   write_gif("orbit.gif", frames_u8, fps=12)
   write_mp4("orbit.mp4", frames_u8, fps=12)
 
-The same frames give the same bytes.
+The same frames always give the same bytes.
 """
 
 import io
@@ -44,15 +44,16 @@ def write_gif(
   fps: int = 12,
   min_side: int = 256,
 ) -> None:
-  """Writes a GIF that repeats without end.
+  """Writes frames as a GIF that repeats without end.
 
-  All frames share one palette, so that still parts do not flicker.
+  All frames share one palette, because still parts would flicker otherwise.
 
   Args:
-    path: where to write.
-    frames_u8: the frames.
+    path: file to write.
+    frames_u8: the frames, in RGB.
     fps: frames per second.
-    min_side: frames with a shorter side are enlarged by a whole factor.
+    min_side: frames whose shorter side has fewer pixels are enlarged by a whole
+      factor.
   """
   some = frames_u8[:: math.ceil(len(frames_u8) / 16)]  # enough for a palette
   montage = Image.fromarray(einops.rearrange(some, "n h w c -> (n h) w c"))
@@ -87,9 +88,10 @@ def write_mp4(
   fps: int = 12,
   min_side: int = 256,
 ) -> None:
-  """Writes an H.264 video that browsers and phones play.
+  """Writes frames as an H.264 video that browsers and phones play.
 
-  Encodes with the ffmpeg of imageio-ffmpeg. Arguments as in `write_gif`.
+  The video is encoded by the ffmpeg program of the package imageio-ffmpeg. The
+  arguments are those of `write_gif`.
   """
   import imageio_ffmpeg  # looks for its program when it is imported
 

@@ -5,8 +5,10 @@
   sections = {"Scores": [Text("Not run yet"), Table(rows)]}
   write_page(path, "runs/x", kind="report of a run", sections=sections)
 
+A block is a part of a page, such as a paragraph, a table or a picture.
 templates/page.html lays out every kind of block. A page contains its pictures
-and loads nothing from the network. The template escapes all text.
+and loads nothing from the network. The template escapes all text but the <svg>
+of a `Drawing`.
 """
 
 import base64
@@ -33,7 +35,7 @@ _TEMPLATES = jinja2.Environment(
 
 
 class Text(NamedTuple):
-  """A paragraph, with a command or path at its end."""
+  """A block with a paragraph that may end with a command or path."""
 
   text: str
   code: str = ""
@@ -42,7 +44,7 @@ class Text(NamedTuple):
 
 
 class Cell(NamedTuple):
-  """A cell of a table."""
+  """One cell of a `Table`."""
 
   text: Any
   small: str = ""  # small print below
@@ -51,7 +53,7 @@ class Cell(NamedTuple):
 
 
 class Table(NamedTuple):
-  """Rows of cells. The first cell of a row is its name."""
+  """A block with rows of cells. The first cell of a row names the row."""
 
   rows: Sequence[Sequence[Cell]]
   heads: Sequence[Cell] = ()
@@ -60,7 +62,11 @@ class Table(NamedTuple):
 
 
 class Card(NamedTuple):
-  """A frame around other blocks. With a summary, it starts collapsed."""
+  """A block that frames other blocks.
+
+  With a `summary`, the page shows only the summary until the reader opens the
+  card.
+  """
 
   blocks: Sequence[Any]
   title: str = ""
@@ -69,33 +75,46 @@ class Card(NamedTuple):
 
 
 class Drawing(NamedTuple):
-  """An <svg> element. It is not escaped."""
+  """A block with an <svg> element, which the template inserts as it is.
+
+  The text is not escaped, so the element must come from a trusted source.
+  """
 
   svg: str
   kind = "drawing"
 
 
 class Gallery(NamedTuple):
-  """Pictures of any widths, each as (data URI, caption, CSS class)."""
+  """A block with pictures, which may differ in width.
+
+  Attributes:
+    pictures: (data URI, caption, CSS class) of each picture.
+  """
 
   pictures: Sequence[tuple[str, str, str]]
   kind = "gallery"
 
 
 def facts_table(facts: Mapping[str, Any]) -> Table:
-  """Makes a table with a row for each value of a nested dictionary."""
+  """Makes a table with one row for each value of a nested dictionary.
+
+  The first cell of a row is the value's key, such as "model.ch".
+  """
   flat = flatten_dict(dict(facts), sep=".")
   rows = [[Cell(key), Cell(value)] for key, value in flat.items()]
   return Table(rows, style="facts")
 
 
 def data_uri(data: bytes) -> str:
-  """Converts a PNG file to a data URI, an address that contains the file."""
+  """Converts the bytes of a PNG file to a data URI.
+
+  A data URI is an address that contains the file itself.
+  """
   return "data:image/png;base64," + base64.b64encode(data).decode()
 
 
 def picture_uri(image_u8: UInt8[np.ndarray, "H W 3"]) -> str:
-  """Converts a picture to the data URI of a PNG file."""
+  """Encodes a picture as PNG, and returns the PNG file as a data URI."""
   return data_uri(encode_png(image_u8))
 
 
@@ -108,15 +127,15 @@ def write_page(
   summary: str = "",
   figures: Mapping[str, str] | None = None,
 ) -> epath.Path:
-  """Writes a page atomically and returns its path.
+  """Writes an HTML page atomically, and returns the path of the page.
 
   Args:
-    path: where to write.
+    path: file to write.
     title: heading of the page.
     kind: what the page is, such as "report of a run"; shown above the title.
-    sections: blocks by heading. A section without blocks is left out.
-    summary: a sentence below the title.
-    figures: large numbers below the summary, by label.
+    sections: {heading: blocks}. A section without blocks is left out.
+    summary: sentence below the title.
+    figures: {label: large number as text}, shown below the summary.
   """
   blocks = [block for section in sections.values() for block in section]
   page = _TEMPLATES.get_template("page.html").render(

@@ -4,11 +4,12 @@
 
   published_blocks(run)  # blocks for `page.write_page`
 
-published.csv holds every number with its source, table, split and SSIM kernel.
-Numbers of different splits or kernels are not comparable. `chairs*` is 3DiM's
-own split of SRN's chairs. 3DiM split them again because the test cameras of the
-released split are at distances that training never shows. `gauss11` is the
-kernel of our `ssim_gauss11`. `other` is a kernel that 3DiM does not name.
+published.csv holds every number with its source, table, split and SSIM kernel
+(the window over which SSIM is computed). Numbers of different splits or kernels
+are not comparable. The split `chairs*` is 3DiM's own split of SRN's chairs.
+3DiM split them again because the test cameras of the released split are at
+distances that training never shows. The kernel `gauss11` is the one of our
+metric `ssim_gauss11`. The kernel `other` is one that 3DiM does not name.
 """
 
 import csv
@@ -49,14 +50,21 @@ source gives no such number.
 
 @functools.cache
 def read_published() -> tuple[dict[str, str], ...]:
-  """Reads the rows of published.csv; a number that the paper lacks is ""."""
+  """Reads published.csv: {column: text} for each row.
+
+  The text is "" where the source does not give the number.
+  """
   path = pathlib.Path(__file__).with_name("published.csv")
   with path.open(newline="") as file:
     return tuple(csv.DictReader(file))
 
 
 def published_blocks(run: Run) -> list[Any]:
-  """Makes blocks with the papers' numbers on the run's split, and the run's."""
+  """Makes blocks that compare a run with published numbers on the same split.
+
+  If no paper reports numbers on the run's data set and resolution, the only
+  block says so.
+  """
   split, size = SPLITS.get(run.data_set), run.setting("data", "resolution")
   if split is None or size != RESOLUTION:
     text = (
@@ -88,7 +96,13 @@ def published_blocks(run: Run) -> list[Any]:
 
 
 def _our_row(system: str, scores: Scores, row: str) -> dict[str, str]:
-  """Converts the run's scores to a row as in published.csv."""
+  """Converts a row of the run's scores to the form of a row of published.csv.
+
+  Args:
+    system: text for the column "system".
+    scores: scores of the run.
+    row: name of the row of `scores` to convert.
+  """
   values = scores.rows[row]
   ours = {"system": system, "source": OURS, "table": protocol_text(scores)}
   metrics = {"psnr": "psnr_u8", "ssim": "ssim_gauss11", "fid": "fid"}

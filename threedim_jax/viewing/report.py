@@ -4,8 +4,9 @@
 
   python -m threedim_jax.viewing.report --workdir=W [--summary]  # W/report.html
 
-Any part of a run may be missing; its section then says how to make it. The
-report loads no model, so it also works for samples of another method.
+Any part of a run may be missing. The section of a missing part says how to make
+the part. The report loads no model, so it also works for samples of another
+method.
 """
 
 import argparse
@@ -81,7 +82,7 @@ def write_report(workdir: epath.PathLike) -> epath.Path:
 
 
 def _summary(run: Run) -> str:
-  """Returns a sentence about the training."""
+  """Returns a sentence that says what was trained, and for how many steps."""
   if run.last_step is None:
     return "Nothing was trained in this folder."
   text = f"Trained for {run.last_step:,} steps on {run.data_set or 'some data'}"
@@ -93,7 +94,7 @@ def _summary(run: Run) -> str:
 
 
 def _figures(run: Run) -> dict[str, str]:
-  """Returns the large numbers at the top of the page, by label."""
+  """Returns {label: large number as text} for the top of the page."""
   figures = {}
   row = run.evaluation.rows.get("model", {}) if run.evaluation else {}
   for metric, label in HEADLINES.items():
@@ -120,7 +121,13 @@ def _not_run(run: Run, mode: str) -> Text:
 
 
 def _object(parent: epath.Path, object_id: str, **options: Any) -> Any:
-  """Makes a block with an object's views, or the error if one is damaged."""
+  """Makes a block with an object's views, or with the error in its files.
+
+  Args:
+    parent: folder that holds the objects' folders.
+    object_id: id of the object.
+    **options: further arguments of `orbit`.
+  """
   try:
     folder = parent / samples.folder_name(object_id)
     return orbit(samples.read_sample(folder), **options)
@@ -198,7 +205,14 @@ def _training(run: Run) -> list[Any]:
 
 
 def _grid(path: epath.Path) -> tuple[str, str, str]:
-  """Reads a picture of the training, <step>_<tag>.png, for a `Gallery`."""
+  """Reads a picture that training drew, as an entry of a `Gallery`.
+
+  Args:
+    path: a PNG file named <step>_<tag>.png.
+
+  Returns:
+    (data URI, caption, CSS class).
+  """
   data = path.read_bytes()
   step, _, tag = path.stem.partition("_")
   width = int.from_bytes(data[16:20], "big")  # from the header of a PNG
@@ -226,14 +240,17 @@ def _configuration(run: Run) -> list[Any]:
 
 
 def _provenance(run: Run) -> list[Any]:
-  """Makes a block on where the scores come from, without the configuration."""
+  """Makes a block that says which weights and code the scores were made with.
+
+  The configuration is left out, because another section shows it.
+  """
   facts = dict(run.evaluation.provenance) if run.evaluation else {}
   facts.pop("config", None)
   return [Card([facts_table({"workdir": str(run.workdir)} | facts)])]
 
 
 def print_summary(workdir: epath.PathLike) -> None:
-  """Prints the times, scores and counts of a run as tables."""
+  """Prints tables with the times, scores and counts of a run."""
   run = read_run(workdir)
   facts = {stage: duration(s) for stage, s in run.timings.items()}
   facts |= _figures(run) | {"objects with new views": str(len(run.folders))}

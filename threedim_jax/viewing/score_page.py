@@ -1,11 +1,12 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Writes a page about a 3D consistency score: numbers and pictures.
+"""Writes a page about a 3D consistency score, with numbers and pictures.
 
   write_score_page(OUT)  # OUT/consistency.json and PNGs -> consistency.html
 
-The page is made only from files, so it can be made again anywhere. If a picture
-is missing or damaged, the page says so in place of the object's pictures.
+The page is made only from files, so it can be made again on another machine. If
+a picture of an object is missing or damaged, the page shows an error in place
+of the object's pictures.
 """
 
 from collections.abc import Mapping, Sequence
@@ -55,7 +56,10 @@ Image = UInt8[np.ndarray, "H W 3"]
 
 
 class ObjectPictures(NamedTuple):
-  """The pictures of one object, a block of a page. Pictures are data URIs."""
+  """A block of the page with the pictures of one object.
+
+  All pictures are data URIs.
+  """
 
   object_id: str
   label: str
@@ -70,10 +74,13 @@ class ObjectPictures(NamedTuple):
 
 
 def write_score_page(out_dir: epath.PathLike) -> epath.Path:
-  """Writes `consistency.html` into `out_dir` and returns its path.
+  """Writes `consistency.html` into `out_dir`, and returns the path of the page.
+
+  Args:
+    out_dir: folder with consistency.json and the pictures, from --mode=score.
 
   Raises:
-    UserError: there is no consistency.json, or it is damaged.
+    UserError: there is no consistency.json, or the file is damaged.
   """
   out_dir = epath.Path(out_dir)
   scores = read_scores(out_dir / "consistency.json")
@@ -116,7 +123,7 @@ def write_score_page(out_dir: epath.PathLike) -> epath.Path:
 
 
 def consistency_blocks(scores: Scores) -> list[Any]:
-  """Makes the table of a consistency score, and a text on how to read it."""
+  """Makes the table of a consistency score, and a note on how to read it."""
   return [
     score_table(scores),
     Text(averaging(scores, "held-out views")),
@@ -128,7 +135,14 @@ def consistency_blocks(scores: Scores) -> list[Any]:
 def field_pictures(
   out_dir: epath.Path, object_id: str, scores: ObjectScores, label: str
 ) -> ObjectPictures:
-  """Makes the block of one object: held-out views, renders and errors."""
+  """Makes a block with an object's held-out views, renders and differences.
+
+  Args:
+    out_dir: folder that holds the objects' folders.
+    object_id: id of the object.
+    scores: scores of the object.
+    label: text beside the object's id.
+  """
   shown = spread(scores.held_out, MAX_VIEWS)
   note = f"{len(shown)} of {len(scores.held_out)} held-out views are shown."
   if scores.foreground is not None:
@@ -164,13 +178,20 @@ def field_pictures(
 
 
 def error_picture(view_u8: Image, render_u8: Image) -> Image:
-  """Returns the absolute difference of each channel, times `AMPLIFIED`."""
+  """Returns the absolute difference of two pictures, times `AMPLIFIED`.
+
+  The difference is computed channel by channel and cut off at 255.
+  """
   difference = np.abs(view_u8.astype(np.int32) - render_u8)
   return np.minimum(AMPLIFIED * difference, 255).astype(np.uint8)
 
 
 def _read(folder: epath.Path, kind: str, views: Sequence[int]) -> list[Image]:
-  """Reads pictures; raises a UserError for a missing or damaged one."""
+  """Reads the pictures <kind>_<view>.png of the given views.
+
+  Raises:
+    UserError: a picture is missing or damaged.
+  """
   images_u8 = []
   for view in views:
     path = folder / f"{kind}_{view:03d}.png"

@@ -22,7 +22,14 @@ FPS, FPS_TOGETHER = 12, 6
 
 
 def show(folder: epath.PathLike, sampled: ObjectSamples) -> None:
-  """Writes grid, GIF, MP4, viewer and transforms.json into the folder."""
+  """Writes pictures, an orbit viewer and transforms.json for one object.
+
+  The pictures are views.png (all views in a grid), orbit.gif and orbit.mp4.
+
+  Args:
+    folder: folder to write into.
+    sampled: the object's samples.
+  """
   folder, frames_u8 = epath.Path(folder), sampled.generated.images_u8
   write_png(folder / "views.png", views_grid(sampled))
   write_gif(folder / "orbit.gif", frames_u8, fps=FPS)
@@ -34,10 +41,10 @@ def show(folder: epath.PathLike, sampled: ObjectSamples) -> None:
 def show_together(
   workdir: epath.PathLike, samples: Sequence[ObjectSamples]
 ) -> None:
-  """Writes pictures of a few objects side by side, each after its given view.
+  """Writes pictures that show several objects, each beside its given view.
 
-  orbits.gif and orbits.mp4 turn all objects at once. views.png has one row per
-  object.
+  orbits.gif and orbits.mp4 show the views of all objects in turn, the objects
+  side by side. views.png has one row per object.
   """
   workdir = epath.Path(workdir)
   length = min(len(s.generated) for s in samples)
@@ -57,7 +64,16 @@ def show_together(
 def views_grid(
   sampled: ObjectSamples, *, per_row: int = 8, min_side: int = 96
 ) -> UInt8[np.ndarray, "H2 W2 3"]:
-  """Draws the given views, then generated views in rows over their truth."""
+  """Draws the given views in a row, and the generated views in rows below.
+
+  If the true views are known, a row of true views follows each row of generated
+  views.
+
+  Args:
+    sampled: the object's samples.
+    per_row: number of views in a row.
+    min_side: views whose shorter side has fewer pixels are enlarged.
+  """
   rows, labels = [list(sampled.given.images_u8)], ["input"]
   for i in range(0, len(sampled.generated), per_row):
     rows.append(list(sampled.generated.images_u8[i : i + per_row]))

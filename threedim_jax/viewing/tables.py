@@ -21,7 +21,7 @@ from threedim_jax.workdir.scores import Row, Rows, Scores, ranked
 
 
 class Metric(NamedTuple):
-  """How values of a metric are formatted."""
+  """The format of a metric's values, and whether higher values are better."""
 
   arrow: str = "↑"  # the direction that is better
   format: str = ".4g"
@@ -56,13 +56,17 @@ def metric_of(name: str) -> Metric:
 
 
 def score_text(name: str, value: float | int) -> str:
-  """Formats the value of a metric, as in "21.50 dB"."""
+  """Formats a value of the metric `name`, for example as "21.50 dB"."""
   metric = metric_of(name)
   return f"{value:{metric.format}}{metric.unit}"
 
 
 def score_texts(rows: Rows) -> dict[str, list[str]]:
-  """Formats an object's scores: {"model": ["psnr_u8 21.50 dB", ...]}."""
+  """Formats an object's scores, as in {"model": ["psnr_u8 21.50 dB", ...]}.
+
+  Args:
+    rows: {name of a row: {metric: value}}.
+  """
   return {
     row: [f"{m} {score_text(m, values[m])}" for m in _metrics([values])]
     for row, values in rows.items()
@@ -70,7 +74,10 @@ def score_texts(rows: Rows) -> dict[str, list[str]]:
 
 
 def score_table(scores: Scores) -> Table:
-  """Makes a table with a column for each metric, in the order of the file."""
+  """Makes a table of scores, with a column for each metric.
+
+  The columns and rows are in the order of `scores`. The best value is marked.
+  """
   metrics = _metrics(scores.rows.values())
   best = {m: _best_row(scores.rows, m) for m in metrics}
   rows = [
@@ -84,7 +91,8 @@ def score_table(scores: Scores) -> Table:
 def ranked_objects(scores: Scores, num: int) -> list[tuple[str, str]]:
   """Chooses up to `num` objects, evenly spread from the best to the worst.
 
-  Returns pairs of an id and a rank as text, such as ("chair_7", "3 of 9").
+  Returns:
+    Pairs of an object's id and its rank as text, such as ("chair_7", "3 of 9").
   """
   ids = ranked(scores, RANKED_BY)
   places = spread(range(len(ids)), num)
@@ -92,7 +100,11 @@ def ranked_objects(scores: Scores, num: int) -> list[tuple[str, str]]:
 
 
 def protocol_text(scores: Scores) -> str:
-  """Returns the protocol's name and, if noted, which part of it was done."""
+  """Returns the name of the protocol by which the scores were made.
+
+  If the scores say so, the text adds which part of the protocol's views was
+  used.
+  """
   protocol = scores.protocol
   text = str(protocol.get("name", "not recorded"))
   if "subset" in protocol:
@@ -101,9 +113,11 @@ def protocol_text(scores: Scores) -> str:
 
 
 def averaging(scores: Scores, views: str) -> str:
-  """Returns a text on how scores were averaged and how to read them.
+  """Returns a note on how the scores were averaged and how to read them.
 
-  `views` is what the views are called, such as "held-out views".
+  Args:
+    scores: the scores.
+    views: what the note calls the views, such as "held-out views".
   """
   count = scores.num_images or "unknown number of"
   return (
@@ -113,7 +127,12 @@ def averaging(scores: Scores, views: str) -> str:
 
 
 def print_scores(scores: Scores, title: str) -> None:
-  """Prints a line for each metric, then the remarks on missing metrics."""
+  """Prints a line for each metric, then remarks on metrics that are missing.
+
+  Args:
+    scores: the scores.
+    title: heading of the table.
+  """
   table = score_table(scores)
   heads, *lines = zip(table.heads, *table.rows, strict=True)
   print_table(Table(lines, heads), title)
@@ -122,7 +141,7 @@ def print_scores(scores: Scores, title: str) -> None:
 
 
 def print_table(table: Table, title: str) -> None:
-  """Prints a table to standard output, without its small print."""
+  """Prints a table to standard output, without the small print of its cells."""
   shown = rich.table.Table(
     title=title,
     title_justify="left",
@@ -147,7 +166,10 @@ def print_table(table: Table, title: str) -> None:
 
 
 def _metrics(rows: Iterable[Row]) -> list[str]:
-  """Lists the metrics of all rows, without standard errors of other metrics."""
+  """Lists the metrics in the rows, in the order in which they occur.
+
+  The standard error of a metric (such as "kid_se") does not count as a metric.
+  """
   names = dict.fromkeys(metric for row in rows for metric in row)
   errors = {name + ERROR_SUFFIX for name in names}
   return [name for name in names if name not in errors]
@@ -179,9 +201,11 @@ def _cell(scores: Scores, row: str, metric: str, is_best: bool) -> Cell:
 
 
 def _best_row(rows: Rows, metric: str) -> str | None:
-  """Returns the best of the rows that were made without the true views.
+  """Returns the name of the row with the best value of a metric.
 
-  None if there are fewer than two such rows, or no direction is better.
+  Rows that were made with the true views (such as "best of 4") do not compete.
+  The result is None if fewer than two rows compete, or if neither higher nor
+  lower values of the metric are better.
   """
   values = {
     row: values[metric]

@@ -1,10 +1,11 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Writes the orbit viewer: dragging the picture shows the nearest view.
+"""Writes the orbit viewer, a page on which the user turns an object.
 
   write_viewer(folder, read_sample(folder))  # -> .../chair_7/viewer.html
 
-templates/page.html lays out the frames of an object, and viewer.js shows them.
+Dragging the picture shows the nearest view. templates/page.html lays out the
+views of an object, and viewer.js shows one of them at a time.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,7 +34,10 @@ FACTS = {  # how keys of `ObjectSamples.info` are shown
 
 
 class Orbit(NamedTuple):
-  """One object as a block for `page.write_page`; pictures are data URIs."""
+  """A block in which the user turns one object by dragging its picture.
+
+  All pictures are data URIs.
+  """
 
   object_id: str
   label: str
@@ -51,10 +55,14 @@ class Orbit(NamedTuple):
 def view_angles(
   world_from_cam: Float[np.ndarray, "N 4 4"],
 ) -> tuple[Float[np.ndarray, " N"], Float[np.ndarray, " N"]]:
-  """Returns (azimuths, elevations) of cameras in degrees.
+  """Returns the azimuths and elevations of cameras, in degrees.
 
-  Azimuths are from -180 to 180; 0 is +x, 90 is +y, and z is up. The angles are
-  around the point nearest to all optical axes.
+  The angles say where a camera is, seen from the point that is nearest to all
+  optical axes. Azimuths are from -180 to 180; 0 is along +x, and 90 is along
+  +y. Elevations are from -90 to 90; 90 is along +z, which is up.
+
+  Args:
+    world_from_cam: camera-to-world matrices.
   """
   world_from_cam = world_from_cam.astype(np.float64)
   position, forward = world_from_cam[:, :3, 3], world_from_cam[:, :3, 2]
@@ -73,15 +81,17 @@ def orbit(
 ) -> Orbit:
   """Makes a block with the given, generated and true views of one object.
 
-  Frames are in the order of the views' index in the data set. If a view has no
-  index, given views come first and generated views follow in their own order.
+  The views are in the order of their indices in the data set. If a view has no
+  index, given views come first, and generated views follow in the order in
+  which they were generated.
 
   Args:
-    sampled: the object.
+    sampled: the object's samples.
     label: text beside the object's id.
-    numbers: the object's scores as text, by row.
-    max_views: show at most this many generated views, evenly spread.
-    is_alone: whether the page shows nothing else.
+    numbers: {name of a row: the object's scores as text}.
+    max_views: largest number of generated views to show, evenly spread. None:
+      all views are shown.
+    is_alone: whether the page shows only this object.
   """
   views, truth = sampled.given + sampled.generated, sampled.truth
   num_given, num_generated = len(sampled.given), len(sampled.generated)
@@ -112,7 +122,15 @@ def orbit(
 def _frames(
   sampled: ObjectSamples, views: PosedViews, order: Sequence[int]
 ) -> list[dict[str, Any]]:
-  """Returns the template's data of each view, in the order of the strip."""
+  """Returns what the template needs of each view, in the order of the strip.
+
+  The strip is the row of small pictures below the viewer.
+
+  Args:
+    sampled: the object's samples.
+    views: the given views, then the generated ones.
+    order: indices into `views`, in the order in which they are shown.
+  """
   num_given, truth = len(sampled.given), sampled.truth
   azimuths, elevations = view_angles(views.world_from_cam)
   # On the map, the pole is the centre and the horizon is the unit circle.
@@ -143,7 +161,7 @@ def _frames(
 
 
 def write_viewer(folder: epath.PathLike, sampled: ObjectSamples) -> epath.Path:
-  """Writes the object's `viewer.html` into the folder and returns its path."""
+  """Writes an object's `viewer.html` into the folder, and returns its path."""
   return write_page(
     epath.Path(folder) / "viewer.html",
     sampled.object_id,

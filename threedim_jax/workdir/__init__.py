@@ -1,7 +1,7 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Defines the files that the modes write to `--workdir` and read from there.
+"""Defines the files that runs write to their `--workdir`.
 
 Training, sampling and evaluation write these files. Scoring and viewing read
-nothing else. May import views and runtime.
+them. This package may import views and runtime.
 """

@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Checks that a run has the same configuration as its workdir.
+"""Checks that a command has the same configuration as the run in its workdir.
 
 check_workdir("runs/x", config.to_dict(), write=True)
 """
@@ -48,17 +48,19 @@ ABSENT_MEANS = {
 def check_workdir(
   workdir: epath.PathLike, config: Mapping[str, Any], *, write: bool
 ) -> None:
-  """Raises if the workdir belongs to a run with another configuration.
+  """Raises an error if the workdir holds a run with another configuration.
 
   Args:
-    workdir: need not exist yet.
-    config: nested, as from `ConfigDict.to_dict`.
-    write: also write config.json, or update the keys that may change. A
-      training run sets this only after all other checks, because a failed start
-      must not leave a wrong configuration in the folder.
+    workdir: folder of the run; may be missing.
+    config: configuration of the command, as nested dictionaries from
+      `ConfigDict.to_dict`.
+    write: True also writes config.json, or updates the keys that may change. A
+      training run sets `write` only after all other checks, because a failed
+      start must not leave a wrong configuration in the folder.
 
   Raises:
-    UserError: a key outside CHANGEABLE differs, or config.json is not JSON.
+    UserError: a key outside `CHANGEABLE` differs, config.json is not JSON, or
+      the workdir is a file.
   """
   if epath.Path(workdir).exists() and not epath.Path(workdir).is_dir():
     raise UserError(f"--workdir={workdir} is a file; name a folder")
@@ -85,7 +87,13 @@ def check_workdir(
 def _check_same_run(
   path: epath.Path, saved: dict[str, Any], now: dict[str, Any]
 ) -> None:
-  """Raises a UserError that lists the keys outside CHANGEABLE that differ."""
+  """Raises a UserError that lists the keys outside CHANGEABLE that differ.
+
+  Args:
+    path: path of config.json, for the error.
+    saved: {dotted key: value} from config.json.
+    now: {dotted key: value} of the command.
+  """
 
   def shown(flat, key):
     known = ABSENT_MEANS | flat

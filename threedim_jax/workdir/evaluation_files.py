@@ -2,13 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Finds the files and folders that `--mode=evaluate` writes.
 
-  evaluation.json         the scores, by object
+  evaluation.json         the scores of all objects and of each object
   evaluate/<object>/      the views, in the format of `workdir.samples`
-  evaluate_1/<object>/    a second sample of the same views, and so on
+  evaluate_1/<object>/    the same views, sampled a second time, and so on
 
   for folder in list_finished("W/evaluate"): ...
 
-A workdir may also hold folders of an earlier evaluation of other objects.
+An earlier evaluation may have left folders of other objects in the workdir.
 evaluation.json lists the objects that its scores are for.
 """
 
@@ -24,15 +24,20 @@ FIRST_SAMPLES = "evaluate"
 
 
 def samples_dir(workdir: epath.Path, sample: int) -> epath.Path:
-  """Returns the folder that holds sample number `sample` of all objects."""
+  """Returns the folder of one sampling of all objects.
+
+  Args:
+    workdir: folder of the run.
+    sample: number of the sampling; the first is 0.
+  """
   return workdir / (f"{FIRST_SAMPLES}_{sample}" if sample else FIRST_SAMPLES)
 
 
 def list_finished(parent: epath.PathLike) -> list[epath.Path]:
-  """Lists the finished folders of samples in `parent`.
+  """Lists the finished folders of samples in `parent`, one for each object.
 
-  If an evaluation wrote `parent`, only folders of objects that evaluation.json
-  lists are included.
+  If an evaluation wrote `parent` and has scored it, only objects that
+  evaluation.json lists are included.
 
   Raises:
     UserError: evaluation.json is damaged.

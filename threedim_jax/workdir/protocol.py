@@ -3,8 +3,9 @@
 """Chooses the given views and the target views of an evaluation.
 
 The sampler gets the given views and generates the target views. Two results are
-comparable only if they are for the same list of views. The list depends on the
-data set alone, and every result contains the list's hash.
+comparable only if they are for the same views. The choice of views depends only
+on the data set, the protocol and the requested subset. Every result contains
+the SHA-256 of the list of views.
 
   requests = requests_of(counts, num_objects=None, num_views=0)
   list_sha256(requests)
@@ -24,7 +25,7 @@ from threedim_jax.runtime.errors import UserError
 
 @dataclasses.dataclass(frozen=True)
 class EvaluationProtocol:
-  """The settings of an evaluation. They are repeated in its result."""
+  """The rules of an evaluation. Every result repeats the rules."""
 
   name: str
   input_view: int  # objects with too few views use their middle one
@@ -51,7 +52,7 @@ SRN_V1 = EvaluationProtocol(
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-  """The given and the target views of one object, in order."""
+  """The numbers of the given and the target views of one object, in order."""
 
   object_id: str
   input_views: tuple[int, ...]
@@ -59,7 +60,10 @@ class Request:
 
 
 def given_view(view: int) -> EvaluationProtocol:
-  """Returns SRN_V1 with another input view, which becomes part of the name."""
+  """Returns a protocol like `SRN_V1` in which `view` is the given view.
+
+  The number of the view becomes part of the protocol's name.
+  """
   if view == SRN_V1.input_view:
     return SRN_V1
   return dataclasses.replace(
@@ -68,7 +72,11 @@ def given_view(view: int) -> EvaluationProtocol:
 
 
 def input_view_of(num_views: int, protocol: EvaluationProtocol = SRN_V1) -> int:
-  """Returns the protocol's input view, or the middle view if it is missing."""
+  """Returns the number of the given view of an object with `num_views` views.
+
+  If the object has no view with the protocol's number, its middle view is
+  given.
+  """
   view = protocol.input_view
   return view if num_views > view else num_views // 2
 
@@ -86,17 +94,17 @@ def requests_of(
   num_views: int,
   protocol: EvaluationProtocol = SRN_V1,
 ) -> list[Request]:
-  """Lists the requests of the whole protocol, or of a subset.
+  """Lists the given and target views of each object to evaluate.
 
   The targets of an object do not depend on the other objects. So scores of one
-  object are comparable between subsets.
+  object are comparable between subsets of objects.
 
   Args:
     counts: {object id: number of views} of the test split.
-    num_objects: take only this many objects, evenly spaced by sorted id; None
+    num_objects: number of objects to take, evenly spaced by sorted id; None
       takes all.
-    num_views: draw only this many targets of each object; 0 takes all.
-    protocol: `SRN_V1`, or from `given_view`.
+    num_views: number of targets to draw for each object; 0 takes all.
+    protocol: `SRN_V1`, or a protocol that `given_view` returned.
 
   Raises:
     UserError: an object has no view left to generate, or it does not have the
@@ -128,7 +136,12 @@ def requests_of(
 def subset_text(
   counts: Mapping[str, int], requests: Sequence[Request]
 ) -> str | None:
-  """Says which part of the protocol's views is requested; None if all are."""
+  """Says which part of the protocol's views is requested; None if all are.
+
+  Args:
+    counts: {object id: number of views} of the test split.
+    requests: the requests, from `requests_of`.
+  """
   total = sum(count - 1 for count in counts.values())  # one view is given
   views = sum(len(r.target_views) for r in requests)
   if (len(requests), views) == (len(counts), total):
@@ -137,13 +150,13 @@ def subset_text(
 
 
 def list_sha256(requests: Sequence[Request]) -> str:
-  """Returns the SHA-256 of the ordered objects, given views and targets."""
+  """Returns the SHA-256 of a list of objects, given views and target views."""
   rows = [dataclasses.astuple(r) for r in requests]
   return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
 
 
 def by_shape(requests: Sequence[Request]) -> Iterator[list[Request]]:
-  """Groups requests with equal numbers of given views and of target views."""
+  """Groups requests by their numbers of given views and of target views."""
 
   def shape(request: Request) -> tuple[int, int]:
     return len(request.input_views), len(request.target_views)

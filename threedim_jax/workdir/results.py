@@ -1,12 +1,13 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Averages scores over objects, and records what produced them.
+"""Averages scores over objects, and records which code produced the scores.
 
   result = {**summarize(objects), "provenance": provenance()}
   write_result(workdir / "evaluation.json", result)
 
-`objects` is {object id: {"rows": {row: {metric: value}}}}. A row is what was
-scored, such as "model". Each metric is averaged over the objects that have it.
+`objects` is {object id: {"rows": {row: {metric: value}}}}. The name of a row
+says what was scored, such as "model". Each metric is averaged over the objects
+that have it.
 """
 
 from collections.abc import Callable, Mapping
@@ -26,7 +27,10 @@ INTERVAL = (2.5, 97.5)  # percentiles
 
 
 def finite(values: Mapping[str, SupportsFloat]) -> dict[str, float]:
-  """Rounds to 5 decimals; drops NaN and infinity (PSNR of equal pictures)."""
+  """Rounds values to 5 decimals, and drops NaN and infinity.
+
+  The PSNR of equal pictures is infinite, for example.
+  """
   numbers = {k: float(v) for k, v in values.items()}
   return {k: round(v, 5) for k, v in numbers.items() if math.isfinite(v)}
 
@@ -36,16 +40,17 @@ def mean(values: np.ndarray) -> float:
 
 
 def standard_error(values: np.ndarray) -> float:
-  """Returns the standard error of the mean; 0 for one value."""
+  """Returns the standard error of the mean of `values`; 0 for one value."""
   if len(values) < 2:
     return 0.0
   return round(float(np.std(values, ddof=1)) / math.sqrt(len(values)), 5)
 
 
 def bootstrap_interval(values: np.ndarray) -> list[float]:
-  """Returns the 95 % bootstrap percentile interval of the mean.
+  """Returns [low, high], the 95 % bootstrap percentile interval of the mean.
 
-  The seed is fixed. The interval of one value is that value twice.
+  The random seed is fixed, so equal values always give the same interval. For a
+  single value, both ends are that value.
   """
   rng = np.random.default_rng(0)
   chosen = rng.integers(0, len(values), (NUM_RESAMPLES, len(values)))
@@ -57,11 +62,16 @@ def summarize(objects: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
   """Returns means, standard errors and 95 % intervals over objects.
 
   Standard errors and intervals describe the spread between objects. If only
-  some views of each object were scored, they include the spread of that draw.
+  some views of each object were drawn and scored, the spread also includes the
+  randomness of that draw.
+
+  Args:
+    objects: {object id: {"rows": {row: {metric: value}}}}.
 
   Returns:
-    {"num_objects": count, and "rows", "standard_errors" and "intervals", each
-    as {row: {metric: value}}}.
+    {"num_objects": count, "rows": means, "standard_errors": standard errors,
+    "intervals": [low, high]}. The last three are given as {row: {metric:
+    value}}.
   """
   values: dict[str, dict[str, list[float]]] = {}
   for scores in objects.values():
@@ -84,7 +94,7 @@ def summarize(objects: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def provenance() -> dict[str, Any]:
-  """Returns the code revision, JAX version and device that made a result."""
+  """Returns the code revision, JAX version and device of this process."""
   return {
     "git_revision": git_revision(),
     "jax": jax.__version__,
@@ -93,9 +103,9 @@ def provenance() -> dict[str, Any]:
 
 
 def git_revision() -> str | None:
-  """Returns the Git revision of the source, or None.
+  """Returns the Git revision of the source code; None if it is unknown.
 
-  If files have changed since, "+" is added.
+  If the working tree has uncommitted changes or new files, "+" is added.
   """
   source = epath.resource_path("threedim_jax").parent
 
@@ -114,5 +124,8 @@ def git_revision() -> str | None:
 
 
 def write_result(path: epath.PathLike, result: Mapping[str, Any]) -> None:
-  """Writes strict JSON atomically: readers see the old or the new file."""
+  """Writes a result as strict JSON, in a single atomic step.
+
+  Other processes that read the file see either the old or the new content.
+  """
   write_atomically(path, json.dumps(result, indent=1, allow_nan=False) + "\n")

@@ -30,7 +30,7 @@ TRAIN_LOSS, EVAL_LOSS = "train/loss", "eval/loss"
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Run:
-  """The content of a workdir. Fields of missing files are None or empty."""
+  """The content of a workdir. The fields of missing files are None or empty."""
 
   workdir: epath.Path
   config: dict[str, Any]
@@ -42,12 +42,12 @@ class Run:
   grids: list[epath.Path]  # training pictures, oldest first
 
   def setting(self, section: str, key: str) -> Any:
-    """Returns a value of the configuration, or None."""
+    """Returns the value of `section.key` in the configuration, or else None."""
     return self.config.get(section, {}).get(key)
 
   @property
   def data_set(self) -> str:
-    """The data set, such as "shapes/chairs_32"; empty if not in the config."""
+    """Name of the data set, such as "shapes/chairs_32"; empty if unknown."""
     parts = [self.setting("data", key) for key in ("name", "config")]
     return "/".join(str(part) for part in parts if part is not None)
 
@@ -58,7 +58,7 @@ class Run:
 
   @property
   def examples(self) -> int | None:
-    """The number of examples trained on so far."""
+    """The number of examples trained on so far; None if unknown."""
     batch_size = self.setting("train", "batch_size")
     if self.last_step is None or batch_size is None:
       return None
@@ -66,13 +66,13 @@ class Run:
 
   @property
   def last_loss(self) -> float | None:
-    """The last logged training loss, a mean over one log interval."""
+    """The last logged training loss, which is a mean over one log interval."""
     curve = self.metrics.get(TRAIN_LOSS)
     return curve[-1][1] if curve else None
 
 
 def read_run(workdir: epath.PathLike) -> Run:
-  """Reads those files of a workdir that exist.
+  """Reads the files of a run's workdir. Any of the files may be missing.
 
   Raises:
     UserError: there is no such folder, or a file is damaged.
@@ -101,7 +101,12 @@ def read_run(workdir: epath.PathLike) -> Run:
 
 
 def _read_metrics(path: epath.Path) -> dict[str, Curve]:
-  """Reads {name: curve}. If a step occurs twice, the later value counts."""
+  """Reads metrics.jsonl into {metric: curve}.
+
+  If a step occurs twice, the later value counts. Values that are not finite are
+  left out. A damaged last line is ignored, because a run may still be writing
+  it.
+  """
   values: dict[str, dict[int, float]] = {}
   lines = path.read_text().splitlines() if path.exists() else []
   for number, line in enumerate(lines, start=1):

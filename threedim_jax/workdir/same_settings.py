@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Refuses to replace results that were made with other settings."""
+"""Refuses to replace existing results that were made with other settings."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -17,15 +17,17 @@ def check_same_settings(
   made_with: Mapping[str, Any],
   settings: Mapping[str, Any],
 ) -> None:
-  """Raises if the results at `path` were made with other settings.
+  """Raises an error if existing results were made with other settings.
 
   Args:
     path: folder or file of the existing results.
-    made_with: settings of the existing results; missing keys are unknown.
-    settings: of the command that would write there now.
+    made_with: {name: value} of the settings of the existing results. The value
+      of a missing setting counts as unknown.
+    settings: {name: value} of the settings of the command that would now write
+      to `path`.
 
   Raises:
-    UserError: names the settings that differ and what to do.
+    UserError: settings differ. The message names them and says what to do.
   """
   differ = [
     f"{key} was {_text(made_with.get(key))} and is now {_text(value)}"

@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Writes and reads folders of samples, one for each object.
+"""Writes and reads folders of samples, one folder for each object.
 
   samples/<object>/000.png, 001.png, ...  the generated views, 8-bit RGB
                    cameras.npz            their world_from_cam, K, hw, view
@@ -9,9 +9,11 @@
                    truth_000.png, ...     the true views, if they are known
                    input.json             object_id, seed, ...; written last
 
-`input.json` appears in one atomic rename after all other files. A folder
-without it is unfinished and is sampled again. Reading a folder needs no model:
-to score pictures of another method, write the same files.
+In cameras.npz, `hw` is the height and width of the pictures, and `view` holds
+the number of each view in its data set. `input.json` appears in one atomic
+rename after all other files. A folder without `input.json` is unfinished and is
+sampled again. Reading a folder needs no model: to score pictures of another
+method, write the same files.
 
   write_sample("runs/x/samples", ObjectSamples(object_id="chair_7", ...))
   for folder in list_complete("runs/x/samples"):
@@ -65,10 +67,10 @@ class ObjectSamples:
   """The given and the generated views of one object.
 
   Attributes:
-    object_id: also the name of the object's folder.
+    object_id: id of the object, which is also the name of its folder.
     given: the views that the sampler got.
-    generated: the views that the sampler made, in this order.
-    truth: the true pictures of the generated views, or None.
+    generated: the views that the sampler made, in the order of sampling.
+    truth: the true pictures of the generated views; None if they are unknown.
     info: facts about the run: seed, num_sample_steps, solver, guidance_weight,
       guidance_interval, camera_distance, conditioning, checkpoint_step,
       seconds_per_view, and pretrained (the name of bundled weights).
@@ -82,10 +84,11 @@ class ObjectSamples:
 
 
 def folder_name(object_id: str) -> str:
-  """Returns the id, if it is a safe folder name on any operating system.
+  """Returns an object's id if the id can name a folder of samples.
 
   Raises:
-    UserError: the id is not a safe name.
+    UserError: the id is empty, has more than 200 bytes, starts with a dot, or
+      holds a slash, a backslash or an unprintable character.
   """
   if (
     not object_id.isprintable()  # no NUL, no line break, no lone surrogate
@@ -107,7 +110,13 @@ def folder_name(object_id: str) -> str:
 def write_sample(
   samples_dir: epath.PathLike, sampled: ObjectSamples
 ) -> epath.Path:
-  """Writes and returns `<samples_dir>/<object>/`; replaces an older folder."""
+  """Writes the folder `<samples_dir>/<object>/` of one object.
+
+  An older folder of the object is replaced.
+
+  Returns:
+    Path of the folder.
+  """
   folder = epath.Path(samples_dir) / folder_name(sampled.object_id)
   folder.mkdir(parents=True, exist_ok=True)
   (folder / INFO_FILE).unlink(missing_ok=True)  # marks it as unfinished
@@ -158,7 +167,10 @@ def _write_cameras(path: epath.Path, views: PosedViews) -> None:
 
 
 def is_complete(sample_dir: epath.PathLike) -> bool:
-  """Returns whether the folder is finished and its input.json can be read."""
+  """Returns whether a folder of samples is finished.
+
+  A finished folder has a readable input.json that contains "complete": true.
+  """
   path = epath.Path(sample_dir) / INFO_FILE
   try:
     info = json.loads(path.read_text())
@@ -168,7 +180,10 @@ def is_complete(sample_dir: epath.PathLike) -> bool:
 
 
 def list_complete(samples_dir: epath.PathLike) -> list[epath.Path]:
-  """Lists the finished folders, sorted; empty if `samples_dir` is missing."""
+  """Lists the finished folders in `samples_dir`, sorted by name.
+
+  The result is empty if `samples_dir` is missing.
+  """
   samples_dir = epath.Path(samples_dir)
   if not samples_dir.is_dir():
     return []
@@ -179,8 +194,8 @@ def read_settings(sample_dir: epath.PathLike) -> dict[str, Any]:
   """Reads the settings of a finished folder, without decoding pictures.
 
   Returns:
-    The facts of `ObjectSamples.info`, with "input_views" and "views": the
-    indices in their data set of the given and of the generated views.
+    The content of input.json, and two lists of view numbers in the data set:
+    "input_views" for the given views and "views" for the generated ones.
   """
   folder = epath.Path(sample_dir)
   cameras = _read_cameras(folder / "cameras.npz")
@@ -188,10 +203,10 @@ def read_settings(sample_dir: epath.PathLike) -> dict[str, Any]:
 
 
 def read_sample(sample_dir: epath.PathLike) -> ObjectSamples:
-  """Reads one finished folder.
+  """Reads one finished folder of samples.
 
   Raises:
-    UserError: names the file that is missing or damaged.
+    UserError: a file is missing or damaged; the message names the file.
   """
   folder = epath.Path(sample_dir)
   info = _read_info(folder)
@@ -233,7 +248,10 @@ def _read_info(folder: epath.Path) -> dict[str, Any]:
 
 
 def _read_cameras(path: epath.Path) -> dict[str, np.ndarray]:
-  """Reads the arrays of CAMERA_KEYS. `PosedViews` checks poses and K later."""
+  """Reads the arrays named in `CAMERA_KEYS` from a .npz file of cameras.
+
+  Only the shapes are checked here. `PosedViews` checks poses and K later.
+  """
   try:
     with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as npz:
       cameras = {
@@ -257,9 +275,13 @@ def _read_views(
   cameras_file: str,
   cameras: dict[str, np.ndarray],
 ) -> PosedViews:
-  """Reads the pictures PREFIX000.png and so on, one for each camera.
+  """Reads a numbered series of pictures, one picture for each camera.
 
-  `cameras` holds the arrays of the file `cameras_file`.
+  Args:
+    folder: folder of the pictures.
+    prefix: start of the file names: "input_" reads input_000.png and so on.
+    cameras_file: name of the file that `cameras` comes from, for errors.
+    cameras: the arrays of that file, by `CAMERA_KEYS`.
   """
   num_views = len(cameras["view"])
   height, width = cameras["hw"].tolist()

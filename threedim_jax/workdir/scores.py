@@ -6,7 +6,8 @@
   scores.rows["model"]["psnr_u8"], scores.objects["chair_7"].rows
   ranked(scores, "psnr_u8")  # object ids, the highest score first
 
-Values that older versions did not write are empty.
+Older versions of this package wrote fewer fields. A field that the file lacks
+is empty.
 """
 
 import dataclasses
@@ -24,7 +25,7 @@ Rows = dict[str, Row]  # by what was scored, such as "model" or "copy input"
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ObjectScores:
-  """The scores of one object."""
+  """The scores of one object, as a mean over its views and for each view."""
 
   rows: Rows
   views: dict[int, Row]  # by the view's index in the data set
@@ -34,7 +35,10 @@ class ObjectScores:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Scores:
-  """The content of a file of scores. Unmeasured metrics are missing."""
+  """The content of evaluation.json or consistency.json.
+
+  Metrics that were not measured are missing from the rows.
+  """
 
   protocol: dict[str, Any]
   provenance: dict[str, Any]
@@ -52,12 +56,16 @@ class Scores:
 
   @property
   def subject(self) -> str | None:
-    """The name of the first row, that of the method which was scored."""
+    """Name of the first row, which is the scored method; None without rows."""
     return next(iter(self.rows), None)
 
 
 def read_json(path: epath.Path) -> dict[str, Any] | None:
-  """Reads a file that holds a JSON object; None if there is no such file."""
+  """Reads a file that holds a JSON object; None if there is no such file.
+
+  Raises:
+    UserError: the file does not hold a JSON object.
+  """
   if not path.exists():
     return None
   try:
@@ -74,7 +82,7 @@ def read_json(path: epath.Path) -> dict[str, Any] | None:
 
 
 def read_scores(path: epath.PathLike) -> Scores | None:
-  """Reads a file of scores; None if there is no such file.
+  """Reads evaluation.json or consistency.json; None if there is no such file.
 
   Raises:
     UserError: the file is cut short, or another program wrote it.
@@ -91,9 +99,10 @@ def read_scores(path: epath.PathLike) -> Scores | None:
 
 
 def ranked(scores: Scores, metric: str) -> list[str]:
-  """Sorts object ids by the subject's value of a metric, highest first.
+  """Sorts object ids by the value of a metric, the highest value first.
 
-  Objects without a value come last.
+  The values are those of the method that was scored, `scores.subject`. Objects
+  without a value come last.
   """
 
   def value(object_id: str) -> float:
@@ -139,7 +148,10 @@ def _rows(tree: dict[str, Any], key: str) -> Rows:
 
 
 def _row(tree: dict[str, Any]) -> Row:
-  """Converts to floats; drops null and NaN, which mean "not measured"."""
+  """Converts one row of the file to {metric: float}.
+
+  null and NaN mean "not measured", so they are dropped.
+  """
   return {
     metric: float(value)
     for metric, value in tree.items()

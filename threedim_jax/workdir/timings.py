@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Sums the seconds that the stages of a run take, over restarts.
+"""Adds up the seconds that each stage of a run takes, across restarts.
 
 add_timings(workdir, {"train": 12.5})  # in W/timings.json
 python -m threedim_jax.workdir.timings --workdir W install=60 data=20
@@ -16,7 +16,13 @@ from threedim_jax.runtime.disk import write_atomically
 
 
 def add_timings(workdir: epath.PathLike, seconds: Mapping[str, float]) -> None:
-  """Adds seconds to stages in timings.json; a damaged file counts as empty."""
+  """Adds seconds to the totals in a workdir's timings.json.
+
+  Args:
+    workdir: folder of the run.
+    seconds: {stage: seconds to add}. If timings.json is missing or damaged, all
+      totals start from 0.
+  """
   path = epath.Path(workdir) / "timings.json"
   try:
     total = json.loads(path.read_text())

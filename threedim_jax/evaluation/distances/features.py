@@ -1,9 +1,10 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Compares sets of pictures by the features of pretrained networks.
+"""Compares sets of pictures by their features in pretrained networks.
 
-`fd_effnetlite0` and `kd_effnetlite0` need only a pip package; `fid` and `kid`
-need the file that pytorch-fid publishes.
+Each network gives a Frechet and a kernel distance: `fd_effnetlite0` and
+`kd_effnetlite0`, or `fid` and `kid`. The first two need only a pip package. The
+other two need the weights file that pytorch-fid publishes.
 
   pool = Pool(open_networks(inception_weights=None))
   for sampled in samples:
@@ -70,7 +71,13 @@ _WAITING = 1024  # pictures to collect in a set before computing their features
 
 @dataclasses.dataclass(frozen=True)
 class Network:
-  """A pretrained network. `extract(params, images_u8)` returns its features."""
+  """A pretrained network that turns pictures into features.
+
+  Attributes:
+    name: key of `METRICS`.
+    extract: function (params, pictures [B, H, W, 3]) -> features [B, D].
+    params: parameters of the network.
+  """
 
   name: str  # a key of METRICS
   extract: Callable
@@ -79,7 +86,13 @@ class Network:
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
-  """Distances of two sets by metric, the metrics' descriptions, and remarks."""
+  """The distances between two sets of pictures.
+
+  Attributes:
+    values: {metric: distance}.
+    variants: {metric: description of the metric}.
+    remarks: sentences on metrics that are missing or biased.
+  """
 
   values: dict[str, float]
   variants: dict[str, str]
@@ -91,13 +104,14 @@ def open_networks(
 ) -> tuple[Network, ...]:
   """Loads the networks whose weights are available.
 
-  Logs a warning if the package of EfficientNet-Lite0 is not installed.
+  Logs a warning if the pip package with EfficientNet-Lite0 is not installed.
 
   Args:
-    inception_weights: path of pytorch-fid's file; None leaves out FID and KID.
+    inception_weights: path of the weights file that pytorch-fid publishes.
+      None: FID and KID are not computed.
 
   Raises:
-    UserError: a file is missing or does not have the expected SHA-256.
+    UserError: a weights file is missing or does not have the expected SHA-256.
   """
   networks = []
   params = effnetlite0.load_params()
@@ -119,11 +133,11 @@ def _forward(extract, params, images_u8):
 def extract_features(
   images_u8: UInt8[np.ndarray, "N H W 3"], networks: Sequence[Network]
 ) -> Features:
-  """Computes each network's features of all pictures.
+  """Computes the features of all pictures in each network.
 
   Args:
-    images_u8: pictures of any size.
-    networks: each one gets all pictures.
+    images_u8: pictures, which all have the same height and width.
+    networks: the networks.
 
   Returns:
     {name of the network: features [N, D]}.
@@ -153,7 +167,11 @@ def extract_features(
 
 
 class Pool:
-  """Named sets of pictures, added object by object and kept as features."""
+  """Named sets of pictures that are compared by their features.
+
+  Pictures are added object by object. A set keeps the features of its pictures
+  and drops the pictures, so a set can have more pictures than fit into memory.
+  """
 
   def __init__(self, networks: Sequence[Network]):
     self._networks = networks
@@ -161,7 +179,7 @@ class Pool:
     self._done: dict[str, list[Features]] = {}
 
   def add(self, name: str, images_u8: UInt8[np.ndarray, "N H W 3"]) -> None:
-    """Adds pictures to a set."""
+    """Adds pictures to the set `name`, which is made if it does not exist."""
     if not self._networks:
       return
     waiting = self._waiting.setdefault(name, [])
@@ -179,7 +197,11 @@ class Pool:
       pairs: {name of a set: name of the set to compare it with}.
 
     Returns:
-      ({metric: its description}, remarks).
+      ({metric: its description}, remarks on metrics that are missing or
+      biased).
+
+    Raises:
+      UserError: the two sets of a pair differ in size.
     """
     variants, remarks = {}, []
     for row, reference in pairs.items():
@@ -198,7 +220,10 @@ class Pool:
     }
 
   def _extract(self, name: str) -> None:
-    """Computes the features of a set's waiting pictures, size by size."""
+    """Computes the features of the pictures that wait in the set `name`.
+
+    Pictures of the same size are computed together.
+    """
     sizes: dict[tuple[int, ...], list[np.ndarray]] = {}
     for images_u8 in self._waiting.pop(name, []):
       sizes.setdefault(images_u8.shape[1:], []).append(images_u8)
@@ -208,13 +233,14 @@ class Pool:
 
 
 def compare(x: Features, y: Features) -> Comparison:
-  """Computes distances between two sets of equal size; smaller is better.
+  """Computes the distances between two sets with equally many pictures.
 
-  A metric that needs more pictures is left out, and a remark says so.
+  A smaller distance is better. A metric that needs more pictures than the sets
+  have is left out, and a remark says so.
 
   Args:
-    x: the features of one set.
-    y: the features of the other set, by the same networks.
+    x: {name of the network: features [N, D]} of one set.
+    y: features of the other set in the same networks.
 
   Raises:
     UserError: the sets differ in size.

@@ -1,12 +1,13 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The InceptionV3 of FID, as in pytorch-fid. The user supplies its weights.
+"""The InceptionV3 network of FID, as in pytorch-fid.
 
-Four things differ from the usual InceptionV3: average pools leave out the
-padding, the last block pools by maximum, pictures are resized to 299 without
-antialiasing (half-pixel centres), and there are 1008 classes (unused here).
-Modules have the names of the state dict. Batch norms are folded into the
-convolutions before them.
+The user supplies the weights. The network differs from the usual InceptionV3 in
+four ways. Average pools leave out the padding. The last block has a maximum
+pool in place of an average pool. Pictures are resized to 299x299 without
+antialiasing (half-pixel centres). The classifier has 1008 classes, but is not
+used here. Modules have the names of pytorch-fid's state dict. Batch norms are
+folded into the convolutions before them.
 
   params = load_params("pt_inception-2015-12-05-6726825d.pth")
   features = extract(params, images_u8)  # [B, 2048]
@@ -39,9 +40,15 @@ Maps = Float[Array, "B _ _ _"]
 
 
 def _conv(x, name, features, size=(1, 1), strides=1, padding="SAME"):
-  """Applies a convolution with a folded batch norm, then ReLU.
+  """Applies a convolution, into which its batch norm is folded, then ReLU.
 
-  The convolution becomes the submodule `name` of the calling module.
+  Args:
+    x: feature maps [B, H, W, C].
+    name: name of the convolution among the submodules of the calling module.
+    features: number of output channels.
+    size: height and width of the kernel.
+    strides: stride in both directions.
+    padding: "SAME" or "VALID".
   """
   conv = nn.Conv(
     features,
@@ -71,7 +78,11 @@ def _max_pool(x):
 
 
 class InceptionA(nn.Module):
-  """Block for 35x35 maps with four branches: 1x1, 5x5, two 3x3, pool."""
+  """A block for 35x35 maps that concatenates the outputs of four branches.
+
+  The branches are a 1x1 convolution, a 5x5 convolution, two 3x3 convolutions in
+  a row, and an average pool.
+  """
 
   pool_features: int
 
@@ -90,7 +101,11 @@ class InceptionA(nn.Module):
 
 
 class InceptionB(nn.Module):
-  """Block that shrinks 35x35 maps to 17x17."""
+  """A block that shrinks 35x35 maps to 17x17 in three branches.
+
+  The branches end in a 3x3 convolution, two 3x3 convolutions in a row, and a
+  maximum pool. Their outputs are concatenated.
+  """
 
   @nn.compact
   def __call__(self, x: Maps) -> Maps:
@@ -105,9 +120,10 @@ class InceptionB(nn.Module):
 
 
 class InceptionC(nn.Module):
-  """Block for 17x17 maps with four branches: 1x1, 7x7, two 7x7, pool.
+  """A block for 17x17 maps that concatenates the outputs of four branches.
 
-  Each 7x7 convolution is a pair of 1x7 and 7x1.
+  The branches are a 1x1 convolution, a 7x7 convolution, two 7x7 convolutions in
+  a row, and an average pool. Each 7x7 convolution is a 1x7 and a 7x1 one.
   """
 
   width: int
@@ -129,7 +145,11 @@ class InceptionC(nn.Module):
 
 
 class InceptionD(nn.Module):
-  """Block that shrinks 17x17 maps to 8x8."""
+  """A block that shrinks 17x17 maps to 8x8 in three branches.
+
+  The branches end in a 3x3 convolution, a 7x7 convolution with a 3x3 one after
+  it, and a maximum pool. Their outputs are concatenated.
+  """
 
   @nn.compact
   def __call__(self, x: Maps) -> Maps:
@@ -146,7 +166,11 @@ class InceptionD(nn.Module):
 
 
 class InceptionE(nn.Module):
-  """Block for 8x8 maps: 1x1, two branches that fork into 1x3 and 3x1, pool."""
+  """A block for 8x8 maps that concatenates the outputs of its branches.
+
+  The branches are a 1x1 convolution, two branches that each end in a 1x3 and a
+  3x1 convolution side by side, and a pool.
+  """
 
   max_pool: bool  # pools by maximum instead of average
 
@@ -168,7 +192,10 @@ class InceptionE(nn.Module):
 
 
 class InceptionV3(nn.Module):
-  """Maps pictures in [-1, 1] to the 2048 means that enter the classifier."""
+  """The network up to the 2048 features that enter the classifier.
+
+  The input pictures have 299x299 pixels and values in [-1, 1].
+  """
 
   @nn.compact
   def __call__(self, x: Float[Array, "B H W 3"]) -> Float[Array, "B D"]:
@@ -194,25 +221,28 @@ class InceptionV3(nn.Module):
 
 
 def load_params(path: os.PathLike | str) -> PyTree:
-  """Loads the parameters from pytorch-fid's file.
+  """Loads the network's parameters from the file that pytorch-fid publishes.
 
   Raises:
-    UserError: the file is missing or is not pytorch-fid's; the message says
-      where to get it.
+    UserError: the file is missing, or is not the published file. The message
+      says where to get it.
   """
   state = read_state_dict(path, sha256=SHA256, origin=ORIGIN)
   return params_from_state_dict(state)
 
 
 def param_shapes() -> PyTree:
-  """Returns the tree of parameters with shapes and dtypes as leaves."""
+  """Returns the tree of parameters, with shapes and dtypes but no values."""
   picture = jax.ShapeDtypeStruct((1, _RESOLUTION, _RESOLUTION, 3), jnp.float32)
   init = functools.partial(InceptionV3().init, jax.random.key(0))
   return jax.eval_shape(init, picture)["params"]
 
 
 def params_from_state_dict(state: StateDict) -> PyTree:
-  """Converts a state dict to `InceptionV3` parameters; drops the classifier."""
+  """Converts pytorch-fid's state dict to the parameters of `InceptionV3`.
+
+  The weights of the classifier are left out.
+  """
   params = {}
   for *unit, kind in flatten_dict(param_shapes()):
     name = ".".join(unit)
@@ -223,9 +253,9 @@ def params_from_state_dict(state: StateDict) -> PyTree:
 
 
 def preprocess(images_u8: UInt8[Array, "B H W 3"]) -> Float[Array, "B h w 3"]:
-  """Resizes to 299x299 and scales to [-1, 1].
+  """Resizes pictures to 299x299 and scales their values to [-1, 1].
 
-  The resize is bilinear, with half-pixel centres and never antialiased.
+  The resize is bilinear with half-pixel centres, and never antialiased.
   """
   B, *_, C = images_u8.shape
   x = jax.image.resize(
@@ -240,5 +270,10 @@ def preprocess(images_u8: UInt8[Array, "B H W 3"]) -> Float[Array, "B h w 3"]:
 def extract(
   params: PyTree, images_u8: UInt8[Array, "B H W 3"]
 ) -> Float[Array, "B D"]:
-  """Returns the 2048 features that FID and KID compare."""
+  """Returns the D = 2048 features per picture that FID and KID compare.
+
+  Args:
+    params: parameters from `load_params`.
+    images_u8: pictures of any size.
+  """
   return InceptionV3().apply({"params": params}, preprocess(images_u8))

@@ -5,11 +5,11 @@
   frechet_distance(features, truth_features)  # [N, D] twice
   value, standard_error = kernel_distance(features, truth_features)
 
-Both sets must have the same size. The Frechet distance is biased upwards by
-about c/n for n pictures, where c depends on the model (Chong and Forsyth 2019).
-Values for sets of different sizes are therefore not comparable. The kernel
-distance has no such bias, so it is meaningful for few pictures too. It can be
-negative.
+Both sets must have the same size. For n pictures, the Frechet distance is too
+large by about c/n, where c depends on the model that made the pictures (Chong
+and Forsyth 2019). Values for sets of different sizes are therefore not
+comparable. The kernel distance has no such bias, so it is meaningful for few
+pictures too. It can be negative.
 """
 
 from typing import NamedTuple
@@ -35,7 +35,7 @@ class KernelDistance(NamedTuple):
 
 
 def check_sizes(x: Features, y: OtherFeatures) -> None:
-  """Raises a `UserError` if the sets differ in size or are too small."""
+  """Raises a UserError if the sets differ in size or have too few pictures."""
   if len(x) != len(y):
     raise UserError(
       "the distance between sets of features depends on their size; compare"
@@ -51,10 +51,17 @@ def check_sizes(x: Features, y: OtherFeatures) -> None:
 def frechet_distance(x: Features, y: OtherFeatures) -> float:
   """Returns the squared 2-Wasserstein distance of Gaussians fitted to the sets.
 
-  With means m and covariances S, it is
+  If the sets have the means m and the covariances S, the distance is
+
     |mx - my|^2 + tr(Sx + Sy - 2 (Sx Sy)^(1/2))  (Heusel et al. 2017, eq. 6).
-  The usual matrix square root of Sx Sy is avoided: it is unstable if the
-  covariances are singular, which they are for fewer pictures than features.
+
+  Other code takes the matrix square root of Sx Sy. This root is avoided here,
+  because it is unstable if the covariances are singular. They are singular if
+  there are fewer pictures than features.
+
+  Args:
+    x: features, one row per picture.
+    y: features of the other set, as many rows as x.
 
   Raises:
     UserError: the sets differ in size, or have fewer than three pictures.
@@ -69,10 +76,12 @@ def frechet_distance(x: Features, y: OtherFeatures) -> float:
 
 
 def _traces_of_factors(x, mean_x, y, mean_y) -> float:
-  """Computes the trace term from centred features, for few pictures.
+  """Computes tr(Sx + Sy - 2 (Sx Sy)^(1/2)) without the covariances Sx and Sy.
 
-  If Sx = A^T A and Sy = B^T B, then tr (Sx Sy)^(1/2) is the nuclear norm of
-  A B^T. That matrix is n x n, not D x D.
+  This is fast if the number n of pictures is below the number D of features. If
+  A and B are the centred features, scaled so that Sx = A^T A and Sy = B^T B,
+  then tr (Sx Sy)^(1/2) is the nuclear norm of A B^T. That matrix is n x n,
+  while the covariances are D x D.
   """
   a, b = (
     (v - mean) / np.sqrt(len(v) - 1) for v, mean in ((x, mean_x), (y, mean_y))
@@ -82,10 +91,11 @@ def _traces_of_factors(x, mean_x, y, mean_y) -> float:
 
 
 def _traces_of_covariances(x, mean_x, y, mean_y) -> float:
-  """Computes the trace term from the covariances, for many pictures.
+  """Computes tr(Sx + Sy - 2 (Sx Sy)^(1/2)) from the covariances Sx and Sy.
 
-  With R = Sx^(1/2), (Sx Sy)^(1/2) and (R Sy R)^(1/2) have the same trace, and
-  R Sy R is symmetric.
+  This is fast if there are more pictures than features. With R = Sx^(1/2), the
+  matrices (Sx Sy)^(1/2) and (R Sy R)^(1/2) have the same trace. R Sy R is
+  symmetric, so its eigenvalues give the trace.
   """
   cov_x, cov_y = _covariance(x, mean_x), _covariance(y, mean_y)
   values, vectors = np.linalg.eigh(cov_x)
@@ -105,16 +115,18 @@ def _covariance(x, mean):
 def kernel_distance(x: Features, y: OtherFeatures) -> KernelDistance:
   """Computes the squared MMD with KID's cubic kernel, and its standard error.
 
-  The kernel is k(x, y) = (x.y / D + 1)^3 (Binkowski et al. 2018, sec. 4). The
-  value is the mean over at most 100 random subsets of up to 1000 pictures. The
-  subsets do not overlap, unlike those of KID, so the same precision costs less
-  and the standard error is simple. The standard error says how much the value
-  would change with other pictures. It assumes that pictures are independent,
-  which is only roughly true of views of one object.
+  The squared MMD (maximum mean discrepancy) is a distance between two
+  distributions. The kernel is k(x, y) = (x.y / D + 1)^3 (Binkowski et al. 2018,
+  sec. 4). The value is the mean over at most 100 random subsets of up to 1000
+  pictures. The subsets do not overlap, unlike those of KID, so the same
+  precision costs less and the standard error is simple. The standard error says
+  how much the value would change with other pictures. It assumes that pictures
+  are independent, which is only roughly true of views of one object.
 
   Args:
     x: features, one row per picture.
-    y: features, as many rows as x; row i may depend on row i of x.
+    y: features of the other set, as many rows as x. Row i may depend on row i
+      of x: both may show the same object from the same camera.
 
   Raises:
     UserError: the sets differ in size, or have fewer than three pictures.
@@ -131,12 +143,19 @@ def kernel_distance(x: Features, y: OtherFeatures) -> KernelDistance:
 
 
 def _squared_mmd(x, y) -> tuple[float, float, float]:
-  """Computes the squared MMD (Gretton et al. 2012, eq. 4) and variance terms.
+  """Computes the squared MMD of one subset, and the terms of its variance.
 
-  The squared MMD is a U-statistic over pairs (x_i, y_i): the mean over i != j
-  of h_ij = k(x_i, x_j) + k(y_i, y_j) - k(x_i, y_j) - k(x_j, y_i). KID also has
-  the terms k(x_i, y_i). They are left out here, so that the value stays
-  unbiased if x_i and y_i show the same object from the same pose.
+  The squared MMD (Gretton et al. 2012, eq. 4) is a U-statistic over pairs of
+  pictures x_i and y_i. It is the mean, over all i != j, of
+
+    h_ij = k(x_i, x_j) + k(y_i, y_j) - k(x_i, y_j) - k(x_j, y_i).
+
+  KID also has the terms k(x_i, y_i). They are left out here, so that the value
+  stays unbiased if x_i and y_i show the same object from the same camera.
+
+  Args:
+    x: features [n, D].
+    y: features [n, D] of the other set.
 
   Returns:
     The mean of h_ij, the covariance of h_ij with h_ik, and the variance of

@@ -1,14 +1,14 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Reads the state dict of a PyTorch file without PyTorch.
+"""Reads the state dict (tensors by name) of a PyTorch file without PyTorch.
 
   state = read_state_dict(path, sha256="57...", origin="Get it from ...")
   state["fc.bias"]  # a NumPy array
   fold_batch_norm(state, conv="stem.conv", norm="stem.bn")
 
 The file must have a known SHA-256, which is checked before any of it is parsed.
-Its pickle may refer only to tensors and ordered dictionaries.
-The zip format of torch >= 1.6 and the older format are both read.
+The pickle in the file may refer only to tensors and ordered dictionaries. Both
+the zip format of torch >= 1.6 and the older format can be read.
 """
 
 import collections
@@ -53,14 +53,17 @@ _TENSORS = {"torch._utils._rebuild_tensor", "torch._utils._rebuild_tensor_v2"}
 
 
 class _Unpickler(pickle.Unpickler):
-  """Unpickles tensors as views of storages, PyTorch's flat arrays.
+  """An unpickler that makes NumPy arrays of PyTorch's tensors.
+
+  PyTorch stores the elements of tensors in flat arrays ("storages"). An
+  unpickled tensor is a view of such a flat array.
 
   Args:
     stream: the pickle.
-    load_storage: (key, dtype, number of elements) -> flat array.
-    num_bytes: size of the file. It limits the number of elements of a tensor
-      and the memo indices of the pickle, so that a small file cannot make the
-      unpickler allocate a lot of memory.
+    load_storage: function (key, dtype, number of elements) -> flat array.
+    num_bytes: size of the file. This size limits the number of elements of a
+      tensor and the memo indices of the pickle, so that a small file cannot
+      make the unpickler allocate a lot of memory.
   """
 
   def __init__(self, stream, load_storage=None, *, num_bytes: int):
@@ -92,7 +95,19 @@ class _Unpickler(pickle.Unpickler):
     return self._load_storage(key, dtype, size)
 
   def _rebuild_tensor(self, storage, offset, shape, strides, *_):
-    """Returns a view of the storage; raises if it exceeds the storage."""
+    """Returns a tensor as a view of its storage (a flat array).
+
+    Args:
+      storage: flat array.
+      offset: index of the tensor's first element in the storage.
+      shape: shape of the tensor.
+      strides: for each axis, the number of elements of the storage between
+        neighbours along the axis.
+
+    Raises:
+      pickle.UnpicklingError: the tensor is not a view inside the storage, or
+        has more elements than the file has bytes.
+    """
     numbers = (offset, *shape, *strides)
     is_view = len(shape) == len(strides) and min(numbers) >= 0
     count = math.prod(shape)
@@ -112,16 +127,19 @@ class _Unpickler(pickle.Unpickler):
 def read_state_dict(
   path: os.PathLike | str, *, sha256: str, origin: str
 ) -> StateDict:
-  """Reads a file's tensors, by name.
+  """Reads the tensors of a PyTorch file.
 
   Args:
-    path: a `.pt` or `.pth` file.
-    sha256: the hexadecimal digest that the file must have.
-    origin: a sentence that says where the right file comes from.
+    path: path of a `.pt` or `.pth` file.
+    sha256: hexadecimal digest that the file must have.
+    origin: sentence for error messages that says where to get the right file.
+
+  Returns:
+    {name of the tensor: array}.
 
   Raises:
-    UserError: there is no such file, it has another digest, it is damaged, or
-      its pickle refers to anything but tensors and ordered dictionaries.
+    UserError: there is no such file, the file has another digest or is damaged,
+      or its pickle refers to anything but tensors and ordered dictionaries.
   """
   path = pathlib.Path(path)
   try:
@@ -170,7 +188,11 @@ def _read_zip(data: bytes) -> dict:
 
 
 def _read_legacy(data: bytes) -> dict:
-  """Reads pickles (magic, version, system, tensors, keys), then storages."""
+  """Reads the content of a file in the format of torch < 1.6.
+
+  The file has five pickles (a magic number, a version, facts about the system,
+  the tensors, the keys of the storages), then the elements of the storages.
+  """
   stream, storages = io.BytesIO(data), {}
 
   def load_storage(key, dtype, size):
@@ -199,7 +221,7 @@ def fold_batch_norm(
   Args:
     state: a PyTorch state dict.
     conv: name of a convolution without bias.
-    norm: name of the batch norm that follows it.
+    norm: name of the batch norm that follows the convolution.
 
   Returns:
     {"kernel": [h, w, in, out], "bias": [out]} in float32.

@@ -4,9 +4,9 @@
 
 A neural field needs bounds, and data sets do not state them. Cameras are aimed
 at the object, and their pictures show all of it. The centre of the cube is
-therefore the point nearest to all viewing axes. Half its edge is the radius of
-the largest sphere around the centre that a picture shows whole, averaged over
-the pictures.
+therefore the point nearest to all viewing axes, the lines through the middle of
+what each camera sees. Half the cube's edge is the radius of the largest sphere
+around the centre that a picture shows whole, averaged over the pictures.
 
   center, radius = box_from_cameras(world_from_cam, K, hw=(64, 64))
 """
@@ -28,10 +28,11 @@ def box_from_cameras(
   K: Float[np.ndarray, "V 3 3"],
   hw: tuple[int, int],
 ) -> tuple[Float[np.ndarray, "3"], float]:
-  """Returns the centre and half the edge of the cube, in world units.
+  """Returns the centre and half the edge of an object's cube, in world units.
 
   Args:
-    world_from_cam: rigid transforms in OpenCV axes (see `PosedViews`).
+    world_from_cam: rigid camera-to-world transforms in OpenCV axes (see
+      `PosedViews`).
     K: intrinsics in pixels.
     hw: height and width of the pictures.
 
@@ -60,10 +61,15 @@ def box_from_cameras(
 
 
 def _viewing_axes(world_from_cam, K, hw):
-  """Returns unit directions through picture centres, and half angles of view.
+  """Returns the viewing axis and half the angle of view of each camera.
 
-  The half angle is between the centre and the nearest edge. The principal point
-  is not used: in a cropped picture it need not be where the object is.
+  The viewing axis bisects the field of view, horizontally and vertically. It
+  may differ from the optical axis, because the principal point of a cropped
+  picture need not be where the object is.
+
+  Returns:
+    (unit directions [V, 3] in world axes; half angles [V] in radians, of the
+    narrower of the horizontal and vertical field of view).
   """
   h, w = hw
   size = np.array([w, h], np.float64)
@@ -82,7 +88,7 @@ def boxes_from_cameras(
   K: Float[np.ndarray, "O V 3 3"],
   hw: tuple[int, int],
 ) -> tuple[Float32[np.ndarray, "O 3"], Float32[np.ndarray, " O"]]:
-  """Returns the centres and half edges of O cubes; see `box_from_cameras`."""
+  """Returns the centres and half edges of O cubes, as in `box_from_cameras`."""
   boxes = [
     box_from_cameras(poses, k, hw)
     for poses, k in zip(world_from_cam, K, strict=True)
@@ -91,7 +97,17 @@ def boxes_from_cameras(
 
 
 def cameras_in_box(world_from_cam, K, center, radius) -> Camera:
-  """Returns cameras [O, V] in box coordinates: each cube is [-1, 1]^3."""
+  """Converts cameras to box coordinates, in which each cube is [-1, 1]^3.
+
+  Args:
+    world_from_cam: camera-to-world transforms [O, V, 4, 4].
+    K: intrinsics [O, V, 3, 3] in pixels.
+    center: centre [O, 3] of each object's cube, in world units.
+    radius: half the edge [O] of each object's cube, in world units.
+
+  Returns:
+    Cameras with leading axes [O, V].
+  """
   poses = np.array(world_from_cam, np.float32)
   offset = poses[:, :, :3, 3] - np.asarray(center)[:, None]
   poses[:, :, :3, 3] = offset / np.asarray(radius)[:, None, None]

@@ -1,18 +1,20 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The field of `consistency-v1`: a pyramid of grids, summed into one grid.
+"""The field of `consistency-v1`: grids of several resolutions, added up.
 
-The levels have for example 17, 33 and 65 nodes along an edge of the box. A node
-of a coarse level changes a whole neighbourhood, so the fit needs few steps to
-find a shape. All levels are summed into one grid before points are looked up. A
-look-up then costs as much as in one grid, and gradients are scattered into the
-finest level only.
+The grids are the levels of a pyramid. They have for example 17, 33 and 65 nodes
+along an edge of the box, the cube around the object. A node of a coarse level
+changes a whole neighbourhood, so the fit needs few steps to find a shape. All
+levels are added up to one grid before points are looked up. A look-up then
+costs as much as in one grid, and gradients are scattered into the finest level
+only.
 
   grid = collapse(pyramid)                           # [n, n, n, 4]
   density, rgb = activate(look_up(grid, points))     # points in [-1, 1]^3
 
 A node holds one number for density and three for colour. Colour does not depend
-on the viewing direction, so views that contradict each other cannot be fitted.
+on the viewing direction, so views that contradict each other cannot all be
+fitted.
 """
 
 import dataclasses
@@ -27,18 +29,24 @@ Pyramid = list[Float[Array, "_ _ _ 4"]]
 
 @dataclasses.dataclass(frozen=True)
 class FieldConfig:
-  """Settings of a field. Scores with different settings are not comparable.
+  """Settings of the field of `consistency-v1`.
+
+  Scores with different settings are not comparable.
 
   Attributes:
-    levels: nodes along an edge of the box, coarse to fine.
-    num_coarse: number of bins of a ray; occupied bins get more samples.
-    num_samples: number of samples of a ray.
+    levels: number of nodes along an edge of the box in each grid of the
+      pyramid, coarse to fine.
+    num_coarse: number of equal bins that a ray is cut into. Bins in occupied
+      space get more samples.
+    num_samples: number of samples along a ray.
     num_rays: number of random pixels in a training step.
-    learning_rate: of Adam at the first step.
-    final_learning_rate: at the last step; the rate decays exponentially.
+    learning_rate: Adam's learning rate at the first step.
+    final_learning_rate: Adam's learning rate at the end; the learning rate
+      decays exponentially.
     distortion_weight: weight of the Mip-NeRF 360 distortion loss (arXiv
       2111.12077, eq. 15).
-    occupancy_every_steps: steps between two estimates of occupied space.
+    occupancy_every_steps: number of steps between two estimates of the occupied
+      space.
   """
 
   levels: tuple[int, ...]
@@ -52,7 +60,11 @@ class FieldConfig:
 
   @classmethod
   def for_size(cls, size: int) -> "FieldConfig":
-    """Chooses about as many nodes along an edge as pictures have pixels."""
+    """Returns settings for pictures of `size` x `size` pixels.
+
+    The finest level has about as many nodes along an edge as pictures have
+    pixels.
+    """
     if size <= 32:
       return cls(levels=(9, 17, 33), num_rays=1024)
     if size <= 64:
@@ -61,12 +73,21 @@ class FieldConfig:
 
 
 def init_pyramid(levels: tuple[int, ...]) -> Pyramid:
-  """Returns zeros, which are grey fog so thin that a ray sees through it."""
+  """Returns a pyramid of zeros, which is grey fog.
+
+  The fog is so thin that a ray sees through it.
+
+  Args:
+    levels: number of nodes along an edge of each grid, coarse to fine.
+  """
   return [jnp.zeros((n, n, n, 4)) for n in levels]
 
 
 def collapse(pyramid: Pyramid) -> Float[Array, "n n n 4"]:
-  """Returns the sum of all levels, at the nodes of the finest level."""
+  """Adds all levels of a pyramid up to one grid with the finest resolution.
+
+  Coarser levels are interpolated at the nodes of the finest level.
+  """
   grid, *finer = pyramid
   for level in finer:
     grid = refine(grid) + level
@@ -74,17 +95,21 @@ def collapse(pyramid: Pyramid) -> Float[Array, "n n n 4"]:
 
 
 def refine(grid: Float[Array, "n n n C"]) -> Float[Array, "m m m C"]:
-  """Returns the same field with m = 2 n - 1 nodes along an edge."""
+  """Interpolates a grid to m = 2 n - 1 nodes along an edge.
+
+  At any point, both grids interpolate to the same value.
+  """
   for axis in range(3):
     grid = _refine_axis(grid, axis)
   return grid
 
 
 def _refine_axis(grid: Float[Array, "*n"], axis: int) -> Float[Array, "*m"]:
-  """Inserts a node half-way between neighbours along an axis.
+  """Inserts a node half-way between neighbours along one axis of a grid.
 
-  Slices are used because interpolation matrices took a third of a training
-  step, mostly for transpositions.
+  A new node gets the mean of its two neighbours. The code uses slices, because
+  products with interpolation matrices took a third of a training step, mostly
+  for transpositions.
   """
   here = jax.lax.slice_in_dim(grid, 0, -1, axis=axis)
   last = jax.lax.slice_in_dim(grid, -1, None, axis=axis)
@@ -96,10 +121,12 @@ def _refine_axis(grid: Float[Array, "*n"], axis: int) -> Float[Array, "*m"]:
 
 
 def pairs_of_nodes(grid: Float[Array, "n n n C"]) -> Float[Array, "N C2"]:
-  """Returns a row for each node: its values and those of its neighbour in z.
+  """Returns a table with a row for each node: its values, then the next node's.
 
-  Looking up a point in this table takes four reads instead of eight, and four
-  writes in the backward pass. N is n^3 - 1: the last node has no row.
+  The next node is the neighbour along z. Looking up a point in this table takes
+  four reads instead of eight, and four writes in the backward pass. The table
+  has N = n^3 - 1 rows of C2 = 2 C numbers: the last node has no row, because no
+  node follows it.
   """
   nodes = grid.reshape(-1, grid.shape[-1])
   return jnp.concatenate([nodes[:-1], nodes[1:]], -1)
@@ -108,15 +135,15 @@ def pairs_of_nodes(grid: Float[Array, "n n n C"]) -> Float[Array, "N C2"]:
 def look_up_pairs(
   pairs: Float[Array, "N C2"], n: int, points: Float[Array, "*b 3"]
 ) -> Float[Array, "*b C"]:
-  """Interpolates a table of `pairs_of_nodes` trilinearly.
+  """Interpolates a grid trilinearly at points, from its table of node pairs.
 
-  The four reads of a point are separate. One read of a [4, 2 C] block took 64
-  ms instead of 3 ms under vmap on a CPU.
+  The four reads of a point are separate. Under vmap on a CPU, a single read of
+  all 4 x 2 C numbers took 64 ms, and four separate reads took 3 ms.
 
   Args:
-    pairs: the table.
-    n: nodes along an edge.
-    points: in [-1, 1]^3; points beyond get the value of the boundary.
+    pairs: the table that `pairs_of_nodes` made of the grid.
+    n: number of nodes along an edge of the grid.
+    points: points in [-1, 1]^3. Points beyond get the value of the boundary.
   """
   C = pairs.shape[-1] // 2
   place = jnp.clip((points + 1) * (0.5 * (n - 1)), 0, n - 1.001)
@@ -136,37 +163,46 @@ def look_up_pairs(
 def look_up(
   grid: Float[Array, "n n n C"], points: Float[Array, "*b 3"]
 ) -> Float[Array, "*b C"]:
-  """Interpolates a grid trilinearly at points in [-1, 1]^3."""
+  """Interpolates a grid trilinearly at points in [-1, 1]^3.
+
+  Points beyond get the value of the boundary.
+  """
   return look_up_pairs(pairs_of_nodes(grid), grid.shape[0], points)
 
 
 def density(raw: Float[Array, "*b"]) -> Float[Array, "*b"]:
   """Converts raw values (the first numbers of nodes) to density.
 
-  The unit is optical depth per half edge of the box. A raw value of 0 is fog of
-  density 0.17, which absorbs about a third of a ray through the box.
+  The unit of density is optical depth per half edge of the box. A raw value of
+  0 is fog of density 0.17, which absorbs 29 % of the light that crosses the box
+  from face to face.
   """
   return 25 * jax.nn.softplus(2 * raw - 5)
 
 
 def raw_density(dens: float) -> float:
-  """Inverts `density`: returns the raw value."""
+  """Returns the raw value that `density` converts to the density `dens`."""
   return float((np.log(np.expm1(dens / 25)) + 5) / 2)
 
 
 def activate(
   values: Float[Array, "*b 4"],
 ) -> tuple[Float[Array, "*b"], Float[Array, "*b 3"]]:
-  """Converts node values to (`density`, colour in [0, 1])."""
+  """Converts the four values of nodes to density and colour.
+
+  Returns:
+    (density in the unit of `density`, colour in [0, 1]).
+  """
   return density(values[..., 0]), jax.nn.sigmoid(values[..., 1:])
 
 
 def occupancy(grid: Float[Array, "n n n 4"]) -> Float[Array, "c c c"]:
   """Returns an upper bound of the density within each cell of the box.
 
-  Grids of `FieldConfig.for_size` have 32^3 cells. The activation is
-  monotone and is applied after the interpolation, so the density inside a cell
-  is at most the highest density of its nodes, boundary included.
+  The box is cut into c^3 cells, 32^3 for the grids of `FieldConfig.for_size`.
+  The bound of a cell is the highest density of the nodes in the cell and on its
+  boundary. No point in the cell is denser, because `density` is monotone and is
+  applied after the interpolation.
   """
   cells = grid.shape[0] - 1
   stride = -(-cells // 32)

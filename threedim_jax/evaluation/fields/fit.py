@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Fits fields to the views of many objects, and renders them.
+"""Fits neural fields to the views of many objects, and renders the fields.
 
   fields = fit_fields(
     images_u8, world_from_cam, K,
@@ -11,8 +11,8 @@
 The type of `config` chooses the field: `FieldConfig` is for the grids of
 `consistency-v1` (`grid_fit.py`), `HashFieldConfig` for the hash grids of
 `consistency-3dim` (`hash_fit.py`). All objects are fitted with the same random
-numbers, so a field does not depend on which others are fitted beside it. Steps
-run in a loop on the device; the host only counts them.
+numbers, so a field does not depend on which other objects are fitted beside it.
+Training steps run in a loop on the device; the host only counts them.
 """
 
 from collections.abc import Callable
@@ -43,18 +43,19 @@ _KINDS = {FieldConfig: grid_fit, HashFieldConfig: hash_fit}
 @no_type_check  # `jax.tree.map` calls it with anything, see Camera
 @flax.struct.dataclass
 class Fields:
-  """Fitted fields of O objects; every array has a leading axis O.
+  """The fitted fields of O objects; every array has a leading axis O.
 
   Attributes:
     params: grids [O, n, n, n, 4] of raw values along the axes x, y, z of the
-      world, or the tables of hash fields (`hash_field.join_levels`).
+      world, or the tables and MLPs of hash fields (see
+      `hash_field.join_levels`).
     cells: upper bounds (grids) or estimates (hash fields) of the density in
-      each cell, per half edge of the cube.
-    center: of each object's cube, in world units.
-    radius: half the cube's edge, in world units.
+      each cell of the cube, per half edge of the cube.
+    center: centre of each object's cube, in world units.
+    radius: half the edge of each object's cube, in world units.
     planes: distances from a camera at which its rays start and end, in half
       edges of the cube. None: only the cube bounds a ray.
-    config: the settings of the fit.
+    config: settings that the fields were fitted with.
   """
 
   params: PyTree
@@ -75,19 +76,21 @@ def fit_fields(
   rng: Key[Array, ""],
   on_steps: Callable[[int], None] | None = None,
 ) -> Fields:
-  """Fits a field to each object's views.
+  """Fits one field to the views of each of O objects.
 
   Args:
-    images_u8: the views, over white.
-    world_from_cam: their poses in OpenCV axes.
-    K: intrinsics in pixels.
+    images_u8: V views of each object, over white.
+    world_from_cam: camera-to-world transforms of the views, in OpenCV axes.
+    K: intrinsics of the views, in pixels.
     config: settings of the field.
-    num_steps: length of the fit; the paper's is 1000.
-    rng: for initial parameters, random pixels and places along rays.
-    on_steps: called with the number of steps since its last call.
+    num_steps: number of training steps. The paper's number is 1000.
+    rng: key for the initial parameters, the random pixels and the places of
+      samples along rays.
+    on_steps: called during the fit with the number of steps that were done
+      since the previous call.
 
   Raises:
-    UserError: the cameras do not determine where the object is.
+    UserError: the cameras do not determine where an object is.
   """
   kind = _KINDS[type(config)]
   center, radius = boxes_from_cameras(world_from_cam, K, images_u8.shape[2:4])
@@ -118,7 +121,16 @@ def render_views(
   K: Float[Array, "O M 3 3"] | Float[np.ndarray, "O M 3 3"],
   hw: tuple[int, int],
 ) -> Float[Array, "O M H W 3"]:
-  """Renders views of all objects, in [0, 1], one object after the other."""
+  """Renders M views of each object's field, with values in [0, 1].
+
+  Objects are rendered one after the other.
+
+  Args:
+    fields: fields of O objects.
+    world_from_cam: camera-to-world transforms in OpenCV axes.
+    K: intrinsics in pixels.
+    hw: height and width of the rendered views.
+  """
   cams = cameras_in_box(world_from_cam, K, fields.center, fields.radius)
   return _render_views(fields, jax.tree.map(jnp.asarray, cams), hw)
 

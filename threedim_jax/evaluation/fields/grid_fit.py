@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Training steps for the grids of `consistency-v1`, which `fit.py` runs.
+"""Runs the training steps for the grids of `consistency-v1`; see `fit.py`.
 
 A step uses the same random pixels of the same views for all objects.
 """
@@ -20,7 +20,13 @@ STEPS_AT_A_TIME = 20
 
 
 class State(NamedTuple):
-  """State of one fit, or of O fits with a leading axis O in every array."""
+  """The state of one fit, or of O fits if every array has a leading axis O.
+
+  Attributes:
+    pyramid: the grids, coarse to fine.
+    adam: the state of the optimizer.
+    cells: upper bound of the density in each cell, per half edge of the box.
+  """
 
   pyramid: field.Pyramid
   adam: Any
@@ -28,27 +34,52 @@ class State(NamedTuple):
 
 
 def near_and_far(world_from_cam: Float[np.ndarray, "O V 4 4"]) -> None:
-  """Returns None, that is, no planes: only the box bounds a ray."""
+  """Returns None, because rays of this field are bounded only by the box.
+
+  For the other field, `hash_fit.near_and_far` returns two distances.
+  """
   del world_from_cam
 
 
 def init_state(
   vhw: tuple[int, int, int], config: field.FieldConfig, rng
 ) -> State:
-  """Returns the initial state of a fit, which is the same for all objects."""
+  """Returns the initial state of a fit, which is the same for all objects.
+
+  Args:
+    vhw: number, height and width of the views; not used.
+    config: settings of the field.
+    rng: not used.
+  """
   del vhw, rng
   pyramid = field.init_pyramid(config.levels)
   return State(pyramid, _adam().init(pyramid), field.occupancy(pyramid[-1]))
 
 
 def _adam() -> optax.GradientTransformation:
-  """Returns Adam without a learning rate, which `run_steps` applies itself."""
+  """Returns Adam without a learning rate.
+
+  `run_steps` multiplies Adam's updates by the learning rate.
+  """
   return optax.scale_by_adam(b1=0.9, b2=0.99, eps=1e-15)
 
 
 @functools.partial(jax.jit, static_argnames="config", donate_argnums=0)
 def run_steps(state, views, rng, start, stop, num_steps, *, config):
-  """Runs steps `start` to `stop` - 1 of `num_steps`; returns the new state."""
+  """Runs the training steps `start` to `stop` - 1 for all O objects.
+
+  Args:
+    state: the state of O fits.
+    views: (pictures [O, V, H, W, 3], cameras [O, V] in box coordinates, None).
+    rng: key of the whole fit.
+    start: index of the first step to run.
+    stop: index after the last step to run.
+    num_steps: number of steps of the whole fit, which sets the learning rate.
+    config: settings of the field.
+
+  Returns:
+    The new state.
+  """
   images_u8, cams, _ = views
   num_views, height, width = images_u8.shape[1:4]
   num_pixels = num_views * height * width
@@ -100,7 +131,10 @@ def run_steps(state, views, rng, start, stop, num_steps, *, config):
 def params_and_cells(
   state: State, config: field.FieldConfig
 ) -> tuple[Float[Array, "n n n 4"], Float[Array, "c c c"]]:
-  """Returns the fitted grid of one object, and upper bounds of its density."""
+  """Returns the fitted grid of one object, and upper bounds of its density.
+
+  There is an upper bound for each cell of the box.
+  """
   del config
   grid = field.collapse(state.pyramid)
   return grid, field.occupancy(grid)
@@ -113,7 +147,18 @@ def render_rays(
   edges: Float[Array, "R S1"],
   config: field.FieldConfig,
 ) -> tuple[Float[Array, "R 3"], Float[Array, "R S"]]:
-  """Renders rays; returns (colours over white, weights of the samples)."""
+  """Renders rays through a grid.
+
+  Args:
+    grid: the grid.
+    pos: start of each ray, in box coordinates.
+    dir: unit direction of each ray.
+    edges: distances along each ray at which its samples start and end.
+    config: not used.
+
+  Returns:
+    (colours of the rays over white, weight of each sample in its ray's colour).
+  """
   del config
   points = render.sample_points(pos, dir, edges)
   density, rgb = field.activate(field.look_up(grid, points))

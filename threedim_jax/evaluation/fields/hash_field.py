@@ -1,18 +1,18 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The neural field of 3DiM's consistency score: a hash grid and small MLPs.
+"""The field of `consistency-3dim`, as in 3DiM: a hash grid and two small MLPs.
 
-As in instant-NGP (arXiv 2201.05989), every level of the grid has its own
-resolution and its own table of features. A fine level has fewer rows than
-nodes, and a hash decides which nodes share a row. The interpolated features of
-all levels enter an MLP for density, whose output enters an MLP for colour
-(3DiM, sec. 7.4: width 64, one hidden layer for density, two for colour, no
-skips). The viewing direction is not an input, so views that contradict each
-other cannot be fitted.
+A hash grid (instant-NGP, arXiv 2201.05989) consists of levels. Each level is a
+grid of nodes with its own resolution, and has its own table of features. In a
+fine level the table has fewer rows than there are nodes, and a hash decides
+which nodes share a row. The interpolated features of all levels enter an MLP
+for density, whose output enters an MLP for colour (3DiM, sec. 7.4: width 64,
+one hidden layer for density, two for colour, no skips). The viewing direction
+is not an input, so views that contradict each other cannot all be fitted.
 
 The levels that need no hash are joined into one grid before points are looked
-up. This does not change their values. A point then takes 4 reads in all of
-these levels together, instead of 8 in each.
+up. Joining does not change the interpolated features. A point then takes 4
+reads in all of these levels together, instead of 8 in each.
 
   params = init_params(jax.random.key(0), config)
   tables = join_levels(params, config)
@@ -44,24 +44,30 @@ _MAX_LOG_DENSITY = 12.0
 
 @dataclasses.dataclass(frozen=True)
 class HashFieldConfig:
-  """Field settings that the paper leaves open.
+  """Settings of the hash-grid field that `consistency-3dim` fits.
 
-  They were chosen on true views only (launch/benchmarks.md). Scores from
-  different settings are not comparable.
+  The paper leaves these settings open. They were chosen on true views only
+  (launch/benchmarks.md). Scores from different settings are not comparable.
 
   Attributes:
-    resolutions: nodes along an edge of the box, coarse to fine; a level has
-      twice the intervals of the one before.
-    table_size: largest number of rows of a level's table.
-    num_features: numbers in a row.
-    feature_scale: multiplies the features before they enter the MLP. The tables
-      then learn faster at the learning rate that the paper fixes.
-    num_coarse: number of bins of a ray; occupied bins get more samples.
-    num_samples: number of samples of a ray.
-    distortion_weight: of the distortion loss (arXiv 2111.12077, eq. 15).
-    orientation_weight: of the orientation loss (arXiv 2112.03907, eq. 11).
-    orientation_every: the orientation loss uses one ray in this many.
-    occupancy_every_steps: steps between two estimates of occupied space.
+    resolutions: number of nodes along an edge of the box in each level, coarse
+      to fine. Each level has twice as many intervals between nodes as the level
+      before.
+    table_size: largest number of rows in the feature table of a level.
+    num_features: number of features in a row of a table.
+    feature_scale: number by which features are multiplied before they enter the
+      MLP for density. The tables then learn faster at the learning rate that
+      the paper fixes.
+    num_coarse: number of equal bins that a ray is cut into. Bins in occupied
+      space get more samples.
+    num_samples: number of samples along a ray.
+    distortion_weight: weight of the distortion loss (arXiv 2111.12077, eq. 15).
+    orientation_weight: weight of the orientation loss (arXiv 2112.03907, eq.
+      11).
+    orientation_every: the orientation loss is computed for one ray in this
+      many.
+    occupancy_every_steps: number of steps between two estimates of the occupied
+      space.
     rays_at_a_time: number of rays that are computed together. The data of 512
       rays fits into a CPU's cache.
   """
@@ -80,7 +86,11 @@ class HashFieldConfig:
 
   @classmethod
   def for_size(cls, size: int) -> "HashFieldConfig":
-    """Returns settings whose finest level fits pictures of `size` pixels."""
+    """Returns settings for pictures of `size` x `size` pixels.
+
+    The finest level has about as many nodes along an edge as pictures have
+    pixels.
+    """
     if size <= 32:
       return cls(resolutions=(9, 17, 33))
     if size <= 64:
@@ -89,7 +99,14 @@ class HashFieldConfig:
 
 
 def init_params(rng: Key[Array, ""], config: HashFieldConfig) -> PyTree:
-  """Draws tables near zero (instant-NGP, sec. 4) and MLPs by He's rule."""
+  """Draws random initial parameters: the tables of features and the two MLPs.
+
+  Features are drawn near zero (instant-NGP, sec. 4), weights of the MLPs by
+  He's rule.
+
+  Returns:
+    {"tables": one for each level, "density": MLP layers, "color": MLP layers}.
+  """
   rng_tables, *rngs = jax.random.split(rng, 6)
   tables = [
     jax.random.uniform(
@@ -133,7 +150,16 @@ def _mlp(layers: list[PyTree], x: Float[Array, "N D"]) -> Float[Array, "N E"]:
 def row_of_node(
   node: Int[Array, "*b 3"], resolution: int, num_rows: int
 ) -> Int[Array, "*b"]:
-  """Returns a node's table row: its index if all nodes fit, else its hash."""
+  """Returns the row of a level's table that holds the features of a node.
+
+  If the table has a row for every node, the row is the node's index. Otherwise
+  the row is a hash of the node's coordinates, and several nodes share a row.
+
+  Args:
+    node: coordinates of nodes, from 0 to `resolution` - 1.
+    resolution: number of nodes along an edge of the level.
+    num_rows: number of rows of the table.
+  """
   x, y, z = jnp.moveaxis(node, -1, 0)
   if resolution**3 <= num_rows:
     return (x * resolution + y) * resolution + z
@@ -145,7 +171,13 @@ def row_of_node(
 def interpolate(
   table: Float[Array, "T F"], points: Float[Array, "N 3"], resolution: int
 ) -> Float[Array, "N F"]:
-  """Interpolates one level trilinearly at points in [-1, 1]^3."""
+  """Interpolates the features of one level trilinearly at points.
+
+  Args:
+    table: table of T rows with F features.
+    points: points in [-1, 1]^3.
+    resolution: number of nodes along an edge of the level.
+  """
   n = resolution
   place = jnp.clip((points + 1) * (0.5 * (n - 1)), 0, n - 1.001)
   corner = jnp.floor(place)
@@ -164,17 +196,28 @@ def interpolate(
 def _dense_and_hashed(
   levels: Sequence, config: HashFieldConfig
 ) -> tuple[Sequence, Sequence]:
-  """Splits levels into those with a row for every node, and the hashed ones."""
+  """Splits a sequence with one item per level into two parts.
+
+  The first part belongs to levels whose tables have a row for every node, the
+  second part to levels that need a hash.
+  """
   num_dense = sum(n**3 <= config.table_size for n in config.resolutions)
   return levels[:num_dense], levels[num_dense:]
 
 
 def join_levels(params: PyTree, config: HashFieldConfig) -> PyTree:
-  """Joins all levels that need no hash into one table.
+  """Joins the tables of all levels that need no hash into one table.
 
-  The table, "pairs", has the form of `pairs_of_nodes`. Joining is linear, so
-  gradients of many points can be summed for the joined table and then pulled
-  back to the tables of the levels once.
+  Joining is linear. Gradients of many points can therefore be summed for the
+  joined table, and then be pulled back to the tables of the levels once.
+
+  Args:
+    params: parameters as in `init_params`.
+    config: settings of the field.
+
+  Returns:
+    `params`, but with the joined table as "pairs", in the form of
+    `pairs_of_nodes`. "tables" has only the tables of levels that need a hash.
   """
   dense, hashed = _dense_and_hashed(params["tables"], config)
   resolutions, _ = _dense_and_hashed(config.resolutions, config)
@@ -189,12 +232,15 @@ def join_levels(params: PyTree, config: HashFieldConfig) -> PyTree:
 def density_and_geometry(
   tables: PyTree, points: Float[Array, "N 3"], config: HashFieldConfig
 ) -> tuple[Float[Array, " N"], Float[Array, "N G"]]:
-  """Computes density per half edge of the box, and the colour MLP's input.
+  """Computes the density at points, and the input of the MLP for colour.
 
   Args:
-    tables: see `join_levels`.
-    points: in [-1, 1]^3.
-    config: settings.
+    tables: parameters from `join_levels`.
+    points: points in [-1, 1]^3.
+    config: settings of the field.
+
+  Returns:
+    (density per half edge of the box, G = 15 numbers for the MLP for colour).
   """
   dense, hashed = _dense_and_hashed(config.resolutions, config)
   features = []
@@ -214,7 +260,16 @@ def density_and_geometry(
 def query(
   tables: PyTree, points: Float[Array, "N 3"], config: HashFieldConfig
 ) -> tuple[Float[Array, " N"], Float[Array, "N 3"]]:
-  """Computes density per half edge of the box, and colour in [0, 1]."""
+  """Computes the density and the colour at points.
+
+  Args:
+    tables: parameters from `join_levels`.
+    points: points in [-1, 1]^3.
+    config: settings of the field.
+
+  Returns:
+    (density per half edge of the box, colour in [0, 1]).
+  """
   density, geometry = density_and_geometry(tables, points, config)
   return density, jax.nn.sigmoid(_mlp(tables["color"], geometry))
 
@@ -222,7 +277,11 @@ def query(
 def normals(
   tables: PyTree, points: Float[Array, "N 3"], config: HashFieldConfig
 ) -> Float[Array, "N 3"]:
-  """Returns unit vectors along which density falls most (Ref-NeRF, eq. 3)."""
+  """Returns the normals at points: unit vectors along which density falls most.
+
+  The definition is from Ref-NeRF (arXiv 2112.03907, eq. 3). The arguments are
+  those of `query`.
+  """
 
   def total_density(points):
     return density_and_geometry(tables, points, config)[0].sum()
@@ -238,12 +297,14 @@ def orientation_loss(
   normals: Float[Array, "R S 3"],
   dir: Float[Array, "R 3"],
 ) -> Float[Array, " R"]:
-  """Penalizes visible surfaces that face away, per ray (Ref-NeRF, eq. 11).
+  """Computes the orientation loss of each ray (Ref-NeRF, eq. 11).
+
+  The loss penalizes visible surfaces that face away from the camera.
 
   Args:
-    weights: share of each sample in its ray's colour.
-    normals: unit vectors, see `normals`.
-    dir: unit directions of the rays, away from the camera.
+    weights: weight of each sample in its ray's colour.
+    normals: normal at each sample, from the function `normals`.
+    dir: unit direction of each ray, away from the camera.
   """
   away = jnp.maximum(jnp.sum(normals * dir[:, None], axis=-1), 0.0)
   return jnp.sum(weights * away**2, axis=-1)

@@ -1,11 +1,12 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Training steps for hash fields as in 3DiM (sec. 7.4); `fit.py` runs them.
+"""Runs the training steps for hash fields as in 3DiM (sec. 7.4); see `fit.py`.
 
-Every step uses all pixels of all views. A loop goes through their rays in
-portions and sums the gradients, so memory does not grow with the number of
-views. Rays that cross only empty space are left out, because they render white
-and give no gradient. Objects are fitted one after the other in one program.
+Every step uses all pixels of all views. A loop goes through the rays of the
+pixels in portions and sums the gradients, so memory does not grow with the
+number of views. Rays that cross only empty space are left out, because they
+render white and give no gradient. Objects are fitted one after the other in one
+program.
 """
 
 import functools
@@ -26,12 +27,13 @@ _EMPTY = 0.01  # a ray with at most this optical depth counts as empty
 
 
 class State(NamedTuple):
-  """State of one fit, or of O fits with a leading axis O in every array.
+  """The state of one fit, or of O fits if every array has a leading axis O.
 
   Attributes:
-    params: see `hash_field.init_params`.
+    params: tables and MLPs, see `hash_field.init_params`.
     adam: the state of the optimizer.
-    cells: upper estimate of the density in each cell, per half edge.
+    cells: estimate of the highest density in each cell, per half edge of the
+      box.
     order: indices of the pixels whose rays cross occupied cells, then zeros.
     num_active: number of pixels whose rays cross occupied cells.
   """
@@ -44,11 +46,11 @@ class State(NamedTuple):
 
 
 def make_optimizer() -> optax.GradientTransformation:
-  """Returns 3DiM's optimizer (sec. 7.4).
+  """Returns the optimizer of 3DiM's consistency score (sec. 7.4).
 
-  It is Adam with weight decay 0.1 and gradients clipped to norm 1. The learning
-  rate falls from 0.01 to 0.001 in 100 steps. The paper does not state Adam's
-  other constants; instant-NGP's are used.
+  The optimizer is Adam with weight decay 0.1 and gradients clipped to norm 1.
+  The learning rate falls from 0.01 to 0.001 in 100 steps. The paper does not
+  state Adam's other constants; instant-NGP's are used.
   """
   schedule = optax.linear_schedule(1e-2, 1e-3, transition_steps=100)
   return optax.chain(
@@ -60,11 +62,18 @@ def make_optimizer() -> optax.GradientTransformation:
 def near_and_far(
   world_from_cam: Float[np.ndarray, "O V 4 4"],
 ) -> Float[np.ndarray, "O 2"]:
-  """Returns the distances at which an object's rays start and end.
+  """Returns the distances from a camera at which its rays start and end.
 
-  They are 3 r_min / 8 and 3 r_max / 2 (3DiM, sec. 7.4), where r is the distance
-  of the object's cameras from the centre of the box, in half edges. The paper
-  measures r from the origin, over all cameras of a data set.
+  The distances are 3 r_min / 8 and 3 r_max / 2 (3DiM, sec. 7.4). r_min and
+  r_max are the smallest and the largest distance of the object's cameras from
+  the centre of the box, in half edges of the box. The paper measures these
+  distances from the origin, over all cameras of a data set.
+
+  Args:
+    world_from_cam: camera-to-world transforms in box coordinates.
+
+  Returns:
+    (start, end) for each object, in half edges of its box.
   """
   r = np.linalg.norm(world_from_cam[:, :, :3, 3], axis=-1)
   return np.stack([3 * r.min(1) / 8, 3 * r.max(1) / 2], -1)
@@ -73,7 +82,13 @@ def near_and_far(
 def init_state(
   vhw: tuple[int, int, int], config: hash_field.HashFieldConfig, rng
 ) -> State:
-  """Returns the initial state for an object with V views of H x W pixels."""
+  """Returns the initial state of one object's fit.
+
+  Args:
+    vhw: number V, height H and width W of the object's views.
+    config: settings of the field.
+    rng: key for the initial parameters.
+  """
   num_rays = int(np.prod(vhw))
   params = hash_field.init_params(jax.random.fold_in(rng, 0), config)
   portion = min(config.rays_at_a_time, num_rays)
@@ -88,7 +103,21 @@ def init_state(
 
 @functools.partial(jax.jit, static_argnames="config", donate_argnums=0)
 def run_steps(state, views, rng, start, stop, num_steps, *, config):
-  """Runs steps `start` to `stop` - 1; returns the new state of O objects."""
+  """Runs the training steps `start` to `stop` - 1 for all O objects.
+
+  Args:
+    state: the state of O fits.
+    views: (pictures [O, V, H, W, 3], cameras [O, V] in box coordinates,
+      distances [O, 2] from `near_and_far`).
+    rng: key of the whole fit.
+    start: index of the first step to run.
+    stop: index after the last step to run.
+    num_steps: not used, because the optimizer has its own schedule.
+    config: settings of the field.
+
+  Returns:
+    The new state.
+  """
   del num_steps  # the optimizer has a schedule of its own
   num_rays = int(np.prod(views[0].shape[1:4]))
   N = min(config.rays_at_a_time, num_rays)
@@ -141,7 +170,22 @@ def run_steps(state, views, rng, start, stop, num_steps, *, config):
 
 
 def _loss(tables, rays, color, weight, cells, planes, i, rng, config):
-  """Returns the sum of the rays' losses, weighted by `weight`."""
+  """Returns the sum of the losses of R rays, each multiplied by its `weight`.
+
+  A ray's loss is the squared error of its colour plus the weighted distortion
+  and orientation losses.
+
+  Args:
+    tables: parameters from `hash_field.join_levels`.
+    rays: (start [R, 3], unit direction [R, 3]) of the rays, in box coordinates.
+    color: true colour [R, 3] of each ray, in [0, 1].
+    weight: weight [R] of each ray in the sum.
+    cells: estimated density in each cell of the box.
+    planes: distances [2] at which rays start and end.
+    i: index of the step, which chooses the rays of the orientation loss.
+    rng: key for the places of samples along rays.
+    config: settings of the field.
+  """
   pos, dir = rays
   count = config.num_samples + 1
   u = (np.arange(count)[None] + _jitter(rng, (len(pos), count))) / count
@@ -165,7 +209,20 @@ def _jitter(rng, shape):
 
 
 def render_rays(tables, pos, dir, edges, config):
-  """Renders rays; returns (colours over white, weights, points of samples)."""
+  """Renders R rays through a hash field.
+
+  Args:
+    tables: parameters from `hash_field.join_levels`.
+    pos: start [R, 3] of each ray, in box coordinates.
+    dir: unit direction [R, 3] of each ray.
+    edges: distances [R, S + 1] at which the S samples of each ray start and
+      end.
+    config: settings of the field.
+
+  Returns:
+    (colours [R, 3] over white, weight [R, S] of each sample in its ray's
+    colour, points [R, S, 3] of the samples).
+  """
   points = render.sample_points(pos, dir, edges)
   density, rgb = hash_field.query(tables, points.reshape(-1, 3), config)
   shape = points.shape[:2]
@@ -180,8 +237,12 @@ def _find_occupied(
 ) -> State:
   """Estimates the density of all cells, and finds rays through occupied cells.
 
-  Density is looked up at a random point in each eighth of a cell. From one call
-  to the next, an estimate falls at most by the factor `_OCCUPANCY_DECAY`.
+  The estimate of a cell is the highest density at eight random points, one in
+  each eighth of the cell. An estimate never falls below `_OCCUPANCY_DECAY`
+  times the previous estimate.
+
+  Returns:
+    The state with new `cells`, `order` and `num_active`.
   """
   index = np.stack(np.meshgrid(*[np.arange(_CELLS)] * 3, indexing="ij"), -1)
   index = jnp.asarray(index.reshape(-1, 3))
@@ -217,5 +278,8 @@ def _find_occupied(
 def params_and_cells(
   state: State, config: hash_field.HashFieldConfig
 ) -> tuple[PyTree, Float[Array, "c c c"]]:
-  """Returns the fitted tables of one object, and estimates of its density."""
+  """Returns the fitted tables of one object, and estimates of its density.
+
+  There is an estimate for each cell of the box.
+  """
   return hash_field.join_levels(state.params, config), state.cells

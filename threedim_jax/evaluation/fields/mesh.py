@@ -4,9 +4,9 @@
 
   python -m threedim_jax.main --mode=mesh --samples=W/samples/chair_7
 
-The model generates the views, not the mesh. The mesh is the surface of a
-`consistency-v1` field that is fitted to the views. It is bad where the views
-contradict each other; `mesh.json` says how well they agree.
+The model generates only the views. A field of `consistency-v1` is then fitted
+to the views, and the mesh is the surface of the field. The mesh is bad where
+the views contradict each other; `mesh.json` says how well they agree.
 
 The GLB file has the axes of glTF (y up, front towards +z). Its colours are
 linear and shown without lighting, because the pictures already contain light.
@@ -71,15 +71,19 @@ def write_mesh(
   *,
   overwrite: bool = False,
 ) -> list[epath.Path]:
-  """Fits a mesh to one finished folder; writes mesh.glb, mesh.ply, mesh.json.
+  """Fits a mesh to one folder of samples; writes mesh.glb, mesh.ply, mesh.json.
 
   Args:
-    sample_dir: a folder of samples.
-    out: where to write; None: into `sample_dir`.
-    overwrite: replace a mesh of other views instead of raising.
+    sample_dir: finished folder with the samples of one object.
+    out: folder to write into. None: `sample_dir`.
+    overwrite: whether to replace a mesh of other views instead of raising.
+
+  Returns:
+    The paths of the three files.
 
   Raises:
-    UserError: `out` holds a mesh of other views, or `fit_mesh` raises.
+    UserError: `sample_dir` cannot be read, `out` holds a mesh of other views,
+      or a mesh cannot be fitted (see `fit_mesh`).
   """
   sampled = samples.read_sample(sample_dir)
   views = sampled.given + sampled.generated
@@ -118,13 +122,16 @@ def write_mesh(
 def fit_mesh(
   views: PosedViews, *, on_steps: Callable[[int], None] | None = None
 ) -> tuple[trimesh.Trimesh, float]:
-  """Fits a mesh; returns (mesh with sRGB vertex colours, PSNR of the fit).
-
-  The PSNR is in dB, the mean over all views.
+  """Fits a coloured mesh to views.
 
   Args:
-    views: of one object.
-    on_steps: called with the number of steps since its last call.
+    views: the views of one object.
+    on_steps: called during the fit with the number of steps that were done
+      since the previous call.
+
+  Returns:
+    (mesh with sRGB vertex colours, PSNR in dB of renders of the fitted field,
+    averaged over all views).
 
   Raises:
     UserError: there are fewer than MIN_VIEWS views, or they show no surface.
@@ -151,7 +158,10 @@ def fit_mesh(
 
 
 def surface(fields: Fields) -> trimesh.Trimesh:
-  """Extracts the surface of the first object's field, in world units, z up.
+  """Extracts the surface of a field as a mesh, in world units, z up.
+
+  Args:
+    fields: fields of `consistency-v1`. The first object's field is used.
 
   Raises:
     UserError: the field has no surface.
@@ -188,9 +198,14 @@ def _colors(
   rgb: Float[np.ndarray, "n n n 3"],
   vertices: Float[np.ndarray, "V 3"],
 ) -> Float[np.ndarray, "V 3"]:
-  """Returns the vertices' colours: weighted means of the nodes around them.
+  """Returns the colour of each vertex, a weighted mean of the nodes around it.
 
-  Empty nodes have no meaningful colour and hardly any weight.
+  The weights are needed because empty nodes have no meaningful colour.
+
+  Args:
+    weight: weight of each node; almost 0 for empty nodes.
+    rgb: colour of each node, in [0, 1].
+    vertices: places of the vertices, in indices of nodes.
   """
 
   def at_vertices(values):
@@ -203,7 +218,14 @@ def _colors(
 def _without_detached_parts(
   mesh: trimesh.Trimesh, near: float
 ) -> trimesh.Trimesh:
-  """Keeps the largest part of a mesh, and large parts within `near` of it."""
+  """Returns the mesh without small parts, and without parts that are far away.
+
+  A part is small if it has at most the share `_PART` of the surface. A part is
+  far away if it is more than `near` (in world units) from the largest part.
+
+  Raises:
+    UserError: all parts are small.
+  """
   parts = trimesh.graph.connected_components(
     mesh.face_adjacency, nodes=np.arange(len(mesh.faces)), min_len=1
   )
@@ -223,7 +245,8 @@ def _without_detached_parts(
 def agreement_text(psnr: float) -> str:
   """Returns a sentence that says how well the views of a mesh agree.
 
-  `psnr` is the PSNR of the fitted field, in dB.
+  Args:
+    psnr: PSNR of the fitted field in dB, from `fit_mesh`.
   """
   text = f"The views agree to {psnr:.1f} dB (PSNR of the fitted field)."
   if psnr < GOOD_AGREEMENT:
@@ -236,7 +259,11 @@ def agreement_text(psnr: float) -> str:
 
 
 def glb_bytes(mesh: trimesh.Trimesh) -> bytes:
-  """Converts a mesh to GLB: y up, linear colours, no lighting, two-sided."""
+  """Converts a mesh to the bytes of a GLB file.
+
+  In the file, y is up, colours are linear, and the material is unlit and
+  visible from both sides.
+  """
   turned = mesh.copy()
   turned.apply_transform(_GLTF_FROM_WORLD)
   srgb = np.asarray(mesh.visual.vertex_colors[:, :3]) / 255.0

@@ -1,9 +1,9 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Renders volumes over white, in box coordinates: the field is [-1, 1]^3.
+"""Renders fields over white, in box coordinates: a field fills [-1, 1]^3.
 
-A ray is cut into equal bins, and most samples go to bins that are occupied.
-Bins are not weighted by the light that reaches them. That light would end where
+A ray is cut into equal bins, and most samples go to bins that are occupied. The
+choice ignores how much light reaches a bin. Otherwise, samples would end where
 the ray enters an occupied cell, before the surface inside the cell, and the
 surface would get no sample.
 
@@ -27,12 +27,12 @@ _RAYS_AT_A_TIME = 4096
 def rays_of_pixels(
   cams: Camera, pixels: Int[Array, " R"], hw: tuple[int, int]
 ) -> tuple[Float[Array, "R 3"], Float[Array, "R 3"]]:
-  """Returns origins and unit directions of the rays through pixel centres.
+  """Returns the origins and unit directions of rays through pixel centres.
 
   Args:
     cams: cameras of V views.
-    pixels: indices into all V * H * W pixels.
-    hw: height and width of a view.
+    pixels: index of each ray's pixel among the V * H * W pixels of all views.
+    hw: height H and width W of a view.
   """
   view, pixel = jnp.divmod(pixels, hw[0] * hw[1])
   y, x = jnp.divmod(pixel, hw[1])
@@ -49,10 +49,14 @@ def distances_in_box(
   dir: Float[Array, "*b 3"],
   planes: Float[Array, "2"] | None = None,
 ) -> Float[Array, "*b 2"]:
-  """Returns distances at which rays enter and leave [-1, 1]^3.
+  """Returns the distances along rays at which they enter and leave [-1, 1]^3.
 
-  The two distances are equal if the ray misses the box. `planes` are the
-  smallest and the largest distance to return; None: `NEAR` and infinity.
+  The two distances are equal if the ray misses the box.
+
+  Args:
+    pos: start of each ray.
+    dir: unit direction of each ray.
+    planes: smallest and largest distance to return. None: `NEAR` and infinity.
   """
   nearest, farthest = (NEAR, np.inf) if planes is None else planes
   safe = jnp.where(jnp.abs(dir) < 1e-9, 1e-9, dir)  # no division by zero
@@ -69,7 +73,19 @@ def occupied_bins(
   num_bins: int,
   planes: Float[Array, "2"] | None = None,
 ) -> tuple[Float[Array, "R 1"], Float[Array, "R 1"], Float[Array, "R B"]]:
-  """Returns (distance of the first bin, bin length, optical depth of bins)."""
+  """Cuts each ray into equal bins, and finds the optical depth of each bin.
+
+  Args:
+    cells: density in each cell of the box.
+    pos: start of each ray.
+    dir: unit direction of each ray.
+    num_bins: number B of bins of a ray.
+    planes: distances that bound each ray, see `distances_in_box`.
+
+  Returns:
+    (distance at which the first bin starts, length of a bin, optical depth of
+    the bins).
+  """
   near, far = jnp.split(distances_in_box(pos, dir, planes), 2, -1)
   bin_length = (far - near) / num_bins
   middle = near + bin_length * (np.arange(num_bins)[None] + 0.5)
@@ -89,10 +105,19 @@ def sample_edges(
   u: Float[Array, "R S"],
   planes: Float[Array, "2"] | None = None,
 ) -> Float[Array, "R S"]:
-  """Places the edges of samples along rays; returns their distances.
+  """Returns the distances along rays at which the samples start and end.
 
-  Edge i is where a ray has passed the share u[:, i] of its bins. Occupied bins
-  count more than empty ones, so they get more samples.
+  Each bin of a ray has a weight, and occupied bins weigh more. Edge i lies
+  where the ray has passed the share u[:, i] of the total weight, so occupied
+  bins get more samples.
+
+  Args:
+    cells: density in each cell of the box.
+    pos: start of each ray.
+    dir: unit direction of each ray.
+    num_bins: number of equal bins that a ray is cut into.
+    u: increasing numbers from 0 to 1, one for each edge.
+    planes: distances that bound each ray, see `distances_in_box`.
   """
   near, bin_length, depth = occupied_bins(cells, pos, dir, num_bins, planes)
   weight = 1 - jnp.exp(-depth)
@@ -116,7 +141,13 @@ def sample_points(
   dir: Float[Array, "R 3"],
   edges: Float[Array, "R S1"],
 ) -> Float[Array, "R S 3"]:
-  """Returns the middle of each interval between the edges of a ray."""
+  """Returns the point in the middle of each sample of each ray.
+
+  Args:
+    pos: start of each ray.
+    dir: unit direction of each ray.
+    edges: distances at which the samples start and end; S1 = S + 1.
+  """
   middle = 0.5 * (edges[:, :-1] + edges[:, 1:])
   return pos[:, None] + middle[..., None] * dir[:, None]
 
@@ -126,7 +157,16 @@ def composite(
   rgb: Float[Array, "R S 3"],
   edges: Float[Array, "R S1"],
 ) -> tuple[Float[Array, "R 3"], Float[Array, "R S"]]:
-  """Blends samples over white; returns (colours, weights of the samples)."""
+  """Blends the samples of each ray over white.
+
+  Args:
+    density: density of each sample, per unit of `edges`.
+    rgb: colour of each sample.
+    edges: distances at which the samples start and end; S1 = S + 1.
+
+  Returns:
+    (colours of the rays, weight of each sample in its ray's colour).
+  """
   depth = density * jnp.diff(edges, axis=-1)
   weights = jnp.exp(-_sums_before(depth)) * (1 - jnp.exp(-depth))
   white = 1 - weights.sum(-1, keepdims=True)
@@ -138,9 +178,14 @@ def distortion_loss(
 ) -> Float[Array, " R"]:
   """Computes the distortion loss of each ray (Mip-NeRF 360, eq. 15).
 
-  It is the mean distance between two random points of a ray, which lie in a
-  sample with the probability `weights`. Prefix sums over the samples replace
-  the sum over all pairs.
+  The loss is small if all light of a ray comes from one place. The loss is the
+  mean distance between two random points of the ray, each of which lies in a
+  sample with the probability `weights`. The code uses prefix sums over the
+  samples in place of the sum over all pairs.
+
+  Args:
+    weights: weight of each sample in its ray's colour.
+    edges: distances at which the samples start and end; S1 = S + 1.
   """
   length = jnp.diff(edges, axis=-1)
   middle = edges[:, :-1] + 0.5 * length
@@ -156,13 +201,14 @@ def render_pixels(
   cams: Camera,
   hw: tuple[int, int],
 ) -> Float[Array, "V H W 3"]:
-  """Renders all views of one object, in [0, 1].
+  """Renders V views of one object, with values in [0, 1].
 
-  Rays go through `show` in portions, so memory does not grow with the views.
+  Rays go through `show` in portions, so memory does not grow with the number of
+  views.
 
   Args:
-    show: (origins, unit directions) -> colours of the rays.
-    cams: the cameras of V views.
+    show: function (origins, unit directions) -> colours of the rays.
+    cams: cameras of the V views.
     hw: height and width of a view.
   """
   num_views = cams.K.shape[0]

@@ -2,5 +2,5 @@
 # SPDX-License-Identifier: Apache-2.0
 """Checks whether the cameras of a data set fit its pictures.
 
-If they do not, the report names the mistake.
+If cameras and pictures do not fit, the report names the likely mistake.
 """

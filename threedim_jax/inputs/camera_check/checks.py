@@ -5,10 +5,11 @@
   report = check_cameras([PosedViews(images_u8, world_from_cam, K)])
   report.faults
 
-If the cameras are right, one solid explains the silhouettes of all views of an
-object. That solid is the visual hull, see `silhouettes`. The check undoes each
-of the usual mistakes in turn. If undoing a mistake makes the hull fit the
-silhouettes better, the data has that mistake.
+If the cameras are right, a single solid fills an object's silhouettes in all
+views. `silhouettes` computes this solid, the visual hull, and measures by IoU
+(intersection over union) how well it fills the silhouettes. The check then
+undoes each of the usual mistakes in turn. If undoing a mistake makes the hull
+fit the silhouettes better, the data has that mistake.
 
 The background must be white. The check cannot find
 - a wrong scale or orientation of the world;
@@ -16,6 +17,7 @@ The background must be white. The check cannot find
   pictures of an orbit at elevation 0;
 - an error in the focal length alone, unless it is a factor of two and there are
   many objects.
+
 White parts of an object count as background. With fewer than twelve views, the
 check finds only inverted poses, wrong axes and a K for another picture size.
 """
@@ -53,7 +55,10 @@ _RADIUS_RATIO = 2.0  # largest ratio of two objects' camera distances
 
 @dataclasses.dataclass(frozen=True)
 class Check:
-  """One line of the report. A "note" deserves attention but is not a fault."""
+  """One line of the report: the name of a check, its verdict and a text.
+
+  The verdict "note" deserves attention but is not a fault.
+  """
 
   name: str
   verdict: Literal["ok", "note", "fault"]
@@ -65,13 +70,17 @@ class Report:
   """The result of `check_cameras`.
 
   Attributes:
-    checks: the lines, in the order in which they are printed.
-    iou: IoU of hull and silhouettes, {hypothesis name: {object id: IoU}}.
+    checks: lines of the report, in the order in which they are printed.
+    iou: {hypothesis name: {object id: IoU}}. A hypothesis is a possible
+      mistake. The IoU says how well the visual hull fits the object's
+      silhouettes after the mistake is undone.
     best: the hypothesis that fits the pictures best; `STORED` if no mistake was
       found.
-    spheres: {object id: bounding sphere}, from the stored cameras. Objects
-      without usable silhouettes are missing, here and in `best_spheres`.
-    best_spheres: the same, from the cameras after `best` is undone.
+    spheres: {object id: bounding sphere}, computed with the stored cameras.
+      Objects without usable silhouettes are missing, here and in
+      `best_spheres`.
+    best_spheres: {object id: bounding sphere}, computed with the cameras after
+      `best` is undone.
   """
 
   checks: list[Check]
@@ -86,7 +95,7 @@ class Report:
 
 
 def check_cameras(objects: Sequence[PosedViews]) -> Report:
-  """Runs all checks on views of one or more objects."""
+  """Runs all checks on the views of one or more objects."""
   poses, background = check_poses(objects), check_background(objects)
   found = [silhouettes.small_masks(o.images_u8) for o in objects]
   masks = [m for m, _ in found]
@@ -117,7 +126,7 @@ def check_cameras(objects: Sequence[PosedViews]) -> Report:
 
 @dataclasses.dataclass(frozen=True)
 class _Seen:
-  """Cameras and silhouettes of one object's views; blank views are left out."""
+  """Cameras and silhouettes of one object, without views that are all white."""
 
   object_id: str
   world_from_cam: Float[np.ndarray, "V 4 4"]
@@ -143,13 +152,17 @@ def judge(
 ) -> tuple[Hypothesis, Check]:
   """Chooses the hypothesis that fits the pictures best, and gives a verdict.
 
-  Hypotheses are compared by their median IoU over objects, because the
-  silhouettes of objects with white parts are wrong.
+  A hypothesis is a possible mistake in the cameras. Objects with white parts
+  have wrong silhouettes. So hypotheses are compared by their median IoU over
+  objects, which a few such objects do not change.
 
   Args:
-    iou: {hypothesis name: {object id: IoU}}.
-    tried: the hypotheses; the first is `STORED`.
-    num_views: number of views of the object that has fewest.
+    iou: {hypothesis name: {object id: IoU of visual hull and silhouettes}}.
+    tried: the hypotheses; the first is `STORED`, which stands for no mistake.
+    num_views: number of views of the object that has the fewest.
+
+  Returns:
+    (best hypothesis, line of the report).
   """
   name = "silhouettes"
   median = {k: float(np.median(list(v.values()))) for k, v in iou.items()}
@@ -198,7 +211,10 @@ def check_poses(objects: Sequence[PosedViews]) -> Check:
 
 
 def check_background(objects: Sequence[PosedViews]) -> Check:
-  """Checks that the pictures' corners are white, as silhouettes need."""
+  """Checks that the corners of the pictures are white.
+
+  Silhouettes are right only in front of a white background.
+  """
   corners = [o.images_u8[:, [0, 0, -1, -1], [0, -1, 0, -1]] for o in objects]
   white = (np.concatenate(corners) >= silhouettes.NOT_WHITE).all(-1).mean()
   text = f"{white:.0%} of the pictures' corners are white"
@@ -214,7 +230,12 @@ def check_background(objects: Sequence[PosedViews]) -> Check:
 def check_objects_seen(
   objects: Sequence[PosedViews], masks: Sequence[np.ndarray]
 ) -> Check:
-  """Checks that no picture is all white."""
+  """Checks that no picture is all white.
+
+  Args:
+    objects: the views to check.
+    masks: the silhouettes of each object's views.
+  """
   blank = {
     o.name: f"{(~_not_blank(m)).sum()} of {len(m)}"
     for o, m in zip(objects, masks, strict=True)
@@ -234,9 +255,9 @@ def check_K(objects: Sequence[PosedViews], trusted: bool) -> Check:
 
   Args:
     objects: the views to check.
-    trusted: accept a principal point far off the centre, as cropped pictures
-      have. Set this if the silhouettes confirm it, or if another check has
-      already named the mistake in it.
+    trusted: True accepts a principal point far from the picture's centre, as
+      cropped pictures have. Pass True if the silhouettes confirm the principal
+      point, or if another check has already reported a mistake in it.
   """
   K, hw = np.concatenate([o.K for o in objects]), objects[0].hw
   f, off = K[:, [0, 1], [0, 1]] / max(hw), off_centre(K, hw)
@@ -262,7 +283,14 @@ def check_K(objects: Sequence[PosedViews], trusted: bool) -> Check:
 def check_distances(
   objects: Sequence[_Seen], spheres: dict[str, Sphere]
 ) -> Check:
-  """Checks that the cameras of all objects are about equally far away."""
+  """Checks that all objects are seen from about the same distance.
+
+  Very different distances mean that the objects use different units of length.
+
+  Args:
+    objects: the objects to compare.
+    spheres: {object id: bounding sphere}.
+  """
   distance = {}
   for o in objects:
     offset = o.world_from_cam[:, :3, 3] - spheres[o.object_id].center

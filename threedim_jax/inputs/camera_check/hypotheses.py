@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Lists common mistakes in stored cameras, and how to undo each. NumPy only.
+"""Lists common mistakes in stored cameras, and undoes them. Uses no JAX.
 
 for hypothesis in usual_mistakes(K, hw, with_focal=True):
   world_from_cam, K = hypothesis.undo(stored_world_from_cam, stored_K)
@@ -28,12 +28,13 @@ class Hypothesis:
   """A possible mistake in the stored cameras.
 
   Attributes:
-    name: the mistake, in words.
-    fix: how to correct the stored data.
-    undo: maps (stored world_from_cam, stored K) to (true world_from_cam, true
-      K).
-    is_focal: whether the mistake is a wrong focal length and nothing else. This
-      changes only a few per cent of the silhouettes.
+    name: description of the mistake.
+    fix: instruction for correcting the stored data.
+    undo: function that maps (stored world_from_cam, stored K) to (true
+      world_from_cam, true K), if the data has the mistake.
+    is_focal: whether the mistake is a wrong focal length and nothing else. Such
+      a mistake changes only a few per cent of the silhouettes, so a smaller
+      gain in IoU is enough to report it.
     mends_K: whether `undo` changes K.
   """
 
@@ -90,8 +91,8 @@ def usual_mistakes(
 ) -> list[Hypothesis]:
   """Returns `STORED` (no mistake), then all mistakes to try with these K.
 
-  If the principal point is off the centre, each mistake in the poses is also
-  combined with a mistake in the principal point.
+  If the principal point is off the picture's centre, each mistake in the poses
+  is also tried together with a mistake in the principal point.
 
   Args:
     K: intrinsics of all views.
@@ -107,9 +108,9 @@ def usual_mistakes(
 
 
 def off_centre(K: Ks, hw: tuple[int, int]) -> float:
-  """Returns the largest distance of a principal point from the centre.
+  """Returns the largest offset of a principal point from the picture's centre.
 
-  The distance is a fraction of the picture's width or height.
+  Offsets along x and y are fractions of the picture's width and height.
   """
   return float(np.abs(K[:, :2, 2] / np.array(hw[::-1]) - 0.5).max())
 
@@ -117,11 +118,16 @@ def off_centre(K: Ks, hw: tuple[int, int]) -> float:
 def _with_K_centred(
   pose: Hypothesis, K: Float[np.ndarray, "3 3"], hw: tuple[int, int]
 ) -> Hypothesis:
-  """Combines `pose` with the mistake of a principal point off the centre.
+  """Combines a mistake in the poses with one in the principal point.
 
-  The cause is either that K is for another picture size, or that the pictures
-  were shifted. Undoing the first scales K. Undoing the second centres the
-  principal point.
+  If the principal point is off the picture's centre, then either K is for
+  another picture size, or the pictures were shifted. In the first case `undo`
+  scales K. In the second case `undo` moves the principal point to the centre.
+
+  Args:
+    pose: the mistake in the poses; `STORED` for none.
+    K: intrinsics of one view, which tell the two cases apart.
+    hw: height and width of the pictures, in pixels.
   """
   wh = np.array(hw[::-1])
   times = wh / (2 * K[:2, 2])

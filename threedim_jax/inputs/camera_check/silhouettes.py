@@ -5,11 +5,13 @@
   masks, scale = small_masks(images_u8)
   iou, sphere = explain(masks, world_from_cam, K * scale)
 
-The object is everything that is not white. Its visual hull is the largest solid
-that lies inside the silhouettes of all views (Laurentini, "The visual hull
-concept for silhouette-based image understanding", 1994). With the right cameras
-the hull fills the silhouettes. With wrong cameras, each view cuts off parts of
-the hull that other views show, and the hull fills less of the silhouettes.
+The silhouette of the object is everything that is not white. The object's
+visual hull is the largest solid that lies inside the silhouettes of all views
+(Laurentini, "The visual hull concept for silhouette-based image understanding",
+1994). With the right cameras the hull fills the silhouettes. With wrong
+cameras, each view cuts off parts of the hull that other views show, so the hull
+fills less of the silhouettes. The IoU (intersection over union) of silhouette
+and projected hull measures how well the hull fills the silhouette.
 """
 
 import dataclasses
@@ -32,7 +34,7 @@ Ks = Float[np.ndarray, "V 3 3"]
 
 @dataclasses.dataclass(frozen=True)
 class Sphere:
-  """A bounding sphere in world units. Its radius is 0 if none was found."""
+  """A bounding sphere in world units, with radius 0 if none was found."""
 
   center: Float[np.ndarray, "3"]
   radius: float
@@ -40,17 +42,24 @@ class Sphere:
 
 @dataclasses.dataclass(frozen=True)
 class Hull:
-  """The surface of a visual hull: centres of its voxels, and a voxel's side."""
+  """The surface of a visual hull, made of voxels.
+
+  Attributes:
+    points: centres of the voxels, in world units.
+    side: length of a voxel's side, in world units.
+  """
 
   points: Float[np.ndarray, "P 3"]
   side: float
 
 
 def foreground(images_u8: UInt8[np.ndarray, "V H W 3"]) -> Masks:
-  """Returns masks of pixels that are not white, or enclosed by such pixels.
+  """Returns masks of the pixels that show the object.
 
-  Enclosed white can be a highlight or a real hole. Filling a hole makes the
-  hull a little too large. Leaving a highlight open would make it wrong.
+  These are all pixels that are not white, and white pixels that such pixels
+  enclose. Enclosed white can be a highlight or a real hole. If a hole counts as
+  object, the visual hull is only a little too large. If a highlight counted as
+  background, the hull would be wrong.
   """
   masks = []
   for image_u8 in images_u8:
@@ -65,10 +74,14 @@ def foreground(images_u8: UInt8[np.ndarray, "V H W 3"]) -> Masks:
 def small_masks(
   images_u8: UInt8[np.ndarray, "V H W 3"],
 ) -> tuple[Masks, Float[np.ndarray, "3 1"]]:
-  """Returns silhouettes of at most `MASK_SIDE` pixels a side, and a scale.
+  """Returns silhouettes at low resolution, and the factor that fits K to them.
 
-  `K * scale` fits the silhouettes. A pixel of the result is foreground if any
-  pixel that it covers is, so the hull always contains the object.
+  A pixel of a small silhouette is True if any pixel that it covers shows the
+  object. So the visual hull always contains the object.
+
+  Returns:
+    (silhouettes of at most `MASK_SIDE` pixels a side, scale). `K * scale` are
+    the intrinsics of the silhouettes.
   """
   masks = foreground(images_u8)
   h, w = masks.shape[1:]
@@ -88,7 +101,12 @@ def project(
   world_from_cam: Float[np.ndarray, "4 4"],
   K: Float[np.ndarray, "3 3"],
 ) -> tuple[Float[np.ndarray, "P 2"], Float[np.ndarray, " P"]]:
-  """Returns pixel positions (nan where depth <= 0) and depths of points."""
+  """Projects world points into a view.
+
+  Returns:
+    (pixel positions x, y; depths in world units). Positions are nan where the
+    depth is not positive.
+  """
   px_from_world = K @ world_from_cam[:3, :3].T
   offset = px_from_world @ world_from_cam[:3, 3]
   x, y, depth = px_from_world @ points.T - offset[:, None]
@@ -99,8 +117,10 @@ def project(
 def bounding_sphere(masks: Masks, world_from_cam: Poses, K: Ks) -> Sphere:
   """Estimates a sphere around the object from its silhouettes.
 
-  The centre is the point nearest to the mean rays of all silhouettes. The
-  radius covers all silhouettes. Leave out views without foreground.
+  The mean of the rays through a silhouette points at the object's middle. The
+  sphere's centre is the point nearest to the mean rays of all views. The radius
+  is large enough to cover all silhouettes. Every silhouette must have at least
+  one True pixel.
   """
   rays = [
     _ray_dirs(np.argwhere(m)[:, ::-1] + 0.5, pose, k)
@@ -120,10 +140,12 @@ def bounding_sphere(masks: Masks, world_from_cam: Poses, K: Ks) -> Sphere:
 
 
 def carve(masks: Masks, world_from_cam: Poses, K: Ks, sphere: Sphere) -> Hull:
-  """Computes the visual hull on a voxel grid in the cube around `sphere`.
+  """Computes the surface of the visual hull on a grid of voxels.
 
-  A point that projects outside a picture counts as the nearest border pixel,
-  because an object that the border cuts off continues beyond it.
+  The grid fills the cube around `sphere`. A voxel is removed if a view shows
+  background at the voxel's place. A voxel that projects outside a picture is
+  judged by the nearest border pixel, because an object that the border cuts off
+  continues beyond the border.
   """
   n = GRID_SIDE
   h, w = masks.shape[1:]
@@ -152,7 +174,7 @@ def carve(masks: Masks, world_from_cam: Poses, K: Ks, sphere: Sphere) -> Hull:
 def agreement(
   hull: Hull, masks: Masks, world_from_cam: Poses, K: Ks
 ) -> Float[np.ndarray, " V"]:
-  """Returns the IoU of each silhouette with the hull's in the same view."""
+  """Returns the IoU of silhouette and projected hull in each view."""
   h, w = masks.shape[1:]
   eighths = np.stack(np.meshgrid(*[[-0.25, 0.25]] * 3), -1).reshape(8, 3)
   points = hull.points[:, None] + hull.side * eighths
@@ -168,9 +190,11 @@ def agreement(
 
 
 def explain(masks: Masks, world_from_cam: Poses, K: Ks) -> tuple[float, Sphere]:
-  """Returns the mean IoU of silhouettes and hull, and a sphere around the hull.
+  """Measures how well a visual hull fits the silhouettes of an object.
 
-  If the hull is empty, the sphere comes from `bounding_sphere`.
+  Returns:
+    (mean IoU of silhouettes and projected hull, sphere around the hull). If the
+    hull is empty, the sphere comes from `bounding_sphere`.
   """
   sphere = bounding_sphere(masks, world_from_cam, K)
   hull = carve(masks, world_from_cam, K, sphere)
@@ -179,7 +203,7 @@ def explain(masks: Masks, world_from_cam: Poses, K: Ks) -> tuple[float, Sphere]:
 
 
 def hull_sphere(hull: Hull) -> Sphere:
-  """Returns a sphere that encloses a hull, which must not be empty."""
+  """Returns a sphere that encloses a hull. The hull must not be empty."""
   low, high = hull.points.min(0), hull.points.max(0)
   center = (low + high) / 2
   radius = np.linalg.norm(hull.points - center, axis=1).max()
@@ -187,7 +211,13 @@ def hull_sphere(hull: Hull) -> Sphere:
 
 
 def _ray_dirs(px, world_from_cam, K) -> Float[np.ndarray, "P 3"]:
-  """Returns unit directions, in world axes, of rays through pixels [P, 2]."""
+  """Returns unit directions, in world axes, of the rays through pixels.
+
+  Args:
+    px: pixel positions [P, 2].
+    world_from_cam: camera-to-world pose [4, 4].
+    K: intrinsics [3, 3].
+  """
   cam = np.linalg.solve(K, np.column_stack([px, np.ones(len(px))]).T)
   dirs = (world_from_cam[:3, :3] @ cam).T
   return dirs / np.linalg.norm(dirs, axis=1, keepdims=True)

@@ -5,7 +5,7 @@
   posed = read_posed_images("lego", size=64, num_views=100)
   posed.images_u8, posed.world_from_cam, posed.K  # a `PosedViews`
 
-The files in the folder tell its layout:
+A folder may have one of these two layouts:
 
   NSVF, SRN        rgb/*.png (.jpg, .jpeg, .webp), pose/*.txt, intrinsics.txt
   transforms.json  of nerfstudio, instant-ngp and Blender; without it
@@ -42,14 +42,15 @@ def read_posed_images(
   """Reads the pictures of a folder and their cameras; prints warnings.
 
   Args:
-    folder: in one of the layouts above.
-    size: scale the pictures to `size` x `size` pixels by averaging areas.
-      Pictures that are not square get white margins first. None: keep the size.
-    num_views: read only this many, evenly spread over the sorted names.
+    folder: folder in one of the layouts that the module lists.
+    size: side in pixels to which the pictures are scaled, by averaging areas.
+      Pictures that are not square first get white margins. None keeps the size.
+    num_views: number of views to read, evenly spread over the sorted names;
+      None reads all views.
 
   Raises:
-    UserError: an unknown layout or lens, a picture or a pose that is missing
-      or damaged, or pictures smaller than `size`.
+    UserError: the layout or the lens is unknown, a picture or a pose is missing
+      or damaged, or a picture is smaller than `size`.
   """
   frames = list_frames(folder)
   posed, warnings = read_frames(spread(frames, num_views or len(frames)), size)
@@ -59,7 +60,11 @@ def read_posed_images(
 
 
 def list_frames(folder: str | os.PathLike) -> list[Frame]:
-  """Lists the views of a folder in natural order, without decoding pictures."""
+  """Lists the views of a folder in natural order, without decoding pictures.
+
+  Raises:
+    UserError: there is no such folder, or its files have none of the layouts.
+  """
   folder = epath.Path(folder)
   if not folder.is_dir():
     raise UserError(f"There is no folder {folder}.")
@@ -78,10 +83,14 @@ def list_frames(folder: str | os.PathLike) -> list[Frame]:
 def read_frames(
   frames: Sequence[Frame], size: int | None
 ) -> tuple[PosedViews, list[str]]:
-  """Decodes the pictures of `frames`, and brings them and their K to `size`.
+  """Decodes the pictures of `frames`, and scales pictures and K to `size`.
+
+  Args:
+    frames: the views to read.
+    size: side of the returned pictures in pixels; None keeps the size.
 
   Returns:
-    (views, warnings). A warning says that K was for another picture size and
+    (views, warnings). A warning says that a K was for another picture size and
     was scaled. Equal warnings are given once.
 
   Raises:

@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Describes a view whose picture is not decoded yet, and fits K to its size.
+"""Defines `Frame`, a view with an undecoded picture, and fits K to the picture.
 
 K, warning = fit_K(frame, hw=(800, 800))
 """
@@ -20,17 +20,18 @@ from threedim_jax.runtime.errors import UserError
 
 @dataclasses.dataclass(frozen=True)
 class Frame:
-  """A picture file and its camera.
+  """A view whose picture is not decoded yet: a picture file and its camera.
 
   Attributes:
-    name: of the view; views are sorted by it.
-    path: of the picture.
-    world_from_cam: pose in OpenCV axes.
+    name: name of the view; views are sorted by name.
+    path: path of the picture file.
+    world_from_cam: camera-to-world pose in OpenCV axes.
     K: intrinsics, in pixels of a picture of size `hw`.
-    hw: height and width that K is for; None if the files do not say it.
-    source: the file that K comes from, for messages.
-    distortion: of the lens; None for a pinhole camera.
-    mask: a picture that is black where the object is not; None without one.
+    hw: height and width in pixels that K is for; None if no file states them.
+    source: name of the file that K comes from, for messages.
+    distortion: distortion of the lens; None for a pinhole camera.
+    mask: path of a picture that is black where the object is not; None if the
+      view has no mask.
   """
 
   name: str
@@ -44,7 +45,7 @@ class Frame:
 
 
 def natural_key(name: str) -> list[tuple[int, str]]:
-  """Returns a sort key that puts r_2 before r_10."""
+  """Returns a sort key for the natural order, which puts r_2 before r_10."""
   parts = re.split(r"([0-9]+)", name)
   return [(int(p), "") if p.isdecimal() else (-1, p) for p in parts]
 
@@ -52,14 +53,22 @@ def natural_key(name: str) -> list[tuple[int, str]]:
 def fit_K(
   frame: Frame, hw: tuple[int, int]
 ) -> tuple[Float[np.ndarray, "3 3"], str]:
-  """Returns K for a picture of `hw` pixels, and a warning ("" if none).
+  """Returns the K of a frame for the actual size of its picture.
 
-  If K is for another size of the same picture, it is scaled, and the warning
-  says so. If the files do not say which size K is for, its principal point
-  tells the size.
+  If the frame's K is for the same picture in another size, K is scaled. If no
+  file states the size that K is for, the principal point tells that size,
+  because it lies near the picture's centre.
+
+  Args:
+    frame: the view.
+    hw: height and width of the decoded picture, in pixels.
+
+  Returns:
+    (K, warning). The warning says that K was scaled; it is "" if K was not.
 
   Raises:
-    UserError: K fits neither the picture nor a resized one.
+    UserError: K is for a picture of other proportions, or no real camera has
+      such a K.
   """
   K_hw = frame.hw or implied_hw(frame.K, hw)
   where = f"{frame.source} (for {frame.path.name})"

@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Reads the lens in a transforms.json: intrinsics and distortion.
+"""Reads the intrinsics and the lens distortion from a transforms.json.
 
   lens = read_lens(file, frame, picture_hw, "transforms.json: frame 0")
 
@@ -51,12 +51,12 @@ _NEGLIGIBLE = 0.1  # pixels; distortion that moves pixels less is ignored
 
 @dataclasses.dataclass(frozen=True)
 class Lens:
-  """The lens of a picture.
+  """Intrinsics and distortion of the camera that took a picture.
 
   Attributes:
-    K: intrinsics, in pixels of pictures of size `hw`.
-    hw: height and width that K is for.
-    distortion: None for a pinhole.
+    K: intrinsics, in pixels of a picture of size `hw`.
+    hw: height and width in pixels that K is for.
+    distortion: distortion of the lens; None for a pinhole camera.
   """
 
   K: Float[np.ndarray, "3 3"]
@@ -72,17 +72,19 @@ def read_lens(
 ) -> Lens:
   """Reads the lens of one frame.
 
+  If neither the file nor the frame states `w` and `h`, K is taken to be for the
+  size of the picture, unless the principal point clearly belongs to another
+  size.
+
   Args:
-    file: the content of the whole transforms.json.
-    frame: the frame's entry.
-    picture_hw: height and width of the frame's picture. K is taken to be for
-      this size if neither the file nor the frame has `w` and `h`, unless the
-      principal point is clearly that of another size.
-    where: names the frame in errors.
+    file: content of the whole transforms.json.
+    frame: the frame's entry in the list "frames".
+    picture_hw: height and width of the frame's picture, in pixels.
+    where: name of the frame in error messages.
 
   Raises:
-    UserError: a value is no number, the focal length is missing, or the camera
-      model is not one of OpenCV's.
+    UserError: a value is not a number, the focal length is missing, or the lens
+      is not one that OpenCV's models describe.
   """
   levels = (frame, file)
   focal, i = _first_level(levels, _FOCAL, where)
@@ -113,7 +115,8 @@ def implied_hw(
 ) -> tuple[int, int]:
   """Returns the picture size (h, w) that K's principal point implies.
 
-  This is `hw`, unless the principal point is clearly that of another size.
+  The result is `hw`, unless the principal point is clearly the centre of a
+  picture of another size.
   """
   times = 2 * K[[1, 0], 2] / hw
   alike = times.min() > 0 and abs(times[0] / times[1] - 1) < SAME_SCALE
@@ -123,7 +126,16 @@ def implied_hw(
 
 
 def number(entry: Mapping[str, Any], key: str, where: str) -> float | None:
-  """Returns the number at a key, or None if missing; UserError if no number."""
+  """Returns the number at a key of a JSON object; None if the key is missing.
+
+  Args:
+    entry: the JSON object.
+    key: the key to look up.
+    where: name of the JSON object in error messages.
+
+  Raises:
+    UserError: the value is not a finite number.
+  """
   value = entry.get(key)
   if value is None:
     return None
@@ -141,9 +153,16 @@ def _short(value: Any) -> str:
 def _first_level(
   levels: tuple[Mapping[str, Any], ...], keys: tuple[str, ...], where: str
 ) -> tuple[dict[str, float], int]:
-  """Returns the numbers at `keys`, and the index of the level that has them.
+  """Returns the numbers at `keys` from the first level that has any of them.
 
-  The first level with any of the keys is used, else the last.
+  Args:
+    levels: JSON objects of the frame and of the whole file.
+    keys: the keys to look up.
+    where: name of the frame in error messages.
+
+  Returns:
+    ({key: number}, index of the level). If no level has any of the keys, the
+    dictionary is empty and the index is that of the last level.
   """
   for i, level in enumerate(levels):
     values = {key: number(level, key, where) for key in keys}
@@ -156,7 +175,11 @@ def _first_level(
 def _size(
   level: Mapping[str, Any], picture_hw: tuple[int, int], where: str
 ) -> tuple[float | int, float | int] | None:
-  """Returns the picture size (h, w) of a level; None if it has neither."""
+  """Returns the picture size (h, w) that a level states; None if there is none.
+
+  If a level states only `h` or only `w`, the proportions of the picture give
+  the other.
+  """
   h, w = (number(level, key, where) for key in ("h", "w"))
   if h is None and w is None:
     return None
@@ -170,9 +193,16 @@ def _size(
 def _focal_length(
   focal: dict[str, float], axis: str, side: float | int, where: str
 ) -> float | None:
-  """Returns the focal length in pixels; None if this axis has no keys.
+  """Returns the focal length along an axis, in pixels; None if it is not given.
 
-  The first of fl_x, camera_angle_x (radians) and x_fov (degrees) is used.
+  Of fl_x, camera_angle_x (radians) and x_fov (degrees), the first that exists
+  counts. The keys of the other axis have y instead of x.
+
+  Args:
+    focal: {key: number} of the keys for the focal length.
+    axis: "x" or "y".
+    side: width (for x) or height (for y) of the picture, in pixels.
+    where: name of the frame in error messages.
   """
   if (pixels := focal.get(f"fl_{axis}")) is not None:
     return pixels
@@ -194,7 +224,12 @@ def _distortion(
   hw: tuple[float | int, float | int],
   where: str,
 ) -> Distortion | None:
-  """Returns the frame's distortion, or else the file's; None if negligible."""
+  """Returns the distortion of a frame's lens; None if it is negligible.
+
+  Coefficients of the frame count before those of the whole file. Distortion is
+  negligible if it moves pixels by less than `_NEGLIGIBLE`. The distortion of a
+  fisheye lens is always returned.
+  """
   for level in levels:
     named = [key for key in _UNKNOWN_LENSES if level.get(key)]
     if named or _any_nonzero(level.get("rolling_shutter")):
@@ -235,7 +270,13 @@ def _cannot_read(where: str, why: str) -> UserError:
 def _camera_model(
   levels: tuple[Mapping[str, Any], ...], where: str
 ) -> tuple[str, bool, int]:
-  """Returns (name in capitals, whether it is a fisheye, index of its level)."""
+  """Returns the camera model from the first level that states one.
+
+  Returns:
+    (name in capitals, whether the lens is a fisheye, index of the level). If no
+    level states a model, the name is "" and the index is that of the last
+    level.
+  """
   for i, level in enumerate(levels):
     name, flag = level.get("camera_model"), level.get("is_fisheye")
     if name is None and flag is None:
@@ -252,7 +293,11 @@ def _camera_model(
 def _coefficients(
   level: Mapping[str, Any], model: str, is_fisheye: bool, where: str
 ) -> dict[str, float]:
-  """Returns {name: value} of a level: keys k1 .. p2 or `distortion_params`."""
+  """Returns the distortion coefficients of one level as {name: value}.
+
+  The level has either the keys k1, k2, p1 and so on, or one list
+  `distortion_params`.
+  """
   by_key = {key: number(level, key, where) for key in _OPENCV}
   by_key = {key: value for key, value in by_key.items() if value is not None}
   values = level.get("distortion_params")

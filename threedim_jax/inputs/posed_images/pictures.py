@@ -7,8 +7,8 @@
   image_u8, K = fit(rgb, K, size=64)
 
 Transparent pictures are composited over white in float, before resizing.
-Compositing in 8 bits or after resizing would shift the edge of every object by
-some grey levels.
+Compositing in 8 bits or after resizing would change the colours along every
+object's edge by some grey levels.
 """
 
 import functools
@@ -55,10 +55,17 @@ _OTHER_FILES = (
 
 
 def open_picture(data: bytes, source: str) -> Image.Image:
-  """Decodes the bytes of a picture file; `source` names it in errors.
+  """Decodes the bytes of a picture file.
+
+  Args:
+    data: content of the file.
+    source: name of the picture in error messages.
+
+  Returns:
+    The decoded picture, with at most 8 bits a channel.
 
   Raises:
-    UserError: the data is no picture, is damaged, has a format that is not
+    UserError: the data is not a picture, is damaged, has a format that is not
       supported, or has more than 8 bits a channel or more than 50 million
       pixels.
   """
@@ -87,7 +94,13 @@ def open_picture(data: bytes, source: str) -> Image.Image:
 
 
 def read_hw(path: epath.Path) -> tuple[int, int]:
-  """Reads (height, width) of a picture file; UserError if it is no picture."""
+  """Reads the height and width of a picture file, in pixels.
+
+  The pixels are not decoded.
+
+  Raises:
+    UserError: the file is not a picture.
+  """
   with path.open("rb") as file:
     try:
       with _open(file) as image:
@@ -98,7 +111,10 @@ def read_hw(path: epath.Path) -> tuple[int, int]:
 
 
 def _open(file: io.IOBase) -> Image.Image:
-  """Reads a picture's header; loads the HEIF plug-in if the file needs it."""
+  """Opens a picture and reads only its header.
+
+  The plug-in for HEIF pictures is loaded only if the file is a HEIF picture.
+  """
   if _is_heif(file.read(16)):
     _can_read_heif()
   file.seek(0)
@@ -113,7 +129,11 @@ def _is_heif(data: bytes) -> bool:
 
 @functools.cache
 def _can_read_heif() -> bool:
-  """Registers the optional plug-in for iPhone photos; False if it is absent."""
+  """Registers the optional plug-in for HEIF pictures, such as iPhone photos.
+
+  Returns:
+    False if the plug-in is not installed.
+  """
   try:
     import pillow_heif
   except ImportError:
@@ -140,8 +160,9 @@ def _why_not_opened(data: bytes, source: str) -> str:
 def to_srgb(image: Image.Image) -> Image.Image:
   """Converts a picture to sRGB: mode RGB, or RGBA if it has transparency.
 
-  An embedded ICC profile is applied (Display P3, Adobe RGB, CMYK, grey). As in
-  browsers, a profile that is damaged or is for other channels is ignored.
+  An embedded ICC profile is applied (Display P3, Adobe RGB, CMYK, grey). A
+  profile is ignored, as in browsers, if it is damaged or is for other colour
+  channels than the picture has.
   """
   alpha = None
   if image.has_transparency_data:
@@ -188,18 +209,19 @@ def blend_over_white(
 def read_mask(
   path: epath.Path, hw: tuple[int, int]
 ) -> Float32[np.ndarray, "H W 1"]:
-  """Reads a mask as the share of each pixel that the object covers, 0 .. 1.
+  """Reads a mask: the share of each pixel that the object covers, 0 .. 1.
 
-  Black is background, and the brightest level of the mask is the object. If the
-  file has transparent pixels, its alpha channel is the mask.
+  Black pixels of the mask are background, and pixels of the mask's brightest
+  level show the object. If the file has transparent pixels, its alpha channel
+  is the mask.
 
   Args:
-    path: of the mask file.
-    hw: height and width of the picture that the mask is for. A mask of another
-      size is scaled.
+    path: path of the mask file.
+    hw: height and width in pixels of the picture that the mask is for. A mask
+      of another size is scaled.
 
   Raises:
-    UserError: the mask is no picture, is all black, or has other proportions
+    UserError: the mask is not a picture, is all black, or has other proportions
       than its picture.
   """
   image = open_picture(path.read_bytes(), str(path))
@@ -228,16 +250,19 @@ def fit(
   K: Float[np.ndarray, "3 3"],
   size: int | None,
 ) -> tuple[UInt8[np.ndarray, "H2 W2 3"], Float[np.ndarray, "3 3"]]:
-  """Resizes a picture to `size` x `size` uint8 pixels, and adapts its K.
+  """Resizes a picture to `size` x `size` pixels, and adapts its K.
 
-  A picture that is not square first gets white margins. Pixels are averaged by
-  area and K is scaled. Scaling does not shift K, because pixel centres lie at
-  +0.5.
+  A picture that is not square first gets white margins, which shift K. Then
+  pixels are averaged by area and K is scaled. Scaling needs no further shift of
+  K, because pixel centres lie at +0.5.
 
   Args:
-    rgb: levels 0 .. 255.
-    K: in pixels of `rgb`.
-    size: None keeps the size of the picture.
+    rgb: sRGB levels 0 .. 255.
+    K: intrinsics, in pixels of `rgb`.
+    size: side of the result in pixels; None keeps the size of the picture.
+
+  Returns:
+    (resized picture, its K).
   """
   K = K.copy()
   if size is not None:

@@ -4,9 +4,9 @@
 
   frames = list_frames(epath.Path("lego"))
 
-A picture and its pose have the same name: 000000 in SRN, 0_train_0001 or 0_0001
-in NSVF. Poses are camera-to-world in OpenCV axes. NSVF and SRN have different
-forms of intrinsics; `text_files` reads both.
+A picture and its pose have the same name without the suffix: 000000 in SRN,
+0_train_0001 or 0_0001 in NSVF. Poses are camera-to-world in OpenCV axes. NSVF
+and SRN have different forms of intrinsics; `text_files` reads both.
 """
 
 from collections.abc import Set
@@ -29,10 +29,10 @@ def is_one(folder: epath.Path) -> bool:
 
 
 def list_frames(folder: epath.Path) -> list[Frame]:
-  """Lists the views in natural order of names, without decoding pictures.
+  """Lists the views of a folder in natural order, without decoding pictures.
 
   Raises:
-    UserError: names the file that is missing or wrong.
+    UserError: a file is missing or wrong; the message names the file.
   """
   source = folder / "intrinsics.txt"
   if not source.is_file():
@@ -60,7 +60,13 @@ def list_frames(folder: epath.Path) -> list[Frame]:
 
 
 def check_same_views(images: Set[str], poses: Set[str], source: str) -> None:
-  """Raises a UserError if a view has a picture or a pose, but not both."""
+  """Raises a UserError if a view has a picture or a pose, but not both.
+
+  Args:
+    images: names of the views that have a picture.
+    poses: names of the views that have a pose.
+    source: name of the folder in error messages.
+  """
   if lone := sorted(images ^ poses, key=natural_key):
     has, lacks = ("rgb", "pose") if lone[0] in images else ("pose", "rgb")
     raise UserError(
@@ -72,7 +78,13 @@ def check_same_views(images: Set[str], poses: Set[str], source: str) -> None:
 def _by_stem(
   folder: epath.Path, suffixes: tuple[str, ...]
 ) -> dict[str, epath.Path]:
-  """Returns {name without suffix: file}. Hidden files (._x) are left out."""
+  """Returns {name without suffix: path} of the files with one of `suffixes`.
+
+  Hidden files (._x) are left out.
+
+  Raises:
+    UserError: two files have the same name without suffix.
+  """
   found: dict[str, epath.Path] = {}
   if not folder.is_dir():
     return found

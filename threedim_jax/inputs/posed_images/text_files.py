@@ -27,7 +27,11 @@ from threedim_jax.views.posed_views import check_pose
 
 @dataclasses.dataclass
 class Intrinsics:
-  """The content of an intrinsics.txt file."""
+  """The content of an intrinsics.txt file.
+
+  `poses_are_cam_from_world` says that the poses beside the file are
+  world-to-camera.
+  """
 
   K: np.ndarray  # float64 [3, 3], pixels
   hw: tuple[int, int] | None  # picture size that K is for; None: not stated
@@ -35,7 +39,15 @@ class Intrinsics:
 
 
 def parse_pose(data: bytes, source: str) -> np.ndarray:
-  """Parses a pose into float64 [4, 4]; a UserError names `source`."""
+  """Parses the content of a pose file into a matrix, float64 [4, 4].
+
+  Args:
+    data: content of the file.
+    source: name of the file in error messages.
+
+  Raises:
+    UserError: the file does not hold the 16 numbers of a rigid transform.
+  """
   numbers = [x for line in _numbers(data, source) for x in line]
   if len(numbers) != 16:
     raise UserError(f"{source} holds {len(numbers)} numbers, a pose has 16.")
@@ -43,10 +55,14 @@ def parse_pose(data: bytes, source: str) -> np.ndarray:
 
 
 def pose_from_json(value: Any, source: str) -> np.ndarray:
-  """Converts nested lists of 4x4 or 3x4 numbers to a rigid transform [4, 4].
+  """Converts a matrix in nested JSON lists to a pose, float64 [4, 4].
+
+  Args:
+    value: nested lists of 4x4 numbers, or of 3x4 without the last row.
+    source: name of the matrix in error messages.
 
   Raises:
-    UserError: the value is no rigid transform; names `source`.
+    UserError: the value is not a rigid transform.
   """
   try:
     pose = np.array(value, np.float64)
@@ -60,7 +76,16 @@ def pose_from_json(value: Any, source: str) -> np.ndarray:
 
 
 def parse_intrinsics(data: bytes, source: str) -> Intrinsics:
-  """Parses an intrinsics.txt; a UserError names `source` and what is wrong."""
+  """Parses the content of an intrinsics.txt file.
+
+  Args:
+    data: content of the file.
+    source: name of the file in error messages.
+
+  Raises:
+    UserError: the content has neither SRN's nor NSVF's form, or `check_K`
+      refuses K.
+  """
   lines = _numbers(data, source)
   numbers = [x for line in lines for x in line]
   is_square = len(lines) == 1 or {len(line) for line in lines} <= {3, 4}
@@ -86,13 +111,17 @@ def parse_intrinsics(data: bytes, source: str) -> Intrinsics:
 def check_K(
   K: np.ndarray, hw: tuple[int, int] | None, source: str
 ) -> np.ndarray:
-  """Checks that K [3, 3] is plausible for pictures of `hw` pixels.
+  """Checks that K is plausible for its pictures, and returns K.
 
-  Returns:
-    `K`.
+  Args:
+    K: intrinsics [3, 3], in pixels.
+    hw: height and width of the pictures in pixels; None checks only that K has
+      the form of an intrinsic matrix.
+    source: name of K's file in error messages.
 
   Raises:
-    UserError: names `source` and what is wrong.
+    UserError: K is not an intrinsic matrix, or its focal length or principal
+      point does not fit the pictures.
   """
   if not np.isfinite(K).all():
     raise UserError(f"{source} holds a number that is not finite.")
@@ -124,7 +153,11 @@ def format_pose(world_from_cam: np.ndarray) -> str:
 
 
 def format_intrinsics(K: np.ndarray, hw: tuple[int, int]) -> str:
-  """Formats the text of SRN's intrinsics.txt.
+  """Formats intrinsics as the text of SRN's intrinsics.txt.
+
+  Args:
+    K: intrinsics [3, 3], in pixels.
+    hw: height and width of the pictures, in pixels.
 
   Raises:
     UserError: fx and fy differ, but SRN has only one focal length.
@@ -139,7 +172,11 @@ def format_intrinsics(K: np.ndarray, hw: tuple[int, int]) -> str:
 
 
 def _numbers(data: bytes, source: str) -> list[list[float]]:
-  """Returns the numbers of each non-empty line; UserError if not finite."""
+  """Returns the numbers of each line of a text, without empty lines.
+
+  Raises:
+    UserError: the text holds something other than finite numbers.
+  """
   is_utf16 = data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
   try:
     text = data.decode("utf-16" if is_utf16 else "utf-8-sig")

@@ -5,10 +5,10 @@
   frames = list_frames(epath.Path("scene"))
 
 `transform_matrix` is camera-to-world with OpenGL axes (y up, z backward); this
-module converts it to OpenCV axes. The module `lens` reads the intrinsics and
-the distortion. `mask_path` names a picture that is black where the object is
-not. Paths that lead out of the folder are refused, because the file may come
-from a stranger.
+module converts the matrix to OpenCV axes. The module `lens` reads the
+intrinsics and the distortion. `mask_path` names a picture that is black where
+the object is not. Paths that lead out of the folder are refused, because the
+file may come from a stranger.
 """
 
 import functools
@@ -31,18 +31,18 @@ FILES = tuple(f"transforms{s}.json" for s in ("", "_train", "_val", "_test"))
 
 
 def find(folder: epath.Path) -> list[epath.Path]:
-  """Returns the transforms.json files in a folder; only the first is read."""
+  """Finds the transforms files of a folder. Only the first of them is read."""
   return [folder / name for name in FILES if (folder / name).is_file()]
 
 
 def list_frames(folder: epath.Path) -> list[Frame]:
-  """Lists the views in natural order of names, without decoding pictures.
+  """Lists the views of a folder in natural order, without decoding pictures.
 
-  Prints which of several transforms files is read, and how many pictures will
-  be undistorted.
+  If there are several transforms files, the function prints which of them it
+  reads. It also prints how many pictures will be undistorted.
 
   Raises:
-    UserError: names the file or the frame that is wrong.
+    UserError: a file or a frame is wrong; the message names it.
   """
   source, *others = find(folder)
   if others:
@@ -96,7 +96,10 @@ def _frame(
 
 
 class _Files:
-  """Finds pictures that a transforms.json names, but only in its folder."""
+  """The folder of a transforms.json, in which pictures are looked up by name.
+
+  Names that lead out of the folder are refused.
+  """
 
   def __init__(self, folder: epath.Path):
     self.folder = folder
@@ -104,7 +107,13 @@ class _Files:
     self._names = functools.cache(_names)
 
   def find(self, name: Any, where: str) -> epath.Path:
-    """Finds a picture. Its suffix may be missing, and its case may differ.
+    """Finds a picture file by the name that a transforms.json gives.
+
+    The name may lack the file's suffix, and upper and lower case may differ.
+
+    Args:
+      name: value from the transforms.json, a path relative to the folder.
+      where: name of the transforms.json's entry in error messages.
 
     Raises:
       UserError: `name` is not a string, leads out of the folder, or has no
@@ -132,7 +141,10 @@ class _Files:
     return path
 
   def _existing(self, path: epath.Path) -> epath.Path:
-    """Returns the file that `path` means, or `path` if none exists."""
+    """Returns the existing file that `path` means, or else `path` itself.
+
+    A suffix may be missing in `path`, and upper and lower case may differ.
+    """
     if path.is_file():
       return path
     names = self._names(path.parent)
@@ -145,7 +157,10 @@ class _Files:
 
 
 def _names(folder: epath.Path) -> dict[str, list[str]]:
-  """Returns {lower-case name: [names]} of a folder; empty if it is missing."""
+  """Returns {lower-case name: [actual names]} of the files in a folder.
+
+  The result is empty if the folder is missing.
+  """
   found: dict[str, list[str]] = {}
   if folder.is_dir():
     for path in sorted(folder.iterdir()):
@@ -154,7 +169,10 @@ def _names(folder: epath.Path) -> dict[str, list[str]]:
 
 
 def _can_be_a_file(name: str) -> bool:
-  """Returns False for names on which the file system would raise an error."""
+  """Returns whether a file can have this name.
+
+  The file system would raise an error for other names, such as very long ones.
+  """
   try:
     data = name.encode()
   except UnicodeEncodeError:

@@ -4,7 +4,7 @@
 
   rgb, K = undistort(rgb, K, distortion, "transforms.json: frame 0")
 
-Here, "the plane" is the plane at depth 1 in front of the camera.
+In this module, "the plane" is the plane at depth 1 in front of the camera.
 """
 
 import dataclasses
@@ -22,7 +22,11 @@ _LEAST_VALID = 0.25  # least share of valid pixels in an undistorted picture
 
 @dataclasses.dataclass(frozen=True)
 class Distortion:
-  """Coefficients k1 k2 p1 p2 k3 k4 k5 k6, or k1 k2 k3 k4 of a fisheye lens."""
+  """The distortion coefficients of a lens.
+
+  The coefficients are k1 k2 p1 p2 k3 k4 k5 k6, or k1 k2 k3 k4 of a fisheye
+  lens.
+  """
 
   coefficients: tuple[float, ...]
   is_fisheye: bool
@@ -37,18 +41,20 @@ def undistort(
   """Returns the picture that a pinhole camera would have taken, and its K.
 
   Size and principal point stay the same. The focal length is reduced until the
-  whole picture fits. Pixels of the result become white if the picture does not
-  show them, if they are more than 60 degrees off the axis, or if the lens model
-  is not invertible there because its polynomial folds over.
+  result shows the whole picture. Some pixels of the result have no counterpart
+  in the picture, are more than 60 degrees off the optical axis, or lie where
+  the lens model cannot be inverted because its polynomial folds over. These
+  pixels become white.
 
   Args:
-    rgb: levels 0 .. 255.
-    K: in pixels of `rgb`.
-    distortion: of the lens.
-    where: names the picture in errors.
+    rgb: sRGB levels 0 .. 255 of the distorted picture.
+    K: intrinsics, in pixels of `rgb`.
+    distortion: distortion of the lens.
+    where: name of the picture in error messages.
 
   Raises:
-    UserError: less than a quarter of the result would show something.
+    UserError: more than three quarters of the result would be white for these
+      reasons.
   """
   h, w = rgb.shape[:2]
   scale = _scale_that_keeps_all(K, distortion, (h, w))
@@ -79,7 +85,10 @@ def largest_shift(
   K: Float[np.ndarray, "3 3"],
   hw: tuple[float | int, float | int],
 ) -> float:
-  """Returns how far the lens moves pixels of the border at most, in pixels."""
+  """Returns the largest shift of a border pixel that the lens causes.
+
+  Shifts along x and along y are measured separately, in pixels.
+  """
   border = _border(hw)
   moved = _distorted_px(_plane_from_px(border, K), K, distortion)
   return float(np.abs(moved - border).max())
@@ -97,14 +106,14 @@ def _border(hw: tuple[float | int, float | int]) -> Float[np.ndarray, "N 2"]:
 def _plane_from_px(
   px: Float[np.ndarray, "N 2"], K: Float[np.ndarray, "3 3"]
 ) -> Float[np.ndarray, "N 2"]:
-  """Returns the positions on the plane that a pinhole shows at pixels."""
+  """Returns the points on the plane that a pinhole camera shows at pixels."""
   return (px - K[:2, 2]) / K[[0, 1], [0, 1]]
 
 
 def _distorted_px(
   plane: Float[np.ndarray, "N 2"], K: Float[np.ndarray, "3 3"], lens: Distortion
 ) -> Float[np.ndarray, "N 2"]:
-  """Returns the pixels at which the lens shows positions on the plane."""
+  """Returns the pixels at which a distorting lens shows points on the plane."""
   points = np.column_stack([plane, np.ones(len(plane))])[:, None]
   zero = np.zeros(3)
   project = cv2.fisheye.projectPoints if lens.is_fisheye else cv2.projectPoints
@@ -114,11 +123,14 @@ def _distorted_px(
 
 
 def _radial_curve(lens: Distortion) -> tuple[np.ndarray, np.ndarray]:
-  """Samples the lens model: radii on the plane, and the distorted radii.
+  """Samples how the lens changes the radius of points on the plane.
 
-  Distorted radii are in units of the focal length. Both arrays increase. They
-  end at 60 degrees off the axis, or where the distorted radius stops
-  increasing.
+  Samples end at 60 degrees off the optical axis, or where the distorted radius
+  stops increasing.
+
+  Returns:
+    (radii on the plane, distorted radii in units of the focal length). Both
+    arrays increase.
   """
   r = np.linspace(0, _MAX_RADIUS, 2000)
   if lens.is_fisheye:
@@ -137,7 +149,10 @@ def _radial_curve(lens: Distortion) -> tuple[np.ndarray, np.ndarray]:
 def _scale_that_keeps_all(
   K: Float[np.ndarray, "3 3"], lens: Distortion, hw: tuple[int, int]
 ) -> float:
-  """Returns the factor <= 1 on the focal length that keeps all of a picture."""
+  """Returns the factor for the focal length that keeps a whole picture visible.
+
+  The factor is at most 1. It applies to the undistorted picture.
+  """
   plane = _plane_from_px(_border(hw), K)
   radius = np.linalg.norm(plane, axis=1)
   pinhole, of_lens = _radial_curve(lens)

@@ -1,8 +1,8 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Compiles for TPUs ahead of time, on a machine without a TPU.
+"""Compiles programs for TPUs ahead of time, on a machine without a TPU.
 
-`topologies` lists TPU slices, `programs` compiles the train step and the
-sampler for one of them, `profile` reads the compiler's cost estimates from the
-compiled program, and `report` formats the results as text and JSON.
+`topologies` lists TPU slices. `programs` compiles the train step and the
+sampler for one of the slices. `profile` reads the compiler's cost estimates
+from the compiled program. `report` formats the results as text and JSON.
 """

@@ -3,9 +3,9 @@
 """Counts the FLOPs of a function's matrix products and convolutions.
 
 XLA's own cost analysis counts the body of a scan only once. This module walks
-the jaxpr and multiplies the work inside a scan by the length of the scan. What
-`jax.checkpoint` recomputes is counted again. Of the branches of a `cond`, only
-the most expensive one is counted.
+through the jaxpr (the traced function) and multiplies the work inside a scan by
+the length of the scan. What `jax.checkpoint` recomputes is counted again. Of
+the branches of a `cond`, only the most expensive one is counted.
 """
 
 from collections.abc import Callable, Iterator
@@ -16,12 +16,13 @@ import jax
 
 
 def count_flops(fn: Callable, *args, while_trips: int = 1) -> int:
-  """Returns the FLOPs of `fn(*args)`, 2 for every multiply-add.
+  """Returns the FLOPs of `fn(*args)`, counting 2 for every multiply-add.
 
   Args:
     fn: any function that JAX can trace.
-    *args: its arguments; shapes are enough.
-    while_trips: iterations of every `while` loop; a jaxpr does not state them.
+    *args: arguments of `fn`. Arrays may be given as `jax.ShapeDtypeStruct`.
+    while_trips: number of iterations to assume for every `while` loop, because
+      a jaxpr does not state the number.
   """
   return _count(jax.make_jaxpr(fn)(*args).jaxpr, while_trips)
 
@@ -46,7 +47,14 @@ def _count(jaxpr, while_trips: int) -> int:
 
 
 def _conv_flops(eqn) -> int:
-  """Returns a convolution's FLOPs, without those on zeros of dilated inputs."""
+  """Returns a convolution's FLOPs, without products with inserted zeros.
+
+  Zeros are inserted if the input is dilated, as in the gradient of a strided
+  convolution.
+
+  Args:
+    eqn: an equation of a jaxpr, with the primitive `conv_general_dilated`.
+  """
   spec = eqn.params["dimension_numbers"]
   lhs, rhs = (v.aval.shape for v in eqn.invars)
   out = eqn.outvars[0].aval.shape
@@ -60,7 +68,11 @@ def _conv_flops(eqn) -> int:
 
 
 def inner_jaxprs(params: dict[str, Any]) -> Iterator[Any]:
-  """Yields the jaxprs in a primitive's parameters."""
+  """Yields the jaxprs that a primitive contains, such as the body of a scan.
+
+  Args:
+    params: the parameters of the primitive's equation.
+  """
   for value in params.values():
     for item in value if isinstance(value, (tuple, list)) else (value,):
       if hasattr(item, "jaxpr"):  # ClosedJaxpr

@@ -5,11 +5,12 @@
   profile = read_profile(compiled.as_text())
   profile.cycles, profile.by("kind"), profile.collectives
 
-In the scheduled HLO of a TPU program every instruction that computes carries
-`"estimated_cycles":"N"`, and its `op_name` contains the Flax module that it is
-from. The sum of the cycles is the compiler's estimate of one run. Loop bodies
-count as often as they run. Of the branches of a conditional, only the most
-expensive one counts. The estimate does not include the time of collectives and
+The text of a compiled TPU program is in HLO, XLA's language. Every instruction
+that computes carries `"estimated_cycles":"N"`, and its `op_name` contains the
+Flax module that the instruction is from. The sum of the cycles is the
+compiler's estimate of one run. Loop bodies count as often as they run. Of the
+branches of a conditional, only the most expensive one counts. The estimate does
+not include the time of collectives (transfers between devices) and of
 asynchronous copies.
 """
 
@@ -50,14 +51,15 @@ _BITS = {"pred": 8, "c64": 64, "c128": 128}  # other names state their bits
 
 @dataclasses.dataclass(frozen=True)
 class Cost:
-  """One instruction of a program.
+  """The compiler's estimate for one instruction of a program.
 
   Attributes:
-    name: of the instruction in the HLO.
-    op_name: its path in JAX, "jit(train_step)/.../Conv_0/add"; may be "".
-    kind: "convolution", "product", "norm", ... see `_kind`.
-    cycles: estimate for all its runs together.
-    times: how often it runs.
+    name: name of the instruction in the HLO.
+    op_name: path of the instruction in JAX, such as
+      "jit(train_step)/.../Conv_0/add"; may be "".
+    kind: what the instruction computes, such as "convolution"; see `_kind`.
+    cycles: estimated cycles of all runs of the instruction together.
+    times: number of times that the instruction runs.
   """
 
   name: str
@@ -68,9 +70,11 @@ class Cost:
 
   @property
   def module(self) -> str:
-    """Path of Flax modules without numbers, as in "ResnetBlock/Conv", or "".
+    """Path of the Flax modules of the instruction, as in "ResnetBlock/Conv".
 
-    The forward and the backward pass of a module have the same path.
+    The path leaves out the numbers in module names, and the modules XUNet and
+    XUNetBlock. It is "" if the instruction is not from a module. The forward
+    and the backward pass of a module have the same path.
     """
     parts = re.findall(
       r"(?:^|[/(])([A-Z]\w*?)(?:_\d+)?(?=[/)]|$)", self.op_name
@@ -81,13 +85,15 @@ class Cost:
 
 @dataclasses.dataclass(frozen=True)
 class Collective:
-  """A transfer between devices.
+  """A collective, which is a transfer between devices.
 
   Attributes:
     kind: one of `COLLECTIVES`.
-    size: bytes of the result on one device, for all its runs together.
-    hidden_cycles: estimate of the computation that is scheduled between the
-      start and the end of one run; None if the program waits for the transfer.
+    size: bytes of the result on one device, for all runs of the collective
+      together.
+    hidden_cycles: estimated cycles of the computation that is scheduled between
+      the start and the end of one transfer. None: the program waits for the
+      transfer.
   """
 
   kind: str
@@ -97,11 +103,11 @@ class Collective:
 
 @dataclasses.dataclass(frozen=True)
 class Profile:
-  """Cost of one run of a program on one device.
+  """The cost of running a program once, on one device.
 
   Attributes:
-    costs: one for every instruction that has an estimate.
-    collectives: in the order of the schedule.
+    costs: one entry for every instruction that has an estimate.
+    collectives: transfers between devices, in the order of the schedule.
     unknown_loops: names of loops whose number of iterations is unknown.
   """
 
@@ -114,7 +120,11 @@ class Profile:
     return sum(cost.cycles for cost in self.costs)
 
   def by(self, attribute: str) -> dict[str, int]:
-    """Returns the cycles by "kind" or "module", the most expensive first."""
+    """Returns {kind or module: cycles}, the most expensive first.
+
+    Args:
+      attribute: "kind" or "module".
+    """
     total: dict[str, int] = {}
     for cost in self.costs:
       key = getattr(cost, attribute)
@@ -125,7 +135,10 @@ class Profile:
     return sorted(self.costs, key=lambda cost: -cost.cycles)[:count]
 
   def bytes_by_collective(self) -> dict[str, int]:
-    """Returns the bytes of each kind of collective that occurs."""
+    """Returns {kind of collective: bytes} for each kind that occurs.
+
+    The bytes are those of the results on one device, in one run of the program.
+    """
     total: dict[str, int] = {}
     for collective in self.collectives:
       total[collective.kind] = total.get(collective.kind, 0) + collective.size
@@ -133,11 +146,12 @@ class Profile:
 
 
 def read_profile(hlo: str, while_trips: int = 1) -> Profile:
-  """Reads the text of a program that was compiled for a TPU.
+  """Reads the cost estimates from the text of a program compiled for a TPU.
 
   Args:
-    hlo: `compiled.as_text()`.
-    while_trips: number of iterations of loops whose number is not in the text.
+    hlo: text of the program, from `compiled.as_text()`.
+    while_trips: number of iterations to assume for loops whose number the text
+      does not state.
   """
   entry, computations = _split(hlo)
   profile = Profile([], [], [])
@@ -146,7 +160,12 @@ def read_profile(hlo: str, while_trips: int = 1) -> Profile:
 
 
 def _split(hlo: str) -> tuple[str, dict[str, list[str]]]:
-  """Returns (name of the entry computation, lines of every computation)."""
+  """Splits the text of a program into its computations, HLO's functions.
+
+  Returns:
+    (name of the computation where the program starts, {name of a computation:
+    its lines}).
+  """
   entry, computations, lines = "", {}, []
   for line in hlo.splitlines():
     if match := _COMPUTATION.match(line):
@@ -160,7 +179,7 @@ def _split(hlo: str) -> tuple[str, dict[str, list[str]]]:
 
 
 class _Walk:
-  """Visits the instructions that a program runs, and fills a `Profile`."""
+  """A visitor of the instructions that a program runs. It fills a `Profile`."""
 
   def __init__(
     self,
@@ -189,7 +208,12 @@ class _Walk:
       self._add_collective(match, times, started)
 
   def _trips(self, name: str, line: str) -> int:
-    """Returns a loop's number of iterations, or `while_trips` if unknown."""
+    """Returns how often a loop iterates, or `while_trips` if that is unknown.
+
+    Args:
+      name: name of the loop's instruction.
+      line: line of the HLO with that instruction.
+    """
     if known := _TRIPS.search(line):
       return int(known[1])
     lines = self._computations[_CONDITION.search(line)[1]]
@@ -224,7 +248,17 @@ class _Walk:
     )
 
   def _add_collective(self, match, times: int, started: dict) -> None:
-    """Adds a collective when it starts; sets `hidden_cycles` when it ends."""
+    """Adds a collective to the profile when the program starts the transfer.
+
+    When the program waits for the end of the transfer, the function sets
+    `hidden_cycles`.
+
+    Args:
+      match: the instruction, matched by `_INSTRUCTION`.
+      times: number of times that the instruction runs.
+      started: {name: (index, cycles so far, times)} of transfers that have
+        started; changed in place.
+    """
     opcode = _COLLECTIVE.fullmatch(match["opcode"])
     if not opcode:
       return
@@ -249,13 +283,18 @@ class _Walk:
 
 
 def _size(dtype: str, shape: str) -> int:
-  """Returns the bytes of an array, from its type in HLO."""
+  """Returns the bytes of an array, from the array's type in HLO.
+
+  Args:
+    dtype: name of the element type, such as "bf16".
+    shape: sizes of the axes, such as "8,64".
+  """
   bits = _BITS.get(dtype) or int(re.search(r"\d+", dtype)[0])
   return math.prod(int(n) for n in shape.split(",") if n) * bits // 8
 
 
 def _instructions(lines: list[str]) -> Iterator[tuple[str, str]]:
-  """Yields (opcode, op_name) of every instruction."""
+  """Yields (opcode, op_name) of every instruction in lines of HLO."""
   for line in lines:
     if match := _INSTRUCTION.match(line):
       op_name = _OP_NAME.search(line)
@@ -263,11 +302,17 @@ def _instructions(lines: list[str]) -> Iterator[tuple[str, str]]:
 
 
 def _kind(name: str, opcode: str, op_name: str, fused: list[str]) -> str:
-  """Classifies an instruction by what it computes.
+  """Returns what an instruction computes, such as "convolution" or "norm".
 
-  A fusion that contains a convolution or a product counts as such, whatever
-  else it contains. HLO for TPUs calls both `convolution`; `op_name` tells them
-  apart.
+  A fusion (several operations in one instruction) that contains a convolution
+  or a matrix product counts as such, whatever else it contains. HLO for TPUs
+  calls both of them `convolution`; `op_name` tells them apart.
+
+  Args:
+    name: name of the instruction.
+    opcode: opcode of the instruction.
+    op_name: path of the instruction in JAX.
+    fused: lines of HLO that the instruction contains, if it is a fusion.
   """
   for inner_opcode, inner_name in _instructions(fused):
     if inner_opcode in ("convolution", "dot"):

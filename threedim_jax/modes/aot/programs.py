@@ -5,7 +5,8 @@
   result = compile_train_step(config, get_topology("v5e:4x4"))
   result.fits, result.memory["peak"], result.seconds, result.share_of_peak
 
-The programs are those of a real run, with its set-up, shardings and donation.
+The programs are those of a real run: their set-up, shardings and donation of
+buffers are the same.
 """
 
 from collections.abc import Callable
@@ -38,21 +39,27 @@ from threedim_jax.views.cameras import Camera
 
 @dataclasses.dataclass(frozen=True)
 class Compiled:
-  """A compiled program and the compiler's estimates, for one device.
+  """A program compiled for a TPU slice, with the compiler's estimates.
+
+  Sizes and costs are those of one device, unless stated otherwise.
 
   Attributes:
     name: "train step" or "sampler".
-    topology: the slice.
-    mesh: devices along the axes data and fsdp.
-    count: examples in a step, or views in a run, on all devices together.
-    flops: of one device and run, without recomputed activations.
+    topology: the TPU slice.
+    mesh: number of devices along the axes data and fsdp.
+    count: examples of a train step, or views of a run of the sampler, on all
+      devices together.
+    flops: FLOPs of one run, without those of recomputed activations.
     compile_seconds: time that tracing and compiling took.
-    refusal: the compiler's message if the program does not fit; else None.
+    refusal: the compiler's message if the program does not fit into the
+      device's memory; else None.
     memory: bytes of "arguments", "temporaries", "aliased" (arguments that the
       results replace) and "peak"; empty if the program does not fit.
-    bytes_accessed: memory traffic by XLA's own count.
+    bytes_accessed: bytes of memory traffic by XLA's own count; None if the
+      program does not fit.
     profile: estimated cycles; None if the program does not fit.
-    executable: the compiled program, for its text and shardings.
+    executable: the compiled program, for its text and shardings; None if the
+      program does not fit.
   """
 
   name: str
@@ -73,12 +80,15 @@ class Compiled:
 
   @property
   def seconds(self) -> float:
-    """Estimated duration of one run, without the time of collectives."""
+    """Estimated duration of one run in seconds, without that of collectives.
+
+    Collectives are transfers between devices.
+    """
     return self.profile.cycles / self.topology.chip.clock
 
   @property
   def rate(self) -> float:
-    """Examples or views per second, on all devices together."""
+    """Estimated examples or views per second, on all devices together."""
     return self.count / self.seconds
 
   @property
@@ -87,7 +97,10 @@ class Compiled:
 
 
 def without_recomputation(config: ConfigDict) -> ConfigDict:
-  """Returns the configuration without rematerialisation of activations."""
+  """Returns a copy of the configuration with rematerialisation turned off.
+
+  A model of this copy keeps all activations for the backward pass.
+  """
   config = config.copy_and_resolve_references()
   config.model.remat = "none"
   return config
@@ -96,12 +109,12 @@ def without_recomputation(config: ConfigDict) -> ConfigDict:
 def compile_train_step(
   config: ConfigDict, topology: Topology, options: dict | None = None
 ) -> Compiled:
-  """Compiles the sharded train step of a configuration.
+  """Compiles the train step of a configuration, sharded over a TPU slice.
 
   Args:
-    config: a whole configuration; its mesh is spread over the slice.
-    topology: the slice.
-    options: compiler options by name.
+    config: whole configuration; its mesh is spread over the slice.
+    topology: the TPU slice.
+    options: {name of a compiler option: value}.
 
   Raises:
     UserError: the mesh or the batch does not divide over the slice, or the
@@ -137,9 +150,12 @@ def compile_sampler(
   only the first host of the slice.
 
   Args:
-    config: a whole configuration. The batch has `sample.batch_size` objects.
-    topology: the slice.
-    options: compiler options by name.
+    config: whole configuration. The batch has `sample.batch_size` objects.
+    topology: the TPU slice.
+    options: {name of a compiler option: value}.
+
+  Raises:
+    UserError: the compiler does not know one of the options.
   """
   topology = dataclasses.replace(topology.one_host(), name=topology.name)
   data, fsdp = config.mesh.data, config.mesh.fsdp
@@ -206,7 +222,24 @@ def _compile(
   while_trips: int = 1,
   options: dict | None = None,
 ) -> Compiled:
-  """Lowers and compiles; does not raise if the program exceeds the memory."""
+  """Compiles a program, and reads the compiler's estimates.
+
+  If the program does not fit into the device's memory, the result says so.
+
+  Args:
+    name: "train step" or "sampler".
+    topology: the TPU slice.
+    mesh: number of devices along the axes data and fsdp.
+    count: examples or views of one run, on all devices together.
+    flops: FLOPs of one run, on one device.
+    lower: traces the program and returns it in the form that can be compiled.
+    while_trips: number of iterations to assume for loops whose number the
+      compiled program does not state.
+    options: {name of a compiler option: value}.
+
+  Raises:
+    UserError: the compiler does not know one of the options.
+  """
   start = time.monotonic()
   memory, bytes_accessed, profile, refusal = {}, None, None, None
   compiled = None
@@ -245,6 +278,9 @@ def _compile(
 
 
 def _first_sentence(message: str) -> str:
-  """Returns the compiler's message without its list of the largest buffers."""
+  """Returns the first line of the compiler's message that memory is exhausted.
+
+  The later lines list the largest buffers.
+  """
   line = message.strip().splitlines()[0]
   return line.removeprefix("RESOURCE_EXHAUSTED: ")

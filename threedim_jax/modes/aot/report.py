@@ -18,12 +18,12 @@ DAY = 24 * 3600
 
 
 def to_json(compiled: Compiled, num_examples: int | None = None) -> dict:
-  """Returns all facts about a compiled program as a JSON object.
+  """Returns the facts about a compiled program in a form that JSON can hold.
 
   Args:
     compiled: the program.
-    num_examples: examples of a whole training, to estimate its days; None for
-      a sampler.
+    num_examples: number of examples of a whole training, from which the days of
+      training are estimated. None for a sampler.
   """
   result: dict[str, Any] = {
     "program": compiled.name,
@@ -69,7 +69,7 @@ def to_json(compiled: Compiled, num_examples: int | None = None) -> dict:
 
 
 def describe(result: Mapping[str, Any]) -> str:
-  """Formats the result of `to_json` as a paragraph and tables."""
+  """Formats the facts about a program, from `to_json`, as text with tables."""
   unit = "examples" if result["program"] == "train step" else "views"
   mesh = result["mesh"]
   head = (

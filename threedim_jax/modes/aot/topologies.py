@@ -5,7 +5,8 @@
   topology = get_topology("v5e:4x4")
   mesh = topology.make_mesh(data=-1, fsdp=4)
 
-Programs can be compiled for the devices of a topology, but cannot run on them.
+A slice is a number of connected TPU chips that one program uses. Programs can
+be compiled for the devices of a `Topology`, but cannot run on them.
 """
 
 from collections.abc import Sequence
@@ -26,12 +27,12 @@ from threedim_jax.runtime.sharding import AXES, mesh_shape
 
 @dataclasses.dataclass(frozen=True)
 class Chip:
-  """Facts about one JAX device of a TPU generation.
+  """Facts about one JAX device of a TPU generation, and about its slices.
 
   Attributes:
-    peak: dense bfloat16 FLOP/s.
-    multipliers: multiply-adds of its matrix units per cycle.
-    dims: number of dimensions of a slice, 2 or 3.
+    peak: highest rate in dense bfloat16 FLOP/s.
+    multipliers: number of multiply-adds that the matrix units do in a cycle.
+    dims: number of dimensions in the shape of a slice, 2 or 3.
     most: number of chips of the largest slice.
     example: name of a slice that exists.
     options: keyword arguments of `get_topology_desc`.
@@ -46,7 +47,7 @@ class Chip:
 
   @property
   def clock(self) -> float:
-    """Clock rate in Hz, at which the matrix units reach the peak."""
+    """Clock rate in Hz at which the matrix units reach the rate `peak`."""
     return self.peak / (2 * self.multipliers)
 
 
@@ -73,14 +74,25 @@ _ENVIRONMENT = {
 
 @dataclasses.dataclass(frozen=True)
 class Topology:
-  """A slice: its name, its type of chip and its devices."""
+  """A TPU slice.
+
+  Attributes:
+    name: name of the slice, such as "v5e:4x4".
+    chip: facts about the chips of the slice.
+    devices: JAX devices to compile for; no program can run on them.
+  """
 
   name: str
   chip: Chip
   devices: Sequence[jax.Device]
 
   def make_mesh(self, data: int, fsdp: int) -> Mesh:
-    """Makes a mesh of the slice's devices; arguments as in `mesh_shape`."""
+    """Makes a mesh of the slice's devices.
+
+    Args:
+      data: number of devices along the axis data, as in `mesh_shape`.
+      fsdp: number of devices along the axis fsdp, as in `mesh_shape`.
+    """
     shape = mesh_shape(data, fsdp, len(self.devices))
     return Mesh(
       np.array(self.devices).reshape(shape),
@@ -89,10 +101,11 @@ class Topology:
     )
 
   def one_host(self) -> "Topology":
-    """Returns a slice that is like the first host of this one.
+    """Returns a slice with as many chips as the first host of this slice.
 
-    It is a slice of its own, because the compiler refuses programs with
-    transfers for a part of a slice.
+    The devices of the first host cannot be used themselves, because the
+    compiler refuses programs with transfers between devices for a part of a
+    slice.
     """
     first = self.devices[0].process_index
     count = sum(d.process_index == first for d in self.devices)
@@ -106,7 +119,10 @@ class Topology:
 
 
 def get_topology(name: str) -> Topology:
-  """Looks up a slice, for example "v5e:4x4".
+  """Looks up a TPU slice by name.
+
+  Args:
+    name: generation and shape, such as "v5e:4x4".
 
   Raises:
     UserError: there is no such slice, or the TPU compiler is not installed.

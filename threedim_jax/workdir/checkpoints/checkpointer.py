@@ -2,10 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Saves checkpoints in the background; verifies and restores them.
 
-A step is a folder <directory>/<step>/ with two Orbax items. Sampling needs only
-the item `ema_params`. The item `train` has step, params and opt_state. Just
-before Orbax renames the folder to commit the step, `checksums` adds its two
-files. So a step is complete if and only if its files match its checksums.
+A checkpoint is a folder <directory>/<step>/ with two Orbax items. The item
+`ema_params` holds the averaged (EMA) parameters, the only arrays that sampling
+reads. The item `train` holds step, params and opt_state. When all arrays are
+written, `checksums` adds the files meta.json and SHA256SUMS. Then Orbax commits
+the checkpoint, on a disk by renaming its folder. So a checkpoint is complete
+and undamaged if and only if its files match SHA256SUMS.
 
   with Checkpointer(workdir / "checkpoints") as checkpointer:
     checkpointer.save(step, state, config=config.to_dict(), metrics=metrics)
@@ -41,12 +43,13 @@ _TMP = ".orbax-checkpoint-tmp"
 
 
 class Checkpointer:
-  """Saves and restores a TrainState in `directory`.
+  """The checkpoints of a run in one folder; saves and restores a TrainState.
 
   Args:
-    directory: folder of the checkpoints; may be gs://. It is made if missing.
-    read_only: change no file: do not save, move damaged steps, or remove
-      unfinished ones.
+    directory: folder of the checkpoints; may be a gs:// path. A missing folder
+      is made, unless `read_only`.
+    read_only: True changes no file: nothing is saved, damaged checkpoints are
+      not moved, and unfinished ones are not removed.
   """
 
   def __init__(self, directory: epath.PathLike, *, read_only: bool = False):
@@ -84,7 +87,7 @@ class Checkpointer:
       self.close()
 
   def close(self) -> None:
-    """Waits for a save in progress, and raises its error if it failed."""
+    """Waits for a save in progress; raises the save's error if it failed."""
     with self._cleaning_full_disk():
       self._manager.close()
 
@@ -95,20 +98,26 @@ class Checkpointer:
     self._saving = None
 
   def check(self) -> None:
-    """Raises the error of a finished save. Cheap: call it at every step."""
+    """Raises the error of the last save if that save has ended and failed.
+
+    The method does not wait for a save in progress. So a training loop can call
+    it at every step.
+    """
     if self._saving is not None and not self._manager.is_saving_in_progress():
       self.wait()
 
   def all_steps(self) -> list[int]:
-    """Returns all committed steps, ascending."""
+    """Returns the steps of all committed checkpoints, in ascending order."""
     return sorted(self._manager.all_steps())
 
   def latest_step(self) -> int | None:
-    """Returns the newest committed step, or None."""
+    """Returns the step of the newest committed checkpoint; None without one."""
     return self._manager.latest_step()
 
   def check_not_all_damaged(self) -> None:
-    """Raises if a run would silently start again from step 0.
+    """Raises an error if all checkpoints of a run are damaged.
+
+    Without this check, the run would silently start again from step 0.
 
     Raises:
       UserError: there are checkpoints, but all of them are damaged.
@@ -129,13 +138,19 @@ class Checkpointer:
     config: Mapping[str, Any],
     metrics: Mapping[str, int | float] | None = None,
   ) -> bool:
-    """Starts to save a state. The caller may donate it as soon as this returns.
+    """Starts to save a state in the background.
+
+    The method first waits for the previous save, and raises that save's error
+    if it failed. The caller may donate the state's buffers as soon as the
+    method returns.
 
     Args:
-      step: number of steps done. A step that exists is not saved again.
-      state: a TrainState.
-      config: of the run, nested.
-      metrics: of the step; the step with the lowest `BEST_METRIC` is kept.
+      step: number of training steps done. If this step has a checkpoint
+        already, nothing is saved.
+      state: the TrainState to save.
+      config: configuration of the run, as nested dictionaries.
+      metrics: {name: value} at this step. The checkpoint with the lowest
+        `BEST_METRIC` is kept.
 
     Returns:
       Whether a save was started.
@@ -160,19 +175,20 @@ class Checkpointer:
   def restore(self, target: Any) -> tuple[Any, int, dict[str, Any]]:
     """Restores the newest undamaged checkpoint.
 
-    Damaged checkpoints are moved to `DAMAGED`, with a warning. This prints no
-    progress: wrap it in `progress.waiting`.
+    Unless `read_only`, damaged checkpoints are moved to the folder `DAMAGED`,
+    with a warning. The method prints no progress: wrap the call in
+    `progress.waiting`.
 
     Args:
-      target: a TrainState of arrays or ShapeDtypeStructs, whose shardings the
-        restored arrays get.
+      target: a TrainState of arrays or ShapeDtypeStructs. Restored arrays get
+        the shardings of the target's arrays.
 
     Returns:
-      (state, step, config); tuples in the config have become lists.
+      (state, step, config). Tuples in the configuration have become lists.
 
     Raises:
-      UserError: there is no undamaged checkpoint, or it has another
-        architecture.
+      UserError: there is no undamaged checkpoint, or the checkpoint is of
+        another architecture.
     """
     restored, step, config = self._restore(_items(target))
     state = target.replace(
@@ -181,7 +197,21 @@ class Checkpointer:
     return state, step, config
 
   def restore_params(self, target: Any) -> tuple[Any, int, dict[str, Any]]:
-    """Verifies and restores only `ema_params`; otherwise like `restore`."""
+    """Restores only the averaged (EMA) parameters from a checkpoint.
+
+    The checkpoint is the newest one in which the files of these parameters are
+    undamaged. Damaged checkpoints are moved, as in `restore`.
+
+    Args:
+      target: tree of the parameters, of arrays or ShapeDtypeStructs.
+
+    Returns:
+      (parameters, step, config).
+
+    Raises:
+      UserError: there is no undamaged checkpoint, or the checkpoint is of
+        another architecture.
+    """
     restored, step, config = self._restore({"ema_params": target})
     return restored["ema_params"], step, config
 
@@ -189,7 +219,10 @@ class Checkpointer:
     return self.directory / str(step)
 
   def _seal_step(self) -> None:
-    """Adds the checksums. Orbax calls this in a thread of process 0 only."""
+    """Adds the checksums to the checkpoint that is being saved.
+
+    Orbax calls this method in a thread of process 0 only.
+    """
     step, meta = self._saving
     # Buckets cannot rename, so there the step is in its final folder already.
     unfinished = list(self.directory.glob(f"{step}{_TMP}*"))
@@ -210,7 +243,16 @@ class Checkpointer:
     return restored, step, meta["config"]
 
   def _good_step(self, items: Iterable[str]) -> int:
-    """Finds the newest undamaged step; all processes get the same one."""
+    """Returns the step of the newest undamaged checkpoint.
+
+    All processes get the same step. Damaged newer checkpoints are set aside.
+
+    Args:
+      items: names of the Orbax items to verify.
+
+    Raises:
+      UserError: there is no undamaged checkpoint.
+    """
     self.wait()
     good, fault = -1, None
     if jax.process_index() == 0:
@@ -232,7 +274,14 @@ class Checkpointer:
     return good
 
   def _set_aside(self, step: int, fault: str) -> None:
-    """Warns of a damaged step, and moves it to `DAMAGED` unless read-only."""
+    """Warns of a damaged checkpoint and moves its folder to `DAMAGED`.
+
+    If the checkpointer is read-only, the folder is not moved.
+
+    Args:
+      step: step of the checkpoint.
+      fault: a sentence that says what is wrong.
+    """
     message = f"checkpoint {step} is damaged and is not used: {fault}"
     if not self._read_only:
       # Orbax refuses to save a step that exists.
@@ -247,7 +296,10 @@ class Checkpointer:
 
   @contextlib.contextmanager
   def _cleaning_full_disk(self):
-    """If the `with` block fills the disk, removes unfinished saves."""
+    """Context manager that removes unfinished saves if the disk is full.
+
+    After the removal, the error of the full disk is raised again.
+    """
     try:
       yield
     except Exception as e:
@@ -259,13 +311,16 @@ class Checkpointer:
 
 
 def read_params(workdir: epath.PathLike) -> tuple[PyTree, dict[str, Any]]:
-  """Reads the averaged parameters of a workdir's newest good checkpoint.
+  """Reads the averaged (EMA) parameters of a run's newest undamaged checkpoint.
+
+  Args:
+    workdir: folder of the run.
 
   Returns:
-    (parameters as host arrays, config).
+    (parameters as NumPy arrays, configuration of the run).
 
   Raises:
-    UserError: the workdir has no complete checkpoint.
+    UserError: the workdir has no undamaged checkpoint.
   """
   folder = epath.Path(workdir).absolute() / FOLDER
   with Checkpointer(folder, read_only=True) as checkpointer:
@@ -278,14 +333,15 @@ def read_params(workdir: epath.PathLike) -> tuple[PyTree, dict[str, Any]]:
 
 
 def checkpoint_bytes_needed(workdir: epath.PathLike, shapes: PyTree) -> int:
-  """Returns the disk space in bytes that a run's checkpoints still need.
+  """Returns the disk space in bytes that a run's next checkpoints will need.
 
-  This counts the checkpoints that will be kept and the one being written, less
-  those that exist already.
+  A run keeps a fixed number of checkpoints, and writes one more before it
+  deletes an old one. Checkpoints that exist already need no further space. The
+  result is always enough for at least one checkpoint.
 
   Args:
-    workdir: of the run.
-    shapes: shapes and dtypes of its TrainState.
+    workdir: folder of the run.
+    shapes: shapes and dtypes of the run's TrainState.
   """
   folders = (epath.Path(workdir) / FOLDER).glob("*")
   existing = sum(p.name.isdigit() for p in folders)
@@ -294,7 +350,7 @@ def checkpoint_bytes_needed(workdir: epath.PathLike, shapes: PyTree) -> int:
 
 
 def _items(state: Any) -> dict[str, Any]:
-  """Splits the arrays of a TrainState into the items of a checkpoint."""
+  """Splits the arrays of a TrainState into the two items of a checkpoint."""
   train = {
     "step": state.step,
     "params": state.params,
@@ -304,10 +360,11 @@ def _items(state: Any) -> dict[str, Any]:
 
 
 class _LatestAndBest:
-  """Keeps the newest steps, and the step with the lowest `BEST_METRIC`.
+  """An Orbax policy that keeps the newest checkpoints and the best one.
 
-  Orbax's `max_to_keep` with `best_fn` would delete the newest step, from which
-  a run must resume. Orbax would also fail if its file of metrics is damaged.
+  The best checkpoint has the lowest `BEST_METRIC`. Orbax's own options
+  `max_to_keep` and `best_fn` would delete the newest checkpoint, from which a
+  run must resume. Orbax would also fail if its file of metrics is damaged.
   """
 
   def __init__(self):
@@ -318,11 +375,14 @@ class _LatestAndBest:
     self._metric[step] = value if math.isfinite(value) else math.inf
 
   def best(self, steps: Sequence[int]) -> int:
-    """Returns the step with the lowest metric; of equal ones, the newest."""
+    """Returns the step with the lowest `BEST_METRIC`.
+
+    Of several steps with equal values, the newest is returned.
+    """
     return min(steps, key=lambda s: (self._metric.get(s, math.inf), -s))
 
   def should_preserve(self, checkpoints, *, context) -> list[bool]:
-    """Returns for each checkpoint whether to keep it. Orbax calls this."""
+    """Returns, for each checkpoint, whether to keep it; called by Orbax."""
     del context
     steps = [checkpoint.step for checkpoint in checkpoints]
     kept = {self.best(steps), *steps[-KEEP_LATEST:]}
@@ -330,10 +390,12 @@ class _LatestAndBest:
 
 
 class _Manager(ocp.CheckpointManager):
-  """Disables Orbax's own preemption poll.
+  """An Orbax checkpoint manager that does not poll JAX for preemption.
 
-  `StopSignal` polls already. JAX needs ids that increase from poll to poll. A
-  second poller would break this order, because Orbax uses the step as its id.
+  `StopSignal` already polls JAX for preemption of the machine. Every poll has
+  an id, and JAX needs ids that increase from poll to poll. If Orbax polled too,
+  it would use the training step as the id, and the ids would no longer
+  increase.
   """
 
   def reached_preemption(self, step: int) -> bool:
@@ -341,7 +403,10 @@ class _Manager(ocp.CheckpointManager):
 
 
 class _HashingHandler(ocp.PyTreeCheckpointHandler):
-  """Makes every process hash its own files after its last write."""
+  """An Orbax handler that also hashes the files which it writes.
+
+  After its last write, every process hashes its own files in the background.
+  """
 
   async def async_save(self, directory: epath.Path, *args, **kwargs):
     writes = await super().async_save(directory, *args, **kwargs)

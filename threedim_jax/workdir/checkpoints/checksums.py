@@ -1,12 +1,13 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Writes meta.json and SHA256SUMS into a checkpoint, and verifies them.
+"""Adds meta.json and SHA256SUMS to a checkpoint, and verifies its files.
 
-meta.json holds everything that is not an array. SHA256SUMS lists meta.json and
-the files of the items in the format of `sha256sum -c`, because Orbax would
-restore a flipped byte without an error. An item is a folder of a checkpoint,
-such as `ema_params`. Orbax's files beside these folders are not listed: Orbax
-changes them later, and they are not needed to read a checkpoint.
+meta.json holds everything that is not an array. An item is a folder of a
+checkpoint, such as `ema_params`. SHA256SUMS lists the checksums of meta.json
+and of all files of the items, in the format of `sha256sum -c`. The checksums
+are needed because Orbax would restore a flipped byte without an error. Orbax's
+files beside the items are not listed: Orbax changes them later, and they are
+not needed to read a checkpoint.
 
 Each process hashes the files that it wrote itself, so that no process has to
 read the whole checkpoint back:
@@ -37,7 +38,11 @@ _NUM_READERS = 8
 
 
 def hash_own_files(item_folder: epath.Path) -> None:
-  """Writes the checksums of this process's files into the item, for `seal`."""
+  """Hashes the files that this process wrote into an item of a checkpoint.
+
+  The checksums are written to a file in the item's folder, from which `seal`
+  takes them.
+  """
   process = jax.process_index()
   # Orbax gives every process a folder for its arrays.
   own = item_folder / f"ocdbt.process_{process}"
@@ -49,9 +54,15 @@ def hash_own_files(item_folder: epath.Path) -> None:
 def seal(
   folder: epath.Path, items: Iterable[str], meta: Mapping[str, Any]
 ) -> None:
-  """Writes meta.json, then SHA256SUMS, which covers meta.json.
+  """Writes meta.json, then the SHA256SUMS of the whole checkpoint.
 
-  Files that no process has hashed yet are hashed here.
+  SHA256SUMS also covers meta.json. Files that no process has hashed yet are
+  hashed here.
+
+  Args:
+    folder: folder of the checkpoint.
+    items: names of the checkpoint's items.
+    meta: content of meta.json.
   """
   (folder / META).write_text(json.dumps(meta, indent=1))
   sums = {}
@@ -70,15 +81,19 @@ def seal(
 
 
 def read_meta(folder: epath.Path) -> dict[str, Any]:
-  """Reads meta.json."""
+  """Reads the content of a checkpoint's meta.json."""
   return json.loads((folder / META).read_text())
 
 
 def find_fault(folder: epath.Path, items: Iterable[str]) -> str | None:
-  """Verifies meta.json and all files of `items`.
+  """Compares meta.json and all files of `items` with their checksums.
+
+  Args:
+    folder: folder of the checkpoint.
+    items: names of the items to verify.
 
   Returns:
-    A sentence that says what is wrong, or None if nothing is.
+    A sentence that says what is wrong; None if nothing is wrong.
   """
   items = list(items)
   try:
@@ -107,7 +122,13 @@ def find_fault(folder: epath.Path, items: Iterable[str]) -> str | None:
 
 
 def _files(folder: epath.Path, names: Iterable[str]) -> Iterator[epath.Path]:
-  """Yields the files `names` in `folder`; of folders, all files below them."""
+  """Yields the paths of some files of a folder.
+
+  Args:
+    folder: the folder.
+    names: names of files and subfolders. Of a subfolder, all files are yielded,
+      at any depth.
+  """
   for path in [folder / name for name in sorted(names)]:
     if path.is_dir():
       yield from _files(path, [child.name for child in path.iterdir()])
@@ -118,7 +139,7 @@ def _files(folder: epath.Path, names: Iterable[str]) -> Iterator[epath.Path]:
 def _hash_files(
   folder: epath.Path, paths: Iterable[epath.Path]
 ) -> dict[str, str]:
-  """Returns {path relative to `folder`: SHA-256}."""
+  """Hashes files; returns {path relative to `folder`: SHA-256}."""
   paths = list(paths)
   with concurrent.futures.ThreadPoolExecutor(_NUM_READERS) as pool:
     digests = list(pool.map(_sha256, paths))
@@ -132,12 +153,16 @@ def _sha256(path: epath.Path) -> str:
 
 
 def _format(sums: Mapping[str, str]) -> str:
-  """Formats checksums as `sha256sum` does."""
+  """Formats {file: SHA-256} as lines, in the same way as `sha256sum`."""
   rows = sorted((name, digest) for name, digest in sums.items())
   return "".join(f"{digest}{_SEPARATOR}{name}\n" for name, digest in rows)
 
 
 def _parse(text: str) -> dict[str, str]:
-  """Parses to {file: SHA-256}; ValueError if a line has another form."""
+  """Parses lines in the format of `sha256sum` into {file: SHA-256}.
+
+  Raises:
+    ValueError: a line has another form.
+  """
   lines = [line.split(_SEPARATOR) for line in text.splitlines()]
   return {name: digest for digest, name in lines}
