@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from random_params import random_params
 
+from configs import srn_chairs
 from threedim_jax.models import dummy_inputs, get_model
 from threedim_jax.models.layers import Dropout, GroupNorm
 from threedim_jax.models.xunet import XUNet

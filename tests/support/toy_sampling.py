@@ -44,9 +44,8 @@ def toy_sampler(monkeypatch, denoise_fn, size: int = HW):
 
   bind = lambda model, params, prediction: denoise_fn
   monkeypatch.setattr(view_sampler, "bind_params", bind)
-  monkeypatch.setattr(
-    view_sampler, "get_model", lambda config, platform="cpu": None
-  )
+  no_model = lambda config, platform="cpu": None
+  monkeypatch.setattr(view_sampler, "get_model", no_model)
   plain = lambda model, params, hw: lambda cam: cam
   monkeypatch.setattr(view_sampler, "get_camera_encoder", plain)
   mesh = make_local_mesh(-1, 1)

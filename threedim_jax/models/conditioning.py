@@ -232,11 +232,10 @@ class ConditioningProcessor(nn.Module):
       if learned:
         rays = rays + _to_frames(learned, len(rays))
       # The bias is added to the smaller array, which makes its gradient cheap.
+      biases = [bias for (bias,) in offsets]
       return logsnr_emb, [
         _conv(rays, kernel, 2**i).astype(self.dtype) + (per_frame + bias)
-        for i, (kernel, (bias,)) in enumerate(
-          zip(kernels, offsets, strict=True)
-        )
+        for i, (kernel, bias) in enumerate(zip(kernels, biases, strict=True))
       ]
     codes = folded
     if isinstance(folded, Camera):
