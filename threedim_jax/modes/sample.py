@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""`--mode=sample`: generates views of test objects, or of the object in a photo.
+"""`--mode=sample`: generates views of test objects, or of an object in a photo.
 
 Every object gets a folder `<workdir>/samples/<object>/` (see `workdir.samples`)
 with its views, a grid, GIF, MP4, orbit viewer and transforms.json.
