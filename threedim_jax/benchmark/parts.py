@@ -160,7 +160,7 @@ def forward_case(config: ConfigDict) -> Case:
 
 
 def sampler_case(config: ConfigDict, num_sample_steps: int) -> Case:
-  """Compiles the sampler for one view of each of `sample.batch_size` objects."""
+  """Compiles the sampler: one view for each of `sample.batch_size` objects."""
   sampler = functools.partial(
     make_view_fn(
       config.model, config.diffusion.prediction, jax.default_backend()
