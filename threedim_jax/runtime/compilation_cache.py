@@ -37,7 +37,7 @@ def use_compilation_cache() -> None:
 
 
 def _find_fault(path: str) -> str | None:
-  """Makes the folder `path`; returns why JAX cannot use it, or None if it can."""
+  """Makes the folder `path`; returns why it cannot be used, or else None."""
   if not os.path.isabs(path):  # no home directory, or a relative XDG_CACHE_HOME
     return f"{path} does not start with /"
   try:

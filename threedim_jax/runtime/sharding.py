@@ -114,7 +114,7 @@ def _spec(shape: tuple[int, ...], num_shards: int) -> PartitionSpec:
 
 
 def state_sharding(mesh: Mesh | AbstractMesh, shapes: PyTree) -> PyTree:
-  """Returns the shardings for a train state, or for any other tree of shapes."""
+  """Returns the shardings for a train state, or for any tree of shapes."""
   return jax.tree.map(
     lambda x: NamedSharding(mesh, _spec(x.shape, mesh.shape["fsdp"])), shapes
   )

@@ -150,7 +150,7 @@ def subset_text(
 
 
 def list_sha256(requests: Sequence[Request]) -> str:
-  """Returns the SHA-256 of the list of objects, given views and target views."""
+  """Returns the SHA-256 of all objects, given views and target views."""
   rows = [dataclasses.astuple(r) for r in requests]
   return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
 

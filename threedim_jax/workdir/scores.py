@@ -56,7 +56,7 @@ class Scores:
 
   @property
   def subject(self) -> str | None:
-    """Name of the first row, which is the scored method; None without any row."""
+    """Name of the first row, which is the scored method; None without rows."""
     return next(iter(self.rows), None)
 
 

@@ -296,7 +296,7 @@ class Checkpointer:
 
   @contextlib.contextmanager
   def _cleaning_full_disk(self):
-    """Removes unfinished saves if the `with` block fails because of a full disk.
+    """Removes unfinished saves if the `with` block fails on a full disk.
 
     The error of the `with` block is raised again after the removal.
     """
