@@ -112,6 +112,47 @@ def test_modules_have_no_numbers(op_name, module):
   assert Cost("n", op_name, "copy", 1, 1).module == module
 
 
+FUSED = """
+%start (p: bf16[2]) -> (bf16[2], bf16[8]) {
+  %all-gather.5 = bf16[8]{0} all-gather(%p), dimensions={0}
+  ROOT %call = (bf16[2]{0}, bf16[8]{0}) custom-call(%all-gather.5), \
+custom_call_target="AsyncCollectiveStart"
+}
+
+%async_collective_fusion.1 (p: bf16[2]) -> bf16[8] {
+  ROOT %all-gather.6 = bf16[8]{0} all-gather(%p), dimensions={0}
+}
+
+%done (p: bf16[2]) -> bf16[8] {
+  %all-gather.7 = bf16[8]{0} all-gather(%p), dimensions={0}
+  ROOT %call.2 = bf16[8]{0} custom-call(%all-gather.7), \
+custom_call_target="AsyncCollectiveDone"
+}
+
+%reduce (p: f32[8]) -> f32[2] {
+  %all-reduce.1 = f32[8]{0} all-reduce(%p), to_apply=%sum
+  ROOT %slice = f32[2]{0} dynamic-slice(%all-reduce.1, %i)
+}
+
+ENTRY %main (a: f32[4]) -> f32[4] {
+  %async-collective-start.3 = (bf16[2]{0}, bf16[8]{0}) fusion(%a), calls=%start
+  %fusion.1 = bf16[8]{0} fusion(%x), kind=kOutput, \
+calls=%async_collective_fusion.1, backend_config={"estimated_cycles":"40"}
+  %async-collective-done.3 = bf16[8]{0} fusion(%tuple-element), calls=%done
+  ROOT %fusion.2 = f32[2]{0} fusion(%b), kind=kInput, calls=%reduce
+}
+"""
+
+
+def test_collectives_in_fusions():
+  """As libtpu compiles `mesh.fsdp`: gathers beside products, then a sum."""
+  profile = read_profile(FUSED)
+  assert [(c.kind, c.size, c.hidden_cycles) for c in profile.collectives] == [
+    ("all-gather", 16, 40),
+    ("all-reduce", 32, None),
+  ]
+
+
 def test_text_that_is_no_program():
   with pytest.raises(ValueError, match="ENTRY"):
     read_profile("HloModule nothing")

@@ -203,7 +203,7 @@ class _Walk:
         self._visit_most_expensive(line, times)
       elif opcode in ("call", "async-start") and (c := _CALLED.search(line)):
         self.visit(c[1], times)
-      self._add_collective(match, times, started)
+      self._add_collective(match, line, times, started)
 
   def _trips(self, name: str, line: str) -> int:
     """Returns a loop's number of iterations; `while_trips` if it is unknown.
@@ -245,40 +245,87 @@ class _Walk:
       Cost(match["name"], op_name, kind, cycles * times, times)
     )
 
-  def _add_collective(self, match, times: int, started: dict) -> None:
+  def _add_collective(
+    self, match, line: str, times: int, started: dict
+  ) -> None:
     """Adds a collective to the profile, if the instruction is one.
 
-    An asynchronous collective has two instructions. The first starts the
-    transfer, and the function then adds the collective. The second waits for
-    the end of the transfer, and the function then sets `hidden_cycles`.
+    A transfer may have two instructions. At the first, which starts the
+    transfer, the function adds the collective. At the second, which waits for
+    the end of the transfer, the function sets `hidden_cycles`.
 
     Args:
       match: the instruction, matched by `_INSTRUCTION`.
+      line: line of the HLO with the instruction.
       times: how often the instruction runs.
       started: {name: (index in the profile, cycles before the start, times)} of
         transfers that have started; changed in place.
     """
-    opcode = _COLLECTIVE.fullmatch(match["opcode"])
-    if not opcode:
+    if match["opcode"] == "fusion":
+      found = self._fused_collective(match["name"], line)
+    else:
+      found = _collective(match)
+    if not found:
       return
-    kind, stage = opcode[1], opcode[2]
+    kind, stage, name, size = found
     collectives = self._profile.collectives
-    if stage == "-start":
-      started[match["name"]] = len(collectives), self._profile.cycles, times
-      sizes = [_size(*array) for array in _ARRAY.findall(match["type"])]
-      # A -start returns (operands, results), but all-reduce only results.
-      results = sizes if kind == "all-reduce" else sizes[len(sizes) // 2 :]
-      collectives.append(Collective(kind, sum(results) * times, None))
-    elif stage == "-done":
-      operand = re.match(r"%?([\w.-]+)", match["operands"])[1]
-      index, before, times = started[operand]
+    if stage == "-done":
+      index, before, times = started[name]
       hidden = (self._profile.cycles - before) // times
       collectives[index] = dataclasses.replace(
         collectives[index], hidden_cycles=hidden
       )
-    else:
-      size = sum(_size(*array) for array in _ARRAY.findall(match["type"]))
-      collectives.append(Collective(kind, size * times, None))
+      return
+    if stage == "-start":
+      started[name] = len(collectives), self._profile.cycles, times
+    collectives.append(Collective(kind, size * times, None))
+
+  def _fused_collective(self, name: str, line: str) -> tuple | None:
+    """Reads the collective in a fusion; the result is that of `_collective`.
+
+    libtpu splits a transfer into two fusions, `async-collective-start.N` and
+    `async-collective-done.N`. The fusions between these two compute and
+    transfer at once. They repeat the same collective, so they are not counted.
+    """
+    called = _CALLED.search(line)
+    if not called or called[1].startswith("async_collective_fusion"):
+      return None
+    lines = self._computations.get(called[1], [])
+    matches = filter(None, map(_INSTRUCTION.match, lines))
+    found = next(filter(None, map(_collective, matches)), None)
+    if not found:
+      return None
+    kind, stage, _, size = found
+    if any("AsyncCollectiveStart" in inner for inner in lines):
+      return kind, "-start", name, size
+    if any("AsyncCollectiveDone" in inner for inner in lines):
+      return kind, "-done", name.replace("-done", "-start", 1), size
+    return kind, stage, name, size
+
+
+def _collective(match: re.Match) -> tuple[str, str, str, int] | None:
+  """Reads a collective; None for any other instruction.
+
+  Args:
+    match: the instruction, matched by `_INSTRUCTION`.
+
+  Returns:
+    (one of `COLLECTIVES`, stage, name of the instruction that starts the
+    transfer, bytes of the result). The stage is "-start", "-done", or "" if
+    one instruction starts the transfer and waits for its end.
+  """
+  opcode = _COLLECTIVE.fullmatch(match["opcode"])
+  if not opcode:
+    return None
+  kind, stage = opcode[1], opcode[2] or ""
+  sizes = [_size(*array) for array in _ARRAY.findall(match["type"])]
+  # A -start returns (operands, results), but all-reduce only results.
+  if stage == "-start" and kind != "all-reduce":
+    sizes = sizes[len(sizes) // 2 :]
+  name = match["name"]
+  if stage == "-done":
+    name = re.match(r"%?([\w.-]+)", match["operands"])[1]
+  return kind, stage, name, sum(sizes)
 
 
 def _size(dtype: str, shape: str) -> int:
