@@ -34,7 +34,7 @@ from threedim_jax.viewing.page import Cell, Table
 from threedim_jax.viewing.tables import print_table
 from threedim_jax.workdir.results import provenance, write_result
 
-CEILING_SECONDS = 3.0  # at most, per ceiling: a dtype and a number of devices
+CEILING_SECONDS = 3.0  # longest time to measure one ceiling
 
 _CONFIG = config_flag.define_config_flag()
 _WHAT = flags.DEFINE_enum(
@@ -73,8 +73,8 @@ def measure(
     "dtype", "devices" and "tflops".
 
   Raises:
-    UserError: the part "data" has no data set to read. This is checked before
-      anything is measured.
+    UserError: `what` includes the part "data", but there is no data set. This
+      is checked before anything is measured.
   """
   names = list(PARTS) if what == "all" else [what]
   if "data" in names:

@@ -39,8 +39,8 @@ from threedim_jax.views.cameras import Camera
 from threedim_jax.views.pair_batch import PairBatch
 from threedim_jax.views.pixels import from_u8
 
-FEW_STEPS, MORE_STEPS = 4, 16  # denoising steps of the two timed samplings
-FIELD_VIEWS, FIELD_STEPS = 12, 60  # of the timed fit of a consistency field
+FEW_STEPS, MORE_STEPS = 4, 16  # denoising steps of the two timed runs
+FIELD_VIEWS, FIELD_STEPS = 12, 60  # of the field fit that is timed
 RADIUS = 2.0  # distance of the random cameras from the object
 
 
@@ -119,9 +119,8 @@ def random_params(config: ConfigDict):
 def step_case(config: ConfigDict) -> Case:
   """Compiles a train step.
 
-  `call(batch)` of the result trains one step on `batch`, and the next call
-  continues from the updated state. `call()` trains on the same random batch
-  every time.
+  Each call of the result's `call(batch)` trains one step from the current
+  state. `call()` without a batch always uses the same random batch.
   """
   setup = make_setup(config, make_mesh(config.mesh.data, config.mesh.fsdp))
   rng = jax.device_put(jax.random.key(1), replicated(setup.mesh))
@@ -160,7 +159,10 @@ def forward_case(config: ConfigDict) -> Case:
 
 
 def sampler_case(config: ConfigDict, num_sample_steps: int) -> Case:
-  """Compiles the sampler: one view for each of `sample.batch_size` objects."""
+  """Compiles the sampler for a batch of `sample.batch_size` objects.
+
+  One call generates one view of each object.
+  """
   sampler = functools.partial(
     make_view_fn(
       config.model, config.diffusion.prediction, jax.default_backend()
@@ -190,7 +192,7 @@ def sampler_case(config: ConfigDict, num_sample_steps: int) -> Case:
 def train_rows(config: ConfigDict, seconds: float | int) -> list[Row]:
   """Times a forward pass and a train step of `train.batch_size` examples."""
   rows = []
-  # One after the other, so that only one of them is in memory at a time.
+  # One case after the other, so that only one is in memory at a time.
   for name, make_case in (("forward", forward_case), ("step", step_case)):
     case = make_case(config)
     (times,) = timing.time_in_turns([case.call], seconds)
@@ -218,7 +220,7 @@ def sample_rows(config: ConfigDict, seconds: float | int) -> list[Row]:
   few, more = (sampler_case(config, n) for n in (FEW_STEPS, MORE_STEPS))
   few_times, more_times = timing.time_in_turns([few.call, more.call], seconds)
   extra, B = MORE_STEPS - FEW_STEPS, config.sample.batch_size
-  # Noise can make the longer sampling of a tiny network the faster one.
+  # With a tiny network, noise can make the run with more steps the faster.
   median, fastest = (
     max((b - a) / extra, 1e-9)
     for a, b in zip(few_times[:2], more_times[:2], strict=True)
@@ -378,7 +380,7 @@ def score_rows(config: ConfigDict, seconds: float | int) -> list[Row]:
 
 
 def compile_rows(config: ConfigDict, seconds: float | int) -> list[Row]:
-  """Times how long JAX compiles initialisation, train step and sampler.
+  """Times compiling the initialisation, the train step and the sampler.
 
   Each program is compiled once, so `seconds` is ignored.
   """

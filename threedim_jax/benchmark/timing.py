@@ -52,7 +52,7 @@ def compile_program(jitted, *args) -> Program:
   """
   before = jax.config.jax_enable_compilation_cache
   jax.config.update("jax_enable_compilation_cache", False)
-  compilation_cache.reset_cache()  # jax reads the option only after a reset
+  compilation_cache.reset_cache()  # JAX reads the option only after a reset
   try:
     start = time.perf_counter()
     lowered = jitted.lower(*args)

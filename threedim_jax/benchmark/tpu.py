@@ -30,8 +30,8 @@ class Case:
 
   Attributes:
     topology: name of the TPU slice, such as "v5e:2x2".
-    ch: number of channels at the network's first level: 256 for the paper's 471
-      M-parameter network, 448 for its 1.3 B-parameter network.
+    ch: number of channels at the network's first level: 256 for the paper's
+      network with 471 M parameters, 448 for the one with 1.3 B.
     per_device: number of examples that each device trains on at a time.
     fsdp: number of devices that share parameters and optimizer state; 1 means
       that every device holds a full copy.
@@ -63,7 +63,7 @@ class Case:
     ]
 
 
-# The cases that decide what fits, the cheapest first.
+# The cases that show what fits, the cheapest first.
 CASES = (
   Case("v5p:2x2x1", 256, 4),
   Case("v4:2x2x1", 256, 4),
