@@ -4,8 +4,8 @@
 
 A handler that samples is a generator, so the page shows each view as soon as
 the view is done. The Stop button ends the generator after the next view, and
-the finished views stay on the page. Each visitor's views are kept in a
-`gr.State` of that visitor's own.
+the finished views stay on the page. Each visitor's views are kept in a separate
+`gr.State`.
 """
 
 from collections.abc import Callable, Iterator
@@ -88,8 +88,9 @@ class Handlers:
 
   Attributes:
     sampler: generates views with the trained weights.
-    compile_seconds: time that compiling the sampler took at the start.
-    view_seconds: time that sampling one view with `DEFAULTS` takes here.
+    compile_seconds: how long compiling the sampler took on this machine.
+    view_seconds: how long sampling one view with the settings `DEFAULTS` takes
+      on this machine.
   """
 
   def __init__(self, sampler: Sampler):

@@ -110,7 +110,8 @@ def camera_map(scene: Scene, num_done: int) -> str:
 def views_grid(sampled: ObjectSamples, total: int) -> str:
   """Returns HTML with the given view, the finished views, and empty tiles.
 
-  `total` views are to be generated. Each unfinished view has an empty tile.
+  `total` is the number of views to generate. Each unfinished view is shown as
+  an empty tile.
   """
   done = sampled.generated.images_u8
   tiles = [picture(sampled.given.images_u8[0], "given")]

@@ -59,7 +59,7 @@ def make_page(handlers: Handlers) -> gr.Blocks:
   theme = gr.themes.Base(font=["sans-serif"], font_mono=["monospace"])
   in_blocks = "theme" in inspect.signature(gr.Blocks.__init__).parameters
   look = {"theme": theme} if in_blocks else {}  # Gradio 6 takes it in launch()
-  # How often Gradio deletes its copies of files, and from which age on.
+  # How often Gradio deletes its copies of files, and how old they must be.
   keep = outputs.KEEP_SECONDS, outputs.KEEP_SECONDS
   with gr.Blocks(
     title="3DiM", analytics_enabled=False, delete_cache=keep, **look
@@ -237,7 +237,7 @@ def _connect(page, handlers: Handlers, given, made) -> None:
   )
   finished = [made.viewer, made.files, made.table, given.status]
   run.success(show_errors(finish), made.samples, finished)
-  # Gradio's own `cancels` can show a view's status after the one of `finish`.
+  # With Gradio's own `cancels`, an old status can replace that of `finish`.
   given.stop.click(stop, queue=False)
   made.fit.click(
     show_errors(handlers.mesh),
