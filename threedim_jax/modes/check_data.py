@@ -43,8 +43,8 @@ def check_dataset(config: ConfigDict, workdir: epath.Path) -> None:
     workdir: folder for contact_sheet.png and check_data.json.
 
   Raises:
-    UserError: the data set is missing, or its pictures and cameras disagree.
-      Both files are written before an error about disagreement.
+    UserError: the data set is missing, or its pictures and cameras disagree. In
+      the second case, both files are written before the error.
   """
   data = config.data
   objects = []
@@ -66,13 +66,12 @@ def check_folder(
 
   Args:
     folder: folder with the pictures and cameras of one object.
-    size: height and width to resize the pictures to, in pixels; None keeps
-      their size.
+    size: height and width to resize pictures to, in pixels; None: no resizing.
     workdir: folder for contact_sheet.png and check_data.json.
 
   Raises:
     UserError: the folder cannot be read, or its pictures and cameras disagree.
-      Both files are written before an error about disagreement.
+      In the second case, both files are written before the error.
   """
   frames = posed_images.list_frames(folder)
   chosen = spread(frames, VIEWS_OF_FOLDER)

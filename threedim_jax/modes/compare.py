@@ -6,8 +6,8 @@
   compare("W")          writes W/evaluation.json, as --mode=evaluate does
 
 Neither a model nor a data set is needed. Results of two methods are comparable
-if they have the same `list_sha256`. This is a hash of the list of objects,
-given views and generated views.
+if they have the same `list_sha256`. This hash covers the objects, their given
+views and their generated views.
 """
 
 from etils import epath
@@ -50,7 +50,7 @@ def compare(
       f" (<object>/{samples.INFO_FILE} and pictures, see"
       " threedim_jax/workdir/samples.py)"
     )
-  # Reads all folders first, so that one without true views is refused at once.
+  # Reads all folders first, so that a missing true view is refused at once.
   requests = [_request(path) for path in folders]
   result = {
     "protocol": {

@@ -48,7 +48,7 @@ def _is_storable(value: Any) -> bool:
   )
 
 
-# (test, text of the error, key patterns of fnmatch). A value of None passes.
+# (test, error text, fnmatch patterns of keys). A value of None passes.
 RULES: tuple[tuple[Callable[[Any], bool], str, str], ...] = (
   (_is_storable, "must be finite, and of at most 64 bits", "*"),
   (

@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """`--mode=evaluate`: generates test views and compares them with the true ones.
 
-By the protocol `SRN_V1`, the model gets one view of an object and generates all
-other views or a seeded subset. `truth_scores` scores the generated views. Views
-are written to folders `<workdir>/evaluate/<object>/`. If the same views are
-sampled several times, the later samples go to `evaluate_1` and so on. An
+Under the protocol `SRN_V1`, the model gets one view of an object and generates
+all other views or a seeded subset. `truth_scores` scores the generated views.
+Views are written to folders `<workdir>/evaluate/<object>/`. If the same views
+are sampled several times, the later samples go to `evaluate_1` and so on. An
 interrupted run resumes from these folders. `--mode=compare` scores another
 method's views in folders of the same form.
 

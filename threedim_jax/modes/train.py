@@ -139,7 +139,7 @@ def run(config: ConfigDict, args) -> None:
 
 
 def is_due(step: int, every: int, is_last: bool) -> bool:
-  """Returns whether an action is due that is repeated every `every` steps.
+  """Returns whether it is time for an action repeated every `every` steps.
 
   Every action is due at the last step.
   """
@@ -221,7 +221,7 @@ def open_writer(
   """
   truncate_metrics(workdir, done)
   writer = create_writer(workdir)
-  # Statistics of the parameters would compile a program for every shape.
+  # Statistics would compile a program for every shape of a parameter.
   overview = parameter_overview.get_parameter_overview(
     state.params, include_stats=False
   )

@@ -61,8 +61,8 @@ def _conv_flops(eqn) -> int:
   depth = rhs[spec.rhs_spec[1]]
   taps = math.prod(rhs[i] for i in spec.rhs_spec[2:])
   # Every output has a product for every tap of the kernel. If the input is
-  # dilated, as in the gradient of a strided convolution, only one product in
-  # `dilation` has an input value; the others have inserted zeros.
+  # dilated, as in the gradient of a strided convolution, only one in `dilation`
+  # products uses an input value; the others use inserted zeros.
   dilation = math.prod(eqn.params["lhs_dilation"])
   return 2 * math.prod(out) * depth * taps // dilation
 

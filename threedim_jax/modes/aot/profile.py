@@ -27,8 +27,9 @@ COLLECTIVES = (
   "collective-permute",
 )
 
-# HLO is a list of computations, "%name (parameters) -> type {" to "}". A line
-# in one is "%name = type opcode(operands), attributes".
+# HLO is a list of computations. Each starts with "%name (parameters) -> type {"
+# and ends with "}". The lines in between have the form
+# "%name = type opcode(operands), attributes".
 _COMPUTATION = re.compile(r"^(ENTRY )?%?([\w.-]+) \(.*\{$")
 _INSTRUCTION = re.compile(
   r"^\s+(?:ROOT )?%?(?P<name>[\w.-]+) = (?P<type>.*?) "
@@ -70,7 +71,7 @@ class Cost:
 
   @property
   def module(self) -> str:
-    """Path of the Flax modules around the instruction: "ResnetBlock/Conv".
+    """Path of the instruction's Flax modules, such as "ResnetBlock/Conv".
 
     The path leaves out the numbers in module names, and the modules XUNet and
     XUNetBlock. The path is "" if the instruction is outside all modules. The
@@ -118,7 +119,7 @@ class Profile:
     return sum(cost.cycles for cost in self.costs)
 
   def by(self, attribute: str) -> dict[str, int]:
-    """Returns the cycles of each "kind" or "module", the largest first.
+    """Returns {name: cycles} of all kinds or modules, the most expensive first.
 
     `attribute` is "kind" or "module".
     """
@@ -250,9 +251,8 @@ class _Walk:
   ) -> None:
     """Adds a collective to the profile, if the instruction is one.
 
-    A transfer may have two instructions. At the first, which starts the
-    transfer, the function adds the collective. At the second, which waits for
-    the end of the transfer, the function sets `hidden_cycles`.
+    A program may start a transfer in one instruction and wait for its end in
+    another. The first adds the collective, and the second sets `hidden_cycles`.
 
     Args:
       match: the instruction, matched by `_INSTRUCTION`.
@@ -304,22 +304,22 @@ class _Walk:
 
 
 def _collective(match: re.Match) -> tuple[str, str, str, int] | None:
-  """Reads a collective; None for any other instruction.
+  """Reads a collective; returns None for any other instruction.
 
   Args:
     match: the instruction, matched by `_INSTRUCTION`.
 
   Returns:
     (one of `COLLECTIVES`, stage, name of the instruction that starts the
-    transfer, bytes of the result). The stage is "-start", "-done", or "" if
-    one instruction starts the transfer and waits for its end.
+    transfer, bytes of the result). The stage is "-start", "-done", or "" if one
+    instruction starts the transfer and waits for its end.
   """
   opcode = _COLLECTIVE.fullmatch(match["opcode"])
   if not opcode:
     return None
   kind, stage = opcode[1], opcode[2] or ""
   sizes = [_size(*array) for array in _ARRAY.findall(match["type"])]
-  # A -start returns (operands, results), but all-reduce only results.
+  # A -start returns (operands, results). Only all-reduce returns just results.
   if stage == "-start" and kind != "all-reduce":
     sizes = sizes[len(sizes) // 2 :]
   name = match["name"]

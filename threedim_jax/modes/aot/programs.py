@@ -124,8 +124,9 @@ def compile_train_step(
   setup = make_setup(config, mesh)
   rng = jax.eval_shape(lambda: jax.random.key(0))
   args = setup.shapes, setup.batch, rng
-  # A mesh without devices gives the form of the network with the least
-  # arithmetic, so that faster forms with more of it do not look better.
+  # FLOPs are counted for the form of the network with the least arithmetic,
+  # which a mesh without devices gives. Other forms may be faster despite more
+  # arithmetic, but this must not raise their share of the peak.
   on_paper = make_mesh_on_paper(*mesh.shape.values(), mesh.size)
   plain = make_setup(without_recomputation(config), on_paper)
   flops = count_flops(plain.train_step, *args)
