@@ -29,7 +29,7 @@ from threedim_jax.runtime import roll_call
 from threedim_jax.runtime.errors import EXIT_PREEMPTED, UserError
 from threedim_jax.runtime.stop_signal import StopSignal
 
-# JAX itself reads only the first variable; the program passes on the others.
+# JAX itself reads only the first variable; this module passes on the others.
 EXPLICIT = ("JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID")
 
 # A process that ends with an error waits this long for the others to end. A
@@ -133,7 +133,7 @@ def wait_for_all(name: str) -> None:
   """
   if jax.process_count() == 1:
     return
-  # Imported here, so that a process alone does not load Orbax.
+  # Imported here, so that a process on its own does not load Orbax.
   from orbax.checkpoint import multihost
 
   everyone = set(range(jax.process_count()))
@@ -169,8 +169,8 @@ def plan(environ: Mapping[str, str]) -> dict[str, Any] | None:
   None means that this process was started alone. `initialize` must then not be
   called, because JAX could wait in vain for other processes. JAX detects most
   launchers by itself, and the result is then {}. The result has entries in
-  three cases: if the variables `EXPLICIT` are set, for Open MPI 5, which JAX
-  does not detect, and for SLURM, where JAX would leave devices idle.
+  three cases: the variables `EXPLICIT` are set; Open MPI 5 is used, which JAX
+  does not detect; or SLURM is used, where JAX would leave devices idle.
 
   Args:
     environ: the environment variables.
@@ -185,7 +185,7 @@ def plan(environ: Mapping[str, str]) -> dict[str, Any] | None:
     # Open MPI 5 no longer sets the variable that JAX needs. mpi4py asks MPI.
     old = "OMPI_MCA_orte_hnp_uri" in environ
     return {} if old else {"cluster_detection_method": "mpi4py"}
-  # SLURM_NTASKS counts the tasks of the job. A step of it may have fewer.
+  # SLURM_NTASKS counts the tasks of the job. A step of the job may have fewer.
   if int(environ.get("SLURM_STEP_NUM_TASKS", 1)) > 1:
     return _slurm(environ)
   if "," in environ.get("TPU_WORKER_HOSTNAMES", "") or any(
@@ -232,7 +232,7 @@ def _slurm(environ: Mapping[str, str]) -> dict[str, Any]:
   # The first host of a list like "node1,node3" or "node[01-04,07]".
   nodes = environ["SLURM_STEP_NODELIST"]
   prefix, number = re.match(r"([^\[,]+)(?:\[(\d+))?", nodes).groups(default="")
-  # A port in the range that JAX uses, and another one for each step of a job.
+  # A port in the range that JAX uses, different for each step of a job.
   job, step = (int(environ[f"SLURM_{x}_ID"]) for x in ("JOB", "STEP"))
   port = environ.get("JAX_COORDINATOR_PORT", 61440 + (job + 64 * step) % 4096)
   return {
@@ -246,8 +246,9 @@ def _slurm(environ: Mapping[str, str]) -> dict[str, Any]:
 def _slurm_devices(environ: Mapping[str, str]) -> list[int] | None:
   """Returns the indices of the GPUs that this process uses under SLURM.
 
-  None leaves the choice to JAX. JAX would take one GPU for each process. If a
-  node runs a single process, JAX would silently leave all other GPUs idle.
+  By itself, JAX would take one GPU for each process. If a node runs a single
+  process, all other GPUs would stay idle without a warning. The result is None
+  if CUDA_VISIBLE_DEVICES names no GPU; JAX then chooses.
   """
   visible = environ.get("CUDA_VISIBLE_DEVICES")
   if not visible:

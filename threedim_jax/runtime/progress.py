@@ -28,7 +28,7 @@ import rich.console
 import rich.progress
 
 LOG_SECONDS = 4.5
-# Units of work are timed for at least this long, and at least one of them.
+# An estimate needs at least one unit of work, and this many timed seconds.
 MEASURE_SECONDS = 3.0
 ANNOUNCE_SECONDS = 60.0  # shorter work gets no estimate
 

@@ -93,7 +93,7 @@ def _gather(port: int, num_processes: int, clock: _Clock) -> None:
         if key.fileobj is server:
           selector.register(server.accept()[0], selectors.EVENT_READ)
           continue
-        # A process has sent its number, or has ended after it sent its number.
+        # A process has sent its number, or has ended.
         connection = key.fileobj
         index = _read_number(connection, num_processes, present)
         if index is not None:
@@ -168,7 +168,7 @@ def _answer(connections, text: str) -> None:
 
 
 def _announce(host: str, port: int, me: str, clock: _Clock) -> None:
-  """In other processes: sends this process's number to process 0.
+  """In processes other than 0: sends this process's number to process 0.
 
   The function waits for the answer. If process 0 cannot be reached, the
   function tries again until the timeout.

@@ -27,8 +27,7 @@ class StopSignal:
       must poll equally often. If False, each process stops by itself.
 
   Attributes:
-    received: whether to stop: a poll returned True, or this process itself
-      caught SIGTERM.
+    received: True once a poll returned True or this process caught SIGTERM.
   """
 
   def __init__(self, *, together: bool = True):
