@@ -19,7 +19,7 @@ from threedim_jax.runtime.errors import UserError
 CONFIG_FILE = "config.json"
 
 # Keys that a later run in the same workdir may change, as fnmatch patterns.
-# They say where and how long it runs, how often it logs, and how it samples.
+# These keys say where and how long a run goes on, and how it logs and samples.
 CHANGEABLE = (
   "mesh.*",
   "model.remat",
@@ -34,8 +34,8 @@ CHANGEABLE = (
   "evaluate.*",
 )
 
-# Keys that older configurations lack, with the values that these runs used. So
-# a workdir from before a key existed can still be resumed.
+# Keys that older configurations lack, with the values that older runs used.
+# With these values, a workdir from before a key existed can still be resumed.
 ABSENT_MEANS = {
   "data.fixed_pairs": False,
   "data.hue_augmentation": False,

@@ -62,7 +62,7 @@ class Request:
 def given_view(view: int) -> EvaluationProtocol:
   """Returns a protocol like `SRN_V1` in which `view` is the given view.
 
-  A given view other than that of `SRN_V1` is part of the protocol's name.
+  If `view` is not that of `SRN_V1`, the protocol's name states the view.
   """
   if view == SRN_V1.input_view:
     return SRN_V1
@@ -74,8 +74,8 @@ def given_view(view: int) -> EvaluationProtocol:
 def input_view_of(num_views: int, protocol: EvaluationProtocol = SRN_V1) -> int:
   """Returns the index of the given view, for an object with `num_views` views.
 
-  If the object does not have as many views as the protocol's index needs, its
-  middle view is given.
+  If the object has too few views for the protocol's index, its middle view is
+  given.
   """
   view = protocol.input_view
   return view if num_views > view else num_views // 2

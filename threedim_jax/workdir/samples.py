@@ -84,7 +84,7 @@ class ObjectSamples:
 
 
 def folder_name(object_id: str) -> str:
-  """Returns `object_id`, if it can be the name of a folder of samples.
+  """Returns `object_id` if this id can be the name of a folder of samples.
 
   Raises:
     UserError: the id is empty, has more than 200 bytes, starts with a dot, or
@@ -195,8 +195,8 @@ def read_settings(sample_dir: epath.PathLike) -> dict[str, Any]:
 
   Returns:
     The content of input.json, with the key "views" added. "views" lists the
-    generated views by their index in the data set, as "input_views" lists the
-    given views.
+    generated views and "input_views" the given views, by their indices in the
+    data set.
   """
   folder = epath.Path(sample_dir)
   cameras = _read_cameras(folder / "cameras.npz")

@@ -36,7 +36,7 @@ from threedim_jax.workdir.checkpoints import checksums
 
 FOLDER = "checkpoints"  # in a workdir
 DAMAGED = "damaged"  # folder for damaged steps
-KEEP_LATEST = 2  # steps; the best step is kept, too
+KEEP_LATEST = 2  # newest checkpoints to keep, besides the best one
 BEST_METRIC = "eval/loss"
 _ITEMS = ("ema_params", "train")
 _TMP = ".orbax-checkpoint-tmp"
@@ -92,7 +92,7 @@ class Checkpointer:
       self._manager.close()
 
   def wait(self) -> None:
-    """Waits until the last save is committed; raises an error if it failed."""
+    """Waits until the last save is committed; raises an error on failure."""
     with self._cleaning_full_disk():
       self._manager.wait_until_finished()
     self._saving = None
@@ -224,7 +224,7 @@ class Checkpointer:
     Orbax calls this method in a thread of process 0 only.
     """
     step, meta = self._saving
-    # Buckets cannot rename, so there the step is in its final folder already.
+    # Buckets cannot rename folders, so a step there is in its final folder.
     unfinished = list(self.directory.glob(f"{step}{_TMP}*"))
     for folder in unfinished or [self._folder(step)]:
       checksums.seal(folder, meta["arrays"], meta)
