@@ -7,10 +7,10 @@
       [--out=FILE.json] [--config.KEY=VALUE ...]
   python -m threedim_jax.benchmark --what=tpu --out=FOLDER   # see `tpu`
 
-If the floating-point operations of a program are known, its row compares the
-program with a ceiling: the speed of the fastest matrix product on the same
-number of devices, in the network's dtype. The ceiling is measured before and
-after the rows, and the larger value counts.
+If a program's floating-point operations are known, the table also compares the
+program's speed with a ceiling. The ceiling is the speed of the fastest matrix
+product on the same number of devices, in the network's dtype. The ceiling is
+measured before and after all parts, and the higher speed is used.
 """
 
 from collections.abc import Sequence
@@ -64,17 +64,17 @@ def measure(
   Args:
     config: complete configuration of a run.
     what: name of the part, a key of `PARTS`; "all" measures every part.
-    seconds: how many seconds each program is repeated.
-    ceiling_sizes: sides of the square matrices whose fastest product is the
-      ceiling; None uses sizes that suit the platform.
+    seconds: how long to repeat each program, in seconds.
+    ceiling_sizes: side lengths of the square matrices to multiply when
+      measuring the ceiling; None uses sizes that suit the platform.
 
   Returns:
-    (rows of the table, ceilings). A ceiling is a dictionary with the keys
+    (rows of the table, ceilings). Each ceiling is a dictionary with the keys
     "dtype", "devices" and "tflops".
 
   Raises:
-    UserError: the part "data" is to be measured, but there is no data set. This
-      is checked before anything is measured.
+    UserError: the part "data" has no data set to read. This is checked before
+      anything is measured.
   """
   names = list(PARTS) if what == "all" else [what]
   if "data" in names:
@@ -122,10 +122,10 @@ def report(
     config: the configuration that was measured.
     rows: rows of the table, from `measure`.
     ceilings: ceilings, from `measure`.
-    overrides: {key: value} of the flags --config.KEY=VALUE.
+    overrides: {key: value} from the flags --config.KEY=VALUE.
 
   Returns:
-    The arguments and a description of the code and the machine.
+    The four arguments, with a description of the code and the machine.
   """
   return {
     "rows": list(rows),
@@ -155,7 +155,7 @@ def show(rows: Sequence[Row], ceilings: Sequence[dict[str, Any]]) -> None:
 
 
 def _texts(row: Row) -> dict[str, str]:
-  """Formats a row as {column: text}. A value that the row lacks becomes "-"."""
+  """Formats a row as {column: text}. A missing value becomes "-"."""
   texts = {
     "what": row["what"],
     "name": row["name"],

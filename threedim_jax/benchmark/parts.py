@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Measures each part of the benchmark, such as training or sampling.
 
-`PARTS` maps the name of each part to a function that returns rows of the table.
-The functions time the same programs that training, sampling and scoring run.
-Weights, cameras and pictures are random. Only the part "data" reads pictures
-from a data set, because it measures how long training waits for them.
+`PARTS` maps the name of each part to a function that measures the part and
+returns rows of the table. These functions time the same programs that training,
+sampling and scoring run. Weights, cameras and pictures are random, except in
+the part "data". That part reads a data set, to measure how long training waits
+for pictures.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -47,7 +48,7 @@ class Case(NamedTuple):
   """A compiled program to time, with a function that runs the program.
 
   Attributes:
-    program: the compiled program, which does not come from a cache.
+    program: the program, compiled afresh instead of read from a cache.
     call: function that runs the program once.
     flops: floating-point operations of one call, summed over all devices.
     devices: number of devices that the program runs on.
@@ -62,12 +63,9 @@ class Case(NamedTuple):
 def random_images(
   rng: np.random.Generator, shape: Sequence[int], resolution: int
 ) -> UInt8[np.ndarray, "*shape R R 3"]:
-  """Makes pictures of uniform noise.
+  """Makes pictures of uniform noise, `resolution` pixels high and wide.
 
-  Args:
-    rng: generator of the noise.
-    shape: leading axes of the result.
-    resolution: height and width of each picture, in pixels.
+  `shape` gives the leading axes of the result.
   """
   size = (*shape, resolution, resolution, 3)
   return rng.integers(0, 256, size, dtype=np.uint8)
@@ -81,7 +79,7 @@ def random_cameras(
   Args:
     rng: generator of the camera positions.
     shape: leading axes of `world_from_cam` and `K`.
-    resolution: height and width of the pictures that K is for, in pixels.
+    resolution: height and width, in pixels, of the pictures that `K` is for.
   """
   poses = camera_paths.random_views(rng, int(np.prod(shape)), RADIUS)
   K = np.float32(camera_paths.default_K(resolution))
@@ -100,7 +98,7 @@ def random_batch(resolution: int, batch_size: int) -> PairBatch:
 
 
 def denoise_args(config: ConfigDict, batch_size: int) -> tuple:
-  """Makes random arguments for a `DenoiseFn`.
+  """Makes random arguments for a denoising function (`DenoiseFn`).
 
   All examples are conditional: `cond_mask` is True everywhere.
   """
@@ -121,10 +119,9 @@ def random_params(config: ConfigDict):
 def step_case(config: ConfigDict) -> Case:
   """Compiles a train step.
 
-  Returns:
-    A case for timing. `case.call(batch)` trains one step on a batch, and the
-    next call goes on from the new state. `case.call()` trains on the same
-    random batch at every call.
+  `call(batch)` of the result trains one step on `batch`, and the next call
+  continues from the updated state. `call()` trains on the same random batch
+  every time.
   """
   setup = make_setup(config, make_mesh(config.mesh.data, config.mesh.fsdp))
   rng = jax.device_put(jax.random.key(1), replicated(setup.mesh))
@@ -163,7 +160,7 @@ def forward_case(config: ConfigDict) -> Case:
 
 
 def sampler_case(config: ConfigDict, num_sample_steps: int) -> Case:
-  """Compiles the sampler for one view each of `sample.batch_size` objects."""
+  """Compiles the sampler: one view for each of `sample.batch_size` objects."""
   sampler = functools.partial(
     make_view_fn(
       config.model, config.diffusion.prediction, jax.default_backend()
@@ -215,9 +212,8 @@ def sample_rows(config: ConfigDict, seconds: float | int) -> list[Row]:
 
   The sampler is timed with `FEW_STEPS` and with `MORE_STEPS` denoising steps.
   The difference in time, divided by the difference in steps, is the time of one
-  step. Work that happens once per view cancels out in this difference. The time
-  of a whole view is the time with few steps, plus the time of the steps that
-  are missing.
+  step, because work that happens once per view cancels out. A whole view takes
+  the time measured with `FEW_STEPS`, plus the time of the remaining steps.
   """
   few, more = (sampler_case(config, n) for n in (FEW_STEPS, MORE_STEPS))
   few_times, more_times = timing.time_in_turns([few.call, more.call], seconds)
@@ -270,10 +266,11 @@ def open_batches(config: ConfigDict) -> Iterator[PairBatch]:
 
 
 def data_rows(config: ConfigDict, seconds: float | int) -> list[Row]:
-  """Times reading of batches alone, and train steps that read their batches.
+  """Times reading batches alone, then reading batches and training on them.
 
   Readers work ahead, so the time of a single batch means nothing. Each row
-  gives the mean over many batches, both as the median and as the fastest time.
+  therefore gives the mean over many batches, in place of both the median and
+  the fastest time.
   """
   batches, case = open_batches(config), step_case(config)
   mesh = make_mesh(config.mesh.data, config.mesh.fsdp)
@@ -325,15 +322,15 @@ def mean_time(
 ) -> Times:
   """Returns the mean time of a call of `fn`, in seconds.
 
-  Single calls are not timed, so both `median` and `fastest` of the result hold
-  the mean.
+  Single calls are not timed, so the mean fills both `median` and `fastest` of
+  the result.
 
   Args:
     fn: the function to time.
-    seconds: how many seconds `fn` is repeated; at least `timing.MIN_REPEATS`
-      calls are made.
+    seconds: how long to repeat `fn`, in seconds; `fn` is called at least
+      `timing.MIN_REPEATS` times.
     warm_up: number of calls before the clock starts.
-    finish: function that waits for the work that the calls of `fn` started.
+    finish: function that waits for any work that `fn` left running.
   """
   for _ in range(warm_up):
     fn()
@@ -381,7 +378,7 @@ def score_rows(config: ConfigDict, seconds: float | int) -> list[Row]:
 
 
 def compile_rows(config: ConfigDict, seconds: float | int) -> list[Row]:
-  """Times the compilation of initialisation, train step and sampler.
+  """Times how long JAX compiles initialisation, train step and sampler.
 
   Each program is compiled once, so `seconds` is ignored.
   """

@@ -6,8 +6,9 @@
   (times,) = time_in_turns([lambda: program.compiled(*args)], seconds=10)
   row = make_row("train", "step", times, flops=..., program=program)
 
-The host times a call from its start until its results are ready. So the time
-includes the device's work and the cost of launching that work.
+Each call is timed on the host, from the start of the call until its results are
+ready. The time therefore includes the device's work and the cost of launching
+that work.
 """
 
 from collections.abc import Callable, Sequence
@@ -37,7 +38,7 @@ class Times(NamedTuple):
 
 
 class Program(NamedTuple):
-  """A compiled function, with the seconds that tracing and compiling took."""
+  """A compiled function, and the seconds that tracing and compiling took."""
 
   compiled: jax.stages.Compiled
   lower_seconds: float
@@ -47,9 +48,7 @@ class Program(NamedTuple):
 def compile_program(jitted, *args) -> Program:
   """Traces and compiles a jitted function, without the compilation cache.
 
-  Args:
-    jitted: function that `jax.jit` returned.
-    *args: example arguments of the function, or their shapes and dtypes.
+  `args` are example arguments of the function, or their shapes and dtypes.
   """
   before = jax.config.jax_enable_compilation_cache
   jax.config.update("jax_enable_compilation_cache", False)
@@ -71,9 +70,9 @@ def time_in_turns(
   """Times functions in rounds; each round calls every function once.
 
   A slow phase of the machine slows all functions down alike, so the ratios of
-  their times still hold. The first round is a warm-up and is not counted.
-  Further rounds follow for `seconds` times the number of functions, and there
-  are at least `MIN_REPEATS` of them.
+  their times still hold. The first round is a warm-up and is not counted. At
+  least `MIN_REPEATS` rounds follow, and more until `seconds` times the number
+  of functions have passed.
 
   Returns:
     The times of each function, in the order of `fns`.
@@ -95,9 +94,9 @@ def summary(times: list[float]) -> Times:
 
 
 def program_bytes(program: Program) -> int | None:
-  """Returns the memory that a program needs per device, in bytes.
+  """Returns how many bytes of memory a program needs on each device.
 
-  The result is None if the compiler does not report it.
+  The result is None if the compiler does not report memory.
   """
   m = program.compiled.memory_analysis()
   if m is None:
@@ -123,15 +122,15 @@ def make_row(
   Args:
     what: name of the part of the benchmark, such as "train".
     name: name of the program that was timed.
-    times: times of one call.
+    times: measured times of one call.
     count: number of examples, views or steps that one call processes.
-    unit: unit of the rate, which is `count` per median time.
+    unit: unit of the rate. The rate is `count` divided by the median time.
     flops: floating-point operations of one call, summed over all devices; None
       leaves TFLOP/s out of the row.
     program: the program that was called; None leaves its memory and its compile
       time out of the row.
     devices: number of devices that ran the program.
-    **more: further keys and values of the row.
+    **more: further columns of the row.
   """
   row: Row = {
     "what": what,
@@ -159,15 +158,16 @@ def matmul_ceiling(
 ) -> float:
   """Returns the TFLOP/s of the fastest square matrix product.
 
-  Every device computes a product of its own at the same time, and the result is
-  the sum over devices. As in the network, float32 is multiplied at jax's
+  Every device computes its own product at the same time, and the result is the
+  sum over all devices. As in the network, float32 is multiplied at JAX's
   default precision, which is TF32 on recent NVIDIA GPUs.
 
   Args:
     dtype: dtype of the matrices.
     num_devices: number of devices to use.
-    seconds: time to measure, shared by all sizes.
-    sizes: sides of the matrices to try; None uses sizes that suit the platform.
+    seconds: how long to measure all sizes together, in seconds.
+    sizes: side lengths of the matrices to try; None uses sizes that suit the
+      platform.
   """
   devices = np.array(jax.devices()[:num_devices])
   mesh = jax.sharding.Mesh(devices, ("device",))

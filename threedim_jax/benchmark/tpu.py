@@ -1,14 +1,14 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Prints a table that shows which network of the paper fits on which TPU slice.
+"""Prints a table that shows which of the paper's networks fit on which TPUs.
 
   python -m threedim_jax.benchmark --what=tpu --out=runs/tpu
 
 The command needs no TPU: it only compiles train steps for TPUs. It compiles one
-program after the other, each in a process of its own, and writes a file for
-each. A program takes minutes to an hour. If the command is stopped, run it
-again: it goes on with the programs whose files are missing. When all files
-exist, it prints the table that `launch/README.md` shows.
+program after another, each in its own process, and writes one file per program.
+Each program takes between a few minutes and an hour. If the command is stopped,
+run it again: it continues with the programs that have no file yet. When all
+files exist, it prints the table that `launch/README.md` shows.
 """
 
 from collections.abc import Sequence
@@ -30,12 +30,13 @@ class Case:
 
   Attributes:
     topology: name of the TPU slice, such as "v5e:2x2".
-    ch: number of channels at the network's first level: 256 for the paper's
-      network of 471 M weights, 448 for that of 1.3 B.
+    ch: number of channels at the network's first level: 256 for the paper's 471
+      M-parameter network, 448 for its 1.3 B-parameter network.
     per_device: number of examples that each device trains on at a time.
     fsdp: number of devices that share parameters and optimizer state; 1 means
       that every device holds a full copy.
-    remat: value of `model.remat`, the rematerialisation of activations.
+    remat: value of `model.remat`: which activations the backward pass
+      recomputes.
   """
 
   topology: str
@@ -53,7 +54,7 @@ class Case:
   def arguments(self) -> list[str]:
     """Returns the flags that set the network, the mesh and rematerialisation.
 
-    The batch size is missing: `compile_case` passes the batch size separately.
+    The batch size is left out, because `compile_case` passes it separately.
     """
     return [
       f"--config.model.ch={self.ch}",
@@ -124,11 +125,11 @@ def compile_case(case: Case, path: epath.Path, config: str = CONFIG) -> None:
 def run(
   folder: epath.Path, cases: Sequence[Case] = CASES, config: str = CONFIG
 ) -> None:
-  """Compiles the cases that have no file yet, then prints the whole table.
+  """Compiles every case that has no file yet, then prints the whole table.
 
   Args:
-    folder: folder of the files, one for each case.
-    cases: rows of the table.
+    folder: folder with one file per case.
+    cases: the train steps to compile, one for each row of the table.
     config: path of the configuration file.
   """
   folder = folder.absolute()
@@ -149,7 +150,7 @@ def table(results: dict[Case, dict]) -> str:
   """Formats the compiler's reports as a Markdown table.
 
   Args:
-    results: {case: report}, one row of the table each.
+    results: {case: report}. Each case becomes one row of the table.
   """
   lines = [
     "| network | slice | examples a chip | mesh | remat | fits | GiB a chip |"

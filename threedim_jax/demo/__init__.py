@@ -1,12 +1,12 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The browser demo: makes views around an object, and a mesh, from a picture.
+"""The browser demo: makes views and a mesh of an object from one picture.
 
 `python -m threedim_jax.demo` starts the demo. `page` is the layout, `handlers`
 has the functions behind the buttons, and `outputs` makes the HTML and the files
-that these functions return. `examples/` holds pictures of held-out objects of
-the data set `shapes`, drawn at 128 pixels. The demo may import every other
-folder but modes and benchmark. Nothing imports the demo.
+that these functions return. `examples/` holds pictures of held-out objects from
+the data set `shapes`, rendered at 128 pixels. The demo may import every other
+folder except modes and benchmark. Nothing imports the demo.
 """
 
 from etils import epath

@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Serves the demo as a web page, by default only to this machine's browsers."""
+"""Serves the demo as a web page, visible only to this machine by default."""
 
 import argparse
 import os

@@ -4,8 +4,8 @@
 
 A handler that samples is a generator, so the page shows each view as soon as
 the view is done. The Stop button ends the generator after the next view, and
-the finished views stay on the page. Each visitor's views are kept in that
-visitor's `gr.State`.
+the finished views stay on the page. Each visitor's views are kept in a
+`gr.State` of that visitor's own.
 """
 
 from collections.abc import Callable, Iterator
@@ -66,7 +66,8 @@ def read_settings(seed, steps, weight, solver, conditioning) -> Settings:
     steps: number of denoising steps.
     weight: guidance weight.
     solver: name of a solver.
-    conditioning: name of a way to choose the view that a step looks at.
+    conditioning: how each denoising step chooses the view that it looks at,
+      such as "stochastic".
 
   Raises:
     UserError: the seed is missing or out of range.
@@ -87,9 +88,8 @@ class Handlers:
 
   Attributes:
     sampler: generates views with the trained weights.
-    compile_seconds: time that compiling took when the demo was started.
-    view_seconds: time that sampling one view with the settings `DEFAULTS` takes
-      on this machine.
+    compile_seconds: time that compiling the sampler took at the start.
+    view_seconds: time that sampling one view with `DEFAULTS` takes here.
   """
 
   def __init__(self, sampler: Sampler):
@@ -117,7 +117,7 @@ class Handlers:
 
     Raises:
       UserError: there is no picture, or the picture cannot be used. The message
-        has the file's name, not the path on the server.
+        names the file without its path on the server.
     """
     if not file:
       raise UserError("Upload a picture first, or choose an example.")
@@ -142,8 +142,8 @@ class Handlers:
       *values: the arguments of `read_scene`.
 
     Returns:
-      (HTML with the picture beside the one that the model sees, HTML with a map
-      of the cameras).
+      (HTML with the visitor's picture next to the model's input, HTML with a
+      map of the cameras).
     """
     scene = self.read_scene(*values)
     photo = open_photo(values[0]).convert("RGBA")
@@ -153,7 +153,7 @@ class Handlers:
     return outputs.pictures(photo_u8, scene), outputs.camera_map(scene, 0)
 
   def sample(self, scene: Scene, settings: Settings) -> Iterator[ObjectSamples]:
-    """Yields the samples so far: before the first view and after each view."""
+    """Yields all samples so far, before the first view and after each view."""
     facts = settings.facts() | self.sampler.facts()
     views_u8 = np.zeros((0, *scene.given.images_u8.shape[1:]), np.uint8)
     yield scene.samples(views_u8, facts)
@@ -164,7 +164,7 @@ class Handlers:
       yield scene.samples(views_u8, facts)
 
   def generate(self, *values) -> Iterator[tuple]:
-    """Samples the views of a scene; yields what the page shows after each view.
+    """Samples the views of a scene, and yields what the page shows meanwhile.
 
     Args:
       *values: the six arguments of `read_scene`, then those of `read_settings`.
@@ -204,13 +204,13 @@ class Handlers:
       )
 
   def finish(self, sampled: ObjectSamples | None) -> tuple:
-    """Writes the finished views to files, and returns what the page shows then.
+    """Writes the finished views to files, and returns what the page then shows.
 
     Args:
       sampled: the samples that `generate` yielded last.
 
     Returns:
-      (orbit viewer as HTML, paths of files to download, HTML from
+      (HTML of the orbit viewer, paths of files to download, HTML from
       `looked_at_table`, status text).
 
     Raises:
@@ -248,19 +248,19 @@ class Handlers:
     return outputs.write_mesh_files(sampled)
 
   def compare(self, *values) -> Iterator[tuple]:
-    """Samples the same views twice, once for each of two ways of conditioning.
+    """Samples the same views twice, with two ways of conditioning.
 
     With stochastic conditioning, each denoising step looks at a random known
-    view. With first-view conditioning, each step looks at the given view.
+    view. With first-view conditioning, every step looks at the given view.
 
     Args:
-      *values: the arguments of `generate`. The last one, the conditioning, is
+      *values: the arguments of `generate`. The last of them, `conditioning`, is
         ignored.
 
     Yields:
-      (HTML with the stochastic views, HTML with the first-view views, an
-      explanation as Markdown), once before each series and once after each
-      view.
+      (HTML with the views from stochastic conditioning, HTML with the views
+      from first-view conditioning, an explanation as Markdown), once before
+      each of the two series and once after each view.
     """
     scene, rest = self.read_scene(*values[:6]), values[6:-1]
     total = len(scene.index)

@@ -62,11 +62,11 @@ def picture(image_u8: UInt8[np.ndarray, "H W 3"], caption: str) -> str:
 
 
 def pictures(photo_u8: UInt8[np.ndarray, "H W 3"], scene: Scene) -> str:
-  """Returns HTML with the visitor's picture beside the one that the model sees.
+  """Returns HTML with the visitor's picture next to the model's input.
 
   Args:
-    photo_u8: the whole picture, over white.
-    scene: the scene whose given view is the picture that the model sees.
+    photo_u8: the visitor's whole picture, with transparent parts made white.
+    scene: the scene whose given view is the model's input.
   """
   pair = picture(photo_u8, "your picture") + picture(
     scene.given.images_u8[0], "as the model sees it"
@@ -77,9 +77,9 @@ def pictures(photo_u8: UInt8[np.ndarray, "H W 3"], scene: Scene) -> str:
 def camera_map(scene: Scene, num_done: int) -> str:
   """Returns HTML with a map of the scene's cameras, seen from above.
 
-  The pole is the centre of the map, and the horizon is a circle. The given
-  camera has a colour of its own. The first `num_done` target cameras have the
-  colour of finished views.
+  The centre of the map is straight above the object, and a circle marks the
+  horizon. The given camera has its own colour. The first `num_done` target
+  cameras have the colour of finished views.
   """
   poses = np.concatenate(
     [scene.given.world_from_cam, scene.targets.world_from_cam]
@@ -110,7 +110,7 @@ def camera_map(scene: Scene, num_done: int) -> str:
 def views_grid(sampled: ObjectSamples, total: int) -> str:
   """Returns HTML with the given view, the finished views, and empty tiles.
 
-  There is an empty tile for each of the `total` views that is not done yet.
+  `total` views are to be generated. Each unfinished view has an empty tile.
   """
   done = sampled.generated.images_u8
   tiles = [picture(sampled.given.images_u8[0], "given")]
@@ -130,8 +130,8 @@ def looked_at_table(looked: Int[np.ndarray, "N T"]) -> str:
   colour of a cell stands for the view that the step was conditioned on.
 
   Args:
-    looked: number of that view for each of N generated views and T steps. 0 is
-      the given view, i is generated view i.
+    looked: the view that each of T denoising steps looked at, for each of N
+      generated views: 0 for the given view, i for generated view i.
   """
   rows = []
   for i, row in enumerate(looked):
@@ -159,10 +159,9 @@ def _hue(view: int) -> str:
 
 
 def color_numbers(sampled: ObjectSamples) -> tuple[float, float]:
-  """Measures the change of colour among the views, and from the given view.
+  """Measures how much the object's mean colour differs between views.
 
-  Both numbers compare the mean colours of the object's pixels, channel by
-  channel, in levels of 255.
+  Each colour channel is compared separately, on a scale from 0 to 255.
 
   Returns:
     (largest difference between two generated views, mean difference between the
@@ -182,14 +181,14 @@ def _mean_color(image_u8: UInt8[np.ndarray, "H W 3"]) -> np.ndarray:
 def comparison_text(
   stochastic: ObjectSamples, first: ObjectSamples, total: int
 ) -> str:
-  """Returns Markdown that says what to look for when comparing two samples.
+  """Returns Markdown that explains how to compare two series of views.
 
-  The text has a table of `color_numbers` once all views are done.
+  Once all views are done, the text includes a table of `color_numbers`.
 
   Args:
-    stochastic: samples with stochastic conditioning, so far.
-    first: samples that are conditioned only on the given view, so far.
-    total: number of views that each of the two gets.
+    stochastic: the views so far with stochastic conditioning.
+    first: the views so far that are conditioned only on the given view.
+    total: number of views that each series will have.
   """
   text = (
     "Both rows start from the same noise. With **stochastic conditioning** each"
@@ -221,7 +220,7 @@ def comparison_text(
 
 @functools.cache
 def _root() -> epath.Path:
-  """Makes one temporary folder, which is deleted when the process ends.
+  """Returns a temporary folder that is deleted when the process ends.
 
   Every call in a process returns the same folder.
   """
@@ -231,9 +230,9 @@ def _root() -> epath.Path:
 
 
 def new_folder() -> epath.Path:
-  """Makes a folder for a visitor's files, and deletes folders that are too old.
+  """Makes a folder for a visitor's files, and deletes expired folders.
 
-  Folders older than `KEEP_SECONDS` are deleted.
+  A folder expires when it is older than `KEEP_SECONDS`.
   """
   for old in _root().iterdir():
     if time.time() - old.stat().mtime > KEEP_SECONDS:
@@ -245,7 +244,7 @@ def write_files(sampled: ObjectSamples) -> tuple[str, list[str]]:
   """Writes the finished views into a new folder, for the visitor to download.
 
   Returns:
-    (orbit viewer as HTML, [path of a ZIP file with all files, path of the
+    (HTML of the orbit viewer, [path of a ZIP file with all files, path of the
     GIF]).
   """
   root = new_folder()

@@ -45,7 +45,7 @@ FIT = (
 def read_examples() -> list[tuple[str, float | int, float | int, float | int]]:
   """Returns (picture path, azimuth, elevation, distance) of each example.
 
-  The angles are in degrees. The examples are bundled with the package.
+  Angles are in degrees. The pictures are installed with the package.
   """
   entries = json.loads((EXAMPLES / "examples.json").read_text())
   return [
@@ -86,8 +86,8 @@ def _given_column() -> types.SimpleNamespace:
   """Adds the left column: picture, buttons, status, camera and settings.
 
   Returns:
-    The controls of the column by name. `scene` and `sampler` list the controls
-    whose values `read_scene` and `read_settings` take.
+    The controls of the column by name. `scene` lists the controls that hold the
+    arguments of `read_scene`; `sampler` lists those for `read_settings`.
   """
   examples = read_examples()
   _, azimuth, elevation, distance = examples[0]
@@ -195,11 +195,7 @@ def _made_column() -> types.SimpleNamespace:
 def _connect(page, handlers: Handlers, given, made) -> None:
   """Connects the page's buttons and sliders to the handlers.
 
-  Args:
-    page: the page.
-    handlers: the functions to call.
-    given: the parts of the left column, from `_given_column`.
-    made: the parts of the right column, from `_made_column`.
+  `given` and `made` are the results of `_given_column` and `_made_column`.
   """
   preview = {
     "fn": show_errors(handlers.preview),
@@ -257,13 +253,13 @@ def _connect(page, handlers: Handlers, given, made) -> None:
 
 
 def serve(host: str, port: int, weights: str, **launch_options) -> gr.Blocks:
-  """Loads bundled weights by name and serves the page.
+  """Loads bundled weights by name, and serves the page.
 
   The call returns when the server stops. With `prevent_thread_lock=True` among
   the `launch_options`, the call returns as soon as the server runs.
 
   Args:
-    host: address to serve at; "0.0.0.0" shows the page to the network.
+    host: address to serve at; "0.0.0.0" makes the page visible to the network.
     port: port to serve at.
     weights: name of bundled weights, such as "shapes64".
     **launch_options: further arguments of Gradio's `launch`.

@@ -3,6 +3,6 @@
 """The modes of the command line, one file for each value of `--mode`.
 
 `main` parses the flags and calls the function `run` of the mode's file. Modes
-may import every other folder but demo and benchmark. Only `main` imports a
-mode; `benchmark` uses `config_values` and `aot`.
+may import every other folder except demo and benchmark. Only `main` imports the
+modes, but `benchmark` also uses `config_values` and `aot`.
 """

@@ -6,9 +6,9 @@
   check_folder("lego", None, epath.Path("out"))  # a folder of posed pictures
 
 Both functions print a verdict for each check (see `camera_check`) and write
-contact_sheet.png and check_data.json into the folder `out`. If a check finds a
-fault, the functions raise after that. Of a data set, only a few objects of the
-train and test splits are checked.
+contact_sheet.png and check_data.json into the folder `out`. After writing the
+files, the functions raise an error if any check found a fault. In a data set,
+only a few objects of the train and test splits are checked.
 """
 
 import dataclasses
@@ -43,8 +43,8 @@ def check_dataset(config: ConfigDict, workdir: epath.Path) -> None:
     workdir: folder for contact_sheet.png and check_data.json.
 
   Raises:
-    UserError: the data set is missing, or its pictures and cameras disagree
-      (the files are written before this error).
+    UserError: the data set is missing, or its pictures and cameras disagree.
+      Both files are written before an error about disagreement.
   """
   data = config.data
   objects = []
@@ -65,13 +65,14 @@ def check_folder(
   """Checks a folder of posed pictures, and writes down what is found.
 
   Args:
-    folder: folder of the pictures and cameras of one object.
-    size: height and width to resize the pictures to. None: no resizing.
+    folder: folder with the pictures and cameras of one object.
+    size: height and width to resize the pictures to, in pixels; None keeps
+      their size.
     workdir: folder for contact_sheet.png and check_data.json.
 
   Raises:
-    UserError: the folder cannot be read, or its pictures and cameras disagree
-      (the files are written before this error).
+    UserError: the folder cannot be read, or its pictures and cameras disagree.
+      Both files are written before an error about disagreement.
   """
   frames = posed_images.list_frames(folder)
   chosen = spread(frames, VIEWS_OF_FOLDER)
@@ -99,7 +100,7 @@ def _report(
     source: name of the data set or folder.
     objects: views of the objects to check.
     workdir: folder for contact_sheet.png and check_data.json.
-    more: results of checks that were made before.
+    more: results of earlier checks, to report as well.
 
   Raises:
     UserError: a check found a fault.
@@ -137,7 +138,7 @@ def run(config: ConfigDict | None, args) -> None:
     args: values of the flags, by name.
 
   Raises:
-    UserError: neither --config nor --views is given, or there is a fault.
+    UserError: neither --config nor --views is given, or a check finds a fault.
   """
   if args.views:
     out = results_folder(args, args.views, "check")

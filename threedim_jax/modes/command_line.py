@@ -30,7 +30,7 @@ class Mode(NamedTuple):
 
   Attributes:
     summary: what the mode does.
-    example: the flags of an example of a command.
+    example: flags to show in an example command.
   """
 
   summary: str
@@ -80,8 +80,8 @@ class Flag(NamedTuple):
     default: value if the flag is not given.
     needs: name of another flag. Without that flag, this flag has no effect and
       is refused.
-    instead: {mode that does not read the flag: configuration key to use there}.
-    lower_bound: smallest value of a number.
+    instead: {mode that refuses the flag: what to set instead in that mode}.
+    lower_bound: smallest value allowed for a number.
   """
 
   name: str
@@ -306,7 +306,7 @@ def parse(
 
   Raises:
     UserError: a flag, a value, the configuration file or a key is wrong, or the
-      mode does not read a flag that is given.
+      user gave a flag that the mode does not read.
   """
   argv = list(argv)
   if argv[1:] and not argv[1].startswith("-"):
@@ -376,15 +376,13 @@ def _help_lines(flag: str, text: str) -> list[str]:
 
 
 def _with_bundled_config(argv: list[str]) -> list[str]:
-  """Adds --config for the bundled weights that --pretrained names.
+  """Adds the --config of the bundled weights that --pretrained names.
 
-  Nothing is added if --config is given or --pretrained is not.
+  The result is `argv` itself if --pretrained is missing, or if the user gave
+  --config.
 
   Args:
     argv: name of the program, then its flags.
-
-  Returns:
-    The arguments, with the added flag.
   """
   from threedim_jax.models.pretrained import describe
 
@@ -417,9 +415,10 @@ def _is_given(name: str) -> bool:
 
 
 def _check_flags_of_mode(mode: str) -> None:
-  """Raises UserError if the mode does not read a flag that is given.
+  """Raises UserError if the user gave a flag that the mode does not read.
 
-  It also raises if a flag is given without the flag that it needs.
+  The function also raises UserError if a flag is given without the flag that it
+  needs.
   """
   for flag in FLAGS:
     if not _is_given(flag.name):
@@ -450,13 +449,13 @@ def results_folder(
 ) -> epath.Path:
   """Returns the folder for results, as an absolute path.
 
-  The folder is `--workdir`. If that is not given, the folder is beside the
-  input folder and named after it: FOLDER_SUFFIX.
+  The folder is `--workdir` if that flag is given. Otherwise the folder is
+  `<folder>_<suffix>`, beside the input folder.
 
   Args:
     args: values of the flags, by name.
     folder: the input folder.
-    suffix: end of the name of the folder for results.
+    suffix: end of the default folder's name.
   """
   path = epath.Path(folder).absolute()
   default = path.parent / f"{path.name}_{suffix}"

@@ -6,8 +6,8 @@
   compare("W")          writes W/evaluation.json, as --mode=evaluate does
 
 Neither a model nor a data set is needed. Results of two methods are comparable
-if they have the same `list_sha256`, a hash of the list of objects with the
-numbers of their given and generated views.
+if they have the same `list_sha256`. This is a hash of the list of objects,
+given views and generated views.
 """
 
 from etils import epath
@@ -90,9 +90,7 @@ def _request(folder: epath.Path) -> Request:
 def run(config, args) -> None:
   """Runs `--mode=compare`: scores, prints the scores and writes the report.
 
-  Args:
-    config: not used.
-    args: values of the flags, by name.
+  `config` is not used.
   """
   from threedim_jax.viewing.report import write_report
   from threedim_jax.viewing.tables import print_scores

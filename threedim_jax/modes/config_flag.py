@@ -104,11 +104,11 @@ def _joined(argv: Sequence[str]) -> list[str]:
 
 
 def _resolve_file(word: str) -> str:
-  """Replaces FILE in "--config=FILE:VARIANT" by the path where it is found.
+  """Replaces FILE in "--config=FILE:VARIANT" by the path of the file found.
 
-  The search looks in the working directory, then in the repository, then in the
-  installed package. "~" is expanded in FILE and in values of `PATH_KEYS`. Other
-  words are returned as they are.
+  FILE is searched for in the working directory, then in the repository, then in
+  the installed package. "~" is expanded in FILE and in values of `PATH_KEYS`.
+  Words other than these are returned unchanged.
 
   Args:
     word: one word of the command line.
@@ -189,9 +189,9 @@ def _override_keys(argv: Sequence[str]) -> list[str]:
 
 
 def did_you_mean(name: str, choices: Iterable[str]) -> str:
-  """Returns the end of an error message: the choice that is most like `name`.
+  """Returns the end of an error message, which suggests the nearest choice.
 
-  If no choice is like `name`, the text lists all choices.
+  If no choice is similar to `name`, the text lists all choices.
   """
   choices = sorted(choices)
   for match in difflib.get_close_matches(name, choices, n=1):
@@ -202,9 +202,9 @@ def did_you_mean(name: str, choices: Iterable[str]) -> str:
 def _nearest_key(key: str, keys: Iterable[str]) -> str:
   """Returns the end of an error message about an unknown key.
 
-  The text names the key that is most like the unknown one. Only the last parts
-  of keys are compared, first with keys of the same group, then with all. If no
-  key is alike, the text lists the keys of the group.
+  The text suggests the most similar key. Only the last parts of the keys are
+  compared, first within the unknown key's group, then in all groups. If no key
+  is similar, the text lists the keys of the group.
 
   Args:
     key: the unknown key, such as "train.batchsize".
@@ -226,8 +226,8 @@ def _explain(
 ) -> str:
   """Returns the message for an error that absl raised.
 
-  If a value of the configuration does not parse, the message states the type of
-  its key. Otherwise the message is absl's own.
+  If absl could not parse the value of a configuration key, the message states
+  the type that the key needs. Otherwise the message is absl's own.
 
   Args:
     message: absl's message.
@@ -246,7 +246,7 @@ def _explain(
 
 
 def _check_tuples(defaults: Mapping[str, Any]) -> None:
-  """Raises UserError if an override gives a tuple an element of a wrong type.
+  """Raises UserError if an override puts a value of the wrong type in a tuple.
 
   An example is ch_mult=(64, "b"). ml_collections does not check the elements of
   tuples.

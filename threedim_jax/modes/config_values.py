@@ -40,7 +40,7 @@ def _numbers(value: Any) -> list[int | float]:
 def _is_storable(value: Any) -> bool:
   """Returns whether JSON and JAX can hold the numbers in a value.
 
-  They can if the numbers are finite and integers have at most 64 bits.
+  Floats must be finite, and integers must fit into 64 bits.
   """
   return all(
     math.isfinite(x) if isinstance(x, float) else -(2**63) <= x < 2**63
@@ -101,14 +101,11 @@ RULES: tuple[tuple[Callable[[Any], bool], str, str], ...] = (
 
 
 def check_values(config: ConfigDict) -> None:
-  """Checks that each value is in range, and that values fit each other.
-
-  Args:
-    config: whole configuration.
+  """Checks that each value is in range, and that the values fit together.
 
   Raises:
-    UserError: a value is wrong. The message names the key, its value and what
-      the value may be.
+    UserError: a value is wrong. The message names the key, the value and the
+      values that are allowed.
   """
   values = flatten_dict(config.to_dict(), sep=".")
   for key, choices in CHOICES.items():
@@ -139,8 +136,8 @@ def check_resolution(
 ) -> None:
   """Raises UserError if the network cannot divide pictures of this size evenly.
 
-  Pictures are cut into patches. Every level of the network but the first halves
-  the number of patches along a side.
+  Pictures are cut into patches. Every level of the network after the first
+  halves the number of patches along a side.
 
   Args:
     resolution: height and width of the pictures in pixels.

@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""`--dry_run`: prints the size and cost of a run, without running anything.
+"""`--dry_run`: prints the size and cost of a run, without starting the run.
 
 By default, the numbers are exact: parameters, optimizer state and FLOPs. With
 `--topology=v5e:4x4`, the train step and the sampler are compiled for that TPU
@@ -27,11 +27,7 @@ GIB = 2**30
 
 
 def run(config: ConfigDict, args) -> None:
-  """Runs `--dry_run`. With --topology, it also writes a JSON file.
-
-  Args:
-    config: whole configuration.
-    args: values of the flags, by name.
+  """Runs `--dry_run`. With --topology, also writes a JSON file.
 
   Raises:
     UserError: both --topology and --devices are given.
@@ -66,11 +62,12 @@ def bytes_per_device(shapes: PyTree, shardings: PyTree) -> int:
 def describe_state(config: ConfigDict, num_devices: int) -> str:
   """Describes the size of the train state, and the FLOPs of a train step.
 
-  The text lists the parameters and the bytes of the train state on one device.
+  The text states how many parameters there are, and how many bytes of the train
+  state are on one device.
 
   Args:
     config: whole configuration.
-    num_devices: number of devices of the mesh. This machine need not have them.
+    num_devices: number of devices in the mesh. This machine may have fewer.
   """
   mesh = make_mesh_on_paper(config.mesh.data, config.mesh.fsdp, num_devices)
   setup = make_setup(config, mesh)
@@ -106,15 +103,15 @@ def describe_state(config: ConfigDict, num_devices: int) -> str:
 def compile_for(
   config: ConfigDict, topology_name: str, workdir: str | None
 ) -> None:
-  """Compiles the train step and the sampler for a TPU slice, and prints both.
+  """Compiles the train step and the sampler for a TPU slice; prints the facts.
 
-  The facts about a program are printed and written to the JSON file as soon as
-  the program is compiled.
+  The facts about each program are printed and written to the JSON file as soon
+  as that program is compiled.
 
   Args:
     config: whole configuration.
     topology_name: name of a TPU slice, such as "v5e:4x4".
-    workdir: folder for the JSON file. None: the current folder.
+    workdir: folder for the JSON file; None means the current folder.
 
   Raises:
     UserError: the slice or the TPU compiler is missing, or the configuration

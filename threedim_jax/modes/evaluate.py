@@ -4,9 +4,10 @@
 
 By the protocol `SRN_V1`, the model gets one view of an object and generates all
 other views or a seeded subset. `truth_scores` scores the generated views. Views
-are written to folders `<workdir>/evaluate/<object>/`, further samples of the
-same views to `evaluate_1` and so on. An interrupted run resumes from these
-folders. `--mode=compare` scores such folders of another method in the same way.
+are written to folders `<workdir>/evaluate/<object>/`. If the same views are
+sampled several times, the later samples go to `evaluate_1` and so on. An
+interrupted run resumes from these folders. `--mode=compare` scores another
+method's views in folders of the same form.
 
 The processes of a run divide the objects, and process 0 scores. Several runs
 ("shards") can also divide the objects. Each of `evaluate.num_shards` runs then
@@ -55,7 +56,7 @@ MEAN_IMAGE_VIEWS = 1000
 def mean_image(views: Views) -> np.ndarray:
   """Returns the mean picture of a split, uint8 [H, W, 3].
 
-  The mean is over up to `MEAN_IMAGE_VIEWS` views, evenly spread over the split.
+  The mean is over at most `MEAN_IMAGE_VIEWS` views, evenly spaced in the split.
   """
   records = np.linspace(0, len(views) - 1, MEAN_IMAGE_VIEWS).astype(int)
   with progress.waiting("average the training views"):
@@ -71,7 +72,10 @@ def sample_shard(
   workdir: epath.Path,
   overwrite: bool,
 ) -> bool:
-  """Samples the missing views of this process's share of the shard's objects.
+  """Samples the missing views of the objects that this process must handle.
+
+  Each shard handles some of the objects, and the processes of a shard divide
+  these objects among themselves.
 
   Args:
     sampler: generates the views.
@@ -79,7 +83,7 @@ def sample_shard(
     views: the test split.
     requests: given and target views of the objects of all shards.
     workdir: folder of the run.
-    overwrite: whether to replace samples of other settings.
+    overwrite: whether to replace samples made with other settings.
 
   Returns:
     Whether this process has to compute the scores: it is process 0 of its run,
@@ -150,15 +154,15 @@ def evaluate(
     inception_weights: path of the weights file that pytorch-fid publishes.
       None: FID and KID are not computed.
     pretrained: name of bundled weights to use instead of the checkpoint.
-    overwrite: whether to replace samples and scores of other settings.
+    overwrite: whether to replace samples and scores made with other settings.
 
   Returns:
     The content of evaluation.json. None if other shards have not finished, or
-    if another process of this run scores.
+    if another process of this run computes the scores.
 
   Raises:
-    UserError: there are no weights or no data set, or there are samples or
-      scores of other settings.
+    UserError: there are no weights or no data set, or existing samples or
+      scores were made with other settings.
   """
   networks = open_networks(inception_weights)  # refuse a wrong file at once
   workdir = epath.Path(workdir)
@@ -201,10 +205,10 @@ def evaluate(
 
 
 def _provenance(sampler: Sampler, config: ConfigDict) -> dict:
-  """Returns what the scores were made with: weights, configuration and code.
+  """Returns which weights, configuration and code the scores were made with.
 
-  The configuration is that of the training, but its sections data, sampler and
-  evaluate are those of this run.
+  The configuration is the one used for training, but the sections data, sampler
+  and evaluate are taken from this run.
   """
   now = config.to_dict()
   of_this_run = {k: now[k] for k in ("data", "sampler", "evaluate")}
@@ -236,7 +240,7 @@ def _check_settings(path: epath.Path, about: dict) -> None:
 def _settings(protocol: dict, provenance: dict) -> dict:
   """Returns {setting: value} for all settings that change the scores.
 
-  The settings of shards are left out, because they do not change the scores.
+  Settings that only split the objects among several runs (shards) are left out.
   """
   made_by = provenance["config"]
   evaluate = made_by.get("evaluate", {})
@@ -251,12 +255,7 @@ def _settings(protocol: dict, provenance: dict) -> dict:
 
 
 def run(config: ConfigDict, args) -> None:
-  """Runs `--mode=evaluate`; the process that scores prints the scores.
-
-  Args:
-    config: whole configuration.
-    args: values of the flags, by name.
-  """
+  """Runs `--mode=evaluate`; the process that scores prints the scores."""
   workdir = workdir_of(args)
   result = evaluate(
     config,

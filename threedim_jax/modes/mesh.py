@@ -9,11 +9,11 @@ from threedim_jax.runtime.errors import UserError
 
 
 def run(config, args) -> None:
-  """Fits a mesh to the samples of one object, and writes it.
+  """Fits a mesh to the samples of one object, and writes the mesh to a file.
 
-  The mesh is written beside the samples, or to --workdir if that is given. The
-  function also prints how well the views agree, which limits the quality of the
-  mesh.
+  The mesh is written beside the samples, or to --workdir if that flag is given.
+  The function also prints how well the views agree, which limits the quality of
+  the mesh.
 
   Args:
     config: not used.

@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""`--mode=sample`: generates views of test objects, or of a photo's object.
+"""`--mode=sample`: generates views of test objects, or of an object in a photo.
 
 Every object gets a folder `<workdir>/samples/<object>/` (see `workdir.samples`)
 with its views, a grid, GIF, MP4, orbit viewer and transforms.json.
@@ -43,20 +43,20 @@ def sample(
   pretrained: str | None = None,
   overwrite: bool = False,
 ) -> list[epath.Path]:
-  """Samples views of test objects; writes a folder and pictures for each.
+  """Samples views of test objects, and writes one folder for each object.
 
   Args:
     config: whole configuration.
     workdir: folder that holds the checkpoint; the samples are written there.
     pretrained: name of bundled weights to use instead of the checkpoint.
-    overwrite: whether to replace samples of other settings.
+    overwrite: whether to replace samples made with other settings.
 
   Returns:
     The folders of the objects that this process sampled.
 
   Raises:
-    UserError: there are no weights or no data set, or there are samples of
-      other settings.
+    UserError: there are no weights or no data set, or existing samples were
+      made with other settings.
   """
   workdir = epath.Path(workdir)
   views = open_split(config, "test")
@@ -104,7 +104,7 @@ def sample_photo(
     workdir: folder that holds the checkpoint; the samples are written there.
     photo: the photo and its camera.
     pretrained: name of bundled weights to use instead of the checkpoint.
-    overwrite: whether to replace samples of other settings.
+    overwrite: whether to replace samples made with other settings.
   """
   workdir = epath.Path(workdir)
   scene = photo_scene(photo, config.data.resolution, config.sample.num_views)
@@ -129,10 +129,11 @@ def sample_photo(
 def choose_requests(config: ConfigDict, views: Views) -> list[Request]:
   """Lists the given and target views of each object to sample.
 
-  The target views are from one turn of the cameras around the object.
+  An object's target views come from a single turn around the object.
 
   Args:
-    config: whole configuration; names or counts the objects and views.
+    config: whole configuration. The section `sample` names the objects or says
+      how many to take, and says how many views to generate.
     views: the test split.
 
   Raises:
@@ -164,7 +165,7 @@ def one_turn(count: int, middle: int) -> range:
   SRN's cameras lie on a spiral, on which `TURN_VIEWS` cameras make one turn.
 
   Args:
-    count: number of cameras. If one turn needs more, all cameras are returned.
+    count: number of cameras. If they make less than a turn, all are returned.
     middle: index of the camera in the middle of the turn. Near the ends of the
       spiral, the turn is shifted to stay on the spiral.
   """
@@ -173,12 +174,7 @@ def one_turn(count: int, middle: int) -> range:
 
 
 def run(config: ConfigDict, args) -> None:
-  """Runs `--mode=sample` for objects of the data set, or for --image.
-
-  Args:
-    config: whole configuration.
-    args: values of the flags, by name.
-  """
+  """Runs `--mode=sample` for objects of the data set, or for --image."""
   options = args.pretrained, args.overwrite
   if args.image:
     sample_photo(config, workdir_of(args), photo_from_flags(args), *options)

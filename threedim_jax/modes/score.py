@@ -36,7 +36,7 @@ def run_score(
   *,
   inception_weights: str | None = None,
 ) -> epath.Path:
-  """Scores the 3D consistency of views, and writes OUT/consistency.html.
+  """Scores the 3D consistency of views, and writes `out`/consistency.html.
 
   The function also prints the scores.
 
@@ -66,13 +66,9 @@ def run_score(
 def run(config, args) -> None:
   """Runs `--mode=score`. By default, results go to a folder beside the input.
 
-  Args:
-    config: not used.
-    args: values of the flags, by name.
-
   Raises:
-    UserError: both or neither of --samples and --views are given, or there are
-      scores of other settings.
+    UserError: both or neither of --samples and --views are given, or existing
+      scores were made with other settings.
   """
   folder = args.samples or args.views
   if not folder or (args.samples and args.views):

@@ -47,14 +47,14 @@ from threedim_jax.workdir.config_file import check_workdir
 def train_and_evaluate(config: ConfigDict, workdir: epath.PathLike) -> None:
   """Trains on `train.num_examples` examples, with evaluations in between.
 
-  If `workdir` has a checkpoint, the training resumes from it.
+  If `workdir` holds a checkpoint, training resumes from that checkpoint.
 
   Args:
     config: whole configuration.
     workdir: folder of the run, for checkpoints and metrics.
 
   Raises:
-    UserError: the data is bad, the checkpoint is of another architecture, or
+    UserError: the data is bad, the checkpoint is for another architecture, or
       the loss is not finite.
     SystemExit: with code 75 after SIGTERM, once a checkpoint is saved.
   """
@@ -134,19 +134,14 @@ def train_and_evaluate(config: ConfigDict, workdir: epath.PathLike) -> None:
 
 
 def run(config: ConfigDict, args) -> None:
-  """Runs `--mode=train`.
-
-  Args:
-    config: whole configuration.
-    args: values of the flags, by name.
-  """
+  """Runs `--mode=train`."""
   train_and_evaluate(config, workdir_of(args))
 
 
 def is_due(step: int, every: int, is_last: bool) -> bool:
-  """Returns whether an action that is repeated every `every` steps is due.
+  """Returns whether an action is due that is repeated every `every` steps.
 
-  At the last step, every action is due.
+  Every action is due at the last step.
   """
   return step % every == 0 or is_last
 
@@ -158,7 +153,7 @@ def train_batches(
 
   Args:
     config: whole configuration.
-    setup: the mesh over whose devices each batch is spread.
+    setup: has the mesh of devices. Each batch is spread over these devices.
     views: the train split.
     done: number of steps that are already done.
   """
@@ -194,10 +189,10 @@ def compile_evaluation(
     setup: the mesh and the evaluation step.
     views: the validation split.
     state: train state, for the shapes of its parameters.
-    rng: key of the evaluation.
+    rng: random key of the evaluation.
 
   Returns:
-    A function (params, should_stop) -> the result of `evaluate_loss`.
+    A function that takes (params, should_stop) and calls `evaluate_loss`.
   """
   batches = eval_batches(
     views,
@@ -217,13 +212,12 @@ def open_writer(
 ) -> metric_writers.MetricWriter:
   """Opens the metric writer of a run that continues after step `done`.
 
-  The metrics of later steps are removed, because the run does these steps
-  again.
+  The metrics of later steps are removed, because the run repeats these steps.
 
   Args:
     workdir: folder of the run.
     done: number of steps that are already done.
-    state: train state, whose parameters are listed.
+    state: train state. The writer logs a table of its parameters.
   """
   truncate_metrics(workdir, done)
   writer = create_writer(workdir)

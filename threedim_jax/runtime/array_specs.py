@@ -44,9 +44,8 @@ def check_same_arrays(
 
   Args:
     folder: file or folder of the saved arrays, for the error message.
-    saved: for each tree by name, the result of `array_specs` when the tree was
-      saved.
-    items: for each tree by name, the model's arrays or shapes.
+    saved: {name of a tree: what `array_specs` returned for the saved tree}.
+    items: {name of a tree: the model's arrays, or their shapes and dtypes}.
 
   Raises:
     UserError: an array is missing on one side, or has another shape or dtype.

@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Keeps compiled programs between runs.
 
-Later runs execute these programs. The folder that holds them must therefore
-belong to the user, and nobody else may write to that folder. Without such a
-folder, every run compiles its programs again.
+Later runs execute these programs, so nobody but the user may be able to change
+them. The folder of the programs must therefore belong to the user, and nobody
+else may write to it. Without such a folder, every run compiles its programs
+again.
 """
 
 import os
@@ -18,7 +19,8 @@ def use_compilation_cache() -> None:
   """Makes JAX keep compiled programs in ~/.cache/threedim_jax/xla.
 
   XDG_CACHE_HOME replaces ~/.cache if set. If JAX_COMPILATION_CACHE_DIR is set,
-  this function does nothing. If the folder cannot be used, it prints a warning.
+  this function does nothing. If the folder cannot be used, a warning is
+  printed.
   """
   if os.environ.get("JAX_COMPILATION_CACHE_DIR"):
     return
@@ -35,7 +37,7 @@ def use_compilation_cache() -> None:
 
 
 def _find_fault(path: str) -> str | None:
-  """Makes the folder `path`; returns why it cannot be used, or None."""
+  """Makes the folder `path`; returns why it cannot be used, or else None."""
   if not os.path.isabs(path):  # no home directory, or a relative XDG_CACHE_HOME
     return f"{path} does not start with /"
   try:

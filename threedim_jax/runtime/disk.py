@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Writes files atomically, checks free space, recognises full disks.
+"""Writes files atomically, checks free space, and recognises full disks.
 
 write_atomically(workdir / "evaluation.json", text)
 """
@@ -20,8 +20,8 @@ def write_atomically(path: epath.PathLike, text: str) -> None:
   """Writes a file so that no reader ever sees a half-written file.
 
   The text first goes to a hidden file beside `path`, which is then renamed to
-  `path`. Readers see the old or the new content. If two processes write the
-  same path, the content of the last rename stays.
+  `path`. Readers see the old or the new content. If two processes write to the
+  same path, the last rename wins.
   """
   path = epath.Path(path)
   unfinished = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
@@ -69,8 +69,8 @@ def _megabytes(size: int | float) -> str:
 def is_full_disk(error: BaseException | None) -> bool:
   """Tells whether an error or one of its causes reports a full disk or quota.
 
-  Besides the error number, the text of the error is searched, because
-  TensorStore and array_record set no error number.
+  The text of the error is searched, too, because TensorStore and array_record
+  do not set the error number.
   """
   while error is not None:
     text = str(error).lower()

@@ -15,7 +15,7 @@ EXIT_NO_PROGRESS = 124  # ended by the watchdog: start again to resume
 
 
 class UserError(Exception):
-  """Raised for bad input; the message says what is wrong and how to fix it."""
+  """Reports bad input; the message says what is wrong and how to fix it."""
 
 
 def first_line(error: Exception) -> str:
@@ -28,7 +28,7 @@ def first_line(error: Exception) -> str:
 
 @contextlib.contextmanager
 def exit_with_message():
-  """Turns a `UserError` of the `with` block into a message and exit code 2.
+  """Turns a `UserError` in the `with` block into a message and exit code 2.
 
   The message goes to standard error, without a stack trace.
   """

@@ -46,17 +46,17 @@ def maybe_initialize(environ: Mapping[str, str] = os.environ) -> str:
   """Joins the other processes of the run, if there are any.
 
   Args:
-    environ: the variables of the environment.
+    environ: the environment variables.
 
   Returns:
     A line that describes this process and its devices.
 
   Raises:
     UserError: the environment contradicts itself, or joining fails.
-    SystemExit: with code 134 if not every process has started after five
-      minutes. While this process waits, stderr names the missing processes.
-      This applies to runs that SLURM or JAX's own variables describe. With
-      other launchers JAX itself waits.
+    SystemExit: with code 134 if some process has not started after five
+      minutes. Until then, stderr names the missing processes. This applies if
+      SLURM or JAX's own variables describe the run. With other launchers, JAX
+      itself waits.
   """
   options = plan(environ)
   if options is not None and not jax.distributed.is_initialized():
@@ -107,8 +107,8 @@ def _join(options: dict[str, Any]) -> None:
 def _without_proxies() -> Iterator[None]:
   """Hides `http_proxy` and similar variables while JAX opens its connections.
 
-  JAX's network library gRPC would send everything through the proxy, even to
-  this machine, and a proxy does not know the hosts of a cluster.
+  JAX's network library, gRPC, would send everything through the proxy, even to
+  this machine. A proxy does not know the hosts of a cluster.
   """
   names = [name for name in os.environ if name.lower().endswith("_proxy")]
   hidden = {name: os.environ.pop(name) for name in names}
@@ -121,15 +121,15 @@ def _without_proxies() -> Iterator[None]:
 def wait_for_all(name: str) -> None:
   """Waits until every process of the run has called this function.
 
-  All processes must call it equally often. Unlike a collective operation of the
-  devices, the wait may take hours, and SIGTERM ends it. If a process dies
-  meanwhile, the others exit within two minutes.
+  All processes must call the function equally often. Unlike a collective
+  operation on the devices, the wait may take hours, and SIGTERM ends the wait.
+  If a process dies meanwhile, the others exit within two minutes.
 
   Args:
     name: what the processes wait for; the same in all processes.
 
   Raises:
-    SystemExit: with code 75 after SIGTERM, 134 if another process failed.
+    SystemExit: with code 75 after SIGTERM, or 134 if another process failed.
   """
   if jax.process_count() == 1:
     return
@@ -166,15 +166,14 @@ def wait_for_all(name: str) -> None:
 def plan(environ: Mapping[str, str]) -> dict[str, Any] | None:
   """Returns the arguments for `jax.distributed.initialize`, or None.
 
-  None means that this process was started alone. It must then not call that
-  function, because JAX could wait in vain for others. JAX detects most
-  launchers by itself, and then the dictionary of arguments is empty. The
-  dictionary has entries if the variables `EXPLICIT` are set, for Open MPI 5,
-  which JAX does not detect by itself, and for SLURM, where JAX would leave
-  devices idle.
+  None means that this process was started alone. `initialize` must then not be
+  called, because JAX could wait in vain for other processes. JAX detects most
+  launchers by itself, and the result is then {}. The result has entries in
+  three cases: if the variables `EXPLICIT` are set, for Open MPI 5, which JAX
+  does not detect, and for SLURM, where JAX would leave devices idle.
 
   Args:
-    environ: the variables of the environment.
+    environ: the environment variables.
 
   Raises:
     UserError: the variables contradict each other.
@@ -227,7 +226,8 @@ def _explicit(environ: Mapping[str, str]) -> dict[str, Any]:
 def _slurm(environ: Mapping[str, str]) -> dict[str, Any]:
   """Returns the arguments for processes that one `srun` of a SLURM job started.
 
-  JAX itself would wait for the tasks of the whole job, also of other `srun`s.
+  JAX itself would wait for all tasks of the job, even those that another `srun`
+  started.
   """
   # The first host of a list like "node1,node3" or "node[01-04,07]".
   nodes = environ["SLURM_STEP_NODELIST"]
@@ -244,11 +244,10 @@ def _slurm(environ: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _slurm_devices(environ: Mapping[str, str]) -> list[int] | None:
-  """Returns the numbers of the GPUs that this process uses under SLURM.
+  """Returns the indices of the GPUs that this process uses under SLURM.
 
-  None leaves the choice to JAX, which would take one GPU per process. If a node
-  has a single process, all its GPUs but the first would stay idle without a
-  warning.
+  None leaves the choice to JAX. JAX would take one GPU for each process. If a
+  node runs a single process, JAX would silently leave all other GPUs idle.
   """
   visible = environ.get("CUDA_VISIBLE_DEVICES")
   if not visible:
@@ -270,7 +269,7 @@ def _slurm_devices(environ: Mapping[str, str]) -> list[int] | None:
 def _tasks_on_node(environ: Mapping[str, str]) -> int:
   """Returns the number of SLURM tasks on this node.
 
-  SLURM_STEP_TASKS_PER_NODE holds this number for all nodes. "8(x2),4" means 8,
+  SLURM_STEP_TASKS_PER_NODE lists the numbers for all nodes: "8(x2),4" means 8,
   8 and 4 tasks.
   """
   node = int(environ.get("SLURM_NODEID", 0))

@@ -36,7 +36,7 @@ _quiet = False
 
 
 def set_quiet(quiet: bool) -> None:
-  """Switches progress off or on in this process.
+  """Turns progress messages off or on for this process.
 
   In a run of several processes, only process 0 shows progress.
   """
@@ -62,7 +62,7 @@ def duration(seconds: float | int) -> str:
 
 
 class Bar:
-  """The progress of one piece of work, made by `bar`.
+  """Reports the progress of one piece of work; made by the function `bar`.
 
   Attributes:
     shown: rich's progress display, with one task.
@@ -86,7 +86,7 @@ class Bar:
 
     Args:
       amount: number of units that were finished.
-      note: text to show beside the progress from now on; "" keeps the old one.
+      note: text to show beside the progress from now on; "" keeps the old text.
     """
     fields = {"note": note} if note else {}
     self.shown.update(self._task, advance=amount, **fields)
@@ -102,7 +102,7 @@ class Bar:
     self._timed, self._since = 0, self.shown.get_time()
 
   def _announce(self) -> None:
-    """Prints an estimate of the remaining time, once and only if it is long."""
+    """Prints the estimated remaining time once, and only if it is long."""
     elapsed = self.shown.get_time() - self._since
     if elapsed < MEASURE_SECONDS:
       return
@@ -154,8 +154,8 @@ def bar(
     done: number of units that an earlier run has done.
     unit: what one unit is, in the singular, such as "object". If given, a line
       estimates how long the remaining work takes.
-    skip_first: do not time the work before the first `advance`, because it
-      includes a compilation or the start of worker processes.
+    skip_first: whether the estimate ignores the work before the first
+      `advance`, which includes a compilation or the start of worker processes.
 
   Returns:
     A `Bar`, whose `advance` reports finished work.

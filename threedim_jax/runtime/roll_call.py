@@ -1,12 +1,13 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Waits until every process of a run has started, and names the missing ones.
+"""Waits until every process of a run has started, and names missing processes.
 
 `jax.distributed.initialize` waits silently for missing processes, then aborts
-with a C++ stack trace. To name the missing ones, the processes first contact
-each other here. Process 0 listens on the coordinator's port. Every other
+with a C++ stack trace. To name the missing processes, the others contact each
+other here first. Process 0 listens on the coordinator's port. Every other
 process connects and sends its number. When all have connected, process 0 closes
-the port, which JAX's own coordinator opens next, and tells the others to go on.
+the port, so that JAX's own coordinator can use the port next, and tells the
+others to go on.
 """
 
 import re
@@ -24,14 +25,14 @@ _REFUSED = "refused: "
 
 
 class NotAllStarted(Exception):
-  """Raised if some processes did not start in time; the message names them."""
+  """Says that some processes did not start in time; the message names them."""
 
 
 class _Clock:
-  """The clock of a process that waits for others.
+  """Measures how long a process has waited for others, and limits the wait.
 
   `check` prints the reason for the wait every `notice_s` seconds. After
-  `timeout_s` seconds it raises `NotAllStarted`.
+  `timeout_s` seconds, `check` raises `NotAllStarted`.
   """
 
   def __init__(self, timeout_s: float, notice_s: float):
@@ -62,8 +63,8 @@ def wait_until_all_started(
     address: HOST:PORT of process 0.
     num_processes: number of processes, including this one.
     process_id: number of this process, from 0.
-    timeout_s: seconds to wait for all processes.
-    notice_s: seconds between two lines on stderr that name missing processes.
+    timeout_s: how long to wait for the other processes, in seconds.
+    notice_s: seconds between messages on stderr that name missing processes.
 
   Raises:
     NotAllStarted: a process is missing after `timeout_s`.
@@ -82,7 +83,7 @@ def wait_until_all_started(
 def _gather(port: int, num_processes: int, clock: _Clock) -> None:
   """In process 0: waits until every other process has connected.
 
-  Then it tells all of them to go on.
+  Process 0 then tells all other processes to go on.
   """
   present: dict[int, socket.socket] = {}
   with _listen(port) as server, selectors.DefaultSelector() as selector:
@@ -136,8 +137,8 @@ def _read_number(connection, num_processes: int, present) -> int | None:
     present: numbers of the processes that have connected.
 
   Returns:
-    The number of the process. None if the process has ended, or if it was
-    refused because its number is taken or its `num_processes` differs.
+    The number of the other process. None if that process has ended, or if it
+    was refused because its number is taken or its `num_processes` differs.
   """
   try:
     text = connection.recv(64).decode(errors="replace")
@@ -169,12 +170,13 @@ def _answer(connections, text: str) -> None:
 def _announce(host: str, port: int, me: str, clock: _Clock) -> None:
   """In other processes: sends this process's number to process 0.
 
-  Then waits for the answer. If process 0 cannot be reached, tries again.
+  The function waits for the answer. If process 0 cannot be reached, the
+  function tries again until the timeout.
 
   Args:
     host: host of process 0.
     port: port that process 0 listens on.
-    me: this process, as "process 3 of 8".
+    me: name of this process, such as "process 3 of 8".
     clock: clock of this process, which raises after the timeout.
 
   Raises:

@@ -29,11 +29,11 @@ MIN_SIZE_TO_SHARD = 2**14
 
 
 def mesh_shape(data: int, fsdp: int, num_devices: int) -> tuple[int, int]:
-  """Returns the lengths (data, fsdp) of the mesh axes and checks them.
+  """Returns the lengths (data, fsdp) of the mesh axes, after checking them.
 
   Args:
-    data: length of the "data" axis; -1: number of devices divided by `fsdp`.
-    fsdp: length of the "fsdp" axis, the number of parts that parameters are
+    data: length of the "data" axis; -1 means `num_devices` / `fsdp`.
+    fsdp: length of the "fsdp" axis: the number of parts that parameters are
       split into.
     num_devices: number of devices of all processes together.
 
@@ -66,9 +66,9 @@ def make_local_mesh(data: int, fsdp: int) -> Mesh:
   """Makes a mesh of this process's devices, for work without other processes.
 
   Args:
-    data: as in `make_mesh`; unused if there are several processes.
-    fsdp: as in `make_mesh`. With several processes, the length of the axis is
-      the greatest common divisor of `fsdp` and this process's number of
+    data: as in `make_mesh`; ignored if the run has several processes.
+    fsdp: as in `make_mesh`. If the run has several processes, the axis gets the
+      largest length that divides both `fsdp` and the number of this process's
       devices.
   """
   if jax.process_count() == 1:
@@ -96,15 +96,15 @@ def batch_sharding(mesh: Mesh | AbstractMesh) -> NamedSharding:
 
 
 def replicated(mesh: Mesh | AbstractMesh) -> NamedSharding:
-  """Returns the sharding that puts a whole copy on every device."""
+  """Returns the sharding that puts a whole copy of an array on every device."""
   return NamedSharding(mesh, PartitionSpec())
 
 
 def _spec(shape: tuple[int, ...], num_shards: int) -> PartitionSpec:
   """Returns how an array of this shape is split over the "fsdp" axis.
 
-  The largest dimension that `num_shards` divides is split. Small arrays, and
-  arrays without such a dimension, are replicated.
+  The split dimension is the largest one that `num_shards` divides. Small
+  arrays, and arrays without such a dimension, are replicated.
   """
   divisible = [i for i, n in enumerate(shape) if n % num_shards == 0]
   if math.prod(shape) < MIN_SIZE_TO_SHARD or not divisible:
@@ -114,7 +114,7 @@ def _spec(shape: tuple[int, ...], num_shards: int) -> PartitionSpec:
 
 
 def state_sharding(mesh: Mesh | AbstractMesh, shapes: PyTree) -> PyTree:
-  """Returns the shardings of a train state, or of any tree of shapes."""
+  """Returns the shardings for a train state, or for any tree of shapes."""
   return jax.tree.map(
     lambda x: NamedSharding(mesh, _spec(x.shape, mesh.shape["fsdp"])), shapes
   )
@@ -130,11 +130,11 @@ def with_shardings(shapes: PyTree, shardings: PyTree) -> PyTree:
 
 
 def put_batch(batch: PyTree, mesh: Mesh) -> PyTree:
-  """Makes global arrays from the rows of a batch that each process holds.
+  """Joins the rows of all processes into one batch, spread over all devices.
 
   Args:
-    batch: tree of this process's rows, as NumPy arrays.
-    mesh: devices that the rows of all processes are split over.
+    batch: tree of NumPy arrays with only this process's rows of the batch.
+    mesh: the devices to spread the whole batch over.
   """
   sharding = batch_sharding(mesh)
   return jax.tree.map(

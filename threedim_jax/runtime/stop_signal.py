@@ -6,9 +6,9 @@
     while not stop.poll():
       ...
 
-A single process catches the signal itself. With several processes JAX's
+A single process catches the signal itself. With several processes, JAX's
 preemption service catches the signal, so that all processes stop at the same
-poll, whichever of them got the signal. A signal handler set here would replace
+poll, whichever process got the signal. A signal handler set here would replace
 the handler of that service.
 """
 
@@ -23,11 +23,12 @@ class StopSignal:
   """A context in which SIGTERM does not end the process but sets a flag.
 
   Args:
-    together: make all processes of the run stop at the same poll; all must poll
-      equally often. False: each process works and stops by itself.
+    together: if True, all processes of the run stop at the same poll, and all
+      must poll equally often. If False, each process stops by itself.
 
   Attributes:
-    received: True after a poll returned True or this process got SIGTERM.
+    received: whether to stop: a poll returned True, or this process itself
+      caught SIGTERM.
   """
 
   def __init__(self, *, together: bool = True):
@@ -45,7 +46,7 @@ class StopSignal:
     return self
 
   def poll(self) -> bool:
-    """Tells whether to stop now. Once True, the answer stays True."""
+    """Tells whether to stop now. Once the answer is True, it stays True."""
     if self._agreed and not self.received:
       self.received = _reached_sync_point()
     return self.received
@@ -68,7 +69,7 @@ _num_polls = 0
 def _reached_sync_point() -> bool:
   """Asks JAX's preemption service whether all processes should stop now.
 
-  Each call passes the service a larger number, as JAX requires.
+  Each call passes a larger number to the service, as JAX requires.
   """
   global _num_polls
   _num_polls += 1

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Ends a process that makes no progress, so that a launcher can restart it.
 
-A process that is alive but stuck blocks all other processes without an error.
-If a step or a sampled view takes too long, the watchdog prints the stacks of
-all threads to standard error and ends the process with code 124.
+A process that is alive but stuck makes all other processes wait, without an
+error. If a step or a sampled view takes too long, the watchdog prints the
+stacks of all threads to standard error and ends the process with code 124.
 
   with Watchdog(workdir) as watchdog:
     for step in ...:
@@ -41,9 +41,9 @@ class Watchdog:
 
   Args:
     workdir: folder where process 0 writes heartbeat.json; made if missing.
-    start_minutes: longest allowed time without a beat, until the second beat.
-    min_minutes: longest allowed time without a beat after that. If the loop had
-      long waits between beats before, 20 times the longest of them is allowed.
+    start_minutes: longest time allowed without a beat, until the second beat.
+    min_minutes: longest time allowed without a beat after that. If 20 times the
+      longest wait between two earlier beats is longer, that time is allowed.
   """
 
   def __init__(

@@ -183,7 +183,8 @@ def _settings(
   request: Request, facts: Mapping[str, Any], made_with: Mapping[str, Any]
 ) -> dict[str, Any]:
   # `facts` has "pretrained" only if this run uses bundled weights. If the
-  # samples were made with bundled weights, a run without them has other settings.
+  # samples were made with bundled weights, a run without them has other
+  # settings.
   named = {"pretrained": None} if "pretrained" in made_with else {}
   return {
     **named,

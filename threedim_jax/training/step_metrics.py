@@ -73,7 +73,7 @@ class LogInterval:
     self._pending = step, metrics
 
   def fetch(self) -> None:
-    """Waits for the metrics of the newest step, and checks its loss and gradient.
+    """Waits for the newest step's metrics; checks its loss and gradient.
 
     Call this before saving the state of that step.
 

@@ -3,5 +3,6 @@
 """Defines the files that runs write to their `--workdir`.
 
 Training, sampling and evaluation write these files. Scoring and viewing read
-them. This package may import views and runtime.
+them. Of the package's other folders, this one may import only views and
+runtime.
 """

@@ -51,12 +51,12 @@ def check_workdir(
   """Raises an error if the workdir holds a run with another configuration.
 
   Args:
-    workdir: folder of the run; may be missing.
+    workdir: folder of the run; need not exist.
     config: configuration of the command, as nested dictionaries from
       `ConfigDict.to_dict`.
-    write: True also writes config.json, or updates the keys that may change. A
-      training run sets `write` only after all other checks, because a failed
-      start must not leave a wrong configuration in the folder.
+    write: if True, config.json is also written, or the keys that may change are
+      updated. A training run sets `write` only after all other checks, because
+      a failed start must not leave a wrong configuration in the folder.
 
   Raises:
     UserError: a key outside `CHANGEABLE` differs, config.json is not JSON, or
@@ -87,12 +87,12 @@ def check_workdir(
 def _check_same_run(
   path: epath.Path, saved: dict[str, Any], now: dict[str, Any]
 ) -> None:
-  """Raises a UserError that lists the keys outside CHANGEABLE that differ.
+  """Raises a UserError that lists all differing keys outside `CHANGEABLE`.
 
   Args:
-    path: path of config.json, for the error.
+    path: path of config.json, for the error message.
     saved: {dotted key: value} from config.json.
-    now: {dotted key: value} of the command.
+    now: {dotted key: value} from the command's configuration.
   """
 
   def shown(flat, key):

@@ -8,7 +8,7 @@
 
   for folder in list_finished("W/evaluate"): ...
 
-An earlier evaluation may have left folders of other objects in the workdir.
+An earlier evaluation may have left other objects' folders in the workdir.
 evaluation.json lists the objects that its scores are for.
 """
 
@@ -24,11 +24,13 @@ FIRST_SAMPLES = "evaluate"
 
 
 def samples_dir(workdir: epath.Path, sample: int) -> epath.Path:
-  """Returns the folder of one sampling of all objects.
+  """Returns the folder for one round of sampling.
+
+  An evaluation may sample every view several times, once per round.
 
   Args:
     workdir: folder of the run.
-    sample: number of the sampling; the first is 0.
+    sample: number of the round; the first is 0.
   """
   return workdir / (f"{FIRST_SAMPLES}_{sample}" if sample else FIRST_SAMPLES)
 
@@ -36,7 +38,7 @@ def samples_dir(workdir: epath.Path, sample: int) -> epath.Path:
 def list_finished(parent: epath.PathLike) -> list[epath.Path]:
   """Lists the finished folders of samples in `parent`, one for each object.
 
-  If an evaluation wrote `parent` and has scored it, only objects that
+  If `parent` belongs to an evaluation that has been scored, only objects that
   evaluation.json lists are included.
 
   Raises:

@@ -3,9 +3,9 @@
 """Chooses the given views and the target views of an evaluation.
 
 The sampler gets the given views and generates the target views. Two results are
-comparable only if they are for the same views. The choice of views depends only
-on the data set, the protocol and the requested subset. Every result contains
-the SHA-256 of the list of views.
+comparable only if they are for the same views. So the choice of views depends
+only on the data set, the protocol and the requested subset, and every result
+contains the SHA-256 of the list of views.
 
   requests = requests_of(counts, num_objects=None, num_views=0)
   list_sha256(requests)
@@ -52,7 +52,7 @@ SRN_V1 = EvaluationProtocol(
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-  """The numbers of the given and the target views of one object, in order."""
+  """An object, with the indices of its given views and its target views."""
 
   object_id: str
   input_views: tuple[int, ...]
@@ -62,7 +62,7 @@ class Request:
 def given_view(view: int) -> EvaluationProtocol:
   """Returns a protocol like `SRN_V1` in which `view` is the given view.
 
-  The number of the view becomes part of the protocol's name.
+  A given view other than that of `SRN_V1` is part of the protocol's name.
   """
   if view == SRN_V1.input_view:
     return SRN_V1
@@ -72,10 +72,10 @@ def given_view(view: int) -> EvaluationProtocol:
 
 
 def input_view_of(num_views: int, protocol: EvaluationProtocol = SRN_V1) -> int:
-  """Returns the number of the given view of an object with `num_views` views.
+  """Returns the index of the given view, for an object with `num_views` views.
 
-  If the object has no view with the protocol's number, its middle view is
-  given.
+  If the object does not have as many views as the protocol's index needs, its
+  middle view is given.
   """
   view = protocol.input_view
   return view if num_views > view else num_views // 2
@@ -101,8 +101,8 @@ def requests_of(
 
   Args:
     counts: {object id: number of views} of the test split.
-    num_objects: number of objects to take, evenly spaced by sorted id; None
-      takes all.
+    num_objects: number of objects to take, evenly spaced in the list of sorted
+      ids; None takes all.
     num_views: number of targets to draw for each object; 0 takes all.
     protocol: `SRN_V1`, or a protocol that `given_view` returned.
 
@@ -136,7 +136,7 @@ def requests_of(
 def subset_text(
   counts: Mapping[str, int], requests: Sequence[Request]
 ) -> str | None:
-  """Says which part of the protocol's views is requested; None if all are.
+  """Says what part of the protocol's views is requested; None if all views are.
 
   Args:
     counts: {object id: number of views} of the test split.
@@ -150,13 +150,13 @@ def subset_text(
 
 
 def list_sha256(requests: Sequence[Request]) -> str:
-  """Returns the SHA-256 of a list of objects, given views and target views."""
+  """Returns the SHA-256 of all objects, given views and target views."""
   rows = [dataclasses.astuple(r) for r in requests]
   return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
 
 
 def by_shape(requests: Sequence[Request]) -> Iterator[list[Request]]:
-  """Groups requests by their numbers of given views and of target views."""
+  """Groups requests that have equally many given views and target views."""
 
   def shape(request: Request) -> tuple[int, int]:
     return len(request.input_views), len(request.target_views)

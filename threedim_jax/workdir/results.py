@@ -70,8 +70,8 @@ def summarize(objects: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
 
   Returns:
     {"num_objects": count, "rows": means, "standard_errors": standard errors,
-    "intervals": [low, high]}. The last three are given as {row: {metric:
-    value}}.
+    "intervals": intervals}. The last three have the form {row: {metric:
+    value}}, where an interval is [low, high].
   """
   values: dict[str, dict[str, list[float]]] = {}
   for scores in objects.values():

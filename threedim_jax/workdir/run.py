@@ -42,7 +42,7 @@ class Run:
   grids: list[epath.Path]  # training pictures, oldest first
 
   def setting(self, section: str, key: str) -> Any:
-    """Returns the value of `section.key` in the configuration, or else None."""
+    """Returns the configuration's value of `section.key`; None if missing."""
     return self.config.get(section, {}).get(key)
 
   @property
@@ -103,9 +103,9 @@ def read_run(workdir: epath.PathLike) -> Run:
 def _read_metrics(path: epath.Path) -> dict[str, Curve]:
   """Reads metrics.jsonl into {metric: curve}.
 
-  If a step occurs twice, the later value counts. Values that are not finite are
+  If a step occurs twice, the later line counts. Values that are not finite are
   left out. A damaged last line is ignored, because a run may still be writing
-  it.
+  that line.
   """
   values: dict[str, dict[int, float]] = {}
   lines = path.read_text().splitlines() if path.exists() else []

@@ -21,10 +21,10 @@ def check_same_settings(
 
   Args:
     path: folder or file of the existing results.
-    made_with: {name: value} of the settings of the existing results. The value
-      of a missing setting counts as unknown.
-    settings: {name: value} of the settings of the command that would now write
-      to `path`.
+    made_with: the existing results' settings, {name: value}. If a setting is
+      missing, its value is unknown.
+    settings: the settings of the command that would now write to `path`, {name:
+      value}.
 
   Raises:
     UserError: settings differ. The message names them and says what to do.

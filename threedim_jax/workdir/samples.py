@@ -5,15 +5,15 @@
   samples/<object>/000.png, 001.png, ...  the generated views, 8-bit RGB
                    cameras.npz            their world_from_cam, K, hw, view
                    input_000.png, ...     the given views
-                   input_cameras.npz      the same four arrays, of given views
+                   input_cameras.npz      the same four arrays, for given views
                    truth_000.png, ...     the true views, if they are known
                    input.json             object_id, seed, ...; written last
 
 In cameras.npz, `hw` is the height and width of the pictures, and `view` holds
-the number of each view in its data set. `input.json` appears in one atomic
+the index of each view in its data set. `input.json` appears in one atomic
 rename after all other files. A folder without `input.json` is unfinished and is
-sampled again. Reading a folder needs no model: to score pictures of another
-method, write the same files.
+sampled again. No model is needed to read a folder. To score another method's
+pictures, write the same files.
 
   write_sample("runs/x/samples", ObjectSamples(object_id="chair_7", ...))
   for folder in list_complete("runs/x/samples"):
@@ -84,11 +84,11 @@ class ObjectSamples:
 
 
 def folder_name(object_id: str) -> str:
-  """Returns an object's id if the id can name a folder of samples.
+  """Returns `object_id`, if it can be the name of a folder of samples.
 
   Raises:
     UserError: the id is empty, has more than 200 bytes, starts with a dot, or
-      holds a slash, a backslash or an unprintable character.
+      contains a slash, a backslash or an unprintable character.
   """
   if (
     not object_id.isprintable()  # no NUL, no line break, no lone surrogate
@@ -110,7 +110,7 @@ def folder_name(object_id: str) -> str:
 def write_sample(
   samples_dir: epath.PathLike, sampled: ObjectSamples
 ) -> epath.Path:
-  """Writes the folder `<samples_dir>/<object>/` of one object.
+  """Writes one object's samples to the folder `<samples_dir>/<object>/`.
 
   An older folder of the object is replaced.
 
@@ -182,7 +182,7 @@ def is_complete(sample_dir: epath.PathLike) -> bool:
 def list_complete(samples_dir: epath.PathLike) -> list[epath.Path]:
   """Lists the finished folders in `samples_dir`, sorted by name.
 
-  The result is empty if `samples_dir` is missing.
+  If `samples_dir` is missing, the result is [].
   """
   samples_dir = epath.Path(samples_dir)
   if not samples_dir.is_dir():
@@ -194,8 +194,9 @@ def read_settings(sample_dir: epath.PathLike) -> dict[str, Any]:
   """Reads the settings of a finished folder, without decoding pictures.
 
   Returns:
-    The content of input.json, and two lists of view numbers in the data set:
-    "input_views" for the given views and "views" for the generated ones.
+    The content of input.json, with the key "views" added. "views" lists the
+    generated views by their index in the data set, as "input_views" lists the
+    given views.
   """
   folder = epath.Path(sample_dir)
   cameras = _read_cameras(folder / "cameras.npz")
@@ -250,7 +251,8 @@ def _read_info(folder: epath.Path) -> dict[str, Any]:
 def _read_cameras(path: epath.Path) -> dict[str, np.ndarray]:
   """Reads the arrays named in `CAMERA_KEYS` from a .npz file of cameras.
 
-  Only the shapes are checked here. `PosedViews` checks poses and K later.
+  Only the shapes are checked here. `PosedViews` later checks the values of
+  `world_from_cam` and `K`.
   """
   try:
     with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as npz:
@@ -281,7 +283,7 @@ def _read_views(
     folder: folder of the pictures.
     prefix: start of the file names: "input_" reads input_000.png and so on.
     cameras_file: name of the file that `cameras` comes from, for errors.
-    cameras: the arrays of that file, by `CAMERA_KEYS`.
+    cameras: the arrays of that file, with the keys of `CAMERA_KEYS`.
   """
   num_views = len(cameras["view"])
   height, width = cameras["hw"].tolist()

@@ -6,8 +6,8 @@
   scores.rows["model"]["psnr_u8"], scores.objects["chair_7"].rows
   ranked(scores, "psnr_u8")  # object ids, the highest score first
 
-Older versions of this package wrote fewer fields. A field that the file lacks
-is empty.
+Older versions of this package wrote fewer fields. If a file lacks a field, that
+field of the result is empty.
 """
 
 import dataclasses
@@ -25,7 +25,7 @@ Rows = dict[str, Row]  # by what was scored, such as "model" or "copy input"
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ObjectScores:
-  """The scores of one object, as a mean over its views and for each view."""
+  """The scores of one object: means over its views, and scores of each view."""
 
   rows: Rows
   views: dict[int, Row]  # by the view's index in the data set
@@ -101,7 +101,7 @@ def read_scores(path: epath.PathLike) -> Scores | None:
 def ranked(scores: Scores, metric: str) -> list[str]:
   """Sorts object ids by the value of a metric, the highest value first.
 
-  The values are those of the method that was scored, `scores.subject`. Objects
+  The values are those of `scores.subject`, the method that was scored. Objects
   without a value come last.
   """
 

@@ -1,11 +1,11 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Writes transforms.json, with which other programs can read samples.
+"""Writes transforms.json, so that other programs can read samples.
 
   write_transforms(folder, read_sample(folder))  # -> .../transforms.json
 
-The importers of nerfstudio, instant-ngp and Blender read this file. Our
-`inputs.posed_images` reads it, too.
+The importers of nerfstudio, instant-ngp and Blender read this file, and so does
+`inputs.posed_images` of this package.
 """
 
 import json

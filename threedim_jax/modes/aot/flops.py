@@ -4,8 +4,8 @@
 
 XLA's own cost analysis counts the body of a scan only once. This module walks
 through the jaxpr (the traced function) and multiplies the work inside a scan by
-the length of the scan. What `jax.checkpoint` recomputes is counted again. Of
-the branches of a `cond`, only the most expensive one is counted.
+the length of the scan. Work that `jax.checkpoint` repeats is counted again. For
+a `cond`, only the most expensive branch is counted.
 """
 
 from collections.abc import Callable, Iterator
@@ -47,7 +47,7 @@ def _count(jaxpr, while_trips: int) -> int:
 
 
 def _conv_flops(eqn) -> int:
-  """Returns a convolution's FLOPs, without products with inserted zeros.
+  """Returns a convolution's FLOPs, without multiplications by inserted zeros.
 
   Zeros are inserted if the input is dilated, as in the gradient of a strided
   convolution.
@@ -70,8 +70,7 @@ def _conv_flops(eqn) -> int:
 def inner_jaxprs(params: dict[str, Any]) -> Iterator[Any]:
   """Yields the jaxprs that a primitive contains, such as the body of a scan.
 
-  Args:
-    params: the parameters of the primitive's equation.
+  `params` are the parameters of the primitive's equation.
   """
   for value in params.values():
     for item in value if isinstance(value, (tuple, list)) else (value,):

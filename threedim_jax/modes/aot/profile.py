@@ -7,11 +7,11 @@
 
 The text of a compiled TPU program is in HLO, XLA's language. Every instruction
 that computes carries `"estimated_cycles":"N"`, and its `op_name` contains the
-Flax module that the instruction is from. The sum of the cycles is the
-compiler's estimate of one run. Loop bodies count as often as they run. Of the
-branches of a conditional, only the most expensive one counts. The estimate does
-not include the time of collectives (transfers between devices) and of
-asynchronous copies.
+Flax module that created the instruction. The sum of the cycles is the
+compiler's estimate for one run. The body of a loop is counted once per
+iteration, and only the most expensive branch of a conditional is counted. The
+estimate leaves out collectives (transfers between devices) and asynchronous
+copies.
 """
 
 from collections.abc import Iterator
@@ -58,8 +58,8 @@ class Cost:
     op_name: path of the instruction in JAX, such as
       "jit(train_step)/.../Conv_0/add"; may be "".
     kind: what the instruction computes, such as "convolution"; see `_kind`.
-    cycles: estimated cycles of all runs of the instruction together.
-    times: number of times that the instruction runs.
+    cycles: estimated cycles of the instruction, summed over all its runs.
+    times: how often the instruction runs.
   """
 
   name: str
@@ -70,11 +70,11 @@ class Cost:
 
   @property
   def module(self) -> str:
-    """Path of the Flax modules of the instruction, as in "ResnetBlock/Conv".
+    """Path of the Flax modules around the instruction: "ResnetBlock/Conv".
 
     The path leaves out the numbers in module names, and the modules XUNet and
-    XUNetBlock. It is "" if the instruction is not from a module. The forward
-    and the backward pass of a module have the same path.
+    XUNetBlock. The path is "" if the instruction is outside all modules. The
+    forward and the backward pass of a module have the same path.
     """
     parts = re.findall(
       r"(?:^|[/(])([A-Z]\w*?)(?:_\d+)?(?=[/)]|$)", self.op_name
@@ -89,11 +89,9 @@ class Collective:
 
   Attributes:
     kind: one of `COLLECTIVES`.
-    size: bytes of the result on one device, for all runs of the collective
-      together.
-    hidden_cycles: estimated cycles of the computation that is scheduled between
-      the start and the end of one transfer. None: the program waits for the
-      transfer.
+    size: bytes of the result on one device, summed over all runs.
+    hidden_cycles: estimated cycles of the computation between the start and the
+      end of one transfer; None if the program waits for the transfer instead.
   """
 
   kind: str
@@ -108,7 +106,7 @@ class Profile:
   Attributes:
     costs: one entry for every instruction that has an estimate.
     collectives: transfers between devices, in the order of the schedule.
-    unknown_loops: names of loops whose number of iterations is unknown.
+    unknown_loops: names of loops with an unknown number of iterations.
   """
 
   costs: list[Cost]
@@ -120,10 +118,9 @@ class Profile:
     return sum(cost.cycles for cost in self.costs)
 
   def by(self, attribute: str) -> dict[str, int]:
-    """Returns {kind or module: cycles}, the most expensive first.
+    """Returns the cycles of each "kind" or "module", the largest first.
 
-    Args:
-      attribute: "kind" or "module".
+    `attribute` is "kind" or "module".
     """
     total: dict[str, int] = {}
     for cost in self.costs:
@@ -137,7 +134,8 @@ class Profile:
   def bytes_by_collective(self) -> dict[str, int]:
     """Returns {kind of collective: bytes} for each kind that occurs.
 
-    The bytes are those of the results on one device, in one run of the program.
+    The bytes are the size of the results on one device in one run of the
+    program.
     """
     total: dict[str, int] = {}
     for collective in self.collectives:
@@ -150,8 +148,8 @@ def read_profile(hlo: str, while_trips: int = 1) -> Profile:
 
   Args:
     hlo: text of the program, from `compiled.as_text()`.
-    while_trips: number of iterations to assume for loops whose number the text
-      does not state.
+    while_trips: number of iterations to assume for a loop if the text does not
+      state how many there are.
   """
   entry, computations = _split(hlo)
   profile = Profile([], [], [])
@@ -160,7 +158,7 @@ def read_profile(hlo: str, while_trips: int = 1) -> Profile:
 
 
 def _split(hlo: str) -> tuple[str, dict[str, list[str]]]:
-  """Splits the text of a program into its computations, HLO's functions.
+  """Splits a program's text into its functions, which HLO calls computations.
 
   Returns:
     (name of the computation where the program starts, {name of a computation:
@@ -179,7 +177,7 @@ def _split(hlo: str) -> tuple[str, dict[str, list[str]]]:
 
 
 class _Walk:
-  """A visitor of the instructions that a program runs. It fills a `Profile`."""
+  """Walks through the instructions that a program runs; fills a `Profile`."""
 
   def __init__(
     self,
@@ -208,7 +206,7 @@ class _Walk:
       self._add_collective(match, line, times, started)
 
   def _trips(self, name: str, line: str) -> int:
-    """Returns how often a loop iterates, or `while_trips` if that is unknown.
+    """Returns a loop's number of iterations; `while_trips` if it is unknown.
 
     Args:
       name: name of the loop's instruction.
@@ -250,17 +248,18 @@ class _Walk:
   def _add_collective(
     self, match, line: str, times: int, started: dict
   ) -> None:
-    """Adds a collective to the profile when the program starts the transfer.
+    """Adds a collective to the profile, if the instruction is one.
 
-    When the program waits for the end of the transfer, the function sets
-    `hidden_cycles`.
+    An asynchronous collective has two instructions. The first starts the
+    transfer, and the function then adds the collective. The second waits for
+    the end of the transfer, and the function then sets `hidden_cycles`.
 
     Args:
       match: the instruction, matched by `_INSTRUCTION`.
       line: line of the HLO with the instruction.
-      times: number of times that the instruction runs.
-      started: {name: (index, cycles so far, times)} of transfers that have
-        started; changed in place.
+      times: how often the instruction runs.
+      started: {name: (index in the profile, cycles before the start, times)} of
+        transfers that have started; changed in place.
     """
     if match["opcode"] == "fusion":
       found = self._fused_collective(match["name"], line)
@@ -330,11 +329,11 @@ def _collective(match: re.Match) -> tuple[str, str, str, int] | None:
 
 
 def _size(dtype: str, shape: str) -> int:
-  """Returns the bytes of an array, from the array's type in HLO.
+  """Returns the size of an array in bytes.
 
   Args:
-    dtype: name of the element type, such as "bf16".
-    shape: sizes of the axes, such as "8,64".
+    dtype: HLO's name of the element type, such as "bf16".
+    shape: lengths of the axes, such as "8,64".
   """
   bits = _BITS.get(dtype) or int(re.search(r"\d+", dtype)[0])
   return math.prod(int(n) for n in shape.split(",") if n) * bits // 8
@@ -351,9 +350,10 @@ def _instructions(lines: list[str]) -> Iterator[tuple[str, str]]:
 def _kind(name: str, opcode: str, op_name: str, fused: list[str]) -> str:
   """Returns what an instruction computes, such as "convolution" or "norm".
 
-  A fusion (several operations in one instruction) that contains a convolution
-  or a matrix product counts as such, whatever else it contains. HLO for TPUs
-  calls both of them `convolution`; `op_name` tells them apart.
+  A fusion combines several operations in one instruction. A fusion that
+  contains a convolution or a matrix product is a "convolution" or a "product",
+  whatever else it contains. HLO for TPUs calls both operations `convolution`,
+  so `op_name` is used to tell a convolution from a matrix product.
 
   Args:
     name: name of the instruction.

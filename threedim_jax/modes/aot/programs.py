@@ -1,12 +1,12 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Compiles the train step and the sampler for a TPU slice, without the TPUs.
+"""Compiles the train step and the sampler for a TPU slice, without a TPU.
 
   result = compile_train_step(config, get_topology("v5e:4x4"))
   result.fits, result.memory["peak"], result.seconds, result.share_of_peak
 
-The programs are those of a real run: their set-up, shardings and donation of
-buffers are the same.
+The programs have the same set-up, shardings and donated buffers as in a real
+run.
 """
 
 from collections.abc import Callable
@@ -41,21 +41,21 @@ from threedim_jax.views.cameras import Camera
 class Compiled:
   """A program compiled for a TPU slice, with the compiler's estimates.
 
-  Sizes and costs are those of one device, unless stated otherwise.
+  Sizes and costs are for one device, unless stated otherwise.
 
   Attributes:
     name: "train step" or "sampler".
     topology: the TPU slice.
     mesh: number of devices along the axes data and fsdp.
-    count: examples of a train step, or views of a run of the sampler, on all
-      devices together.
-    flops: FLOPs of one run, without those of recomputed activations.
+    count: number of examples in a train step, or of views that the sampler
+      makes in one run, on all devices together.
+    flops: FLOPs of one run, not counting recomputed activations.
     compile_seconds: time that tracing and compiling took.
     refusal: the compiler's message if the program does not fit into the
       device's memory; else None.
-    memory: bytes of "arguments", "temporaries", "aliased" (arguments that the
-      results replace) and "peak"; empty if the program does not fit.
-    bytes_accessed: bytes of memory traffic by XLA's own count; None if the
+    memory: bytes of "arguments", "temporaries", "aliased" (arguments whose
+      memory the results reuse) and "peak"; empty if the program does not fit.
+    bytes_accessed: bytes of memory traffic, as counted by XLA; None if the
       program does not fit.
     profile: estimated cycles; None if the program does not fit.
     executable: the compiled program, for its text and shardings; None if the
@@ -80,7 +80,7 @@ class Compiled:
 
   @property
   def seconds(self) -> float:
-    """Estimated duration of one run in seconds, without that of collectives.
+    """Estimated duration of one run in seconds, not counting collectives.
 
     Collectives are transfers between devices.
     """
@@ -99,7 +99,7 @@ class Compiled:
 def without_recomputation(config: ConfigDict) -> ConfigDict:
   """Returns a copy of the configuration with rematerialisation turned off.
 
-  A model of this copy keeps all activations for the backward pass.
+  A model with this copy keeps all activations for the backward pass.
   """
   config = config.copy_and_resolve_references()
   config.model.remat = "none"
@@ -117,8 +117,8 @@ def compile_train_step(
     options: {name of a compiler option: value}.
 
   Raises:
-    UserError: the mesh or the batch does not divide over the slice, or the
-      compiler does not know one of the options.
+    UserError: the mesh or the batch cannot be divided evenly over the slice, or
+      the compiler does not know one of the options.
   """
   mesh = topology.make_mesh(config.mesh.data, config.mesh.fsdp)
   setup = make_setup(config, mesh)
@@ -144,10 +144,10 @@ def compile_train_step(
 def compile_sampler(
   config: ConfigDict, topology: Topology, options: dict | None = None
 ) -> Compiled:
-  """Compiles the program that generates one view of every object of a batch.
+  """Compiles the program that samples the next view for a batch of objects.
 
-  Every process samples its own objects on its own devices, so the mesh covers
-  only the first host of the slice.
+  Every process samples its own objects on its own devices, so the program is
+  compiled for the devices of a single host.
 
   Args:
     config: whole configuration. The batch has `sample.batch_size` objects.
@@ -224,7 +224,7 @@ def _compile(
 ) -> Compiled:
   """Compiles a program, and reads the compiler's estimates.
 
-  If the program does not fit into the device's memory, the result says so.
+  If the program does not fit into the device's memory, `refusal` says so.
 
   Args:
     name: "train step" or "sampler".
@@ -232,9 +232,9 @@ def _compile(
     mesh: number of devices along the axes data and fsdp.
     count: examples or views of one run, on all devices together.
     flops: FLOPs of one run, on one device.
-    lower: traces the program and returns it in the form that can be compiled.
-    while_trips: number of iterations to assume for loops whose number the
-      compiled program does not state.
+    lower: function that traces the program, and returns its lowered form.
+    while_trips: number of iterations to assume for a loop if the compiled
+      program does not state how many there are.
     options: {name of a compiler option: value}.
 
   Raises:
@@ -278,7 +278,7 @@ def _compile(
 
 
 def _first_sentence(message: str) -> str:
-  """Returns the first line of the compiler's message that memory is exhausted.
+  """Returns the first line of the compiler's out-of-memory message.
 
   The later lines list the largest buffers.
   """

@@ -22,8 +22,8 @@ def to_json(compiled: Compiled, num_examples: int | None = None) -> dict:
 
   Args:
     compiled: the program.
-    num_examples: number of examples of a whole training, from which the days of
-      training are estimated. None for a sampler.
+    num_examples: number of examples in a whole training run, used to estimate
+      how many days the run takes. None for a sampler.
   """
   result: dict[str, Any] = {
     "program": compiled.name,

@@ -5,8 +5,8 @@
   topology = get_topology("v5e:4x4")
   mesh = topology.make_mesh(data=-1, fsdp=4)
 
-A slice is a number of connected TPU chips that one program uses. Programs can
-be compiled for the devices of a `Topology`, but cannot run on them.
+A slice is a group of connected TPU chips that one program uses. Programs can be
+compiled for the devices of a `Topology`, but cannot run on them.
 """
 
 from collections.abc import Sequence
@@ -30,12 +30,12 @@ class Chip:
   """Facts about one JAX device of a TPU generation, and about its slices.
 
   Attributes:
-    peak: highest rate in dense bfloat16 FLOP/s.
-    multipliers: number of multiply-adds that the matrix units do in a cycle.
+    peak: peak rate of dense bfloat16 matrix products, in FLOP/s.
+    multipliers: number of multiply-adds that the matrix units do per cycle.
     dims: number of dimensions in the shape of a slice, 2 or 3.
-    most: number of chips of the largest slice.
+    most: number of chips in the largest slice.
     example: name of a slice that exists.
-    options: keyword arguments of `get_topology_desc`.
+    options: further arguments of JAX's `get_topology_desc`, by name.
   """
 
   peak: float
@@ -89,9 +89,7 @@ class Topology:
   def make_mesh(self, data: int, fsdp: int) -> Mesh:
     """Makes a mesh of the slice's devices.
 
-    Args:
-      data: number of devices along the axis data, as in `mesh_shape`.
-      fsdp: number of devices along the axis fsdp, as in `mesh_shape`.
+    `data` and `fsdp` are the lengths of the mesh axes, as in `mesh_shape`.
     """
     shape = mesh_shape(data, fsdp, len(self.devices))
     return Mesh(
@@ -103,9 +101,8 @@ class Topology:
   def one_host(self) -> "Topology":
     """Returns a slice with as many chips as the first host of this slice.
 
-    The devices of the first host cannot be used themselves, because the
-    compiler refuses programs with transfers between devices for a part of a
-    slice.
+    That host's own devices cannot be used: for a mere part of a slice, the
+    compiler refuses programs with transfers between devices.
     """
     first = self.devices[0].process_index
     count = sum(d.process_index == first for d in self.devices)

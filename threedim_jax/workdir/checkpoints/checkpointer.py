@@ -6,8 +6,8 @@ A checkpoint is a folder <directory>/<step>/ with two Orbax items. The item
 `ema_params` holds the averaged (EMA) parameters, the only arrays that sampling
 reads. The item `train` holds step, params and opt_state. When all arrays are
 written, `checksums` adds the files meta.json and SHA256SUMS. Then Orbax commits
-the checkpoint, on a disk by renaming its folder. So a checkpoint is complete
-and undamaged if and only if its files match SHA256SUMS.
+the checkpoint; on a disk, this means that Orbax renames the folder. So a
+checkpoint is complete and undamaged if and only if its files match SHA256SUMS.
 
   with Checkpointer(workdir / "checkpoints") as checkpointer:
     checkpointer.save(step, state, config=config.to_dict(), metrics=metrics)
@@ -48,8 +48,8 @@ class Checkpointer:
   Args:
     directory: folder of the checkpoints; may be a gs:// path. A missing folder
       is made, unless `read_only`.
-    read_only: True changes no file: nothing is saved, damaged checkpoints are
-      not moved, and unfinished ones are not removed.
+    read_only: if True, no file is changed: nothing is saved, and damaged or
+      unfinished checkpoints stay where they are.
   """
 
   def __init__(self, directory: epath.PathLike, *, read_only: bool = False):
@@ -87,12 +87,12 @@ class Checkpointer:
       self.close()
 
   def close(self) -> None:
-    """Waits for a save in progress; raises the save's error if it failed."""
+    """Waits for a save in progress; raises an error if that save failed."""
     with self._cleaning_full_disk():
       self._manager.close()
 
   def wait(self) -> None:
-    """Waits until the last save is committed; raises its error if it failed."""
+    """Waits until the last save is committed; raises an error if it failed."""
     with self._cleaning_full_disk():
       self._manager.wait_until_finished()
     self._saving = None
@@ -100,8 +100,8 @@ class Checkpointer:
   def check(self) -> None:
     """Raises the error of the last save if that save has ended and failed.
 
-    The method does not wait for a save in progress. So a training loop can call
-    it at every step.
+    A training loop can call this method at every step, because the method does
+    not wait for a save in progress.
     """
     if self._saving is not None and not self._manager.is_saving_in_progress():
       self.wait()
@@ -111,7 +111,7 @@ class Checkpointer:
     return sorted(self._manager.all_steps())
 
   def latest_step(self) -> int | None:
-    """Returns the step of the newest committed checkpoint; None without one."""
+    """Returns the step of the newest committed checkpoint, or None."""
     return self._manager.latest_step()
 
   def check_not_all_damaged(self) -> None:
@@ -145,8 +145,8 @@ class Checkpointer:
     method returns.
 
     Args:
-      step: number of training steps done. If this step has a checkpoint
-        already, nothing is saved.
+      step: number of training steps done. If there is already a checkpoint of
+        this step, nothing is saved.
       state: the TrainState to save.
       config: configuration of the run, as nested dictionaries.
       metrics: {name: value} at this step. The checkpoint with the lowest
@@ -180,14 +180,14 @@ class Checkpointer:
     `progress.waiting`.
 
     Args:
-      target: a TrainState of arrays or ShapeDtypeStructs. Restored arrays get
-        the shardings of the target's arrays.
+      target: a TrainState of arrays or ShapeDtypeStructs. Each restored array
+        gets the sharding of the target's array.
 
     Returns:
       (state, step, config). Tuples in the configuration have become lists.
 
     Raises:
-      UserError: there is no undamaged checkpoint, or the checkpoint is of
+      UserError: there is no undamaged checkpoint, or the checkpoint is for
         another architecture.
     """
     restored, step, config = self._restore(_items(target))
@@ -203,13 +203,13 @@ class Checkpointer:
     undamaged. Damaged checkpoints are moved, as in `restore`.
 
     Args:
-      target: tree of the parameters, of arrays or ShapeDtypeStructs.
+      target: tree of the parameters, as arrays or ShapeDtypeStructs.
 
     Returns:
       (parameters, step, config).
 
     Raises:
-      UserError: there is no undamaged checkpoint, or the checkpoint is of
+      UserError: there is no undamaged checkpoint, or the checkpoint is for
         another architecture.
     """
     restored, step, config = self._restore({"ema_params": target})
@@ -296,9 +296,9 @@ class Checkpointer:
 
   @contextlib.contextmanager
   def _cleaning_full_disk(self):
-    """Context manager that removes unfinished saves if the disk is full.
+    """Removes unfinished saves if the `with` block fails on a full disk.
 
-    After the removal, the error of the full disk is raised again.
+    The error of the `with` block is raised again after the removal.
     """
     try:
       yield
@@ -335,9 +335,9 @@ def read_params(workdir: epath.PathLike) -> tuple[PyTree, dict[str, Any]]:
 def checkpoint_bytes_needed(workdir: epath.PathLike, shapes: PyTree) -> int:
   """Returns the disk space in bytes that a run's next checkpoints will need.
 
-  A run keeps a fixed number of checkpoints, and writes one more before it
-  deletes an old one. Checkpoints that exist already need no further space. The
-  result is always enough for at least one checkpoint.
+  A run keeps a fixed number of checkpoints, and writes one more before deleting
+  an old one. Checkpoints that exist already need no further space. The result
+  is always enough for at least one checkpoint.
 
   Args:
     workdir: folder of the run.
@@ -363,8 +363,9 @@ class _LatestAndBest:
   """An Orbax policy that keeps the newest checkpoints and the best one.
 
   The best checkpoint has the lowest `BEST_METRIC`. Orbax's own options
-  `max_to_keep` and `best_fn` would delete the newest checkpoint, from which a
-  run must resume. Orbax would also fail if its file of metrics is damaged.
+  `max_to_keep` and `best_fn` would delete the newest checkpoint, which a run
+  needs to resume. With these options, a damaged metrics file would also make
+  Orbax fail.
   """
 
   def __init__(self):
@@ -377,12 +378,12 @@ class _LatestAndBest:
   def best(self, steps: Sequence[int]) -> int:
     """Returns the step with the lowest `BEST_METRIC`.
 
-    Of several steps with equal values, the newest is returned.
+    If several steps are equally good, the newest is returned.
     """
     return min(steps, key=lambda s: (self._metric.get(s, math.inf), -s))
 
   def should_preserve(self, checkpoints, *, context) -> list[bool]:
-    """Returns, for each checkpoint, whether to keep it; called by Orbax."""
+    """Tells Orbax, for each checkpoint, whether to keep it."""
     del context
     steps = [checkpoint.step for checkpoint in checkpoints]
     kept = {self.best(steps), *steps[-KEEP_LATEST:]}
@@ -390,12 +391,11 @@ class _LatestAndBest:
 
 
 class _Manager(ocp.CheckpointManager):
-  """An Orbax checkpoint manager that does not poll JAX for preemption.
+  """An Orbax checkpoint manager that does not ask JAX about preemption.
 
-  `StopSignal` already polls JAX for preemption of the machine. Every poll has
-  an id, and JAX needs ids that increase from poll to poll. If Orbax polled too,
-  it would use the training step as the id, and the ids would no longer
-  increase.
+  `StopSignal` already asks JAX whether the machine is about to be taken away.
+  JAX requires that each such request passes a larger number than the last.
+  Orbax would pass the training step, and the numbers would no longer increase.
   """
 
   def reached_preemption(self, step: int) -> bool:
@@ -403,7 +403,7 @@ class _Manager(ocp.CheckpointManager):
 
 
 class _HashingHandler(ocp.PyTreeCheckpointHandler):
-  """An Orbax handler that also hashes the files which it writes.
+  """An Orbax handler that also hashes the files that it writes.
 
   After its last write, every process hashes its own files in the background.
   """

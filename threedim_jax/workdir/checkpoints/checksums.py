@@ -2,12 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Adds meta.json and SHA256SUMS to a checkpoint, and verifies its files.
 
-meta.json holds everything that is not an array. An item is a folder of a
-checkpoint, such as `ema_params`. SHA256SUMS lists the checksums of meta.json
-and of all files of the items, in the format of `sha256sum -c`. The checksums
-are needed because Orbax would restore a flipped byte without an error. Orbax's
-files beside the items are not listed: Orbax changes them later, and they are
-not needed to read a checkpoint.
+meta.json holds everything that is not an array. The arrays are in the items,
+which are subfolders such as `ema_params`. SHA256SUMS lists the checksums of
+meta.json and of all files in the items, in the format of `sha256sum -c`. The
+checksums are needed because Orbax would restore a flipped byte without an
+error. Orbax's files beside the items are not listed, because Orbax changes them
+later, and because a checkpoint can be read without them.
 
 Each process hashes the files that it wrote itself, so that no process has to
 read the whole checkpoint back:
@@ -40,8 +40,8 @@ _NUM_READERS = 8
 def hash_own_files(item_folder: epath.Path) -> None:
   """Hashes the files that this process wrote into an item of a checkpoint.
 
-  The checksums are written to a file in the item's folder, from which `seal`
-  takes them.
+  The checksums are written to a file in the item's folder, where `seal` finds
+  them.
   """
   process = jax.process_index()
   # Orbax gives every process a folder for its arrays.
@@ -56,8 +56,8 @@ def seal(
 ) -> None:
   """Writes meta.json, then the SHA256SUMS of the whole checkpoint.
 
-  SHA256SUMS also covers meta.json. Files that no process has hashed yet are
-  hashed here.
+  SHA256SUMS also covers meta.json. Any file that no process has hashed yet is
+  hashed now.
 
   Args:
     folder: folder of the checkpoint.
@@ -122,12 +122,10 @@ def find_fault(folder: epath.Path, items: Iterable[str]) -> str | None:
 
 
 def _files(folder: epath.Path, names: Iterable[str]) -> Iterator[epath.Path]:
-  """Yields the paths of some files of a folder.
+  """Yields the paths of the named files in a folder.
 
-  Args:
-    folder: the folder.
-    names: names of files and subfolders. Of a subfolder, all files are yielded,
-      at any depth.
+  `names` may include subfolders. All files in a subfolder are yielded, at any
+  depth.
   """
   for path in [folder / name for name in sorted(names)]:
     if path.is_dir():
@@ -162,7 +160,7 @@ def _parse(text: str) -> dict[str, str]:
   """Parses lines in the format of `sha256sum` into {file: SHA-256}.
 
   Raises:
-    ValueError: a line has another form.
+    ValueError: a line is not in this format.
   """
   lines = [line.split(_SEPARATOR) for line in text.splitlines()]
   return {name: digest for digest, name in lines}
