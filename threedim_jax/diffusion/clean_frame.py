@@ -32,9 +32,9 @@ def make_predict_fn(apply_fn: Callable[..., Array]) -> PredictFn:
   caller must fill in this noise with `mask_view`.
 
   Args:
-    apply_fn: the network with its parameters, as a function (views [B, 2, H, W,
-      3], logsnr [B, 2], cameras [B, 2], cond_mask [B]) -> raw network output
-      [B, H, W, 3].
+    apply_fn: the network with its parameters, as a function
+      (views [B, 2, H, W, 3], logsnr [B, 2], cameras [B, 2], cond_mask [B]) ->
+      raw network output [B, H, W, 3].
   """
 
   def predict_fn(z_t, logsnr, cond_view, cond_cam, target_cam, cond_mask):

@@ -2,14 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The equations of Gaussian diffusion, as functions of the log-SNR.
 
-z_t = alpha x0 + sigma eps with alpha^2 = sigmoid(logsnr) and sigma^2 =
-sigmoid(-logsnr) (3DiM sec. 2; VDM, arXiv 2107.00630, sec. 3). Time runs from t
-= 0 (data, logsnr = +20) to t = 1 (noise, logsnr = -20). Sampling goes from t to
-s, so s < t and logsnr_s > logsnr_t.
+z_t = alpha x0 + sigma eps with alpha^2 = sigmoid(logsnr) and
+sigma^2 = sigmoid(-logsnr) (3DiM sec. 2; VDM, arXiv 2107.00630, sec. 3).
+Time runs from t = 0 (data, logsnr = +20) to t = 1 (noise, logsnr = -20).
+Sampling goes from t to s, so s < t and logsnr_s > logsnr_t.
 
-All functions are pure. Where a function takes images and `logsnr`, `logsnr`
-must broadcast against the images: `expand` adds the missing axes to log-SNRs
-[B].
+All functions are pure. `logsnr` must broadcast against the images; for log-SNRs
+of shape [B], call `expand` first.
 """
 
 import math
@@ -122,8 +121,8 @@ def guide(
 def logsnr_bin(logsnr: Float[Array, " B"], num_bins: int) -> Array:
   """Returns the log-SNR bin of each example, as int32 [B].
 
-  The range from -20 to +20 is divided into `num_bins` bins of equal width. Bin
-  0 holds the noisiest examples.
+  The range from -20 to +20 is divided into `num_bins` bins of equal width. The
+  noisiest examples are in bin 0.
   """
   unit = (logsnr - LOGSNR_MIN) / (LOGSNR_MAX - LOGSNR_MIN)
   return jnp.clip((unit * num_bins).astype(jnp.int32), 0, num_bins - 1)

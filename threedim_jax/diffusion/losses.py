@@ -4,11 +4,10 @@
 
   loss, aux = diffusion_loss(predict_fn, batch, rng, prediction="eps", ...)
 
-`diffusion_loss` adds noise for a random time t, makes some examples
-unconditional and compares the network's output with `network_target`. The
-dictionary `aux` holds the sum of losses and the number of examples in each
-log-SNR bin. Unlike means, these sums and counts can be added up over
-micro-batches.
+`diffusion_loss` adds noise at random times t, makes some examples unconditional
+and compares the network's output with `network_target`. The dictionary `aux`
+holds the sum of losses and the number of examples in each log-SNR bin. Unlike
+means, these sums and counts can be added up over micro-batches.
 """
 
 from typing import no_type_check
@@ -34,7 +33,7 @@ from threedim_jax.views.pixels import from_u8
 @no_type_check  # for the reason given at `views.cameras.Camera`
 @flax.struct.dataclass
 class Noised:
-  """A training batch with noise added for random times t.
+  """A training batch whose target views were noised at random times t.
 
   Attributes:
     x0: clean target views in [-1, 1].
@@ -193,11 +192,7 @@ def denoised_grid(
 ) -> Float[Array, "B 4 H W 3"]:
   """Denoises each example in a single step, for visual inspection.
 
-  Args:
-    predict_fn: the network, from `clean_frame.make_predict_fn`.
-    batch: pairs of views.
-    rng: key for all random numbers.
-    prediction: what the network predicts, one of `denoise.PREDICTIONS`.
+  The arguments are as in `diffusion_loss`.
 
   Returns:
     Four pictures of each example, in [-1, 1]: the conditioning view, the noisy

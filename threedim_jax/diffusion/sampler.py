@@ -210,11 +210,8 @@ def cond_indices(
 ) -> Int[Array, "T B"]:
   """Returns the bank slot that each step of `sample_view` conditions on.
 
-  Args:
-    rngs: the keys that `sample_view` gets, one per object.
-    num_valid: number of filled slots.
-    num_sample_steps: T, the number of denoising steps.
-    conditioning: how a step chooses a slot, one of `CONDITIONINGS`.
+  The arguments are as in `sample_view`. `num_valid` is the bank's number of
+  filled slots.
   """
   _, rngs_index, _ = _split(rngs)
   draw = lambda i: draw_cond_index(

@@ -30,7 +30,7 @@ def get_model(model_config: Any, platform: str = "cpu") -> XUNet:
 
   Args:
     model_config: the fields of `XUNet`, as a ConfigDict or a dictionary.
-    platform: "cpu", "gpu" or "tpu", the platform to make the network fast on.
+    platform: "cpu", "gpu" or "tpu", the platform to optimise the network for.
       The network runs on all three, with the same parameters.
 
   Raises:

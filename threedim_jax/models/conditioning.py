@@ -28,7 +28,6 @@ def posenc_ddpm(
   Args:
     t: times from 0 to `max_time`.
     emb_ch: number of channels E of the embedding.
-    max_time: the largest time.
   """
   half = emb_ch // 2
   freq = jnp.exp(-math.log(10000.0) / (half - 1) * jnp.arange(half))
@@ -68,7 +67,7 @@ def encode_rays(
     kernels: for each level of the network, the kernel that maps the D channels
       of an encoded ray to E channels.
     cameras: cameras [*b].
-    hw: height and width of level 0, in pixels.
+    hw: height and width of level 0, in pixels of these cameras.
   """
   encoded = _posenc_rays(cameras, hw)
   return [_conv(encoded, kernel, 2**i) for i, kernel in enumerate(kernels)]
@@ -143,13 +142,13 @@ class _SplitConv(nn.Module):
 
     Args:
       D: channels of an encoded ray.
-      learned: the learned embeddings: one entry per frame, one entry for both
-        frames, or no entry.
+      learned: a learned embedding per frame, one embedding for both frames, or
+        an empty list.
 
     Returns:
       (kernel, offsets). The caller convolves the rays with the kernel and adds
-      the offsets: one offset per frame, or one for both frames. Without learned
-      embeddings, the only offset is the bias.
+      the offsets: one offset per frame, or one for both frames. If `learned` is
+      empty, the only offset is the bias.
     """
     kernel = self.param(
       "kernel", nn.initializers.lecun_normal(), (3, 3, D, self.features)
@@ -174,15 +173,15 @@ class ConditioningProcessor(nn.Module):
   The log-SNR of a frame becomes one vector. The rays of a frame become one
   feature map per level of the network. In unconditional examples, where
   `cond_mask` is False, the encoded rays of both frames are zeroed before the
-  learned embeddings are added. The result is the log-SNR embedding alone and,
-  for each level, the sum of log-SNR and ray embedding.
+  learned embeddings are added. The layer returns the log-SNR embedding and, for
+  each level, the sum of log-SNR embedding and ray embedding.
 
   There are two implementations. By default, rays and learned embeddings are
   convolved separately, see `_SplitConv`. All arrays are then float32, and
   `cameras` may also be the result of `encode_rays`. With `joint_conv`, rays and
   learned embeddings are first added and then convolved together, as in the
-  paper's listing. This takes more arithmetic. It is still faster on a TPU,
-  because the backward pass of the default implementation needs slow sums over
+  paper's listing. Joint convolution takes more arithmetic, but can be faster on
+  a TPU: the backward pass of the default implementation needs slow sums over
   every second frame.
 
   Attributes:

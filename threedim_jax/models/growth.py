@@ -6,12 +6,12 @@
 
 Each entry of the learned position embedding is repeated over several pixels. If
 both networks have the same number of levels, nothing else changes. If the
-larger network has more levels, the new levels are the outermost ones. The old
-levels keep the resolution that they were trained for. At first the new levels
-only downsample the input of the old levels and upsample their output: the last
-convolution of each new block is zero, and its shortcut passes on the channels
-that come from the level below. All other parameters of the new levels are
-random, as at the start of any training run.
+larger network has more levels, the new levels are the outermost ones, and the
+old levels keep the resolution that they were trained for. At first the new
+levels only downsample the input of the old levels and upsample their output:
+the last convolution of each new block is zero, and the block's shortcut passes
+on the channels that come from the level below. All other parameters of the new
+levels are random, as at the start of any training run.
 """
 
 from collections.abc import Callable, Mapping

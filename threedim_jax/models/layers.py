@@ -7,7 +7,7 @@ all examples, with the two frames of an example side by side. Only attention
 looks at more than one frame. A 3x3 convolution here computes the same as the
 1x3x3 convolution over [B, F, H, W, C] in the paper's listing. All layers keep
 the same memory layout, which saves TPUs a copy around every convolution: in TPU
-memory, N is the axis next to C, not W. Module names are those of the listing,
+memory, the axis next to C is N, not W. Module names are those of the listing,
 so that parameters can be compared by name.
 """
 
@@ -89,7 +89,7 @@ def random_mask(
 ) -> Bool[Array, "..."]:
   """Returns a mask whose elements are True with probability `keep`.
 
-  Each element is a hash of its index and 64 random bits from the key: two
+  Each element comes from a hash of its index and 64 random bits of the key: two
   rounds of multiply and xor-shift, with the constants of Chris Wellons's
   lowbias32. JAX's own generators cost more on a TPU: Threefry would take 12 %
   of a residual block's time, and with an "rbg" key every device would generate
@@ -111,8 +111,8 @@ def random_mask(
 class Dropout(nn.Module):
   """A dropout layer with cheaper random bits than `nn.Dropout`.
 
-  The layer zeroes elements with probability `rate` and divides the others by 1
-  - `rate`. The random bits come from `random_mask`.
+  With probability `rate`, an element becomes zero. The other elements are
+  divided by 1 - `rate`. The random bits come from `random_mask`.
   """
 
   rate: float
@@ -132,7 +132,7 @@ class ResnetBlock(nn.Module):
   """A BigGAN-style residual block with FiLM conditioning.
 
   NOTE(listing): the paper's listing resamples the features but never uses the
-  result. Here the block resamples ("down" or "up") in two places: between the
+  result. Here `resample` ("down" or "up") is applied in two places: between the
   first swish and the first convolution, and on the shortcut.
   """
 

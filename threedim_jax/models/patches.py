@@ -25,12 +25,8 @@ def space_to_depth(
 ) -> Float[Array, "*b h w D"]:
   """Turns each patch of pixels into one position with more channels.
 
-  Args:
-    x: pictures.
-    patch_size: p, pixels along the side of a patch; must divide H and W.
-
-  Returns:
-    Positions with h = H / p, w = W / p and D = p^2 C.
+  With p = `patch_size`, h = H / p, w = W / p and D = p^2 C. Both H and W must
+  be divisible by p.
   """
   p = patch_size
   return rearrange(x, "... (h y) (w x) c -> ... h w (y x c)", y=p, x=p)
@@ -41,12 +37,7 @@ def depth_to_space(
 ) -> Float[Array, "*b H W C"]:
   """Turns each position back into a patch of pixels; inverts `space_to_depth`.
 
-  Args:
-    x: positions with D = p^2 C channels.
-    patch_size: p, pixels along the side of a patch.
-
-  Returns:
-    Pictures with H = p h and W = p w.
+  With p = `patch_size`, H = p h, W = p w and C = D / p^2.
   """
   p = patch_size
   return rearrange(x, "... h w (y x c) -> ... (h y) (w x) c", y=p, x=p)

@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Samples views of many objects, writes them to folders and can be resumed.
+"""Writes sampled views of many objects to folders, and resumes stopped runs.
 
 `--mode=sample` and `--mode=evaluate` both call `generate`, with different lists
 of views. An object whose folder is complete is not sampled again. If there are
@@ -59,12 +59,12 @@ def generate(
     samples_dir: the folder that gets one subfolder per object.
     settings: how to sample.
     batch_size: number of objects to sample at a time.
-    overwrite: replace samples that were made with other settings, instead of
-      raising an error.
+    overwrite: replace samples that were made with other settings or other data,
+      instead of raising an error.
 
   Raises:
-    UserError: a folder holds samples that were made with other settings. The
-      error comes before any view is sampled.
+    UserError: a folder holds samples that were made with other settings or
+      other data. The error comes before any view is sampled.
     SystemExit: with code 75 after SIGTERM.
   """
   facts = sampler.facts() | settings.facts()
@@ -182,9 +182,8 @@ def find_samples(
 def _settings(
   request: Request, facts: Mapping[str, Any], made_with: Mapping[str, Any]
 ) -> dict[str, Any]:
-  # `facts` has "pretrained" only if this run uses bundled weights. If the
-  # samples were made with bundled weights, a run without them has other
-  # settings.
+  # `facts` has "pretrained" only if this run uses bundled weights. Samples that
+  # were made with bundled weights must not match a run without them.
   named = {"pretrained": None} if "pretrained" in made_with else {}
   return {
     **named,

@@ -101,8 +101,8 @@ def _load_workdir(workdir: epath.Path, config: ConfigDict | None) -> Sampler:
 def _mesh(config: ConfigDict | None) -> jax.sharding.Mesh:
   """Makes the device mesh that `config.mesh` describes.
 
-  Without a configuration, the mesh has all devices. If there are several
-  processes, the mesh only has devices of this process.
+  The mesh only has devices of this process: without a configuration, all of
+  them.
   """
   if config is None:
     return make_local_mesh(data=-1, fsdp=1)
@@ -112,11 +112,8 @@ def _mesh(config: ConfigDict | None) -> jax.sharding.Mesh:
 def _param_shapes(model_config: Any, resolution: int) -> PyTree:
   """Returns the shapes and dtypes of a network's parameters.
 
-  The parameters themselves are not computed.
-
-  Args:
-    model_config: the fields of `XUNet`.
-    resolution: height and width of the pictures, in pixels.
+  The parameters themselves are not computed. `resolution` is the height and
+  width of the pictures, in pixels.
   """
   model, inputs = get_model(model_config), dummy_inputs(resolution)
 

@@ -181,13 +181,13 @@ class Sampler:
   ) -> Iterator[Float[np.ndarray, "B H W 3"]]:
     """Generates views of B objects at once, as floats in [-1, 1].
 
-    The call compiles the program. The iterator then yields one view of every
-    object at a time.
+    The call compiles the program. The returned iterator then yields one view of
+    every object at a time.
 
     Args:
-      given: the known views of each object; the same number for every object.
-      targets: the cameras of the views to generate for each object; the same
-        number for every object.
+      given: the known views of each object, equally many for every object.
+      targets: the cameras of the views to generate, equally many for every
+        object.
       keys: one random key per object, which affects only that object's views.
       settings: how to sample.
       capacity: as in `views`.
@@ -232,7 +232,7 @@ class Sampler:
     measurement uses a grey picture as the given view.
 
     Returns:
-      (seconds for the first view with one step, including compilation, and
+      (seconds for a first view with a single step, including compilation;
       seconds per view with `settings`).
     """
     R = self.resolution

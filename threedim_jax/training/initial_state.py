@@ -46,7 +46,7 @@ def restore_or_create(
     rng: key for random parameters.
 
   Returns:
-    The state and the number of training steps that it has behind it.
+    The state and the number of training steps done so far.
 
   Raises:
     UserError: all checkpoints are damaged, the newest one has another
@@ -68,11 +68,7 @@ def initial_state(
   """Makes the training state before step 1.
 
   The parameters are random, unless `train.init_from` names other parameters.
-
-  Args:
-    config: a whole configuration.
-    setup: shapes and shardings of the state.
-    rng: key for random parameters.
+  The arguments are as in `restore_or_create`.
 
   Raises:
     UserError: `starting_params` fails.

@@ -16,7 +16,7 @@ import numpy as np
 
 
 class SaveSchedule:
-  """Makes all processes of a run save checkpoints at the same steps.
+  """Decides when to save, with the same answer on all processes of a run.
 
   Process 0 reads the clock for all processes. The clock is `time.monotonic`,
   which does not jump when the system's time is set.

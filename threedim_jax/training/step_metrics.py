@@ -73,7 +73,7 @@ class LogInterval:
     self._pending = step, metrics
 
   def fetch(self) -> None:
-    """Waits for the newest step's metrics; checks its loss and gradient.
+    """Waits for the newest step's metrics, and checks its loss and gradient.
 
     Call this before saving the state of that step.
 
@@ -96,7 +96,7 @@ class LogInterval:
     self._metrics.append(metrics)
 
   def summarize(self) -> dict[str, float]:
-    """Averages the metrics and times since the last call.
+    """Averages the metrics and times since the last call of `summarize`.
 
     Returns:
       train/loss, train/grad_norm, train/loss_logsnr_bin_I for every log-SNR bin
@@ -150,7 +150,7 @@ def evaluate_loss(
 def _mean_metrics(
   prefix: str, metrics: list[dict[str, np.ndarray]]
 ) -> dict[str, float]:
-  """Averages metrics over steps and names the averages, such as "train/loss".
+  """Averages metrics over steps and gives them names such as "train/loss".
 
   Args:
     prefix: the part of the names before the slash, "train" or "eval".

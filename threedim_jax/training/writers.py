@@ -70,7 +70,7 @@ class WorkdirWriter:
 
     Args:
       step: training step of the numbers.
-      scalars: a number, or an array of one element, for each name, such as
+      scalars: numbers, or arrays of one element, keyed by names such as
         "train/loss".
     """
     numbers = {tag: _json_number(value) for tag, value in scalars.items()}
@@ -89,7 +89,7 @@ class WorkdirWriter:
 
     Args:
       step: training step of the pictures.
-      images: a picture for each name. At step 10, the picture "a/b" becomes the
+      images: pictures keyed by name. At step 10, the picture "a/b" becomes the
         file 00000010_a_b.png.
     """
     for tag, image_u8 in images.items():
@@ -108,7 +108,7 @@ class WorkdirWriter:
 
     Args:
       step: training step of the texts.
-      texts: Markdown for each name.
+      texts: Markdown texts keyed by name.
     """
     for tag, text in texts.items():
       self._add_event(step, text_summary.text_pb(tag, text))
@@ -150,7 +150,7 @@ def create_writer(workdir: epath.PathLike) -> metric_writers.MetricWriter:
 
 
 def truncate_metrics(workdir: epath.PathLike, step: int) -> int:
-  """Removes the metrics of all steps after `step`, where a run is to resume.
+  """Removes the metrics of all steps after `step`, before a run resumes there.
 
   The run will repeat those steps, which would otherwise appear twice in
   metrics.jsonl and in TensorBoard. A last line that was cut short by a crash is
@@ -178,8 +178,8 @@ def truncate_metrics(workdir: epath.PathLike, step: int) -> int:
 def _step(line: str) -> int | float:
   """Reads the step from a line of metrics.jsonl.
 
-  Returns infinity for a line that is not valid JSON, because a crash cut the
-  line short.
+  If a crash cut the line short, so that it is not valid JSON, the result is
+  infinity.
   """
   try:
     return json.loads(line)["step"]
