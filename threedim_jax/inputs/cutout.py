@@ -21,38 +21,43 @@ from threedim_jax.runtime.errors import UserError
 # Longer side of an object as a fraction of the picture's side: the median over
 # the test views of `shapes` between 10 and 45 degrees of elevation.
 FILL = 0.78
-_WORKING_SIDE = 640  # pixels; enough for results of 128
+_WORKING_SIDE = 640  # pixels; enough for results of 128 pixels
 _ASK = (
   "save it with a transparent background (a PNG from any background remover),"
   " or photograph the object whole on a plain one"
 )
 
-# Alpha separates an object if more than this share of the picture is
-# transparent, or of the border of the opaque part's bounding box. A few
-# transparent pixels, a strip at the border or round corners are less.
+# Alpha separates an object if it makes more than the first fraction of the
+# picture transparent, or more than the second fraction of the border of the
+# opaque part's bounding box. A few transparent pixels, a strip at the picture's
+# border or round corners stay below these fractions.
 _TRANSPARENT, _TRANSPARENT_FRAME = 0.2, 0.15
-_SPECK = 0.01  # a connected part below this share of the object is dirt
-_PLAIN_BORDER = 0.9  # least share of the picture's border that is background
+_SPECK = 0.01  # connected parts below this fraction of the object are dirt
+_PLAIN_BORDER = 0.9  # least fraction of background in the picture's border
 _MIN_TOLERANCE, _MAX_TOLERANCE = 12.0, 24.0  # grey levels
-# A shadow dims all channels alike, so their ratios to the background agree up
-# to this share.
+# A shadow dims all channels alike: the ratio of a channel to the background
+# differs from the mean ratio of the channels by at most this fraction.
 _HUE = 0.06
 _DARKEST_SHADOW = 0.3  # as a fraction of the background's level
-# Largest change of the ratio from pixel to pixel at the edge of a soft shadow.
+# Largest change of this ratio from pixel to pixel at the edge of a soft shadow.
 # On a grey wall, shadows and grey objects have the same hue. Only the softer
 # edge of a shadow tells them apart.
 _STEEPEST_ON_GREY, _STEEPEST_ON_COLOUR = 0.045, 0.12
-# A hard shadow has one ratio to the background, within _FLAT. It must cover at
-# least _LEAST_HARD of the pixels that may be the object. At least _OTHER_HUES
-# of them must have other hues than the wall, and at most _GREY_PARTS the wall's
-# hue at another ratio.
+# A hard shadow has one ratio to the background, within _FLAT. The shadow must
+# cover at least _LEAST_HARD of the pixels that may be the object. At least
+# _OTHER_HUES of these pixels must have other hues than the wall, and at most
+# _GREY_PARTS may have the wall's hue at another ratio.
 _FLAT, _LEAST_HARD = 0.06, 0.03
 _LIGHTEST_HARD = 0.85  # as a fraction of the background's level
 _OTHER_HUES, _GREY_PARTS = 0.5, 0.05
-_BESIDE = 0.1  # least share of a shadow's surroundings that is background
+_BESIDE = 0.1  # least fraction of background around a shadow
 _COLOURFUL = 0.1  # a wall is colourful if (max - min) / max of RGB is larger
-_HOLE = 0.002  # of the object's bounding box; smaller holes stay filled
-_LEAST_LEFT = 0.25  # of the object; if less is left, no shadow is removed
+_HOLE = (
+  0.002  # fraction of the object's bounding box; smaller holes stay filled
+)
+_LEAST_LEFT = (
+  0.25  # fraction of the object; if less is left, no shadow is removed
+)
 
 
 def prepare(
@@ -116,8 +121,7 @@ def cut_out(
 def _separates_object(opaque: Bool[np.ndarray, "H W"]) -> bool:
   """Returns whether a photo's alpha channel cuts out an object.
 
-  If only a few pixels or a strip at the border are transparent, the answer is
-  no.
+  It does not if only a few pixels or a strip at the border are transparent.
 
   Args:
     opaque: mask of the pixels whose alpha is at least one half.
@@ -227,8 +231,8 @@ def _robust_fit(
 
   Args:
     rgb: sRGB levels 0 .. 255.
-    terms: T smooth functions, evaluated at every pixel. The fitted colours are
-      a weighted sum of these functions.
+    terms: T smooth functions of pixel position, evaluated at every pixel. The
+      fitted colours are a weighted sum of these functions.
     places: mask of the pixels to fit.
 
   Returns:
@@ -296,8 +300,8 @@ def _dimmed_and_slope(
   Returns:
     (dimmed, slope). `dimmed` is True if a pixel has the background's hue, is
     not brighter than the background, and is not too dark for a shadow. `slope`
-    says how fast the ratio changes at a pixel: 1 is the fastest change in a
-    soft shadow, and a larger slope means a sharp edge.
+    says how fast the ratio changes at a pixel: 1 is the fastest change expected
+    in a soft shadow, and a larger slope means a sharp edge.
   """
   ratios = (rgb + 8) / (background.clip(0) + 8)
   ratio = ratios.mean(-1)

@@ -4,8 +4,8 @@
 
 In each epoch, every view of every object is the target once, in random order.
 The conditioning view is drawn uniformly from the object's other views. If
-`fixed_pairs` is set, the conditioning view is always the same: views 0 and 1 of
-an object form a pair, views 2 and 3 form a pair, and so on.
+`fixed_pairs` is set, each view has one fixed partner instead: views 0 and 1 of
+an object are partners, views 2 and 3 are partners, and so on.
 
 Pair number n depends only on the seed and n. So a training step gets the same
 pairs for any number of processes, and also if a run is interrupted and resumed.
@@ -152,7 +152,7 @@ def draw_cond(views: Views, target: int, rng: np.random.Generator) -> int:
 
 
 def partner(views: Views, target: int, rng: np.random.Generator) -> int:
-  """Returns the record number of a target's fixed conditioning view.
+  """Returns the record number of a target's partner in a fixed pair.
 
   Args:
     target: record number of the target view.

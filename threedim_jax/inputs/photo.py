@@ -14,7 +14,7 @@ from threedim_jax.inputs.posed_images.pictures import open_picture
 from threedim_jax.runtime.errors import UserError
 
 MAX_BYTES = 20_000_000
-_TURNS = {  # EXIF orientation -> what turns it upright; 1 is upright already
+_TURNS = {  # EXIF orientation -> how to turn the photo upright; 1 is upright
   2: Image.Transpose.FLIP_LEFT_RIGHT,
   3: Image.Transpose.ROTATE_180,
   4: Image.Transpose.FLIP_TOP_BOTTOM,

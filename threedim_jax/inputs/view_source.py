@@ -41,8 +41,7 @@ Record = tuple[np.ndarray, np.ndarray, np.ndarray]
 def default_data_dir(data_dir: str | os.PathLike | None) -> epath.Path:
   """Returns the root folder of all data sets.
 
-  This is `data_dir` if given, else $TFDS_DATA_DIR if set, else
-  ~/tensorflow_datasets.
+  This is `data_dir` if given, or else $TFDS_DATA_DIR or ~/tensorflow_datasets.
   """
   chosen = data_dir or os.environ.get("TFDS_DATA_DIR")
   return epath.Path(chosen or "~/tensorflow_datasets").expanduser()
@@ -170,7 +169,9 @@ def _newest_version(folder: epath.Path, build: str) -> epath.Path:
   versions = [n for n in names if re.fullmatch(r"\d+\.\d+\.\d+", n)]
   if versions:
     return folder / max(versions, key=lambda v: [*map(int, v.split("."))])
-  if any(n.startswith("incomplete.") for n in names):  # renamed at the end
+  if any(
+    n.startswith("incomplete.") for n in names
+  ):  # builds rename it at the end
     raise UserError(
       f"{folder} is only partly built: a build was cut short there. Build it"
       f" again: {build} --overwrite"
@@ -238,7 +239,7 @@ class Views:
     return int(self.counts.sum())
 
   def object_of(self, record: int) -> int:
-    """Returns the position in `object_ids` of the object that a record shows."""
+    """Returns the index in `object_ids` of the object that a record shows."""
     return int(np.searchsorted(self.starts, record, side="right")) - 1
 
   def num_views(self, object_id: str) -> int:

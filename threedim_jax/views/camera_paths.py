@@ -21,7 +21,7 @@ from threedim_jax.runtime.errors import UserError
 # The camera of the SRN renderings: 131.25 px at 128 x 128, about 52 degrees.
 FOCAL_AT_128 = 131.25
 FOV_DEG = float(np.degrees(2 * np.arctan(64 / FOCAL_AT_128)))
-# Converts OpenGL axes (y up, z backward) to OpenCV's and back.
+# Converts OpenGL axes (y up, z backward) to OpenCV axes and back.
 FLIP_GL_CV = np.diag([1.0, -1.0, -1.0, 1.0])
 # Distance of the SRN cameras from the object, in world units.
 RADIUS = {"car": 1.3, "chair": 2.0, "table": 2.0}
@@ -116,8 +116,7 @@ def random_views(
 ) -> Float[np.ndarray, "N 4 4"]:
   """Draws random camera poses within the elevation range of `srn_spiral`.
 
-  The camera positions are spread uniformly over that part of the sphere, by
-  area.
+  The camera positions are distributed uniformly by area on a sphere.
 
   Args:
     radius: distance of the cameras from the origin.
@@ -130,14 +129,14 @@ def random_views(
 
 
 def default_K(resolution: int) -> Float[np.ndarray, "3 3"]:
-  """Returns the SRN cameras' K for square images of side `resolution` pixels."""
+  """Returns the SRN cameras' K, in pixels, for images of side `resolution`."""
   return _centred_K(FOCAL_AT_128 * resolution / 128, resolution)
 
 
 def K_from_fov(
   resolution: int, fov_deg: float | int
 ) -> Float[np.ndarray, "3 3"]:
-  """Returns K for a field of view, for square images of side `resolution`.
+  """Returns K, in pixels, for a field of view and images of side `resolution`.
 
   Args:
     fov_deg: angle between the left and the right image edge, in degrees.

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 # By default accelerators round the factors of a matrix product to 8 or 11 bits.
-# That would turn rays by more than a pixel.
+# This rounding would turn rays by more than a pixel.
 _PRECISION = jax.lax.Precision.HIGHEST
 
 
@@ -189,7 +189,7 @@ def relative_to_first(camera: Camera) -> Camera:
 
 
 def resize_camera(camera: Camera, scale: float) -> Camera:
-  """Adapts the intrinsic matrix K to a picture that is resized.
+  """Adapts the intrinsic matrix K to a resized picture.
 
   To resize a picture along with K, see `inputs.posed_images.pictures`.
 

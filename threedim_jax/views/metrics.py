@@ -53,8 +53,7 @@ def psnr_u8(image: Images, truth: Images) -> Scores:
 def psnr_fg_u8(image: Images, truth: Images) -> Scores:
   """Computes `psnr_u8` over the pixels that are foreground in either picture.
 
-  If neither picture has foreground pixels (see `is_foreground`), the result is
-  NaN.
+  If there are no such pixels (see `is_foreground`), the result is NaN.
   """
   counts = is_foreground(image) | is_foreground(truth)
   error = np.square(_as_8_bit(image) - _as_8_bit(truth)).mean(-1)
@@ -90,8 +89,7 @@ def ssim_gauss11(image: Images, truth: Images) -> Scores:
 def ssim_gauss11_snapped(image: Images, truth: Images) -> Scores:
   """Computes `ssim_gauss11` after background pixels are set to white.
 
-  A pixel counts as background if every channel of both pictures is at least 247
-  of 255.
+  Background pixels are at least 247 of 255 in all channels of both pictures.
   """
   darkest = np.minimum(image, truth).min(-1, keepdims=True)
   is_white = np.round(darkest * 255) >= 255 - SNAP_LEVELS
@@ -103,8 +101,8 @@ def ssim_gauss11_snapped(image: Images, truth: Images) -> Scores:
 def ssim_skimage7(image: Images, truth: Images) -> Scores:
   """Computes SSIM with the default settings of scikit-image.
 
-  These are a uniform 7x7 window and covariances divided by n - 1, where n is
-  the number of samples.
+  These are a uniform 7x7 window, and covariances divided by n - 1 for n
+  samples.
   """
   return _ssim(image, truth, window=7)
 

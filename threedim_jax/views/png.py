@@ -37,7 +37,6 @@ def decode_png(data: bytes, name: Any) -> UInt8[np.ndarray, "H W 3"]:
   """Decodes the bytes of an 8-bit RGB PNG file.
 
   Args:
-    data: the bytes of the file.
     name: what error messages call the file, such as its path.
 
   Raises:

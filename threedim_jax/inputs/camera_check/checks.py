@@ -14,8 +14,9 @@ the silhouettes better after a mistake is undone, the data contains that
 mistake.
 
 The background must be white. The check cannot find
-- a wrong scale or orientation of the world, or a mirrored world, as from
-  upside-down pictures of an orbit at elevation 0;
+- a wrong scale or orientation of the world;
+- a mirrored world, for example if all pictures of an orbit at elevation 0 are
+  upside down;
 - a rotation or reflection that leaves the object's shape unchanged;
 - a wrong focal length alone, unless it is off by a factor of two for many
   objects.
@@ -45,9 +46,9 @@ from threedim_jax.inputs.camera_check.silhouettes import Sphere
 from threedim_jax.runtime.errors import UserError
 from threedim_jax.views.posed_views import PosedViews, check_pose
 
-# Least IoU of hull and silhouettes that counts as a fit. Measured on chairs and
-# cars of 16 to 128 pixels: right cameras give 0.77 to 0.95 with 24 views and
-# 0.65 to 0.90 with 4 views. Shuffled cameras give 0.2 to 0.7.
+# Lowest IoU of hull and silhouettes that counts as a match. On chairs and cars
+# of 16 to 128 pixels, right cameras give 0.77 to 0.95 with 24 views and 0.65 to
+# 0.90 with 4 views. Shuffled cameras give 0.2 to 0.7.
 FLOOR, FLOOR_FEW_VIEWS = 0.75, 0.6
 MANY_VIEWS = 12
 # A mistake counts as found if undoing it raises the IoU by more than this.
@@ -130,9 +131,9 @@ class _Seen:
 
   object_id: str
   world_from_cam: Float[np.ndarray, "V 4 4"]
-  K: Float[np.ndarray, "V 3 3"]  # of the pictures
+  K: Float[np.ndarray, "V 3 3"]  # in pixels of the pictures
   masks: silhouettes.Masks
-  scale: Float[np.ndarray, "3 1"]  # K * scale fits the masks
+  scale: Float[np.ndarray, "3 1"]  # K * scale is in pixels of the masks
 
   @classmethod
   def of(cls, views: PosedViews, masks, scale) -> "_Seen":
@@ -150,9 +151,9 @@ def judge(
   tried: Sequence[Hypothesis],
   num_views: int,
 ) -> tuple[Hypothesis, Check]:
-  """Chooses the most likely mistake in the cameras, and reports the mistake.
+  """Chooses the most likely mistake in the cameras, if any, for the report.
 
-  Objects with white parts have wrong silhouettes. Therefore each hypothesis
+  Objects with white parts may have wrong silhouettes. Therefore each hypothesis
   (possible mistake) is judged by its median IoU over all objects, because a few
   wrong silhouettes hardly change a median.
 
@@ -250,7 +251,7 @@ def check_objects_seen(
 
 
 def check_K(objects: Sequence[PosedViews], trusted: bool) -> Check:
-  """Checks that focal length and principal point suit the size of the pictures.
+  """Checks that K is plausible for the size of the pictures.
 
   Args:
     trusted: whether to accept a principal point far from the picture's centre,

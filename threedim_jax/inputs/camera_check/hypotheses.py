@@ -20,7 +20,7 @@ Undo = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 # Distance of the principal point from the picture's centre, as a fraction of
 # the picture's size. Above OFF_CENTRE, K may be for another picture size. Above
-# FAR_OFF_CENTRE it must be, because no real lens is that far off.
+# FAR_OFF_CENTRE, K must be for another size: no real lens is that far off.
 OFF_CENTRE = 0.02
 FAR_OFF_CENTRE = 0.2
 
@@ -33,7 +33,7 @@ class Hypothesis:
     name: description of the mistake.
     fix: instruction for correcting the stored data.
     undo: function that takes the stored `world_from_cam` and K, and returns
-      both without the mistake.
+      both corrected for this mistake.
     is_focal: whether only the focal length is wrong. A wrong focal length
       changes only a few per cent of each silhouette, so a smaller gain in IoU
       is enough to report it.
@@ -50,7 +50,7 @@ class Hypothesis:
 STORED = Hypothesis("as stored", "", lambda poses, K: (poses, K))
 _INVERTED = "poses are inverted (cam_from_world)"
 _OPENGL = "OpenGL axes (y up, z backward)"
-# Mirrored pictures are undone by mirroring the axes of the cameras, not the
+# Mirrored pictures are corrected by mirroring the axes of the cameras, not the
 # pixels. Both are equivalent if the principal point is in the centre.
 _POSES = (
   STORED,
@@ -110,10 +110,10 @@ def usual_mistakes(
 
 
 def off_centre(K: Ks, hw: tuple[int, int]) -> float:
-  """Returns how far the worst principal point lies from the picture's centre.
+  """Returns the largest relative offset of a principal point from the centre.
 
-  The distance along x is a fraction of the picture's width, and the distance
-  along y a fraction of its height. The larger one counts.
+  Offsets along x are relative to the picture's width, and offsets along y are
+  relative to its height.
   """
   return float(np.abs(K[:, :2, 2] / np.array(hw[::-1]) - 0.5).max())
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Defines `Frame`, a view before its picture is decoded, and fits its K.
+"""Defines `Frame` (a picture file and its camera), and fits K to the picture.
 
 K, warning = fit_K(frame, hw=(800, 800))
 """
@@ -20,7 +20,7 @@ from threedim_jax.runtime.errors import UserError
 
 @dataclasses.dataclass(frozen=True)
 class Frame:
-  """A view before its picture is decoded: a picture file and its camera.
+  """A picture file and its camera; the picture is not decoded yet.
 
   Attributes:
     name: name of the view; views are sorted by name.
@@ -29,7 +29,7 @@ class Frame:
     K: intrinsics, in pixels of a picture of size `hw`.
     hw: (height, width) in pixels of the pictures for which K was written; None
       if no file states this size.
-    source: name of the file that K comes from, for messages.
+    source: name of the file that holds K, for messages.
     distortion: distortion of the lens; None for a pinhole camera.
     mask: path of the view's mask, a picture that is black outside the object;
       None if the view has no mask.

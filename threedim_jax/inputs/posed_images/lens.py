@@ -23,16 +23,16 @@ from threedim_jax.inputs.posed_images.text_files import check_K
 from threedim_jax.inputs.posed_images.undistort import Distortion, largest_shift
 from threedim_jax.runtime.errors import UserError
 
-# Twice the principal point is the picture size that K implies. If it differs by
-# at least this share, equally along both axes, K is for another picture size.
-# Real lenses are off by a few per cent.
+# Twice the principal point is the picture size that K implies. If this size
+# differs from the actual size by at least this fraction, equally along both
+# axes, K is for another picture size. Real lenses are off by a few per cent.
 _FAR_OFF_CENTRE = 0.2
-SAME_SCALE = 0.02  # scales of two axes that differ by less count as equal
+SAME_SCALE = 0.02  # two axes' scales that differ by less count as equal
 _FOCAL = (
   *("fl_x", "camera_angle_x", "x_fov"),
   *("fl_y", "camera_angle_y", "y_fov"),
 )
-# Names of coefficients, in the order of OpenCV's rational model, of
+# Names of coefficients in three orders: that of OpenCV's rational model, of
 # nerfstudio's `distortion_params`, and of OpenCV's fisheye model.
 _OPENCV = ("k1", "k2", "p1", "p2", "k3", "k4", "k5", "k6")
 _NERFSTUDIO = ("k1", "k2", "k3", "k4", "p1", "p2")
@@ -139,7 +139,7 @@ def number(entry: Mapping[str, Any], key: str, where: str) -> float | None:
   if value is None:
     return None
   if isinstance(value, int | float) and not isinstance(value, bool):
-    if abs(value) < 1e300:  # False for nan; a JSON integer can be longer
+    if abs(value) < 1e300:  # False for nan; JSON integers may exceed a float
       return float(value)
   raise UserError(f'{where}: "{key}" is no number but {_short(value)}.')
 
@@ -193,12 +193,11 @@ def _focal_length(
 ) -> float | None:
   """Returns the focal length along an axis, in pixels; None if it is not given.
 
-  For x, this is `fl_x` if present, else it is computed from `camera_angle_x`
-  (radians), else from `x_fov` (degrees). For y, the keys contain y instead of
-  x.
+  For x, the keys are `fl_x` (pixels), `camera_angle_x` (radians) and `x_fov`
+  (degrees); the first one present is used. For y, the keys contain y.
 
   Args:
-    focal: {key: number} for those of these keys that are present.
+    focal: the keys that are present, as {key: number}.
     axis: "x" or "y".
     side: the picture's width (for x) or height (for y), in pixels.
     where: what error messages call the frame.

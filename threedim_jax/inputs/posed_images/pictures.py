@@ -34,7 +34,7 @@ _FORMATS = (
 _MODES_8_BIT = (
   *("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr"),
 )
-_DEPTH = 24  # byte offset in a PNG file of the bits per channel
+_DEPTH = 24  # offset of the byte that gives a PNG file's bits per channel
 _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")
 # Unsupported formats that errors name: (byte offset, signature, name).
 _OTHER_FILES = (
@@ -188,7 +188,7 @@ def _apply_profile(image: Image.Image, profile: bytes) -> Image.Image:
 
 
 def over_white(image: Image.Image) -> Float32[np.ndarray, "H W 3"]:
-  """Composites an 8-bit picture over white, and returns sRGB levels 0 .. 255."""
+  """Composites an 8-bit picture over white; returns sRGB levels 0 .. 255."""
   image = to_srgb(image)
   if image.mode == "RGB":
     return np.asarray(image, np.float32)

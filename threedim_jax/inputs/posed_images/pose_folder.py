@@ -4,10 +4,10 @@
 
   frames = list_frames(epath.Path("lego"))
 
-The files of a picture and its pose differ only in folder and suffix. Both are
-called 000000 in SRN, for example, and 0_train_0001 or 0_0001 in NSVF. Poses are
-camera-to-world in OpenCV axes. NSVF and SRN write the intrinsics in different
-forms; the module `text_files` reads both forms.
+A picture and its pose share one file name, apart from the suffix: for example
+000000 in SRN, and 0_train_0001 or 0_0001 in NSVF. Poses are camera-to-world in
+OpenCV axes. NSVF and SRN write the intrinsics in different forms; the module
+`text_files` reads both forms.
 """
 
 from collections.abc import Set

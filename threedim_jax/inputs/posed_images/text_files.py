@@ -35,7 +35,7 @@ class Intrinsics:
   """
 
   K: np.ndarray  # float64 [3, 3], pixels
-  hw: tuple[int, int] | None  # picture size that K is for; None: not stated
+  hw: tuple[int, int] | None  # picture size for K; None if not stated
   poses_are_cam_from_world: bool = False
 
 

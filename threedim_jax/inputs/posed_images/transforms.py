@@ -31,7 +31,7 @@ FILES = tuple(f"transforms{s}.json" for s in ("", "_train", "_val", "_test"))
 
 
 def find(folder: epath.Path) -> list[epath.Path]:
-  """Finds a folder's transforms files; `list_frames` reads only the first one."""
+  """Finds a folder's transforms files; `list_frames` reads only the first."""
   return [folder / name for name in FILES if (folder / name).is_file()]
 
 
@@ -96,7 +96,7 @@ def _frame(
 
 
 class _Files:
-  """The picture files that a transforms.json may name, all in its own folder."""
+  """Finds picture files by name, inside the folder of a transforms.json."""
 
   def __init__(self, folder: epath.Path):
     self.folder = folder
@@ -106,8 +106,7 @@ class _Files:
   def find(self, name: Any, where: str) -> epath.Path:
     """Finds the picture file that an entry of a transforms.json names.
 
-    The entry may leave out the file's suffix, and upper and lower case may
-    differ.
+    The suffix may be missing from the entry, and letter case may differ.
 
     Args:
       name: the entry's value, a path relative to the folder.
@@ -141,7 +140,7 @@ class _Files:
   def _existing(self, path: epath.Path) -> epath.Path:
     """Returns the existing file that `path` names, or `path` if there is none.
 
-    The suffix may be missing from `path`, and upper and lower case may differ.
+    The suffix may be missing from `path`, and letter case may differ.
     """
     if path.is_file():
       return path

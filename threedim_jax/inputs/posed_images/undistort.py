@@ -69,7 +69,7 @@ def undistort(
       " show something. Check the distortion coefficients."
     )
   source[~valid] = -9
-  # OpenCV counts from the centre of the first pixel, K from its corner.
+  # OpenCV puts the origin at the centre of the first pixel, K at its corner.
   at = np.float32(source - 0.5).reshape(h, w, 2)
   out = cv2.remap(
     rgb, at, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
@@ -83,9 +83,9 @@ def largest_shift(
   K: Float[np.ndarray, "3 3"],
   hw: tuple[float | int, float | int],
 ) -> float:
-  """Returns how far the lens moves pixels of the picture's border, in pixels.
+  """Returns how many pixels the lens shifts the picture's border at most.
 
-  This is the largest shift along either x or y.
+  Shifts along x and along y are measured separately.
   """
   border = _border(hw)
   moved = _distorted_px(_plane_from_px(border, K), K, distortion)
@@ -111,7 +111,7 @@ def _plane_from_px(
 def _distorted_px(
   plane: Float[np.ndarray, "N 2"], K: Float[np.ndarray, "3 3"], lens: Distortion
 ) -> Float[np.ndarray, "N 2"]:
-  """Maps points on the plane to their pixel positions in the distorted picture."""
+  """Maps points on the plane to pixel positions in the distorted picture."""
   points = np.column_stack([plane, np.ones(len(plane))])[:, None]
   zero = np.zeros(3)
   project = cv2.fisheye.projectPoints if lens.is_fisheye else cv2.projectPoints
@@ -149,8 +149,8 @@ def _scale_that_keeps_all(
 ) -> float:
   """Returns the focal length factor that keeps the whole picture visible.
 
-  K's focal length times this factor, which is at most 1, is the focal length of
-  the undistorted picture.
+  The undistorted picture's focal length is K's focal length times this factor,
+  which is at most 1.
   """
   plane = _plane_from_px(_border(hw), K)
   radius = np.linalg.norm(plane, axis=1)
