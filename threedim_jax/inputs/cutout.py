@@ -52,18 +52,16 @@ _LIGHTEST_HARD = 0.85  # as a fraction of the background's level
 _OTHER_HUES, _GREY_PARTS = 0.5, 0.05
 _BESIDE = 0.1  # least fraction of background around a shadow
 _COLOURFUL = 0.1  # a wall is colourful if (max - min) / max of RGB is larger
-_HOLE = (
-  0.002  # fraction of the object's bounding box; smaller holes stay filled
-)
-_LEAST_LEFT = (
-  0.25  # fraction of the object; if less is left, no shadow is removed
-)
+# Holes smaller than this fraction of the object's bounding box stay filled.
+_HOLE = 0.002
+# If less than this fraction of the object is left, no shadow is removed.
+_LEAST_LEFT = 0.25
 
 
 def prepare(
   image: Image.Image, resolution: int, *, fill: float = FILL
 ) -> UInt8[np.ndarray, "R R 3"]:
-  """Makes a square picture with a photo's object in the centre of a white area.
+  """Makes a square picture of a photo's object, centred on white.
 
   Args:
     image: photo with an alpha channel or a plain background.

@@ -169,9 +169,8 @@ def _newest_version(folder: epath.Path, build: str) -> epath.Path:
   versions = [n for n in names if re.fullmatch(r"\d+\.\d+\.\d+", n)]
   if versions:
     return folder / max(versions, key=lambda v: [*map(int, v.split("."))])
-  if any(
-    n.startswith("incomplete.") for n in names
-  ):  # builds rename it at the end
+  # A build renames its folder at the end.
+  if any(n.startswith("incomplete.") for n in names):
     raise UserError(
       f"{folder} is only partly built: a build was cut short there. Build it"
       f" again: {build} --overwrite"
