@@ -29,8 +29,8 @@ from threedim_jax.viewing.report import write_report
 from threedim_jax.workdir.config_file import check_workdir
 from threedim_jax.workdir.timings import add_timings
 
-# System errors about a path that cannot be used: no permission, or a file where
-# a folder is needed.
+# System errors about a path that cannot be used: no permission, or a file in
+# place of a folder.
 REFUSED = (
   *(errno.EACCES, errno.EPERM, errno.EROFS),
   *(errno.EEXIST, errno.ENOTDIR, errno.EISDIR),
@@ -56,9 +56,9 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def call_mode(mode: str, config, args) -> None:
-  """Imports `modes/<mode>.py` and calls its `run`.
+  """Imports `modes/<mode>.py` and calls its `run` function.
 
-  Other modes are not imported, because each mode needs different libraries.
+  The other modes are not imported, because each mode needs different libraries.
   """
   importlib.import_module(f"threedim_jax.modes.{mode}").run(config, args)
 
@@ -66,10 +66,11 @@ def call_mode(mode: str, config, args) -> None:
 def run_in_workdir(mode: str, config, args) -> None:
   """Trains, samples or evaluates in a workdir, then writes the report.
 
-  The seconds that the mode took are added to the workdir's timings.
+  The run time of the mode, in seconds, is added to the workdir's timings.
 
   Raises:
-    UserError: the input is wrong. Nothing is written before the mode starts.
+    UserError: the input is wrong. Errors that are found before the mode starts
+      leave the workdir unchanged.
   """
   workdir = command_line.workdir_of(args)
   # Join the other processes before JAX is used. Only process 0 shows progress.
@@ -97,12 +98,13 @@ def run_in_workdir(mode: str, config, args) -> None:
 
 @contextlib.contextmanager
 def explain_disk_errors(folder: str | None):
-  """Turns disk errors of the `with` block into a `UserError`.
+  """Turns disk errors in the `with` block into a `UserError`.
 
-  These are errors about a full disk or a path that cannot be used.
+  A disk error is a full disk or a path that cannot be used.
 
   Args:
-    folder: the folder that the error message names, if the error names no file.
+    folder: the folder that the message names if the disk is full, or if the
+      system's error names no file.
   """
   try:
     yield

@@ -3,9 +3,9 @@
 """Prepares the conditioning frame and its log-SNR for the network.
 
 The network takes two frames: a clean conditioning frame and a noisy target
-frame. In an unconditional example, pure noise takes the place of the
-conditioning frame. `mask_view` puts the noise there, and `make_predict_fn`
-passes the log-SNR of both frames to the network.
+frame. An unconditional example has pure noise in place of the conditioning
+frame. `mask_view` fills in this noise, and `make_predict_fn` gives the network
+the log-SNR of both frames.
 """
 
 from collections.abc import Callable
@@ -27,12 +27,12 @@ def make_predict_fn(apply_fn: Callable[..., Array]) -> PredictFn:
 
   A `PredictFn` takes the two frames as separate arguments, like a `DenoiseFn`,
   and returns the network's raw output. The `PredictFn` also sets the log-SNR of
-  the conditioning frame: a clean frame gets the highest log-SNR. In
-  unconditional examples the frame is pure noise and gets the lowest log-SNR
-  (3DiM, appendix). The caller must put that noise there with `mask_view`.
+  the conditioning frame (3DiM, appendix): the highest log-SNR for a clean
+  frame, and the lowest for the pure noise of an unconditional example. The
+  caller must fill in this noise with `mask_view`.
 
   Args:
-    apply_fn: the network with bound parameters and dropout, as a function
+    apply_fn: the network with its parameters, as a function
       (views [B, 2, H, W, 3], logsnr [B, 2], cameras [B, 2], cond_mask [B]) ->
       raw network output [B, H, W, 3].
   """
@@ -54,14 +54,11 @@ def mask_view(
   cond_mask: Bool[Array, " B"],
   noise: Float[Array, "B H W 3"],
 ) -> Float[Array, "B H W 3"]:
-  """Replaces the conditioning frame of unconditional examples by noise.
+  """Replaces the conditioning frames of unconditional examples with noise.
 
   Args:
     cond_view: conditioning frames in [-1, 1].
     cond_mask: False for unconditional examples.
     noise: standard normal noise.
-
-  Returns:
-    The frames of `cond_view` where `cond_mask` is True, and `noise` elsewhere.
   """
   return jnp.where(expand(cond_mask, cond_view), cond_view, noise)

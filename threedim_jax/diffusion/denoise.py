@@ -3,8 +3,9 @@
 """`DenoiseFn`: the interface between networks and diffusion.
 
 The sampler calls a `DenoiseFn`, which estimates the noise. The loss calls a
-`PredictFn`, which returns the network's raw output. Sampler and loss work with
-any function of these types, so tests pass exact formulas in place of a network.
+`PredictFn`, which returns the network's raw output. The sampler and the loss
+accept any function of the right type, so tests can pass exact formulas in place
+of a network.
 
   denoise_fn = make_denoise_fn(apply_fn, prediction="eps")
   eps_hat = denoise_fn(z_t, logsnr, cond_view, cond_cam, target_cam, cond_mask)
@@ -29,14 +30,14 @@ from threedim_jax.views.cameras import Camera
 
 @runtime_checkable  # for the type checks under pytest
 class DenoiseFn(Protocol):
-  """A function that estimates the noise in a view, given another view.
+  """A function that estimates the noise in a target view, given another view.
 
   Args:
     z_t: noisy target views.
     logsnr: log-SNR of `z_t`.
     cond_view: conditioning views.
-    cond_cam: cameras of `cond_view`, or what the network takes instead of
-      cameras, such as encoded rays.
+    cond_cam: cameras of `cond_view`, or data computed from these cameras, such
+      as encoded rays.
     target_cam: cameras of the target views, in the same form as `cond_cam`.
     cond_mask: False for unconditional examples.
 
@@ -56,8 +57,8 @@ class DenoiseFn(Protocol):
 
 
 # What a network predicts: "eps" is the noise (3DiM), "v" is the velocity of
-# `v_from_eps`, and "view" is the clean target view in a single step from pure
-# noise (the regression model of the paper's ablation).
+# `v_from_eps`, and "view" is the clean target view, predicted from pure noise
+# in a single step (the regression model of the paper's ablation).
 PREDICTIONS = ("eps", "v", "view")
 
 
@@ -67,8 +68,7 @@ def make_denoise_fn(
   """Makes a `DenoiseFn` from a network that takes two frames.
 
   Args:
-    apply_fn: the network as a function of views, log-SNRs, cameras and mask,
-      see `clean_frame.make_predict_fn`.
+    apply_fn: the network, as described in `clean_frame.make_predict_fn`.
     prediction: what the network predicts, one of `PREDICTIONS`. The `DenoiseFn`
       converts the prediction to noise.
 
@@ -98,7 +98,7 @@ def check_prediction(prediction: str) -> None:
 def network_target(
   prediction: str, x0: Array, eps: Array, logsnr: Array
 ) -> Array:
-  """Returns the array that the network's output should equal: eps, v or x0.
+  """Returns the array that the network's output should match: eps, v or x0.
 
   Args:
     prediction: what the network predicts: "eps", "v" or "view" (x0).
@@ -119,7 +119,7 @@ def x0_from_output(
 
   Args:
     prediction: what the network predicts: "eps", "v" or "view" (x0).
-    z_t: the noisy views that the network got.
+    z_t: the noisy views that went into the network.
     out: the network's output for `z_t`.
     logsnr: log-SNR of `z_t`; broadcasts against `z_t`.
   """
@@ -135,10 +135,10 @@ def bind_apply(
   """Binds parameters to a Flax network, for use with `make_predict_fn`.
 
   Args:
-    model: a Flax module.
+    model: a Flax module that takes two frames.
     params: parameters of the module.
-    **apply_options: arguments of `model.apply`, for example `rngs`. Dropout is
-      on only with `train=True`.
+    **apply_options: further arguments of `model.apply`, such as `rngs`. Dropout
+      is off unless `train=True` is given.
 
   Returns:
     A function from the network's inputs to its output.
@@ -150,9 +150,6 @@ def bind_apply(
 def bind_params(model: Any, params: PyTree, prediction: str) -> DenoiseFn:
   """Makes a `DenoiseFn` without dropout from a Flax network.
 
-  Args:
-    model: a Flax module that takes two frames.
-    params: parameters of the module.
-    prediction: what the network predicts, one of `PREDICTIONS`.
+  The arguments are as in `bind_apply` and `make_denoise_fn`.
   """
   return make_denoise_fn(bind_apply(model, params), prediction)

@@ -7,8 +7,8 @@ sigma^2 = sigmoid(-logsnr) (3DiM sec. 2; VDM, arXiv 2107.00630, sec. 3).
 Time runs from t = 0 (data, logsnr = +20) to t = 1 (noise, logsnr = -20).
 Sampling goes from t to s, so s < t and logsnr_s > logsnr_t.
 
-All functions are pure and elementwise. `logsnr` must broadcast against the
-images: `expand` brings one log-SNR per example into such a shape.
+All functions are pure. `logsnr` must broadcast against the images; for log-SNRs
+of shape [B], call `expand` first.
 """
 
 import math
@@ -21,9 +21,9 @@ from threedim_jax import LOGSNR_MAX, LOGSNR_MIN
 
 
 def expand(per_example: Shaped[Array, " B"], like: Array) -> Array:
-  """Appends axes of length 1 to [B], up to the number of axes of `like`.
+  """Reshapes an array [B] to [B, 1, ..., 1], with as many axes as `like`.
 
-  The result [B, 1, ..., 1] broadcasts against the images `like`.
+  The result broadcasts against the images `like`.
   """
   return jnp.expand_dims(per_example, tuple(range(1, like.ndim)))
 
@@ -34,7 +34,7 @@ _THETA_MIN = math.atan(math.exp(-0.5 * LOGSNR_MAX))
 
 
 def logsnr_schedule_cosine(t: Float[Array, "*b"]) -> Float[Array, "*b"]:
-  """Returns the log-SNR at time t, by the cosine schedule of 3DiM.
+  """Returns the log-SNR at time t in 3DiM's cosine schedule.
 
   The log-SNR is -2 log tan(theta), where the angle theta grows linearly with t.
   The log-SNR falls from +20 at t = 0 to -20 at t = 1.
@@ -97,7 +97,7 @@ def q_posterior(
   With r = exp(logsnr_t - logsnr_s) and c = 1 - r:
     mean = alpha_s (r z_t / alpha_t + c x0_hat),  variance = sigma_s^2 c.
   """
-  # c = 1 - r. `expm1` keeps its digits where r is close to 1.
+  # c = 1 - r. `expm1` stays precise where r is close to 1.
   r, c = jnp.exp(logsnr_t - logsnr_s), -jnp.expm1(logsnr_t - logsnr_s)
   alpha_t, _ = alpha_sigma(logsnr_t)
   alpha_s, sigma_s = alpha_sigma(logsnr_s)
@@ -111,20 +111,18 @@ def guide(
   """Applies classifier-free guidance: (1 + w) eps_cond - w eps_uncond.
 
   Args:
-    eps_cond: estimate of the noise with the conditioning view.
-    eps_uncond: estimate of the noise without the conditioning view.
+    eps_cond: noise estimated with the conditioning view.
+    eps_uncond: noise estimated without the conditioning view.
     guidance_weight: w; with w = 0 the result is `eps_cond`.
   """
   return (1.0 + guidance_weight) * eps_cond - guidance_weight * eps_uncond
 
 
 def logsnr_bin(logsnr: Float[Array, " B"], num_bins: int) -> Array:
-  """Returns the number of the log-SNR interval that each example falls in.
+  """Returns the log-SNR bin of each example, as int32 [B].
 
-  The range from -20 to +20 is divided into `num_bins` equal intervals.
-
-  Returns:
-    Numbers of the intervals, int32 [B]; interval 0 is the noisiest.
+  The range from -20 to +20 is divided into `num_bins` bins of equal width. The
+  noisiest examples are in bin 0.
   """
   unit = (logsnr - LOGSNR_MIN) / (LOGSNR_MAX - LOGSNR_MIN)
   return jnp.clip((unit * num_bins).astype(jnp.int32), 0, num_bins - 1)

@@ -4,11 +4,10 @@
 
   loss, aux = diffusion_loss(predict_fn, batch, rng, prediction="eps", ...)
 
-`diffusion_loss` adds noise at random times, makes some examples unconditional
-and compares the network's output with its target. The dictionary `aux` holds,
-for each log-SNR bin, the sum of losses and the number of examples. Training can
-add up these sums and numbers over micro-batches, which it could not do with
-means.
+`diffusion_loss` adds noise at random times t, makes some examples unconditional
+and compares the network's output with `network_target`. The dictionary `aux`
+holds the sum of losses and the number of examples in each log-SNR bin. Unlike
+means, these sums and counts can be added up over micro-batches.
 """
 
 from typing import no_type_check
@@ -34,7 +33,7 @@ from threedim_jax.views.pixels import from_u8
 @no_type_check  # for the reason given at `views.cameras.Camera`
 @flax.struct.dataclass
 class Noised:
-  """A training batch after noise was added at random times.
+  """A training batch whose target views were noised at random times t.
 
   Attributes:
     x0: clean target views in [-1, 1].
@@ -61,10 +60,10 @@ def draw_noise(
   uncond_fraction: float,
   logsnr_shift: float = 0.0,
 ) -> Noised:
-  """Adds noise to the targets of a batch and makes some examples unconditional.
+  """Adds noise to the target views and makes some examples unconditional.
 
   Each example gets a random time, random noise, and a random choice between
-  conditional and unconditional. The arguments are those of `diffusion_loss`.
+  conditional and unconditional. The arguments are as in `diffusion_loss`.
   """
   rng_t, rng_eps, rng_mask, rng_cond = jax.random.split(rng, 4)
   x0, cond_view = from_u8(batch.target_view), from_u8(batch.cond_view)
@@ -97,7 +96,7 @@ def predict(
 
   Args:
     predict_fn: the network, from `clean_frame.make_predict_fn`.
-    batch: pairs of views, of which only the cameras are used.
+    batch: pairs of views; only their cameras are used.
     noised: the result of `draw_noise` for `batch`.
   """
   return predict_fn(
@@ -113,14 +112,16 @@ def predict(
 def loss_weight(
   logsnr: Float[Array, " B"], prediction: str, min_snr_gamma: float | None
 ) -> Float[Array, " B"] | float:
-  """Returns the weight of the squared error of the network's output.
+  """Returns the weight of each example's squared error in the loss.
+
+  If `min_snr_gamma` is None, every weight is 1. Otherwise the weight turns the
+  squared error of the network's output into the squared error of the clean view
+  times min(SNR, min_snr_gamma) (min-SNR, arXiv 2303.09556, eq. 8).
 
   Args:
     logsnr: log-SNR of each example.
-    prediction: "eps" or "v"; "view" only without `min_snr_gamma`.
-    min_snr_gamma: None makes every weight 1. With a number gamma, weight times
-      squared error equals min(SNR, gamma) times the squared error of the clean
-      view (min-SNR, arXiv 2303.09556, eq. 8).
+    prediction: "eps" or "v"; "view" only if `min_snr_gamma` is None.
+    min_snr_gamma: upper limit on the SNR in the formula above, or None.
   """
   if min_snr_gamma is None:
     return 1.0
@@ -142,7 +143,9 @@ def diffusion_loss(
   logsnr_shift: float = 0.0,
   min_snr_gamma: float | None = None,
 ) -> tuple[Float[Array, ""], dict[str, Array]]:
-  """Computes the mean squared error between the network's output and target.
+  """Computes the weighted mean squared error of the network's output.
+
+  The network should output `network_target`; `loss_weight` gives the weights.
 
   Args:
     predict_fn: the network, from `clean_frame.make_predict_fn`.
@@ -150,16 +153,15 @@ def diffusion_loss(
     rng: key for all random numbers.
     prediction: what the network predicts: "eps" (3DiM), "v" or "view", see
       `PREDICTIONS`. With "view", the network always gets pure noise as z_t.
-    uncond_fraction: share of unconditional examples (3DiM: 0.1), which teach
-      the network the unconditional estimate of classifier-free guidance.
-    logsnr_shift: number added to the random log-SNR (3DiM: 0). A negative shift
-      makes noisy examples more frequent.
-    min_snr_gamma: limit on the weight of examples with little noise, see
-      `loss_weight` (3DiM: None, no limit). Must be None for "view".
+    uncond_fraction: share of unconditional examples (3DiM: 0.1). Training on
+      these examples makes classifier-free guidance possible.
+    logsnr_shift: number added to every random log-SNR (3DiM: 0). A negative
+      shift makes noisy examples more frequent.
+    min_snr_gamma: see `loss_weight` (3DiM: None). Must be None for "view".
 
   Returns:
-    The loss, and {"bin_sum", "bin_count"}: the sum of losses and the number of
-    examples in each log-SNR bin, from noisy to clean.
+    The mean loss, and {"bin_sum", "bin_count"}: the sum of losses and the
+    number of examples in each log-SNR bin, noisiest bin first.
   """
   noised = draw_noise(
     batch,
@@ -188,16 +190,13 @@ def denoised_grid(
   *,
   prediction: str,
 ) -> Float[Array, "B 4 H W 3"]:
-  """Denoises each example in a single step, for pictures to look at.
+  """Denoises each example in a single step, for visual inspection.
 
-  Args:
-    predict_fn: the network, from `clean_frame.make_predict_fn`.
-    batch: pairs of views.
-    rng: key for all random numbers.
-    prediction: what the network predicts, one of `denoise.PREDICTIONS`.
+  The arguments are as in `diffusion_loss`.
 
   Returns:
-    Conditioning, noisy, denoised and target view of each example, in [-1, 1].
+    Four pictures of each example, in [-1, 1]: the conditioning view, the noisy
+    view, the denoised view and the target view.
   """
   noised = draw_noise(batch, rng, prediction=prediction, uncond_fraction=0.0)
   out = predict(predict_fn, batch, noised)

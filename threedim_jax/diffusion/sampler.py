@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Samples views with stochastic conditioning (3DiM sec. 2.2).
 
-The bank holds the known views: the given ones, then those generated so far.
-Each denoising step draws one view of the bank at random and conditions on that
-view. The bank is an array of fixed size, and the number of its filled slots is
-a traced value, so all views of an orbit share one compiled program.
+The bank is an array of slots for the known views: first the given views, then
+the views generated so far. Each denoising step draws one view from the bank at
+random and conditions on that view. The bank has a fixed size, and its number of
+filled slots is a traced value, so all views of an orbit share one compiled
+program.
 
   bank = make_bank(given_views, given_cams, capacity=k + num_targets)
   for i, cam in enumerate(target_cams):
@@ -13,9 +14,10 @@ a traced value, so all views of an orbit share one compiled program.
     bank = bank.append(view, cam)
 
 `sample_view` loops over the denoising steps and carries z_t and the previous
-x0_hat. All random numbers and log-SNRs come from the step's index, so the
-number of steps may be traced and does not affect memory. Each object of a batch
-has a random key of its own, so its views do not depend on the other objects.
+x0_hat. Each step derives its random numbers and log-SNRs from its index. The
+number of steps may therefore be traced, and it does not affect memory. Each
+object in a batch has its own random key, so its views do not depend on the
+other objects.
 """
 
 from collections.abc import Callable
@@ -46,12 +48,12 @@ CONDITIONINGS = ("stochastic", "first", "last")
 @no_type_check  # for the reason given at `views.cameras.Camera`
 @flax.struct.dataclass
 class Bank:
-  """The known views of each object and their cameras, in slots.
+  """The known views of each object and their cameras, in numbered slots.
 
   Attributes:
-    views: pictures in [-1, 1], one slot along V for each view.
+    views: pictures in [-1, 1], one per slot. V is the number of slots.
     cams: cameras of `views`, [B, V].
-    num_valid: number of filled slots. The slots from `num_valid` on are empty.
+    num_valid: number of filled slots. The filled slots come first.
   """
 
   views: Float[Array, "B V H W 3"]
@@ -98,7 +100,7 @@ def make_bank(
 def draw_cond_index(
   rngs: Key[Array, " B"], num_valid: Int[Array, ""], conditioning: str
 ) -> Int[Array, " B"]:
-  """Chooses the slot of the bank that each object conditions on in one step.
+  """Chooses, for each object, the bank slot that one step conditions on.
 
   Args:
     rngs: one key per object, for this step.
@@ -156,10 +158,10 @@ def _guided_eps(
 ):
   """Estimates the noise with classifier-free guidance.
 
-  One batch of 2 B examples holds a conditional and an unconditional example of
-  each object. The two examples of an object are neighbours in the batch, so
-  that both are on the same device. If all unconditional examples came last
-  instead, most encoded rays would have to move between devices in every step.
+  The batch has 2 B examples: a conditional and an unconditional example of each
+  object, side by side, so that both are on the same device. If all
+  unconditional examples came last instead, most encoded rays would have to move
+  between devices in every step.
   """
   B = z_t.shape[0]
   pairs = lambda a, b: jnp.stack([a, b], 1).reshape(2 * B, *a.shape[1:])
@@ -179,9 +181,9 @@ def _guided_eps(
 def _in_interval(logsnr, interval: tuple[float, float]) -> Array | bool:
   """Tells whether guidance applies at this log-SNR.
 
-  If the interval (low, high) covers the whole schedule, or is empty because low
-  > high, the answer is a Python bool instead of a tracer. The caller then does
-  not need `lax.cond`.
+  The answer is a Python bool, not a tracer, if the interval (low, high) covers
+  the whole schedule, or if it is empty because low > high. In both cases the
+  caller needs no `lax.cond`.
   """
   low, high = interval
   if low > high:
@@ -194,8 +196,8 @@ def _in_interval(logsnr, interval: tuple[float, float]) -> Array | bool:
 def _split(rngs: Key[Array, " B"]) -> Key[Array, "3 B"]:
   """Splits the key of each object into three keys.
 
-  The first key is for the initial noise z_1, the second for the choice of slots
-  in the bank, the third for the noise in the denoising steps.
+  The keys are, in this order, for the initial noise z_1, for the choice of bank
+  slots and for the noise in the denoising steps.
   """
   return jax.vmap(lambda rng: jax.random.split(rng, 3), out_axes=1)(rngs)
 
@@ -206,16 +208,10 @@ def cond_indices(
   num_sample_steps: int,
   conditioning: str = "stochastic",
 ) -> Int[Array, "T B"]:
-  """Returns the slots of the bank that `sample_view` conditions on.
+  """Returns the bank slot that each step of `sample_view` conditions on.
 
-  Args:
-    rngs: the keys that `sample_view` gets, one per object.
-    num_valid: number of filled slots.
-    num_sample_steps: T, the number of denoising steps.
-    conditioning: how a step chooses a slot, one of `CONDITIONINGS`.
-
-  Returns:
-    The number of the slot for each step and object.
+  The arguments are as in `sample_view`. `num_valid` is the bank's number of
+  filled slots.
   """
   _, rngs_index, _ = _split(rngs)
   draw = lambda i: draw_cond_index(
@@ -242,7 +238,7 @@ def sample_view(
   Args:
     denoise_fn: the network as a `diffusion.denoise.DenoiseFn`.
     rngs: one typed key per object.
-    bank: at least one known view per object.
+    bank: a bank with at least one known view per object.
     target_cam: cameras of the views to generate, [B].
     num_sample_steps: T, the number of denoising steps (3DiM: 256). May be
       traced.
@@ -253,8 +249,9 @@ def sample_view(
     guidance_interval: lowest and highest log-SNR at which guidance applies
       (arXiv 2404.07724). Outside this interval, only the conditional estimate
       is computed.
-    encode_camera: maps a camera to what the denoiser takes instead, such as
-      encoded rays. The target camera is encoded only once, before the loop.
+    encode_camera: function that prepares cameras for `denoise_fn`, for example
+      by encoding their rays. The target camera is encoded only once, before the
+      loop.
 
   Returns:
     Images in [-1, 1].

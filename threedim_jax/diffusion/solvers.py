@@ -1,18 +1,18 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Three solvers: each takes one sampling step from z_t to z_s.
+"""The solvers. Each solver takes one sampling step from z_t to z_s.
 
-Every solver has the same arguments, some of which it may ignore:
+All solvers have the same arguments, but some solvers ignore some of them:
 
   z_t: noisy image at the start of the step
   x0_hat: the network's estimate of the clean image in z_t
-  x0_before: x0_hat of the step before
+  x0_before: x0_hat of the previous step
   times: log-SNRs of the step
   noise: standard normal noise
 
 With stochastic conditioning, x0_hat and x0_before are conditioned on different
 views. `dpmpp_2m` combines the two as if both were conditioned on the same view,
-which is right only on average.
+which is correct only on average.
 """
 
 from collections.abc import Callable
@@ -31,18 +31,18 @@ from threedim_jax.diffusion.equations import (
 class Times(NamedTuple):
   """The log-SNRs at the start and end of a sampling step.
 
-  The step goes from time t to time s, and the step before it from r to t. The
-  last letter of a field's name is the time.
+  The step goes from time t to time s, and the previous step went from time r to
+  time t. Field `logsnr_t` is the log-SNR at time t, and so on.
   """
 
-  logsnr_r: Float[Array, ""]  # start of the step before; in step 0 as logsnr_t
+  logsnr_r: Float[Array, ""]  # start of the previous step; logsnr_t in step 0
   logsnr_t: Float[Array, ""]  # start of this step
   logsnr_s: Float[Array, ""]  # end of this step
   is_first: Bool[Array, ""]
   is_last: Bool[Array, ""]
 
 
-# (z_t, x0_hat, x0_hat of the step before, times, standard normal noise) -> z_s
+# (z_t, x0_hat, x0_before, times, noise) -> z_s
 Solver = Callable[[Array, Array, Array, Times, Array], Array]
 
 
@@ -59,7 +59,7 @@ def ancestral(
 def ddim(
   z_t: Array, x0_hat: Array, x0_before: Array, times: Times, noise: Array
 ) -> Array:
-  """Takes a DDIM step with eta = 0, so without noise (arXiv 2010.02502).
+  """Takes a DDIM step with eta = 0, which adds no noise (arXiv 2010.02502).
 
   z_s = alpha_s x0_hat + sigma_s eps_hat, where eps_hat follows from z_t and
   x0_hat.
@@ -74,20 +74,20 @@ def dpmpp_2m(
 ) -> Array:
   """Takes a step of DPM-Solver++(2M) (arXiv 2211.01095, algorithm 2).
 
-  This step goes from time t to time s, and the step before went from time r to
-  time t. With lambda = logsnr / 2:
+  This step goes from time t to time s, and the previous step went from time r
+  to time t. With lambda = logsnr / 2:
     h = lambda_s - lambda_t
     q = (lambda_t - lambda_r) / h
     D = x0_hat + (x0_hat - x0_before) / (2 q)
     z_s = (sigma_s / sigma_t) z_t + alpha_s (1 - exp(-h)) D
-  The first step has no previous estimate, and the last step is too long to
-  extrapolate over, so both use D = x0_hat.
+  The first step has no previous estimate, and the last step is too long for
+  extrapolation, so both use D = x0_hat.
   """
   del noise
   h = 0.5 * (times.logsnr_s - times.logsnr_t)
   h_before = 0.5 * (times.logsnr_t - times.logsnr_r)
   first_order = times.is_first | times.is_last
-  # 1 / (2 r). In the first step h_before is 0, so do not divide by it there.
+  # 1 / (2 q). In the first step h_before is 0, so do not divide by it there.
   weight = jnp.where(
     first_order, 0.0, h / jnp.where(first_order, 1.0, 2.0 * h_before)
   )

@@ -2,6 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Scores generated views: against true views, and for 3D consistency.
 
-Scoring reads folders of views and needs no model. This folder may import
-inputs, workdir, views and runtime.
+Scoring reads folders of views and needs no model. Of the package's other
+folders, this one may import only `inputs`, `workdir`, `views` and `runtime`.
 """

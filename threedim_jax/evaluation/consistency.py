@@ -5,19 +5,21 @@
   for fitted in fit_sets(view_sets, PROTOCOLS["consistency-v1"]):
     fitted.row()
 
-3DiM (sec. 4) fits a neural field to some views of an object, and compares
-renders of the field with the other, held-out views. The field's colours do not
-depend on the viewing direction, so views that contradict each other cannot all
-be fitted. There are two protocols, which are sets of settings. `consistency-v1`
-is our own and fits a dense grid in seconds. `consistency-3dim` is the paper's
-(sec. 7.4) and takes minutes to hours. Results name their protocol and every
-setting that differs from the protocol.
+As in 3DiM (sec. 4), a neural field is fitted to some views of an object.
+Renders of the field are then compared with the other, held-out views. The
+field's colours do not depend on the viewing direction, so the field cannot fit
+views that contradict each other.
 
-Three more numbers help to read a score. The score of the true views is a
-ceiling: the field does not fit even the true views perfectly. The score of
-white pictures is the floor. `psnr_input_u8` compares the given (input) view
-with a render of the field from the same camera. This number is needed because
-views that ignore the given view may still agree with each other.
+A protocol is a named group of settings. `consistency-v1` is our own protocol;
+it fits a dense grid in seconds. `consistency-3dim` is the paper's protocol
+(sec. 7.4); it takes minutes to hours. Results state the protocol's name and
+every setting that was changed.
+
+Three more numbers help to interpret a score. The score of the true views is the
+ceiling, because the field does not fit even the true views perfectly. The score
+of all-white renders is the floor. `psnr_input_u8` compares the given (input)
+view with a render from the same camera. It exposes views that agree with each
+other but ignore the given view.
 """
 
 from collections.abc import Callable, Sequence
@@ -74,22 +76,21 @@ FIRST_HELD_OUT = 5
 
 @dataclasses.dataclass(frozen=True)
 class ConsistencyProtocol:
-  """Settings of a consistency score: the field, and which views are held out.
+  """Settings that define a consistency score.
 
   Scores with different settings are not comparable.
 
   Attributes:
-    base: name of the entry of `PROTOCOLS` that the other settings start from.
-      The name also decides which kind of field is fitted.
-    num_views: largest number of views of an object to use, evenly spread.
-    hold_out_every: one view in this many is held out. None: the held-out views
-      are drawn with a fixed seed; they are 25 of SRN's 251 views, or a tenth of
-      any other number of views.
-    fit_given: whether the field is also fitted to the given (input) view, if
-      that view is known. Views that do not match the given view then score
-      lower.
+    base: name of the entry in `PROTOCOLS` that these settings started from. The
+      base also decides which kind of field is fitted.
+    num_views: use at most this many views per object, evenly spaced.
+    hold_out_every: hold out one view in every `hold_out_every` views. None:
+      hold out a fixed random choice, which is 25 of SRN's 251 views, or a tenth
+      of any other number of views.
+    fit_given: whether to fit the field also to the given (input) view, if that
+      view is known. Views that do not match the given view then score lower.
     num_steps: number of training steps of the field.
-    seed: seed of the training of the field.
+    seed: random seed for fitting the field.
   """
 
   base: str = "consistency-v1"
@@ -101,10 +102,10 @@ class ConsistencyProtocol:
 
   @property
   def name(self) -> str:
-    """The name of the base protocol, then every setting that differs from it.
+    """The name of the base protocol, then every setting that was changed.
 
     An example is "consistency-v1, 300 steps". The name of `consistency-3dim`
-    also contains a hash of the field's settings that the paper leaves open.
+    also contains a hash of the field settings that the paper does not state.
     """
     start, name = PROTOCOLS[self.base], self.base
     if self.uses_hash_field:
@@ -133,10 +134,10 @@ class ConsistencyProtocol:
     return {"name": self.name, **dataclasses.asdict(self)}
 
   def held_out(self, num_views: int) -> Int[np.ndarray, " M"]:
-    """Returns the indices of the M views that are held out, not fitted.
+    """Returns the indices of the M views that the field is not fitted to.
 
-    If `hold_out_every` is None, 250 views are taken to be SRN's 251 views
-    without view 64, which is the given one.
+    If `hold_out_every` is None, an object with 250 views is assumed to have
+    SRN's 251 views except the given one, view 64.
 
     Args:
       num_views: number of views of the object.
@@ -173,11 +174,11 @@ PROTOCOLS = {
 
 @dataclasses.dataclass(frozen=True)
 class Fitted:
-  """The views of one object, and renders of the field fitted to most of them.
+  """The result of fitting a field to the views of one object.
 
   Attributes:
-    view_set: the views of the object, including the held-out ones.
-    held_out: indices of the M views that were held out, not fitted.
+    view_set: all views of the object, including the held-out views.
+    held_out: indices of the M held-out views, which the fit did not use.
     renders_u8: renders of the field from the cameras of the held-out views.
     input_render_u8: render of the field from the camera of the given (input)
       view; None if the given view is unknown.
@@ -195,9 +196,9 @@ class Fitted:
   def row(self) -> dict[str, float]:
     """Returns the scores: {metric: mean over the held-out views}.
 
-    Infinite and NaN values are left out of the mean. An SSIM is missing if the
-    views are smaller than its window. `psnr_input_u8` is not such a mean: it
-    scores the render of the given view, and may be infinite.
+    The mean skips infinite and NaN values. An SSIM is missing if the views are
+    smaller than its window. `psnr_input_u8` is not a mean: it scores only the
+    render of the given view, and may be infinite.
     """
     size = min(self.renders_u8.shape[1:3])
     usable = [m for m, least in VIEW_METRICS.items() if size >= least]
@@ -212,7 +213,7 @@ class Fitted:
     return row
 
   def as_white(self) -> "Fitted":
-    """Returns the same views with white renders, whose score is the floor."""
+    """Returns a copy with all-white renders, as a baseline for the scores."""
     given = self.input_render_u8
     return dataclasses.replace(
       self,
@@ -231,18 +232,17 @@ def fit_sets(
   All sets are fitted in one batch.
 
   Args:
-    view_sets: sets with the same number and size of views. Either every set has
-      a given view, or none has.
-    protocol: settings of the score.
-    on_steps: called during the fit with the number of steps that were done
-      since the previous call.
+    view_sets: sets of equally many views of the same size. Either every set has
+      a given view, or no set has one.
+    on_steps: called repeatedly during the fit, with the number of steps done
+      since the last call.
 
   Returns:
     One `Fitted` for each set, in the same order.
 
   Raises:
-    UserError: there are too few views, or the cameras do not determine where an
-      object is.
+    UserError: there are too few views, or an object's position cannot be found
+      from its cameras.
   """
   num_views, hw = len(view_sets[0].views), view_sets[0].views.hw
   held_out = protocol.held_out(num_views)

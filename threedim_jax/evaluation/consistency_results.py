@@ -1,12 +1,12 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Scores the 3D consistency of many objects, with a folder for each object.
+"""Scores the 3D consistency of many objects, and saves the scores.
 
   score_consistency(samples_source("W/samples", 100), out, protocol, networks)
 
-As soon as an object is scored, OUT/<object>/ gets score.json and the pictures
-that were compared. If a run is started again, only the objects without a valid
-score are scored. OUT/consistency.json sums up all objects.
+When an object is scored, its score.json and the compared pictures are written
+to OUT/<object>/. A run that is started again scores only the objects without a
+valid score. OUT/consistency.json summarizes all objects.
 """
 
 from collections.abc import Iterator, Sequence
@@ -39,7 +39,7 @@ from threedim_jax.workdir import results, samples
 SCORE_FILE = "score.json"  # of one object; written after its pictures
 WHITE_ROW = "white image"
 TRUTH_ROW = "ground truth"
-# Names of picture files: a row's held-out views, and the renders of them.
+# Names of picture files: a row's held-out views, and their renders.
 PICTURES = ("view", "render")
 TRUTH_PICTURES = ("truth", "truth_render")
 INPUT_PICTURES = ("input", "input_render")
@@ -59,23 +59,22 @@ def score_consistency(
   protocol: ConsistencyProtocol,
   networks: Sequence[Network],
 ) -> dict[str, Any]:
-  """Scores every object that has no valid score yet, and sums up all objects.
+  """Scores objects that have no valid score yet, and summarizes all objects.
 
   A saved score is valid if the same views were scored with the same settings.
 
   Args:
     source: where the views of each object come from.
-    out: folder for the objects' folders and consistency.json.
-    protocol: settings of the score.
-    networks: pretrained networks that give the distances (such as FID) between
-      the held-out views and the renders.
+    out: folder for consistency.json and for one folder per object.
+    networks: pretrained networks for distances (such as FID) between the
+      held-out views and the renders.
 
   Returns:
     The content of consistency.json.
 
   Raises:
-    UserError: an object's folder is damaged or has too few views, or `out` is
-      the folder that holds the views.
+    UserError: an object's folder is damaged or has too few views, or results
+      would be written into a folder of views.
   """
   _check_apart(source, out)
   todo, settings = {}, protocol.settings()
@@ -120,7 +119,7 @@ def score_consistency(
 
 
 def _check_apart(source: Source, out: epath.Path) -> None:
-  """Raises UserError if results would be written into a folder of views."""
+  """Raises a UserError if results would be written into a folder of views."""
   for object_id, origin in source.items():
     folder = out / object_id
     same = folder.resolve() == origin.folder.resolve()
@@ -137,15 +136,15 @@ def _add_distances(
   out: epath.Path,
   networks: Sequence[Network],
 ) -> tuple[dict[str, str], list[str]]:
-  """Adds distances (such as FID) between held-out views and renders to rows.
+  """Adds distances (such as FID) between held-out views and renders to `rows`.
 
-  Each distance is between the held-out views of all objects and their renders.
+  Each distance compares the held-out views of all objects with the renders.
 
   Args:
-    rows: {name of a row: its scores}; changed in place.
+    rows: {name of a row of the score table: its scores}; changed in place.
     objects: {object id: content of score.json}.
     out: folder that holds the objects' folders.
-    networks: pretrained networks that give the distances.
+    networks: pretrained networks for the distances.
 
   Returns:
     ({metric: its description}, remarks on metrics that are missing or biased).
@@ -168,12 +167,15 @@ def _add_distances(
 def _read_pair(
   folder: epath.Path, row: str, scores: dict[str, Any]
 ) -> list[UInt8[np.ndarray, "M H W 3"]]:
-  """Reads [held-out views, renders of them] of one object and row.
+  """Reads an object's held-out views, and the renders of these views.
 
   Args:
     folder: folder of the object.
-    row: name of the row, such as "ground truth".
+    row: row of the score table whose pictures are read, such as "ground truth".
     scores: content of the object's score.json.
+
+  Returns:
+    [held-out views, renders].
   """
   views = scores["held_out"]
   return [_read_pictures(folder, name, views) for name in _file_names(row)]
@@ -197,13 +199,12 @@ def _field_settings(
 
 
 def _key(sets: Sequence[ScoredViews], protocol: ConsistencyProtocol) -> str:
-  """Returns a hash of the views and settings that an object's score depends on.
+  """Returns a hash of everything that an object's score depends on.
 
   A saved score with the same hash need not be computed again.
 
   Args:
     sets: the object's sets of views, such as generated and true views.
-    protocol: settings of the score.
   """
   settings = {
     **dataclasses.asdict(protocol),
@@ -215,11 +216,9 @@ def _key(sets: Sequence[ScoredViews], protocol: ConsistencyProtocol) -> str:
 
 
 def _is_scored(folder: epath.Path, key: str) -> bool:
-  """Returns whether a folder has a valid score and all pictures.
+  """Returns whether an object's folder has a valid score and all pictures.
 
-  Args:
-    folder: folder of the object.
-    key: hash from `_key` that the score must have been made with.
+  A valid score.json contains `key`, the object's hash from `_key`.
   """
   scores = _saved(folder)
   if scores.get("key") != key:
@@ -234,7 +233,7 @@ def _is_scored(folder: epath.Path, key: str) -> bool:
   # Objects with damaged files are scored again. ValueError: sizes differ.
   except (
     *(FileNotFoundError, UserError, ValueError),
-    *(AttributeError, KeyError, TypeError),  # JSON of another form
+    *(AttributeError, KeyError, TypeError),  # JSON of another structure
   ):
     return False
   return True
@@ -252,11 +251,11 @@ def _saved(folder: epath.Path) -> dict[str, Any]:
 def _batches(
   source: Source, object_ids: Sequence[str]
 ) -> Iterator[dict[str, list[ScoredViews]]]:
-  """Reads the views of a few objects at a time, for fitting them together.
+  """Reads the views of a few objects at a time, to fit these objects together.
 
   Yields:
-    {object id: its sets of views} for consecutive objects whose views have the
-    same shapes.
+    {object id: its sets of views}. The views of all objects in one batch have
+    the same shapes.
   """
   at_once = OBJECTS_AT_ONCE.get(
     jax.default_backend(), OBJECTS_AT_ONCE_ELSEWHERE
@@ -272,12 +271,12 @@ def _batches(
 
 
 def _write_object(folder: epath.Path, fitted: list[Fitted], key: str) -> None:
-  """Writes an object's held-out views and renders as PNG, then score.json.
+  """Writes an object's held-out views and renders as PNGs, then score.json.
 
   Args:
     folder: folder of the object.
-    fitted: one entry for each row of scores, such as generated and true views.
-    key: hash from `_key`, which score.json stores.
+    fitted: one fit for each of the object's sets of views.
+    key: hash from `_key` to store in score.json.
   """
   folder.mkdir(parents=True, exist_ok=True)
   # While this file is missing, the folder counts as unfinished.

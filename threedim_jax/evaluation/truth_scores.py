@@ -4,8 +4,8 @@
 
   scores = score_objects({"chair_7": [folder]}, open_networks(), mean_u8)
 
-Every metric of single views is averaged over the views of an object, then over
-the objects.
+Scores of single views are averaged over the views of each object, then over the
+objects.
 """
 
 from collections.abc import Mapping, Sequence
@@ -52,14 +52,15 @@ VARIANTS = {
 def score_sample(sampled: ObjectSamples) -> dict[str, np.ndarray]:
   """Scores the N generated views of one folder against the true views.
 
-  `psnr` compares floats before they are rounded to 8 bits. It is read from the
-  folder's input.json, and left out if the file does not have it.
+  `psnr` compares pictures before they are rounded to 8 bits. The values of
+  `psnr` are read from the folder's input.json. Without these values, the metric
+  is left out.
 
   Returns:
     {metric: values [N]}.
 
   Raises:
-    UserError: the `psnr` of input.json is not a list with a number per view.
+    UserError: `psnr` in input.json is not a list with one number per view.
   """
   scores = metrics.score_views(
     METRICS[1:], sampled.generated.images_u8, sampled.truth.images_u8
@@ -80,14 +81,14 @@ def score_sample(sampled: ObjectSamples) -> dict[str, np.ndarray]:
 def reference_pictures(
   samples: Sequence[ObjectSamples], mean_u8: MeanImage
 ) -> dict[str, np.ndarray]:
-  """Returns the pictures of the baselines that are scored beside the model.
+  """Returns the pictures of the baselines that the model is compared with.
 
   The baselines are the mean of several samples, the given view, and the mean of
   the training views.
 
   Args:
     samples: samples of the same views of one object, with different seeds.
-    mean_u8: mean of the training views. None: that baseline is left out.
+    mean_u8: mean of the training views. None: this baseline is left out.
 
   Returns:
     {name of the baseline: pictures [N, H, W, 3] with values from 0 to 255}.
@@ -107,8 +108,8 @@ def reference_pictures(
 def diversity_rmse(samples: Sequence[ObjectSamples]) -> float:
   """Returns how much samples of the same views differ, from 0 to 1.
 
-  It is the root mean square difference of the pixels of two samples, averaged
-  over all pairs of samples.
+  The result is the root-mean-square pixel difference between two samples,
+  averaged over all pairs of samples.
   """
   images = [s.generated.images_u8 / np.float32(255) for s in samples]
   pairs = itertools.combinations(images, 2)
@@ -118,12 +119,12 @@ def diversity_rmse(samples: Sequence[ObjectSamples]) -> float:
 def score_object(
   samples: Sequence[ObjectSamples], references: Mapping[str, np.ndarray]
 ) -> dict[str, Any]:
-  """Scores one object; returns its entry of evaluation.json.
+  """Scores one object, and returns the object's entry in evaluation.json.
 
   Args:
-    samples: samples of the same views with different seeds. The row "model"
-      scores the first one, the row "best of N" the one with the highest
-      `psnr_u8`.
+    samples: samples of the same views, with different seeds. The row "model"
+      scores the first sample. The row "best of N" scores the sample with the
+      highest `psnr_u8`.
     references: pictures of the baselines, from `reference_pictures`.
   """
   each = [score_sample(s) for s in samples]
@@ -160,13 +161,14 @@ def score_objects(
 ) -> dict[str, Any]:
   """Scores all objects, and returns the content of evaluation.json.
 
-  Only the protocol and the provenance are missing; the caller adds them.
+  The caller must add the protocol and the provenance.
 
   Args:
-    folders: {object id: one folder for each sample of the same views}.
-    networks: pretrained networks that give distances (such as FID) between the
-      pictures of all objects.
-    mean_u8: mean of the training views. None: that baseline is left out.
+    folders: {object id: folders}. The folders of an object hold samples of the
+      same views, with different seeds.
+    networks: pretrained networks for distances (such as FID) between pictures
+      and true views of all objects.
+    mean_u8: mean of the training views. None: this baseline is left out.
   """
   objects, pool, num_views = {}, Pool(networks), 0
   with progress.bar("score objects", len(folders), unit="object") as bar:

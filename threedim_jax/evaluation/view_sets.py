@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Reads the views of each object whose 3D consistency is to be scored.
+"""Finds and reads the views whose 3D consistency is to be scored.
 
 for object_id, origin in samples_source("W/samples", num_views=100).items():
   generated, *truth = origin.load()
@@ -23,10 +23,10 @@ from threedim_jax.workdir.protocol import spread
 
 @dataclasses.dataclass(frozen=True)
 class ScoredViews:
-  """A set of views of one object that gets one row of scores.
+  """Views of one object that are scored together, as one row of a table.
 
   Attributes:
-    row: name of the row in tables, such as "generated".
+    row: name of the row, such as "generated".
     views: the views.
     given: the given (input) views; None if they are unknown.
   """
@@ -36,7 +36,7 @@ class ScoredViews:
   given: PosedViews | None = None
 
   def sha256(self) -> str:
-    """Returns a SHA-256 of the row's name, all pictures and their cameras."""
+    """Returns a SHA-256 of the row's name, and of all pictures and cameras."""
     given, views = self.given, self.views
     start = self.row
     if given:
@@ -58,7 +58,8 @@ class Origin:
 
   Attributes:
     folder: folder of the object.
-    load: reads the object's sets of views, such as generated and true views.
+    load: function that reads the object's sets of views, such as generated and
+      true views.
   """
 
   folder: epath.Path
@@ -69,17 +70,18 @@ Source = dict[str, Origin]  # by object id
 
 
 def samples_source(samples_dir: epath.PathLike, num_views: int) -> Source:
-  """Finds the finished folders of samples, as a source of views to score.
+  """Finds the objects in a folder of samples, and skips unfinished objects.
 
-  The folders hold generated views, and perhaps true views. If --mode=evaluate
-  wrote the folders, only the objects in evaluation.json are used.
+  An object's views are the generated views and, if they are known, the true
+  views. If --mode=evaluate wrote the samples, only the objects in
+  evaluation.json are used.
 
   Args:
     samples_dir: folder that holds the objects' folders.
-    num_views: largest number of views of an object to use, evenly spread.
+    num_views: use at most this many views per object, evenly spaced.
 
   Raises:
-    UserError: there is no finished folder, or evaluation.json is damaged.
+    UserError: no object is finished, or evaluation.json is damaged.
   """
   folders = list_finished(samples_dir)
   if not folders:
@@ -111,14 +113,14 @@ def _of_sample(folder: epath.Path, num_views: int) -> list[ScoredViews]:
 def posed_source(
   folder: epath.PathLike, *, size: int | None, num_views: int
 ) -> Source:
-  """Returns a source with the views of one folder of posed pictures.
+  """Finds one object, whose views are the posed pictures in a folder.
 
   The folder's format is NSVF, SRN or transforms.json.
 
   Args:
-    folder: folder of the pictures and cameras of one object.
+    folder: folder with the pictures and cameras of the object.
     size: height and width to resize the pictures to. None: no resizing.
-    num_views: largest number of views to use, evenly spread.
+    num_views: use at most this many views, evenly spaced.
   """
   folder = epath.Path(folder)
 

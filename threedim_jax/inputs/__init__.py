@@ -1,7 +1,8 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Reads the inputs of a run: data sets, training pairs, photos, posed pictures.
+"""Reads the inputs of a run: data sets, training pairs and users' pictures.
 
-This package also checks whether cameras fit their pictures. It may import
-workdir, views and runtime.
+The folder also checks whether the cameras of a data set match its pictures. Of
+the package's other folders, this one may import only `workdir`, `views` and
+`runtime`.
 """

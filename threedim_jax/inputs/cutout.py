@@ -1,13 +1,13 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Cuts an object out of a photo and lays it over white, like a training view.
+"""Cuts an object out of a photo and puts it on white, as in the training views.
 
   image_u8 = prepare(open_photo("photo.png"), resolution=32)
 
-If the photo's alpha channel separates the object from its surroundings, that
-alpha is used. Otherwise the photo must have a plain background. The background
-may be lit unevenly, show shadows of the object, and be visible through openings
-of the object.
+If the photo's alpha channel separates the object from its surroundings, the
+alpha channel is used. Otherwise the photo must have a plain background. The
+background may be lit unevenly, may show shadows of the object, and may be
+visible through holes in the object.
 """
 
 import cv2
@@ -21,53 +21,56 @@ from threedim_jax.runtime.errors import UserError
 # Longer side of an object as a fraction of the picture's side: the median over
 # the test views of `shapes` between 10 and 45 degrees of elevation.
 FILL = 0.78
-_WORKING_SIDE = 640  # pixels; enough for results of 128
+_WORKING_SIDE = 640  # pixels; enough for results of 128 pixels
 _ASK = (
   "save it with a transparent background (a PNG from any background remover),"
   " or photograph the object whole on a plain one"
 )
 
-# Alpha separates an object if more than this share of the picture is
-# transparent, or of the border of the opaque part's bounding box. A few
-# transparent pixels, a strip at the border or round corners are less.
+# Alpha separates an object if it makes more than the first fraction of the
+# picture transparent, or more than the second fraction of the border of the
+# opaque part's bounding box. A few transparent pixels, a strip at the picture's
+# border or round corners stay below these fractions.
 _TRANSPARENT, _TRANSPARENT_FRAME = 0.2, 0.15
-_SPECK = 0.01  # a connected part below this share of the object is dirt
-_PLAIN_BORDER = 0.9  # least share of the picture's border that is background
+_SPECK = 0.01  # connected parts below this fraction of the object are dirt
+_PLAIN_BORDER = 0.9  # least fraction of background in the picture's border
 _MIN_TOLERANCE, _MAX_TOLERANCE = 12.0, 24.0  # grey levels
-# A shadow dims all channels alike, so their ratios to the background agree up
-# to this share.
+# A shadow dims all channels alike: the ratio of a channel to the background
+# differs from the mean ratio of the channels by at most this fraction.
 _HUE = 0.06
 _DARKEST_SHADOW = 0.3  # as a fraction of the background's level
-# Largest change of the ratio from pixel to pixel at the edge of a soft shadow.
+# Largest change of this ratio from pixel to pixel at the edge of a soft shadow.
 # On a grey wall, shadows and grey objects have the same hue. Only the softer
 # edge of a shadow tells them apart.
 _STEEPEST_ON_GREY, _STEEPEST_ON_COLOUR = 0.045, 0.12
-# A hard shadow has one ratio to the background, within _FLAT. It must cover at
-# least _LEAST_HARD of the pixels that may be the object. At least _OTHER_HUES
-# of them must have other hues than the wall, and at most _GREY_PARTS the wall's
-# hue at another ratio.
+# A hard shadow has one ratio to the background, within _FLAT. The shadow must
+# cover at least _LEAST_HARD of the pixels that may be the object. At least
+# _OTHER_HUES of these pixels must have other hues than the wall, and at most
+# _GREY_PARTS may have the wall's hue at another ratio.
 _FLAT, _LEAST_HARD = 0.06, 0.03
 _LIGHTEST_HARD = 0.85  # as a fraction of the background's level
 _OTHER_HUES, _GREY_PARTS = 0.5, 0.05
-_BESIDE = 0.1  # least share of a shadow's surroundings that is background
+_BESIDE = 0.1  # least fraction of background around a shadow
 _COLOURFUL = 0.1  # a wall is colourful if (max - min) / max of RGB is larger
-_HOLE = 0.002  # of the object's bounding box; smaller holes stay filled
-_LEAST_LEFT = 0.25  # of the object; if less is left, no shadow is removed
+# Holes smaller than this fraction of the object's bounding box stay filled.
+_HOLE = 0.002
+# If less than this fraction of the object is left, no shadow is removed.
+_LEAST_LEFT = 0.25
 
 
 def prepare(
   image: Image.Image, resolution: int, *, fill: float = FILL
 ) -> UInt8[np.ndarray, "R R 3"]:
-  """Makes a square picture of a photo's object, centred and over white.
+  """Makes a square picture of a photo's object, centred on white.
 
   Args:
-    image: photo with an alpha channel, or with a plain background.
-    resolution: side of the result, in pixels.
+    image: photo with an alpha channel or a plain background.
+    resolution: height and width of the result, in pixels.
     fill: length of the object's longer side, as a fraction of `resolution`.
 
   Raises:
-    UserError: the picture shows no object, or the object cannot be told from
-      its background.
+    UserError: the photo shows no object, or the object cannot be told from its
+      background.
   """
   rgb, alpha = cut_out(image)
   over_white = rgb * alpha + 255 * (1 - alpha)
@@ -86,16 +89,13 @@ def cut_out(
 ) -> tuple[Float32[np.ndarray, "H W 3"], Float32[np.ndarray, "H W 1"]]:
   """Separates the object in a photo from its background.
 
-  Args:
-    image: photo with an alpha channel, or with a plain background.
-
   Returns:
-    (sRGB levels 0 .. 255 of the photo, alpha 0 .. 1 of the object), both scaled
-    down to at most 640 pixels a side. Alpha is 0 where the object is not.
+    (sRGB levels 0 .. 255 of the photo, alpha 0 .. 1 of the object). Both are
+    shrunk to at most 640 pixels per side. Alpha is 0 outside the object.
 
   Raises:
-    UserError: the picture shows no object, or the object cannot be told from
-      its background.
+    UserError: the photo shows no object, or the object cannot be told from its
+      background.
   """
   rgba = to_srgb(image).convert("RGBA")
   rgba.thumbnail((_WORKING_SIDE, _WORKING_SIDE), Image.Resampling.BOX)
@@ -119,10 +119,10 @@ def cut_out(
 def _separates_object(opaque: Bool[np.ndarray, "H W"]) -> bool:
   """Returns whether a photo's alpha channel cuts out an object.
 
-  Alpha that hides only a few pixels or a strip at the border does not count.
+  It does not if only a few pixels or a strip at the border are transparent.
 
   Args:
-    opaque: pixels with an alpha of at least one half.
+    opaque: mask of the pixels whose alpha is at least one half.
   """
   ys, xs = np.nonzero(_without_specks(opaque))
   if opaque.all() or not len(ys):
@@ -145,14 +145,14 @@ def _object_before_plain(
 ) -> Bool[np.ndarray, "H W"]:
   """Returns a mask of the object in front of a plain background.
 
-  The background is modelled as colours that vary smoothly over the picture.
-  Pixels of these colours are removed from the border inwards. Shadows on the
-  background are removed too, and so is background that shows through openings
-  of the object.
+  The background's colours are assumed to vary smoothly over the picture. Pixels
+  with these colours are removed if they are connected to the border. Shadows on
+  the background, and background that shows through holes in the object, are
+  removed too.
 
   Args:
     rgb: sRGB levels 0 .. 255.
-    opaque: pixels with an alpha of at least one half.
+    opaque: mask of the pixels whose alpha is at least one half.
   """
   background, tolerance = _fit_background(rgb, opaque)
   smooth = _smooth(rgb, tolerance)
@@ -178,14 +178,14 @@ def _object_before_plain(
 def _fit_background(
   rgb: Float32[np.ndarray, "H W 3"], opaque: Bool[np.ndarray, "H W"]
 ) -> tuple[Float32[np.ndarray, "H W 3"], float]:
-  """Fits the background's colours as quadratic functions of the position.
+  """Fits the background's colours with a quadratic function of pixel position.
 
-  The first fit uses the picture's border. Two more fits use all pixels that
-  look like the background and are connected to the border.
+  The first fit uses only the picture's border. Two more fits use all pixels
+  that look like the background and are connected to the border.
 
   Returns:
-    (background colours at every pixel, tolerance). A pixel whose levels differ
-    from these colours by less than the tolerance counts as background.
+    (background colours at every pixel, tolerance). A pixel counts as background
+    if its levels differ from these colours by less than the tolerance.
 
   Raises:
     UserError: the border of the picture is not plain.
@@ -229,12 +229,12 @@ def _robust_fit(
 
   Args:
     rgb: sRGB levels 0 .. 255.
-    terms: values of T functions of the position, at every pixel. The fit is a
-      weighted sum of these functions.
-    places: pixels that take part in the fit.
+    terms: T smooth functions of pixel position, evaluated at every pixel. The
+      fitted colours are a weighted sum of these functions.
+    places: mask of the pixels to fit.
 
   Returns:
-    The fitted colours at every pixel.
+    The fitted colours at every pixel of the picture.
   """
   ys, xs = np.nonzero(places)
   step = max(1, len(ys) // 20_000)
@@ -265,8 +265,8 @@ def _holes(
   Tiny areas are left out.
 
   Args:
-    alike: pixels that have the background's colours.
-    outside: background that is connected to the picture's border.
+    alike: mask of the pixels that have the background's colours.
+    outside: mask of the background that is connected to the picture's border.
   """
   ys, xs = np.nonzero(~outside)
   if not len(ys):
@@ -290,17 +290,16 @@ def _smooth(
 def _dimmed_and_slope(
   rgb: Float32[np.ndarray, "H W 3"], background: Float32[np.ndarray, "H W 3"]
 ) -> tuple[Bool[np.ndarray, "H W"], Float32[np.ndarray, "H W"]]:
-  """Finds pixels that may be background in a shadow.
+  """Finds pixels that may be background in a shadow, and finds sharp edges.
 
-  A shadow multiplies the levels of the background by a ratio below 1. The ratio
-  changes slowly at the edge of a soft shadow.
+  A shadow multiplies the background's levels by a ratio below 1. At the edge of
+  a soft shadow, this ratio changes slowly from pixel to pixel.
 
   Returns:
-    (dimmed, slope). `dimmed` is True for pixels that have the background's hue
-    and are neither brighter than the background nor too dark for a shadow.
-    `slope` is the change of the ratio from pixel to pixel, divided by the
-    largest change at the edge of a soft shadow. So a pixel with a slope above 1
-    is at an edge.
+    (dimmed, slope). `dimmed` is True if a pixel has the background's hue, is
+    not brighter than the background, and is not too dark for a shadow. `slope`
+    says how fast the ratio changes at a pixel: 1 is the fastest change expected
+    in a soft shadow, and a larger slope means a sharp edge.
   """
   ratios = (rgb + 8) / (background.clip(0) + 8)
   ratio = ratios.mean(-1)
@@ -321,16 +320,16 @@ def _without_parts_of_the_object(
   background: Bool[np.ndarray, "H W"],
   slope: Float32[np.ndarray, "H W"],
 ) -> Bool[np.ndarray, "H W"]:
-  """Drops areas of `shadow` that are part of the object.
+  """Removes areas from `shadow` that belong to the object.
 
-  A soft shadow fades into the background wherever they meet. A part of the
-  object that has the background's hue ends at an edge instead. So an area is
-  dropped if it meets the background mostly at an edge.
+  A soft shadow fades into the background around it. A part of the object, even
+  one with the background's hue, has a sharp edge instead. So an area is removed
+  if it meets the background mostly at sharp edges.
 
   Args:
-    shadow: pixels that may be shadow.
-    background: pixels that are certainly background.
-    slope: the slope from `_dimmed_and_slope`; above 1 at an edge.
+    shadow: mask of the pixels that may be shadow.
+    background: mask of the pixels that are certainly background.
+    slope: the slope from `_dimmed_and_slope`; above 1 at a sharp edge.
   """
   count, labels = cv2.connectedComponents(
     shadow.astype(np.uint8), connectivity=4
@@ -351,18 +350,20 @@ def _hard_shadow(
   even: Bool[np.ndarray, "H W"],
   removed: Bool[np.ndarray, "H W"],
 ) -> Bool[np.ndarray, "H W"]:
-  """Returns a mask of a hard-edged shadow, if the object has other hues.
+  """Returns a mask of hard-edged shadows, or an empty mask if in doubt.
 
-  A hard-edged shadow dims the background by the same ratio everywhere. The
-  largest dark area with the background's hue gives this ratio. If many dark
-  pixels have another ratio, they are grey parts of the object. Then the mask is
-  empty, because such parts look like shadow.
+  A hard-edged shadow dims the background by the same ratio everywhere. This
+  ratio is measured in the largest dark area that has the background's hue. The
+  mask is empty if most of the object has the background's hue, or if many dark
+  pixels have another ratio. In these cases, parts of the object would look like
+  shadow.
 
   Args:
     rgb: the picture without noise.
     background: colours of the background at every pixel.
-    even: pixels that have the background's hue and are not at an edge.
-    removed: pixels that are certainly background.
+    even: mask of the pixels that have the background's hue and are not at a
+      sharp edge.
+    removed: mask of the pixels that are certainly background.
   """
   even, kept = even & ~removed, ~removed
   ratio = ((rgb + 8) / (background.clip(0) + 8)).mean(-1)
@@ -397,13 +398,9 @@ def _grown(mask: Bool[np.ndarray, "H W"], side: int) -> Bool[np.ndarray, "H W"]:
 def _reached(
   soft: Bool[np.ndarray, "H W"], start: Bool[np.ndarray, "H W"]
 ) -> Bool[np.ndarray, "H W"]:
-  """Extends the mask `start` to connected pixels of the mask `soft`.
+  """Extends the mask `start` into connected pixels of the mask `soft`.
 
   Connections must be at least 3 pixels wide.
-
-  Args:
-    soft: pixels that the mask may extend into.
-    start: pixels where the extension starts.
   """
   square = np.ones((3, 3), np.uint8)
   passable = (soft | start).astype(np.uint8)
@@ -427,13 +424,13 @@ def _without_specks(mask: Bool[np.ndarray, "H W"]) -> Bool[np.ndarray, "H W"]:
 def _square_around(
   rgb: Float32[np.ndarray, "H W 3"], mask: Bool[np.ndarray, "H W"], fill: float
 ) -> Float32[np.ndarray, "S S 3"]:
-  """Crops a square whose centre is the object's centre.
+  """Crops a square around the object's centre.
 
   Parts of the square that lie outside the picture become white.
 
   Args:
     rgb: sRGB levels 0 .. 255.
-    mask: pixels of the object.
+    mask: mask of the object's pixels.
     fill: length of the object's longer side, as a fraction of the square's
       side.
   """

@@ -2,20 +2,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """Makes training batches of (conditioning, target) pairs of views, with Grain.
 
-In an epoch, every view of every object is the target once, in random order. The
-conditioning view is drawn uniformly from the object's other views. If
-`fixed_pairs` is set, the conditioning view is the target's partner instead:
-views 0 and 1 of an object are partners, views 2 and 3 are partners, and so on.
+In each epoch, every view of every object is the target once, in random order.
+The conditioning view is drawn uniformly from the object's other views. If
+`fixed_pairs` is set, each view has one fixed partner instead: views 0 and 1 of
+an object are partners, views 2 and 3 are partners, and so on.
 
-Pair number n depends only on the seed and n. So every training step gets the
-same pairs, whatever the number of processes, and wherever a run was
-interrupted.
+Pair number n depends only on the seed and n. So a training step gets the same
+pairs for any number of processes, and also if a run is interrupted and resumed.
 
   views = view_source.open_views(None, "shapes", "32", "train")
   batches = train_iterator(views, global_batch_size=128, seed=0)
   batch = next(batches)  # a PairBatch of NumPy arrays
 
-Pictures in a batch are uint8. They are scaled to floats on the device.
+Pictures in a batch are uint8. They are converted to floats on the device.
 """
 
 from collections.abc import Iterator
@@ -42,27 +41,27 @@ def train_iterator(
   fixed_pairs: bool = False,
   num_threads: int = 2,
 ) -> Iterator[PairBatch]:
-  """Yields batches of training pairs, from batch number `start_step` on.
-
-  Each process gets only its own rows of every global batch.
+  """Yields batches of training pairs, starting with batch number `start_step`.
 
   Args:
     views: the split to train on.
-    global_batch_size: number of examples in a batch, of all processes together.
+    global_batch_size: number of pairs in a global batch, which all processes
+      share.
     seed: seed that determines the pairs and their order.
-    process: (p, P) stands for process p of P processes, which gets block p of P
-      equal blocks of rows. None takes p and P from JAX.
+    process: (p, P) for process p of P. A global batch is split into P equal
+      blocks of pairs, and process p gets only block p. None takes p and P from
+      JAX.
     start_step: number of the first batch, counted from 0. To resume a run,
       change only this argument.
-    fixed_pairs: True pairs views 2k and 2k + 1 of every object, as in 3DiM's
-      model of all of ShapeNet.
-    num_threads: number of threads that read ahead. With 0, the caller's thread
-      reads each batch when the batch is asked for.
+    fixed_pairs: whether to pair only views 2k and 2k + 1 of an object, as for
+      the 3DiM model that was trained on the whole of ShapeNet.
+    num_threads: number of threads that read ahead. With 0, each batch is read
+      in the caller's thread during `next`.
 
   Raises:
     UserError: the batch does not split evenly over the processes, or
       `fixed_pairs` is set and an object has an odd number of views. Later,
-      `next` raises a UserError when it meets a damaged view.
+      `next` raises a UserError if a view is damaged.
   """
   batches = _batches(views, global_batch_size, seed, process, fixed_pairs)
   options = grain.ReadOptions(
@@ -77,10 +76,10 @@ def train_iterator(
 def eval_batches(
   views: Views, *, batch_size: int, num_batches: int, seed: int
 ) -> Iterator[PairBatch]:
-  """Yields `num_batches` batches, which are the same at every call.
+  """Yields `num_batches` batches of pairs, which are the same at every call.
 
-  The batches depend only on the views, the batch size and the seed. Each
-  process gets only its own rows of a batch, as in `train_iterator`.
+  The pairs depend only on the views, the batch size and the seed. Each process
+  gets only its own block of a batch, as in `train_iterator`.
   """
   batches = _batches(views, batch_size, seed)
   return (batches[k] for k in range(num_batches))
@@ -95,8 +94,8 @@ def _batches(
 ) -> grain.MapDataset:
   """Makes an endless Grain data set whose element k is batch number k.
 
-  A batch has only the rows of this process. The arguments and errors are those
-  of `train_iterator`.
+  Each batch holds only the pairs of this process. The arguments and errors are
+  those of `train_iterator`.
   """
   index, count = process or (jax.process_index(), jax.process_count())
   size, rest = divmod(global_batch_size, count)
@@ -141,9 +140,7 @@ def draw_cond(views: Views, target: int, rng: np.random.Generator) -> int:
   """Draws the conditioning view of a target: another view of the same object.
 
   Args:
-    views: the views to draw from.
     target: record number of the target view.
-    rng: generator of the draw.
 
   Returns:
     Record number of the conditioning view.
@@ -155,12 +152,11 @@ def draw_cond(views: Views, target: int, rng: np.random.Generator) -> int:
 
 
 def partner(views: Views, target: int, rng: np.random.Generator) -> int:
-  """Returns the record number of the view that is always paired with a target.
+  """Returns the record number of a target's partner in a fixed pair.
 
   Args:
-    views: the views that hold the target.
     target: record number of the target view.
-    rng: not used; `draw_cond` has the same arguments.
+    rng: not used; it makes the function interchangeable with `draw_cond`.
   """
   del rng  # nothing is drawn
   start = int(views.starts[views.object_of(target)])

@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Reads a photo of any common format and turns it upright.
+"""Reads a photo in any common format and turns it upright.
 
 image = open_photo("photo.jpg")
 """
@@ -14,7 +14,7 @@ from threedim_jax.inputs.posed_images.pictures import open_picture
 from threedim_jax.runtime.errors import UserError
 
 MAX_BYTES = 20_000_000
-_TURNS = {  # EXIF orientation -> what turns it upright; 1 is upright already
+_TURNS = {  # EXIF orientation -> how to turn the photo upright; 1 is upright
   2: Image.Transpose.FLIP_LEFT_RIGHT,
   3: Image.Transpose.ROTATE_180,
   4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -28,11 +28,11 @@ _TURNS = {  # EXIF orientation -> what turns it upright; 1 is upright already
 def open_photo(path: epath.PathLike) -> Image.Image:
   """Reads a photo from a file and turns it upright.
 
-  The photo's embedded colour profile is kept in `info` of the result.
+  The photo's embedded colour profile is kept in the result's `info`.
 
   Raises:
-    UserError: the file does not exist, has more than 20 MB, or `open_picture`
-      cannot read it.
+    UserError: the file does not exist, is larger than 20 MB, or is rejected by
+      `open_picture`.
   """
   path = epath.Path(path)
   if not path.is_file():
@@ -47,14 +47,13 @@ def open_photo(path: epath.PathLike) -> Image.Image:
 
 
 def decode_photo(data: bytes, source: str) -> Image.Image:
-  """Decodes the bytes of a photo's file and turns the photo upright.
+  """Decodes the bytes of a photo file and turns the photo upright.
 
   Args:
-    data: content of the file.
-    source: name of the photo in error messages.
+    source: what error messages call the photo.
 
   Raises:
-    UserError: `open_picture` cannot read the photo.
+    UserError: `open_picture` rejects the photo.
   """
   image = open_picture(data, source)
   # Pillow's `exif_transpose` would also rewrite all other EXIF entries, and

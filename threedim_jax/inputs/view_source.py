@@ -4,7 +4,7 @@
 
 `datasets/build.py` writes a data set to <data_dir>/<name>/<config>/<version>.
 The array_record files there hold one record per view, object after object. The
-file `objects.json` says at which record each object starts. Reading a data set
+file `objects.json` lists the first record of each object. Reading a data set
 needs neither TensorFlow nor the code that built the data set.
 
   views = open_views(None, "shapes", "32", "test")
@@ -41,8 +41,7 @@ Record = tuple[np.ndarray, np.ndarray, np.ndarray]
 def default_data_dir(data_dir: str | os.PathLike | None) -> epath.Path:
   """Returns the root folder of all data sets.
 
-  This is the first of `data_dir`, $TFDS_DATA_DIR and ~/tensorflow_datasets that
-  is given.
+  This is `data_dir` if given, or else $TFDS_DATA_DIR or ~/tensorflow_datasets.
   """
   chosen = data_dir or os.environ.get("TFDS_DATA_DIR")
   return epath.Path(chosen or "~/tensorflow_datasets").expanduser()
@@ -67,8 +66,9 @@ def open_views(
       accepts any.
 
   Raises:
-    UserError: the data set is missing, partly built or of another resolution,
-      it has no such split, or an object has fewer than two views.
+    UserError: the data set is missing or only partly built, its pictures have
+      another resolution, it has no such split, or an object has fewer than two
+      views.
   """
   root = default_data_dir(data_dir)
   build = f"{_build_command(name, config)} --data_dir {shlex.quote(str(root))}"
@@ -105,10 +105,9 @@ def _check_format(folder: epath.Path, index: Any, again: str) -> None:
   """Raises a UserError if the content of objects.json has the wrong form.
 
   Args:
-    folder: folder of the data set.
     index: content of objects.json, which should be {split: [[object id, first
       record, number of views]]}.
-    again: a sentence for the error, which says how to build the data set again.
+    again: sentence that tells the user how to build the data set again.
   """
 
   def is_row(row: Any) -> bool:
@@ -128,14 +127,9 @@ def _check_format(folder: epath.Path, index: Any, again: str) -> None:
 
 
 def open_split(config: ConfigDict, split: str) -> "Views":
-  """Opens a split of the data set that `config.data` names.
+  """Opens a split of the data set that a run's `config.data` names.
 
-  Args:
-    config: complete configuration of a run.
-    split: "train", "validation" or "test".
-
-  Raises:
-    UserError: see `open_views`.
+  `split` and the errors are those of `open_views`.
   """
   data = config.data
   return open_views(
@@ -146,8 +140,8 @@ def open_split(config: ConfigDict, split: str) -> "Views":
 def _build_command(name: str, config: str) -> str:
   """Returns the command that builds a data set, for error messages.
 
-  An installed wheel has no datasets/build.py. In that case the text says to run
-  the command in a clone of the repository.
+  An installed wheel has no datasets/build.py. In that case the text tells the
+  user to run the command in a clone of the repository.
   """
   script = epath.resource_path("threedim_jax").parent / "datasets/build.py"
   where = "" if script.exists() else "in a clone of the repository, "
@@ -162,11 +156,11 @@ def _build_command(name: str, config: str) -> str:
 
 
 def _newest_version(folder: epath.Path, build: str) -> epath.Path:
-  """Returns the subfolder of a data set's highest version.
+  """Returns the folder of a data set's newest version.
 
   Args:
-    folder: folder of the data set's versions.
-    build: command that builds the data set, for the error.
+    folder: folder that holds one subfolder per version.
+    build: command that builds the data set, for error messages.
 
   Raises:
     UserError: the folder holds no finished version.
@@ -175,7 +169,8 @@ def _newest_version(folder: epath.Path, build: str) -> epath.Path:
   versions = [n for n in names if re.fullmatch(r"\d+\.\d+\.\d+", n)]
   if versions:
     return folder / max(versions, key=lambda v: [*map(int, v.split("."))])
-  if any(n.startswith("incomplete.") for n in names):  # renamed at the end
+  # A build renames its folder at the end.
+  if any(n.startswith("incomplete.") for n in names):
     raise UserError(
       f"{folder} is only partly built: a build was cut short there. Build it"
       f" again: {build} --overwrite"
@@ -184,7 +179,7 @@ def _newest_version(folder: epath.Path, build: str) -> epath.Path:
 
 
 class Views:
-  """The views of one split, which can be read in any order.
+  """The views of one split, readable in any order.
 
   `open_views` makes instances of this class. Several threads may share one
   instance. Files are opened at the first read.
@@ -197,13 +192,11 @@ class Views:
     objects: Sequence[tuple[str, int, int] | list],
     again: str,
   ):
-    """Do not call this constructor: use `open_views`.
+    """Do not call this constructor; use `open_views`.
 
     Args:
-      builder: TFDS builder of the data set's folder.
-      split: name of the split.
       objects: (id, first record, number of views) of each object.
-      again: a sentence for errors, which says how to build the data set again.
+      again: sentence that tells the user how to build the data set again.
     """
     self.split = split
     self.object_ids = [object_id for object_id, _, _ in objects]
@@ -241,11 +234,11 @@ class Views:
       )
 
   def __len__(self) -> int:
-    """Returns the number of records: the views of all objects together."""
+    """Returns the number of records: one per view, over all objects."""
     return int(self.counts.sum())
 
   def object_of(self, record: int) -> int:
-    """Returns the index, in `object_ids`, of the object that a record shows."""
+    """Returns the index in `object_ids` of the object that a record shows."""
     return int(np.searchsorted(self.starts, record, side="right")) - 1
 
   def num_views(self, object_id: str) -> int:
@@ -258,9 +251,8 @@ class Views:
     """Reads some views of one object.
 
     Args:
-      object_id: id of the object.
       views: numbers of the views to read, counted from 0.
-      checked: False skips the check of the cameras, see `PosedViews`.
+      checked: whether to check that the cameras are valid, see `PosedViews`.
 
     Raises:
       UserError: there is no such object or view, or a view is damaged.

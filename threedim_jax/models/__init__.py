@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The networks; `get_model(config.model)` builds one.
 
-This folder may import views and runtime.
+Of the package's other folders, this one may import only `views` and `runtime`.
 """
 
 from collections.abc import Callable
@@ -19,9 +19,9 @@ from threedim_jax.views.cameras import Camera
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 
 
-# A TPU is faster with `XUNet.joint_conv` if the ray embeddings are wide (the
-# paper's 1024) and slower if they are narrow (128): launch/benchmarks.md. The
-# bound in between is a guess.
+# With `XUNet.joint_conv`, a TPU is faster if the ray embeddings are wide (the
+# paper's 1024) and slower if they are narrow (128), see launch/benchmarks.md.
+# The threshold between the two widths is a guess.
 MIN_EMB_CH_OF_JOINT_CONV = 512
 
 
@@ -30,8 +30,8 @@ def get_model(model_config: Any, platform: str = "cpu") -> XUNet:
 
   Args:
     model_config: the fields of `XUNet`, as a ConfigDict or a dictionary.
-    platform: "cpu", "gpu" or "tpu", where the network should be fast. It runs
-      on all of them with the same parameters.
+    platform: "cpu", "gpu" or "tpu", the platform to optimise the network for.
+      The network runs on all three, with the same parameters.
 
   Raises:
     TypeError: a key of `model_config` is not a field of `XUNet`.
@@ -77,11 +77,10 @@ def make_init_fn(config: Any) -> Callable[[Key[Array, ""]], PyTree]:
 def get_camera_encoder(
   model: XUNet, params: PyTree, hw: tuple[int, int]
 ) -> Callable[[Camera], Camera | RayCodes]:
-  """Returns a function that encodes cameras as the network would.
+  """Returns a function that encodes cameras in the same way as the network.
 
-  With this function the sampler encodes the rays of a target view once. In
-  every step the sampler then passes the encoded rays to the network, instead of
-  the camera.
+  With this function the sampler encodes the rays of a target camera only once
+  per view, and passes the encoded rays to the network in every step.
 
   Args:
     model: the network.
@@ -89,9 +88,10 @@ def get_camera_encoder(
     hw: height and width of the pictures in pixels.
 
   Returns:
-    A function from cameras to `RayCodes`, or the identity if the network takes
-    cameras only: with `relative_cameras` it needs both cameras of a pair to
-    compute rays, and with `joint_conv` it encodes rays in every step.
+    A function from cameras to `RayCodes`. If the network takes only cameras,
+    the function returns the cameras unchanged: with `relative_cameras` the
+    network needs both cameras of a pair to compute rays, and with `joint_conv`
+    the network encodes rays in every step.
   """
   if model.relative_cameras or model.joint_conv:
     return lambda cameras: cameras

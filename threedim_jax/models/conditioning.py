@@ -15,8 +15,8 @@ from threedim_jax import LOGSNR_MAX, LOGSNR_MIN
 from threedim_jax.models.layers import Dtype
 from threedim_jax.views.cameras import Camera, rays_from_camera
 
-# Channels of an encoded ray: 3 coordinates of its position, with a sine and a
-# cosine of each at 15 scales, and 3 of its direction, with 8 scales.
+# Channels of an encoded ray: the 3 coordinates of its position, with a sine and
+# a cosine of each at 15 scales, and the 3 of its direction, at 8 scales.
 POSE_CHANNELS = 3 + 3 * 15 * 2 + 3 + 3 * 8 * 2
 
 
@@ -28,7 +28,6 @@ def posenc_ddpm(
   Args:
     t: times from 0 to `max_time`.
     emb_ch: number of channels E of the embedding.
-    max_time: the largest time.
   """
   half = emb_ch // 2
   freq = jnp.exp(-math.log(10000.0) / (half - 1) * jnp.arange(half))
@@ -58,17 +57,17 @@ def encode_rays(
   cameras: Camera,
   hw: tuple[int, int],
 ) -> RayCodes:
-  """Encodes the rays of cameras and convolves them, once for every level.
+  """Encodes camera rays, then convolves them with the kernel of each level.
 
-  Level i has 1 / 2^i of the height and width `hw`. The result depends on the
-  kernels and the camera alone, so the sampler computes the result once per
-  view.
+  Level i has 1 / 2^i of the height and width of level 0. The result depends
+  only on the kernels and the cameras, so the sampler computes the result once
+  per view.
 
   Args:
-    kernels: for each level of the network, the kernel that maps D channels of
-      an encoded ray to E channels.
+    kernels: for each level of the network, the kernel that maps the D channels
+      of an encoded ray to E channels.
     cameras: cameras [*b].
-    hw: height and width of the first level, in pixels.
+    hw: height and width of level 0, in pixels of these cameras.
   """
   encoded = _posenc_rays(cameras, hw)
   return [_conv(encoded, kernel, 2**i) for i, kernel in enumerate(kernels)]
@@ -77,7 +76,7 @@ def encode_rays(
 def _posenc_rays(
   cameras: Camera, hw: tuple[int, int]
 ) -> Float[Array, "*b H W D"]:
-  """Returns the sinusoidal encoding of the ray of every pixel."""
+  """Returns the sinusoidal encoding of each pixel's ray."""
   rays = rays_from_camera(cameras, hw)
   return jnp.concatenate(
     [posenc_nerf(rays.pos, 0, 15), posenc_nerf(rays.dir, 0, 8)], axis=-1
@@ -100,21 +99,20 @@ def _conv(
 def _to_frames(
   offsets: Sequence[Float[Array, "1 h w E"]], num_frames: int
 ) -> Float[Array, "_n h w E"]:
-  """Lays out the ray offsets of the two frames for a batch of frames.
+  """Returns the ray offset of every frame in a batch.
 
-  A ray offset is the part of the ray embedding that all examples share. The
-  frames of all examples are one batch, in which first and second frames
-  alternate. `jnp.where` selects the offset of each frame. Broadcasting both
-  offsets to every second frame would take a TPU several times longer, forward
-  and backward.
+  A ray offset is what the learned embeddings add to a frame's rays. It is the
+  same in all examples. In the batch, first and second frames alternate, and
+  `jnp.where` selects the offset of each frame. On a TPU this is several times
+  faster, forward and backward, than adding each offset to every second frame.
 
   Args:
-    offsets: the offset of the first and of the second frame, or one offset that
-      both frames share.
+    offsets: the offsets of the first and second frame, or a single offset for
+      both frames.
     num_frames: number of frames in the batch, two per example.
 
   Returns:
-    The offset of every frame, or the shared offset [1, h, w, E], which
+    The offset of every frame, or the single offset [1, h, w, E], which
     broadcasts.
   """
   if len(offsets) == 1:
@@ -124,13 +122,13 @@ def _to_frames(
 
 
 class _SplitConv(nn.Module):
-  """A 3x3 convolution of rays plus learned embeddings, as a sum of two.
+  """A 3x3 convolution that treats rays and learned embeddings separately.
 
-  A convolution is linear, so convolving the sum equals adding a convolution of
-  the rays and a convolution of the learned embeddings. The learned embeddings
-  are the same for all examples, so they are convolved once instead of once per
-  example. That also makes the backward pass of the embeddings small. The rays
-  need no backward pass.
+  A convolution is linear. Convolving the sum of rays and embeddings therefore
+  gives the same result as convolving each of them and adding the results. The
+  learned embeddings are the same for all examples, so they are convolved once
+  instead of once per example. This also makes the backward pass of the
+  embeddings small. The rays need no backward pass.
   """
 
   features: int
@@ -144,44 +142,47 @@ class _SplitConv(nn.Module):
 
     Args:
       D: channels of an encoded ray.
-      learned: the learned embeddings of each frame, one entry if both frames
-        share them, or none.
+      learned: a learned embedding per frame, one embedding for both frames, or
+        an empty list.
 
     Returns:
       (kernel, offsets). The caller convolves the rays with the kernel and adds
-      the offsets. There is one offset per frame, or a single one if both frames
-      share it. Without learned embeddings the offset is the bias alone.
+      the offsets: one offset per frame, or one for both frames. If `learned` is
+      empty, the only offset is the bias.
     """
     kernel = self.param(
       "kernel", nn.initializers.lecun_normal(), (3, 3, D, self.features)
     )
     bias = self.param("bias", nn.initializers.zeros, (self.features,))
     bias = rearrange(bias, "e -> 1 1 1 e")
-    # The kernel is used twice, so two gradients of it are added. Without the
-    # barrier XLA:CPU fuses them, and both take several times longer.
+    # The kernel is used twice, so its gradient is the sum of two gradients.
+    # Without the barrier, XLA:CPU fuses the two, and both take several times
+    # longer.
     kernel, for_learned = map(jax.lax.optimization_barrier, (kernel, kernel))
-    # The bias is added to these offsets, which have no batch axis: its gradient
-    # then sums over one example instead of the whole batch.
-    # Each frame gets its own convolution: a TPU would copy the gradient of a
-    # convolution over both frames.
+    # The bias is added to the offsets, which have no batch axis: the gradient
+    # of the bias then sums over one example instead of the whole batch.
+    # Each frame gets its own convolution, because a TPU would copy the gradient
+    # of a convolution over both frames.
     offsets = [_conv(x, for_learned, self.stride) + bias for x in learned]
     return kernel, offsets or [bias]
 
 
 class ConditioningProcessor(nn.Module):
-  """The part of the network that embeds log-SNR and camera rays.
+  """The part of the network that embeds the log-SNR and the camera rays.
 
   The log-SNR of a frame becomes one vector. The rays of a frame become one
-  feature map per level of the network. If `cond_mask` is False, the example is
-  unconditional: the ray encodings of both frames are zeroed before the learned
-  embeddings are added. The output is the sum of both embeddings.
+  feature map per level of the network. In unconditional examples, where
+  `cond_mask` is False, the encoded rays of both frames are zeroed before the
+  learned embeddings are added. The layer returns the log-SNR embedding and, for
+  each level, the sum of log-SNR embedding and ray embedding.
 
-  There are two forms of the same function. By default, rays and learned
-  embeddings are convolved separately, see `_SplitConv`. Then all arrays are
-  float32, and `cameras` may also be the result of `encode_rays`. With
-  `joint_conv` they are added first and convolved together, as in the listing.
-  That is more arithmetic, but a TPU needs less time for it than for the sums
-  over every second frame in the backward pass of the default form.
+  There are two implementations. By default, rays and learned embeddings are
+  convolved separately, see `_SplitConv`. All arrays are then float32, and
+  `cameras` may also be the result of `encode_rays`. With `joint_conv`, rays and
+  learned embeddings are first added and then convolved together, as in the
+  paper's listing. Joint convolution takes more arithmetic, but can be faster on
+  a TPU: the backward pass of the default implementation needs slow sums over
+  every second frame.
 
   Attributes:
     emb_ch: width of both embeddings, E.
@@ -231,7 +232,7 @@ class ConditioningProcessor(nn.Module):
       rays = jnp.where(cond_mask, _posenc_rays(folded, hw), 0.0)
       if learned:
         rays = rays + _to_frames(learned, len(rays))
-      # The bias is added to the smaller array, which makes its gradient cheap.
+      # The smaller array gets the bias: the bias's gradient is then cheap.
       biases = [bias for (bias,) in offsets]
       return logsnr_emb, [
         _conv(rays, kernel, 2**i).astype(self.dtype) + (per_frame + bias)
@@ -250,9 +251,8 @@ class ConditioningProcessor(nn.Module):
   def _learned(self, hw, D) -> list[Float[Array, "1 H W D"]]:
     """Returns the sum of the learned embeddings for each frame.
 
-    The list has two entries if `use_ref_pose_emb` is set. It has one entry if
-    both frames share the position embedding, and no entry if there are no
-    learned embeddings.
+    The list has one entry per frame if `use_ref_pose_emb` is set, one entry for
+    both frames if only `use_pos_emb` is set, and no entry otherwise.
     """
     init = nn.initializers.normal(1.0 / math.sqrt(D))
     pos_emb = None

@@ -6,11 +6,12 @@
 
 Each entry of the learned position embedding is repeated over several pixels. If
 both networks have the same number of levels, nothing else changes. If the
-larger network has more levels, the new levels are put around the old network,
-which still works at the resolution that it was trained for. At first the new
-levels only resample pictures for the old network: their last convolutions start
-at zero, and their skip paths pass on the channels of the level below. All other
-parameters of the new levels are random, as at the start of any training.
+larger network has more levels, the new levels are the outermost ones, and the
+old levels keep the resolution that they were trained for. At first the new
+levels only downsample the input of the old levels and upsample their output:
+the last convolution of each new block is zero, and the block's shortcut passes
+on the channels that come from the level below. All other parameters of the new
+levels are random, as at the start of any training run.
 """
 
 from collections.abc import Callable, Mapping
@@ -32,10 +33,11 @@ _NUMBERED = re.compile(
 def grow(
   params: PyTree, target: PyTree, create_params: Callable[[], PyTree]
 ) -> PyTree:
-  """Adapts network parameters to pictures that are larger by a whole factor.
+  """Adapts the parameters of a network to larger pictures.
 
-  The factor may be 1. Arrays that cannot be adapted are returned unchanged, so
-  the caller must compare all shapes with `target`.
+  The larger side must be a whole multiple of the smaller side, or equal to it.
+  Arrays that cannot be adapted are returned unchanged, so the caller must
+  compare all shapes with `target`.
 
   Args:
     params: host arrays of the network for the smaller pictures.
@@ -70,15 +72,13 @@ def _num_levels(flat: Mapping) -> int:
 
 
 def _put_levels_around(small: dict, large: dict, num_added: int) -> dict:
-  """Renumbers the blocks of the old network and adds the new levels.
+  """Renumbers the blocks of the old network and adds `num_added` new levels.
 
-  Args:
-    small: arrays of the old network by name.
-    large: random arrays of the larger network by name.
-    num_added: number of new levels.
+  `small` maps names to arrays of the old network, and `large` maps names to
+  random arrays of the larger network.
   """
-  # A level has n blocks on the way down, n + 1 on the way up, and one block
-  # that resamples in each direction.
+  # A level has n blocks on the way down and n + 1 on the way up. In each
+  # direction, it also has one block that resamples.
   num_new = _num_blocks(large) - _num_blocks(small)
   n = (num_new // num_added - 1) // 2
   shift = {
@@ -95,8 +95,8 @@ def _put_levels_around(small: dict, large: dict, num_added: int) -> dict:
     old[name] = np.asarray(old[name]) * gain
   grown = {}
   for name, x in large.items():
-    if name.endswith("ResnetBlock_0/Dense_0/kernel"):  # of a skip path
-      # The first input channels come from the level below: pass those on.
+    if name.endswith("ResnetBlock_0/Dense_0/kernel"):  # of a shortcut
+      # The first input channels come from the level below. Pass these on.
       x = math.sqrt(2.0) * np.eye(*x.shape, dtype=np.float32)
     grown[name] = old.pop(name, x)
   return grown | old

@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Building blocks of the X-UNet (3DiM, appendix listing).
 
-Every feature map is [N, H, W, C]. The N = B * F frames of all examples are one
-batch, with the frames of an example side by side. Only attention looks at more
-than one frame. A 3x3 convolution here computes the same as the listing's 1x3x3
-convolution over [B, F, H, W, C]. All layers keep the same layout, which saves
-TPUs a copy around every convolution: in TPU memory N, not W, is next to C.
-Module names equal those of the listing, so parameters can be compared by name.
+Every feature map is [N, H, W, C]. The batch axis N = B * F holds the frames of
+all examples, with the two frames of an example side by side. Only attention
+looks at more than one frame. A 3x3 convolution here computes the same as the
+1x3x3 convolution over [B, F, H, W, C] in the paper's listing. All layers keep
+the same memory layout, which saves TPUs a copy around every convolution: in TPU
+memory, the axis next to C is N, not W. Module names are those of the listing,
+so that parameters can be compared by name.
 """
 
 import math
@@ -23,7 +24,7 @@ FRAMES = 2  # per example: the conditioning view, then the target view
 
 
 class GroupNorm(nn.Module):
-  """A group norm that computes statistics per frame, not over both frames."""
+  """A group norm with separate statistics for each frame of an example."""
 
   num_groups: int = 32
   epsilon: float = 1e-6
@@ -53,8 +54,8 @@ class FiLM(nn.Module):
   """A layer that scales and shifts the features h by a projection of `emb`.
 
   The output is h (1 + scale) + shift. The paper's listing applies a swish to
-  `emb` before the projection. All blocks of a level would apply this swish to
-  the same embedding, so `XUNet` applies the swish once per level.
+  `emb` before the projection. Here `XUNet` applies the swish, once per level,
+  because all blocks of a level get the same embedding.
   """
 
   features: int
@@ -70,12 +71,12 @@ class FiLM(nn.Module):
 
 
 def downsample(h: Float[Array, "N H W C"]) -> Array:
-  """Halves height and width: each 2x2 pixels become one pixel, their mean."""
+  """Halves height and width by averaging blocks of 2x2 pixels."""
   return nn.avg_pool(h, (2, 2), (2, 2))
 
 
 def upsample(h: Float[Array, "N H W C"]) -> Array:
-  """Doubles height and width: repeats every pixel (nearest neighbour)."""
+  """Doubles height and width by repeating pixels (nearest neighbour)."""
   N, H, W, C = h.shape
   return jax.image.resize(h, (N, 2 * H, 2 * W, C), "nearest")
 
@@ -86,19 +87,14 @@ _RESAMPLE = {None: lambda h: h, "down": downsample, "up": upsample}
 def random_mask(
   rng: Key[Array, ""], shape: tuple[int, ...], keep: float
 ) -> Bool[Array, "..."]:
-  """Returns a mask that is True with probability `keep` for every element.
+  """Returns a mask whose elements are True with probability `keep`.
 
-  Each bit is a hash of the element's index and 64 random bits from the key: two
+  Each element comes from a hash of its index and 64 random bits of the key: two
   rounds of multiply and xor-shift, with the constants of Chris Wellons's
   lowbias32. JAX's own generators cost more on a TPU: Threefry would take 12 %
-  of a residual block's time, and with an "rbg" key every device would make the
-  bits of all devices. The hash is sharded like the array, and the backward pass
-  computes the mask again instead of storing it.
-
-  Args:
-    rng: random key.
-    shape: shape of the mask.
-    keep: probability from 0 to 1.
+  of a residual block's time, and with an "rbg" key every device would generate
+  the bits of all devices. The hash is sharded like the array, and the backward
+  pass recomputes the mask instead of storing it.
   """
   first, second = jax.random.bits(rng, (2,), jnp.uint32)
   x = first
@@ -113,10 +109,10 @@ def random_mask(
 
 
 class Dropout(nn.Module):
-  """A dropout layer whose random bits cost less than those of `nn.Dropout`.
+  """A dropout layer with cheaper random bits than `nn.Dropout`.
 
-  The layer zeroes elements with the probability `rate` and divides the others
-  by 1 - `rate`. The bits come from `random_mask`.
+  With probability `rate`, an element becomes zero. The other elements are
+  divided by 1 - `rate`. The random bits come from `random_mask`.
   """
 
   rate: float
@@ -136,8 +132,8 @@ class ResnetBlock(nn.Module):
   """A BigGAN-style residual block with FiLM conditioning.
 
   NOTE(listing): the paper's listing resamples the features but never uses the
-  result. Here `resample` ("down" or "up") is applied between the first swish
-  and the first convolution, and to the skip path.
+  result. Here `resample` ("down" or "up") is applied in two places: between the
+  first swish and the first convolution, and on the shortcut.
   """
 
   features: int | None = None
@@ -185,8 +181,8 @@ class AttnLayer(nn.Module):
       (self.attn_heads, head_dim), dtype=self.dtype
     )
     q, k, v = project()(q), project()(kv), project()(kv)
-    # Heads go to the batch axis: XLA:CPU runs (batch * heads) plain matmuls
-    # 3.6x faster than nn.dot_product_attention's contraction.
+    # The heads become a batch axis: XLA:CPU runs (batch * heads) plain matmuls
+    # 3.6x faster than the contraction of nn.dot_product_attention.
     q, k, v = (rearrange(x, "b l n d -> b n l d") for x in (q, k, v))
     logits = jnp.einsum(
       "bnqd,bnkd->bnqk",
@@ -194,7 +190,7 @@ class AttnLayer(nn.Module):
       k,
       preferred_element_type=jnp.float32,
     )
-    # The softmax is normalised after the product with v: this divides L x D
+    # The softmax is normalised after the product with v, to divide only L x D
     # numbers instead of L x M.
     largest = jax.lax.stop_gradient(jnp.max(logits, axis=-1, keepdims=True))
     weights = jnp.exp(logits - largest)
@@ -207,8 +203,7 @@ class AttnLayer(nn.Module):
 def swap_frames(h: Float[Array, "N L C"]) -> Float[Array, "N L C"]:
   """Swaps the two frames of every example.
 
-  Args:
-    h: tokens of N frames, in which first and second frames alternate.
+  `h` holds the tokens of N frames, in which first and second frames alternate.
   """
   pairs = rearrange(h, "(b f) l c -> b f l c", f=FRAMES)
   return rearrange(pairs[:, ::-1], "b f l c -> (b f) l c")
@@ -217,12 +212,12 @@ def swap_frames(h: Float[Array, "N L C"]) -> Float[Array, "N L C"]:
 class AttnBlock(nn.Module):
   """An attention block within each frame or between the two frames.
 
-  With `attn_type` "self" each frame attends to itself, with "cross" to the
-  other frame. The input is added to the result.
+  If `attn_type` is "self", each frame attends to itself. If it is "cross", each
+  frame attends to the other frame. The block adds its input to the result.
 
-  NOTE(listing): in the paper's listing the second frame attends to the already
-  updated first one. Here each frame attends to the input of the other frame, so
-  the block is equivariant to swapping the frames.
+  NOTE(listing): in the paper's listing, the first frame is updated before the
+  second frame attends to it. Here each frame attends to the input of the other
+  frame, so the block is equivariant to swapping the frames.
   """
 
   attn_type: str

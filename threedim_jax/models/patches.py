@@ -1,14 +1,14 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Lets an X-UNet work on patches of pixels, which takes less arithmetic.
+"""Lets an X-UNet work on patches of pixels, to save arithmetic.
 
 The picture is cut into patches of p x p pixels, and each patch becomes one
 position with 3 p^2 channels (simple diffusion, arXiv 2301.11093, sec. 3.4). The
-U-Net then works on H/p x W/p positions, and at its end each position becomes a
-patch again. All p^2 pixels of a patch share the channels of one position, and
-the group norms normalise these channels, so the network learns fine detail
-slowly. `DetailPath` therefore adds a few cheap layers at full resolution, which
-see every pixel of the noisy picture.
+U-Net works on these H/p x W/p positions, and its output is turned back into
+patches. All p^2 pixels of a patch share the channels of one position, and the
+group norms normalise these channels, so the network learns fine detail slowly.
+`DetailPath` therefore adds a few cheap layers at full resolution, which see
+every pixel of the noisy picture.
 """
 
 from einops import rearrange
@@ -25,12 +25,8 @@ def space_to_depth(
 ) -> Float[Array, "*b h w D"]:
   """Turns each patch of pixels into one position with more channels.
 
-  Args:
-    x: pictures.
-    patch_size: p, pixels along the side of a patch; must divide H and W.
-
-  Returns:
-    Positions with h = H / p, w = W / p and D = p^2 C.
+  With p = `patch_size`, h = H / p, w = W / p and D = p^2 C. Both H and W must
+  be divisible by p.
   """
   p = patch_size
   return rearrange(x, "... (h y) (w x) c -> ... h w (y x c)", y=p, x=p)
@@ -39,14 +35,9 @@ def space_to_depth(
 def depth_to_space(
   x: Float[Array, "*b h w D"], patch_size: int
 ) -> Float[Array, "*b H W C"]:
-  """Turns each position into a patch of pixels: inverts `space_to_depth`.
+  """Turns each position back into a patch of pixels; inverts `space_to_depth`.
 
-  Args:
-    x: positions with D = p^2 C channels.
-    patch_size: p, pixels along the side of a patch.
-
-  Returns:
-    Pictures with H = p h and W = p w.
+  With p = `patch_size`, H = p h, W = p w and C = D / p^2.
   """
   p = patch_size
   return rearrange(x, "... h w (y x c) -> ... (h y) (w x) c", y=p, x=p)
@@ -55,11 +46,8 @@ def depth_to_space(
 def patch_cameras(cameras: Camera, patch_size: int) -> Camera:
   """Returns cameras for a picture that has one pixel per patch.
 
-  The centre of such a pixel is the centre of its patch.
-
-  Args:
-    cameras: cameras of the full picture.
-    patch_size: pixels along the side of a patch.
+  The centre of each pixel is the centre of its patch. The given cameras belong
+  to the full picture, and `patch_size` is the side of a patch in pixels.
   """
   if patch_size == 1:
     return cameras
@@ -67,20 +55,19 @@ def patch_cameras(cameras: Camera, patch_size: int) -> Camera:
 
 
 class DetailPath(nn.Module):
-  """The layers that make the full-resolution output of a network on patches.
+  """The layers that add full-resolution detail to a network on patches.
 
-  A first convolution turns the patch features into `features` channels per
-  pixel. A second convolution works on the noisy picture, and its output is
-  scaled and shifted by a projection of the log-SNR embedding. Both outputs
-  together go through two more convolutions, the last of which makes RGB. Then
-  the noisy picture is added, times one gain per colour. The gains are another
-  projection of the log-SNR embedding. The last convolution and the gains start
-  at zero.
+  One convolution turns the patch features into `features` channels per pixel.
+  Another convolution works on the noisy picture, and its output is scaled and
+  shifted by values computed from the log-SNR embedding. Two more convolutions
+  turn both outputs together into an RGB picture. Finally the noisy picture,
+  multiplied by one gain per colour, is added. The gains are also computed from
+  the log-SNR embedding. The last convolution and the gains start at zero.
 
   Attributes:
     features: channels at full resolution.
     patch_size: pixels along the side of a patch.
-    dtype: compute type of all layers but the last convolution and the gains.
+    dtype: compute type of all layers except the last convolution and the gains.
   """
 
   features: int

@@ -54,7 +54,7 @@ SHA256 = {
 
 
 def weights_path(name: str) -> epath.Path:
-  """Returns the path of the parameters file of bundled weights.
+  """Returns the path of the .msgpack file that holds bundled weights.
 
   Raises:
     UserError: the package has no weights of that name.
@@ -68,15 +68,15 @@ def weights_path(name: str) -> epath.Path:
 
 
 def describe(name: str) -> dict:
-  """Reads the settings of the network that bundled weights belong to.
+  """Reads the network settings that are stored with bundled weights.
 
   Args:
     name: name of the weights, such as "shapes64".
 
   Returns:
     {"model": fields of `XUNet`, "prediction": one of `PREDICTIONS`,
-    "resolution": height and width in pixels, "config": file of the
-    configuration to use the weights with}.
+    "resolution": height and width in pixels, "config": configuration file to
+    use with the weights}.
 
   Raises:
     UserError: there are no weights of that name, or the file is damaged.
@@ -125,7 +125,7 @@ def load_pretrained(name: str, target: PyTree) -> PyTree:
     target: the network's parameters, as a tree of arrays or shapes.
 
   Raises:
-    UserError: the network has another architecture, or `read_weights` fails.
+    UserError: the weights do not fit the network, or `read_weights` fails.
   """
   params = read_weights(name)
   check_same_arrays(
@@ -135,14 +135,10 @@ def load_pretrained(name: str, target: PyTree) -> PyTree:
 
 
 def check_settings_match(name: str, config: Any) -> None:
-  """Checks that a configuration agrees with the training of bundled weights.
+  """Checks that bundled weights were trained with the settings of `config`.
 
-  The settings that change shapes of arrays are checked by `load_pretrained`,
-  the others here.
-
-  Args:
-    name: name of the weights.
-    config: a whole configuration.
+  The settings that change the shapes of arrays are not checked here, because
+  `load_pretrained` checks the shapes.
 
   Raises:
     UserError: the weights were trained with other settings.

@@ -26,8 +26,8 @@ from threedim_jax.models.patches import (
 )
 from threedim_jax.views.cameras import Camera, relative_to_first
 
-# Rematerialisation: which values of a block's forward pass are kept for its
-# backward pass. The others are computed again. "none" keeps all of them.
+# Rematerialisation: which values of a block's forward pass are kept for the
+# backward pass. All other values are computed again. "none" keeps all values.
 REMAT = {
   "none": None,
   "dots": jax.checkpoint_policies.dots_with_no_batch_dims_saveable,
@@ -36,11 +36,11 @@ REMAT = {
 
 
 def share_channels(emb: Float[Array, "N h w E"]) -> Float[Array, "B h w E"]:
-  """Merges the embeddings of both frames: half of the channels from each.
+  """Merges the embeddings of two frames, taking half of the channels from each.
 
-  The Concat-UNet stacks both frames of an example into one, so it needs one
-  embedding for both cameras. The merged embedding is as wide as the embedding
-  of one frame, so all layers keep their size.
+  The Concat-UNet stacks both frames of an example along the channels, so it
+  needs one embedding for both cameras. The merged embedding is as wide as the
+  embedding of one frame, so all layers keep their size.
 
   Args:
     emb: embeddings of N = 2 B frames, in which first and second frames
@@ -86,41 +86,42 @@ class XUNetBlock(nn.Module):
 
 
 class XUNet(nn.Module):
-  """The network: predicts the noise, v or clean picture of the target frame.
+  """The X-UNet, which predicts the noise, v or clean view of the target frame.
 
   Attributes:
     ch: channels of the first level.
     ch_mult: for each level, its number of channels as a multiple of `ch`. Every
       level after the first has half the height and width of the level before.
     emb_ch: width of the log-SNR and ray embeddings.
-    num_res_blocks: residual blocks per level on the way down; on the way up
-      there is one more.
+    num_res_blocks: number of residual blocks per level on the way down. On the
+      way up, each level has one block more.
     attn_resolutions: heights of the feature maps that get self-attention,
       counted in patches if `patch_size` is above 1.
     cross_attn_resolutions: heights of the feature maps that get
-      cross-attention. None: those of `attn_resolutions`.
-    attn_heads: heads of every attention layer.
-    norm_groups: groups of every group norm; must divide all channel counts. A
-      group norm removes the mean of each group. Groups of few channels thus
-      lose brightness and colour, except on residual paths. The groups in the
-      paper's network have 8 channels or more.
+      cross-attention. None: the same as `attn_resolutions`.
+    attn_heads: number of heads in every attention layer.
+    norm_groups: number of groups in every group norm; must divide all channel
+      counts. A group norm removes the mean of each group, so groups with few
+      channels lose brightness and colour, except on residual paths. In the
+      paper's network, a group has 8 channels or more.
     dropout: dropout rate inside the residual blocks.
-    use_pos_emb: add a learned embedding of every pixel to the encoded rays.
-    use_ref_pose_emb: add a learned embedding of every frame to the encoded
+    use_pos_emb: add a learned embedding for each pixel to the encoded rays.
+    use_ref_pose_emb: add a learned embedding for each frame to the encoded
       rays.
     concat_frames: build the Concat-UNet of the paper's ablation, which stacks
       both frames along the channels. Needs cross_attn_resolutions=().
-    relative_cameras: use poses relative to the conditioning camera, so that a
-      picture needs no absolute pose. Such a network does not take `RayCodes`.
-    patch_size: side in pixels of the patches that the first level works on; 1
-      is the paper's network. See `patches.py`.
+    relative_cameras: use camera poses relative to the conditioning camera, so
+      that no absolute pose is needed. Such a network does not take `RayCodes`.
+    patch_size: side in pixels of the patches that the network works on, see
+      `patches.py`; 1 in the paper.
     detail_ch: channels of `DetailPath`, the full-resolution layers that help a
       network on patches; 0 leaves these layers out, as in the paper.
     joint_conv: convolve the rays and their learned embeddings together, as in
-      the listing, instead of separately. The result is the same up to rounding;
-      a TPU is faster with it. Such a network does not take `RayCodes`.
-    remat: what the blocks compute again in the backward pass to save memory:
-      nothing ("none"), all but matrix products ("dots") or all ("full").
+      the listing, instead of separately. The result is the same up to rounding.
+      TPUs are faster this way if `emb_ch` is large. Such a network does not
+      take `RayCodes`.
+    remat: what the backward pass of the blocks recomputes to save memory:
+      nothing ("none"), all but matrix products ("dots") or everything ("full").
     dtype: compute type of the blocks; parameters, norm statistics, the
       embeddings and the last convolution are float32.
   """
@@ -154,7 +155,7 @@ class XUNet(nn.Module):
     *,
     train: bool,
   ) -> Float[Array, "B H W 3"]:
-    """Predicts noise, v or clean picture of the target frame from both frames.
+    """Predicts the noise, v or clean view of the target frame.
 
     Args:
       views: the conditioning and the target frame of each example, in [-1, 1].
@@ -231,8 +232,8 @@ class XUNet(nn.Module):
     h = nn.Conv(
       3 * self.patch_size**2, (3, 3), kernel_init=nn.initializers.zeros
     )(h.astype(jnp.float32))
-    # Selecting the target frame here, after the last convolution, is cheaper
-    # than before it: there are fewer channels.
+    # Selecting the target frame after the last convolution is cheaper than
+    # selecting it before, because there are fewer channels.
     return depth_to_space(target(h), self.patch_size)
 
   def _embed(self, logsnr, cameras, cond_mask, hw) -> tuple[Array, list[Array]]:
@@ -243,8 +244,8 @@ class XUNet(nn.Module):
       hw: height and width of the first level, in patches.
 
     Returns:
-      The log-SNR embedding [B, F, E], and for every level the input of FiLM, an
-      array [N, h, w, E]: the swish of the sum of log-SNR and ray embedding.
+      The log-SNR embedding [B, F, E] and, for every level, the input of `FiLM`
+      [N, h, w, E]: swish(log-SNR embedding + ray embedding).
     """
     if self.relative_cameras:
       cameras = relative_to_first(cameras)

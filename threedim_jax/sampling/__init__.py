@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Loads trained weights, generates views and writes them to sample folders.
 
-`load` loads weights, `view_sampler` generates views with them, and `generate`
-fills folders with the views. This folder may import models, diffusion, inputs,
-workdir, views and runtime.
+`load` loads the weights, `view_sampler` generates views, and `generate` writes
+the views to folders. Of the package's other folders, this one may import
+`models`, `diffusion`, `inputs`, `workdir`, `views` and `runtime`.
 """

@@ -1,10 +1,10 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Samples views of many objects into folders, and resumes a stopped run.
+"""Writes sampled views of many objects to folders, and resumes stopped runs.
 
 `--mode=sample` and `--mode=evaluate` both call `generate`, with different lists
-of views. An object whose folder is complete is not sampled again. Several
-processes share the objects: each process samples its own objects on its own
+of views. An object whose folder is complete is not sampled again. If there are
+several processes, each process samples its own share of the objects on its own
 devices, and the processes do not communicate.
 """
 
@@ -52,19 +52,19 @@ def generate(
   batch.
 
   Args:
-    sampler: trained weights.
-    requests: for each object, which views are given and which are generated.
-      All objects must have equally many given views, and equally many to
-      generate.
-    read_scene: function that reads the object of a request.
+    sampler: trained weights, from `load_sampler`.
+    requests: for each object, which views are given and which to generate. All
+      objects must have equally many given views, and equally many to generate.
+    read_scene: function that reads the `Scene` of a request.
     samples_dir: the folder that gets one subfolder per object.
     settings: how to sample.
-    batch_size: number of objects that are sampled at a time.
-    overwrite: replace samples of other settings instead of raising.
+    batch_size: number of objects to sample at a time.
+    overwrite: replace samples that were made with other settings or other data,
+      instead of raising an error.
 
   Raises:
-    UserError: a folder holds samples of other settings. The error comes before
-      any view is sampled.
+    UserError: a folder holds samples that were made with other settings or
+      other data. The error comes before any view is sampled.
     SystemExit: with code 75 after SIGTERM.
   """
   facts = sampler.facts() | settings.facts()
@@ -89,8 +89,8 @@ def generate(
     for start in range(0, len(todo), batch_size):
       batch = todo[start : start + batch_size]
       scenes = [read_scene(request) for request in batch]
-      # Copies of the last object fill up the last batch, so that one program
-      # runs all batches.
+      # Copies of the last object fill up the last batch, so that one compiled
+      # program fits all batches.
       fill = scenes + scenes[-1:] * (batch_size - len(batch))
       sampling = sampler.batch(
         [scene.given for scene in fill],
@@ -120,7 +120,7 @@ def generate(
 def object_keys(seed: int, object_ids: Sequence[str]) -> Key[jax.Array, " B"]:
   """Makes one random key per object.
 
-  The key depends on the seed and the object's id alone, not on other objects.
+  The key depends only on the seed and on the object's own id.
   """
   ids = [zlib.crc32(object_id.encode()) for object_id in object_ids]
   fold_in = jax.vmap(jax.random.fold_in, in_axes=(None, 0))
@@ -146,16 +146,16 @@ def find_samples(
 
   Args:
     samples_dir: parent of the folder.
-    scene: the object of the request, read from the data set.
-    request: which views are given and which are generated.
+    scene: the requested object, as read from the data set.
+    request: which views are given and which to generate.
     facts: the weights and settings of this run, as `input.json` stores them.
-    overwrite: return None instead of raising.
+    overwrite: return None instead of raising an error.
 
   Returns:
-    The samples; None if they are missing, unfinished or damaged.
+    The samples, or None if they are missing, unfinished or damaged.
 
   Raises:
-    UserError: the folder holds samples of other settings or other data.
+    UserError: the samples were made with other settings or other data.
   """
   folder = epath.Path(samples_dir) / samples.folder_name(request.object_id)
   if not samples.is_complete(folder):
@@ -182,8 +182,8 @@ def find_samples(
 def _settings(
   request: Request, facts: Mapping[str, Any], made_with: Mapping[str, Any]
 ) -> dict[str, Any]:
-  # `facts` names bundled weights only. If the samples name some, a run without
-  # bundled weights has other settings.
+  # `facts` has "pretrained" only if this run uses bundled weights. Samples that
+  # were made with bundled weights must not match a run without them.
   named = {"pretrained": None} if "pretrained" in made_with else {}
   return {
     **named,
@@ -197,8 +197,8 @@ def _digests(scene_or_samples: Scene | ObjectSamples) -> dict[str, str]:
   """Computes checksums that tell whether two objects have the same data.
 
   Returns:
-    CRC-32 as hexadecimal text, by name: "given pictures", "cameras" and, if
-    known, "true pictures".
+    CRC-32 in hexadecimal, under the keys "given pictures", "cameras" and, if
+    the true pictures are known, "true pictures".
   """
   s = scene_or_samples
   cameras = s.targets if isinstance(s, Scene) else s.generated.cameras()
@@ -218,15 +218,15 @@ def _with_psnr(
   generated: Float[np.ndarray, "N H W 3"],
   info: dict[str, Any],
 ) -> ObjectSamples:
-  """Joins a scene and its generated views into samples with a PSNR per view.
+  """Combines a scene with its generated views, and adds the PSNR of each view.
 
-  The PSNR needs the true pictures and is left out without them. It is computed
-  before the views are rounded to 8 bits.
+  The PSNR is computed before the views are rounded to 8 bits. If the scene has
+  no true pictures, the PSNR is left out.
 
   Args:
     scene: the object that was sampled.
-    generated: the N generated views of the object, in [-1, 1].
-    info: facts to store with the samples, to which "psnr" is added.
+    generated: the generated views of the object, in [-1, 1].
+    info: facts to store with the samples. This call adds "psnr".
   """
   if scene.truth is not None:
     truth = np.float32(scene.truth.images_u8 / 255)

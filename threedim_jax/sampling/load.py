@@ -43,16 +43,16 @@ def load_sampler(
 
   Args:
     weights: name of bundled weights, such as "shapes64".
-    workdir: folder of a training, which is read if `weights` is None.
+    workdir: workdir of a training run, used if `weights` is None.
     config: a configuration that must match the weights; it also sets the device
-      mesh. None: use the training's configuration and all devices of this
-      process.
+      mesh. None: use the configuration of the training run, and all devices of
+      this process.
 
   Returns:
     A `Sampler` with the averaged (EMA) parameters.
 
   Raises:
-    UserError: there are no such weights or no checkpoint, a file is damaged, or
+    UserError: the weights or the checkpoint do not exist, a file is damaged, or
       the configuration describes another network.
   """
   if weights is None:
@@ -99,9 +99,10 @@ def _load_workdir(workdir: epath.Path, config: ConfigDict | None) -> Sampler:
 
 
 def _mesh(config: ConfigDict | None) -> jax.sharding.Mesh:
-  """Makes the mesh of `config.mesh` or, without config, of all devices.
+  """Makes the device mesh that `config.mesh` describes.
 
-  With several processes, the mesh has this process's devices only.
+  The mesh only has devices of this process: without a configuration, all of
+  them.
   """
   if config is None:
     return make_local_mesh(data=-1, fsdp=1)
@@ -111,11 +112,8 @@ def _mesh(config: ConfigDict | None) -> jax.sharding.Mesh:
 def _param_shapes(model_config: Any, resolution: int) -> PyTree:
   """Returns the shapes and dtypes of a network's parameters.
 
-  The parameters themselves are not computed.
-
-  Args:
-    model_config: the fields of `XUNet`.
-    resolution: height and width of the pictures, in pixels.
+  The parameters themselves are not computed. `resolution` is the height and
+  width of the pictures, in pixels.
   """
   model, inputs = get_model(model_config), dummy_inputs(resolution)
 
@@ -131,12 +129,10 @@ def settings_of(config: ConfigDict) -> Settings:
 
 
 def make_denoiser(config: ConfigDict) -> Callable[[PyTree], DenoiseFn]:
-  """Returns a function that makes a `DenoiseFn` from network parameters.
+  """Returns a function that turns network parameters into a `DenoiseFn`.
 
-  The `DenoiseFn` has no dropout.
-
-  Args:
-    config: a whole configuration; `model` and `diffusion` are read.
+  The `DenoiseFn` has no dropout. Only `config.model` and `config.diffusion` are
+  read.
   """
   model, prediction = get_model(config.model), config.diffusion.prediction
   return lambda params: bind_params(model, params, prediction)

@@ -6,9 +6,10 @@
   scene = photo_scene(photo, resolution=64, num_views=12)
   views = sampler.views(scene.given, scene.targets)
 
-The world is that of the training objects: the object's middle is at the origin,
-z is up, and the object's front points to +x. The user says where the camera
-stood: at azimuth 0 the camera sees the front, at azimuth 90 the left side.
+World coordinates are as in the training data: the centre of the object is at
+the origin, z is up, and the object's front points to +x. The user says where
+the camera stood: at azimuth 0 the camera sees the front, at azimuth 90 the left
+side.
 """
 
 import dataclasses
@@ -30,14 +31,14 @@ from threedim_jax.views.cameras import Camera
 from threedim_jax.views.posed_views import PosedViews
 
 PATHS = ("orbit", "spiral")
-# At this distance a training camera shows a chair as large as `cutout.prepare`
-# makes the object in a photo.
+# From this distance, a training camera sees a chair as large as the object in a
+# photo after `cutout.prepare`.
 DISTANCE = camera_paths.RADIUS["chair"]
 
 
 @dataclasses.dataclass(frozen=True)
 class Photo:
-  """A photo, its camera, and the path of the views to generate.
+  """A user's photo, its camera, and the camera path of the views to generate.
 
   Attributes:
     file: path of the picture.
@@ -45,11 +46,12 @@ class Photo:
     azimuth: angle of the camera around the object, in degrees. At 0 the camera
       sees the object's front, at 90 its left side.
     distance: distance from the camera to the object, in units of the training
-      data. None: choose the distance that makes the object as large as in
-      training, given `fov`.
-    fov: field of view of the square picture around the object, in degrees.
-    path: which views to generate: "orbit" at the picture's elevation, "spiral"
-      like the SRN test cameras, or a JSON file for `read_path`.
+      data. None: the distance at which the object, seen with `fov`, is as large
+      as in training.
+    fov: field of view of the square crop around the object, in degrees.
+    path: which views to generate: "orbit" (a circle at the photo's elevation),
+      "spiral" (as in the SRN test set), or the name of a JSON file that
+      `read_path` can read.
 
   Raises:
     UserError: a number is out of range.
@@ -96,17 +98,17 @@ class Photo:
     return camera_paths.look_at(place)
 
   def K(self, resolution: int) -> Float[np.ndarray, "3 3"]:
-    """Returns the intrinsic matrix of the square picture around the object.
+    """Returns the intrinsic matrix of the square crop around the object.
 
     Args:
-      resolution: height and width of this picture, in pixels.
+      resolution: height and width of the crop, in pixels.
     """
     return camera_paths.K_from_fov(resolution, self.fov)
 
   def targets(self, num_views: int) -> Float[np.ndarray, "N 4 4"]:
     """Returns world_from_cam of the views to generate.
 
-    An orbit leaves out the azimuth of the photo itself.
+    An orbit skips the azimuth of the photo itself.
 
     Args:
       num_views: number of views; ignored if `path` is a JSON file.
@@ -137,7 +139,7 @@ def photo_from_flags(args) -> Photo:
 def read_path(
   file: epath.PathLike, radius: float | int
 ) -> Float[np.ndarray, "N 4 4"]:
-  """Reads the camera poses of a path from a JSON file with a list of views.
+  """Reads camera poses from a JSON file that holds a list of views.
 
   Each view is {"azimuth": degrees, "elevation": degrees, "distance": optional},
   or {"world_from_cam": 4x4 matrix} in OpenCV axes.
@@ -150,7 +152,8 @@ def read_path(
     world_from_cam of every view.
 
   Raises:
-    UserError: the file holds no such list. The message names the wrong view.
+    UserError: the file holds no valid list. The message says which view is
+      wrong.
   """
   file = epath.Path(file)
   if not file.is_file():
@@ -187,7 +190,7 @@ def _read_entry(entry: dict, where: str, radius: float | int):
 
 
 def photo_scene(photo: Photo, resolution: int, num_views: int) -> Scene:
-  """Reads the picture, cuts its object out and lists the views to generate.
+  """Reads a photo, cuts out the object and lists the views to generate.
 
   Args:
     photo: the picture and its camera.
@@ -199,8 +202,8 @@ def photo_scene(photo: Photo, resolution: int, num_views: int) -> Scene:
     A `Scene` with the photo as its only given view.
 
   Raises:
-    UserError: there is no such picture, or its object cannot be told from the
-      background.
+    UserError: the picture does not exist, or the object cannot be told apart
+      from the background.
   """
   image_u8 = prepare(open_photo(photo.file), resolution)
   stem = re.sub(r"[^\w-]+", "_", epath.Path(photo.file).stem).strip("_")

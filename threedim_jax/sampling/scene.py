@@ -22,8 +22,9 @@ class Scene:
 
   Attributes:
     given: the known views. `given.name` holds the object's id.
-    targets: cameras of the N views to generate, in order.
-    index: number of each target view in its data set; for a photo 1, 2, ...
+    targets: cameras of the N views to generate.
+    index: number of each target view in its data set, or simply 1, 2, ... if
+      the known view is a user's photo.
     truth: the true pictures of the target views, or None if unknown.
   """
 
@@ -35,12 +36,11 @@ class Scene:
   def samples(
     self, images_u8: UInt8[np.ndarray, "n H W 3"], info: Mapping[str, Any]
   ) -> ObjectSamples:
-    """Joins n generated pictures with the cameras of the first n targets.
+    """Combines n generated pictures with the cameras of the first n targets.
 
     Args:
       images_u8: the generated pictures, in the order of `targets`.
-      info: facts about the sampling, such as settings, to store with the
-        samples.
+      info: facts to store with the samples, such as the sampler settings.
     """
     n = len(images_u8)
     poses, K = self.targets.world_from_cam[:n], self.targets.K[:n]
@@ -55,11 +55,11 @@ class Scene:
 
 
 def read_scene(views: Views, request: Request) -> Scene:
-  """Reads the given and the true views of a request from a data set.
+  """Reads the given views and the true target views of a request.
 
   Args:
-    views: the data set.
-    request: which views of which object are given and which are generated.
+    views: the data set to read from.
+    request: the object, its given views and its views to generate.
   """
   truth = views.object(request.object_id, request.target_views)
   given = views.object(request.object_id, request.input_views)

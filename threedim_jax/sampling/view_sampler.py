@@ -52,16 +52,16 @@ class Settings:
   """The settings of the sampler, with the keys of `config.sampler`.
 
   Attributes:
-    seed: seed of the random numbers; another seed gives other pictures.
-    num_sample_steps: denoising steps of a view; the paper uses 256.
-    guidance_weight: w of classifier-free guidance; 0: no guidance.
+    seed: random seed; a different seed gives different pictures.
+    num_sample_steps: number of denoising steps per view; the paper uses 256.
+    guidance_weight: w of classifier-free guidance; 0 turns guidance off.
     guidance_interval: lowest and highest log-SNR at which guidance applies.
     conditioning: how a step chooses its conditioning view: "stochastic" (3DiM),
       "first" or "last", see `diffusion.sampler`.
     solver: "ancestral" (3DiM), "ddim" or "dpmpp_2m", see `diffusion.solvers`.
-    camera_distance: distance between the first given camera and the origin, as
-      in training. Each object's world is scaled to this distance. None: do not
-      scale.
+    camera_distance: distance from the origin to the first given camera, as in
+      training. Each object's world is scaled to match this distance. None: do
+      not scale.
   """
 
   seed: int = 0
@@ -80,8 +80,8 @@ class Settings:
   def static_options(self) -> dict[str, Any]:
     """Returns the arguments of `sample_view` that are compile-time constants.
 
-    If the guidance weight is 0, the guidance interval is empty, so that no step
-    computes an unconditional estimate that has no effect.
+    If the guidance weight is 0, the guidance interval is empty, so no step
+    computes the unconditional estimate.
     """
     interval = NO_GUIDANCE
     if self.guidance_weight != 0:
@@ -93,16 +93,16 @@ class Settings:
     }
 
   def single_key(self) -> Key[Array, " 1"]:
-    """Returns the random key of the sampler for a single object.
+    """Returns the random key that `Sampler.views` uses for its single object.
 
-    `Sampler.views` uses this key. Sampling of a whole data set instead makes
-    the key of each object from its id.
+    When a whole data set is sampled, `generate.object_keys` instead makes the
+    key of each object from the object's id.
     """
     return jax.random.split(jax.random.key(self.seed), 1)
 
 
 class Sampler:
-  """Trained weights and the compiled programs that sample with them.
+  """Trained weights and the compiled programs that sample with these weights.
 
   Several threads may share a sampler: the known views of an object are held by
   the iterators that `views` and `batch` return, not by the sampler.
@@ -110,9 +110,9 @@ class Sampler:
   Attributes:
     params: averaged (EMA) parameters, on the devices of the mesh.
     resolution: height and width of the pictures, in pixels.
-    name: name of bundled weights; None for weights of a workdir.
+    name: name of the bundled weights; None for weights from a workdir.
     step: training step of the checkpoint; 0 for bundled weights.
-    trained_config: configuration of the training, as far as it is known.
+    trained_config: configuration of the training run, as far as it is known.
   """
 
   def __init__(
@@ -155,15 +155,15 @@ class Sampler:
     *,
     capacity: int | None = None,
   ) -> Iterator[UInt8[np.ndarray, "H W 3"]]:
-    """Generates views of one object and yields each as soon as it is done.
+    """Generates views of one object and yields each view as soon as it is done.
 
     Args:
       given: one or more known views of `resolution` x `resolution` pixels.
       targets: cameras of the views to generate, [N], in the world of `given`.
       settings: how to sample.
-      capacity: number of given and generated views that the bank has room for.
-        Calls with the same capacity share one compiled program. None: as many
-        as this call needs.
+      capacity: number of given and generated views that the bank can hold.
+        Calls with the same capacity share one compiled program. None: the
+        number that this call needs.
     """
     keys = settings.single_key()
     batch = self.batch([given], [targets], keys, settings, capacity=capacity)
@@ -181,13 +181,14 @@ class Sampler:
   ) -> Iterator[Float[np.ndarray, "B H W 3"]]:
     """Generates views of B objects at once, as floats in [-1, 1].
 
-    The call compiles the program. The iterator then yields one view of every
-    object at a time.
+    The call compiles the program. The returned iterator then yields one view of
+    every object at a time.
 
     Args:
-      given: the known views of each object, equally many per object.
-      targets: the cameras to generate for each object, equally many per object.
-      keys: one key per object. An object's views depend on its own key only.
+      given: the known views of each object, equally many for every object.
+      targets: the cameras of the views to generate, equally many for every
+        object.
+      keys: one random key per object, which affects only that object's views.
       settings: how to sample.
       capacity: as in `views`.
     """
@@ -216,11 +217,9 @@ class Sampler:
     return run(bank)
 
   def is_compiled(self, settings: Settings, capacity: int) -> bool:
-    """Tells whether the program that `views` needs is compiled already.
+    """Tells whether the program that `views` needs has already been compiled.
 
-    Args:
-      settings: the settings that `views` will get.
-      capacity: the capacity that `views` will get.
+    `settings` and `capacity` are the arguments that `views` will get.
     """
     R = self.resolution
     shape = (1, capacity, R, R, 3)
@@ -229,14 +228,11 @@ class Sampler:
   def measure(self, settings: Settings, capacity: int) -> tuple[float, float]:
     """Measures how long `views` takes to compile and to generate a view.
 
-    The given view is a grey picture.
-
-    Args:
-      settings: the settings to predict the time for.
-      capacity: the capacity that `views` will get.
+    `settings` and `capacity` are the arguments that `views` will get. The
+    measurement uses a grey picture as the given view.
 
     Returns:
-      (seconds of a first view with one step, which includes compiling, and
+      (seconds for a first view with a single step, including compilation;
       seconds per view with `settings`).
     """
     R = self.resolution
@@ -259,7 +255,7 @@ class Sampler:
   def _program(self, settings: Settings, args: tuple) -> Callable:
     """Returns the compiled program that generates a view.
 
-    The program is compiled at the first call with these shapes and settings.
+    The program is compiled at the first call with new shapes or settings.
     """
     options, bank = settings.static_options(), args[2]
     key = bank.views.shape, *options.values()
@@ -276,13 +272,11 @@ class Sampler:
 def make_view_fn(
   model_config: Any, prediction: str, platform: str
 ) -> Callable[..., Float[Array, "B H W 3"]]:
-  """Returns a function that generates views with a network's parameters.
+  """Returns a function that generates a view of every object in a batch.
 
   The function takes (params, keys, bank, target camera, **options) and calls
-  `sample_view`.
-
-  If the network takes `RayCodes`, the function encodes the rays of the target
-  camera once per view and reuses them in every step.
+  `sample_view`. If the network takes `RayCodes`, the function encodes the rays
+  of the target camera once per view and uses the encoded rays in every step.
 
   Args:
     model_config: the fields of `XUNet`.
@@ -311,14 +305,14 @@ def jit_next_view(
   bank: Bank,
   options: Mapping[str, Any],
 ) -> jax.stages.Wrapped:
-  """Jits the function that generates the next view of each object of a batch.
+  """Jits the function that generates the next view of every object in a batch.
 
   Args:
     view_fn: function that generates a view, from `make_view_fn`.
-    mesh: devices that the objects are split over. If the objects do not split
-      evenly, every device computes all of them.
+    mesh: devices to split the objects over. If the objects do not split evenly,
+      every device computes all objects.
     params_sh: shardings of the parameters.
-    bank: known views of the objects; shapes are enough.
+    bank: the bank of known views; only its shapes are used.
     options: compile-time constants, from `Settings.static_options`.
 
   Returns:
@@ -339,7 +333,7 @@ def jit_next_view(
     )
     return bank.append(view, cam), view
 
-  # A batch that does not split evenly is computed whole on every device.
+  # If a batch does not split evenly, every device computes the whole batch.
   rep = replicated(mesh)
   even = bank.views.shape[0] % mesh.size == 0
   by_object = batch_sharding(mesh) if even else rep
@@ -354,7 +348,7 @@ def jit_next_view(
 def looked_at(settings: Settings, num_views: int) -> Int[np.ndarray, "N T"]:
   """Returns which known view each step of `Sampler.views` conditions on.
 
-  This holds for an object with a single given view.
+  The object must have a single given view.
 
   Args:
     settings: the settings that `Sampler.views` gets.
@@ -362,8 +356,8 @@ def looked_at(settings: Settings, num_views: int) -> Int[np.ndarray, "N T"]:
 
   Returns:
     For each generated view and each step, the number of the known view that the
-    step conditions on: 0 is the given view, and j + 1 is generated view j,
-    counted from 0.
+    step conditions on. View 0 is the given view, view 1 is the first generated
+    view, and so on.
   """
   keys = settings.single_key()
   rows = [
@@ -379,12 +373,5 @@ def looked_at(settings: Settings, num_views: int) -> Int[np.ndarray, "N T"]:
 
 
 def _stack(cameras: Sequence[Camera]) -> Camera:
-  """Stacks the cameras of B objects into one `Camera`.
-
-  Args:
-    cameras: for each object, N cameras.
-
-  Returns:
-    A `Camera` of shape [B, N], as float32.
-  """
+  """Stacks N cameras for each of B objects into one float32 `Camera` [B, N]."""
   return jax.tree.map(lambda *x: jnp.stack([*map(jnp.float32, x)]), *cameras)

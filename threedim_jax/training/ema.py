@@ -7,10 +7,10 @@ from jaxtyping import PyTree
 
 
 def ema_decay(half_life_examples: int, global_batch_size: int) -> float:
-  """Converts a half-life of the running average (EMA) to a decay per step.
+  """Converts the half-life of a running average (EMA) to a decay per step.
 
-  After `half_life_examples` examples, old parameters have half their weight in
-  the average (3DiM, sec. 7.2: 500 000 examples).
+  After `half_life_examples` examples, old parameters have lost half of their
+  weight in the average (3DiM, sec. 7.2: 500 000 examples).
 
   Args:
     half_life_examples: half-life, as a number of training examples.

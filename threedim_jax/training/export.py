@@ -25,14 +25,14 @@ def export(
   """Writes the averaged (EMA) parameters in float16 and the network's settings.
 
   Args:
-    workdir: folder of a training.
-    out: path NAME.msgpack of the parameters. The settings go to NAME.json.
-    config_file: configuration to use the weights with, such as
+    workdir: workdir of a training run.
+    out: path NAME.msgpack for the parameters. The settings go to NAME.json.
+    config_file: configuration to use with the weights, such as
       "configs/quickstart.py:relative".
 
   Returns:
-    {".msgpack": SHA-256 of that file, ".json": SHA-256 of that file}, as in
-    `pretrained.SHA256`.
+    The SHA-256 of both files, as {".msgpack": ..., ".json": ...}, the form of
+    an entry in `pretrained.SHA256`.
 
   Raises:
     UserError: the workdir has no complete checkpoint.

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Hue augmentation: changes the hue of training pairs, on the device.
 
-3DiM's model of all of ShapeNet is trained with hue augmentation. Both views of
-a pair change in the same way: otherwise the conditioning view would not show
-the target's colour.
+3DiM uses hue augmentation for the model that is trained on all of ShapeNet.
+Both views of a pair change in the same way: otherwise the conditioning view
+would not show the target's colour.
 """
 
 import jax
@@ -15,11 +15,9 @@ from threedim_jax.views.pair_batch import PairBatch
 
 
 def augment_hue(batch: PairBatch, rng: Key[Array, ""]) -> PairBatch:
-  """Turns the hue of each pair by a random angle, uniform over the circle.
+  """Rotates the hue of each pair of views by a random angle.
 
-  Args:
-    batch: pairs of views.
-    rng: random key.
+  The angle is uniform over the full circle, and the same for both views.
   """
   turn = jax.random.uniform(rng, batch.target_view.shape[:1])
   return batch.replace(
@@ -31,13 +29,13 @@ def augment_hue(batch: PairBatch, rng: Key[Array, ""]) -> PairBatch:
 def turn_hue(
   images_u8: UInt8[Array, "B H W 3"], turn: Float[Array, " B"]
 ) -> UInt8[Array, "B H W 3"]:
-  """Turns the hue of pictures in the HSV colour space.
+  """Rotates the hue of RGB pictures in the HSV colour space.
 
   Saturation and value do not change, so white stays white.
 
   Args:
     images_u8: RGB pictures.
-    turn: angle for each picture, in full turns. With 1/3, red becomes green.
+    turn: angle for each picture, in full turns; 1/3 turns red into green.
   """
   image = images_u8.astype(jnp.float32)
   r, g, b = image[..., 0], image[..., 1], image[..., 2]

@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Makes the state that a run starts with: restored, random or from weights.
+"""Restores or creates the training state that a run starts from.
 
 state, done = restore_or_create(config, setup, checkpointer, rng)
 """
@@ -37,7 +37,7 @@ def restore_or_create(
   checkpointer: Checkpointer,
   rng: jax.Array,
 ) -> tuple[TrainState, int]:
-  """Restores the newest checkpoint; without one, makes the initial state.
+  """Restores the newest checkpoint, or makes a new state if there is none.
 
   Args:
     config: a whole configuration.
@@ -46,7 +46,7 @@ def restore_or_create(
     rng: key for random parameters.
 
   Returns:
-    The state and the number of steps done.
+    The state and the number of training steps done so far.
 
   Raises:
     UserError: all checkpoints are damaged, the newest one has another
@@ -65,14 +65,10 @@ def restore_or_create(
 def initial_state(
   config: ConfigDict, setup: TrainSetup, rng: jax.Array
 ) -> TrainState:
-  """Makes the state before step 1.
+  """Makes the training state before step 1.
 
-  The parameters are random, or those that `train.init_from` names.
-
-  Args:
-    config: a whole configuration.
-    setup: shapes and shardings of the state.
-    rng: key for random parameters.
+  The parameters are random, unless `train.init_from` names other parameters.
+  The arguments are as in `restore_or_create`.
 
   Raises:
     UserError: `starting_params` fails.
@@ -97,11 +93,11 @@ def starting_params(
   `models.growth`.
 
   Args:
-    config: `train.init_from` is the name of bundled weights, or the workdir of
-      another training, whose averaged (EMA) parameters are read.
+    config: `train.init_from` is the name of bundled weights or the workdir of
+      another training run, whose averaged (EMA) parameters are read.
     target: arrays or shapes that the parameters must match.
-    create_params: makes random parameters, for levels of the network that the
-      source does not have.
+    create_params: makes random parameters, for network levels that the source
+      does not have.
 
   Raises:
     UserError: there are no such weights and no such workdir, or the network has

@@ -16,9 +16,9 @@ import optax
 def make_tx(config: Any) -> optax.GradientTransformation:
   """Makes Adam with a linear warm-up of the learning rate (3DiM, sec. 7.2).
 
-  Over the last `optim.decay_examples` examples of the training the learning
-  rate falls linearly to zero. If `optim.decay_examples` is 0, as in the paper,
-  the learning rate stays at its peak.
+  Over the last `optim.decay_examples` training examples, the learning rate
+  falls linearly to zero. If `optim.decay_examples` is 0, as in the paper, the
+  learning rate stays at its peak.
 
   Args:
     config: a whole configuration; `optim` and `train` are read.
@@ -30,7 +30,7 @@ def make_tx(config: Any) -> optax.GradientTransformation:
   decay_steps = round(optim.decay_examples / batch_size)
 
   def schedule(count):
-    # `count` starts at 0. With + 1 the rate of the first update is above 0.
+    # `count` starts at 0. Adding 1 gives the first update a rate above 0.
     scale = jnp.minimum((count + 1) / warmup_steps, 1.0)
     if decay_steps:
       left = jnp.maximum(num_steps - count, 0) / decay_steps

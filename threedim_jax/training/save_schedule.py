@@ -16,7 +16,7 @@ import numpy as np
 
 
 class SaveSchedule:
-  """A schedule of checkpoints that is the same for all processes of a run.
+  """Decides when to save, with the same answer on all processes of a run.
 
   Process 0 reads the clock for all processes. The clock is `time.monotonic`,
   which does not jump when the system's time is set.
@@ -34,12 +34,12 @@ class SaveSchedule:
   def is_due(self, step: int, *, ask_clock: bool) -> bool:
     """Tells whether to save after `step`.
 
-    If the answer is True, the minutes start again at 0.
+    If the answer is True, the timer for `every_minutes` restarts.
 
     Args:
       step: the step that was just done.
-      ask_clock: also check the minutes. With several processes this takes a
-        message from process 0, so do not set `ask_clock` at every step.
+      ask_clock: also check `every_minutes`. With several processes this check
+        needs a message from process 0, so do not set `ask_clock` at every step.
     """
     late = ask_clock and self._is_late()
     if step % self._every_steps == 0 or late:

@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Makes everything that a training step needs from a configuration.
+"""Builds everything that a training step needs, from a configuration.
 
 Training, the benchmark and the dry run use this module. Jitted functions get
 their settings from here and do not read the configuration.
@@ -46,12 +46,12 @@ GRID_ROWS = 4  # pairs in the picture that an evaluation step makes
 
 @dataclasses.dataclass(frozen=True)
 class TrainSetup:
-  """The functions, shapes and shardings of a training on a mesh.
+  """The functions, shapes and shardings of a training run on a mesh.
 
   Attributes:
     mesh: devices with the axes "data" and "fsdp".
-    num_microbatches: number of parts of a global batch, which are computed one
-      after the other.
+    num_microbatches: number of micro-batches that a global batch is split into.
+      They are computed one after the other.
     create_state: function (rng, params=None) -> the state before step 1, with
       random parameters unless `params` is given.
     shapes: shapes and dtypes of the state.
@@ -60,8 +60,8 @@ class TrainSetup:
     train_step: jitted function (state, batch, rng) -> (state, metrics). The old
       state is donated, so its buffers cannot be used again.
     eval_step: jitted function (params, batch, rng) -> (metrics, grid) without
-      dropout. The grid [n, 4, H, W, 3] holds conditioning, noisy, denoised and
-      target view of the first n <= GRID_ROWS examples, in [-1, 1].
+      dropout. The grid [n, 4, H, W, 3] holds the conditioning, noisy, denoised
+      and target views of the first n <= GRID_ROWS examples, in [-1, 1].
   """
 
   mesh: Mesh | AbstractMesh
@@ -121,8 +121,8 @@ def make_setup(config: ConfigDict, mesh: Mesh | AbstractMesh) -> TrainSetup:
 def make_loss_fn(config: ConfigDict, platform: str = "cpu") -> LossFn:
   """Makes the training loss, a function (params, batch, rng) -> (loss, aux).
 
-  The loss includes dropout, and hue augmentation if `data.hue_augmentation` is
-  set. `aux` holds loss sums per log-SNR bin, see `diffusion_loss`.
+  The loss uses dropout and, if `data.hue_augmentation` is set, hue
+  augmentation. `aux` holds loss sums per log-SNR bin, see `diffusion_loss`.
   """
   model = get_model(config.model, platform)
   diffusion = config.diffusion
@@ -148,10 +148,9 @@ def make_loss_fn(config: ConfigDict, platform: str = "cpu") -> LossFn:
 
 
 def make_eval_step(config: ConfigDict, platform: str = "cpu") -> Callable:
-  """Makes the function that evaluates the loss of one held-out batch.
+  """Makes the function (params, batch, rng) -> (metrics, grid) for evaluation.
 
-  The function maps (params, batch, rng) to (metrics, grid), see
-  `TrainSetup.eval_step`.
+  The metrics are those of one held-out batch. See `TrainSetup.eval_step`.
   """
   model = get_model(config.model, platform)
   prediction = config.diffusion.prediction

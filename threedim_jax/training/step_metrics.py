@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Averages the metrics of steps into the scalars that are logged.
+"""Averages the metrics of training steps into the scalars to log.
 
 interval = LogInterval(workdir)
 for step in ...:
@@ -30,12 +30,12 @@ from threedim_jax.views.pixels import to_u8
 class LogInterval:
   """The metrics and times of the training steps since the last log.
 
-  Fetching metrics waits until the device has computed them. A step's metrics
-  are therefore fetched only after the next step has started, so that the device
-  keeps working.
+  Fetching metrics waits until the device has computed them. The metrics of a
+  step are therefore fetched only after the next step has started, so that the
+  device always has work.
 
   Args:
-    workdir: folder that the error message names if a loss or gradient is not
+    workdir: folder to name in the error message if a loss or gradient is not
       finite.
   """
 
@@ -51,35 +51,34 @@ class LogInterval:
 
   @contextlib.contextmanager
   def timed(self, part: str) -> Iterator[None]:
-    """Adds the time of the `with` block to the time of one kind of work.
+    """Times the `with` block as one kind of work.
 
-    Args:
-      part: the kind of work: "data", "eval" or "save".
+    `part` is the kind of work: "data", "eval" or "save".
     """
     start = time.monotonic()
     yield
     self._seconds[part] += time.monotonic() - start
 
   def add(self, step: int, metrics: Mapping[str, Any]) -> None:
-    """Adds the metrics of a step that the device may still be computing.
+    """Adds the metrics of one step, even if the device is still computing them.
 
     Args:
       step: number of the step.
       metrics: what the train step returned.
 
     Raises:
-      UserError: loss or gradient of the previous step is not finite.
+      UserError: the loss or gradient of the previous step is not finite.
     """
     self.fetch()
     self._pending = step, metrics
 
   def fetch(self) -> None:
-    """Waits for the step that was added last, and checks its loss.
+    """Waits for the newest step's metrics, and checks its loss and gradient.
 
     Call this before saving the state of that step.
 
     Raises:
-      UserError: loss or gradient of the step is not finite.
+      UserError: the loss or gradient of the step is not finite.
     """
     if self._pending is None:
       return
@@ -97,7 +96,7 @@ class LogInterval:
     self._metrics.append(metrics)
 
   def summarize(self) -> dict[str, float]:
-    """Averages metrics and times since the last call; starts a new interval.
+    """Averages the metrics and times since the last call of `summarize`.
 
     Returns:
       train/loss, train/grad_norm, train/loss_logsnr_bin_I for every log-SNR bin
@@ -129,13 +128,13 @@ def evaluate_loss(
     batches: held-out batches, the same at every call.
     rng: root key of the noise, the same at every call.
     params: parameters of the network.
-    should_stop: function that is called after every batch; if it returns True,
-      the evaluation ends.
+    should_stop: function that is called after every batch. If it returns True,
+      the evaluation ends early.
 
   Returns:
-    The scalars eval/loss and eval/loss_logsnr_bin_I, and a picture of some
-    pairs, uint8 [H, W, 3]. Bins I without examples are left out. None if
-    `should_stop` returned True.
+    (scalars, picture), or None if the evaluation ended early. The scalars are
+    eval/loss and eval/loss_logsnr_bin_I for every log-SNR bin I that had
+    examples. The picture, uint8 [H, W, 3], shows the first few examples.
   """
   results = []
   for i, batch in enumerate(batches):
@@ -151,10 +150,10 @@ def evaluate_loss(
 def _mean_metrics(
   prefix: str, metrics: list[dict[str, np.ndarray]]
 ) -> dict[str, float]:
-  """Averages metrics over steps and names them, such as "train/loss".
+  """Averages metrics over steps and gives them names such as "train/loss".
 
   Args:
-    prefix: the part of the names before the slash.
+    prefix: the part of the names before the slash, "train" or "eval".
     metrics: for each step, "loss", "bin_sum", "bin_count" and, in training,
       "grad_norm".
 

@@ -27,13 +27,13 @@ LossFn = Callable[
 @no_type_check  # for the reason given at `views.cameras.Camera`
 @flax.struct.dataclass
 class TrainState:
-  """The state of a training.
+  """The state of a training run.
 
   Attributes:
     step: number of steps done, int32.
     params: parameters of the network.
     ema_params: running average (EMA) of `params`, which sampling uses.
-    opt_state: state of the optimizer, Adam's moments.
+    opt_state: state of the optimizer: Adam's moments.
   """
 
   step: Int[Array, ""]
@@ -45,14 +45,14 @@ class TrainState:
 def create_train_state(
   params: PyTree, tx: optax.GradientTransformation
 ) -> TrainState:
-  """Makes the state before the first step.
+  """Makes the training state before the first step.
 
   Args:
-    params: parameters to start with; their average starts as a copy.
+    params: initial parameters. Their running average starts as a copy of them.
     tx: the optimizer.
   """
-  # A copy, because a train step donates both trees, and JAX cannot donate one
-  # buffer twice.
+  # This must be a copy, because a train step donates both trees, and JAX cannot
+  # donate the same buffer twice.
   ema_params = jax.tree.map(jnp.copy, params)
   return TrainState(jnp.int32(0), params, ema_params, tx.init(params))
 
@@ -60,13 +60,13 @@ def create_train_state(
 def num_microbatches(
   batch_size: int, per_device_batch_size: int | None, num_devices: int
 ) -> int:
-  """Returns the number of micro-batches that a global batch is computed in.
+  """Returns the number of micro-batches to split a global batch into.
 
   Args:
-    batch_size: examples in a global batch.
+    batch_size: number of examples in a global batch.
     per_device_batch_size: largest number of examples that a device computes at
       a time; None: no limit.
-    num_devices: number of devices of all processes together.
+    num_devices: number of devices in all processes together.
 
   Raises:
     UserError: the batch does not split evenly over devices and micro-batches.
@@ -87,23 +87,18 @@ def _accumulated_grads(
 ):
   """Computes loss and gradients of a batch, one micro-batch after the other.
 
-  Args:
-    loss_fn: function (params, batch, rng) -> (loss, aux).
-    params: parameters of the network.
-    batch: a global batch.
-    rng: random key of the step.
-    parts: number of micro-batches.
+  `parts` is the number of micro-batches.
 
   Returns:
-    ((loss, aux), gradients). Loss and gradients are means over the
-    micro-batches, and `aux` is their sum.
+    ((loss, aux), gradients). The loss and the gradients are averaged over the
+    micro-batches, and `aux` is summed.
   """
   grad_fn = jax.value_and_grad(loss_fn, has_aux=True)
   if parts == 1:
     return grad_fn(params, batch, rng)
 
-  # The index of the part varies fastest, so every part has examples of every
-  # device, and no example has to move to another device.
+  # Neighbouring examples go to different parts. Every part thus has examples of
+  # every device, and no example has to move to another device.
   def split(x):
     return rearrange(x, "(b p) ... -> p b ...", p=parts)
 
@@ -169,11 +164,11 @@ def jit_train_step(
 ) -> jax.stages.Wrapped:
   """Jits a train step (state, batch, rng) -> (state, metrics).
 
-  The old state is donated: its buffers hold the new state afterwards.
+  The old state is donated: its buffers are reused for the new state.
 
   Args:
     train_step: the function from `make_train_step`.
-    mesh: devices that the batch is split over.
+    mesh: devices to split the batch over.
     state_sh: shardings of the state.
   """
   rep = replicated(mesh)

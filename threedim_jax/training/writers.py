@@ -1,11 +1,11 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Writes the metrics of a run: log, TensorBoard, metrics.jsonl and images/.
+"""Writes a run's metrics to the log, TensorBoard, metrics.jsonl and images/.
 
 Import `metric_writers` and `periodic_actions` from here, not from `clu`. CLU
-imports TensorFlow for a single class, `SummaryWriter`. This module replaces the
-CLU module of that class with an empty one, and `WorkdirWriter` writes event
-files with the `tensorboard` package alone.
+imports TensorFlow only for the class `SummaryWriter`. This module replaces the
+CLU module that defines `SummaryWriter` with an empty module. `WorkdirWriter`
+then writes event files with the `tensorboard` package alone.
 
   writer = create_writer(workdir)
   with metric_writers.ensure_flushes(writer):
@@ -55,7 +55,8 @@ class WorkdirWriter:
   metrics.jsonl has one line per `write_scalars` call, such as {"step": 10,
   "train/loss": 0.1}, and images/ has PNG files. Both can be read without
   TensorBoard. JSON has no NaN or infinity, so these become the strings "nan",
-  "inf" and "-inf". Only the methods that the training loop calls exist.
+  "inf" and "-inf". Only the methods that the training loop calls are
+  implemented.
   """
 
   def __init__(self, workdir: epath.PathLike):
@@ -65,11 +66,12 @@ class WorkdirWriter:
     self._events = EventFileWriter(str(workdir))
 
   def write_scalars(self, step: int, scalars: Mapping[str, Any]) -> None:
-    """Writes one number per name to metrics.jsonl and TensorBoard.
+    """Writes named numbers to metrics.jsonl and TensorBoard.
 
     Args:
       step: training step of the numbers.
-      scalars: numbers, or arrays of one element, by name, such as "train/loss".
+      scalars: numbers, or arrays of one element, keyed by names such as
+        "train/loss".
     """
     numbers = {tag: _json_number(value) for tag, value in scalars.items()}
     with self._metrics.open("a") as f:
@@ -83,12 +85,12 @@ class WorkdirWriter:
   def write_images(
     self, step: int, images: Mapping[str, UInt8[np.ndarray, "H W 3"]]
   ) -> None:
-    """Writes RGB pictures to images/ and TensorBoard.
+    """Writes named RGB pictures to images/ and TensorBoard.
 
     Args:
       step: training step of the pictures.
-      images: pictures by name. A picture "a/b" of step 10 becomes the file
-        00000010_a_b.png.
+      images: pictures keyed by name. At step 10, the picture "a/b" becomes the
+        file 00000010_a_b.png.
     """
     for tag, image_u8 in images.items():
       png = encode_png(image_u8)
@@ -102,11 +104,11 @@ class WorkdirWriter:
       self._add_event(step, Summary(value=[value]))
 
   def write_texts(self, step: int, texts: Mapping[str, str]) -> None:
-    """Writes Markdown texts to TensorBoard only.
+    """Writes named Markdown texts to TensorBoard only.
 
     Args:
       step: training step of the texts.
-      texts: Markdown by name.
+      texts: Markdown texts keyed by name.
     """
     for tag, text in texts.items():
       self._add_event(step, text_summary.text_pb(tag, text))
@@ -123,9 +125,10 @@ class WorkdirWriter:
 
 
 def _json_number(value: Any) -> float | int | str:
-  """Converts a number to a Python number for JSON.
+  """Converts a number to a Python value that JSON can hold.
 
-  A float32 keeps the digits that float32 has. NaN and infinity become strings.
+  A float32 is written with the fewest digits that identify it: 0.1, not
+  0.10000000149. NaN and infinity become strings.
   """
   value = np.asarray(value)
   if value.dtype.kind in "biu":
@@ -136,7 +139,7 @@ def _json_number(value: Any) -> float | int | str:
 
 
 def create_writer(workdir: epath.PathLike) -> metric_writers.MetricWriter:
-  """Makes a writer of metrics and images that works in a background thread.
+  """Makes a writer that writes metrics and images in a background thread.
 
   All processes write metrics to the log. Only process 0 writes to the workdir.
   """
@@ -150,11 +153,11 @@ def truncate_metrics(workdir: epath.PathLike, step: int) -> int:
   """Removes the metrics of all steps after `step`, before a run resumes there.
 
   The run will repeat those steps, which would otherwise appear twice in
-  metrics.jsonl and in TensorBoard. A last line that a crash cut short is also
-  removed. Call this before `create_writer`.
+  metrics.jsonl and in TensorBoard. A last line that was cut short by a crash is
+  also removed. Call this before `create_writer`.
 
   Returns:
-    The number of lines that were removed; 0 in all processes but process 0.
+    The number of removed lines; 0 in all processes except process 0.
   """
   path = epath.Path(workdir) / METRICS_FILE
   if jax.process_index() != 0 or not path.exists():
@@ -162,7 +165,7 @@ def truncate_metrics(workdir: epath.PathLike, step: int) -> int:
   lines = path.read_text().splitlines()
   kept = [line for line in lines if _step(line) <= step]
   write_atomically(path, "".join(line + "\n" for line in kept))
-  # TensorBoard then ignores older events from this step on.
+  # This event makes TensorBoard ignore all older events after `step`.
   events = EventFileWriter(str(workdir))
   start = SessionLog(status=SessionLog.START)
   events.add_event(
@@ -175,8 +178,8 @@ def truncate_metrics(workdir: epath.PathLike, step: int) -> int:
 def _step(line: str) -> int | float:
   """Reads the step from a line of metrics.jsonl.
 
-  Returns infinity for a line that is not valid JSON, because a crash cut it
-  short.
+  If a crash cut the line short, so that it is not valid JSON, the result is
+  infinity.
   """
   try:
     return json.loads(line)["step"]

@@ -2,5 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Makes pages and pictures from the files that a run left in its workdir.
 
-This folder may import workdir, views and runtime. It loads no model.
+This folder loads no model. Of the package's other folders, it may import only
+`workdir`, `views` and `runtime`.
 """

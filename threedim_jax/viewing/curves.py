@@ -16,7 +16,7 @@ import scipy.ndimage
 from threedim_jax.workdir.run import Curve
 
 SERIES, EVALUATION = "#4a86c5", "#d9822b"  # readable on white and on black
-NOISE = ["#3f8fd0", "#a861bb", "#e3812f"]  # of log-SNR bins, noisiest first
+NOISE = ["#3f8fd0", "#a861bb", "#e3812f"]  # log-SNR bins, noisiest first
 INK = "#5c6470"  # replaced by the colour of the text around the drawing
 STYLE = {
   "text.color": INK,
@@ -35,11 +35,7 @@ STYLE = {
 def smoothed(curve: Curve) -> Curve:
   """Smooths a curve with a Gaussian that covers about a tenth of the points.
 
-  Args:
-    curve: (step, value) pairs.
-
-  Returns:
-    (step, smoothed value) pairs at the same steps.
+  The curve consists of (step, value) pairs. The steps stay the same.
   """
   if not curve:
     return []
@@ -63,10 +59,10 @@ def loss_curve(
   A log-SNR bin is a range of noise levels.
 
   Args:
-    train: (step, loss) pairs of the training.
-    evaluated: (step, loss) pairs of the evaluations.
-    bins: {name of a log-SNR bin: (step, loss) pairs of the training}. None: the
-      drawing has no second part.
+    train: (step, training loss) pairs.
+    evaluated: (step, evaluation loss) pairs.
+    bins: {name of a log-SNR bin: (step, training loss) pairs}. None: only the
+      first plot is drawn.
 
   Returns:
     An <svg> element as text. The element scales with the page, needs no network
@@ -110,8 +106,8 @@ def _plot(ax, label: str, curve: Curve, **style) -> None:
 def _finish(ax) -> None:
   """Adds the label of the x axis, a grid and a legend to a Matplotlib plot.
 
-  The y axis becomes logarithmic if all values are positive and the largest is
-  more than ten times the smallest.
+  The y axis becomes logarithmic if all values are positive and the largest
+  value is more than ten times the smallest.
   """
   values = [y for line in ax.lines for y in line.get_ydata()]
   if values and min(values) > 0 and max(values) > 10 * min(values):

@@ -44,16 +44,15 @@ def write_gif(
   fps: int = 12,
   min_side: int = 256,
 ) -> None:
-  """Writes frames as a GIF that repeats without end.
+  """Writes frames as a GIF that plays in an endless loop.
 
   All frames share one palette, because still parts would flicker otherwise.
 
   Args:
-    path: file to write.
     frames_u8: the frames, in RGB.
     fps: frames per second.
-    min_side: frames whose shorter side has fewer pixels are enlarged by a whole
-      factor.
+    min_side: smaller frames are enlarged by a whole factor, until the shorter
+      side has at least this many pixels.
   """
   some = frames_u8[:: math.ceil(len(frames_u8) / 16)]  # enough for a palette
   montage = Image.fromarray(einops.rearrange(some, "n h w c -> (n h) w c"))
@@ -75,7 +74,7 @@ def write_gif(
     format="GIF",
     save_all=True,
     append_images=frames[1:],
-    duration=10 * round(100 / fps),  # ms; the format counts in 10 ms
+    duration=10 * round(100 / fps),  # ms; the unit of GIF is 10 ms
     loop=0,
   )
   epath.Path(path).write_bytes(data.getvalue())
@@ -88,9 +87,9 @@ def write_mp4(
   fps: int = 12,
   min_side: int = 256,
 ) -> None:
-  """Writes frames as an H.264 video that browsers and phones play.
+  """Writes frames as an H.264 video that browsers and phones can play.
 
-  The video is encoded by the ffmpeg program of the package imageio-ffmpeg. The
+  The ffmpeg program of the package imageio-ffmpeg encodes the video. The
   arguments are those of `write_gif`.
   """
   import imageio_ffmpeg  # looks for its program when it is imported

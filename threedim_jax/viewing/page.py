@@ -7,8 +7,8 @@
 
 A block is a part of a page, such as a paragraph, a table or a picture.
 templates/page.html lays out every kind of block. A page contains its pictures
-and loads nothing from the network. The template escapes all text but the <svg>
-of a `Drawing`.
+and loads nothing from the network. The template escapes all text except the
+<svg> of a `Drawing`.
 """
 
 import base64
@@ -35,7 +35,7 @@ _TEMPLATES = jinja2.Environment(
 
 
 class Text(NamedTuple):
-  """A block with a paragraph that may end with a command or path."""
+  """A block with a paragraph, and optionally a command or path at its end."""
 
   text: str
   code: str = ""
@@ -53,7 +53,7 @@ class Cell(NamedTuple):
 
 
 class Table(NamedTuple):
-  """A block with rows of cells. The first cell of a row names the row."""
+  """A block with rows of cells. The first cell of each row names the row."""
 
   rows: Sequence[Sequence[Cell]]
   heads: Sequence[Cell] = ()
@@ -77,7 +77,7 @@ class Card(NamedTuple):
 class Drawing(NamedTuple):
   """A block with an <svg> element, which the template inserts as it is.
 
-  The text is not escaped, so the element must come from a trusted source.
+  The element is not escaped, so it must come from a trusted source.
   """
 
   svg: str
@@ -98,7 +98,7 @@ class Gallery(NamedTuple):
 def facts_table(facts: Mapping[str, Any]) -> Table:
   """Makes a table with one row for each value of a nested dictionary.
 
-  The first cell of a row is the value's key, such as "model.ch".
+  The first cell of a row joins the keys of the value, as in "model.ch".
   """
   flat = flatten_dict(dict(facts), sep=".")
   rows = [[Cell(key), Cell(value)] for key, value in flat.items()]
@@ -114,7 +114,7 @@ def data_uri(data: bytes) -> str:
 
 
 def picture_uri(image_u8: UInt8[np.ndarray, "H W 3"]) -> str:
-  """Encodes a picture as PNG, and returns the PNG file as a data URI."""
+  """Encodes a picture as a PNG file, and returns the file as a data URI."""
   return data_uri(encode_png(image_u8))
 
 
@@ -130,12 +130,12 @@ def write_page(
   """Writes an HTML page atomically, and returns the path of the page.
 
   Args:
-    path: file to write.
     title: heading of the page.
     kind: what the page is, such as "report of a run"; shown above the title.
     sections: {heading: blocks}. A section without blocks is left out.
     summary: sentence below the title.
-    figures: {label: large number as text}, shown below the summary.
+    figures: {label: number as text}. The numbers are shown in large type below
+      the summary.
   """
   blocks = [block for section in sections.values() for block in section]
   page = _TEMPLATES.get_template("page.html").render(

@@ -5,11 +5,11 @@
   published_blocks(run)  # blocks for `page.write_page`
 
 published.csv holds every number with its source, table, split and SSIM kernel
-(the window over which SSIM is computed). Numbers of different splits or kernels
-are not comparable. The split `chairs*` is 3DiM's own split of SRN's chairs.
-3DiM split them again because the test cameras of the released split are at
-distances that training never shows. The kernel `gauss11` is the one of our
-metric `ssim_gauss11`. The kernel `other` is one that 3DiM does not name.
+(the window over which SSIM is computed). Only numbers of the same split and
+kernel are comparable. `chairs*` is 3DiM's own split of SRN's chairs. It exists
+because the released split has test cameras at distances that never occur in
+training. The kernel `gauss11` is the kernel of our metric `ssim_gauss11`.
+`other` stands for a kernel that 3DiM does not name.
 """
 
 import csv
@@ -50,7 +50,7 @@ source gives no such number.
 
 @functools.cache
 def read_published() -> tuple[dict[str, str], ...]:
-  """Reads published.csv: {column: text} for each row.
+  """Reads the rows of published.csv, each as {column: text}.
 
   The text is "" where the source does not give the number.
   """
@@ -62,8 +62,8 @@ def read_published() -> tuple[dict[str, str], ...]:
 def published_blocks(run: Run) -> list[Any]:
   """Makes blocks that compare a run with published numbers on the same split.
 
-  If no paper reports numbers on the run's data set and resolution, the only
-  block says so.
+  If no paper has numbers for the run's data set and resolution, the result is a
+  single block that says so.
   """
   split, size = SPLITS.get(run.data_set), run.setting("data", "resolution")
   if split is None or size != RESOLUTION:
@@ -96,12 +96,11 @@ def published_blocks(run: Run) -> list[Any]:
 
 
 def _our_row(system: str, scores: Scores, row: str) -> dict[str, str]:
-  """Converts a row of the run's scores to the form of a row of published.csv.
+  """Converts one row of the run's scores to a row like those of published.csv.
 
   Args:
     system: text for the column "system".
-    scores: scores of the run.
-    row: name of the row of `scores` to convert.
+    row: name of the row to convert.
   """
   values = scores.rows[row]
   ours = {"system": system, "source": OURS, "table": protocol_text(scores)}

@@ -4,9 +4,8 @@
 
   python -m threedim_jax.viewing.report --workdir=W [--summary]  # W/report.html
 
-Any part of a run may be missing. The section of a missing part says how to make
-the part. The report loads no model, so it also works for samples of another
-method.
+If a part of the run is missing, the page says how to make that part. The report
+loads no model, so it also works for samples of another method.
 """
 
 import argparse
@@ -48,17 +47,17 @@ from threedim_jax.workdir.evaluation_files import samples_dir
 from threedim_jax.workdir.run import EVAL_LOSS, TRAIN_LOSS, Run, read_run
 
 MAX_OBJECTS = 8  # shown with all views; a page with hundreds would not open
-MAX_VIEWS = 24  # of an object that is shown with its scores
+MAX_VIEWS = 24  # of each object that is shown with its scores
 MAX_GRIDS = 4
 PIXELATE_BELOW = 400  # pixels; narrower grids are shown with square pixels
 HEADLINES = {"psnr_u8": "PSNR", "ssim_gauss11": "SSIM (Gaussian)"}
 
 
 def write_report(workdir: epath.PathLike) -> epath.Path:
-  """Writes `report.html` into `workdir` and returns its path.
+  """Writes `report.html` into `workdir`, and returns the path of the file.
 
   Raises:
-    UserError: there is no such folder, or a file of numbers is damaged.
+    UserError: there is no such folder, or a file with numbers is damaged.
   """
   run = read_run(workdir)
   with progress.waiting("write the report"):
@@ -94,7 +93,7 @@ def _summary(run: Run) -> str:
 
 
 def _figures(run: Run) -> dict[str, str]:
-  """Returns {label: large number as text} for the top of the page."""
+  """Returns the large numbers at the top of the page, as {label: text}."""
   figures = {}
   row = run.evaluation.rows.get("model", {}) if run.evaluation else {}
   for metric, label in HEADLINES.items():
@@ -121,12 +120,11 @@ def _not_run(run: Run, mode: str) -> Text:
 
 
 def _object(parent: epath.Path, object_id: str, **options: Any) -> Any:
-  """Makes a block with an object's views, or with the error in its files.
+  """Makes a block that shows an object's views, or the error in its files.
 
   Args:
     parent: folder that holds the objects' folders.
-    object_id: id of the object.
-    **options: further arguments of `orbit`.
+    **options: further arguments for `orbit`.
   """
   try:
     folder = parent / samples.folder_name(object_id)
@@ -205,7 +203,7 @@ def _training(run: Run) -> list[Any]:
 
 
 def _grid(path: epath.Path) -> tuple[str, str, str]:
-  """Reads a picture that training drew, as an entry of a `Gallery`.
+  """Reads a picture that was drawn during training, as an entry of a `Gallery`.
 
   Args:
     path: a PNG file named <step>_<tag>.png.
@@ -242,7 +240,7 @@ def _configuration(run: Run) -> list[Any]:
 def _provenance(run: Run) -> list[Any]:
   """Makes a block that says which weights and code the scores were made with.
 
-  The configuration is left out, because another section shows it.
+  The configuration is left out, because it has its own section.
   """
   facts = dict(run.evaluation.provenance) if run.evaluation else {}
   facts.pop("config", None)

@@ -39,7 +39,7 @@ from threedim_jax.workdir.protocol import spread
 from threedim_jax.workdir.scores import ObjectScores, Scores, read_scores
 
 MAX_OBJECTS = 24  # shown with pictures; a page with hundreds would not open
-MAX_VIEWS = 8  # of an object
+MAX_VIEWS = 8  # per object
 AMPLIFIED = 4  # multiplies errors, which for a good field are too faint to see
 AGAIN = "Run --mode=score again."
 ROWS = {"ground truth": "true views (ceiling)", "white image": "white (floor)"}
@@ -56,10 +56,7 @@ Image = UInt8[np.ndarray, "H W 3"]
 
 
 class ObjectPictures(NamedTuple):
-  """A block of the page with the pictures of one object.
-
-  All pictures are data URIs.
-  """
+  """A block with the pictures of one object, which are stored as data URIs."""
 
   object_id: str
   label: str
@@ -77,10 +74,10 @@ def write_score_page(out_dir: epath.PathLike) -> epath.Path:
   """Writes `consistency.html` into `out_dir`, and returns the path of the page.
 
   Args:
-    out_dir: folder with consistency.json and the pictures, from --mode=score.
+    out_dir: folder to which --mode=score wrote consistency.json and pictures.
 
   Raises:
-    UserError: there is no consistency.json, or the file is damaged.
+    UserError: consistency.json is missing or damaged.
   """
   out_dir = epath.Path(out_dir)
   scores = read_scores(out_dir / "consistency.json")
@@ -123,7 +120,7 @@ def write_score_page(out_dir: epath.PathLike) -> epath.Path:
 
 
 def consistency_blocks(scores: Scores) -> list[Any]:
-  """Makes the table of a consistency score, and a note on how to read it."""
+  """Makes a table of 3D consistency scores, and a note on how to read it."""
   return [
     score_table(scores),
     Text(averaging(scores, "held-out views")),
@@ -135,12 +132,10 @@ def consistency_blocks(scores: Scores) -> list[Any]:
 def field_pictures(
   out_dir: epath.Path, object_id: str, scores: ObjectScores, label: str
 ) -> ObjectPictures:
-  """Makes a block with an object's held-out views, renders and differences.
+  """Makes a block that compares an object's held-out views with the renders.
 
   Args:
     out_dir: folder that holds the objects' folders.
-    object_id: id of the object.
-    scores: scores of the object.
     label: text beside the object's id.
   """
   shown = spread(scores.held_out, MAX_VIEWS)
@@ -160,7 +155,8 @@ def field_pictures(
       f"difference ×{AMPLIFIED}": list(map(error_picture, views, renders)),
     }
     given = {}
-    # If both pictures are missing, none was made. If one is, it was lost.
+    # If all pictures of a kind are missing, none was made. A single missing
+    # picture was lost.
     if any(folder.glob("truth_*.png")):
       rows["true"] = _read(folder, "truth", shown)
       rows["field of the true"] = _read(folder, "truth_render", shown)
@@ -178,16 +174,16 @@ def field_pictures(
 
 
 def error_picture(view_u8: Image, render_u8: Image) -> Image:
-  """Returns the absolute difference of two pictures, times `AMPLIFIED`.
+  """Returns the absolute difference between two pictures, times `AMPLIFIED`.
 
-  The difference is computed channel by channel and cut off at 255.
+  The difference is computed for each channel. Values above 255 become 255.
   """
   difference = np.abs(view_u8.astype(np.int32) - render_u8)
   return np.minimum(AMPLIFIED * difference, 255).astype(np.uint8)
 
 
 def _read(folder: epath.Path, kind: str, views: Sequence[int]) -> list[Image]:
-  """Reads the pictures <kind>_<view>.png of the given views.
+  """Reads the picture <kind>_<view>.png for each index in `views`.
 
   Raises:
     UserError: a picture is missing or damaged.

@@ -25,10 +25,6 @@ def show(folder: epath.PathLike, sampled: ObjectSamples) -> None:
   """Writes pictures, an orbit viewer and transforms.json for one object.
 
   The pictures are views.png (all views in a grid), orbit.gif and orbit.mp4.
-
-  Args:
-    folder: folder to write into.
-    sampled: the object's samples.
   """
   folder, frames_u8 = epath.Path(folder), sampled.generated.images_u8
   write_png(folder / "views.png", views_grid(sampled))
@@ -43,8 +39,8 @@ def show_together(
 ) -> None:
   """Writes pictures that show several objects, each beside its given view.
 
-  orbits.gif and orbits.mp4 show the views of all objects in turn, the objects
-  side by side. views.png has one row per object.
+  orbits.gif and orbits.mp4 show the objects side by side, one view of each
+  object at a time. views.png has one row per object.
   """
   workdir = epath.Path(workdir)
   length = min(len(s.generated) for s in samples)
@@ -64,15 +60,15 @@ def show_together(
 def views_grid(
   sampled: ObjectSamples, *, per_row: int = 8, min_side: int = 96
 ) -> UInt8[np.ndarray, "H2 W2 3"]:
-  """Draws the given views in a row, and the generated views in rows below.
+  """Draws the given views in one row, and the generated views in rows below.
 
-  If the true views are known, a row of true views follows each row of generated
-  views.
+  If the true views are known, each row of generated views is followed by a row
+  with their true views.
 
   Args:
-    sampled: the object's samples.
-    per_row: number of views in a row.
-    min_side: views whose shorter side has fewer pixels are enlarged.
+    per_row: number of generated views in a row.
+    min_side: smaller views are enlarged, until the shorter side has at least
+      this many pixels.
   """
   rows, labels = [list(sampled.given.images_u8)], ["input"]
   for i in range(0, len(sampled.generated), per_row):

@@ -21,12 +21,12 @@ from threedim_jax.workdir.scores import Row, Rows, Scores, ranked
 
 
 class Metric(NamedTuple):
-  """The format of a metric's values, and whether higher values are better."""
+  """How to format a metric's values, and whether higher values are better."""
 
   arrow: str = "↑"  # the direction that is better
   format: str = ".4g"
   unit: str = ""
-  of_a_set: bool = False  # whether it compares sets, so depends on their size
+  of_a_set: bool = False  # compares sets, so depends on their size
 
 
 # By the first word of a metric's name: psnr_fg_u8 is shown like psnr.
@@ -64,8 +64,7 @@ def score_text(name: str, value: float | int) -> str:
 def score_texts(rows: Rows) -> dict[str, list[str]]:
   """Formats an object's scores, as in {"model": ["psnr_u8 21.50 dB", ...]}.
 
-  Args:
-    rows: {name of a row: {metric: value}}.
+  `rows` is {name of a row: {metric: value}}.
   """
   return {
     row: [f"{m} {score_text(m, values[m])}" for m in _metrics([values])]
@@ -76,7 +75,8 @@ def score_texts(rows: Rows) -> dict[str, list[str]]:
 def score_table(scores: Scores) -> Table:
   """Makes a table of scores, with a column for each metric.
 
-  The columns and rows are in the order of `scores`. The best value is marked.
+  Columns and rows keep the order that they have in `scores`. The best value of
+  each column is marked.
   """
   metrics = _metrics(scores.rows.values())
   best = {m: _best_row(scores.rows, m) for m in metrics}
@@ -89,7 +89,7 @@ def score_table(scores: Scores) -> Table:
 
 
 def ranked_objects(scores: Scores, num: int) -> list[tuple[str, str]]:
-  """Chooses up to `num` objects, evenly spread from the best to the worst.
+  """Chooses up to `num` objects, evenly spaced from the best to the worst.
 
   Returns:
     Pairs of an object's id and its rank as text, such as ("chair_7", "3 of 9").
@@ -100,10 +100,10 @@ def ranked_objects(scores: Scores, num: int) -> list[tuple[str, str]]:
 
 
 def protocol_text(scores: Scores) -> str:
-  """Returns the name of the protocol by which the scores were made.
+  """Returns the name of the protocol that the scores follow.
 
-  If the scores say so, the text adds which part of the protocol's views was
-  used.
+  If `scores` says which part of the protocol's views was used, the text names
+  that part.
   """
   protocol = scores.protocol
   text = str(protocol.get("name", "not recorded"))
@@ -116,7 +116,6 @@ def averaging(scores: Scores, views: str) -> str:
   """Returns a note on how the scores were averaged and how to read them.
 
   Args:
-    scores: the scores.
     views: what the note calls the views, such as "held-out views".
   """
   count = scores.num_images or "unknown number of"
@@ -127,12 +126,7 @@ def averaging(scores: Scores, views: str) -> str:
 
 
 def print_scores(scores: Scores, title: str) -> None:
-  """Prints a line for each metric, then remarks on metrics that are missing.
-
-  Args:
-    scores: the scores.
-    title: heading of the table.
-  """
+  """Prints a table with a line for each metric, then remarks on the metrics."""
   table = score_table(scores)
   heads, *lines = zip(table.heads, *table.rows, strict=True)
   print_table(Table(lines, heads), title)
@@ -141,7 +135,7 @@ def print_scores(scores: Scores, title: str) -> None:
 
 
 def print_table(table: Table, title: str) -> None:
-  """Prints a table to standard output, without the small print of its cells."""
+  """Prints a table to standard output, without the small print in its cells."""
   shown = rich.table.Table(
     title=title,
     title_justify="left",
@@ -166,7 +160,7 @@ def print_table(table: Table, title: str) -> None:
 
 
 def _metrics(rows: Iterable[Row]) -> list[str]:
-  """Lists the metrics in the rows, in the order in which they occur.
+  """Lists the metrics in the rows, in the order in which they first occur.
 
   The standard error of a metric (such as "kid_se") does not count as a metric.
   """
@@ -189,7 +183,7 @@ def _cell(scores: Scores, row: str, metric: str, is_best: bool) -> Cell:
   if metric not in values:
     return Cell("-")
   error, interval = values.get(metric + ERROR_SUFFIX), None
-  if scores.num_objects > 1:  # with one object their spread is unknown
+  if scores.num_objects > 1:  # the spread of one object is unknown
     error = scores.standard_errors.get(row, {}).get(metric, error)
     interval = scores.intervals.get(row, {}).get(metric)
   text, small = f"{values[metric]:{how.format}}", ""
@@ -203,9 +197,9 @@ def _cell(scores: Scores, row: str, metric: str, is_best: bool) -> Cell:
 def _best_row(rows: Rows, metric: str) -> str | None:
   """Returns the name of the row with the best value of a metric.
 
-  Rows that were made with the true views (such as "best of 4") do not compete.
-  The result is None if fewer than two rows compete, or if neither higher nor
-  lower values of the metric are better.
+  Rows that were made with the help of the true views (such as "best of 4") do
+  not compete. The result is None if fewer than two rows compete, or if neither
+  higher nor lower values of the metric are better.
   """
   values = {
     row: values[metric]

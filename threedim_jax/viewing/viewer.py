@@ -1,11 +1,11 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Writes the orbit viewer, a page on which the user turns an object.
+"""Writes the orbit viewer: a page on which the user can turn an object.
 
   write_viewer(folder, read_sample(folder))  # -> .../chair_7/viewer.html
 
-Dragging the picture shows the nearest view. templates/page.html lays out the
-views of an object, and viewer.js shows one of them at a time.
+While the user drags the picture, the page shows the nearest view.
+templates/page.html lays out the page, and viewer.js shows one view at a time.
 """
 
 from collections.abc import Mapping, Sequence
@@ -36,7 +36,7 @@ FACTS = {  # how keys of `ObjectSamples.info` are shown
 class Orbit(NamedTuple):
   """A block in which the user turns one object by dragging its picture.
 
-  All pictures are data URIs.
+  All pictures are stored as data URIs.
   """
 
   object_id: str
@@ -57,9 +57,9 @@ def view_angles(
 ) -> tuple[Float[np.ndarray, " N"], Float[np.ndarray, " N"]]:
   """Returns the azimuths and elevations of cameras, in degrees.
 
-  The angles say where a camera is, seen from the point that is nearest to all
-  optical axes. Azimuths are from -180 to 180; 0 is along +x, and 90 is along
-  +y. Elevations are from -90 to 90; 90 is along +z, which is up.
+  The angles give the direction to each camera from the point that is nearest to
+  all optical axes. Azimuths are from -180 to 180; 0 is along +x, and 90 is
+  along +y. Elevations are from -90 to 90; 90 is along +z, which is up.
 
   Args:
     world_from_cam: camera-to-world matrices.
@@ -81,16 +81,15 @@ def orbit(
 ) -> Orbit:
   """Makes a block with the given, generated and true views of one object.
 
-  The views are in the order of their indices in the data set. If a view has no
-  index, given views come first, and generated views follow in the order in
-  which they were generated.
+  The views are sorted by their indices in the data set. If any view has no
+  index, the given views come first, and the generated views follow in the order
+  in which they were generated.
 
   Args:
-    sampled: the object's samples.
     label: text beside the object's id.
     numbers: {name of a row: the object's scores as text}.
-    max_views: largest number of generated views to show, evenly spread. None:
-      all views are shown.
+    max_views: show at most this many generated views, evenly spaced. None: show
+      all views.
     is_alone: whether the page shows only this object.
   """
   views, truth = sampled.given + sampled.generated, sampled.truth
@@ -122,14 +121,14 @@ def orbit(
 def _frames(
   sampled: ObjectSamples, views: PosedViews, order: Sequence[int]
 ) -> list[dict[str, Any]]:
-  """Returns what the template needs of each view, in the order of the strip.
+  """Returns what the template needs to know about each view.
 
-  The strip is the row of small pictures below the viewer.
+  The views are in the order of the strip, which is the row of small pictures
+  below the viewer.
 
   Args:
-    sampled: the object's samples.
-    views: the given views, then the generated ones.
-    order: indices into `views`, in the order in which they are shown.
+    views: the given views, then the generated views.
+    order: indices into `views`, in the order in which the views are shown.
   """
   num_given, truth = len(sampled.given), sampled.truth
   azimuths, elevations = view_angles(views.world_from_cam)
@@ -161,7 +160,7 @@ def _frames(
 
 
 def write_viewer(folder: epath.PathLike, sampled: ObjectSamples) -> epath.Path:
-  """Writes an object's `viewer.html` into the folder, and returns its path."""
+  """Writes viewer.html into an object's folder; returns the page's path."""
   return write_page(
     epath.Path(folder) / "viewer.html",
     sampled.object_id,

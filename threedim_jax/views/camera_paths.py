@@ -1,14 +1,14 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Computes camera paths: orbits, the SRN test spiral and random views.
+"""Computes camera poses: orbits, the spiral of the SRN test set, random views.
 
   world_from_cam = camera_paths.orbit(24, elevation_deg=20, radius=2.0)
   K = camera_paths.default_K(resolution=64)
 
-Every camera looks at the origin of a world whose z axis points up. Camera axes
-are OpenCV's (x right, y down, z forward). Camera-to-world poses are float64
-arrays [N, 4, 4]. This module uses NumPy only, because rendering workers must
-not import JAX.
+The world's z axis points up, and cameras look at the origin. Camera axes follow
+OpenCV (x right, y down, z forward). Camera-to-world poses are float64 arrays
+[N, 4, 4]. This module uses NumPy only, because the workers that render data
+sets must not import JAX.
 """
 
 import math
@@ -21,7 +21,7 @@ from threedim_jax.runtime.errors import UserError
 # The camera of the SRN renderings: 131.25 px at 128 x 128, about 52 degrees.
 FOCAL_AT_128 = 131.25
 FOV_DEG = float(np.degrees(2 * np.arctan(64 / FOCAL_AT_128)))
-# Converts OpenGL axes (y up, z backward) to OpenCV's and back.
+# Converts OpenGL axes (y up, z backward) to OpenCV axes and back.
 FLIP_GL_CV = np.diag([1.0, -1.0, -1.0, 1.0])
 # Distance of the SRN cameras from the object, in world units.
 RADIUS = {"car": 1.3, "chair": 2.0, "table": 2.0}
@@ -38,12 +38,11 @@ def look_at(
   target=(0.0, 0.0, 0.0),
   up=(0.0, 0.0, 1.0),
 ) -> Float[np.ndarray, "*N 4 4"]:
-  """Returns world_from_cam of cameras at `position` that look at `target`.
+  """Returns the poses of cameras at `position` that look at `target`.
 
   Args:
-    position: positions of the cameras.
-    target: the point in the middle of the pictures.
-    up: the direction that points up in the pictures.
+    target: point that appears at the centre of each picture.
+    up: world direction that points up in each picture.
 
   Raises:
     UserError: a camera is at its target, or looks straight along `up`.
@@ -80,12 +79,11 @@ def sphere_points(
 def orbit(
   num_views: int, elevation_deg: Number, radius: Number
 ) -> Float[np.ndarray, "N 4 4"]:
-  """Returns poses of cameras on a circle around the z axis, evenly spaced.
+  """Returns the poses of evenly spaced cameras on a circle around the z axis.
 
   The first camera is at azimuth 0.
 
   Args:
-    num_views: number of cameras, N.
     elevation_deg: angle of the cameras above the xy plane, in degrees.
     radius: distance of the cameras from the origin.
   """
@@ -98,13 +96,11 @@ def srn_spiral(
 ) -> Float[np.ndarray, "N 4 4"]:
   """Returns poses on a spiral up the hemisphere, like the SRN test cameras.
 
-  The elevation rises from `MIN_ELEVATION_DEG` to `MAX_ELEVATION_DEG` in
-  proportion to the azimuth, in `SPIRAL_TURNS` turns. A spiral with fewer views
-  than SRN's 251 has fewer turns, but at least one, so that neighbouring views
-  stay close.
+  The spiral rises evenly from `MIN_ELEVATION_DEG` to `MAX_ELEVATION_DEG` in
+  `SPIRAL_TURNS` turns. With fewer views than SRN's 251, the spiral has fewer
+  turns, but at least one, so that neighbouring views stay close.
 
   Args:
-    num_views: number of cameras, N.
     radius: distance of the cameras from the origin.
   """
   turns = SPIRAL_TURNS * min(1.0, max(1 / SPIRAL_TURNS, num_views / 251))
@@ -118,14 +114,11 @@ def srn_spiral(
 def random_views(
   rng: np.random.Generator, num_views: int, radius: Number
 ) -> Float[np.ndarray, "N 4 4"]:
-  """Draws random camera poses between the lowest and highest SRN elevation.
+  """Draws random camera poses within the elevation range of `srn_spiral`.
 
-  The positions are uniform by area on the part of a sphere that `srn_spiral`
-  covers.
+  The camera positions are distributed uniformly by area on a sphere.
 
   Args:
-    rng: random generator.
-    num_views: number of cameras, N.
     radius: distance of the cameras from the origin.
   """
   low, high = np.sin(np.radians([MIN_ELEVATION_DEG, MAX_ELEVATION_DEG]))
@@ -136,22 +129,17 @@ def random_views(
 
 
 def default_K(resolution: int) -> Float[np.ndarray, "3 3"]:
-  """Returns the intrinsic matrix of the SRN camera for a square image.
-
-  Args:
-    resolution: height and width of the image, in pixels.
-  """
+  """Returns the SRN cameras' K, in pixels, for images of side `resolution`."""
   return _centred_K(FOCAL_AT_128 * resolution / 128, resolution)
 
 
 def K_from_fov(
   resolution: int, fov_deg: float | int
 ) -> Float[np.ndarray, "3 3"]:
-  """Returns the intrinsic matrix of a camera with this field of view.
+  """Returns K, in pixels, for a field of view and images of side `resolution`.
 
   Args:
-    resolution: height and width of the square image, in pixels.
-    fov_deg: angle between the left and the right edge, in degrees.
+    fov_deg: angle between the left and the right image edge, in degrees.
   """
   focal = resolution / 2 / math.tan(math.radians(fov_deg) / 2)
   return _centred_K(focal, resolution)

@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pinhole cameras and the rays through their pixels.
 
-Axes are OpenCV's (x right, y down, z forward), camera poses are
+Camera axes follow OpenCV (x right, y down, z forward), camera poses are
 `world_from_cam`, the intrinsic matrix K is in pixels, and pixel centres lie at
-+0.5. The readers of data sets and folders convert other conventions to these.
++0.5. The readers of data sets and folders convert all other conventions to
+these.
 
   rays = rays_from_camera(camera, hw=(64, 64))   # rays.pos, rays.dir
 """
@@ -17,7 +18,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 # By default accelerators round the factors of a matrix product to 8 or 11 bits.
-# That would turn rays by more than a pixel.
+# This rounding would turn rays by more than a pixel.
 _PRECISION = jax.lax.Precision.HIGHEST
 
 
@@ -43,7 +44,7 @@ class Rays:
   """The rays through the pixel centres of pictures.
 
   Attributes:
-    pos: origin of each ray, the position of its camera, in world units.
+    pos: origin of each ray, which is its camera's position, in world units.
     dir: direction of each ray, a unit vector in world axes.
   """
 
@@ -65,7 +66,6 @@ def cam_from_px(
 
   Args:
     px: positions (x, y) in pixels.
-    K: intrinsic matrix of the camera.
 
   Returns:
     Directions in camera axes, with z = 1.
@@ -84,7 +84,6 @@ def px_from_cam(
 
   Args:
     points: points in camera axes, with z > 0.
-    K: intrinsic matrix of the camera.
   """
   px = jnp.einsum("ij,...j->...i", K, points, precision=_PRECISION)
   return px[..., :2] / px[..., 2:]
@@ -118,9 +117,6 @@ def rays_from_camera(camera: Camera, hw: tuple[int, int]) -> Rays:
   Args:
     camera: cameras [*b].
     hw: height and width of the pictures, in pixels.
-
-  Returns:
-    The rays in world axes.
   """
   fn = lambda c: _rays_of_one(c, hw)
   for _ in range(camera.K.ndim - 2):
@@ -131,12 +127,11 @@ def rays_from_camera(camera: Camera, hw: tuple[int, int]) -> Rays:
 def scale_world(camera: Camera, factor: Float[Array, "*b"]) -> Camera:
   """Scales the world of each camera by a factor.
 
-  The camera's distance from the origin is multiplied by the factor. Objects and
-  distances grow together, so the picture does not change.
+  The camera's distance from the origin is multiplied by the factor. The objects
+  are scaled too, so the pictures do not change.
 
   Args:
     camera: cameras [*b].
-    factor: the factor for each camera.
   """
   pose = camera.world_from_cam
   factor = factor[..., None]
@@ -148,15 +143,15 @@ def scale_world(camera: Camera, factor: Float[Array, "*b"]) -> Camera:
 def scale_to_distance(
   given: Camera, wanted: Camera, distance: float | int
 ) -> tuple[Camera, Camera]:
-  """Scales each world so that its first given camera is at `distance`.
+  """Scales each world to put its first given camera `distance` from the origin.
 
   Each of the B objects has its own world, with the object at the origin.
 
   Args:
-    given: [B, V] cameras of known views.
-    wanted: [B, N] cameras of views to generate, of the same objects.
-    distance: distance between the first given camera and the origin after
-      scaling, as in training.
+    given: [B, V] cameras of the known views.
+    wanted: [B, N] cameras of the views to generate, of the same objects.
+    distance: distance of each first given camera from the origin after scaling;
+      use the camera distance of the training data.
 
   Returns:
     `given` and `wanted` in the scaled worlds.
@@ -194,12 +189,12 @@ def relative_to_first(camera: Camera) -> Camera:
 
 
 def resize_camera(camera: Camera, scale: float) -> Camera:
-  """Scales the intrinsic matrix K for a picture that is resized.
+  """Adapts the intrinsic matrix K to a resized picture.
 
-  `inputs.posed_images.pictures` resizes pictures together with K.
+  To resize a picture along with K, see `inputs.posed_images.pictures`.
 
   Args:
-    camera: cameras of the picture before it is resized.
-    scale: new height or width divided by the old one.
+    camera: cameras before the picture is resized.
+    scale: the picture's new height (or width) divided by the old one.
   """
   return camera.replace(K=camera.K.at[..., :2, :].multiply(scale))

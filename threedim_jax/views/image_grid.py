@@ -5,7 +5,8 @@
   write_png("grid.png", image_grid([[view_u8, None], [a_u8, b_u8]]))
 
 All pictures are uint8 [H, W, 3]. Small pictures are enlarged by whole factors,
-so that a pixel stays a square. The same input gives the same bytes.
+so that every pixel stays a sharp square. The same input always gives the same
+bytes.
 """
 
 from collections.abc import Sequence
@@ -32,8 +33,7 @@ def upscale(
   """Enlarges pictures by a whole factor, by repeating pixels.
 
   Args:
-    images_u8: pictures.
-    min_side: smallest height and width of the result, in pixels.
+    min_side: minimum height and width of the result, in pixels.
   """
   factor = math.ceil(min_side / min(images_u8.shape[-3:-1]))
   return einops.repeat(
@@ -52,15 +52,15 @@ def image_grid(
   col_labels: Sequence[str] = (),
   min_side: int = 96,
 ) -> UInt8[np.ndarray, "H2 W2 3"]:
-  """Draws rows of equally large pictures on light grey.
+  """Draws rows of pictures on light grey; all pictures must have the same size.
 
   Rows may differ in length.
 
   Args:
-    rows: pictures row by row; None leaves a cell empty.
-    row_labels: texts to the left of the rows, or none.
-    col_labels: texts above the columns, or none.
-    min_side: smallest height and width of a picture in the grid, in pixels.
+    rows: the pictures of each row; None leaves a cell empty.
+    row_labels: texts to the left of the rows; may be empty.
+    col_labels: texts above the columns; may be empty.
+    min_side: minimum height and width of a picture in the grid, in pixels.
   """
   some = next(cell for row in rows for cell in row if cell is not None)
   height, width = upscale(some, min_side).shape[:2]
@@ -101,7 +101,7 @@ def denoise_grid(
   """Draws a row per example: conditioning, noisy, denoised and target view.
 
   Args:
-    columns_u8: these four views of each example.
+    columns_u8: the four views of each example, in this order.
     row_labels, min_side: as in `image_grid`.
   """
   return image_grid(

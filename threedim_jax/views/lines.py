@@ -21,9 +21,9 @@ def nearest_point(
     direction: unit vector along each line.
 
   Returns:
-    (point, spread). The spread says how well the lines determine the point: 2/3
-    at best, 0 if the lines are parallel. For parallel lines many points are
-    equally good; the one nearest to the origin is returned.
+    (point, spread). The spread says how well the lines determine the point: it
+    is 2/3 at best, and 0 if the lines are parallel. For parallel lines many
+    points are equally near; the function returns the one nearest to the origin.
   """
   across = np.eye(3) - direction[:, :, None] * direction[:, None, :]
   target = np.einsum("nij,nj->i", across, on_line)

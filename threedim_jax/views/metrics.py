@@ -2,13 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Computes PSNR and SSIM of pictures in [0, 1], each in several variants.
 
-Scores of different variants are not comparable: the same pair of views can get
-two SSIMs that differ by 0.09, depending on the window. 3DiM reports
-`ssim_gauss11` (Wang et al. 2004), pixelNeRF and most later papers report
-`ssim_skimage7`. scikit-image computes both. A white background raises PSNR by
-about 7 dB, so `psnr_fg_u8` leaves the background out. Faint noise on a white
-background lowers SSIM far more than PSNR, so `ssim_gauss11_snapped` removes
-that noise first.
+Scores of different variants are not comparable: with different windows, the
+SSIM of the same two pictures can differ by 0.09. 3DiM reports `ssim_gauss11`
+(Wang et al. 2004); pixelNeRF and most later papers report `ssim_skimage7`. Both
+are computed by scikit-image. A white background raises PSNR by about 7 dB, so
+`psnr_fg_u8` leaves the background out. Faint noise on a white background lowers
+SSIM far more than PSNR, so `ssim_gauss11_snapped` removes this noise first.
 
   ssim_gauss11(generated, truth)  # [N, H, W, 3] twice -> [N]
 """
@@ -35,7 +34,7 @@ SNAP_LEVELS = 8
 
 
 def psnr(image: Images, truth: Images) -> Scores:
-  """Returns the PSNR: -10 log10 of the mean squared error, in dB.
+  """Returns the PSNR in dB: -10 log10 of the mean squared error.
 
   The PSNR of equal pictures is infinite.
   """
@@ -54,8 +53,7 @@ def psnr_u8(image: Images, truth: Images) -> Scores:
 def psnr_fg_u8(image: Images, truth: Images) -> Scores:
   """Computes `psnr_u8` over the pixels that are foreground in either picture.
 
-  The result is NaN if both pictures are white everywhere. `is_foreground` tells
-  which pixels are white.
+  If there are no such pixels (see `is_foreground`), the result is NaN.
   """
   counts = is_foreground(image) | is_foreground(truth)
   error = np.square(_as_8_bit(image) - _as_8_bit(truth)).mean(-1)
@@ -65,7 +63,7 @@ def psnr_fg_u8(image: Images, truth: Images) -> Scores:
 
 
 def is_foreground(image: Images) -> Bool[np.ndarray, "N H W"]:
-  """Marks pixels of the foreground, whose darkest channel is below 250 of 255.
+  """Marks foreground pixels: those whose darkest channel is below 250 of 255.
 
   All other pixels are nearly white and count as background.
   """
@@ -91,8 +89,7 @@ def ssim_gauss11(image: Images, truth: Images) -> Scores:
 def ssim_gauss11_snapped(image: Images, truth: Images) -> Scores:
   """Computes `ssim_gauss11` after background pixels are set to white.
 
-  A pixel is background if every channel of both pictures is at least 247 of
-  255.
+  Background pixels are at least 247 of 255 in all channels of both pictures.
   """
   darkest = np.minimum(image, truth).min(-1, keepdims=True)
   is_white = np.round(darkest * 255) >= 255 - SNAP_LEVELS
@@ -102,10 +99,10 @@ def ssim_gauss11_snapped(image: Images, truth: Images) -> Scores:
 
 
 def ssim_skimage7(image: Images, truth: Images) -> Scores:
-  """Computes SSIM by scikit-image's defaults.
+  """Computes SSIM with the default settings of scikit-image.
 
-  The defaults are a uniform 7x7 window and covariances divided by n - 1, where
-  n is the number of samples.
+  These are a uniform 7x7 window, and covariances divided by n - 1 for n
+  samples.
   """
   return _ssim(image, truth, window=7)
 
@@ -118,12 +115,10 @@ def score_views(
   """Computes several metrics of pictures with levels from 0 to 255.
 
   Args:
-    metrics: functions of this module.
-    images: generated pictures.
-    truth: the true pictures.
+    metrics: functions of this module, such as `psnr`.
 
   Returns:
-    {name of the metric: its score of each picture}.
+    {name of the metric: its score for each picture}.
   """
   image, truth = images / np.float64(255), truth / np.float64(255)
   return {metric.__name__: metric(image, truth) for metric in metrics}
@@ -141,13 +136,11 @@ def _decibels(mean_squared_error: Scores) -> Scores:
 def _ssim(
   image: Images, truth: Images, *, window: int, **options: Any
 ) -> Scores:
-  """Computes the mean SSIM over pixels and channels of each picture.
+  """Computes the SSIM of each picture, averaged over pixels and channels.
 
   Several threads work in parallel.
 
   Args:
-    image: generated pictures.
-    truth: the true pictures.
     window: height and width of the window, in pixels.
     **options: passed to scikit-image's `structural_similarity`.
 

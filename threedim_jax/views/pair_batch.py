@@ -15,12 +15,10 @@ from threedim_jax.views.cameras import Camera
 @no_type_check  # for the reason given at `views.cameras.Camera`
 @flax.struct.dataclass
 class PairBatch:
-  """A training batch: B pairs of views.
-
-  The two views of a pair show the same object.
+  """A training batch of B pairs of views; both views of a pair show one object.
 
   Attributes:
-    cond_view: the conditioning views.
+    cond_view: the conditioning views, which the network is given.
     target_view: the views that the network learns to predict.
     cond_cam: cameras of the conditioning views, [B].
     target_cam: cameras of the target views, [B].
@@ -37,7 +35,6 @@ def batch_shapes(resolution: int, batch_size: int) -> PairBatch:
 
   Args:
     resolution: height and width of the views, in pixels.
-    batch_size: number of pairs, B.
   """
   shape = jax.ShapeDtypeStruct
   view = shape((batch_size, resolution, resolution, 3), jnp.uint8)

@@ -3,14 +3,14 @@
 """Converts pixel values between ranges and colour spaces.
 
 The network takes images as float32 in [-1, 1]. Files hold uint8, and batches go
-from host to device as uint8. `from_u8` and `to_u8` take NumPy arrays and JAX
-arrays, also while JAX traces a function, and return the same kind of array:
+to the device as uint8. `from_u8` and `to_u8` accept NumPy or JAX arrays, also
+inside `jit`, and return the same kind of array:
 
   x0 = from_u8(batch["image"])  # inside jit: uint8 crosses to the device
   write_png(path, to_u8(np.asarray(x0_hat)))
 
-Metrics and neural fields use values from 0 to 1. `linear_from_srgb` and
-`srgb_from_linear` are for the colours of meshes.
+Metrics and neural fields use values from 0 to 1. The colours of meshes are
+converted by `linear_from_srgb` and `srgb_from_linear`.
 """
 
 from typing import TypeVar
@@ -34,18 +34,12 @@ def to_u8(image: Array) -> Array:
 
 
 def linear_from_srgb(srgb: np.ndarray) -> np.ndarray:
-  """Converts sRGB display values to linear light (IEC 61966-2-1).
-
-  Both kinds of values range from 0 to 1.
-  """
+  """Converts sRGB display values in [0, 1] to linear light (IEC 61966-2-1)."""
   bent = ((np.maximum(srgb, 0.04045) + 0.055) / 1.055) ** 2.4
   return np.where(srgb <= 0.04045, srgb / 12.92, bent)
 
 
 def srgb_from_linear(linear: np.ndarray) -> np.ndarray:
-  """Converts linear light to sRGB display values (IEC 61966-2-1).
-
-  Both kinds of values range from 0 to 1.
-  """
+  """Converts linear light in [0, 1] to sRGB display values (IEC 61966-2-1)."""
   bent = 1.055 * np.maximum(linear, 0.0031308) ** (1 / 2.4) - 0.055
   return np.where(linear <= 0.0031308, 12.92 * linear, bent)

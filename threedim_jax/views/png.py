@@ -1,14 +1,14 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Reads and writes 8-bit RGB PNG files, the only picture format that is scored.
+"""Reads and writes 8-bit RGB PNG files, the only picture files that are scored.
 
   path.write_bytes(encode_png(image_u8))
   image_u8 = decode_png(path.read_bytes(), path)
 
 The decoder is strict: it refuses alpha channels, palettes and 16-bit channels.
-Most readers convert these silently, which would change the metrics. Users'
-pictures are read by `inputs/posed_images/pictures.py`, and records of data sets
-by `inputs/view_source.py`.
+Most image readers convert such files silently, which would change the metrics.
+Users' pictures are read by `inputs/posed_images/pictures.py`, and data sets by
+`inputs/view_source.py`.
 """
 
 import io
@@ -37,7 +37,6 @@ def decode_png(data: bytes, name: Any) -> UInt8[np.ndarray, "H W 3"]:
   """Decodes the bytes of an 8-bit RGB PNG file.
 
   Args:
-    data: the bytes of the file.
     name: what error messages call the file, such as its path.
 
   Raises:

@@ -5,10 +5,10 @@
   views = PosedViews(images_u8, world_from_cam, K)
   views[[0, 5]].cameras()
 
-The whole package uses this one type. Readers of folders and data sets make it,
-the sampler takes and makes it, and viewers, metrics and writers of files take
-it. This module uses NumPy only, because the workers that build data sets must
-not import JAX.
+The whole package passes views around in this one type: the readers of folders
+and data sets return it, the sampler takes and returns it, and viewers, metrics
+and file writers take it. This module uses NumPy only, because the workers that
+build data sets must not import JAX.
 """
 
 from collections.abc import Sequence
@@ -28,10 +28,9 @@ RIGID_TOLERANCE = 1e-3
 def check_pose(
   world_from_cam: Float[np.ndarray, "4 4"], source: str
 ) -> Float[np.ndarray, "4 4"]:
-  """Returns a camera-to-world pose unchanged if it is a finite rigid transform.
+  """Checks that a camera-to-world pose is a finite rigid transform; returns it.
 
   Args:
-    world_from_cam: the pose.
     source: what the error message calls the pose, such as "a/pose/000.txt".
 
   Raises:
@@ -64,11 +63,12 @@ class PosedViews:
       right, y down, z forward); kept as float32.
     K: intrinsic matrices in pixels, pixel centres at +0.5; kept as float32.
     index: number of each view in its data set, int32; -1 for a view without a
-      number. None: -1 for all views.
+      number. None sets all numbers to -1.
     name: name of the object, usually its id. Error messages, sample folders and
       random keys use this name.
-    checked: False skips the check of the cameras. Only `--mode=check_data` sets
-      False, because that mode reports faulty cameras itself.
+    checked: whether to check that the cameras are valid. Only
+      `--mode=check_data` sets False, because that mode reports invalid cameras
+      itself.
 
   Raises:
     UserError: an array has the wrong shape, a pose is not rigid, or a focal
@@ -136,10 +136,7 @@ class PosedViews:
     )
 
   def __add__(self, other: "PosedViews") -> "PosedViews":
-    """Returns the views of `self` followed by the views of `other`.
-
-    The result has the name of `self`.
-    """
+    """Appends the views of `other`; the result has the name of `self`."""
     fields = ("images_u8", "world_from_cam", "K", "index")
     both = {f: [getattr(v, f) for v in (self, other)] for f in fields}
     return dataclasses.replace(
@@ -154,7 +151,7 @@ class PosedViews:
   def with_images(
     self, images_u8: UInt8[np.ndarray, "N H W 3"]
   ) -> "PosedViews":
-    """Returns the same cameras with other pictures."""
+    """Returns a copy with the same cameras but other pictures."""
     return dataclasses.replace(self, images_u8=images_u8)
 
   def cameras(self):

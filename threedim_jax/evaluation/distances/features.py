@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Compares sets of pictures by their features in pretrained networks.
 
-Each network gives a Frechet and a kernel distance: `fd_effnetlite0` and
-`kd_effnetlite0`, or `fid` and `kid`. The first two need only a pip package. The
-other two need the weights file that pytorch-fid publishes.
+EfficientNet-Lite0 gives the Frechet distance `fd_effnetlite0` and the kernel
+distance `kd_effnetlite0`. Its weights come from a pip package. Inception gives
+the Frechet distance `fid` and the kernel distance `kid`. Its weights file is
+published by pytorch-fid.
 
   pool = Pool(open_networks(inception_weights=None))
   for sampled in samples:
@@ -14,8 +15,8 @@ other two need the weights file that pytorch-fid publishes.
   variants, remarks = pool.add_distances(rows, {"model": "truth"})
   rows["model"]["fd_effnetlite0"]
 
-A set holds the pictures of all objects. The distance between two such sets is
-not the mean of the distances per object, which would be much larger.
+A set holds the pictures of all objects. One distance per object, averaged over
+the objects, would be much larger.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -45,7 +46,7 @@ METRICS = {  # network: names of its Frechet and its kernel distance
   "inception": ("fid", "kid"),
 }
 
-MIN_IMAGES_FID = 2048  # the number of features; FID of fewer is mostly bias
+MIN_IMAGES_FID = 2048  # the number of features; FID of fewer pictures is biased
 FEW_IMAGES_FID = 10_000
 
 _NOT_FID = "not FID, not comparable with any paper"
@@ -74,12 +75,12 @@ class Network:
   """A pretrained network that turns pictures into features.
 
   Attributes:
-    name: key of `METRICS`.
+    name: "effnetlite0" or "inception", as in `METRICS`.
     extract: function (params, pictures [B, H, W, 3]) -> features [B, D].
     params: parameters of the network.
   """
 
-  name: str  # a key of METRICS
+  name: str
   extract: Callable
   params: PyTree
 
@@ -104,7 +105,8 @@ def open_networks(
 ) -> tuple[Network, ...]:
   """Loads the networks whose weights are available.
 
-  Logs a warning if the pip package with EfficientNet-Lite0 is not installed.
+  Logs a warning if the pip package with EfficientNet-Lite0's weights is
+  missing.
 
   Args:
     inception_weights: path of the weights file that pytorch-fid publishes.
@@ -133,11 +135,7 @@ def _forward(extract, params, images_u8):
 def extract_features(
   images_u8: UInt8[np.ndarray, "N H W 3"], networks: Sequence[Network]
 ) -> Features:
-  """Computes the features of all pictures in each network.
-
-  Args:
-    images_u8: pictures, which all have the same height and width.
-    networks: the networks.
+  """Computes the features of all pictures with each network.
 
   Returns:
     {name of the network: features [N, D]}.
@@ -167,10 +165,10 @@ def extract_features(
 
 
 class Pool:
-  """Named sets of pictures that are compared by their features.
+  """Named sets of pictures, whose distances from each other can be computed.
 
   Pictures are added object by object. A set keeps the features of its pictures
-  and drops the pictures, so a set can have more pictures than fit into memory.
+  and drops the pictures, so a set of pictures need not fit into memory.
   """
 
   def __init__(self, networks: Sequence[Network]):
@@ -179,7 +177,7 @@ class Pool:
     self._done: dict[str, list[Features]] = {}
 
   def add(self, name: str, images_u8: UInt8[np.ndarray, "N H W 3"]) -> None:
-    """Adds pictures to the set `name`, which is made if it does not exist."""
+    """Adds pictures to the set `name`. A new name creates a new set."""
     if not self._networks:
       return
     waiting = self._waiting.setdefault(name, [])
@@ -220,9 +218,9 @@ class Pool:
     }
 
   def _extract(self, name: str) -> None:
-    """Computes the features of the pictures that wait in the set `name`.
+    """Computes the missing features of the pictures in the set `name`.
 
-    Pictures of the same size are computed together.
+    Pictures of the same size go through the networks together.
     """
     sizes: dict[tuple[int, ...], list[np.ndarray]] = {}
     for images_u8 in self._waiting.pop(name, []):
@@ -233,10 +231,10 @@ class Pool:
 
 
 def compare(x: Features, y: Features) -> Comparison:
-  """Computes the distances between two sets with equally many pictures.
+  """Computes the distances between two sets of equally many pictures.
 
-  A smaller distance is better. A metric that needs more pictures than the sets
-  have is left out, and a remark says so.
+  A smaller distance is better. If the sets have too few pictures for a metric,
+  the metric is left out and a remark says so.
 
   Args:
     x: {name of the network: features [N, D]} of one set.

@@ -6,8 +6,8 @@ The user supplies the weights. The network differs from the usual InceptionV3 in
 four ways. Average pools leave out the padding. The last block has a maximum
 pool in place of an average pool. Pictures are resized to 299x299 without
 antialiasing (half-pixel centres). The classifier has 1008 classes, but is not
-used here. Modules have the names of pytorch-fid's state dict. Batch norms are
-folded into the convolutions before them.
+used here. Modules are named as in pytorch-fid's state dict. Every batch norm is
+folded into the convolution before it.
 
   params = load_params("pt_inception-2015-12-05-6726825d.pth")
   features = extract(params, images_u8)  # [B, 2048]
@@ -40,11 +40,13 @@ Maps = Float[Array, "B _ _ _"]
 
 
 def _conv(x, name, features, size=(1, 1), strides=1, padding="SAME"):
-  """Applies a convolution, into which its batch norm is folded, then ReLU.
+  """Applies a convolution, then ReLU.
+
+  The convolution's parameters already include its batch norm.
 
   Args:
     x: feature maps [B, H, W, C].
-    name: name of the convolution among the submodules of the calling module.
+    name: name of the convolution within the calling module.
     features: number of output channels.
     size: height and width of the kernel.
     strides: stride in both directions.
@@ -104,7 +106,7 @@ class InceptionB(nn.Module):
   """A block that shrinks 35x35 maps to 17x17 in three branches.
 
   The branches end in a 3x3 convolution, two 3x3 convolutions in a row, and a
-  maximum pool. Their outputs are concatenated.
+  maximum pool. The outputs of the branches are concatenated.
   """
 
   @nn.compact
@@ -123,7 +125,8 @@ class InceptionC(nn.Module):
   """A block for 17x17 maps that concatenates the outputs of four branches.
 
   The branches are a 1x1 convolution, a 7x7 convolution, two 7x7 convolutions in
-  a row, and an average pool. Each 7x7 convolution is a 1x7 and a 7x1 one.
+  a row, and an average pool. Each 7x7 convolution is split into a 1x7
+  convolution and a 7x1 convolution.
   """
 
   width: int
@@ -147,8 +150,8 @@ class InceptionC(nn.Module):
 class InceptionD(nn.Module):
   """A block that shrinks 17x17 maps to 8x8 in three branches.
 
-  The branches end in a 3x3 convolution, a 7x7 convolution with a 3x3 one after
-  it, and a maximum pool. Their outputs are concatenated.
+  The branches end in a 3x3 convolution, a 7x7 convolution followed by a 3x3
+  convolution, and a maximum pool. The outputs of the branches are concatenated.
   """
 
   @nn.compact
@@ -168,8 +171,8 @@ class InceptionD(nn.Module):
 class InceptionE(nn.Module):
   """A block for 8x8 maps that concatenates the outputs of its branches.
 
-  The branches are a 1x1 convolution, two branches that each end in a 1x3 and a
-  3x1 convolution side by side, and a pool.
+  The branches are a 1x1 convolution, two branches that each end in parallel 1x3
+  and 3x1 convolutions, and a pool.
   """
 
   max_pool: bool  # pools by maximum instead of average
@@ -192,7 +195,7 @@ class InceptionE(nn.Module):
 
 
 class InceptionV3(nn.Module):
-  """The network up to the 2048 features that enter the classifier.
+  """InceptionV3 without its classifier: computes 2048 features per picture.
 
   The input pictures have 299x299 pixels and values in [-1, 1].
   """
@@ -232,7 +235,7 @@ def load_params(path: os.PathLike | str) -> PyTree:
 
 
 def param_shapes() -> PyTree:
-  """Returns the tree of parameters, with shapes and dtypes but no values."""
+  """Returns the shape and dtype of each parameter, as a tree."""
   picture = jax.ShapeDtypeStruct((1, _RESOLUTION, _RESOLUTION, 3), jnp.float32)
   init = functools.partial(InceptionV3().init, jax.random.key(0))
   return jax.eval_shape(init, picture)["params"]
@@ -272,8 +275,6 @@ def extract(
 ) -> Float[Array, "B D"]:
   """Returns the D = 2048 features per picture that FID and KID compare.
 
-  Args:
-    params: parameters from `load_params`.
-    images_u8: pictures of any size.
+  The pictures may have any size. `params` comes from `load_params`.
   """
   return InceptionV3().apply({"params": params}, preprocess(images_u8))

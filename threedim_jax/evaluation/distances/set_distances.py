@@ -5,11 +5,11 @@
   frechet_distance(features, truth_features)  # [N, D] twice
   value, standard_error = kernel_distance(features, truth_features)
 
-Both sets must have the same size. For n pictures, the Frechet distance is too
-large by about c/n, where c depends on the model that made the pictures (Chong
-and Forsyth 2019). Values for sets of different sizes are therefore not
-comparable. The kernel distance has no such bias, so it is meaningful for few
-pictures too. It can be negative.
+Both sets must have the same size. With n pictures per set, the Frechet distance
+is too large by about c/n, where c depends on the model that made the pictures
+(Chong and Forsyth 2019). Values for sets of different sizes are therefore not
+comparable. The kernel distance has no such bias, so it is meaningful even for
+few pictures. A kernel distance can be negative.
 """
 
 from typing import NamedTuple
@@ -51,17 +51,13 @@ def check_sizes(x: Features, y: OtherFeatures) -> None:
 def frechet_distance(x: Features, y: OtherFeatures) -> float:
   """Returns the squared 2-Wasserstein distance of Gaussians fitted to the sets.
 
-  If the sets have the means m and the covariances S, the distance is
+  If the sets have the means mx, my and the covariances Sx, Sy, the distance is
 
     |mx - my|^2 + tr(Sx + Sy - 2 (Sx Sy)^(1/2))  (Heusel et al. 2017, eq. 6).
 
-  Other code takes the matrix square root of Sx Sy. This root is avoided here,
-  because it is unstable if the covariances are singular. They are singular if
-  there are fewer pictures than features.
-
-  Args:
-    x: features, one row per picture.
-    y: features of the other set, as many rows as x.
+  Other code computes the matrix square root of Sx Sy. That root is unstable if
+  the covariances are singular, and they are singular if there are fewer
+  pictures than features. This code needs only the trace of the root.
 
   Raises:
     UserError: the sets differ in size, or have fewer than three pictures.
@@ -78,9 +74,9 @@ def frechet_distance(x: Features, y: OtherFeatures) -> float:
 def _traces_of_factors(x, mean_x, y, mean_y) -> float:
   """Computes tr(Sx + Sy - 2 (Sx Sy)^(1/2)) without the covariances Sx and Sy.
 
-  This is fast if the number n of pictures is below the number D of features. If
-  A and B are the centred features, scaled so that Sx = A^T A and Sy = B^T B,
-  then tr (Sx Sy)^(1/2) is the nuclear norm of A B^T. That matrix is n x n,
+  This is fast if the number n of pictures is below the number D of features.
+  Let A and B be the centred features, scaled so that Sx = A^T A and Sy = B^T B.
+  Then tr (Sx Sy)^(1/2) is the nuclear norm of A B^T. That matrix is n x n,
   while the covariances are D x D.
   """
   a, b = (
@@ -116,17 +112,14 @@ def kernel_distance(x: Features, y: OtherFeatures) -> KernelDistance:
   """Computes the squared MMD with KID's cubic kernel, and its standard error.
 
   The squared MMD (maximum mean discrepancy) is a distance between two
-  distributions. The kernel is k(x, y) = (x.y / D + 1)^3 (Binkowski et al. 2018,
-  sec. 4). The value is the mean over at most 100 random subsets of up to 1000
-  pictures. The subsets do not overlap, unlike those of KID, so the same
-  precision costs less and the standard error is simple. The standard error says
-  how much the value would change with other pictures. It assumes that pictures
-  are independent, which is only roughly true of views of one object.
-
-  Args:
-    x: features, one row per picture.
-    y: features of the other set, as many rows as x. Row i may depend on row i
-      of x: both may show the same object from the same camera.
+  distributions. With D features, the kernel is k(x, y) = (x.y / D + 1)^3
+  (Binkowski et al. 2018, sec. 4). The value is the mean over at most 100 random
+  subsets of up to 1000 pictures. Unlike KID's subsets, these subsets do not
+  overlap. This saves time at the same precision, and makes the standard error
+  easy to compute. The standard error says how much the value would change with
+  other pictures. It assumes independent pictures, but views of one object are
+  only roughly independent. Row i of y may depend on row i of x, for example if
+  both rows show the same object from the same camera.
 
   Raises:
     UserError: the sets differ in size, or have fewer than three pictures.
@@ -150,8 +143,8 @@ def _squared_mmd(x, y) -> tuple[float, float, float]:
 
     h_ij = k(x_i, x_j) + k(y_i, y_j) - k(x_i, y_j) - k(x_j, y_i).
 
-  KID also has the terms k(x_i, y_i). They are left out here, so that the value
-  stays unbiased if x_i and y_i show the same object from the same camera.
+  KID also includes the terms k(x_i, y_i). They are left out here, so that the
+  value stays unbiased if x_i and y_i show the same object from the same camera.
 
   Args:
     x: features [n, D].

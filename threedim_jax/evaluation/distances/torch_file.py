@@ -6,9 +6,9 @@
   state["fc.bias"]  # a NumPy array
   fold_batch_norm(state, conv="stem.conv", norm="stem.bn")
 
-The file must have a known SHA-256, which is checked before any of it is parsed.
-The pickle in the file may refer only to tensors and ordered dictionaries. Both
-the zip format of torch >= 1.6 and the older format can be read.
+The file must have a known SHA-256, which is checked before any parsing. The
+pickle in the file may contain only tensors and ordered dictionaries. Both the
+zip format of torch >= 1.6 and the older format can be read.
 """
 
 import collections
@@ -53,17 +53,17 @@ _TENSORS = {"torch._utils._rebuild_tensor", "torch._utils._rebuild_tensor_v2"}
 
 
 class _Unpickler(pickle.Unpickler):
-  """An unpickler that makes NumPy arrays of PyTorch's tensors.
+  """An unpickler that turns PyTorch tensors into NumPy arrays.
 
-  PyTorch stores the elements of tensors in flat arrays ("storages"). An
-  unpickled tensor is a view of such a flat array.
+  PyTorch keeps the elements of tensors in flat arrays ("storages"). An
+  unpickled tensor is a view of a storage.
 
   Args:
     stream: the pickle.
     load_storage: function (key, dtype, number of elements) -> flat array.
-    num_bytes: size of the file. This size limits the number of elements of a
-      tensor and the memo indices of the pickle, so that a small file cannot
-      make the unpickler allocate a lot of memory.
+    num_bytes: size of the file. A tensor may not have more elements than this,
+      and a memo index of the pickle may not be larger, so that a small file
+      cannot make the unpickler allocate a lot of memory.
   """
 
   def __init__(self, stream, load_storage=None, *, num_bytes: int):
@@ -95,14 +95,12 @@ class _Unpickler(pickle.Unpickler):
     return self._load_storage(key, dtype, size)
 
   def _rebuild_tensor(self, storage, offset, shape, strides, *_):
-    """Returns a tensor as a view of its storage (a flat array).
+    """Returns a tensor as a view of `storage`, which is a flat array.
 
     Args:
-      storage: flat array.
       offset: index of the tensor's first element in the storage.
-      shape: shape of the tensor.
-      strides: for each axis, the number of elements of the storage between
-        neighbours along the axis.
+      strides: for each axis of the tensor, how far apart neighbours are in the
+        storage, in elements.
 
     Raises:
       pickle.UnpicklingError: the tensor is not a view inside the storage, or
@@ -138,8 +136,8 @@ def read_state_dict(
     {name of the tensor: array}.
 
   Raises:
-    UserError: there is no such file, the file has another digest or is damaged,
-      or its pickle refers to anything but tensors and ordered dictionaries.
+    UserError: the file is missing, is damaged or has another digest, or its
+      pickle contains something other than tensors and ordered dictionaries.
   """
   path = pathlib.Path(path)
   try:
@@ -190,8 +188,9 @@ def _read_zip(data: bytes) -> dict:
 def _read_legacy(data: bytes) -> dict:
   """Reads the content of a file in the format of torch < 1.6.
 
-  The file has five pickles (a magic number, a version, facts about the system,
-  the tensors, the keys of the storages), then the elements of the storages.
+  The file has five pickles: a magic number, a version, facts about the system,
+  the tensors, and the keys of the storages. The elements of the storages
+  follow.
   """
   stream, storages = io.BytesIO(data), {}
 

@@ -1,12 +1,13 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Finds the cube ("box") that holds an object, from the cameras alone.
+"""Finds a cube (the "box") around an object, from the cameras alone.
 
-A neural field needs bounds, and data sets do not state them. Cameras are aimed
-at the object, and their pictures show all of it. The centre of the cube is
-therefore the point nearest to all viewing axes, the lines through the middle of
-what each camera sees. Half the cube's edge is the radius of the largest sphere
-around the centre that a picture shows whole, averaged over the pictures.
+A neural field needs bounds, and data sets do not state them. We assume that
+each camera is aimed at the object and shows the whole object. The viewing axis
+of a camera is the line through the middle of its field of view. The centre of
+the cube is the point nearest to all viewing axes. For each camera, we take the
+largest sphere around this centre that fits into the picture. Half the cube's
+edge is the mean radius of these spheres.
 
   center, radius = box_from_cameras(world_from_cam, K, hw=(64, 64))
 """
@@ -31,13 +32,12 @@ def box_from_cameras(
   """Returns the centre and half the edge of an object's cube, in world units.
 
   Args:
-    world_from_cam: rigid camera-to-world transforms in OpenCV axes (see
-      `PosedViews`).
+    world_from_cam: rigid camera-to-world transforms in OpenCV axes.
     K: intrinsics in pixels.
     hw: height and width of the pictures.
 
   Raises:
-    UserError: the cameras do not determine where the object is.
+    UserError: the object's position cannot be found from the cameras.
   """
   world_from_cam, K = np.float64(world_from_cam), np.float64(K)
   eye = world_from_cam[:, :3, 3]
@@ -63,13 +63,13 @@ def box_from_cameras(
 def _viewing_axes(world_from_cam, K, hw):
   """Returns the viewing axis and half the angle of view of each camera.
 
-  The viewing axis bisects the field of view, horizontally and vertically. It
-  may differ from the optical axis, because the principal point of a cropped
-  picture need not be where the object is.
+  The viewing axis bisects the horizontal and the vertical field of view. In a
+  cropped picture, the viewing axis may differ from the optical axis, because
+  the principal point need not be in the middle.
 
   Returns:
     (unit directions [V, 3] in world axes; half angles [V] in radians, of the
-    narrower of the horizontal and vertical field of view).
+    horizontal or vertical field of view, whichever is narrower).
   """
   h, w = hw
   size = np.array([w, h], np.float64)
@@ -88,7 +88,7 @@ def boxes_from_cameras(
   K: Float[np.ndarray, "O V 3 3"],
   hw: tuple[int, int],
 ) -> tuple[Float32[np.ndarray, "O 3"], Float32[np.ndarray, " O"]]:
-  """Returns the centres and half edges of O cubes, as in `box_from_cameras`."""
+  """Applies `box_from_cameras` to the cameras of each of O objects."""
   boxes = [
     box_from_cameras(poses, k, hw)
     for poses, k in zip(world_from_cam, K, strict=True)
@@ -100,7 +100,7 @@ def cameras_in_box(world_from_cam, K, center, radius) -> Camera:
   """Converts cameras to box coordinates, in which each cube is [-1, 1]^3.
 
   Args:
-    world_from_cam: camera-to-world transforms [O, V, 4, 4].
+    world_from_cam: camera-to-world transforms [O, V, 4, 4], V per object.
     K: intrinsics [O, V, 3, 3] in pixels.
     center: centre [O, 3] of each object's cube, in world units.
     radius: half the edge [O] of each object's cube, in world units.

@@ -1,20 +1,20 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The field of `consistency-v1`: grids of several resolutions, added up.
+"""The field of `consistency-v1`: a sum of grids with different resolutions.
 
-The grids are the levels of a pyramid. They have for example 17, 33 and 65 nodes
-along an edge of the box, the cube around the object. A node of a coarse level
-changes a whole neighbourhood, so the fit needs few steps to find a shape. All
-levels are added up to one grid before points are looked up. A look-up then
-costs as much as in one grid, and gradients are scattered into the finest level
-only.
+The grids are the levels of a pyramid. For example, they have 17, 33 and 65
+nodes along each edge of the box (the cube around the object). A node of a
+coarse level changes a large region, so the fit needs few steps to find a shape.
+All levels are summed into one grid before points are looked up. Each look-up
+then reads only this grid, and each gradient of a look-up is written only to
+this grid.
 
   grid = collapse(pyramid)                           # [n, n, n, 4]
   density, rgb = activate(look_up(grid, points))     # points in [-1, 1]^3
 
-A node holds one number for density and three for colour. Colour does not depend
-on the viewing direction, so views that contradict each other cannot all be
-fitted.
+A node holds one number for density and three numbers for colour. Colour does
+not depend on the viewing direction, so the field cannot fit views that
+contradict each other.
 """
 
 import dataclasses
@@ -34,19 +34,19 @@ class FieldConfig:
   Scores with different settings are not comparable.
 
   Attributes:
-    levels: number of nodes along an edge of the box in each grid of the
-      pyramid, coarse to fine.
-    num_coarse: number of equal bins that a ray is cut into. Bins in occupied
-      space get more samples.
+    levels: number of nodes along an edge of the box, for each grid of the
+      pyramid from coarse to fine.
+    num_coarse: number of equal bins that a ray is cut into. Occupied bins get
+      more samples.
     num_samples: number of samples along a ray.
-    num_rays: number of random pixels in a training step.
+    num_rays: number of random pixels per training step.
     learning_rate: Adam's learning rate at the first step.
-    final_learning_rate: Adam's learning rate at the end; the learning rate
-      decays exponentially.
+    final_learning_rate: Adam's learning rate after the last step. The decay is
+      exponential.
     distortion_weight: weight of the Mip-NeRF 360 distortion loss (arXiv
       2111.12077, eq. 15).
-    occupancy_every_steps: number of steps between two estimates of the occupied
-      space.
+    occupancy_every_steps: number of steps between two estimates of which cells
+      are occupied.
   """
 
   levels: tuple[int, ...]
@@ -62,8 +62,7 @@ class FieldConfig:
   def for_size(cls, size: int) -> "FieldConfig":
     """Returns settings for pictures of `size` x `size` pixels.
 
-    The finest level has about as many nodes along an edge as pictures have
-    pixels.
+    Along an edge, the finest level has roughly one node per pixel.
     """
     if size <= 32:
       return cls(levels=(9, 17, 33), num_rays=1024)
@@ -73,9 +72,9 @@ class FieldConfig:
 
 
 def init_pyramid(levels: tuple[int, ...]) -> Pyramid:
-  """Returns a pyramid of zeros, which is grey fog.
+  """Returns a pyramid of zeros, which renders as thin, grey fog.
 
-  The fog is so thin that a ray sees through it.
+  Rays can see through the fog.
 
   Args:
     levels: number of nodes along an edge of each grid, coarse to fine.
@@ -84,7 +83,7 @@ def init_pyramid(levels: tuple[int, ...]) -> Pyramid:
 
 
 def collapse(pyramid: Pyramid) -> Float[Array, "n n n 4"]:
-  """Adds all levels of a pyramid up to one grid with the finest resolution.
+  """Sums all levels of a pyramid into one grid with the finest resolution.
 
   Coarser levels are interpolated at the nodes of the finest level.
   """
@@ -97,7 +96,7 @@ def collapse(pyramid: Pyramid) -> Float[Array, "n n n 4"]:
 def refine(grid: Float[Array, "n n n C"]) -> Float[Array, "m m m C"]:
   """Interpolates a grid to m = 2 n - 1 nodes along an edge.
 
-  At any point, both grids interpolate to the same value.
+  At any point, interpolating either grid gives the same value.
   """
   for axis in range(3):
     grid = _refine_axis(grid, axis)
@@ -105,10 +104,10 @@ def refine(grid: Float[Array, "n n n C"]) -> Float[Array, "m m m C"]:
 
 
 def _refine_axis(grid: Float[Array, "*n"], axis: int) -> Float[Array, "*m"]:
-  """Inserts a node half-way between neighbours along one axis of a grid.
+  """Inserts a node half-way between each two neighbours along one axis.
 
   A new node gets the mean of its two neighbours. The code uses slices, because
-  products with interpolation matrices took a third of a training step, mostly
+  multiplying by interpolation matrices took a third of a training step, mostly
   for transpositions.
   """
   here = jax.lax.slice_in_dim(grid, 0, -1, axis=axis)
@@ -121,12 +120,11 @@ def _refine_axis(grid: Float[Array, "*n"], axis: int) -> Float[Array, "*m"]:
 
 
 def pairs_of_nodes(grid: Float[Array, "n n n C"]) -> Float[Array, "N C2"]:
-  """Returns a table with a row for each node: its values, then the next node's.
+  """Returns a table whose row i holds the values of nodes i and i + 1.
 
-  The next node is the neighbour along z. Looking up a point in this table takes
-  four reads instead of eight, and four writes in the backward pass. The table
-  has N = n^3 - 1 rows of C2 = 2 C numbers: the last node has no row, because no
-  node follows it.
+  Neighbours along z have consecutive indices. A look-up in this table therefore
+  takes four reads instead of eight, and four writes in the backward pass. The
+  table has N = n^3 - 1 rows of C2 = 2 C numbers.
   """
   nodes = grid.reshape(-1, grid.shape[-1])
   return jnp.concatenate([nodes[:-1], nodes[1:]], -1)
@@ -137,13 +135,14 @@ def look_up_pairs(
 ) -> Float[Array, "*b C"]:
   """Interpolates a grid trilinearly at points, from its table of node pairs.
 
-  The four reads of a point are separate. Under vmap on a CPU, a single read of
-  all 4 x 2 C numbers took 64 ms, and four separate reads took 3 ms.
+  The four rows for a point are read separately. Under vmap on a CPU, a single
+  read of all 4 x 2 C numbers took 64 ms, and four separate reads took 3 ms.
 
   Args:
     pairs: the table that `pairs_of_nodes` made of the grid.
     n: number of nodes along an edge of the grid.
-    points: points in [-1, 1]^3. Points beyond get the value of the boundary.
+    points: points in [-1, 1]^3. Points outside the box get the value at the
+      nearest point of its boundary.
   """
   C = pairs.shape[-1] // 2
   place = jnp.clip((points + 1) * (0.5 * (n - 1)), 0, n - 1.001)
@@ -165,17 +164,17 @@ def look_up(
 ) -> Float[Array, "*b C"]:
   """Interpolates a grid trilinearly at points in [-1, 1]^3.
 
-  Points beyond get the value of the boundary.
+  Points outside get the value at the nearest point of the boundary.
   """
   return look_up_pairs(pairs_of_nodes(grid), grid.shape[0], points)
 
 
 def density(raw: Float[Array, "*b"]) -> Float[Array, "*b"]:
-  """Converts raw values (the first numbers of nodes) to density.
+  """Converts raw values (the first number of each node) to density.
 
-  The unit of density is optical depth per half edge of the box. A raw value of
-  0 is fog of density 0.17, which absorbs 29 % of the light that crosses the box
-  from face to face.
+  Density is in units of optical depth per half edge of the box. A raw value of
+  0 gives fog of density 0.17, which absorbs 29 % of the light that crosses the
+  box from face to face.
   """
   return 25 * jax.nn.softplus(2 * raw - 5)
 
@@ -188,7 +187,7 @@ def raw_density(dens: float) -> float:
 def activate(
   values: Float[Array, "*b 4"],
 ) -> tuple[Float[Array, "*b"], Float[Array, "*b 3"]]:
-  """Converts the four values of nodes to density and colour.
+  """Converts interpolated node values to density and colour.
 
   Returns:
     (density in the unit of `density`, colour in [0, 1]).
@@ -200,9 +199,9 @@ def occupancy(grid: Float[Array, "n n n 4"]) -> Float[Array, "c c c"]:
   """Returns an upper bound of the density within each cell of the box.
 
   The box is cut into c^3 cells, 32^3 for the grids of `FieldConfig.for_size`.
-  The bound of a cell is the highest density of the nodes in the cell and on its
-  boundary. No point in the cell is denser, because `density` is monotone and is
-  applied after the interpolation.
+  The bound of a cell is the highest density among the nodes inside the cell and
+  on its boundary. No point in the cell is denser, because `density` is monotone
+  and is applied after the interpolation.
   """
   cells = grid.shape[0] - 1
   stride = -(-cells // 32)

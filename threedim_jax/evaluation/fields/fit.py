@@ -8,10 +8,10 @@
   )
   images = render_views(fields, world_from_cam, K, hw=(64, 64))
 
-The type of `config` chooses the field: `FieldConfig` is for the grids of
-`consistency-v1` (`grid_fit.py`), `HashFieldConfig` for the hash grids of
+The type of `config` chooses the field. `FieldConfig` chooses the grids of
+`consistency-v1` (`grid_fit.py`). `HashFieldConfig` chooses the hash grids of
 `consistency-3dim` (`hash_fit.py`). All objects are fitted with the same random
-numbers, so a field does not depend on which other objects are fitted beside it.
+numbers, so the field of an object does not depend on the other objects.
 Training steps run in a loop on the device; the host only counts them.
 """
 
@@ -34,23 +34,22 @@ from threedim_jax.evaluation.fields.field import FieldConfig
 from threedim_jax.evaluation.fields.hash_field import HashFieldConfig
 from threedim_jax.evaluation.fields.render import render_pixels, sample_edges
 
-# Renders use this many times as many samples per ray as training steps do.
+# A render has this many times as many samples per ray as a training step.
 RENDER_SAMPLES = 2
 
 _KINDS = {FieldConfig: grid_fit, HashFieldConfig: hash_fit}
 
 
-@no_type_check  # `jax.tree.map` calls it with anything, see Camera
+@no_type_check  # `jax.tree.map` puts any type into it, see Camera
 @flax.struct.dataclass
 class Fields:
   """The fitted fields of O objects; every array has a leading axis O.
 
   Attributes:
-    params: grids [O, n, n, n, 4] of raw values along the axes x, y, z of the
-      world, or the tables and MLPs of hash fields (see
-      `hash_field.join_levels`).
-    cells: upper bounds (grids) or estimates (hash fields) of the density in
-      each cell of the cube, per half edge of the cube.
+    params: grids [O, n, n, n, 4] of raw values along the world's axes x, y, z;
+      or the tables and MLPs of hash fields (see `hash_field.join_levels`).
+    cells: density in each cell of the cube, per half edge of the cube. Grids
+      give an upper bound, hash fields an estimate.
     center: centre of each object's cube, in world units.
     radius: half the edge of each object's cube, in world units.
     planes: distances from a camera at which its rays start and end, in half
@@ -76,21 +75,20 @@ def fit_fields(
   rng: Key[Array, ""],
   on_steps: Callable[[int], None] | None = None,
 ) -> Fields:
-  """Fits one field to the views of each of O objects.
+  """Fits O fields, one to the views of each object.
 
   Args:
-    images_u8: V views of each object, over white.
+    images_u8: V views of each object, on a white background.
     world_from_cam: camera-to-world transforms of the views, in OpenCV axes.
     K: intrinsics of the views, in pixels.
-    config: settings of the field.
     num_steps: number of training steps. The paper's number is 1000.
-    rng: key for the initial parameters, the random pixels and the places of
-      samples along rays.
-    on_steps: called during the fit with the number of steps that were done
-      since the previous call.
+    rng: key for the initial parameters, the choice of pixels and the positions
+      of samples along rays.
+    on_steps: called repeatedly during the fit, with the number of steps done
+      since the last call.
 
   Raises:
-    UserError: the cameras do not determine where an object is.
+    UserError: an object's position cannot be found from its cameras.
   """
   kind = _KINDS[type(config)]
   center, radius = boxes_from_cameras(world_from_cam, K, images_u8.shape[2:4])
@@ -126,7 +124,6 @@ def render_views(
   Objects are rendered one after the other.
 
   Args:
-    fields: fields of O objects.
     world_from_cam: camera-to-world transforms in OpenCV axes.
     K: intrinsics in pixels.
     hw: height and width of the rendered views.

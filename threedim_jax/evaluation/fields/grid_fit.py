@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Runs the training steps for the grids of `consistency-v1`; see `fit.py`.
+"""Trains the grids of `consistency-v1`, for the functions in `fit.py`.
 
 A step uses the same random pixels of the same views for all objects.
 """
@@ -24,7 +24,7 @@ class State(NamedTuple):
 
   Attributes:
     pyramid: the grids, coarse to fine.
-    adam: the state of the optimizer.
+    adam: the state of the Adam optimizer.
     cells: upper bound of the density in each cell, per half edge of the box.
   """
 
@@ -34,9 +34,9 @@ class State(NamedTuple):
 
 
 def near_and_far(world_from_cam: Float[np.ndarray, "O V 4 4"]) -> None:
-  """Returns None, because rays of this field are bounded only by the box.
+  """Returns None, because only the box bounds the rays of this field.
 
-  For the other field, `hash_fit.near_and_far` returns two distances.
+  For the other kind of field, `hash_fit.near_and_far` returns two distances.
   """
   del world_from_cam
 
@@ -46,10 +46,8 @@ def init_state(
 ) -> State:
   """Returns the initial state of a fit, which is the same for all objects.
 
-  Args:
-    vhw: number, height and width of the views; not used.
-    config: settings of the field.
-    rng: not used.
+  The arguments `vhw` (number, height and width of the views) and `rng` are not
+  used.
   """
   del vhw, rng
   pyramid = field.init_pyramid(config.levels)
@@ -66,19 +64,14 @@ def _adam() -> optax.GradientTransformation:
 
 @functools.partial(jax.jit, static_argnames="config", donate_argnums=0)
 def run_steps(state, views, rng, start, stop, num_steps, *, config):
-  """Runs the training steps `start` to `stop` - 1 for all O objects.
+  """Runs the training steps `start` to `stop` - 1, and returns the new state.
 
   Args:
-    state: the state of O fits.
+    state: the state of O fits, one for each object.
     views: (pictures [O, V, H, W, 3], cameras [O, V] in box coordinates, None).
-    rng: key of the whole fit.
-    start: index of the first step to run.
-    stop: index after the last step to run.
-    num_steps: number of steps of the whole fit, which sets the learning rate.
-    config: settings of the field.
-
-  Returns:
-    The new state.
+    rng: random key of the whole fit.
+    num_steps: number of steps of the whole fit. The learning rate falls over
+      these steps.
   """
   images_u8, cams, _ = views
   num_views, height, width = images_u8.shape[1:4]
@@ -88,7 +81,7 @@ def run_steps(state, views, rng, start, stop, num_steps, *, config):
     return field.occupancy(field.collapse(pyramid))
 
   def step(i, state):
-    # Outside vmap, so that it stays a branch: all objects share the step count.
+    # All objects share the step count. Outside vmap, `cond` stays a branch.
     cells = jax.lax.cond(
       i % config.occupancy_every_steps == 0,
       lambda s: jax.vmap(bound_density)(s.pyramid),
@@ -131,10 +124,7 @@ def run_steps(state, views, rng, start, stop, num_steps, *, config):
 def params_and_cells(
   state: State, config: field.FieldConfig
 ) -> tuple[Float[Array, "n n n 4"], Float[Array, "c c c"]]:
-  """Returns the fitted grid of one object, and upper bounds of its density.
-
-  There is an upper bound for each cell of the box.
-  """
+  """Returns one object's fitted grid, and an upper density bound per cell."""
   del config
   grid = field.collapse(state.pyramid)
   return grid, field.occupancy(grid)
@@ -147,13 +137,12 @@ def render_rays(
   edges: Float[Array, "R S1"],
   config: field.FieldConfig,
 ) -> tuple[Float[Array, "R 3"], Float[Array, "R S"]]:
-  """Renders rays through a grid.
+  """Renders R rays through a grid.
 
   Args:
-    grid: the grid.
     pos: start of each ray, in box coordinates.
     dir: unit direction of each ray.
-    edges: distances along each ray at which its samples start and end.
+    edges: boundaries of each ray's S samples, as distances along the ray.
     config: not used.
 
   Returns:

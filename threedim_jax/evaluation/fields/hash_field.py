@@ -3,16 +3,17 @@
 """The field of `consistency-3dim`, as in 3DiM: a hash grid and two small MLPs.
 
 A hash grid (instant-NGP, arXiv 2201.05989) consists of levels. Each level is a
-grid of nodes with its own resolution, and has its own table of features. In a
-fine level the table has fewer rows than there are nodes, and a hash decides
-which nodes share a row. The interpolated features of all levels enter an MLP
-for density, whose output enters an MLP for colour (3DiM, sec. 7.4: width 64,
-one hidden layer for density, two for colour, no skips). The viewing direction
-is not an input, so views that contradict each other cannot all be fitted.
+grid of nodes with its own resolution and its own table of features. The table
+of a fine level has fewer rows than the level has nodes, and a hash decides
+which nodes share a row. The first MLP turns the interpolated features of all
+levels into density. The second MLP turns an output of the first into colour.
+The sizes are those of 3DiM (sec. 7.4): width 64, one hidden layer for density,
+two for colour, no skips. The viewing direction is not an input, so the field
+cannot fit views that contradict each other.
 
-The levels that need no hash are joined into one grid before points are looked
-up. Joining does not change the interpolated features. A point then takes 4
-reads in all of these levels together, instead of 8 in each.
+The coarse levels need no hash, and are joined into one grid before points are
+looked up. Joining does not change the interpolated features. A look-up then
+takes 4 reads for all coarse levels together, instead of 8 for each level.
 
   params = init_params(jax.random.key(0), config)
   tables = join_levels(params, config)
@@ -47,28 +48,28 @@ class HashFieldConfig:
   """Settings of the hash-grid field that `consistency-3dim` fits.
 
   The paper leaves these settings open. They were chosen on true views only
-  (launch/benchmarks.md). Scores from different settings are not comparable.
+  (launch/benchmarks.md). Scores with different settings are not comparable.
 
   Attributes:
-    resolutions: number of nodes along an edge of the box in each level, coarse
-      to fine. Each level has twice as many intervals between nodes as the level
-      before.
+    resolutions: number of nodes along an edge of the box, for each level from
+      coarse to fine. The number of intervals between nodes doubles from each
+      level to the next.
     table_size: largest number of rows in the feature table of a level.
     num_features: number of features in a row of a table.
-    feature_scale: number by which features are multiplied before they enter the
-      MLP for density. The tables then learn faster at the learning rate that
-      the paper fixes.
-    num_coarse: number of equal bins that a ray is cut into. Bins in occupied
-      space get more samples.
+    feature_scale: factor that multiplies features before they enter the MLP for
+      density. A larger factor makes the tables learn faster at the learning
+      rate that the paper fixes.
+    num_coarse: number of equal bins that a ray is cut into. Occupied bins get
+      more samples.
     num_samples: number of samples along a ray.
     distortion_weight: weight of the distortion loss (arXiv 2111.12077, eq. 15).
     orientation_weight: weight of the orientation loss (arXiv 2112.03907, eq.
       11).
-    orientation_every: the orientation loss is computed for one ray in this
-      many.
-    occupancy_every_steps: number of steps between two estimates of the occupied
-      space.
-    rays_at_a_time: number of rays that are computed together. The data of 512
+    orientation_every: one ray in every `orientation_every` rays gets the
+      orientation loss.
+    occupancy_every_steps: number of steps between two estimates of which cells
+      are occupied.
+    rays_at_a_time: number of rays that are processed together. The data of 512
       rays fits into a CPU's cache.
   """
 
@@ -88,8 +89,7 @@ class HashFieldConfig:
   def for_size(cls, size: int) -> "HashFieldConfig":
     """Returns settings for pictures of `size` x `size` pixels.
 
-    The finest level has about as many nodes along an edge as pictures have
-    pixels.
+    Along an edge, the finest level has roughly one node per pixel.
     """
     if size <= 32:
       return cls(resolutions=(9, 17, 33))
@@ -99,10 +99,10 @@ class HashFieldConfig:
 
 
 def init_params(rng: Key[Array, ""], config: HashFieldConfig) -> PyTree:
-  """Draws random initial parameters: the tables of features and the two MLPs.
+  """Draws random initial parameters: the feature tables and the two MLPs.
 
-  Features are drawn near zero (instant-NGP, sec. 4), weights of the MLPs by
-  He's rule.
+  Features are drawn near zero (instant-NGP, sec. 4). The weights of the MLPs
+  are drawn by He's rule.
 
   Returns:
     {"tables": one for each level, "density": MLP layers, "color": MLP layers}.
@@ -150,7 +150,7 @@ def _mlp(layers: list[PyTree], x: Float[Array, "N D"]) -> Float[Array, "N E"]:
 def row_of_node(
   node: Int[Array, "*b 3"], resolution: int, num_rows: int
 ) -> Int[Array, "*b"]:
-  """Returns the row of a level's table that holds the features of a node.
+  """Returns which row of a level's table holds the features of a node.
 
   If the table has a row for every node, the row is the node's index. Otherwise
   the row is a hash of the node's coordinates, and several nodes share a row.
@@ -174,7 +174,7 @@ def interpolate(
   """Interpolates the features of one level trilinearly at points.
 
   Args:
-    table: table of T rows with F features.
+    table: the level's table, with T rows of F features.
     points: points in [-1, 1]^3.
     resolution: number of nodes along an edge of the level.
   """
@@ -196,10 +196,10 @@ def interpolate(
 def _dense_and_hashed(
   levels: Sequence, config: HashFieldConfig
 ) -> tuple[Sequence, Sequence]:
-  """Splits a sequence with one item per level into two parts.
+  """Splits a sequence with one item per level into dense and hashed levels.
 
-  The first part belongs to levels whose tables have a row for every node, the
-  second part to levels that need a hash.
+  The table of a dense level has a row for every node. The table of a hashed
+  level has fewer rows than the level has nodes.
   """
   num_dense = sum(n**3 <= config.table_size for n in config.resolutions)
   return levels[:num_dense], levels[num_dense:]
@@ -208,16 +208,15 @@ def _dense_and_hashed(
 def join_levels(params: PyTree, config: HashFieldConfig) -> PyTree:
   """Joins the tables of all levels that need no hash into one table.
 
-  Joining is linear. Gradients of many points can therefore be summed for the
-  joined table, and then be pulled back to the tables of the levels once.
+  Joining is linear. The gradients of many points can therefore be summed in the
+  joined table, and then be converted once to gradients of the levels' tables.
 
   Args:
     params: parameters as in `init_params`.
-    config: settings of the field.
 
   Returns:
-    `params`, but with the joined table as "pairs", in the form of
-    `pairs_of_nodes`. "tables" has only the tables of levels that need a hash.
+    `params`, with the joined table as "pairs" (see `pairs_of_nodes`). "tables"
+    keeps only the tables of levels that need a hash.
   """
   dense, hashed = _dense_and_hashed(params["tables"], config)
   resolutions, _ = _dense_and_hashed(config.resolutions, config)
@@ -234,13 +233,8 @@ def density_and_geometry(
 ) -> tuple[Float[Array, " N"], Float[Array, "N G"]]:
   """Computes the density at points, and the input of the MLP for colour.
 
-  Args:
-    tables: parameters from `join_levels`.
-    points: points in [-1, 1]^3.
-    config: settings of the field.
-
-  Returns:
-    (density per half edge of the box, G = 15 numbers for the MLP for colour).
+  The arguments and the unit of density are those of `query`. The input of the
+  MLP for colour is G = 15 numbers.
   """
   dense, hashed = _dense_and_hashed(config.resolutions, config)
   features = []
@@ -265,7 +259,6 @@ def query(
   Args:
     tables: parameters from `join_levels`.
     points: points in [-1, 1]^3.
-    config: settings of the field.
 
   Returns:
     (density per half edge of the box, colour in [0, 1]).
@@ -277,10 +270,10 @@ def query(
 def normals(
   tables: PyTree, points: Float[Array, "N 3"], config: HashFieldConfig
 ) -> Float[Array, "N 3"]:
-  """Returns the normals at points: unit vectors along which density falls most.
+  """Returns unit vectors (normals) along which density falls fastest.
 
-  The definition is from Ref-NeRF (arXiv 2112.03907, eq. 3). The arguments are
-  those of `query`.
+  Ref-NeRF defines the normals in this way (arXiv 2112.03907, eq. 3). The
+  arguments are those of `query`.
   """
 
   def total_density(points):

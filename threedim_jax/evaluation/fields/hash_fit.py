@@ -1,12 +1,11 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Runs the training steps for hash fields as in 3DiM (sec. 7.4); see `fit.py`.
+"""Trains hash fields as in 3DiM (sec. 7.4), for the functions in `fit.py`.
 
-Every step uses all pixels of all views. A loop goes through the rays of the
-pixels in portions and sums the gradients, so memory does not grow with the
-number of views. Rays that cross only empty space are left out, because they
-render white and give no gradient. Objects are fitted one after the other in one
-program.
+Every step uses all pixels of all views. A loop processes a few rays at a time
+and sums the gradients, so memory does not grow with the number of views. Rays
+that cross only empty space are left out, because they render white and give no
+gradient. Objects are fitted one after the other in one program.
 """
 
 import functools
@@ -31,11 +30,12 @@ class State(NamedTuple):
 
   Attributes:
     params: tables and MLPs, see `hash_field.init_params`.
-    adam: the state of the optimizer.
+    adam: the state of the Adam optimizer.
     cells: estimate of the highest density in each cell, per half edge of the
       box.
-    order: indices of the pixels whose rays cross occupied cells, then zeros.
-    num_active: number of pixels whose rays cross occupied cells.
+    order: indices of the active pixels, then zeros. The ray of an active pixel
+      crosses an occupied cell.
+    num_active: number of active pixels.
   """
 
   params: PyTree
@@ -46,11 +46,11 @@ class State(NamedTuple):
 
 
 def make_optimizer() -> optax.GradientTransformation:
-  """Returns the optimizer of 3DiM's consistency score (sec. 7.4).
+  """Returns the optimizer that 3DiM uses for its consistency score (sec. 7.4).
 
   The optimizer is Adam with weight decay 0.1 and gradients clipped to norm 1.
   The learning rate falls from 0.01 to 0.001 in 100 steps. The paper does not
-  state Adam's other constants; instant-NGP's are used.
+  state Adam's other constants, so we use those of instant-NGP.
   """
   schedule = optax.linear_schedule(1e-2, 1e-3, transition_steps=100)
   return optax.chain(
@@ -64,16 +64,16 @@ def near_and_far(
 ) -> Float[np.ndarray, "O 2"]:
   """Returns the distances from a camera at which its rays start and end.
 
-  The distances are 3 r_min / 8 and 3 r_max / 2 (3DiM, sec. 7.4). r_min and
-  r_max are the smallest and the largest distance of the object's cameras from
-  the centre of the box, in half edges of the box. The paper measures these
-  distances from the origin, over all cameras of a data set.
+  The distances are 3 r_min / 8 and 3 r_max / 2 (3DiM, sec. 7.4). Here r_min and
+  r_max are the smallest and the largest distance between the centre of the box
+  and the object's cameras. The paper instead measures from the origin, over all
+  cameras of a data set.
 
   Args:
     world_from_cam: camera-to-world transforms in box coordinates.
 
   Returns:
-    (start, end) for each object, in half edges of its box.
+    (start, end) for each object, in half edges of the object's box.
   """
   r = np.linalg.norm(world_from_cam[:, :, :3, 3], axis=-1)
   return np.stack([3 * r.min(1) / 8, 3 * r.max(1) / 2], -1)
@@ -86,7 +86,6 @@ def init_state(
 
   Args:
     vhw: number V, height H and width W of the object's views.
-    config: settings of the field.
     rng: key for the initial parameters.
   """
   num_rays = int(np.prod(vhw))
@@ -103,20 +102,14 @@ def init_state(
 
 @functools.partial(jax.jit, static_argnames="config", donate_argnums=0)
 def run_steps(state, views, rng, start, stop, num_steps, *, config):
-  """Runs the training steps `start` to `stop` - 1 for all O objects.
+  """Runs the training steps `start` to `stop` - 1, and returns the new state.
 
   Args:
-    state: the state of O fits.
+    state: the state of O fits, one for each object.
     views: (pictures [O, V, H, W, 3], cameras [O, V] in box coordinates,
       distances [O, 2] from `near_and_far`).
-    rng: key of the whole fit.
-    start: index of the first step to run.
-    stop: index after the last step to run.
+    rng: random key of the whole fit.
     num_steps: not used, because the optimizer has its own schedule.
-    config: settings of the field.
-
-  Returns:
-    The new state.
   """
   del num_steps  # the optimizer has a schedule of its own
   num_rays = int(np.prod(views[0].shape[1:4]))
@@ -170,10 +163,10 @@ def run_steps(state, views, rng, start, stop, num_steps, *, config):
 
 
 def _loss(tables, rays, color, weight, cells, planes, i, rng, config):
-  """Returns the sum of the losses of R rays, each multiplied by its `weight`.
+  """Returns the weighted sum of the losses of R rays.
 
-  A ray's loss is the squared error of its colour plus the weighted distortion
-  and orientation losses.
+  The loss of a ray is its squared colour error, plus the distortion loss and
+  the orientation loss, which are scaled by their weights in `config`.
 
   Args:
     tables: parameters from `hash_field.join_levels`.
@@ -181,10 +174,9 @@ def _loss(tables, rays, color, weight, cells, planes, i, rng, config):
     color: true colour [R, 3] of each ray, in [0, 1].
     weight: weight [R] of each ray in the sum.
     cells: estimated density in each cell of the box.
-    planes: distances [2] at which rays start and end.
-    i: index of the step, which chooses the rays of the orientation loss.
-    rng: key for the places of samples along rays.
-    config: settings of the field.
+    planes: distances [2] from the camera at which rays start and end.
+    i: index of the step, which chooses the rays that get the orientation loss.
+    rng: key for the positions of samples along rays.
   """
   pos, dir = rays
   count = config.num_samples + 1
@@ -215,13 +207,12 @@ def render_rays(tables, pos, dir, edges, config):
     tables: parameters from `hash_field.join_levels`.
     pos: start [R, 3] of each ray, in box coordinates.
     dir: unit direction [R, 3] of each ray.
-    edges: distances [R, S + 1] at which the S samples of each ray start and
-      end.
-    config: settings of the field.
+    edges: boundaries [R, S + 1] of each ray's S samples, as distances along the
+      ray.
 
   Returns:
     (colours [R, 3] over white, weight [R, S] of each sample in its ray's
-    colour, points [R, S, 3] of the samples).
+    colour, midpoint [R, S, 3] of each sample).
   """
   points = render.sample_points(pos, dir, edges)
   density, rgb = hash_field.query(tables, points.reshape(-1, 3), config)
@@ -237,9 +228,9 @@ def _find_occupied(
 ) -> State:
   """Estimates the density of all cells, and finds rays through occupied cells.
 
-  The estimate of a cell is the highest density at eight random points, one in
-  each eighth of the cell. An estimate never falls below `_OCCUPANCY_DECAY`
-  times the previous estimate.
+  The estimate for a cell is the highest density at eight random points, one in
+  each octant of the cell. A new estimate is at least `_OCCUPANCY_DECAY` times
+  the previous estimate.
 
   Returns:
     The state with new `cells`, `order` and `num_active`.
@@ -278,8 +269,5 @@ def _find_occupied(
 def params_and_cells(
   state: State, config: hash_field.HashFieldConfig
 ) -> tuple[PyTree, Float[Array, "c c c"]]:
-  """Returns the fitted tables of one object, and estimates of its density.
-
-  There is an estimate for each cell of the box.
-  """
+  """Returns one object's parameters, and a density estimate for each cell."""
   return hash_field.join_levels(state.params, config), state.cells

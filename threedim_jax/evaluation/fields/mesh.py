@@ -6,10 +6,10 @@
 
 The model generates only the views. A field of `consistency-v1` is then fitted
 to the views, and the mesh is the surface of the field. The mesh is bad where
-the views contradict each other; `mesh.json` says how well they agree.
+the views contradict each other; `mesh.json` says how well the views agree.
 
 The GLB file has the axes of glTF (y up, front towards +z). Its colours are
-linear and shown without lighting, because the pictures already contain light.
+linear, and viewers add no lighting, because the pictures already contain light.
 The PLY file has the axes of the samples (z up) and sRGB colours.
 """
 
@@ -42,13 +42,13 @@ from threedim_jax.workdir.same_settings import check_same_settings
 
 NUM_STEPS = 400
 LABEL = "a fit on views that a model generated, not a measurement"
-# The surface has the density that absorbs half of the light along an edge from
-# node to node. This is the optical depth of such an edge.
+# On the surface, the density absorbs half of the light between neighbouring
+# nodes. This is the optical depth between such nodes.
 _HALF_OPAQUE = np.log(2.0)
 # Raw values are clipped to this distance from the surface's value. Values
 # beyond it say nothing about where the surface is.
 _STEEPEST = 2.0
-# Parts of the surface are left out if their share of its area is at most _PART,
+# Parts of the surface are left out if their share of the area is at most _PART,
 # or if they are more than _NEAR grid nodes away from the largest part. The legs
 # of a chair may be detached, but they are near; remains of fog are not.
 _PART, _NEAR = 0.05, 3.0
@@ -76,14 +76,14 @@ def write_mesh(
   Args:
     sample_dir: finished folder with the samples of one object.
     out: folder to write into. None: `sample_dir`.
-    overwrite: whether to replace a mesh of other views instead of raising.
+    overwrite: whether a mesh of other views in `out` may be replaced.
 
   Returns:
     The paths of the three files.
 
   Raises:
-    UserError: `sample_dir` cannot be read, `out` holds a mesh of other views,
-      or a mesh cannot be fitted (see `fit_mesh`).
+    UserError: `sample_dir` cannot be read, `out` holds a mesh of other views
+      that may not be replaced, or a mesh cannot be fitted (see `fit_mesh`).
   """
   sampled = samples.read_sample(sample_dir)
   views = sampled.given + sampled.generated
@@ -125,16 +125,15 @@ def fit_mesh(
   """Fits a coloured mesh to views.
 
   Args:
-    views: the views of one object.
-    on_steps: called during the fit with the number of steps that were done
-      since the previous call.
+    on_steps: called repeatedly during the fit, with the number of steps done
+      since the last call.
 
   Returns:
-    (mesh with sRGB vertex colours, PSNR in dB of renders of the fitted field,
-    averaged over all views).
+    (mesh with sRGB vertex colours, PSNR in dB between the views and renders of
+    the fitted field, averaged over all views).
 
   Raises:
-    UserError: there are fewer than MIN_VIEWS views, or they show no surface.
+    UserError: there are fewer than MIN_VIEWS views, or no surface is found.
   """
   if len(views) < MIN_VIEWS:
     raise UserError(
@@ -158,10 +157,10 @@ def fit_mesh(
 
 
 def surface(fields: Fields) -> trimesh.Trimesh:
-  """Extracts the surface of a field as a mesh, in world units, z up.
+  """Extracts the surface of a field as a mesh, in world units with z up.
 
   Args:
-    fields: fields of `consistency-v1`. The first object's field is used.
+    fields: fields of `consistency-v1`. Only the first object's field is used.
 
   Raises:
     UserError: the field has no surface.
@@ -170,9 +169,9 @@ def surface(fields: Fields) -> trimesh.Trimesh:
   raw, rgb = np.asarray(grid[..., 0]), np.asarray(activate(grid)[1])
   n, radius = len(raw), float(fields.radius[0])
   edge = 2 * radius / (n - 1)
-  # The surface is a level of the raw values, which the field interpolates. If
-  # density, nearly their exponential, were interpolated instead, the surface
-  # would be a node too far outside.
+  # The surface is where the interpolated raw values have this value. Density is
+  # roughly an exponential of the raw values. If density were interpolated
+  # instead, the surface would be one node too far outside.
   level = raw_density(_HALF_OPAQUE * (n - 1) / 2)
   # A shell of empty nodes closes surfaces that reach the walls of the box.
   solid = np.pad((raw - level).clip(-_STEEPEST, _STEEPEST), 1)
@@ -198,14 +197,14 @@ def _colors(
   rgb: Float[np.ndarray, "n n n 3"],
   vertices: Float[np.ndarray, "V 3"],
 ) -> Float[np.ndarray, "V 3"]:
-  """Returns the colour of each vertex, a weighted mean of the nodes around it.
+  """Returns the colour of each vertex: a weighted mean of the nodes around it.
 
-  The weights are needed because empty nodes have no meaningful colour.
+  Empty nodes need a small weight, because their colours mean nothing.
 
   Args:
     weight: weight of each node; almost 0 for empty nodes.
     rgb: colour of each node, in [0, 1].
-    vertices: places of the vertices, in indices of nodes.
+    vertices: positions of the vertices, in grid indices.
   """
 
   def at_vertices(values):
@@ -218,9 +217,9 @@ def _colors(
 def _without_detached_parts(
   mesh: trimesh.Trimesh, near: float
 ) -> trimesh.Trimesh:
-  """Returns the mesh without small parts, and without parts that are far away.
+  """Returns the mesh without small parts and without parts that are far away.
 
-  A part is small if it has at most the share `_PART` of the surface. A part is
+  A part is small if its share of the surface area is at most `_PART`. A part is
   far away if it is more than `near` (in world units) from the largest part.
 
   Raises:
@@ -243,10 +242,9 @@ def _without_detached_parts(
 
 
 def agreement_text(psnr: float) -> str:
-  """Returns a sentence that says how well the views of a mesh agree.
+  """Returns a sentence that says how well the views behind a mesh agree.
 
-  Args:
-    psnr: PSNR of the fitted field in dB, from `fit_mesh`.
+  `psnr` is the PSNR of the fitted field in dB, from `fit_mesh`.
   """
   text = f"The views agree to {psnr:.1f} dB (PSNR of the fitted field)."
   if psnr < GOOD_AGREEMENT:

@@ -1,11 +1,11 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Renders fields over white, in box coordinates: a field fills [-1, 1]^3.
+"""Renders fields in box coordinates, over a white background.
 
-A ray is cut into equal bins, and most samples go to bins that are occupied. The
-choice ignores how much light reaches a bin. Otherwise, samples would end where
-the ray enters an occupied cell, before the surface inside the cell, and the
-surface would get no sample.
+A field fills the box [-1, 1]^3. Each ray is cut into equal bins, and most of
+the ray's samples go to occupied bins. Occlusion plays no part in this choice.
+If it did, the samples would end where the ray enters an occupied cell, in front
+of the surface in this cell, and the surface would get no sample.
 
   edges = sample_edges(cells, pos, dir, num_bins=64, u=u)
   colors, weights = composite(density, rgb, edges)
@@ -49,14 +49,14 @@ def distances_in_box(
   dir: Float[Array, "*b 3"],
   planes: Float[Array, "2"] | None = None,
 ) -> Float[Array, "*b 2"]:
-  """Returns the distances along rays at which they enter and leave [-1, 1]^3.
+  """Returns the distances at which rays enter and leave the box [-1, 1]^3.
 
   The two distances are equal if the ray misses the box.
 
   Args:
     pos: start of each ray.
     dir: unit direction of each ray.
-    planes: smallest and largest distance to return. None: `NEAR` and infinity.
+    planes: lower and upper limit of the distances. None: `NEAR` and infinity.
   """
   nearest, farthest = (NEAR, np.inf) if planes is None else planes
   safe = jnp.where(jnp.abs(dir) < 1e-9, 1e-9, dir)  # no division by zero
@@ -79,12 +79,12 @@ def occupied_bins(
     cells: density in each cell of the box.
     pos: start of each ray.
     dir: unit direction of each ray.
-    num_bins: number B of bins of a ray.
-    planes: distances that bound each ray, see `distances_in_box`.
+    num_bins: number B of bins per ray.
+    planes: limits of the distances along rays, see `distances_in_box`.
 
   Returns:
     (distance at which the first bin starts, length of a bin, optical depth of
-    the bins).
+    each bin).
   """
   near, far = jnp.split(distances_in_box(pos, dir, planes), 2, -1)
   bin_length = (far - near) / num_bins
@@ -105,19 +105,19 @@ def sample_edges(
   u: Float[Array, "R S"],
   planes: Float[Array, "2"] | None = None,
 ) -> Float[Array, "R S"]:
-  """Returns the distances along rays at which the samples start and end.
+  """Returns the boundaries of each ray's samples, as distances along the ray.
 
-  Each bin of a ray has a weight, and occupied bins weigh more. Edge i lies
-  where the ray has passed the share u[:, i] of the total weight, so occupied
-  bins get more samples.
+  Each bin of a ray has a weight, and occupied bins have larger weights.
+  Boundary i is where the bins so far contain the fraction u[:, i] of the ray's
+  total weight. Occupied bins therefore get more samples.
 
   Args:
     cells: density in each cell of the box.
     pos: start of each ray.
     dir: unit direction of each ray.
     num_bins: number of equal bins that a ray is cut into.
-    u: increasing numbers from 0 to 1, one for each edge.
-    planes: distances that bound each ray, see `distances_in_box`.
+    u: increasing numbers from 0 to 1, one for each boundary.
+    planes: limits of the distances along rays, see `distances_in_box`.
   """
   near, bin_length, depth = occupied_bins(cells, pos, dir, num_bins, planes)
   weight = 1 - jnp.exp(-depth)
@@ -130,7 +130,7 @@ def sample_edges(
 
 
 def _sums_before(x: Float[Array, "R n"]) -> Float[Array, "R n"]:
-  """Returns, for each element, the sum of the elements before it in its row."""
+  """Returns, for each element, the sum of the earlier elements in its row."""
   n = x.shape[-1]
   earlier = np.triu(np.ones((n, n), np.float32), 1)
   return jnp.matmul(x, earlier, precision="highest")
@@ -141,12 +141,12 @@ def sample_points(
   dir: Float[Array, "R 3"],
   edges: Float[Array, "R S1"],
 ) -> Float[Array, "R S 3"]:
-  """Returns the point in the middle of each sample of each ray.
+  """Returns the midpoint of each sample of each ray.
 
   Args:
     pos: start of each ray.
     dir: unit direction of each ray.
-    edges: distances at which the samples start and end; S1 = S + 1.
+    edges: boundaries of each ray's S samples, as distances; S1 = S + 1.
   """
   middle = 0.5 * (edges[:, :-1] + edges[:, 1:])
   return pos[:, None] + middle[..., None] * dir[:, None]
@@ -157,12 +157,12 @@ def composite(
   rgb: Float[Array, "R S 3"],
   edges: Float[Array, "R S1"],
 ) -> tuple[Float[Array, "R 3"], Float[Array, "R S"]]:
-  """Blends the samples of each ray over white.
+  """Blends the samples of each ray over a white background.
 
   Args:
     density: density of each sample, per unit of `edges`.
     rgb: colour of each sample.
-    edges: distances at which the samples start and end; S1 = S + 1.
+    edges: boundaries of each ray's S samples, as distances; S1 = S + 1.
 
   Returns:
     (colours of the rays, weight of each sample in its ray's colour).
@@ -178,14 +178,14 @@ def distortion_loss(
 ) -> Float[Array, " R"]:
   """Computes the distortion loss of each ray (Mip-NeRF 360, eq. 15).
 
-  The loss is small if all light of a ray comes from one place. The loss is the
-  mean distance between two random points of the ray, each of which lies in a
-  sample with the probability `weights`. The code uses prefix sums over the
-  samples in place of the sum over all pairs.
+  The loss is small if all light of a ray comes from one place. Draw two random
+  points on the ray, with `weights` as the probabilities of the samples. The
+  loss is the expected distance between these points. The code replaces the sum
+  over all pairs of samples by prefix sums.
 
   Args:
     weights: weight of each sample in its ray's colour.
-    edges: distances at which the samples start and end; S1 = S + 1.
+    edges: boundaries of each ray's S samples, as distances; S1 = S + 1.
   """
   length = jnp.diff(edges, axis=-1)
   middle = edges[:, :-1] + 0.5 * length
@@ -203,8 +203,8 @@ def render_pixels(
 ) -> Float[Array, "V H W 3"]:
   """Renders V views of one object, with values in [0, 1].
 
-  Rays go through `show` in portions, so memory does not grow with the number of
-  views.
+  `show` gets a limited number of rays at a time, so memory does not grow with
+  the number of views.
 
   Args:
     show: function (origins, unit directions) -> colours of the rays.

@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Checks whether the cameras of a data set fit its pictures.
+"""Checks whether the cameras of a data set match its pictures.
 
-If cameras and pictures do not fit, the report names the likely mistake.
+If they do not match, the report names the likely mistake.
 """

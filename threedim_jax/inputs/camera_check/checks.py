@@ -1,25 +1,29 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Checks whether the cameras of a data set fit its pictures. Uses no JAX.
+"""Checks whether the cameras of a data set match its pictures. Uses no JAX.
 
   report = check_cameras([PosedViews(images_u8, world_from_cam, K)])
   report.faults
 
-If the cameras are right, a single solid fills an object's silhouettes in all
-views. `silhouettes` computes this solid, the visual hull, and measures by IoU
-(intersection over union) how well it fills the silhouettes. The check then
-undoes each of the usual mistakes in turn. If undoing a mistake makes the hull
-fit the silhouettes better, the data has that mistake.
+In each picture, the pixels that show the object form its silhouette. If the
+cameras are right, a single solid fills the silhouettes of all views. The module
+`silhouettes` computes this solid (the visual hull) and measures how well the
+hull fills the silhouettes, as an IoU (intersection over union). Then the check
+undoes common mistakes one at a time, such as inverted poses. If the hull fits
+the silhouettes better after a mistake is undone, the data contains that
+mistake.
 
 The background must be white. The check cannot find
 - a wrong scale or orientation of the world;
-- a rotation or reflection that maps the object to itself, such as upside-down
-  pictures of an orbit at elevation 0;
-- an error in the focal length alone, unless it is a factor of two and there are
-  many objects.
+- a mirrored world, for example if all pictures of an orbit at elevation 0 are
+  upside down;
+- a rotation or reflection that leaves the object's shape unchanged;
+- a wrong focal length alone, unless it is off by a factor of two for many
+  objects.
 
-White parts of an object count as background. With fewer than twelve views, the
-check finds only inverted poses, wrong axes and a K for another picture size.
+White parts at an object's edge count as background. If any object has fewer
+than twelve views, the check finds only inverted poses, wrong axes and a K for
+another picture size.
 """
 
 from collections.abc import Sequence
@@ -42,9 +46,9 @@ from threedim_jax.inputs.camera_check.silhouettes import Sphere
 from threedim_jax.runtime.errors import UserError
 from threedim_jax.views.posed_views import PosedViews, check_pose
 
-# Least IoU of hull and silhouettes that counts as a fit. Measured on chairs and
-# cars of 16 to 128 pixels: right cameras give 0.77 to 0.95 with 24 views and
-# 0.65 to 0.90 with 4 views. Shuffled cameras give 0.2 to 0.7.
+# Lowest IoU of hull and silhouettes that counts as a match. On chairs and cars
+# of 16 to 128 pixels, right cameras give 0.77 to 0.95 with 24 views and 0.65 to
+# 0.90 with 4 views. Shuffled cameras give 0.2 to 0.7.
 FLOOR, FLOOR_FEW_VIEWS = 0.75, 0.6
 MANY_VIEWS = 12
 # A mistake counts as found if undoing it raises the IoU by more than this.
@@ -55,9 +59,9 @@ _RADIUS_RATIO = 2.0  # largest ratio of two objects' camera distances
 
 @dataclasses.dataclass(frozen=True)
 class Check:
-  """One line of the report: the name of a check, its verdict and a text.
+  """One line of the report: a check, its verdict and an explanation.
 
-  The verdict "note" deserves attention but is not a fault.
+  A "note" deserves the user's attention but is not a fault.
   """
 
   name: str
@@ -74,13 +78,10 @@ class Report:
     iou: {hypothesis name: {object id: IoU}}. A hypothesis is a possible
       mistake. The IoU says how well the visual hull fits the object's
       silhouettes after the mistake is undone.
-    best: the hypothesis that fits the pictures best; `STORED` if no mistake was
-      found.
+    best: the most likely mistake, or `STORED` if no mistake was found.
     spheres: {object id: bounding sphere}, computed with the stored cameras.
-      Objects without usable silhouettes are missing, here and in
-      `best_spheres`.
-    best_spheres: {object id: bounding sphere}, computed with the cameras after
-      `best` is undone.
+      Objects without usable silhouettes are missing.
+    best_spheres: the same, computed after the mistake `best` is undone.
   """
 
   checks: list[Check]
@@ -126,13 +127,13 @@ def check_cameras(objects: Sequence[PosedViews]) -> Report:
 
 @dataclasses.dataclass(frozen=True)
 class _Seen:
-  """Cameras and silhouettes of one object, without views that are all white."""
+  """Cameras and silhouettes of one object; all-white views are left out."""
 
   object_id: str
   world_from_cam: Float[np.ndarray, "V 4 4"]
-  K: Float[np.ndarray, "V 3 3"]  # of the pictures
+  K: Float[np.ndarray, "V 3 3"]  # in pixels of the pictures
   masks: silhouettes.Masks
-  scale: Float[np.ndarray, "3 1"]  # K * scale fits the masks
+  scale: Float[np.ndarray, "3 1"]  # K * scale is in pixels of the masks
 
   @classmethod
   def of(cls, views: PosedViews, masks, scale) -> "_Seen":
@@ -150,19 +151,19 @@ def judge(
   tried: Sequence[Hypothesis],
   num_views: int,
 ) -> tuple[Hypothesis, Check]:
-  """Chooses the hypothesis that fits the pictures best, and gives a verdict.
+  """Chooses the most likely mistake in the cameras, if any, for the report.
 
-  A hypothesis is a possible mistake in the cameras. Objects with white parts
-  have wrong silhouettes. So hypotheses are compared by their median IoU over
-  objects, which a few such objects do not change.
+  Objects with white parts may have wrong silhouettes. Therefore each hypothesis
+  (possible mistake) is judged by its median IoU over all objects, because a few
+  wrong silhouettes hardly change a median.
 
   Args:
     iou: {hypothesis name: {object id: IoU of visual hull and silhouettes}}.
     tried: the hypotheses; the first is `STORED`, which stands for no mistake.
-    num_views: number of views of the object that has the fewest.
+    num_views: the smallest number of views that any object has.
 
   Returns:
-    (best hypothesis, line of the report).
+    (most likely hypothesis, line of the report).
   """
   name = "silhouettes"
   median = {k: float(np.median(list(v.values()))) for k, v in iou.items()}
@@ -213,7 +214,7 @@ def check_poses(objects: Sequence[PosedViews]) -> Check:
 def check_background(objects: Sequence[PosedViews]) -> Check:
   """Checks that the corners of the pictures are white.
 
-  Silhouettes are right only in front of a white background.
+  If the background is not white, the silhouettes are wrong.
   """
   corners = [o.images_u8[:, [0, 0, -1, -1], [0, -1, 0, -1]] for o in objects]
   white = (np.concatenate(corners) >= silhouettes.NOT_WHITE).all(-1).mean()
@@ -233,8 +234,7 @@ def check_objects_seen(
   """Checks that no picture is all white.
 
   Args:
-    objects: the views to check.
-    masks: the silhouettes of each object's views.
+    masks: the silhouettes in each object's views.
   """
   blank = {
     o.name: f"{(~_not_blank(m)).sum()} of {len(m)}"
@@ -251,13 +251,12 @@ def check_objects_seen(
 
 
 def check_K(objects: Sequence[PosedViews], trusted: bool) -> Check:
-  """Checks that focal length and principal point fit the size of the pictures.
+  """Checks that K is plausible for the size of the pictures.
 
   Args:
-    objects: the views to check.
-    trusted: True accepts a principal point far from the picture's centre, as
-      cropped pictures have. Pass True if the silhouettes confirm the principal
-      point, or if another check has already reported a mistake in it.
+    trusted: whether to accept a principal point far from the picture's centre,
+      as in a cropped picture. Pass True if the silhouettes confirm the
+      principal point, or if another check has already reported it as wrong.
   """
   K, hw = np.concatenate([o.K for o in objects]), objects[0].hw
   f, off = K[:, [0, 1], [0, 1]] / max(hw), off_centre(K, hw)
@@ -285,10 +284,9 @@ def check_distances(
 ) -> Check:
   """Checks that all objects are seen from about the same distance.
 
-  Very different distances mean that the objects use different units of length.
+  If the distances differ greatly, the objects use different units of length.
 
   Args:
-    objects: the objects to compare.
     spheres: {object id: bounding sphere}.
   """
   distance = {}

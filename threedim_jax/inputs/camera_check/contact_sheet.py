@@ -1,12 +1,12 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Draws some views of each object together with its bounding sphere.
+"""Draws some views of each object together with the object's bounding sphere.
 
   sheet_u8 = contact_sheet(objects, report)
 
-Each stored camera projects the sphere's outline (a ring) and its centre (a
-cross) into the picture. If pictures and cameras fit, the ring encloses the
-object and the cross lies in the object's middle.
+A ring marks the sphere's outline and a cross marks its centre, as the stored
+cameras see them. If the cameras are right, the ring encloses the object and the
+cross lies in the object's middle.
 """
 
 from collections.abc import Sequence
@@ -31,10 +31,10 @@ _COLUMNS = 8
 def contact_sheet(
   objects: Sequence[PosedViews], report: Report
 ) -> UInt8[np.ndarray, "H W 3"]:
-  """Draws one row of views for each object, or three rows for a single object.
+  """Draws one row of views per object, or up to three rows for a single object.
 
   Red rings show each object's bounding sphere as the stored cameras see it. If
-  the report found a mistake, green rings show the bounding sphere as the
+  the report names a likely mistake, green rings show the bounding sphere as the
   cameras see it after the mistake is undone.
   """
   drawn = [(STORED, report.spheres, STORED_COLOUR)]
@@ -114,15 +114,12 @@ def _with_sphere(
   K: Float[np.ndarray, "3 3"],
   colour: str,
 ) -> UInt8[np.ndarray, "H W 3"]:
-  """Draws a sphere's outline and a cross at its centre onto a picture.
+  """Draws a sphere's outline, and a cross at its centre, onto a picture.
 
   Args:
-    cell: the picture, scaled for the contact sheet.
-    hw: height and width of the picture before scaling, in pixels.
-    sphere: the sphere, in world units.
-    world_from_cam: camera-to-world pose of the picture.
-    K: intrinsics, in pixels of the picture before scaling.
-    colour: colour of the lines, such as "#d1495b".
+    cell: the picture, resized for the contact sheet.
+    hw: height and width of the original picture, in pixels.
+    K: intrinsics, in pixels of the original picture.
   """
   times = np.divide(cell.shape[1::-1], hw[::-1])
   image = Image.fromarray(cell)

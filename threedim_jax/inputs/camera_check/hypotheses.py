@@ -1,9 +1,11 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Lists common mistakes in stored cameras, and undoes them. Uses no JAX.
+"""Lists common mistakes in the cameras of a data set, and undoes them.
 
-for hypothesis in usual_mistakes(K, hw, with_focal=True):
-  world_from_cam, K = hypothesis.undo(stored_world_from_cam, stored_K)
+  for hypothesis in usual_mistakes(K, hw, with_focal=True):
+    world_from_cam, K = hypothesis.undo(stored_world_from_cam, stored_K)
+
+This module uses no JAX.
 """
 
 from collections.abc import Callable
@@ -18,7 +20,7 @@ Undo = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 # Distance of the principal point from the picture's centre, as a fraction of
 # the picture's size. Above OFF_CENTRE, K may be for another picture size. Above
-# FAR_OFF_CENTRE it must be, because no real lens is that far off.
+# FAR_OFF_CENTRE, K must be for another size: no real lens is that far off.
 OFF_CENTRE = 0.02
 FAR_OFF_CENTRE = 0.2
 
@@ -30,11 +32,11 @@ class Hypothesis:
   Attributes:
     name: description of the mistake.
     fix: instruction for correcting the stored data.
-    undo: function that maps (stored world_from_cam, stored K) to (true
-      world_from_cam, true K), if the data has the mistake.
-    is_focal: whether the mistake is a wrong focal length and nothing else. Such
-      a mistake changes only a few per cent of the silhouettes, so a smaller
-      gain in IoU is enough to report it.
+    undo: function that takes the stored `world_from_cam` and K, and returns
+      both corrected for this mistake.
+    is_focal: whether only the focal length is wrong. A wrong focal length
+      changes only a few per cent of each silhouette, so a smaller gain in IoU
+      is enough to report it.
     mends_K: whether `undo` changes K.
   """
 
@@ -48,7 +50,7 @@ class Hypothesis:
 STORED = Hypothesis("as stored", "", lambda poses, K: (poses, K))
 _INVERTED = "poses are inverted (cam_from_world)"
 _OPENGL = "OpenGL axes (y up, z backward)"
-# Mirrored pictures are undone by mirroring the axes of the cameras, not the
+# Mirrored pictures are corrected by mirroring the axes of the cameras, not the
 # pixels. Both are equivalent if the principal point is in the centre.
 _POSES = (
   STORED,
@@ -89,15 +91,15 @@ _POSES = (
 def usual_mistakes(
   K: Ks, hw: tuple[int, int], with_focal: bool
 ) -> list[Hypothesis]:
-  """Returns `STORED` (no mistake), then all mistakes to try with these K.
+  """Returns `STORED` (no mistake), followed by every mistake worth testing.
 
-  If the principal point is off the picture's centre, each mistake in the poses
-  is also tried together with a mistake in the principal point.
+  If a principal point is off the centre of its picture, each mistake in the
+  poses is also tested together with a wrong principal point.
 
   Args:
     K: intrinsics of all views.
     hw: height and width of the pictures, in pixels.
-    with_focal: whether to try wrong focal lengths too.
+    with_focal: whether to test wrong focal lengths too.
   """
   found = list(_POSES)
   if off_centre(K, hw) > OFF_CENTRE:
@@ -108,9 +110,10 @@ def usual_mistakes(
 
 
 def off_centre(K: Ks, hw: tuple[int, int]) -> float:
-  """Returns the largest offset of a principal point from the picture's centre.
+  """Returns the largest relative offset of a principal point from the centre.
 
-  Offsets along x and y are fractions of the picture's width and height.
+  Offsets along x are relative to the picture's width, and offsets along y are
+  relative to its height.
   """
   return float(np.abs(K[:, :2, 2] / np.array(hw[::-1]) - 0.5).max())
 
@@ -118,15 +121,15 @@ def off_centre(K: Ks, hw: tuple[int, int]) -> float:
 def _with_K_centred(
   pose: Hypothesis, K: Float[np.ndarray, "3 3"], hw: tuple[int, int]
 ) -> Hypothesis:
-  """Combines a mistake in the poses with one in the principal point.
+  """Combines a mistake in the poses with a mistake in the principal point.
 
-  If the principal point is off the picture's centre, then either K is for
-  another picture size, or the pictures were shifted. In the first case `undo`
-  scales K. In the second case `undo` moves the principal point to the centre.
+  A principal point can be off the centre for two reasons. If K is for another
+  picture size, the returned `undo` scales K. If the pictures were shifted,
+  `undo` moves the principal point to the centre.
 
   Args:
-    pose: the mistake in the poses; `STORED` for none.
-    K: intrinsics of one view, which tell the two cases apart.
+    pose: the mistake in the poses, or `STORED` if there is none.
+    K: intrinsics of one view; they show which of the two reasons applies.
     hw: height and width of the pictures, in pixels.
   """
   wh = np.array(hw[::-1])

@@ -1,17 +1,18 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Measures how well pictures of one object fit their cameras. Uses no JAX.
+"""Measures how well an object's pictures match their cameras. Uses no JAX.
 
   masks, scale = small_masks(images_u8)
   iou, sphere = explain(masks, world_from_cam, K * scale)
 
-The silhouette of the object is everything that is not white. The object's
-visual hull is the largest solid that lies inside the silhouettes of all views
-(Laurentini, "The visual hull concept for silhouette-based image understanding",
-1994). With the right cameras the hull fills the silhouettes. With wrong
-cameras, each view cuts off parts of the hull that other views show, so the hull
-fills less of the silhouettes. The IoU (intersection over union) of silhouette
-and projected hull measures how well the hull fills the silhouette.
+In each picture, the pixels that show the object form its silhouette. The
+object's visual hull is the largest solid that lies inside the silhouettes of
+all views (Laurentini, "The visual hull concept for silhouette-based image
+understanding", 1994). If the cameras are right, the hull fills the silhouettes.
+If the cameras are wrong, each view cuts off parts of the hull that other views
+need, so the hull leaves parts of the silhouettes empty. The IoU (intersection
+over union) of silhouette and projected hull measures how well the hull fills
+the silhouette.
 """
 
 import dataclasses
@@ -56,10 +57,10 @@ class Hull:
 def foreground(images_u8: UInt8[np.ndarray, "V H W 3"]) -> Masks:
   """Returns masks of the pixels that show the object.
 
-  These are all pixels that are not white, and white pixels that such pixels
-  enclose. Enclosed white can be a highlight or a real hole. If a hole counts as
-  object, the visual hull is only a little too large. If a highlight counted as
-  background, the hull would be wrong.
+  White pixels connected to the picture's border are background; all other
+  pixels show the object. A white area inside the object may be a highlight or a
+  real hole. Including a hole makes the visual hull only a little too large, but
+  leaving out a highlight would make the hull wrong.
   """
   masks = []
   for image_u8 in images_u8:
@@ -74,14 +75,14 @@ def foreground(images_u8: UInt8[np.ndarray, "V H W 3"]) -> Masks:
 def small_masks(
   images_u8: UInt8[np.ndarray, "V H W 3"],
 ) -> tuple[Masks, Float[np.ndarray, "3 1"]]:
-  """Returns silhouettes at low resolution, and the factor that fits K to them.
+  """Returns low-resolution silhouettes, and the factor that adapts K to them.
 
-  A pixel of a small silhouette is True if any pixel that it covers shows the
-  object. So the visual hull always contains the object.
+  A pixel of a small silhouette is True if any original pixel inside it shows
+  the object. Therefore the visual hull always contains the object.
 
   Returns:
-    (silhouettes of at most `MASK_SIDE` pixels a side, scale). `K * scale` are
-    the intrinsics of the silhouettes.
+    (silhouettes with at most `MASK_SIDE` pixels per side, scale). The
+    intrinsics for these silhouettes are `K * scale`.
   """
   masks = foreground(images_u8)
   h, w = masks.shape[1:]
@@ -104,7 +105,7 @@ def project(
   """Projects world points into a view.
 
   Returns:
-    (pixel positions x, y; depths in world units). Positions are nan where the
+    (pixel positions (x, y), depths in world units). A position is nan if its
     depth is not positive.
   """
   px_from_world = K @ world_from_cam[:3, :3].T
@@ -117,10 +118,10 @@ def project(
 def bounding_sphere(masks: Masks, world_from_cam: Poses, K: Ks) -> Sphere:
   """Estimates a sphere around the object from its silhouettes.
 
-  The mean of the rays through a silhouette points at the object's middle. The
-  sphere's centre is the point nearest to the mean rays of all views. The radius
-  is large enough to cover all silhouettes. Every silhouette must have at least
-  one True pixel.
+  The mean of all rays through a silhouette points at the object's middle. The
+  sphere's centre is the point nearest to these mean rays, one per view. The
+  radius is large enough to cover every silhouette. Every silhouette must have
+  at least one True pixel.
   """
   rays = [
     _ray_dirs(np.argwhere(m)[:, ::-1] + 0.5, pose, k)
@@ -142,10 +143,10 @@ def bounding_sphere(masks: Masks, world_from_cam: Poses, K: Ks) -> Sphere:
 def carve(masks: Masks, world_from_cam: Poses, K: Ks, sphere: Sphere) -> Hull:
   """Computes the surface of the visual hull on a grid of voxels.
 
-  The grid fills the cube around `sphere`. A voxel is removed if a view shows
-  background at the voxel's place. A voxel that projects outside a picture is
-  judged by the nearest border pixel, because an object that the border cuts off
-  continues beyond the border.
+  The grid fills the cube around `sphere`. A voxel is removed if it projects
+  onto background in any view or lies behind a camera. If a voxel projects
+  outside a picture, the nearest border pixel decides, because an object that is
+  cut off by the border continues beyond it.
   """
   n = GRID_SIDE
   h, w = masks.shape[1:]
@@ -190,11 +191,12 @@ def agreement(
 
 
 def explain(masks: Masks, world_from_cam: Poses, K: Ks) -> tuple[float, Sphere]:
-  """Measures how well a visual hull fits the silhouettes of an object.
+  """Measures how well a visual hull fits an object's silhouettes.
 
   Returns:
-    (mean IoU of silhouettes and projected hull, sphere around the hull). If the
-    hull is empty, the sphere comes from `bounding_sphere`.
+    (IoU of silhouettes and projected hull, averaged over the views; sphere
+    around the hull). If the hull is empty, the sphere comes from
+    `bounding_sphere`.
   """
   sphere = bounding_sphere(masks, world_from_cam, K)
   hull = carve(masks, world_from_cam, K, sphere)
@@ -211,7 +213,7 @@ def hull_sphere(hull: Hull) -> Sphere:
 
 
 def _ray_dirs(px, world_from_cam, K) -> Float[np.ndarray, "P 3"]:
-  """Returns unit directions, in world axes, of the rays through pixels.
+  """Returns unit vectors along the rays through pixels, in world axes.
 
   Args:
     px: pixel positions [P, 2].

@@ -5,16 +5,16 @@
   posed = read_posed_images("lego", size=64, num_views=100)
   posed.images_u8, posed.world_from_cam, posed.K  # a `PosedViews`
 
-A folder may have one of these two layouts:
+A folder must have one of two layouts:
 
   NSVF, SRN        rgb/*.png (.jpg, .jpeg, .webp), pose/*.txt, intrinsics.txt
-  transforms.json  of nerfstudio, instant-ngp and Blender; without it
-                   transforms_train.json, _val or _test, in this order
+  transforms.json  from nerfstudio, instant-ngp or Blender. If it is missing:
+                   transforms_train.json, else _val.json, else _test.json
 
-The returned pictures are 8-bit sRGB over white, without lens distortion, in
-natural order of their names (r_2 before r_10). Cameras have OpenCV axes, and K
-is in pixels of the returned pictures. Do not import jax here: workers that
-build data sets import this module.
+The returned pictures are 8-bit sRGB over white, without lens distortion. They
+are sorted by name in natural order (r_2 before r_10). Cameras have OpenCV axes,
+and K is in pixels of the returned pictures. Do not import JAX here: workers
+that build data sets import this module.
 """
 
 from collections.abc import Sequence
@@ -39,13 +39,14 @@ def read_posed_images(
   size: int | None = None,
   num_views: int | None = None,
 ) -> PosedViews:
-  """Reads the pictures of a folder and their cameras; prints warnings.
+  """Reads a folder's pictures and cameras; prints warnings.
 
   Args:
-    folder: folder in one of the layouts that the module lists.
-    size: side in pixels to which the pictures are scaled, by averaging areas.
-      Pictures that are not square first get white margins. None keeps the size.
-    num_views: number of views to read, evenly spread over the sorted names;
+    folder: a folder in one of the two layouts above.
+    size: height and width of the returned pictures, in pixels. Pictures that
+      are not square first get white margins, then are shrunk by area averaging.
+      None keeps the original size.
+    num_views: read at most this many views, evenly spaced in natural order;
       None reads all views.
 
   Raises:
@@ -63,7 +64,7 @@ def list_frames(folder: str | os.PathLike) -> list[Frame]:
   """Lists the views of a folder in natural order, without decoding pictures.
 
   Raises:
-    UserError: there is no such folder, or its files have none of the layouts.
+    UserError: there is no such folder, or its layout is unknown.
   """
   folder = epath.Path(folder)
   if not folder.is_dir():
@@ -83,19 +84,19 @@ def list_frames(folder: str | os.PathLike) -> list[Frame]:
 def read_frames(
   frames: Sequence[Frame], size: int | None
 ) -> tuple[PosedViews, list[str]]:
-  """Decodes the pictures of `frames`, and scales pictures and K to `size`.
+  """Decodes the pictures of `frames`, and resizes each one along with its K.
 
   Args:
-    frames: the views to read.
-    size: side of the returned pictures in pixels; None keeps the size.
+    size: height and width of the returned pictures, in pixels; None keeps the
+      original size.
 
   Returns:
-    (views, warnings). A warning says that a K was for another picture size and
-    was scaled. Equal warnings are given once.
+    (views, warnings). Each warning names a file whose K was for another picture
+    size and was therefore scaled. No warning is repeated.
 
   Raises:
-    UserError: a picture is damaged, is smaller than `size`, or differs in size
-      from the others while `size` is None.
+    UserError: a picture is damaged or smaller than `size`, or `size` is None
+      and the pictures differ in size.
   """
   images_u8, Ks, warnings = [], [], []
   with progress.bar("read posed images", len(frames), unit="picture") as bar:

@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Defines `Frame`, a view with an undecoded picture, and fits K to the picture.
+"""Defines `Frame` (a picture file and its camera), and fits K to the picture.
 
 K, warning = fit_K(frame, hw=(800, 800))
 """
@@ -20,18 +20,19 @@ from threedim_jax.runtime.errors import UserError
 
 @dataclasses.dataclass(frozen=True)
 class Frame:
-  """A view whose picture is not decoded yet: a picture file and its camera.
+  """A picture file and its camera; the picture is not decoded yet.
 
   Attributes:
     name: name of the view; views are sorted by name.
     path: path of the picture file.
     world_from_cam: camera-to-world pose in OpenCV axes.
     K: intrinsics, in pixels of a picture of size `hw`.
-    hw: height and width in pixels that K is for; None if no file states them.
-    source: name of the file that K comes from, for messages.
+    hw: (height, width) in pixels of the pictures for which K was written; None
+      if no file states this size.
+    source: name of the file that holds K, for messages.
     distortion: distortion of the lens; None for a pinhole camera.
-    mask: path of a picture that is black where the object is not; None if the
-      view has no mask.
+    mask: path of the view's mask, a picture that is black outside the object;
+      None if the view has no mask.
   """
 
   name: str
@@ -53,22 +54,21 @@ def natural_key(name: str) -> list[tuple[int, str]]:
 def fit_K(
   frame: Frame, hw: tuple[int, int]
 ) -> tuple[Float[np.ndarray, "3 3"], str]:
-  """Returns the K of a frame for the actual size of its picture.
+  """Returns a frame's K for the actual size of its picture.
 
-  If the frame's K is for the same picture in another size, K is scaled. If no
-  file states the size that K is for, the principal point tells that size,
-  because it lies near the picture's centre.
+  If the frame's K was written for a smaller or larger version of the picture, K
+  is scaled. If no file states the size of that version, `implied_hw` infers the
+  size from the principal point.
 
   Args:
-    frame: the view.
     hw: height and width of the decoded picture, in pixels.
 
   Returns:
-    (K, warning). The warning says that K was scaled; it is "" if K was not.
+    (K, warning). The warning says that K was scaled; it is empty if K was not.
 
   Raises:
-    UserError: K is for a picture of other proportions, or no real camera has
-      such a K.
+    UserError: K is for a picture with different proportions, or no real camera
+      has such a K.
   """
   K_hw = frame.hw or implied_hw(frame.K, hw)
   where = f"{frame.source} (for {frame.path.name})"

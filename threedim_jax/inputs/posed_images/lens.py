@@ -4,11 +4,11 @@
 
   lens = read_lens(file, frame, picture_hw, "transforms.json: frame 0")
 
-A transforms.json can describe the lens at two levels: for the whole file and
-for one frame. The keys form four groups: focal length, principal point, picture
-size and distortion. If a frame has any key of a group, the frame's keys replace
-the whole group of the file: a frame's `fl_x` is never combined with the file's
-`fl_y`.
+A transforms.json can describe the lens at two levels: once for the whole file,
+and again for a single frame. The keys form four groups: focal length, principal
+point, picture size and distortion. If a frame has any key of a group, all keys
+of that group at the file level are ignored. For example, a frame's `fl_x` is
+never combined with the file's `fl_y`.
 """
 
 from collections.abc import Mapping
@@ -23,16 +23,16 @@ from threedim_jax.inputs.posed_images.text_files import check_K
 from threedim_jax.inputs.posed_images.undistort import Distortion, largest_shift
 from threedim_jax.runtime.errors import UserError
 
-# Twice the principal point is the picture size that K implies. If it differs by
-# at least this share, equally along both axes, K is for another picture size.
-# Real lenses are off by a few per cent.
+# Twice the principal point is the picture size that K implies. If this size
+# differs from the actual size by at least this fraction, equally along both
+# axes, K is for another picture size. Real lenses are off by a few per cent.
 _FAR_OFF_CENTRE = 0.2
-SAME_SCALE = 0.02  # scales of two axes that differ by less count as equal
+SAME_SCALE = 0.02  # two axes' scales that differ by less count as equal
 _FOCAL = (
   *("fl_x", "camera_angle_x", "x_fov"),
   *("fl_y", "camera_angle_y", "y_fov"),
 )
-# Names of coefficients, in the order of OpenCV's rational model, of
+# Names of coefficients in three orders: that of OpenCV's rational model, of
 # nerfstudio's `distortion_params`, and of OpenCV's fisheye model.
 _OPENCV = ("k1", "k2", "p1", "p2", "k3", "k4", "k5", "k6")
 _NERFSTUDIO = ("k1", "k2", "k3", "k4", "p1", "p2")
@@ -55,7 +55,7 @@ class Lens:
 
   Attributes:
     K: intrinsics, in pixels of a picture of size `hw`.
-    hw: height and width in pixels that K is for.
+    hw: (height, width) in pixels of the pictures for which K was written.
     distortion: distortion of the lens; None for a pinhole camera.
   """
 
@@ -72,19 +72,19 @@ def read_lens(
 ) -> Lens:
   """Reads the lens of one frame.
 
-  If neither the file nor the frame states `w` and `h`, K is taken to be for the
-  size of the picture, unless the principal point clearly belongs to another
-  size.
+  If neither the file nor the frame states a picture size (`w` and `h`), K is
+  assumed to be for the actual size of the picture. The exception is a principal
+  point that clearly implies another size, see `implied_hw`.
 
   Args:
     file: content of the whole transforms.json.
     frame: the frame's entry in the list "frames".
-    picture_hw: height and width of the frame's picture, in pixels.
-    where: name of the frame in error messages.
+    picture_hw: actual height and width of the frame's picture, in pixels.
+    where: what error messages call the frame.
 
   Raises:
-    UserError: a value is not a number, the focal length is missing, or the lens
-      is not one that OpenCV's models describe.
+    UserError: a value is not a number, the focal length is missing, or OpenCV
+      has no model for the lens.
   """
   levels = (frame, file)
   focal, i = _first_level(levels, _FOCAL, where)
@@ -115,8 +115,9 @@ def implied_hw(
 ) -> tuple[int, int]:
   """Returns the picture size (h, w) that K's principal point implies.
 
-  The result is `hw`, unless the principal point is clearly the centre of a
-  picture of another size.
+  The implied size is `hw`, the actual size of the picture, unless the principal
+  point is clearly the centre of a smaller or larger picture with the same
+  proportions.
   """
   times = 2 * K[[1, 0], 2] / hw
   alike = times.min() > 0 and abs(times[0] / times[1] - 1) < SAME_SCALE
@@ -129,9 +130,7 @@ def number(entry: Mapping[str, Any], key: str, where: str) -> float | None:
   """Returns the number at a key of a JSON object; None if the key is missing.
 
   Args:
-    entry: the JSON object.
-    key: the key to look up.
-    where: name of the JSON object in error messages.
+    where: what error messages call the JSON object.
 
   Raises:
     UserError: the value is not a finite number.
@@ -140,7 +139,7 @@ def number(entry: Mapping[str, Any], key: str, where: str) -> float | None:
   if value is None:
     return None
   if isinstance(value, int | float) and not isinstance(value, bool):
-    if abs(value) < 1e300:  # False for nan; a JSON integer can be longer
+    if abs(value) < 1e300:  # False for nan; JSON integers may exceed a float
       return float(value)
   raise UserError(f'{where}: "{key}" is no number but {_short(value)}.')
 
@@ -156,13 +155,12 @@ def _first_level(
   """Returns the numbers at `keys` from the first level that has any of them.
 
   Args:
-    levels: JSON objects of the frame and of the whole file.
-    keys: the keys to look up.
-    where: name of the frame in error messages.
+    levels: the frame's JSON object, then that of the whole file.
+    where: what error messages call the frame.
 
   Returns:
-    ({key: number}, index of the level). If no level has any of the keys, the
-    dictionary is empty and the index is that of the last level.
+    ({key: number}, index of the level used). If no level has any of the keys,
+    the dictionary is empty and the index is that of the file level.
   """
   for i, level in enumerate(levels):
     values = {key: number(level, key, where) for key in keys}
@@ -177,8 +175,8 @@ def _size(
 ) -> tuple[float | int, float | int] | None:
   """Returns the picture size (h, w) that a level states; None if there is none.
 
-  If a level states only `h` or only `w`, the proportions of the picture give
-  the other.
+  If a level states only `h` or only `w`, the missing number is computed from
+  the proportions of the actual picture.
   """
   h, w = (number(level, key, where) for key in ("h", "w"))
   if h is None and w is None:
@@ -195,14 +193,14 @@ def _focal_length(
 ) -> float | None:
   """Returns the focal length along an axis, in pixels; None if it is not given.
 
-  Of fl_x, camera_angle_x (radians) and x_fov (degrees), the first that exists
-  counts. The keys of the other axis have y instead of x.
+  For x, the keys are `fl_x` (pixels), `camera_angle_x` (radians) and `x_fov`
+  (degrees); the first one present is used. For y, the keys contain y.
 
   Args:
-    focal: {key: number} of the keys for the focal length.
+    focal: the keys that are present, as {key: number}.
     axis: "x" or "y".
-    side: width (for x) or height (for y) of the picture, in pixels.
-    where: name of the frame in error messages.
+    side: the picture's width (for x) or height (for y), in pixels.
+    where: what error messages call the frame.
   """
   if (pixels := focal.get(f"fl_{axis}")) is not None:
     return pixels
@@ -226,9 +224,9 @@ def _distortion(
 ) -> Distortion | None:
   """Returns the distortion of a frame's lens; None if it is negligible.
 
-  Coefficients of the frame count before those of the whole file. Distortion is
-  negligible if it moves pixels by less than `_NEGLIGIBLE`. The distortion of a
-  fisheye lens is always returned.
+  If the frame has coefficients of its own, those of the whole file are ignored.
+  A distortion is negligible if it moves pixels by less than `_NEGLIGIBLE`. The
+  distortion of a fisheye lens is never negligible.
   """
   for level in levels:
     named = [key for key in _UNKNOWN_LENSES if level.get(key)]
@@ -273,9 +271,9 @@ def _camera_model(
   """Returns the camera model from the first level that states one.
 
   Returns:
-    (name in capitals, whether the lens is a fisheye, index of the level). If no
-    level states a model, the name is "" and the index is that of the last
-    level.
+    (name in capitals, whether the lens is a fisheye, index of the level used).
+    If no level states a model, the name is empty and the index is that of the
+    file level.
   """
   for i, level in enumerate(levels):
     name, flag = level.get("camera_model"), level.get("is_fisheye")
@@ -293,10 +291,10 @@ def _camera_model(
 def _coefficients(
   level: Mapping[str, Any], model: str, is_fisheye: bool, where: str
 ) -> dict[str, float]:
-  """Returns the distortion coefficients of one level as {name: value}.
+  """Returns the distortion coefficients at one level as {name: value}.
 
-  The level has either the keys k1, k2, p1 and so on, or one list
-  `distortion_params`.
+  A level gives each coefficient its own key (k1, k2, p1, ...), or gives all of
+  them in one list `distortion_params`.
   """
   by_key = {key: number(level, key, where) for key in _OPENCV}
   by_key = {key: value for key, value in by_key.items() if value is not None}

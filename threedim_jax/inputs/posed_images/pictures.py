@@ -1,14 +1,14 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Reads pictures that other programs wrote, and resizes them together with K.
+"""Reads pictures from any program, and resizes them together with K.
 
   image = open_picture(data, "rgb/000000.png")   # PIL, decoded, 8 bits
   rgb = over_white(image)                        # sRGB, float32 0 .. 255
   image_u8, K = fit(rgb, K, size=64)
 
-Transparent pictures are composited over white in float, before resizing.
-Compositing in 8 bits or after resizing would change the colours along every
-object's edge by some grey levels.
+Transparent pictures are composited over white in floating point, before they
+are resized. Compositing them in 8 bits, or after resizing, would change the
+colours along every object's edge by a few grey levels.
 """
 
 import functools
@@ -34,7 +34,7 @@ _FORMATS = (
 _MODES_8_BIT = (
   *("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr"),
 )
-_DEPTH = 24  # byte offset in a PNG file of the bits per channel
+_DEPTH = 24  # offset of the byte that gives a PNG file's bits per channel
 _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")
 # Unsupported formats that errors name: (byte offset, signature, name).
 _OTHER_FILES = (
@@ -58,16 +58,14 @@ def open_picture(data: bytes, source: str) -> Image.Image:
   """Decodes the bytes of a picture file.
 
   Args:
-    data: content of the file.
-    source: name of the picture in error messages.
+    source: what error messages call the picture.
 
   Returns:
-    The decoded picture, with at most 8 bits a channel.
+    The decoded picture, with at most 8 bits per channel.
 
   Raises:
-    UserError: the data is not a picture, is damaged, has a format that is not
-      supported, or has more than 8 bits a channel or more than 50 million
-      pixels.
+    UserError: the data is not a picture, is damaged, has an unsupported format,
+      or has more than 8 bits per channel or more than 50 million pixels.
   """
   try:
     image = _open(io.BytesIO(data))
@@ -94,9 +92,7 @@ def open_picture(data: bytes, source: str) -> Image.Image:
 
 
 def read_hw(path: epath.Path) -> tuple[int, int]:
-  """Reads the height and width of a picture file, in pixels.
-
-  The pixels are not decoded.
+  """Reads a picture's height and width in pixels, without decoding the pixels.
 
   Raises:
     UserError: the file is not a picture.
@@ -113,7 +109,7 @@ def read_hw(path: epath.Path) -> tuple[int, int]:
 def _open(file: io.IOBase) -> Image.Image:
   """Opens a picture and reads only its header.
 
-  The plug-in for HEIF pictures is loaded only if the file is a HEIF picture.
+  The plug-in for HEIF pictures is loaded only if the picture is in HEIF format.
   """
   if _is_heif(file.read(16)):
     _can_read_heif()
@@ -132,7 +128,7 @@ def _can_read_heif() -> bool:
   """Registers the optional plug-in for HEIF pictures, such as iPhone photos.
 
   Returns:
-    False if the plug-in is not installed.
+    Whether the plug-in is installed.
   """
   try:
     import pillow_heif
@@ -158,11 +154,11 @@ def _why_not_opened(data: bytes, source: str) -> str:
 
 
 def to_srgb(image: Image.Image) -> Image.Image:
-  """Converts a picture to sRGB: mode RGB, or RGBA if it has transparency.
+  """Converts a picture to sRGB, in mode RGB, or RGBA if it has transparency.
 
-  An embedded ICC profile is applied (Display P3, Adobe RGB, CMYK, grey). A
-  profile is ignored, as in browsers, if it is damaged or is for other colour
-  channels than the picture has.
+  An embedded ICC colour profile is applied (Display P3, Adobe RGB, CMYK, grey).
+  As in browsers, a profile is ignored if it is damaged or does not suit the
+  picture's channels, such as a CMYK profile in an RGB picture.
   """
   alpha = None
   if image.has_transparency_data:
@@ -209,20 +205,19 @@ def blend_over_white(
 def read_mask(
   path: epath.Path, hw: tuple[int, int]
 ) -> Float32[np.ndarray, "H W 1"]:
-  """Reads a mask: the share of each pixel that the object covers, 0 .. 1.
+  """Reads a mask: the fraction of each pixel that the object covers, 0 .. 1.
 
-  Black pixels of the mask are background, and pixels of the mask's brightest
-  level show the object. If the file has transparent pixels, its alpha channel
-  is the mask.
+  Black in the mask file becomes 0, and the brightest grey level in the file
+  becomes 1. If the file has transparent pixels, its alpha channel is used
+  instead of its grey levels.
 
   Args:
-    path: path of the mask file.
-    hw: height and width in pixels of the picture that the mask is for. A mask
-      of another size is scaled.
+    hw: height and width of the view's picture, in pixels. A mask of another
+      size is scaled to this size.
 
   Raises:
-    UserError: the mask is not a picture, is all black, or has other proportions
-      than its picture.
+    UserError: the mask is not a picture, is all black, or differs in its
+      proportions from the view's picture.
   """
   image = open_picture(path.read_bytes(), str(path))
   levels = np.asarray(image.convert("L"), np.float32)
@@ -252,14 +247,15 @@ def fit(
 ) -> tuple[UInt8[np.ndarray, "H2 W2 3"], Float[np.ndarray, "3 3"]]:
   """Resizes a picture to `size` x `size` pixels, and adapts its K.
 
-  A picture that is not square first gets white margins, which shift K. Then
-  pixels are averaged by area and K is scaled. Scaling needs no further shift of
-  K, because pixel centres lie at +0.5.
+  A picture that is not square first gets white margins, which move the
+  principal point. Then pixels are averaged by area and K is scaled. Scaling K
+  needs no half-pixel correction, because pixel centres lie at +0.5.
 
   Args:
     rgb: sRGB levels 0 .. 255.
     K: intrinsics, in pixels of `rgb`.
-    size: side of the result in pixels; None keeps the size of the picture.
+    size: height and width of the result, in pixels; None keeps the original
+      size.
 
   Returns:
     (resized picture, its K).

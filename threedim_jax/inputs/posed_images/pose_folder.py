@@ -4,9 +4,10 @@
 
   frames = list_frames(epath.Path("lego"))
 
-A picture and its pose have the same name without the suffix: 000000 in SRN,
-0_train_0001 or 0_0001 in NSVF. Poses are camera-to-world in OpenCV axes. NSVF
-and SRN have different forms of intrinsics; `text_files` reads both.
+A picture and its pose share one file name, apart from the suffix: for example
+000000 in SRN, and 0_train_0001 or 0_0001 in NSVF. Poses are camera-to-world in
+OpenCV axes. NSVF and SRN write the intrinsics in different forms; the module
+`text_files` reads both forms.
 """
 
 from collections.abc import Set
@@ -32,7 +33,7 @@ def list_frames(folder: epath.Path) -> list[Frame]:
   """Lists the views of a folder in natural order, without decoding pictures.
 
   Raises:
-    UserError: a file is missing or wrong; the message names the file.
+    UserError: a file is missing or invalid; the message names the file.
   """
   source = folder / "intrinsics.txt"
   if not source.is_file():
@@ -65,7 +66,7 @@ def check_same_views(images: Set[str], poses: Set[str], source: str) -> None:
   Args:
     images: names of the views that have a picture.
     poses: names of the views that have a pose.
-    source: name of the folder in error messages.
+    source: what error messages call the folder.
   """
   if lone := sorted(images ^ poses, key=natural_key):
     has, lacks = ("rgb", "pose") if lone[0] in images else ("pose", "rgb")
@@ -78,12 +79,12 @@ def check_same_views(images: Set[str], poses: Set[str], source: str) -> None:
 def _by_stem(
   folder: epath.Path, suffixes: tuple[str, ...]
 ) -> dict[str, epath.Path]:
-  """Returns {name without suffix: path} of the files with one of `suffixes`.
+  """Returns {name without suffix: path} for the files with one of `suffixes`.
 
-  Hidden files (._x) are left out.
+  Hidden files (._x) are skipped.
 
   Raises:
-    UserError: two files have the same name without suffix.
+    UserError: two files have the same name but different suffixes.
   """
   found: dict[str, epath.Path] = {}
   if not folder.is_dir():

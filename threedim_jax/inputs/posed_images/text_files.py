@@ -5,14 +5,15 @@
   world_from_cam = parse_pose(data, "cars_test/abc/pose/000000.txt")
   intrinsics = parse_intrinsics(data, "cars_test/abc/intrinsics.txt")
 
-A pose is a 4x4 camera-to-world matrix in OpenCV axes, row by row, on one line
-or on four. Intrinsics are a 3x3 or 4x4 matrix (NSVF), or these lines (SRN):
+A pose is a 4x4 camera-to-world matrix in OpenCV axes, written row by row, on
+one line or on four lines. Intrinsics are either a 3x3 or 4x4 matrix (NSVF), or
+these lines (SRN):
 
   f cx cy 0.
-  centre of the scene (not used)
-  a scale (not used)
-  height width      NSVF may leave it out
-  1                 optional: poses are world-to-camera
+  centre of the scene (ignored)
+  scale of the scene (ignored)
+  height width      (missing in some NSVF files)
+  1                 (optional: the poses are world-to-camera)
 """
 
 import codecs
@@ -29,21 +30,20 @@ from threedim_jax.views.posed_views import check_pose
 class Intrinsics:
   """The content of an intrinsics.txt file.
 
-  `poses_are_cam_from_world` says that the poses beside the file are
+  If `poses_are_cam_from_world` is True, the poses in the same folder are
   world-to-camera.
   """
 
   K: np.ndarray  # float64 [3, 3], pixels
-  hw: tuple[int, int] | None  # picture size that K is for; None: not stated
+  hw: tuple[int, int] | None  # picture size for K; None if not stated
   poses_are_cam_from_world: bool = False
 
 
 def parse_pose(data: bytes, source: str) -> np.ndarray:
-  """Parses the content of a pose file into a matrix, float64 [4, 4].
+  """Parses the content of a pose file into a float64 matrix [4, 4].
 
   Args:
-    data: content of the file.
-    source: name of the file in error messages.
+    source: what error messages call the file.
 
   Raises:
     UserError: the file does not hold the 16 numbers of a rigid transform.
@@ -55,11 +55,11 @@ def parse_pose(data: bytes, source: str) -> np.ndarray:
 
 
 def pose_from_json(value: Any, source: str) -> np.ndarray:
-  """Converts a matrix in nested JSON lists to a pose, float64 [4, 4].
+  """Converts a matrix in nested JSON lists to a float64 pose [4, 4].
 
   Args:
-    value: nested lists of 4x4 numbers, or of 3x4 without the last row.
-    source: name of the matrix in error messages.
+    value: nested lists of 4x4 numbers, or of 3x4 if the last row is left out.
+    source: what error messages call the matrix.
 
   Raises:
     UserError: the value is not a rigid transform.
@@ -79,12 +79,11 @@ def parse_intrinsics(data: bytes, source: str) -> Intrinsics:
   """Parses the content of an intrinsics.txt file.
 
   Args:
-    data: content of the file.
-    source: name of the file in error messages.
+    source: what error messages call the file.
 
   Raises:
-    UserError: the content has neither SRN's nor NSVF's form, or `check_K`
-      refuses K.
+    UserError: the content has neither the SRN form nor the NSVF form, or
+      `check_K` rejects K.
   """
   lines = _numbers(data, source)
   numbers = [x for line in lines for x in line]
@@ -115,13 +114,13 @@ def check_K(
 
   Args:
     K: intrinsics [3, 3], in pixels.
-    hw: height and width of the pictures in pixels; None checks only that K has
+    hw: height and width of the pictures, in pixels. None checks only that K has
       the form of an intrinsic matrix.
-    source: name of K's file in error messages.
+    source: what error messages call the file that holds K.
 
   Raises:
     UserError: K is not an intrinsic matrix, or its focal length or principal
-      point does not fit the pictures.
+      point does not suit the picture size.
   """
   if not np.isfinite(K).all():
     raise UserError(f"{source} holds a number that is not finite.")
@@ -148,19 +147,22 @@ def check_K(
 
 
 def format_pose(world_from_cam: np.ndarray) -> str:
-  """Formats a pose as one line of text, with all digits of a float32."""
+  """Formats a pose as one line of text.
+
+  Each number has 9 significant digits, which restore a float32 exactly.
+  """
   return " ".join(f"{x:.9g}" for x in world_from_cam.ravel()) + "\n"
 
 
 def format_intrinsics(K: np.ndarray, hw: tuple[int, int]) -> str:
-  """Formats intrinsics as the text of SRN's intrinsics.txt.
+  """Formats intrinsics as the content of an intrinsics.txt file in SRN form.
 
   Args:
     K: intrinsics [3, 3], in pixels.
     hw: height and width of the pictures, in pixels.
 
   Raises:
-    UserError: fx and fy differ, but SRN has only one focal length.
+    UserError: fx and fy differ, but the SRN form has only one focal length.
   """
   if K[0, 0] != K[1, 1]:
     raise UserError(
@@ -172,10 +174,10 @@ def format_intrinsics(K: np.ndarray, hw: tuple[int, int]) -> str:
 
 
 def _numbers(data: bytes, source: str) -> list[list[float]]:
-  """Returns the numbers of each line of a text, without empty lines.
+  """Returns the numbers on each line of a text; empty lines are skipped.
 
   Raises:
-    UserError: the text holds something other than finite numbers.
+    UserError: the text holds anything but finite numbers.
   """
   is_utf16 = data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
   try:

@@ -4,11 +4,11 @@
 
   frames = list_frames(epath.Path("scene"))
 
-`transform_matrix` is camera-to-world with OpenGL axes (y up, z backward); this
-module converts the matrix to OpenCV axes. The module `lens` reads the
-intrinsics and the distortion. `mask_path` names a picture that is black where
-the object is not. Paths that lead out of the folder are refused, because the
-file may come from a stranger.
+In the file, `transform_matrix` is a camera-to-world pose with OpenGL axes (y
+up, z backward); this module converts the pose to OpenCV axes. `mask_path` names
+a picture that is black outside the object. The module `lens` reads the
+intrinsics and the distortion. Paths that lead out of the scene's folder are
+refused, because the file may come from someone the user does not trust.
 """
 
 import functools
@@ -31,18 +31,18 @@ FILES = tuple(f"transforms{s}.json" for s in ("", "_train", "_val", "_test"))
 
 
 def find(folder: epath.Path) -> list[epath.Path]:
-  """Finds the transforms files of a folder. Only the first of them is read."""
+  """Finds a folder's transforms files; `list_frames` reads only the first."""
   return [folder / name for name in FILES if (folder / name).is_file()]
 
 
 def list_frames(folder: epath.Path) -> list[Frame]:
   """Lists the views of a folder in natural order, without decoding pictures.
 
-  If there are several transforms files, the function prints which of them it
-  reads. It also prints how many pictures will be undistorted.
+  If there are several transforms files, the function prints which one it reads.
+  It also prints how many pictures need undistortion.
 
   Raises:
-    UserError: a file or a frame is wrong; the message names it.
+    UserError: a file or a frame is invalid; the message names it.
   """
   source, *others = find(folder)
   if others:
@@ -96,10 +96,7 @@ def _frame(
 
 
 class _Files:
-  """The folder of a transforms.json, in which pictures are looked up by name.
-
-  Names that lead out of the folder are refused.
-  """
+  """Finds picture files by name, inside the folder of a transforms.json."""
 
   def __init__(self, folder: epath.Path):
     self.folder = folder
@@ -107,17 +104,17 @@ class _Files:
     self._names = functools.cache(_names)
 
   def find(self, name: Any, where: str) -> epath.Path:
-    """Finds a picture file by the name that a transforms.json gives.
+    """Finds the picture file that an entry of a transforms.json names.
 
-    The name may lack the file's suffix, and upper and lower case may differ.
+    The suffix may be missing from the entry, and letter case may differ.
 
     Args:
-      name: value from the transforms.json, a path relative to the folder.
-      where: name of the transforms.json's entry in error messages.
+      name: the entry's value, a path relative to the folder.
+      where: what error messages call the entry.
 
     Raises:
-      UserError: `name` is not a string, leads out of the folder, or has no
-        file.
+      UserError: `name` is not a string, leads out of the folder, or names no
+        existing file.
     """
     if not isinstance(name, str) or not name:
       raise UserError(f"{where} is no name of a picture.")
@@ -141,9 +138,9 @@ class _Files:
     return path
 
   def _existing(self, path: epath.Path) -> epath.Path:
-    """Returns the existing file that `path` means, or else `path` itself.
+    """Returns the existing file that `path` names, or `path` if there is none.
 
-    A suffix may be missing in `path`, and upper and lower case may differ.
+    The suffix may be missing from `path`, and letter case may differ.
     """
     if path.is_file():
       return path
@@ -157,9 +154,9 @@ class _Files:
 
 
 def _names(folder: epath.Path) -> dict[str, list[str]]:
-  """Returns {lower-case name: [actual names]} of the files in a folder.
+  """Returns {lower-case name: [actual names]} for the files in a folder.
 
-  The result is empty if the folder is missing.
+  If the folder does not exist, the dictionary is empty.
   """
   found: dict[str, list[str]] = {}
   if folder.is_dir():
@@ -169,9 +166,9 @@ def _names(folder: epath.Path) -> dict[str, list[str]]:
 
 
 def _can_be_a_file(name: str) -> bool:
-  """Returns whether a file can have this name.
+  """Returns whether `name` is a possible file name.
 
-  The file system would raise an error for other names, such as very long ones.
+  Looking for an impossible name, such as a very long one, would raise an error.
   """
   try:
     data = name.encode()

@@ -1,10 +1,10 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Removes the distortion of a lens from a picture, with OpenCV's lens models.
+"""Removes lens distortion from a picture, using OpenCV's lens models.
 
   rgb, K = undistort(rgb, K, distortion, "transforms.json: frame 0")
 
-In this module, "the plane" is the plane at depth 1 in front of the camera.
+In this module, "the plane" means the plane at depth 1 in front of the camera.
 """
 
 import dataclasses
@@ -22,10 +22,9 @@ _LEAST_VALID = 0.25  # least share of valid pixels in an undistorted picture
 
 @dataclasses.dataclass(frozen=True)
 class Distortion:
-  """The distortion coefficients of a lens.
+  """The distortion coefficients of a lens, in OpenCV's order.
 
-  The coefficients are k1 k2 p1 p2 k3 k4 k5 k6, or k1 k2 k3 k4 of a fisheye
-  lens.
+  A fisheye lens has k1 k2 k3 k4; any other lens has k1 k2 p1 p2 k3 k4 k5 k6.
   """
 
   coefficients: tuple[float, ...]
@@ -40,21 +39,20 @@ def undistort(
 ) -> tuple[Float32[np.ndarray, "H W 3"], Float[np.ndarray, "3 3"]]:
   """Returns the picture that a pinhole camera would have taken, and its K.
 
-  Size and principal point stay the same. The focal length is reduced until the
-  result shows the whole picture. Some pixels of the result have no counterpart
-  in the picture, are more than 60 degrees off the optical axis, or lie where
-  the lens model cannot be inverted because its polynomial folds over. These
-  pixels become white.
+  Picture size and principal point stay the same. The focal length is reduced
+  until the result shows the whole distorted picture. A pixel of the result
+  becomes white if
+  - it has no counterpart in the distorted picture,
+  - it is more than 60 degrees off the optical axis, or
+  - the lens model cannot be inverted there, because its polynomial folds over.
 
   Args:
     rgb: sRGB levels 0 .. 255 of the distorted picture.
     K: intrinsics, in pixels of `rgb`.
-    distortion: distortion of the lens.
-    where: name of the picture in error messages.
+    where: what error messages call the picture.
 
   Raises:
-    UserError: more than three quarters of the result would be white for these
-      reasons.
+    UserError: more than three quarters of the result would be white.
   """
   h, w = rgb.shape[:2]
   scale = _scale_that_keeps_all(K, distortion, (h, w))
@@ -71,7 +69,7 @@ def undistort(
       " show something. Check the distortion coefficients."
     )
   source[~valid] = -9
-  # OpenCV counts from the centre of the first pixel, K from its corner.
+  # OpenCV puts the origin at the centre of the first pixel, K at its corner.
   at = np.float32(source - 0.5).reshape(h, w, 2)
   out = cv2.remap(
     rgb, at, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
@@ -85,9 +83,9 @@ def largest_shift(
   K: Float[np.ndarray, "3 3"],
   hw: tuple[float | int, float | int],
 ) -> float:
-  """Returns the largest shift of a border pixel that the lens causes.
+  """Returns how many pixels the lens shifts the picture's border at most.
 
-  Shifts along x and along y are measured separately, in pixels.
+  Shifts along x and along y are measured separately.
   """
   border = _border(hw)
   moved = _distorted_px(_plane_from_px(border, K), K, distortion)
@@ -106,14 +104,14 @@ def _border(hw: tuple[float | int, float | int]) -> Float[np.ndarray, "N 2"]:
 def _plane_from_px(
   px: Float[np.ndarray, "N 2"], K: Float[np.ndarray, "3 3"]
 ) -> Float[np.ndarray, "N 2"]:
-  """Returns the points on the plane that a pinhole camera shows at pixels."""
+  """Maps pixel positions of a pinhole camera to points on the plane."""
   return (px - K[:2, 2]) / K[[0, 1], [0, 1]]
 
 
 def _distorted_px(
   plane: Float[np.ndarray, "N 2"], K: Float[np.ndarray, "3 3"], lens: Distortion
 ) -> Float[np.ndarray, "N 2"]:
-  """Returns the pixels at which a distorting lens shows points on the plane."""
+  """Maps points on the plane to pixel positions in the distorted picture."""
   points = np.column_stack([plane, np.ones(len(plane))])[:, None]
   zero = np.zeros(3)
   project = cv2.fisheye.projectPoints if lens.is_fisheye else cv2.projectPoints
@@ -123,14 +121,14 @@ def _distorted_px(
 
 
 def _radial_curve(lens: Distortion) -> tuple[np.ndarray, np.ndarray]:
-  """Samples how the lens changes the radius of points on the plane.
+  """Samples how the lens changes a point's distance from the optical axis.
 
-  Samples end at 60 degrees off the optical axis, or where the distorted radius
-  stops increasing.
+  The samples end at 60 degrees off the optical axis, or earlier if the
+  distorted distance stops increasing.
 
   Returns:
-    (radii on the plane, distorted radii in units of the focal length). Both
-    arrays increase.
+    (true distances on the plane, distorted distances), both increasing and in
+    units of the focal length.
   """
   r = np.linspace(0, _MAX_RADIUS, 2000)
   if lens.is_fisheye:
@@ -149,9 +147,10 @@ def _radial_curve(lens: Distortion) -> tuple[np.ndarray, np.ndarray]:
 def _scale_that_keeps_all(
   K: Float[np.ndarray, "3 3"], lens: Distortion, hw: tuple[int, int]
 ) -> float:
-  """Returns the factor for the focal length that keeps a whole picture visible.
+  """Returns the focal length factor that keeps the whole picture visible.
 
-  The factor is at most 1. It applies to the undistorted picture.
+  The undistorted picture's focal length is K's focal length times this factor,
+  which is at most 1.
   """
   plane = _plane_from_px(_border(hw), K)
   radius = np.linalg.norm(plane, axis=1)
