@@ -118,14 +118,9 @@ def report(
 ) -> dict[str, Any]:
   """Collects the content of the benchmark's JSON file.
 
-  Args:
-    config: the configuration that was measured.
-    rows: rows of the table, from `measure`.
-    ceilings: ceilings, from `measure`.
-    overrides: {key: value} from the flags --config.KEY=VALUE.
-
-  Returns:
-    The four arguments, with a description of the code and the machine.
+  `rows` and `ceilings` are from `measure`. `overrides` is {key: value} from the
+  flags --config.KEY=VALUE. The result holds all four arguments, and describes
+  the code and the machine.
   """
   return {
     "rows": list(rows),

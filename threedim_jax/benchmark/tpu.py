@@ -108,10 +108,8 @@ write_result(path, to_json(compiled, config.train.num_examples))
 def compile_case(case: Case, path: epath.Path, config: str = CONFIG) -> None:
   """Compiles the train step of a case, and writes the compiler's report.
 
-  Args:
-    case: the train step to compile.
-    path: JSON file to write.
-    config: path of the configuration file.
+  `path` is the JSON file to write, and `config` is the path of the
+  configuration file.
   """
   subprocess.run(
     [
@@ -127,10 +125,8 @@ def run(
 ) -> None:
   """Compiles every case that has no file yet, then prints the whole table.
 
-  Args:
-    folder: folder with one file per case.
-    cases: the train steps to compile, one for each row of the table.
-    config: path of the configuration file.
+  `folder` holds one file per case, and `config` is the path of the
+  configuration file. Each case is a row of the table.
   """
   folder = folder.absolute()
   folder.mkdir(parents=True, exist_ok=True)
@@ -147,11 +143,7 @@ def run(
 
 
 def table(results: dict[Case, dict]) -> str:
-  """Formats the compiler's reports as a Markdown table.
-
-  Args:
-    results: {case: report}. Each case becomes one row of the table.
-  """
+  """Formats {case: the compiler's report} as a Markdown table."""
   lines = [
     "| network | slice | examples a chip | mesh | remat | fits | GiB a chip |"
     " seconds a step | share of peak |",
