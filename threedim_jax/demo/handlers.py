@@ -139,8 +139,7 @@ class Handlers:
   def preview(self, *values) -> tuple[str, str]:
     """Draws the visitor's picture and the cameras before anything is sampled.
 
-    Args:
-      *values: the arguments of `read_scene`.
+    `values` are the arguments of `read_scene`.
 
     Returns:
       (HTML with the visitor's picture next to the model's input, HTML with a
@@ -207,8 +206,7 @@ class Handlers:
   def finish(self, sampled: ObjectSamples | None) -> tuple:
     """Writes the finished views to files, and returns what the page then shows.
 
-    Args:
-      sampled: the samples that `generate` yielded last.
+    `sampled` holds the samples that `generate` yielded last.
 
     Returns:
       (HTML of the orbit viewer, paths of files to download, HTML from
@@ -233,16 +231,14 @@ class Handlers:
   def mesh(self, sampled: ObjectSamples | None) -> tuple:
     """Fits a mesh to the finished views.
 
-    Args:
-      sampled: the samples that `generate` yielded last.
+    `sampled` holds the samples that `generate` yielded last.
 
     Returns:
       (path of the GLB file, paths of files to download, sentence that says how
       well the views agree).
 
     Raises:
-      UserError: there are no finished views, or a mesh cannot be fitted to
-        them.
+      UserError: there are no finished views, or no mesh can be fitted to them.
     """
     if sampled is None or not len(sampled.generated):
       raise UserError("There are no views yet: press Generate.")
