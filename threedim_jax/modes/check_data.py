@@ -132,9 +132,7 @@ def _report(
 def run(config: ConfigDict | None, args) -> None:
   """Runs `--mode=check_data` for a data set or a folder of posed pictures.
 
-  Args:
-    config: whole configuration; None without --config.
-    args: values of the flags, by name.
+  `config` is None without --config.
 
   Raises:
     UserError: neither --config nor --views is given, or a check finds a fault.

@@ -379,10 +379,7 @@ def _with_bundled_config(argv: list[str]) -> list[str]:
   """Adds the --config of the bundled weights that --pretrained names.
 
   The result is `argv` itself if --pretrained is missing, or if the user gave
-  --config.
-
-  Args:
-    argv: name of the program, then its flags.
+  --config. `argv` is the name of the program, then its flags.
   """
   from threedim_jax.models.pretrained import describe
 
@@ -407,8 +404,7 @@ def _value(flag: Flag) -> Any:
 def _is_given(name: str) -> bool:
   """Returns whether the user gave the flag a value other than "" or False.
 
-  Args:
-    name: name of the flag, without dashes.
+  `name` is the name of the flag, without dashes.
   """
   flag = flags.FLAGS[name]
   return bool(flag.present) and flag.value is not False and flag.value != ""
@@ -450,12 +446,7 @@ def results_folder(
   """Returns the folder for results, as an absolute path.
 
   The folder is `--workdir` if that flag is given. Otherwise the folder is
-  `<folder>_<suffix>`, beside the input folder.
-
-  Args:
-    args: values of the flags, by name.
-    folder: the input folder.
-    suffix: end of the default folder's name.
+  `<folder>_<suffix>`, beside the input folder `folder`.
   """
   path = epath.Path(folder).absolute()
   default = path.parent / f"{path.name}_{suffix}"

@@ -13,11 +13,7 @@ def run(config, args) -> None:
 
   The mesh is written beside the samples, or to --workdir if that flag is given.
   The function also prints how well the views agree, which limits the quality of
-  the mesh.
-
-  Args:
-    config: not used.
-    args: values of the flags, by name.
+  the mesh. `config` is not used.
 
   Raises:
     UserError: --samples is missing, or `write_mesh` raises.

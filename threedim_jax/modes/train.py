@@ -47,11 +47,8 @@ from threedim_jax.workdir.config_file import check_workdir
 def train_and_evaluate(config: ConfigDict, workdir: epath.PathLike) -> None:
   """Trains on `train.num_examples` examples, with evaluations in between.
 
-  If `workdir` holds a checkpoint, training resumes from that checkpoint.
-
-  Args:
-    config: whole configuration.
-    workdir: folder of the run, for checkpoints and metrics.
+  `workdir` is the folder for checkpoints and metrics. If the folder holds a
+  checkpoint, training resumes from that checkpoint.
 
   Raises:
     UserError: the data is bad, the checkpoint is for another architecture, or
@@ -151,11 +148,8 @@ def train_batches(
 ) -> Iterator[PairBatch]:
   """Yields the training batches from step `done` + 1 on, put on the devices.
 
-  Args:
-    config: whole configuration.
-    setup: has the mesh of devices. Each batch is spread over these devices.
-    views: the train split.
-    done: number of steps that are already done.
+  `views` is the train split. Each batch is spread over the devices of the mesh
+  in `setup`.
   """
   batches = train_iterator(
     views,
@@ -184,12 +178,8 @@ def compile_evaluation(
 ) -> Callable:
   """Reads the held-out batches and compiles the evaluation step.
 
-  Args:
-    config: whole configuration.
-    setup: the mesh and the evaluation step.
-    views: the validation split.
-    state: train state, for the shapes of its parameters.
-    rng: random key of the evaluation.
+  `views` is the validation split, `state` gives the shapes of the parameters,
+  and `rng` is the random key of the evaluation.
 
   Returns:
     A function that takes (params, should_stop) and calls `evaluate_loss`.
@@ -213,11 +203,7 @@ def open_writer(
   """Opens the metric writer of a run that continues after step `done`.
 
   The metrics of later steps are removed, because the run repeats these steps.
-
-  Args:
-    workdir: folder of the run.
-    done: number of steps that are already done.
-    state: train state. The writer logs a table of its parameters.
+  The writer logs a table of the parameters in `state`.
   """
   truncate_metrics(workdir, done)
   writer = create_writer(workdir)
@@ -236,13 +222,8 @@ def write_evaluation(
 ) -> dict[str, float]:
   """Writes the result of `evaluate_loss` as metrics, and returns its scalars.
 
-  Args:
-    writer: the metric writer.
-    step: step after which the evaluation was made.
-    result: (scalars by name, picture), or None if the evaluation was stopped.
-
-  Returns:
-    The scalars by name; {} if `result` is None.
+  `result` is (scalars by name, picture). If the evaluation was stopped,
+  `result` is None, and the returned scalars are {}.
   """
   if result is None:
     return {}

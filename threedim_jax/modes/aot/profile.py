@@ -209,9 +209,7 @@ class _Walk:
   def _trips(self, name: str, line: str) -> int:
     """Returns a loop's number of iterations; `while_trips` if it is unknown.
 
-    Args:
-      name: name of the loop's instruction.
-      line: line of the HLO with that instruction.
+    `name` is the name of the loop's instruction, and `line` is its line of HLO.
     """
     if known := _TRIPS.search(line):
       return int(known[1])
@@ -355,11 +353,7 @@ def _kind(name: str, opcode: str, op_name: str, fused: list[str]) -> str:
   whatever else it contains. HLO for TPUs calls both operations `convolution`,
   so `op_name` is used to tell a convolution from a matrix product.
 
-  Args:
-    name: name of the instruction.
-    opcode: opcode of the instruction.
-    op_name: path of the instruction in JAX.
-    fused: lines of HLO that the instruction contains, if it is a fusion.
+  `fused` holds the lines of HLO inside the instruction, if it is a fusion.
   """
   for inner_opcode, inner_name in _instructions(fused):
     if inner_opcode in ("convolution", "dot"):

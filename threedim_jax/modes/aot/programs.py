@@ -111,10 +111,8 @@ def compile_train_step(
 ) -> Compiled:
   """Compiles the train step of a configuration, sharded over a TPU slice.
 
-  Args:
-    config: whole configuration; its mesh is spread over the slice.
-    topology: the TPU slice.
-    options: {name of a compiler option: value}.
+  The configured mesh is spread over the slice. `options` is {name of a compiler
+  option: value}.
 
   Raises:
     UserError: the mesh or the batch cannot be divided evenly over the slice, or
@@ -147,13 +145,9 @@ def compile_sampler(
 ) -> Compiled:
   """Compiles the program that samples the next view for a batch of objects.
 
-  Every process samples its own objects on its own devices, so the program is
-  compiled for the devices of a single host.
-
-  Args:
-    config: whole configuration. The batch has `sample.batch_size` objects.
-    topology: the TPU slice.
-    options: {name of a compiler option: value}.
+  The batch has `sample.batch_size` objects. Every process samples its own
+  objects on its own devices, so the program is compiled for the devices of a
+  single host. `options` is {name of a compiler option: value}.
 
   Raises:
     UserError: the compiler does not know one of the options.
