@@ -45,8 +45,7 @@ _barrier_numbers = itertools.count()
 def maybe_initialize(environ: Mapping[str, str] = os.environ) -> str:
   """Joins the other processes of the run, if there are any.
 
-  Args:
-    environ: the environment variables.
+  `environ` holds the environment variables.
 
   Returns:
     A line that describes this process and its devices.
@@ -172,11 +171,8 @@ def plan(environ: Mapping[str, str]) -> dict[str, Any] | None:
   three cases: the variables `EXPLICIT` are set; Open MPI 5 is used, which JAX
   does not detect; or SLURM is used, where JAX would leave devices idle.
 
-  Args:
-    environ: the environment variables.
-
   Raises:
-    UserError: the variables contradict each other.
+    UserError: the variables in `environ` contradict each other.
   """
   if any(name in environ for name in EXPLICIT):
     return _explicit(environ)

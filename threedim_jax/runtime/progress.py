@@ -84,9 +84,7 @@ class Bar:
   def advance(self, amount: float | int = 1, note: str = "") -> None:
     """Adds `amount` units to the work that is done.
 
-    Args:
-      amount: number of units that were finished.
-      note: text to show beside the progress from now on; "" keeps the old text.
+    `note` is shown beside the progress from now on; "" keeps the old note.
     """
     fields = {"note": note} if note else {}
     self.shown.update(self._task, advance=amount, **fields)

@@ -131,10 +131,7 @@ def _listen(port: int) -> socket.socket:
 def _read_number(connection, num_processes: int, present) -> int | None:
   """In process 0: reads the number that another process has sent.
 
-  Args:
-    connection: socket of the other process.
-    num_processes: number of processes in the run.
-    present: numbers of the processes that have connected.
+  `present` holds the numbers of the processes that have connected.
 
   Returns:
     The number of the other process. None if that process has ended, or if it
@@ -171,13 +168,8 @@ def _announce(host: str, port: int, me: str, clock: _Clock) -> None:
   """In processes other than 0: sends this process's number to process 0.
 
   The function waits for the answer. If process 0 cannot be reached, the
-  function tries again until the timeout.
-
-  Args:
-    host: host of process 0.
-    port: port that process 0 listens on.
-    me: name of this process, such as "process 3 of 8".
-    clock: clock of this process, which raises after the timeout.
+  function tries again until `clock` raises. `host` and `port` are those of
+  process 0, and `me` is this process, such as "process 3 of 8".
 
   Raises:
     NotAllStarted: a process is missing after the timeout.

@@ -76,8 +76,7 @@ class Watchdog:
   def beat(self, step: int) -> None:
     """Records that a step is done; call this after every step.
 
-    Args:
-      step: number of the step, for heartbeat.json and the error message.
+    `step` is shown in heartbeat.json and in the error message.
     """
     # The first wait includes a compilation, so it says nothing about the next.
     if self._step is not None:
