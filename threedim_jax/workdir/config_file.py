@@ -89,10 +89,8 @@ def _check_same_run(
 ) -> None:
   """Raises a UserError that lists all differing keys outside `CHANGEABLE`.
 
-  Args:
-    path: path of config.json, for the error message.
-    saved: {dotted key: value} from config.json.
-    now: {dotted key: value} from the command's configuration.
+  `saved` is {dotted key: value} from config.json, whose path is `path`. `now`
+  has the same form and is the command's configuration.
   """
 
   def shown(flat, key):

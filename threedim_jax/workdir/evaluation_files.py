@@ -26,11 +26,8 @@ FIRST_SAMPLES = "evaluate"
 def samples_dir(workdir: epath.Path, sample: int) -> epath.Path:
   """Returns the folder for one round of sampling.
 
-  An evaluation may sample every view several times, once per round.
-
-  Args:
-    workdir: folder of the run.
-    sample: number of the round; the first is 0.
+  An evaluation may sample every view several times, once per round. `sample` is
+  the number of the round, from 0.
   """
   return workdir / (f"{FIRST_SAMPLES}_{sample}" if sample else FIRST_SAMPLES)
 

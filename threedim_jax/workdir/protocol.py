@@ -138,9 +138,7 @@ def subset_text(
 ) -> str | None:
   """Says what part of the protocol's views is requested; None if all views are.
 
-  Args:
-    counts: {object id: number of views} of the test split.
-    requests: the requests, from `requests_of`.
+  `counts` is {object id: number of views} of the test split.
   """
   total = sum(count - 1 for count in counts.values())  # one view is given
   views = sum(len(r.target_views) for r in requests)

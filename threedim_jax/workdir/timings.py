@@ -16,12 +16,9 @@ from threedim_jax.runtime.disk import write_atomically
 
 
 def add_timings(workdir: epath.PathLike, seconds: Mapping[str, float]) -> None:
-  """Adds seconds to the totals in a workdir's timings.json.
+  """Adds {stage: seconds} to the totals in a workdir's timings.json.
 
-  Args:
-    workdir: folder of the run.
-    seconds: {stage: seconds to add}. If timings.json is missing or damaged, all
-      totals start from 0.
+  If timings.json is missing or damaged, all totals start from 0.
   """
   path = epath.Path(workdir) / "timings.json"
   try:

@@ -29,12 +29,8 @@ def write_transforms(
   with OpenGL axes. World axes are those of the samples: z is up, and the front
   of the object points to +x.
 
-  Args:
-    sample_dir: folder of the samples.
-    sampled: content of that folder.
-
-  Returns:
-    Path of transforms.json.
+  `sampled` is the content of the folder. The result is the path of
+  transforms.json.
   """
   views, num_given = sampled.given + sampled.generated, len(sampled.given)
   height, width = views.hw

@@ -245,10 +245,8 @@ class Checkpointer:
   def _good_step(self, items: Iterable[str]) -> int:
     """Returns the step of the newest undamaged checkpoint.
 
-    All processes get the same step. Damaged newer checkpoints are set aside.
-
-    Args:
-      items: names of the Orbax items to verify.
+    Only the Orbax items named in `items` are verified. All processes get the
+    same step. Newer checkpoints that are damaged are set aside.
 
     Raises:
       UserError: there is no undamaged checkpoint.
@@ -276,11 +274,8 @@ class Checkpointer:
   def _set_aside(self, step: int, fault: str) -> None:
     """Warns of a damaged checkpoint and moves its folder to `DAMAGED`.
 
-    If the checkpointer is read-only, the folder is not moved.
-
-    Args:
-      step: step of the checkpoint.
-      fault: a sentence that says what is wrong.
+    If the checkpointer is read-only, the folder is not moved. `fault` is a
+    sentence that says what is wrong.
     """
     message = f"checkpoint {step} is damaged and is not used: {fault}"
     if not self._read_only:
@@ -313,9 +308,6 @@ class Checkpointer:
 def read_params(workdir: epath.PathLike) -> tuple[PyTree, dict[str, Any]]:
   """Reads the averaged (EMA) parameters of a run's newest undamaged checkpoint.
 
-  Args:
-    workdir: folder of the run.
-
   Returns:
     (parameters as NumPy arrays, configuration of the run).
 
@@ -339,9 +331,7 @@ def checkpoint_bytes_needed(workdir: epath.PathLike, shapes: PyTree) -> int:
   an old one. Checkpoints that exist already need no further space. The result
   is always enough for at least one checkpoint.
 
-  Args:
-    workdir: folder of the run.
-    shapes: shapes and dtypes of the run's TrainState.
+  `shapes` are the shapes and dtypes of the run's TrainState.
   """
   folders = (epath.Path(workdir) / FOLDER).glob("*")
   existing = sum(p.name.isdigit() for p in folders)

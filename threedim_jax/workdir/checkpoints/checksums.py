@@ -56,13 +56,8 @@ def seal(
 ) -> None:
   """Writes meta.json, then the SHA256SUMS of the whole checkpoint.
 
-  SHA256SUMS also covers meta.json. Any file that no process has hashed yet is
-  hashed now.
-
-  Args:
-    folder: folder of the checkpoint.
-    items: names of the checkpoint's items.
-    meta: content of meta.json.
+  `meta` is the content of meta.json. SHA256SUMS also covers meta.json. Any file
+  in `items` that no process has hashed yet is hashed now.
   """
   (folder / META).write_text(json.dumps(meta, indent=1))
   sums = {}
@@ -88,12 +83,7 @@ def read_meta(folder: epath.Path) -> dict[str, Any]:
 def find_fault(folder: epath.Path, items: Iterable[str]) -> str | None:
   """Compares meta.json and all files of `items` with their checksums.
 
-  Args:
-    folder: folder of the checkpoint.
-    items: names of the items to verify.
-
-  Returns:
-    A sentence that says what is wrong; None if nothing is wrong.
+  The result is a sentence that says what is wrong; None if nothing is wrong.
   """
   items = list(items)
   try:
