@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Measures whether the views of an object agree with each other in 3D.
 
+  view_sets = samples_source("W/samples", num_views=100)["chair_7"].load()
   for fitted in fit_sets(view_sets, PROTOCOLS["consistency-v1"]):
-    fitted.row()
+    fitted.row()  # {"psnr_u8": ..., "ssim_gauss11": ..., ...}
 
 As in 3DiM (sec. 4), a neural field is fitted to some views of an object.
 Renders of the field are then compared with the other, held-out views. The
@@ -18,8 +19,9 @@ every setting that was changed.
 Three more numbers help to interpret a score. The score of the true views is the
 ceiling, because the field does not fit even the true views perfectly. The score
 of all-white renders is the floor. `psnr_input_u8` compares the given (input)
-view with a render from the same camera. It exposes views that agree with each
-other but ignore the given view.
+view, from which the other views were generated, with a render of the field from
+the same camera. A low value exposes generated views that agree with each other
+but ignore the given view.
 """
 
 from collections.abc import Callable, Sequence
@@ -84,9 +86,9 @@ class ConsistencyProtocol:
     base: name of the entry in `PROTOCOLS` that these settings started from. The
       base also decides which kind of field is fitted.
     num_views: use at most this many views per object, evenly spaced.
-    hold_out_every: hold out one view in every `hold_out_every` views. None:
-      hold out a fixed random choice, which is 25 of SRN's 251 views, or a tenth
-      of any other number of views.
+    hold_out_every: hold out every n-th view, where n is this number. None: hold
+      out a fixed random choice, which is 25 of SRN's 251 views, or a tenth of
+      any other number of views.
     fit_given: whether to fit the field also to the given (input) view, if that
       view is known. Views that do not match the given view then score lower.
     num_steps: number of training steps of the field.
@@ -105,7 +107,8 @@ class ConsistencyProtocol:
     """The name of the base protocol, then every setting that was changed.
 
     An example is "consistency-v1, 300 steps". The name of `consistency-3dim`
-    also contains a hash of the field settings that the paper does not state.
+    also contains a hash of the settings in `HashFieldConfig`. The paper does
+    not state these settings, and changing one of them changes the scores.
     """
     start, name = PROTOCOLS[self.base], self.base
     if self.uses_hash_field:
@@ -136,8 +139,8 @@ class ConsistencyProtocol:
   def held_out(self, num_views: int) -> Int[np.ndarray, " M"]:
     """Returns the indices of the M views that the field is not fitted to.
 
-    If `hold_out_every` is None, an object with 250 views is assumed to have
-    SRN's 251 views except the given one, view 64.
+    If `hold_out_every` is None, 251 views are taken to be SRN's views of an
+    object, and 250 views to be the same without view 64, SRN's given view.
 
     Args:
       num_views: number of views of the object.
@@ -194,11 +197,11 @@ class Fitted:
     return self.view_set.views.images_u8[self.held_out]
 
   def row(self) -> dict[str, float]:
-    """Returns the scores: {metric: mean over the held-out views}.
+    """Returns the renders' scores: {metric: mean over the held-out views}.
 
-    The mean skips infinite and NaN values. An SSIM is missing if the views are
-    smaller than its window. `psnr_input_u8` is not a mean: it scores only the
-    render of the given view, and may be infinite.
+    The mean skips infinite and NaN values. An SSIM score is missing if views
+    are smaller than its window. `psnr_input_u8` is not a mean: it compares only
+    the given view with the render from its camera, and may be infinite.
     """
     size = min(self.renders_u8.shape[1:3])
     usable = [m for m, least in VIEW_METRICS.items() if size >= least]
@@ -213,7 +216,7 @@ class Fitted:
     return row
 
   def as_white(self) -> "Fitted":
-    """Returns a copy with all-white renders, as a baseline for the scores."""
+    """Returns a copy with all-white renders, whose score is the floor."""
     given = self.input_render_u8
     return dataclasses.replace(
       self,
@@ -232,8 +235,8 @@ def fit_sets(
   All sets are fitted in one batch.
 
   Args:
-    view_sets: sets of equally many views of the same size. Either every set has
-      a given view, or no set has one.
+    view_sets: all sets have the same number of views, and all views have the
+      same size. Either every set has a given view, or no set has one.
     on_steps: called repeatedly during the fit, with the number of steps done
       since the last call.
 
@@ -241,8 +244,8 @@ def fit_sets(
     One `Fitted` for each set, in the same order.
 
   Raises:
-    UserError: there are too few views, or an object's position cannot be found
-      from its cameras.
+    UserError: a set has fewer than six views, or an object's position cannot be
+      found from its cameras.
   """
   num_views, hw = len(view_sets[0].views), view_sets[0].views.hw
   held_out = protocol.held_out(num_views)
@@ -281,7 +284,8 @@ def _stack(views: Sequence[PosedViews], name: str) -> np.ndarray:
 def _mean(values: np.ndarray) -> float:
   """Returns the mean of the finite values, or NaN if no value is finite.
 
-  For example, `psnr_fg_u8` of two white pictures is NaN.
+  For example, `psnr_fg_u8` is NaN if both pictures are white, because it
+  compares only pixels that are not white in both.
   """
   numbers = values[np.isfinite(values)]
   return float(numbers.mean()) if len(numbers) else float("nan")

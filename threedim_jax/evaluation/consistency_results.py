@@ -2,11 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Scores the 3D consistency of many objects, and saves the scores.
 
-  score_consistency(samples_source("W/samples", 100), out, protocol, networks)
+  source = samples_source("W/samples", num_views=100)
+  networks = open_networks()  # for distances such as FID
+  score_consistency(source, out, PROTOCOLS["consistency-v1"], networks)
 
-When an object is scored, its score.json and the compared pictures are written
-to OUT/<object>/. A run that is started again scores only the objects without a
-valid score. OUT/consistency.json summarizes all objects.
+`out` is a folder. When an object is scored, its score.json, its held-out views
+and their renders are written to out/<object>/. A run that is started again
+scores only the objects without a valid score. out/consistency.json summarizes
+all objects.
 """
 
 from collections.abc import Iterator, Sequence
@@ -64,7 +67,7 @@ def score_consistency(
   A saved score is valid if the same views were scored with the same settings.
 
   Args:
-    source: where the views of each object come from.
+    source: {object id: where the object's views come from}.
     out: folder for consistency.json and for one folder per object.
     networks: pretrained networks for distances (such as FID) between the
       held-out views and the renders.
@@ -138,16 +141,18 @@ def _add_distances(
 ) -> tuple[dict[str, str], list[str]]:
   """Adds distances (such as FID) between held-out views and renders to `rows`.
 
-  Each distance compares the held-out views of all objects with the renders.
+  Each row of the score table (such as "generated") gets its own distances. Such
+  a distance compares the held-out views of all objects with all their renders.
 
   Args:
-    rows: {name of a row of the score table: its scores}; changed in place.
+    rows: {name of a row: its scores}; changed in place.
     objects: {object id: content of score.json}.
     out: folder that holds the objects' folders.
     networks: pretrained networks for the distances.
 
   Returns:
-    ({metric: its description}, remarks on metrics that are missing or biased).
+    ({metric: text that says how it was computed}, remarks on metrics that are
+    missing or biased).
   """
   if not networks:
     return {}, []
@@ -171,7 +176,8 @@ def _read_pair(
 
   Args:
     folder: folder of the object.
-    row: row of the score table whose pictures are read, such as "ground truth".
+    row: which of the object's sets of views to read, such as "generated" or
+      "ground truth". Each set is one row of the score table.
     scores: content of the object's score.json.
 
   Returns:
@@ -251,11 +257,11 @@ def _saved(folder: epath.Path) -> dict[str, Any]:
 def _batches(
   source: Source, object_ids: Sequence[str]
 ) -> Iterator[dict[str, list[ScoredViews]]]:
-  """Reads the views of a few objects at a time, to fit these objects together.
+  """Reads the views of a few objects at a time, for one call of `fit_sets`.
 
   Yields:
-    {object id: its sets of views}. The views of all objects in one batch have
-    the same shapes.
+    {object id: its sets of views}. All objects in a batch have the same number
+    of views, of the same size.
   """
   at_once = OBJECTS_AT_ONCE.get(
     jax.default_backend(), OBJECTS_AT_ONCE_ELSEWHERE
@@ -275,7 +281,7 @@ def _write_object(folder: epath.Path, fitted: list[Fitted], key: str) -> None:
 
   Args:
     folder: folder of the object.
-    fitted: one fit for each of the object's sets of views.
+    fitted: results of the fits, one for each of the object's sets of views.
     key: hash from `_key` to store in score.json.
   """
   folder.mkdir(parents=True, exist_ok=True)

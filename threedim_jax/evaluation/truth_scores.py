@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Scores generated views against the true views in the same folders.
 
-  scores = score_objects({"chair_7": [folder]}, open_networks(), mean_u8)
+  folder = epath.Path("W/samples/chair_7")  # holds generated and true views
+  scores = score_objects({"chair_7": [folder]}, open_networks(), mean_u8=None)
+  scores["mean"]["psnr_u8"]
 
 Scores of single views are averaged over the views of each object, then over the
 objects.
@@ -83,12 +85,13 @@ def reference_pictures(
 ) -> dict[str, np.ndarray]:
   """Returns the pictures of the baselines that the model is compared with.
 
-  The baselines are the mean of several samples, the given view, and the mean of
-  the training views.
+  The baselines are the mean of all samples (if there are several), copies of
+  the given view, and copies of the mean picture of the training views.
 
   Args:
     samples: samples of the same views of one object, with different seeds.
-    mean_u8: mean of the training views. None: this baseline is left out.
+    mean_u8: mean picture of the training views. None: this baseline is left
+      out.
 
   Returns:
     {name of the baseline: pictures [N, H, W, 3] with values from 0 to 255}.
@@ -122,9 +125,9 @@ def score_object(
   """Scores one object, and returns the object's entry in evaluation.json.
 
   Args:
-    samples: samples of the same views, with different seeds. The row "model"
-      scores the first sample. The row "best of N" scores the sample with the
-      highest `psnr_u8`.
+    samples: samples of the same views, with different seeds. The first sample
+      gives the scores of "model" in the entry. The sample with the highest
+      `psnr_u8` gives the scores of "best of N".
     references: pictures of the baselines, from `reference_pictures`.
   """
   each = [score_sample(s) for s in samples]
@@ -161,14 +164,15 @@ def score_objects(
 ) -> dict[str, Any]:
   """Scores all objects, and returns the content of evaluation.json.
 
-  The caller must add the protocol and the provenance.
+  The caller must add the keys "protocol" and "provenance".
 
   Args:
     folders: {object id: folders}. The folders of an object hold samples of the
       same views, with different seeds.
-    networks: pretrained networks for distances (such as FID) between pictures
-      and true views of all objects.
-    mean_u8: mean of the training views. None: this baseline is left out.
+    networks: pretrained networks for distances (such as FID) between the
+      generated and the true views of all objects.
+    mean_u8: mean picture of the training views, which is scored as a baseline.
+      None: this baseline is left out.
   """
   objects, pool, num_views = {}, Pool(networks), 0
   with progress.bar("score objects", len(folders), unit="object") as bar:

@@ -3,7 +3,7 @@
 """Finds and reads the views whose 3D consistency is to be scored.
 
 for object_id, origin in samples_source("W/samples", num_views=100).items():
-  generated, *truth = origin.load()
+  generated, *truth = origin.load()  # `truth` is [] without true views
 """
 
 from collections.abc import Callable
@@ -23,12 +23,12 @@ from threedim_jax.workdir.protocol import spread
 
 @dataclasses.dataclass(frozen=True)
 class ScoredViews:
-  """Views of one object that are scored together, as one row of a table.
+  """Views of one object that are scored together.
 
   Attributes:
-    row: name of the row, such as "generated".
-    views: the views.
-    given: the given (input) views; None if they are unknown.
+    row: name of these views in the score table, such as "generated".
+    views: the views to score.
+    given: the (input) views that the model was given; None if they are unknown.
   """
 
   row: str
@@ -36,7 +36,7 @@ class ScoredViews:
   given: PosedViews | None = None
 
   def sha256(self) -> str:
-    """Returns a SHA-256 of the row's name, and of all pictures and cameras."""
+    """Returns a SHA-256 of all pictures and cameras, and of the name `row`."""
     given, views = self.given, self.views
     start = self.row
     if given:
@@ -113,7 +113,7 @@ def _of_sample(folder: epath.Path, num_views: int) -> list[ScoredViews]:
 def posed_source(
   folder: epath.PathLike, *, size: int | None, num_views: int
 ) -> Source:
-  """Finds one object, whose views are the posed pictures in a folder.
+  """Finds one object, whose views are pictures with cameras in a folder.
 
   The folder's format is NSVF, SRN or transforms.json.
 

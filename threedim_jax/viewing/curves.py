@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Draws loss curves as an SVG image for a page.
 
-svg = loss_curve([(10, 0.9), (20, 0.5)], bins={"-20 to -15": curve, ...})
+svg = loss_curve([(10, 0.9), (20, 0.5)])  # (step, training loss) pairs
 """
 
 from collections.abc import Mapping

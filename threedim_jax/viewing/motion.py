@@ -46,13 +46,13 @@ def write_gif(
 ) -> None:
   """Writes frames as a GIF that plays in an endless loop.
 
-  All frames share one palette, because still parts would flicker otherwise.
+  All frames share one palette. Otherwise, parts that do not move would flicker.
 
   Args:
     frames_u8: the frames, in RGB.
     fps: frames per second.
-    min_side: smaller frames are enlarged by a whole factor, until the shorter
-      side has at least this many pixels.
+    min_side: frames whose shorter side has fewer pixels than this are enlarged
+      by the smallest sufficient integer factor.
   """
   some = frames_u8[:: math.ceil(len(frames_u8) / 16)]  # enough for a palette
   montage = Image.fromarray(einops.rearrange(some, "n h w c -> (n h) w c"))

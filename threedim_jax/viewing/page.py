@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writes self-contained HTML pages that consist of sections of blocks.
 
-  sections = {"Scores": [Text("Not run yet"), Table(rows)]}
+  table = Table([[Cell("psnr_u8"), Cell("21.50 dB")]])
+  sections = {"Scores": [Text("Scores of all objects"), table]}
   write_page(path, "runs/x", kind="report of a run", sections=sections)
 
 A block is a part of a page, such as a paragraph, a table or a picture.
@@ -35,7 +36,7 @@ _TEMPLATES = jinja2.Environment(
 
 
 class Text(NamedTuple):
-  """A block with a paragraph, and optionally a command or path at its end."""
+  """A page block: a paragraph, which may end in a command or a path."""
 
   text: str
   code: str = ""
@@ -53,7 +54,7 @@ class Cell(NamedTuple):
 
 
 class Table(NamedTuple):
-  """A block with rows of cells. The first cell of each row names the row."""
+  """A page block: a table. The first cell of each row names the row."""
 
   rows: Sequence[Sequence[Cell]]
   heads: Sequence[Cell] = ()
@@ -62,7 +63,7 @@ class Table(NamedTuple):
 
 
 class Card(NamedTuple):
-  """A block that frames other blocks.
+  """A page block that frames other blocks.
 
   With a `summary`, the page shows only the summary until the reader opens the
   card.
@@ -75,7 +76,7 @@ class Card(NamedTuple):
 
 
 class Drawing(NamedTuple):
-  """A block with an <svg> element, which the template inserts as it is.
+  """A page block: an <svg> element, which the template inserts as it is.
 
   The element is not escaped, so it must come from a trusted source.
   """
@@ -85,7 +86,7 @@ class Drawing(NamedTuple):
 
 
 class Gallery(NamedTuple):
-  """A block with pictures, which may differ in width.
+  """A page block: pictures, which may differ in width.
 
   Attributes:
     pictures: (data URI, caption, CSS class) of each picture.
@@ -98,7 +99,7 @@ class Gallery(NamedTuple):
 def facts_table(facts: Mapping[str, Any]) -> Table:
   """Makes a table with one row for each value of a nested dictionary.
 
-  The first cell of a row joins the keys of the value, as in "model.ch".
+  The first cell of a row joins the keys that lead to the value: "model.ch".
   """
   flat = flatten_dict(dict(facts), sep=".")
   rows = [[Cell(key), Cell(value)] for key, value in flat.items()]

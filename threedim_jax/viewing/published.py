@@ -1,15 +1,16 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Shows published scores on SRN ShapeNet at 128x128, from one given view.
+"""Compares a run's scores with published scores on SRN ShapeNet.
 
-  published_blocks(run)  # blocks for `page.write_page`
+  published_blocks(read_run("W"))  # blocks for `page.write_page`
 
-published.csv holds every number with its source, table, split and SSIM kernel
-(the window over which SSIM is computed). Only numbers of the same split and
-kernel are comparable. `chairs*` is 3DiM's own split of SRN's chairs. It exists
-because the released split has test cameras at distances that never occur in
-training. The kernel `gauss11` is the kernel of our metric `ssim_gauss11`.
-`other` stands for a kernel that 3DiM does not name.
+The scores are of new views at 128x128 pixels, made from one given view. In
+published.csv, each row names its paper, the table in the paper, the split of
+the data, and the SSIM kernel (the window over which SSIM is computed). Only
+numbers of the same split and kernel are comparable. `chairs*` is 3DiM's own
+split of SRN's chairs. 3DiM made it because the released split has test cameras
+at distances that never occur in training. The kernel `gauss11` is the kernel of
+our metric `ssim_gauss11`. `other` stands for a kernel that 3DiM does not name.
 """
 
 import csv
@@ -52,7 +53,7 @@ source gives no such number.
 def read_published() -> tuple[dict[str, str], ...]:
   """Reads the rows of published.csv, each as {column: text}.
 
-  The text is "" where the source does not give the number.
+  The text is "" where the paper does not give the number.
   """
   path = pathlib.Path(__file__).with_name("published.csv")
   with path.open(newline="") as file:
@@ -60,7 +61,7 @@ def read_published() -> tuple[dict[str, str], ...]:
 
 
 def published_blocks(run: Run) -> list[Any]:
-  """Makes blocks that compare a run with published numbers on the same split.
+  """Makes page blocks that compare a run with published scores on its split.
 
   If no paper has numbers for the run's data set and resolution, the result is a
   single block that says so.
@@ -99,8 +100,8 @@ def _our_row(system: str, scores: Scores, row: str) -> dict[str, str]:
   """Converts one row of the run's scores to a row like those of published.csv.
 
   Args:
-    system: text for the column "system".
-    row: name of the row to convert.
+    system: text for the column "system", such as "this run".
+    row: name of the row to convert, such as "model".
   """
   values = scores.rows[row]
   ours = {"system": system, "source": OURS, "table": protocol_text(scores)}

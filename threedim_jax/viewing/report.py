@@ -120,11 +120,11 @@ def _not_run(run: Run, mode: str) -> Text:
 
 
 def _object(parent: epath.Path, object_id: str, **options: Any) -> Any:
-  """Makes a block that shows an object's views, or the error in its files.
+  """Makes a page block with an object's views, or with the error in its files.
 
   Args:
     parent: folder that holds the objects' folders.
-    **options: further arguments for `orbit`.
+    **options: further arguments for `viewer.orbit`.
   """
   try:
     folder = parent / samples.folder_name(object_id)
@@ -238,7 +238,7 @@ def _configuration(run: Run) -> list[Any]:
 
 
 def _provenance(run: Run) -> list[Any]:
-  """Makes a block that says which weights and code the scores were made with.
+  """Makes a page block that names the weights and code behind the scores.
 
   The configuration is left out, because it has its own section.
   """

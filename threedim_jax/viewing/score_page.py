@@ -56,7 +56,7 @@ Image = UInt8[np.ndarray, "H W 3"]
 
 
 class ObjectPictures(NamedTuple):
-  """A block with the pictures of one object, which are stored as data URIs."""
+  """A page block with pictures of one object, each stored as a data URI."""
 
   object_id: str
   label: str
@@ -120,7 +120,7 @@ def write_score_page(out_dir: epath.PathLike) -> epath.Path:
 
 
 def consistency_blocks(scores: Scores) -> list[Any]:
-  """Makes a table of 3D consistency scores, and a note on how to read it."""
+  """Makes page blocks: a table of 3D consistency scores, and how to read it."""
   return [
     score_table(scores),
     Text(averaging(scores, "held-out views")),
@@ -132,11 +132,13 @@ def consistency_blocks(scores: Scores) -> list[Any]:
 def field_pictures(
   out_dir: epath.Path, object_id: str, scores: ObjectScores, label: str
 ) -> ObjectPictures:
-  """Makes a block that compares an object's held-out views with the renders.
+  """Makes a page block that compares held-out views with the field's renders.
+
+  If a picture is missing or damaged, the block has an error and no pictures.
 
   Args:
     out_dir: folder that holds the objects' folders.
-    label: text beside the object's id.
+    label: text beside the object's id, such as its rank.
   """
   shown = spread(scores.held_out, MAX_VIEWS)
   note = f"{len(shown)} of {len(scores.held_out)} held-out views are shown."

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writes pictures and pages that show the samples of objects.
 
-show(folder, sampled)            # into the folder of one object
-show_together(workdir, several)  # into the workdir, where the report is
+samples = [read_sample(folder) for folder in folders]  # one folder per object
+show(folders[0], samples[0])     # writes into the folder of one object
+show_together(workdir, samples)  # writes into the workdir, beside the report
 """
 
 from collections.abc import Sequence
@@ -63,7 +64,7 @@ def views_grid(
   """Draws the given views in one row, and the generated views in rows below.
 
   If the true views are known, each row of generated views is followed by a row
-  with their true views.
+  with the true views from the same cameras.
 
   Args:
     per_row: number of generated views in a row.

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Formats scores as a table, for a page or for the terminal.
 
+scores = read_scores("W/evaluation.json")
 table = score_table(scores)  # a block for `page.write_page`
-print_scores(scores, "3D consistency")
+print_scores(scores, "Scores against the true views")
 """
 
 from collections.abc import Iterable
@@ -64,7 +65,7 @@ def score_text(name: str, value: float | int) -> str:
 def score_texts(rows: Rows) -> dict[str, list[str]]:
   """Formats an object's scores, as in {"model": ["psnr_u8 21.50 dB", ...]}.
 
-  `rows` is {name of a row: {metric: value}}.
+  `rows` is {what was scored, such as "model" or a baseline: {metric: value}}.
   """
   return {
     row: [f"{m} {score_text(m, values[m])}" for m in _metrics([values])]
@@ -90,6 +91,8 @@ def score_table(scores: Scores) -> Table:
 
 def ranked_objects(scores: Scores, num: int) -> list[tuple[str, str]]:
   """Chooses up to `num` objects, evenly spaced from the best to the worst.
+
+  The objects are ranked by the metric `RANKED_BY`.
 
   Returns:
     Pairs of an object's id and its rank as text, such as ("chair_7", "3 of 9").

@@ -34,7 +34,7 @@ FACTS = {  # how keys of `ObjectSamples.info` are shown
 
 
 class Orbit(NamedTuple):
-  """A block in which the user turns one object by dragging its picture.
+  """A page block in which the user turns one object by dragging its picture.
 
   All pictures are stored as data URIs.
   """
@@ -79,15 +79,15 @@ def orbit(
   max_views: int | None = None,
   is_alone: bool = False,
 ) -> Orbit:
-  """Makes a block with the given, generated and true views of one object.
+  """Makes a page block with the given, generated and true views of an object.
 
   The views are sorted by their indices in the data set. If any view has no
   index, the given views come first, and the generated views follow in the order
   in which they were generated.
 
   Args:
-    label: text beside the object's id.
-    numbers: {name of a row: the object's scores as text}.
+    label: text beside the object's id, such as its rank.
+    numbers: the object's scores as text, from `tables.score_texts`.
     max_views: show at most this many generated views, evenly spaced. None: show
       all views.
     is_alone: whether the page shows only this object.
@@ -121,7 +121,7 @@ def orbit(
 def _frames(
   sampled: ObjectSamples, views: PosedViews, order: Sequence[int]
 ) -> list[dict[str, Any]]:
-  """Returns what the template needs to know about each view.
+  """Returns what the page shows of each view: picture, label, angles and PSNR.
 
   The views are in the order of the strip, which is the row of small pictures
   below the viewer.

@@ -7,16 +7,17 @@ distance `kd_effnetlite0`. Its weights come from a pip package. Inception gives
 the Frechet distance `fid` and the kernel distance `kid`. Its weights file is
 published by pytorch-fid.
 
-  pool = Pool(open_networks(inception_weights=None))
-  for sampled in samples:
+  pool = Pool(open_networks())
+  for folder in folders:  # each holds the samples of one object
+    sampled = read_sample(folder)
     pool.add("model", sampled.generated.images_u8)
     pool.add("truth", sampled.truth.images_u8)
-  rows = {"model": {}}
-  variants, remarks = pool.add_distances(rows, {"model": "truth"})
-  rows["model"]["fd_effnetlite0"]
+  rows = {"model": {}}  # the scores of the set "model"
+  pool.add_distances(rows, {"model": "truth"})
+  rows["model"]["fd_effnetlite0"]  # distance of "model" from "truth"
 
-A set holds the pictures of all objects. One distance per object, averaged over
-the objects, would be much larger.
+Each set holds the pictures of all objects. If a distance were computed for each
+object and then averaged, it would be much larger.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -91,7 +92,7 @@ class Comparison:
 
   Attributes:
     values: {metric: distance}.
-    variants: {metric: description of the metric}.
+    variants: {metric: text that says how the metric was computed}.
     remarks: sentences on metrics that are missing or biased.
   """
 
@@ -109,8 +110,8 @@ def open_networks(
   missing.
 
   Args:
-    inception_weights: path of the weights file that pytorch-fid publishes.
-      None: FID and KID are not computed.
+    inception_weights: path of Inception's weights file, which pytorch-fid
+      publishes. None: Inception is not loaded, so there is no FID and no KID.
 
   Raises:
     UserError: a weights file is missing or does not have the expected SHA-256.
@@ -168,7 +169,7 @@ class Pool:
   """Named sets of pictures, whose distances from each other can be computed.
 
   Pictures are added object by object. A set keeps the features of its pictures
-  and drops the pictures, so a set of pictures need not fit into memory.
+  and drops the pictures, so more pictures can be added than fit into memory.
   """
 
   def __init__(self, networks: Sequence[Network]):
@@ -195,8 +196,8 @@ class Pool:
       pairs: {name of a set: name of the set to compare it with}.
 
     Returns:
-      ({metric: its description}, remarks on metrics that are missing or
-      biased).
+      ({metric: text that says how it was computed}, remarks on metrics that
+      are missing or biased).
 
     Raises:
       UserError: the two sets of a pair differ in size.
@@ -218,7 +219,7 @@ class Pool:
     }
 
   def _extract(self, name: str) -> None:
-    """Computes the missing features of the pictures in the set `name`.
+    """Computes the features of those pictures in a set that have none yet.
 
     Pictures of the same size go through the networks together.
     """
@@ -231,14 +232,14 @@ class Pool:
 
 
 def compare(x: Features, y: Features) -> Comparison:
-  """Computes the distances between two sets of equally many pictures.
+  """Computes the distances between two sets with the same number of pictures.
 
   A smaller distance is better. If the sets have too few pictures for a metric,
   the metric is left out and a remark says so.
 
   Args:
     x: {name of the network: features [N, D]} of one set.
-    y: features of the other set in the same networks.
+    y: features of the other set, from the same networks.
 
   Raises:
     UserError: the sets differ in size.

@@ -3,7 +3,7 @@
 """The InceptionV3 network of FID, as in pytorch-fid.
 
 The user supplies the weights. The network differs from the usual InceptionV3 in
-four ways. Average pools leave out the padding. The last block has a maximum
+four ways. Average pools do not count the padding. The last block has a maximum
 pool in place of an average pool. Pictures are resized to 299x299 without
 antialiasing (half-pixel centres). The classifier has 1008 classes, but is not
 used here. Modules are named as in pytorch-fid's state dict. Every batch norm is
@@ -80,7 +80,7 @@ def _max_pool(x):
 
 
 class InceptionA(nn.Module):
-  """A block for 35x35 maps that concatenates the outputs of four branches.
+  """Computes four branches from 35x35 feature maps, and concatenates them.
 
   The branches are a 1x1 convolution, a 5x5 convolution, two 3x3 convolutions in
   a row, and an average pool.
@@ -103,7 +103,7 @@ class InceptionA(nn.Module):
 
 
 class InceptionB(nn.Module):
-  """A block that shrinks 35x35 maps to 17x17 in three branches.
+  """Shrinks 35x35 feature maps to 17x17 in three parallel branches.
 
   The branches end in a 3x3 convolution, two 3x3 convolutions in a row, and a
   maximum pool. The outputs of the branches are concatenated.
@@ -122,7 +122,7 @@ class InceptionB(nn.Module):
 
 
 class InceptionC(nn.Module):
-  """A block for 17x17 maps that concatenates the outputs of four branches.
+  """Computes four branches from 17x17 feature maps, and concatenates them.
 
   The branches are a 1x1 convolution, a 7x7 convolution, two 7x7 convolutions in
   a row, and an average pool. Each 7x7 convolution is split into a 1x7
@@ -148,7 +148,7 @@ class InceptionC(nn.Module):
 
 
 class InceptionD(nn.Module):
-  """A block that shrinks 17x17 maps to 8x8 in three branches.
+  """Shrinks 17x17 feature maps to 8x8 in three parallel branches.
 
   The branches end in a 3x3 convolution, a 7x7 convolution followed by a 3x3
   convolution, and a maximum pool. The outputs of the branches are concatenated.
@@ -169,10 +169,10 @@ class InceptionD(nn.Module):
 
 
 class InceptionE(nn.Module):
-  """A block for 8x8 maps that concatenates the outputs of its branches.
+  """Computes four branches from 8x8 feature maps, and concatenates them.
 
   The branches are a 1x1 convolution, two branches that each end in parallel 1x3
-  and 3x1 convolutions, and a pool.
+  and 3x1 convolutions, and an average or maximum pool.
   """
 
   max_pool: bool  # pools by maximum instead of average

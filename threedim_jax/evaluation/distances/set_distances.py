@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Computes Frechet and kernel distances between sets of features, in float64.
 
-  frechet_distance(features, truth_features)  # [N, D] twice
+  frechet_distance(features, truth_features)  # both are [N, D] arrays
   value, standard_error = kernel_distance(features, truth_features)
 
 Both sets must have the same size. With n pictures per set, the Frechet distance
@@ -35,7 +35,7 @@ class KernelDistance(NamedTuple):
 
 
 def check_sizes(x: Features, y: OtherFeatures) -> None:
-  """Raises a UserError if the sets differ in size or have too few pictures."""
+  """Raises a UserError if the sizes differ or are below three pictures."""
   if len(x) != len(y):
     raise UserError(
       "the distance between sets of features depends on their size; compare"
@@ -49,15 +49,16 @@ def check_sizes(x: Features, y: OtherFeatures) -> None:
 
 
 def frechet_distance(x: Features, y: OtherFeatures) -> float:
-  """Returns the squared 2-Wasserstein distance of Gaussians fitted to the sets.
+  """Returns the distance between Gaussians fitted to two sets of features.
 
-  If the sets have the means mx, my and the covariances Sx, Sy, the distance is
+  The distance is the squared 2-Wasserstein distance. If the Gaussians have the
+  means mx, my and the covariances Sx, Sy, it is
 
     |mx - my|^2 + tr(Sx + Sy - 2 (Sx Sy)^(1/2))  (Heusel et al. 2017, eq. 6).
 
-  Other code computes the matrix square root of Sx Sy. That root is unstable if
-  the covariances are singular, and they are singular if there are fewer
-  pictures than features. This code needs only the trace of the root.
+  Other implementations compute the matrix square root of Sx Sy. That root is
+  unstable if the covariances are singular, and they are singular if there are
+  fewer pictures than features. This code computes only the trace of the root.
 
   Raises:
     UserError: the sets differ in size, or have fewer than three pictures.
@@ -113,13 +114,13 @@ def kernel_distance(x: Features, y: OtherFeatures) -> KernelDistance:
 
   The squared MMD (maximum mean discrepancy) is a distance between two
   distributions. With D features, the kernel is k(x, y) = (x.y / D + 1)^3
-  (Binkowski et al. 2018, sec. 4). The value is the mean over at most 100 random
-  subsets of up to 1000 pictures. Unlike KID's subsets, these subsets do not
-  overlap. This saves time at the same precision, and makes the standard error
-  easy to compute. The standard error says how much the value would change with
-  other pictures. It assumes independent pictures, but views of one object are
-  only roughly independent. Row i of y may depend on row i of x, for example if
-  both rows show the same object from the same camera.
+  (Binkowski et al. 2018, sec. 4). The result is the mean of the squared MMDs of
+  at most 100 random subsets of up to 1000 pictures. Unlike KID's subsets, these
+  subsets do not overlap. This saves time at the same precision, and makes the
+  standard error easy to compute. The standard error says how much the result
+  would vary if other pictures were drawn. It assumes independent pictures, but
+  views of one object are only roughly independent. Picture i of y may depend on
+  picture i of x, for example if both show the same object from the same camera.
 
   Raises:
     UserError: the sets differ in size, or have fewer than three pictures.
@@ -136,7 +137,7 @@ def kernel_distance(x: Features, y: OtherFeatures) -> KernelDistance:
 
 
 def _squared_mmd(x, y) -> tuple[float, float, float]:
-  """Computes the squared MMD of one subset, and the terms of its variance.
+  """Computes the squared MMD of a subset, and two terms for its variance.
 
   The squared MMD (Gretton et al. 2012, eq. 4) is a U-statistic over pairs of
   pictures x_i and y_i. It is the mean, over all i != j, of

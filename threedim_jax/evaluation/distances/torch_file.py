@@ -56,13 +56,13 @@ class _Unpickler(pickle.Unpickler):
   """An unpickler that turns PyTorch tensors into NumPy arrays.
 
   PyTorch keeps the elements of tensors in flat arrays ("storages"). An
-  unpickled tensor is a view of a storage.
+  unpickled tensor is a NumPy view of a storage.
 
   Args:
     stream: the pickle.
     load_storage: function (key, dtype, number of elements) -> flat array.
     num_bytes: size of the file. A tensor may not have more elements than this,
-      and a memo index of the pickle may not be larger, so that a small file
+      and the pickle may not use a memo index above this, so that a small file
       cannot make the unpickler allocate a lot of memory.
   """
 
@@ -95,7 +95,7 @@ class _Unpickler(pickle.Unpickler):
     return self._load_storage(key, dtype, size)
 
   def _rebuild_tensor(self, storage, offset, shape, strides, *_):
-    """Returns a tensor as a view of `storage`, which is a flat array.
+    """Returns a tensor as a NumPy view of the flat array `storage`.
 
     Args:
       offset: index of the tensor's first element in the storage.
@@ -186,7 +186,7 @@ def _read_zip(data: bytes) -> dict:
 
 
 def _read_legacy(data: bytes) -> dict:
-  """Reads the content of a file in the format of torch < 1.6.
+  """Reads the state dict from the bytes of a file of torch < 1.6.
 
   The file has five pickles: a magic number, a version, facts about the system,
   the tensors, and the keys of the storages. The elements of the storages

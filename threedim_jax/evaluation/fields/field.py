@@ -36,8 +36,8 @@ class FieldConfig:
   Attributes:
     levels: number of nodes along an edge of the box, for each grid of the
       pyramid from coarse to fine.
-    num_coarse: number of equal bins that a ray is cut into. Occupied bins get
-      more samples.
+    num_coarse: number of equal bins that a ray is cut into. Bins with a higher
+      density get more samples.
     num_samples: number of samples along a ray.
     num_rays: number of random pixels per training step.
     learning_rate: Adam's learning rate at the first step.
@@ -45,8 +45,8 @@ class FieldConfig:
       exponential.
     distortion_weight: weight of the Mip-NeRF 360 distortion loss (arXiv
       2111.12077, eq. 15).
-    occupancy_every_steps: number of steps between two estimates of which cells
-      are occupied.
+    occupancy_every_steps: number of steps between two updates of the density
+      in each cell of the box, from which the density of the bins is read.
   """
 
   levels: tuple[int, ...]
@@ -72,9 +72,7 @@ class FieldConfig:
 
 
 def init_pyramid(levels: tuple[int, ...]) -> Pyramid:
-  """Returns a pyramid of zeros, which renders as thin, grey fog.
-
-  Rays can see through the fog.
+  """Returns a pyramid of zeros, which renders as thin, see-through, grey fog.
 
   Args:
     levels: number of nodes along an edge of each grid, coarse to fine.
@@ -122,9 +120,9 @@ def _refine_axis(grid: Float[Array, "*n"], axis: int) -> Float[Array, "*m"]:
 def pairs_of_nodes(grid: Float[Array, "n n n C"]) -> Float[Array, "N C2"]:
   """Returns a table whose row i holds the values of nodes i and i + 1.
 
-  Neighbours along z have consecutive indices. A look-up in this table therefore
-  takes four reads instead of eight, and four writes in the backward pass. The
-  table has N = n^3 - 1 rows of C2 = 2 C numbers.
+  Neighbours along z have consecutive indices. To interpolate at a point, four
+  rows of this table are read instead of eight nodes; the backward pass writes
+  four rows. The table has N = n^3 - 1 rows of C2 = 2 C numbers.
   """
   nodes = grid.reshape(-1, grid.shape[-1])
   return jnp.concatenate([nodes[:-1], nodes[1:]], -1)
@@ -190,7 +188,7 @@ def activate(
   """Converts interpolated node values to density and colour.
 
   Returns:
-    (density in the unit of `density`, colour in [0, 1]).
+    (density per half edge of the box, colour in [0, 1]).
   """
   return density(values[..., 0]), jax.nn.sigmoid(values[..., 1:])
 

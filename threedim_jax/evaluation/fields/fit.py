@@ -47,9 +47,10 @@ class Fields:
 
   Attributes:
     params: grids [O, n, n, n, 4] of raw values along the world's axes x, y, z;
-      or the tables and MLPs of hash fields (see `hash_field.join_levels`).
-    cells: density in each cell of the cube, per half edge of the cube. Grids
-      give an upper bound, hash fields an estimate.
+      or the tables and MLPs of hash-grid fields (see `hash_field.join_levels`).
+    cells: density in each cell of the cube, per half edge of the cube. The
+      value is an upper bound for `FieldConfig`, and an estimate for
+      `HashFieldConfig`.
     center: centre of each object's cube, in world units.
     radius: half the edge of each object's cube, in world units.
     planes: distances from a camera at which its rays start and end, in half

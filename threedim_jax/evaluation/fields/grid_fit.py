@@ -68,7 +68,8 @@ def run_steps(state, views, rng, start, stop, num_steps, *, config):
 
   Args:
     state: the state of O fits, one for each object.
-    views: (pictures [O, V, H, W, 3], cameras [O, V] in box coordinates, None).
+    views: (pictures [O, V, H, W, 3], cameras [O, V] in box coordinates, None
+      from `near_and_far`).
     rng: random key of the whole fit.
     num_steps: number of steps of the whole fit. The learning rate falls over
       these steps.
@@ -124,7 +125,7 @@ def run_steps(state, views, rng, start, stop, num_steps, *, config):
 def params_and_cells(
   state: State, config: field.FieldConfig
 ) -> tuple[Float[Array, "n n n 4"], Float[Array, "c c c"]]:
-  """Returns one object's fitted grid, and an upper density bound per cell."""
+  """Returns an object's fitted grid, and a density bound for each cell."""
   del config
   grid = field.collapse(state.pyramid)
   return grid, field.occupancy(grid)

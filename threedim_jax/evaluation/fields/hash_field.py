@@ -6,10 +6,10 @@ A hash grid (instant-NGP, arXiv 2201.05989) consists of levels. Each level is a
 grid of nodes with its own resolution and its own table of features. The table
 of a fine level has fewer rows than the level has nodes, and a hash decides
 which nodes share a row. The first MLP turns the interpolated features of all
-levels into density. The second MLP turns an output of the first into colour.
-The sizes are those of 3DiM (sec. 7.4): width 64, one hidden layer for density,
-two for colour, no skips. The viewing direction is not an input, so the field
-cannot fit views that contradict each other.
+levels into density and 15 more numbers. The second MLP turns these numbers into
+colour. The sizes are those of 3DiM (sec. 7.4): width 64, one hidden layer for
+density, two for colour, no skip connections. The viewing direction is not an
+input, so the field cannot fit views that contradict each other.
 
 The coarse levels need no hash, and are joined into one grid before points are
 looked up. Joining does not change the interpolated features. A look-up then
@@ -59,16 +59,16 @@ class HashFieldConfig:
     feature_scale: factor that multiplies features before they enter the MLP for
       density. A larger factor makes the tables learn faster at the learning
       rate that the paper fixes.
-    num_coarse: number of equal bins that a ray is cut into. Occupied bins get
-      more samples.
+    num_coarse: number of equal bins that a ray is cut into. Bins with a higher
+      density get more samples.
     num_samples: number of samples along a ray.
     distortion_weight: weight of the distortion loss (arXiv 2111.12077, eq. 15).
     orientation_weight: weight of the orientation loss (arXiv 2112.03907, eq.
       11).
     orientation_every: one ray in every `orientation_every` rays gets the
       orientation loss.
-    occupancy_every_steps: number of steps between two estimates of which cells
-      are occupied.
+    occupancy_every_steps: number of steps between two updates of the density
+      in each cell of the box, from which the density of the bins is read.
     rays_at_a_time: number of rays that are processed together. The data of 512
       rays fits into a CPU's cache.
   """
@@ -105,7 +105,8 @@ def init_params(rng: Key[Array, ""], config: HashFieldConfig) -> PyTree:
   are drawn by He's rule.
 
   Returns:
-    {"tables": one for each level, "density": MLP layers, "color": MLP layers}.
+    {"tables": [table of each level], "density": layers of the MLP for density,
+    "color": layers of the MLP for colour}.
   """
   rng_tables, *rngs = jax.random.split(rng, 6)
   tables = [

@@ -1,11 +1,11 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Trains hash fields as in 3DiM (sec. 7.4), for the functions in `fit.py`.
+"""Trains hash-grid fields as in 3DiM (sec. 7.4), for the functions in `fit.py`.
 
 Every step uses all pixels of all views. A loop processes a few rays at a time
 and sums the gradients, so memory does not grow with the number of views. Rays
 that cross only empty space are left out, because they render white and give no
-gradient. Objects are fitted one after the other in one program.
+gradient. Objects are fitted one after the other, in a loop on the device.
 """
 
 import functools
@@ -33,8 +33,8 @@ class State(NamedTuple):
     adam: the state of the Adam optimizer.
     cells: estimate of the highest density in each cell, per half edge of the
       box.
-    order: indices of the active pixels, then zeros. The ray of an active pixel
-      crosses an occupied cell.
+    order: indices of the active pixels among the pixels of all views, padded
+      with zeros. A pixel is active if its ray crosses more than empty space.
     num_active: number of active pixels.
   """
 
@@ -201,7 +201,7 @@ def _jitter(rng, shape):
 
 
 def render_rays(tables, pos, dir, edges, config):
-  """Renders R rays through a hash field.
+  """Renders R rays through a hash-grid field.
 
   Args:
     tables: parameters from `hash_field.join_levels`.
@@ -226,7 +226,7 @@ def render_rays(tables, pos, dir, edges, config):
 def _find_occupied(
   state: State, tables, cams, hw, planes, num_rays, rng, config
 ) -> State:
-  """Estimates the density of all cells, and finds rays through occupied cells.
+  """Estimates the density of all cells, and finds rays that meet any density.
 
   The estimate for a cell is the highest density at eight random points, one in
   each octant of the cell. A new estimate is at least `_OCCUPANCY_DECAY` times

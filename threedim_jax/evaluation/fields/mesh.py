@@ -4,9 +4,9 @@
 
   python -m threedim_jax.main --mode=mesh --samples=W/samples/chair_7
 
-The model generates only the views. A field of `consistency-v1` is then fitted
-to the views, and the mesh is the surface of the field. The mesh is bad where
-the views contradict each other; `mesh.json` says how well the views agree.
+The diffusion model generates views, not meshes. A field of `consistency-v1` is
+fitted to the views, and the mesh is the surface of the field. The mesh is bad
+where the views contradict each other; `mesh.json` says how well they agree.
 
 The GLB file has the axes of glTF (y up, front towards +z). Its colours are
 linear, and viewers add no lighting, because the pictures already contain light.
@@ -76,14 +76,14 @@ def write_mesh(
   Args:
     sample_dir: finished folder with the samples of one object.
     out: folder to write into. None: `sample_dir`.
-    overwrite: whether a mesh of other views in `out` may be replaced.
+    overwrite: whether to replace a mesh in `out` that was made of other views.
 
   Returns:
     The paths of the three files.
 
   Raises:
     UserError: `sample_dir` cannot be read, `out` holds a mesh of other views
-      that may not be replaced, or a mesh cannot be fitted (see `fit_mesh`).
+      and `overwrite` is False, or no mesh can be fitted (see `fit_mesh`).
   """
   sampled = samples.read_sample(sample_dir)
   views = sampled.given + sampled.generated
@@ -122,7 +122,7 @@ def write_mesh(
 def fit_mesh(
   views: PosedViews, *, on_steps: Callable[[int], None] | None = None
 ) -> tuple[trimesh.Trimesh, float]:
-  """Fits a coloured mesh to views.
+  """Fits a coloured mesh to the views of one object.
 
   Args:
     on_steps: called repeatedly during the fit, with the number of steps done
@@ -197,12 +197,12 @@ def _colors(
   rgb: Float[np.ndarray, "n n n 3"],
   vertices: Float[np.ndarray, "V 3"],
 ) -> Float[np.ndarray, "V 3"]:
-  """Returns the colour of each vertex: a weighted mean of the nodes around it.
+  """Returns the weighted mean colour of the grid nodes around each vertex.
 
   Empty nodes need a small weight, because their colours mean nothing.
 
   Args:
-    weight: weight of each node; almost 0 for empty nodes.
+    weight: weight of each node in the mean; almost 0 for empty nodes.
     rgb: colour of each node, in [0, 1].
     vertices: positions of the vertices, in grid indices.
   """

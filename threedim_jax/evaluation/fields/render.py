@@ -3,11 +3,12 @@
 """Renders fields in box coordinates, over a white background.
 
 A field fills the box [-1, 1]^3. Each ray is cut into equal bins, and most of
-the ray's samples go to occupied bins. Occlusion plays no part in this choice.
-If it did, the samples would end where the ray enters an occupied cell, in front
-of the surface in this cell, and the surface would get no sample.
+the ray's samples go to occupied bins, even to bins that are hidden behind other
+occupied bins. Otherwise the samples would end where the ray enters an occupied
+cell, in front of the surface in this cell, and the surface would get no sample.
 
   edges = sample_edges(cells, pos, dir, num_bins=64, u=u)
+  density, rgb = field(sample_points(pos, dir, edges))  # one of the two fields
   colors, weights = composite(density, rgb, edges)
 """
 
@@ -107,9 +108,9 @@ def sample_edges(
 ) -> Float[Array, "R S"]:
   """Returns the boundaries of each ray's samples, as distances along the ray.
 
-  Each bin of a ray has a weight, and occupied bins have larger weights.
-  Boundary i is where the bins so far contain the fraction u[:, i] of the ray's
-  total weight. Occupied bins therefore get more samples.
+  Each bin of a ray has a weight, and occupied bins have larger weights. At
+  boundary i, the ray has passed the fraction u[:, i] of the total weight of its
+  bins. Occupied bins therefore get more samples.
 
   Args:
     cells: density in each cell of the box.
@@ -130,7 +131,7 @@ def sample_edges(
 
 
 def _sums_before(x: Float[Array, "R n"]) -> Float[Array, "R n"]:
-  """Returns, for each element, the sum of the earlier elements in its row."""
+  """Replaces each element by the sum of the elements before it in its row."""
   n = x.shape[-1]
   earlier = np.triu(np.ones((n, n), np.float32), 1)
   return jnp.matmul(x, earlier, precision="highest")
