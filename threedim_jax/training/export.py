@@ -27,8 +27,8 @@ def export(
   Args:
     workdir: workdir of a training run.
     out: path NAME.msgpack for the parameters. The settings go to NAME.json.
-    config_file: configuration to use with the weights, such as
-      "configs/quickstart.py:relative".
+    config_file: configuration that NAME.json names as the one to use with the
+      weights, such as "configs/quickstart.py:relative".
 
   Returns:
     The SHA-256 of both files, as {".msgpack": ..., ".json": ...}, the form of

@@ -51,7 +51,7 @@ class LogInterval:
 
   @contextlib.contextmanager
   def timed(self, part: str) -> Iterator[None]:
-    """Times the `with` block as one kind of work.
+    """Adds the time of the `with` block to the total of one kind of work.
 
     `part` is the kind of work: "data", "eval" or "save".
     """
