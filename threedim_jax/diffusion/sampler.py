@@ -13,8 +13,8 @@ program.
     view = sample_view(denoise_fn, index_keys(keys, i), bank, cam, ...)
     bank = bank.append(view, cam)
 
-`sample_view` loops over the denoising steps and passes z_t and x0_hat, the
-estimate of the clean view, from step to step. Each step computes its random
+`sample_view` loops over the denoising steps and passes the noisy view z_t and
+the estimated clean view x0_hat from step to step. Each step computes its random
 numbers and log-SNRs from its own index, so there are no arrays over all steps:
 the number of steps may be traced and does not affect memory. `keys` holds one
 random key per object, so an object's views do not depend on the other objects.
