@@ -176,7 +176,7 @@ class ConditioningProcessor(nn.Module):
   feature map per level of the network. In unconditional examples, where
   `cond_mask` is False, the encoded rays of both frames are zeroed before the
   learned embeddings are added. The layer returns the log-SNR embedding and, for
-  each level, the sum of log-SNR embedding and ray embedding.
+  each level, the sum of the log-SNR embedding and the ray embedding.
 
   There are two implementations. By default, rays and learned embeddings are
   convolved separately, see `_SplitConv`. All arrays are then float32, and

@@ -135,7 +135,7 @@ def load_pretrained(name: str, target: PyTree) -> PyTree:
 
 
 def check_settings_match(name: str, config: Any) -> None:
-  """Checks that `config` has the settings with which weights were trained.
+  """Checks that `config` has the settings that bundled weights need.
 
   Only settings that leave the shapes of arrays unchanged are checked, such as
   `diffusion.prediction`, because `load_pretrained` checks the shapes.
