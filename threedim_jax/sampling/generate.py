@@ -239,7 +239,7 @@ def _with_psnr(
 
 
 def _exit_after_sigterm(stop: StopSignal) -> None:
-  """Exits with code 75 if SIGTERM has arrived. Finished folders are kept."""
+  """Exits with code 75 after SIGTERM. Finished sample folders are kept."""
   if stop.poll():
     logging.warning("SIGTERM: run again to sample what is missing.")
     raise SystemExit(EXIT_PREEMPTED)

@@ -124,7 +124,7 @@ def _param_shapes(model_config: Any, resolution: int) -> PyTree:
 
 
 def settings_of(config: ConfigDict) -> Settings:
-  """Returns the sampler settings of a configuration, `config.sampler`."""
+  """Returns `config.sampler` as `Settings`."""
   return Settings(**dict(config.sampler))
 
 

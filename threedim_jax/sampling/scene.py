@@ -57,7 +57,7 @@ class Scene:
 
 
 def read_scene(views: Views, request: Request) -> Scene:
-  """Reads the given views and the true target views of a request.
+  """Reads a `Scene`: the given views and the true target views of a request.
 
   Args:
     views: the data set to read from.

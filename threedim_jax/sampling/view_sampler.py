@@ -160,7 +160,7 @@ class Sampler:
     Args:
       given: one or more known views of `resolution` x `resolution` pixels.
       targets: cameras of the views to generate, [N], in the world of `given`.
-      settings: how to sample.
+      settings: settings of the sampler.
       capacity: number of given and generated views that the bank can hold.
         Calls with the same capacity share one compiled program. None: the
         number that this call needs.
@@ -185,11 +185,11 @@ class Sampler:
     every object at a time.
 
     Args:
-      given: the known views of each object, equally many for every object.
-      targets: the cameras of the views to generate, equally many for every
-        object.
+      given: the known views of each object, the same number for all objects.
+      targets: for each object, the cameras of the views to generate, the same
+        number for all objects.
       keys: one random key per object, which affects only that object's views.
-      settings: how to sample.
+      settings: settings of the sampler.
       capacity: as in `views`.
     """
     known, wanted = _stack([g.cameras() for g in given]), _stack(targets)
