@@ -100,8 +100,8 @@ def starting_params(
       network for smaller pictures does not have.
 
   Raises:
-    UserError: there are no such weights and no such workdir, or the network has
-      another architecture or was trained with other settings.
+    UserError: `train.init_from` names neither weights nor a workdir, or its
+      network has another architecture or was trained with other settings.
   """
   source = config.train.init_from
   if source in SHA256:

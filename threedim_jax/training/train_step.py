@@ -127,7 +127,7 @@ def make_train_step(
 
   Args:
     loss_fn: function (params, batch, rng) -> (loss, aux), where `aux` is a
-      dictionary, from `setup.make_loss_fn`.
+      dictionary of metrics. Made by `setup.make_loss_fn`.
     tx: the optimizer.
     ema_decay: decay per step of the running average (EMA) of the parameters.
     parts: number of micro-batches whose gradients are accumulated.
