@@ -23,7 +23,7 @@ POSE_CHANNELS = 3 + 3 * 15 * 2 + 3 + 3 * 8 * 2
 def posenc_ddpm(
   t: Float[Array, "*b"], emb_ch: int, max_time: float
 ) -> Float[Array, "*b E"]:
-  """Embeds a time as sines and cosines, like DDPM.
+  """Embeds times as sines and cosines, as in DDPM (arXiv 2006.11239).
 
   Args:
     t: times from 0 to `max_time`.
@@ -38,7 +38,7 @@ def posenc_ddpm(
 def posenc_nerf(
   x: Float[Array, "*b C"], min_deg: int, max_deg: int
 ) -> Float[Array, "*b E"]:
-  """Returns [x, sin(2^i x), cos(2^i x)] for min_deg <= i < max_deg (NeRF)."""
+  """Returns x, sin(2^i x) and cos(2^i x) for min_deg <= i < max_deg (NeRF)."""
   scales = jnp.array([2.0**i for i in range(min_deg, max_deg)])
   angle = rearrange(jnp.multiply.outer(x, scales), "... c s -> ... (s c)")
   # The listing computes the cosine as the sine of a shifted angle. At 2^14 the

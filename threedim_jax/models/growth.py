@@ -76,8 +76,8 @@ def _put_levels_around(small: dict, large: dict, num_added: int) -> dict:
   """Renumbers the small network's blocks and adds `num_added` outer levels.
 
   `small` maps parameter names to arrays of the small network, and `large` maps
-  names to random arrays of the large network. The result maps the names in
-  `large` to the adapted arrays.
+  names to random arrays of the large network. In the result, trained arrays
+  replace the random arrays wherever the small network has them.
   """
   # A level has n blocks on the way down and n + 1 on the way up. In each
   # direction, it also has one block that resamples.
