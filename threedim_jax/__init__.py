@@ -4,7 +4,7 @@
 
 Usual meanings of the letters in shape annotations:
 
-  B batch                  F frames (2: COND, TARGET)   V known views
+  B batch                  F frames (2 per example)     V known views
   N views or B * F frames  T sample steps               H W C image
   L H * W tokens           E embedding width            D other channels
 """

@@ -3,9 +3,9 @@
 """Prepares the conditioning frame and its log-SNR for the network.
 
 The network takes two frames: a clean conditioning frame and a noisy target
-frame. An unconditional example has pure noise in place of the conditioning
-frame. `mask_view` fills in this noise, and `make_predict_fn` gives the network
-the log-SNR of both frames.
+frame. In unconditional examples, which classifier-free guidance needs, pure
+noise replaces the conditioning frame. `mask_view` fills in this noise, and
+`make_predict_fn` gives the network the log-SNR of both frames.
 """
 
 from collections.abc import Callable
@@ -25,11 +25,11 @@ PredictFn = Callable[..., Float[Array, "B H W 3"]]
 def make_predict_fn(apply_fn: Callable[..., Array]) -> PredictFn:
   """Makes a `PredictFn` from a network that takes two stacked frames.
 
-  A `PredictFn` takes the two frames as separate arguments, like a `DenoiseFn`,
-  and returns the network's raw output. The `PredictFn` also sets the log-SNR of
-  the conditioning frame (3DiM, appendix): the highest log-SNR for a clean
-  frame, and the lowest for the pure noise of an unconditional example. The
-  caller must fill in this noise with `mask_view`.
+  A `PredictFn` takes the same arguments as a `denoise.DenoiseFn`, with each
+  frame in its own array, and returns the network's raw output. The `PredictFn`
+  sets the log-SNR of the conditioning frame (3DiM, appendix): the highest
+  log-SNR for a clean frame, and the lowest for the pure noise of an
+  unconditional example. The caller must fill in this noise with `mask_view`.
 
   Args:
     apply_fn: the network with its parameters, as a function

@@ -7,6 +7,7 @@ The sampler calls a `DenoiseFn`, which estimates the noise. The loss calls a
 accept any function of the right type, so tests can pass exact formulas in place
 of a network.
 
+  apply_fn = bind_apply(model, params)  # the network with its parameters
   denoise_fn = make_denoise_fn(apply_fn, prediction="eps")
   eps_hat = denoise_fn(z_t, logsnr, cond_view, cond_cam, target_cam, cond_mask)
 """
@@ -30,12 +31,14 @@ from threedim_jax.views.cameras import Camera
 
 @runtime_checkable  # for the type checks under pytest
 class DenoiseFn(Protocol):
-  """A function that estimates the noise in a target view, given another view.
+  """A function that estimates the noise in a target view of an object.
+
+  It also gets a conditioning view: a known view of the same object.
 
   Args:
     z_t: noisy target views.
     logsnr: log-SNR of `z_t`.
-    cond_view: conditioning views.
+    cond_view: conditioning views in [-1, 1].
     cond_cam: cameras of `cond_view`, or data computed from these cameras, such
       as encoded rays.
     target_cam: cameras of the target views, in the same form as `cond_cam`.
@@ -141,7 +144,7 @@ def bind_apply(
       is off unless `train=True` is given.
 
   Returns:
-    A function from the network's inputs to its output.
+    The `apply_fn` of `make_predict_fn`: from network inputs to network output.
   """
   options = {"train": False, **apply_options}
   return lambda *args: model.apply({"params": params}, *args, **options)

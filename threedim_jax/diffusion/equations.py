@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The equations of Gaussian diffusion, as functions of the log-SNR.
 
-z_t = alpha x0 + sigma eps with alpha^2 = sigmoid(logsnr) and
-sigma^2 = sigmoid(-logsnr) (3DiM sec. 2; VDM, arXiv 2107.00630, sec. 3).
+A noisy image z_t = alpha x0 + sigma eps mixes a clean image x0 with standard
+normal noise eps, where alpha^2 = sigmoid(logsnr) and sigma^2 = sigmoid(-logsnr)
+(3DiM sec. 2; VDM, arXiv 2107.00630, sec. 3).
 Time runs from t = 0 (data, logsnr = +20) to t = 1 (noise, logsnr = -20).
-Sampling goes from t to s, so s < t and logsnr_s > logsnr_t.
+A sampling step goes from time t to time s, so s < t and logsnr_s > logsnr_t.
 
 All functions are pure. `logsnr` must broadcast against the images; for log-SNRs
 of shape [B], call `expand` first.
@@ -72,7 +73,7 @@ def eps_from_x0(z_t: Array, x0: Array, logsnr: Array) -> Array:
 
 
 def v_from_eps(x0: Array, eps: Array, logsnr: Array) -> Array:
-  """Computes v = alpha eps - sigma x0 (arXiv 2202.00512, sec. 4)."""
+  """Computes the velocity alpha eps - sigma x0 (arXiv 2202.00512, sec. 4)."""
   alpha, sigma = alpha_sigma(logsnr)
   return alpha * eps - sigma * x0
 
@@ -94,7 +95,8 @@ def q_posterior(
 ) -> tuple[Array, Array]:
   """Returns mean and variance of q(z_s | z_t, x0 = x0_hat) (VDM eq. 25-32).
 
-  With r = exp(logsnr_t - logsnr_s) and c = 1 - r:
+  This is the distribution of the less noisy image z_s if z_t and the clean
+  image are known. With r = exp(logsnr_t - logsnr_s) and c = 1 - r:
     mean = alpha_s (r z_t / alpha_t + c x0_hat),  variance = sigma_s^2 c.
   """
   # c = 1 - r. `expm1` stays precise where r is close to 1.

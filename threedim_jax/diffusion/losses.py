@@ -152,7 +152,7 @@ def diffusion_loss(
     batch: pairs of views.
     rng: key for all random numbers.
     prediction: what the network predicts: "eps" (3DiM), "v" or "view", see
-      `PREDICTIONS`. With "view", the network always gets pure noise as z_t.
+      `PREDICTIONS`. For "view", z_t is pure noise, as in one-step sampling.
     uncond_fraction: share of unconditional examples (3DiM: 0.1). Training on
       these examples makes classifier-free guidance possible.
     logsnr_shift: number added to every random log-SNR (3DiM: 0). A negative

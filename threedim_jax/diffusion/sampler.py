@@ -8,16 +8,16 @@ random and conditions on that view. The bank has a fixed size, and its number of
 filled slots is a traced value, so all views of an orbit share one compiled
 program.
 
-  bank = make_bank(given_views, given_cams, capacity=k + num_targets)
+  bank = make_bank(given_views, given_cams, capacity=num_given + num_targets)
   for i, cam in enumerate(target_cams):
     view = sample_view(denoise_fn, index_keys(keys, i), bank, cam, ...)
     bank = bank.append(view, cam)
 
-`sample_view` loops over the denoising steps and carries z_t and the previous
-x0_hat. Each step derives its random numbers and log-SNRs from its index. The
-number of steps may therefore be traced, and it does not affect memory. Each
-object in a batch has its own random key, so its views do not depend on the
-other objects.
+`sample_view` loops over the denoising steps and passes the noisy view z_t and
+the estimated clean view x0_hat from step to step. Each step computes its random
+numbers and log-SNRs from its own index, so there are no arrays over all steps:
+the number of steps may be traced and does not affect memory. `keys` holds one
+random key per object, so an object's views do not depend on the other objects.
 """
 
 from collections.abc import Callable
@@ -123,7 +123,7 @@ def draw_cond_index(
 def step_times(
   i: Int[Array, ""], num_sample_steps: Int[Array, ""] | int
 ) -> Times:
-  """Returns the log-SNRs at the start and end of denoising step i.
+  """Returns the log-SNRs of denoising step i, as a `Times`.
 
   With T = `num_sample_steps`, step i goes from time t to time s:
 
@@ -158,10 +158,10 @@ def _guided_eps(
 ):
   """Estimates the noise with classifier-free guidance.
 
-  The batch has 2 B examples: a conditional and an unconditional example of each
-  object, side by side, so that both are on the same device. If all
-  unconditional examples came last instead, most encoded rays would have to move
-  between devices in every step.
+  The network gets 2 B examples: a conditional and an unconditional example of
+  each object, side by side. Both examples thus stay on the device that holds
+  the object. If all unconditional examples came last instead, most encoded rays
+  would have to move between devices in every step.
   """
   B = z_t.shape[0]
   pairs = lambda a, b: jnp.stack([a, b], 1).reshape(2 * B, *a.shape[1:])
@@ -208,10 +208,10 @@ def cond_indices(
   num_sample_steps: int,
   conditioning: str = "stochastic",
 ) -> Int[Array, "T B"]:
-  """Returns the bank slot that each step of `sample_view` conditions on.
+  """Returns which bank slot each step of `sample_view` uses for each object.
 
-  The arguments are as in `sample_view`. `num_valid` is the bank's number of
-  filled slots.
+  The arguments are as in `sample_view`, but no view is generated. `num_valid`
+  is the bank's number of filled slots.
   """
   _, rngs_index, _ = _split(rngs)
   draw = lambda i: draw_cond_index(
@@ -237,12 +237,12 @@ def sample_view(
 
   Args:
     denoise_fn: the network as a `diffusion.denoise.DenoiseFn`.
-    rngs: one typed key per object.
+    rngs: one random key per object.
     bank: a bank with at least one known view per object.
     target_cam: cameras of the views to generate, [B].
     num_sample_steps: T, the number of denoising steps (3DiM: 256). May be
       traced.
-    guidance_weight: w of `equations.guide`. May be traced.
+    guidance_weight: w in `equations.guide`; 0: no guidance. May be traced.
     conditioning: "stochastic" (3DiM), "first" (naive) or "last"
       (autoregressive), see `CONDITIONINGS`.
     solver: "ancestral" (3DiM), "ddim" or "dpmpp_2m", see `solvers`.
@@ -250,8 +250,8 @@ def sample_view(
       (arXiv 2404.07724). Outside this interval, only the conditional estimate
       is computed.
     encode_camera: function that prepares cameras for `denoise_fn`, for example
-      by encoding their rays. The target camera is encoded only once, before the
-      loop.
+      by encoding their rays. It is called only once for the target cameras,
+      before the loop.
 
   Returns:
     Images in [-1, 1].
@@ -303,5 +303,5 @@ def sample_view(
 def index_keys(
   rngs: Key[Array, " B"], index: Int[Array, ""]
 ) -> Key[Array, " B"]:
-  """Derives a new key per object from the index of a view or a step."""
+  """Derives a new key from each object's key and a view or step index."""
   return jax.vmap(lambda rng: jax.random.fold_in(rng, index))(rngs)

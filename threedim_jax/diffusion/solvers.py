@@ -1,18 +1,18 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The solvers. Each solver takes one sampling step from z_t to z_s.
+"""The solvers: each takes one sampling step from z_t to the less noisy z_s.
 
-All solvers have the same arguments, but some solvers ignore some of them:
+All solvers have the same arguments, but not every solver uses all of them:
 
   z_t: noisy image at the start of the step
   x0_hat: the network's estimate of the clean image in z_t
   x0_before: x0_hat of the previous step
-  times: log-SNRs of the step
+  times: log-SNRs at the start and end of the step
   noise: standard normal noise
 
-With stochastic conditioning, x0_hat and x0_before are conditioned on different
-views. `dpmpp_2m` combines the two as if both were conditioned on the same view,
-which is correct only on average.
+With stochastic conditioning, x0_hat and x0_before are estimated from different
+conditioning views. `dpmpp_2m` combines the two estimates as if both came from
+the same conditioning view, which is correct only on average.
 """
 
 from collections.abc import Callable
@@ -32,7 +32,7 @@ class Times(NamedTuple):
   """The log-SNRs at the start and end of a sampling step.
 
   The step goes from time t to time s, and the previous step went from time r to
-  time t. Field `logsnr_t` is the log-SNR at time t, and so on.
+  time t. `logsnr_r`, `logsnr_t` and `logsnr_s` are the log-SNRs at these times.
   """
 
   logsnr_r: Float[Array, ""]  # start of the previous step; logsnr_t in step 0

@@ -48,7 +48,7 @@ def get_model(model_config: Any, platform: str = "cpu") -> XUNet:
 
 
 def dummy_inputs(resolution: int, batch_size: int = 1) -> tuple:
-  """Returns inputs of the right shapes for tracing a network.
+  """Returns placeholder inputs for tracing a network.
 
   Args:
     resolution: height and width of the views, in pixels.
@@ -88,10 +88,10 @@ def get_camera_encoder(
     hw: height and width of the pictures in pixels.
 
   Returns:
-    A function from cameras to `RayCodes`. If the network takes only cameras,
-    the function returns the cameras unchanged: with `relative_cameras` the
-    network needs both cameras of a pair to compute rays, and with `joint_conv`
-    the network encodes rays in every step.
+    A function from cameras to `RayCodes` (encoded rays). The function returns
+    cameras unchanged if the network cannot take `RayCodes`: with
+    `relative_cameras` the network computes rays from both cameras of a pair,
+    and with `joint_conv` the network encodes rays in every step.
   """
   if model.relative_cameras or model.joint_conv:
     return lambda cameras: cameras

@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Embeds the log-SNR and the camera rays (3DiM, appendix listing)."""
+"""Embeds the log-SNR and the camera rays (3DiM, listing in the appendix)."""
 
 from collections.abc import Sequence
 import math
@@ -23,7 +23,7 @@ POSE_CHANNELS = 3 + 3 * 15 * 2 + 3 + 3 * 8 * 2
 def posenc_ddpm(
   t: Float[Array, "*b"], emb_ch: int, max_time: float
 ) -> Float[Array, "*b E"]:
-  """Embeds a time as sines and cosines, like DDPM.
+  """Embeds times as sines and cosines, as in DDPM (arXiv 2006.11239).
 
   Args:
     t: times from 0 to `max_time`.
@@ -38,7 +38,7 @@ def posenc_ddpm(
 def posenc_nerf(
   x: Float[Array, "*b C"], min_deg: int, max_deg: int
 ) -> Float[Array, "*b E"]:
-  """Returns [x, sin(2^i x), cos(2^i x)] for min_deg <= i < max_deg (NeRF)."""
+  """Returns x, sin(2^i x) and cos(2^i x) for min_deg <= i < max_deg (NeRF)."""
   scales = jnp.array([2.0**i for i in range(min_deg, max_deg)])
   angle = rearrange(jnp.multiply.outer(x, scales), "... c s -> ... (s c)")
   # The listing computes the cosine as the sine of a shifted angle. At 2^14 the
@@ -59,9 +59,9 @@ def encode_rays(
 ) -> RayCodes:
   """Encodes camera rays, then convolves them with the kernel of each level.
 
-  Level i has 1 / 2^i of the height and width of level 0. The result depends
-  only on the kernels and the cameras, so the sampler computes the result once
-  per view.
+  The result has one array per level of the U-Net. Level i has 1 / 2^i of the
+  height and width of level 0. The arrays depend only on the kernels and the
+  cameras, so the sampler computes them once per view.
 
   Args:
     kernels: for each level of the network, the kernel that maps the D channels
@@ -101,10 +101,11 @@ def _to_frames(
 ) -> Float[Array, "_n h w E"]:
   """Returns the ray offset of every frame in a batch.
 
-  A ray offset is what the learned embeddings add to a frame's rays. It is the
-  same in all examples. In the batch, first and second frames alternate, and
-  `jnp.where` selects the offset of each frame. On a TPU this is several times
-  faster, forward and backward, than adding each offset to every second frame.
+  A ray offset is the array that the learned embeddings add to a frame's encoded
+  rays. All first frames have the same offset, and so do all second frames.
+  First and second frames alternate in the batch, and `jnp.where` selects the
+  offset of each frame. On a TPU this is several times faster, forward and
+  backward, than adding each offset to every second frame.
 
   Args:
     offsets: the offsets of the first and second frame, or a single offset for
@@ -128,7 +129,8 @@ class _SplitConv(nn.Module):
   gives the same result as convolving each of them and adding the results. The
   learned embeddings are the same for all examples, so they are convolved once
   instead of once per example. This also makes the backward pass of the
-  embeddings small. The rays need no backward pass.
+  embeddings small. The rays depend on no parameters, so they need no backward
+  pass.
   """
 
   features: int
@@ -174,7 +176,7 @@ class ConditioningProcessor(nn.Module):
   feature map per level of the network. In unconditional examples, where
   `cond_mask` is False, the encoded rays of both frames are zeroed before the
   learned embeddings are added. The layer returns the log-SNR embedding and, for
-  each level, the sum of log-SNR embedding and ray embedding.
+  each level, the sum of the log-SNR embedding and the ray embedding.
 
   There are two implementations. By default, rays and learned embeddings are
   convolved separately, see `_SplitConv`. All arrays are then float32, and
@@ -249,7 +251,7 @@ class ConditioningProcessor(nn.Module):
     ]
 
   def _learned(self, hw, D) -> list[Float[Array, "1 H W D"]]:
-    """Returns the sum of the learned embeddings for each frame.
+    """Returns, for each frame, the sum of its learned embeddings.
 
     The list has one entry per frame if `use_ref_pose_emb` is set, one entry for
     both frames if only `use_pos_emb` is set, and no entry otherwise.

@@ -2,16 +2,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Adapts the parameters of an X-UNet to a network for larger pictures.
 
-  params = grow(params, target, create_params)
+  large_params = grow(small_params, large_shapes, create_large_params)
 
-Each entry of the learned position embedding is repeated over several pixels. If
-both networks have the same number of levels, nothing else changes. If the
-larger network has more levels, the new levels are the outermost ones, and the
-old levels keep the resolution that they were trained for. At first the new
-levels only downsample the input of the old levels and upsample their output:
-the last convolution of each new block is zero, and the block's shortcut passes
-on the channels that come from the level below. All other parameters of the new
-levels are random, as at the start of any training run.
+Below, the small network is the trained one, and the large network is the one
+for larger pictures. The large network repeats each entry of the small network's
+learned position embedding over several pixels. If both networks have the same
+number of levels, nothing else changes. If the large network has more levels,
+its outermost levels are new, and the trained levels keep the resolution that
+they were trained for. At first the new levels only downsample the input of the
+trained levels and upsample their output: the last convolution of each new block
+is zero, and the block's shortcut passes on the channels that come from the
+level below. All other parameters of the new levels are random.
 """
 
 from collections.abc import Callable, Mapping
@@ -33,20 +34,20 @@ _NUMBERED = re.compile(
 def grow(
   params: PyTree, target: PyTree, create_params: Callable[[], PyTree]
 ) -> PyTree:
-  """Adapts the parameters of a network to larger pictures.
+  """Adapts a network's parameters to pictures of the same or a larger size.
 
-  The larger side must be a whole multiple of the smaller side, or equal to it.
-  Arrays that cannot be adapted are returned unchanged, so the caller must
-  compare all shapes with `target`.
+  The size of the larger pictures must be a whole multiple of the size of the
+  smaller pictures. Arrays that cannot be adapted are returned unchanged, so the
+  caller must compare all shapes with `target`.
 
   Args:
-    params: host arrays of the network for the smaller pictures.
-    target: arrays or shapes of the network for the larger pictures.
+    params: parameters of the small network, as host arrays.
+    target: parameters of the large network, as arrays or shapes.
     create_params: makes random parameters with the shapes of `target`; called
-      only if the larger network has more levels.
+      only if the large network has more levels.
 
   Returns:
-    Host arrays for the larger network.
+    Parameters of the large network.
   """
   small, large = _flat(params), _flat(target)
   if _POSITIONS in small and _POSITIONS in large:
@@ -72,10 +73,11 @@ def _num_levels(flat: Mapping) -> int:
 
 
 def _put_levels_around(small: dict, large: dict, num_added: int) -> dict:
-  """Renumbers the blocks of the old network and adds `num_added` new levels.
+  """Renumbers the small network's blocks and adds `num_added` outer levels.
 
-  `small` maps names to arrays of the old network, and `large` maps names to
-  random arrays of the larger network.
+  `small` maps parameter names to arrays of the small network, and `large` maps
+  names to random arrays of the large network. In the result, trained arrays
+  replace the random arrays wherever the small network has them.
   """
   # A level has n blocks on the way down and n + 1 on the way up. In each
   # direction, it also has one block that resamples.
@@ -89,7 +91,7 @@ def _put_levels_around(small: dict, large: dict, num_added: int) -> dict:
   renumber = lambda m: f"{m[1]}{int(m[2]) + shift[m[1]]}"
   old = {_NUMBERED.sub(renumber, name): x for name, x in small.items()}
   # Every block divides by sqrt(2). This gain undoes the divisions, so that the
-  # old network gets inputs of the magnitude that it was trained on.
+  # trained levels get inputs of the magnitude that it was trained on.
   gain = np.float32(math.sqrt(2.0) ** ((n + 1) * num_added))
   for name in ("Conv_0/kernel", "Conv_0/bias"):
     old[name] = np.asarray(old[name]) * gain

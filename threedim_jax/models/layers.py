@@ -1,14 +1,14 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Building blocks of the X-UNet (3DiM, appendix listing).
+"""Building blocks of the X-UNet (3DiM, listing in the appendix).
 
 Every feature map is [N, H, W, C]. The batch axis N = B * F holds the frames of
 all examples, with the two frames of an example side by side. Only attention
 looks at more than one frame. A 3x3 convolution here computes the same as the
-1x3x3 convolution over [B, F, H, W, C] in the paper's listing. All layers keep
-the same memory layout, which saves TPUs a copy around every convolution: in TPU
-memory, the axis next to C is N, not W. Module names are those of the listing,
-so that parameters can be compared by name.
+1x3x3 convolution over [B, F, H, W, C] in the paper's listing. Feature maps keep
+the shape [N, H, W, C] from layer to layer: if the shape were [B, F, H, W, C], a
+TPU would copy them around every convolution. Module names are those of the
+listing, so that parameters of both can be compared by name.
 """
 
 import math
@@ -51,11 +51,12 @@ class GroupNorm(nn.Module):
 
 
 class FiLM(nn.Module):
-  """A layer that scales and shifts the features h by a projection of `emb`.
+  """A layer that scales and shifts the features h: h (1 + scale) + shift.
 
-  The output is h (1 + scale) + shift. The paper's listing applies a swish to
-  `emb` before the projection. Here `XUNet` applies the swish, once per level,
-  because all blocks of a level get the same embedding.
+  Scale and shift are a linear projection of `emb`, the embedding of log-SNR and
+  rays. The paper's listing applies a swish to `emb` before the projection. Here
+  `XUNet` applies the swish, once per level, because all blocks of a level get
+  the same embedding.
   """
 
   features: int
@@ -93,8 +94,8 @@ def random_mask(
   rounds of multiply and xor-shift, with the constants of Chris Wellons's
   lowbias32. JAX's own generators cost more on a TPU: Threefry would take 12 %
   of a residual block's time, and with an "rbg" key every device would generate
-  the bits of all devices. The hash is sharded like the array, and the backward
-  pass recomputes the mask instead of storing it.
+  the bits of all devices. With the hash, each device computes only its own part
+  of the mask, and the backward pass recomputes the mask instead of storing it.
   """
   first, second = jax.random.bits(rng, (2,), jnp.uint32)
   x = first

@@ -46,8 +46,9 @@ def depth_to_space(
 def patch_cameras(cameras: Camera, patch_size: int) -> Camera:
   """Returns cameras for a picture that has one pixel per patch.
 
-  The centre of each pixel is the centre of its patch. The given cameras belong
-  to the full picture, and `patch_size` is the side of a patch in pixels.
+  Each pixel of this small picture lies at the centre of its patch. The given
+  cameras are those of the full picture, and `patch_size` is the side of a patch
+  in pixels.
   """
   if patch_size == 1:
     return cameras
@@ -57,12 +58,13 @@ def patch_cameras(cameras: Camera, patch_size: int) -> Camera:
 class DetailPath(nn.Module):
   """The layers that add full-resolution detail to a network on patches.
 
-  One convolution turns the patch features into `features` channels per pixel.
-  Another convolution works on the noisy picture, and its output is scaled and
-  shifted by values computed from the log-SNR embedding. Two more convolutions
-  turn both outputs together into an RGB picture. Finally the noisy picture,
-  multiplied by one gain per colour, is added. The gains are also computed from
-  the log-SNR embedding. The last convolution and the gains start at zero.
+  One convolution turns the U-Net's output, one position per patch, into
+  `features` channels per pixel. Another convolution works on the noisy picture,
+  and its output is scaled and shifted by values computed from the log-SNR
+  embedding. Two more convolutions turn both outputs together into an RGB
+  picture. Finally the noisy picture, multiplied by one gain per colour, is
+  added. The gains are also computed from the log-SNR embedding. The last
+  convolution and the gains start at zero.
 
   Attributes:
     features: channels at full resolution.

@@ -135,13 +135,13 @@ def load_pretrained(name: str, target: PyTree) -> PyTree:
 
 
 def check_settings_match(name: str, config: Any) -> None:
-  """Checks that bundled weights were trained with the settings of `config`.
+  """Checks that `config` has the settings that bundled weights need.
 
-  The settings that change the shapes of arrays are not checked here, because
-  `load_pretrained` checks the shapes.
+  Only settings that leave the shapes of arrays unchanged are checked, such as
+  `diffusion.prediction`, because `load_pretrained` checks the shapes.
 
   Raises:
-    UserError: the weights were trained with other settings.
+    UserError: the weights were trained with another value of such a setting.
   """
   network = describe(name)
   settings = {

@@ -89,7 +89,7 @@ class XUNet(nn.Module):
   """The X-UNet, which predicts the noise, v or clean view of the target frame.
 
   Attributes:
-    ch: channels of the first level.
+    ch: channels of the first level of the U-Net.
     ch_mult: for each level, its number of channels as a multiple of `ch`. Every
       level after the first has half the height and width of the level before.
     emb_ch: width of the log-SNR and ray embeddings.
@@ -111,15 +111,16 @@ class XUNet(nn.Module):
     concat_frames: build the Concat-UNet of the paper's ablation, which stacks
       both frames along the channels. Needs cross_attn_resolutions=().
     relative_cameras: use camera poses relative to the conditioning camera, so
-      that no absolute pose is needed. Such a network does not take `RayCodes`.
+      that no absolute pose is needed. Such a network takes no `RayCodes` (rays
+      that were encoded in advance).
     patch_size: side in pixels of the patches that the network works on, see
       `patches.py`; 1 in the paper.
     detail_ch: channels of `DetailPath`, the full-resolution layers that help a
       network on patches; 0 leaves these layers out, as in the paper.
     joint_conv: convolve the rays and their learned embeddings together, as in
       the listing, instead of separately. The result is the same up to rounding.
-      TPUs are faster this way if `emb_ch` is large. Such a network does not
-      take `RayCodes`.
+      TPUs are faster this way if `emb_ch` is large. Such a network takes no
+      `RayCodes`.
     remat: what the backward pass of the blocks recomputes to save memory:
       nothing ("none"), all but matrix products ("dots") or everything ("full").
     dtype: compute type of the blocks; parameters, norm statistics, the

@@ -54,10 +54,11 @@ def generate(
   Args:
     sampler: trained weights, from `load_sampler`.
     requests: for each object, which views are given and which to generate. All
-      objects must have equally many given views, and equally many to generate.
+      objects must have the same number of given views, and the same number of
+      views to generate. With several processes, pass `my_share(requests)`.
     read_scene: function that reads the `Scene` of a request.
     samples_dir: the folder that gets one subfolder per object.
-    settings: how to sample.
+    settings: settings of the sampler.
     batch_size: number of objects to sample at a time.
     overwrite: replace samples that were made with other settings or other data,
       instead of raising an error.
@@ -148,8 +149,10 @@ def find_samples(
     samples_dir: parent of the folder.
     scene: the requested object, as read from the data set.
     request: which views are given and which to generate.
-    facts: the weights and settings of this run, as `input.json` stores them.
-    overwrite: return None instead of raising an error.
+    facts: the weights and settings of this run, in the form that `input.json`
+      in each sample folder has.
+    overwrite: if the samples were made with other settings or other data,
+      return None instead of raising an error.
 
   Returns:
     The samples, or None if they are missing, unfinished or damaged.
@@ -194,7 +197,7 @@ def _settings(
 
 
 def _digests(scene_or_samples: Scene | ObjectSamples) -> dict[str, str]:
-  """Computes checksums that tell whether two objects have the same data.
+  """Computes checksums of the data that a scene and its samples have in common.
 
   Returns:
     CRC-32 in hexadecimal, under the keys "given pictures", "cameras" and, if
@@ -236,7 +239,7 @@ def _with_psnr(
 
 
 def _exit_after_sigterm(stop: StopSignal) -> None:
-  """Exits with code 75 if SIGTERM has arrived. Finished folders are kept."""
+  """Exits with code 75 after SIGTERM. Finished sample folders are kept."""
   if stop.poll():
     logging.warning("SIGTERM: run again to sample what is missing.")
     raise SystemExit(EXIT_PREEMPTED)

@@ -45,8 +45,8 @@ def load_sampler(
     weights: name of bundled weights, such as "shapes64".
     workdir: workdir of a training run, used if `weights` is None.
     config: a configuration that must match the weights; it also sets the device
-      mesh. None: use the configuration of the training run, and all devices of
-      this process.
+      mesh. None: use the configuration that is stored with the weights, and all
+      devices of this process.
 
   Returns:
     A `Sampler` with the averaged (EMA) parameters.
@@ -101,8 +101,8 @@ def _load_workdir(workdir: epath.Path, config: ConfigDict | None) -> Sampler:
 def _mesh(config: ConfigDict | None) -> jax.sharding.Mesh:
   """Makes the device mesh that `config.mesh` describes.
 
-  The mesh only has devices of this process: without a configuration, all of
-  them.
+  The mesh has only devices of this process. If `config` is None, the mesh has
+  all devices of this process.
   """
   if config is None:
     return make_local_mesh(data=-1, fsdp=1)
@@ -124,7 +124,7 @@ def _param_shapes(model_config: Any, resolution: int) -> PyTree:
 
 
 def settings_of(config: ConfigDict) -> Settings:
-  """Returns the sampler settings of a configuration."""
+  """Returns `config.sampler` as `Settings`."""
   return Settings(**dict(config.sampler))
 
 

@@ -4,6 +4,7 @@
 
   photo = Photo("photo.png", elevation=20, azimuth=40)
   scene = photo_scene(photo, resolution=64, num_views=12)
+  sampler = load_sampler("shapes64")  # from `load`
   views = sampler.views(scene.given, scene.targets)
 
 World coordinates are as in the training data: the centre of the object is at
@@ -46,8 +47,8 @@ class Photo:
     azimuth: angle of the camera around the object, in degrees. At 0 the camera
       sees the object's front, at 90 its left side.
     distance: distance from the camera to the object, in units of the training
-      data. None: the distance at which the object, seen with `fov`, is as large
-      as in training.
+      data. None: the distance at which the object, seen with `fov`, looks as
+      large as in the training pictures.
     fov: field of view of the square crop around the object, in degrees.
     path: which views to generate: "orbit" (a circle at the photo's elevation),
       "spiral" (as in the SRN test set), or the name of a JSON file that
@@ -152,8 +153,8 @@ def read_path(
     world_from_cam of every view.
 
   Raises:
-    UserError: the file holds no valid list. The message says which view is
-      wrong.
+    UserError: the file does not hold a valid list of views. The message says
+      which view is wrong.
   """
   file = epath.Path(file)
   if not file.is_file():

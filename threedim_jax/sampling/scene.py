@@ -38,6 +38,8 @@ class Scene:
   ) -> ObjectSamples:
     """Combines n generated pictures with the cameras of the first n targets.
 
+    If only some of the N views have been generated so far, n is less than N.
+
     Args:
       images_u8: the generated pictures, in the order of `targets`.
       info: facts to store with the samples, such as the sampler settings.
@@ -55,7 +57,7 @@ class Scene:
 
 
 def read_scene(views: Views, request: Request) -> Scene:
-  """Reads the given views and the true target views of a request.
+  """Reads a `Scene`: the given views and the true target views of a request.
 
   Args:
     views: the data set to read from.

@@ -3,8 +3,8 @@
 """Generates views with trained weights, one view after another.
 
   sampler = load_sampler("shapes64")  # from `load`
-  for view_u8 in sampler.views(given, cameras, Settings(num_sample_steps=32)):
-    ...  # uint8 [H, W, 3], as soon as it is done
+  for view_u8 in sampler.views(given, targets, Settings(num_sample_steps=32)):
+    ...  # uint8 [H, W, 3], as soon as the view is done
 
 Sampling, evaluation, demo and notebook all generate views here. The bank, an
 array that holds the known views, has a fixed size (see `diffusion.sampler`).
@@ -60,8 +60,8 @@ class Settings:
       "first" or "last", see `diffusion.sampler`.
     solver: "ancestral" (3DiM), "ddim" or "dpmpp_2m", see `diffusion.solvers`.
     camera_distance: distance from the origin to the first given camera, as in
-      training. Each object's world is scaled to match this distance. None: do
-      not scale.
+      the training data. The cameras of each object are scaled to match this
+      distance. None: do not scale.
   """
 
   seed: int = 0
@@ -73,7 +73,7 @@ class Settings:
   camera_distance: float | int | None = None
 
   def facts(self) -> dict[str, Any]:
-    """Returns the settings as a sample's `input.json` stores them."""
+    """Returns the settings as `input.json` in a sample folder stores them."""
     interval = list(self.guidance_interval)
     return dataclasses.asdict(self) | {"guidance_interval": interval}
 
@@ -108,7 +108,7 @@ class Sampler:
   the iterators that `views` and `batch` return, not by the sampler.
 
   Attributes:
-    params: averaged (EMA) parameters, on the devices of the mesh.
+    params: averaged (EMA) parameters, on the sampler's device mesh.
     resolution: height and width of the pictures, in pixels.
     name: name of the bundled weights; None for weights from a workdir.
     step: training step of the checkpoint; 0 for bundled weights.
@@ -143,7 +143,7 @@ class Sampler:
     return bind_params(self._model, self.params, self._prediction)
 
   def facts(self) -> dict[str, Any]:
-    """Returns what a sample's `input.json` stores about the weights."""
+    """Returns what `input.json` in a sample folder stores about the weights."""
     named = {"pretrained": self.name} if self.name else {}
     return {"checkpoint_step": self.step} | named
 
@@ -160,7 +160,7 @@ class Sampler:
     Args:
       given: one or more known views of `resolution` x `resolution` pixels.
       targets: cameras of the views to generate, [N], in the world of `given`.
-      settings: how to sample.
+      settings: settings of the sampler.
       capacity: number of given and generated views that the bank can hold.
         Calls with the same capacity share one compiled program. None: the
         number that this call needs.
@@ -185,11 +185,11 @@ class Sampler:
     every object at a time.
 
     Args:
-      given: the known views of each object, equally many for every object.
-      targets: the cameras of the views to generate, equally many for every
-        object.
+      given: the known views of each object, the same number for all objects.
+      targets: for each object, the cameras of the views to generate, the same
+        number for all objects.
       keys: one random key per object, which affects only that object's views.
-      settings: how to sample.
+      settings: settings of the sampler.
       capacity: as in `views`.
     """
     known, wanted = _stack([g.cameras() for g in given]), _stack(targets)
@@ -232,8 +232,8 @@ class Sampler:
     measurement uses a grey picture as the given view.
 
     Returns:
-      (seconds for a first view with a single step, including compilation;
-      seconds per view with `settings`).
+      (seconds for a first view with a single denoising step, including
+      compilation; seconds for every further view with `settings`).
     """
     R = self.resolution
     grey = np.full((1, R, R, 3), 128, np.uint8)
@@ -255,7 +255,8 @@ class Sampler:
   def _program(self, settings: Settings, args: tuple) -> Callable:
     """Returns the compiled program that generates a view.
 
-    The program is compiled at the first call with new shapes or settings.
+    The program is compiled at the first call with a new bank shape or new
+    compile-time settings. `args` are the arguments that the program will get.
     """
     options, bank = settings.static_options(), args[2]
     key = bank.views.shape, *options.values()
@@ -272,11 +273,12 @@ class Sampler:
 def make_view_fn(
   model_config: Any, prediction: str, platform: str
 ) -> Callable[..., Float[Array, "B H W 3"]]:
-  """Returns a function that generates a view of every object in a batch.
+  """Returns a function that generates one view of every object in a batch.
 
-  The function takes (params, keys, bank, target camera, **options) and calls
-  `sample_view`. If the network takes `RayCodes`, the function encodes the rays
-  of the target camera once per view and uses the encoded rays in every step.
+  The function takes (params, keys, bank, target camera, **options) and passes
+  the options to `sample_view`. If the network takes `RayCodes`, the function
+  encodes the rays of the target camera once per view and uses the encoded rays
+  in every step.
 
   Args:
     model_config: the fields of `XUNet`.
@@ -313,7 +315,8 @@ def jit_next_view(
       every device computes all objects.
     params_sh: shardings of the parameters.
     bank: the bank of known views; only its shapes are used.
-    options: compile-time constants, from `Settings.static_options`.
+    options: arguments of `sample_view` that are compile-time constants, from
+      `Settings.static_options`.
 
   Returns:
     A jitted function from (params, keys, bank, target camera, index of the

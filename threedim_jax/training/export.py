@@ -22,20 +22,21 @@ from threedim_jax.workdir.checkpoints.checkpointer import read_params
 def export(
   workdir: epath.PathLike, out: epath.PathLike, config_file: str
 ) -> dict[str, str]:
-  """Writes the averaged (EMA) parameters in float16 and the network's settings.
+  """Writes a run's averaged (EMA) parameters and network settings to two files.
 
   Args:
     workdir: workdir of a training run.
-    out: path NAME.msgpack for the parameters. The settings go to NAME.json.
-    config_file: configuration to use with the weights, such as
-      "configs/quickstart.py:relative".
+    out: path NAME.msgpack for the float16 parameters. The network's settings go
+      to NAME.json.
+    config_file: configuration that NAME.json names as the one to use with the
+      weights, such as "configs/quickstart.py:relative".
 
   Returns:
     The SHA-256 of both files, as {".msgpack": ..., ".json": ...}, the form of
     an entry in `pretrained.SHA256`.
 
   Raises:
-    UserError: the workdir has no complete checkpoint.
+    UserError: the workdir has no undamaged checkpoint.
   """
   out = epath.Path(out)
   params, config = read_params(workdir)

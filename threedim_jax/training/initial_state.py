@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Restores or creates the training state that a run starts from.
 
-state, done = restore_or_create(config, setup, checkpointer, rng)
+state, steps_done = restore_or_create(config, setup, checkpointer, rng)
 """
 
 from collections.abc import Callable
@@ -49,7 +49,7 @@ def restore_or_create(
     The state and the number of training steps done so far.
 
   Raises:
-    UserError: all checkpoints are damaged, the newest one has another
+    UserError: all checkpoints are damaged, the newest checkpoint is for another
       architecture, or `starting_params` fails.
   """
   if checkpointer.latest_step() is None:
@@ -87,7 +87,7 @@ def initial_state(
 def starting_params(
   config: ConfigDict, target: PyTree, create_params: Callable[[], PyTree]
 ) -> PyTree:
-  """Reads the parameters that `train.init_from` names, as float32 host arrays.
+  """Reads the parameters that `train.init_from` names.
 
   The parameters may come from a network for smaller pictures, see
   `models.growth`.
@@ -96,12 +96,12 @@ def starting_params(
     config: `train.init_from` is the name of bundled weights or the workdir of
       another training run, whose averaged (EMA) parameters are read.
     target: arrays or shapes that the parameters must match.
-    create_params: makes random parameters, for network levels that the source
-      does not have.
+    create_params: makes random parameters, for the network levels that a
+      network for smaller pictures does not have.
 
   Raises:
-    UserError: there are no such weights and no such workdir, or the network has
-      another architecture or was trained with other settings.
+    UserError: `train.init_from` names neither weights nor a workdir, or its
+      network has another architecture or was trained with other settings.
   """
   source = config.train.init_from
   if source in SHA256:

@@ -51,7 +51,7 @@ class LogInterval:
 
   @contextlib.contextmanager
   def timed(self, part: str) -> Iterator[None]:
-    """Times the `with` block as one kind of work.
+    """Adds the time of the `with` block to the total of one kind of work.
 
     `part` is the kind of work: "data", "eval" or "save".
     """
@@ -125,8 +125,8 @@ def evaluate_loss(
   Args:
     eval_step: function (params, batch, rng) -> (metrics, grid), see
       `TrainSetup`.
-    batches: held-out batches, the same at every call.
-    rng: root key of the noise, the same at every call.
+    batches: held-out batches; pass the same batches at every call.
+    rng: root key of the noise; pass the same key at every call.
     params: parameters of the network.
     should_stop: function that is called after every batch. If it returns True,
       the evaluation ends early.

@@ -126,7 +126,8 @@ def make_train_step(
   """Makes the function `train_step(state, batch, rng) -> (state, metrics)`.
 
   Args:
-    loss_fn: function (params, batch, rng) -> (loss, aux).
+    loss_fn: function (params, batch, rng) -> (loss, aux), where `aux` is a
+      dictionary of metrics. Made by `setup.make_loss_fn`.
     tx: the optimizer.
     ema_decay: decay per step of the running average (EMA) of the parameters.
     parts: number of micro-batches whose gradients are accumulated.

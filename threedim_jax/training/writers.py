@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writes a run's metrics to the log, TensorBoard, metrics.jsonl and images/.
 
-Import `metric_writers` and `periodic_actions` from here, not from `clu`. CLU
-imports TensorFlow only for the class `SummaryWriter`. This module replaces the
-CLU module that defines `SummaryWriter` with an empty module. `WorkdirWriter`
-then writes event files with the `tensorboard` package alone.
+Import `metric_writers` and `periodic_actions` from here: importing them from
+`clu` would also import TensorFlow. CLU needs TensorFlow only for its class
+`SummaryWriter`. This module therefore replaces the CLU module that defines
+`SummaryWriter` with an empty module, and `WorkdirWriter` writes event files
+with the `tensorboard` package alone.
 
   writer = create_writer(workdir)
   with metric_writers.ensure_flushes(writer):
@@ -55,8 +56,8 @@ class WorkdirWriter:
   metrics.jsonl has one line per `write_scalars` call, such as {"step": 10,
   "train/loss": 0.1}, and images/ has PNG files. Both can be read without
   TensorBoard. JSON has no NaN or infinity, so these become the strings "nan",
-  "inf" and "-inf". Only the methods that the training loop calls are
-  implemented.
+  "inf" and "-inf". Of a CLU writer's methods, this class has only those that
+  the training loop calls.
   """
 
   def __init__(self, workdir: epath.PathLike):
