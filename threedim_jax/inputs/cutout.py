@@ -119,7 +119,8 @@ def cut_out(
 def _separates_object(opaque: Bool[np.ndarray, "H W"]) -> bool:
   """Returns whether a photo's alpha channel cuts out an object.
 
-  It does not if only a few pixels or a strip at the border are transparent.
+  The result is False if only a few pixels, or only a strip at the picture's
+  border, are transparent.
 
   Args:
     opaque: mask of the pixels whose alpha is at least one half.
@@ -146,9 +147,9 @@ def _object_before_plain(
   """Returns a mask of the object in front of a plain background.
 
   The background's colours are assumed to vary smoothly over the picture. Pixels
-  with these colours are removed if they are connected to the border. Shadows on
-  the background, and background that shows through holes in the object, are
-  removed too.
+  with these colours count as background if they are connected to the picture's
+  border. Shadows on the background, and background that shows through holes in
+  the object, are not part of the mask either.
 
   Args:
     rgb: sRGB levels 0 .. 255.
@@ -225,7 +226,7 @@ def _robust_fit(
   terms: Float32[np.ndarray, "H W T"],
   places: Bool[np.ndarray, "H W"],
 ) -> Float32[np.ndarray, "H W 3"]:
-  """Fits smooth colours by least squares, with small weights for outliers.
+  """Fits smooth colours to a picture; outliers hardly influence the fit.
 
   Args:
     rgb: sRGB levels 0 .. 255.
@@ -283,20 +284,20 @@ def _holes(
 def _smooth(
   rgb: Float32[np.ndarray, "H W 3"], tolerance: float
 ) -> Float32[np.ndarray, "H W 3"]:
-  """Removes noise from a picture with a bilateral filter, which keeps edges."""
+  """Removes noise of up to `tolerance` grey levels, but keeps sharp edges."""
   return cv2.bilateralFilter(rgb, 5, 2 * tolerance, 2)
 
 
 def _dimmed_and_slope(
   rgb: Float32[np.ndarray, "H W 3"], background: Float32[np.ndarray, "H W 3"]
 ) -> tuple[Bool[np.ndarray, "H W"], Float32[np.ndarray, "H W"]]:
-  """Finds pixels that may be background in a shadow, and finds sharp edges.
+  """Finds pixels that may be in a shadow, and measures how sharp edges are.
 
   A shadow multiplies the background's levels by a ratio below 1. At the edge of
   a soft shadow, this ratio changes slowly from pixel to pixel.
 
   Returns:
-    (dimmed, slope). `dimmed` is True if a pixel has the background's hue, is
+    (dimmed, slope). `dimmed` is True where a pixel has the background's hue, is
     not brighter than the background, and is not too dark for a shadow. `slope`
     says how fast the ratio changes at a pixel: 1 is the fastest change expected
     in a soft shadow, and a larger slope means a sharp edge.
@@ -320,7 +321,7 @@ def _without_parts_of_the_object(
   background: Bool[np.ndarray, "H W"],
   slope: Float32[np.ndarray, "H W"],
 ) -> Bool[np.ndarray, "H W"]:
-  """Removes areas from `shadow` that belong to the object.
+  """Removes from the mask `shadow` the areas that belong to the object.
 
   A soft shadow fades into the background around it. A part of the object, even
   one with the background's hue, has a sharp edge instead. So an area is removed
@@ -355,11 +356,11 @@ def _hard_shadow(
   A hard-edged shadow dims the background by the same ratio everywhere. This
   ratio is measured in the largest dark area that has the background's hue. The
   mask is empty if most of the object has the background's hue, or if many dark
-  pixels have another ratio. In these cases, parts of the object would look like
-  shadow.
+  pixels of this hue have another ratio. In these cases, parts of the object
+  could be mistaken for shadow.
 
   Args:
-    rgb: the picture without noise.
+    rgb: the picture, after `_smooth` has removed its noise.
     background: colours of the background at every pixel.
     even: mask of the pixels that have the background's hue and are not at a
       sharp edge.
@@ -398,7 +399,7 @@ def _grown(mask: Bool[np.ndarray, "H W"], side: int) -> Bool[np.ndarray, "H W"]:
 def _reached(
   soft: Bool[np.ndarray, "H W"], start: Bool[np.ndarray, "H W"]
 ) -> Bool[np.ndarray, "H W"]:
-  """Extends the mask `start` into connected pixels of the mask `soft`.
+  """Extends the mask `start` by all pixels of `soft` connected to `start`.
 
   Connections must be at least 3 pixels wide.
   """
@@ -424,7 +425,7 @@ def _without_specks(mask: Bool[np.ndarray, "H W"]) -> Bool[np.ndarray, "H W"]:
 def _square_around(
   rgb: Float32[np.ndarray, "H W 3"], mask: Bool[np.ndarray, "H W"], fill: float
 ) -> Float32[np.ndarray, "S S 3"]:
-  """Crops a square around the object's centre.
+  """Crops a square around the centre of the object's bounding box.
 
   Parts of the square that lie outside the picture become white.
 

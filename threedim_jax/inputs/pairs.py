@@ -7,14 +7,15 @@ The conditioning view is drawn uniformly from the object's other views. If
 `fixed_pairs` is set, each view has one fixed partner instead: views 0 and 1 of
 an object are partners, views 2 and 3 are partners, and so on.
 
-Pair number n depends only on the seed and n. So a training step gets the same
-pairs for any number of processes, and also if a run is interrupted and resumed.
+For a given data set, pair number n depends only on the seed and n. So a
+training step gets the same pairs whatever the number of processes, and also
+after a run was interrupted and resumed.
 
-  views = view_source.open_views(None, "shapes", "32", "train")
+  views = open_views(data_dir=None, name="shapes", config="32", split="train")
   batches = train_iterator(views, global_batch_size=128, seed=0)
   batch = next(batches)  # a PairBatch of NumPy arrays
 
-Pictures in a batch are uint8. They are converted to floats on the device.
+Pictures in a batch are uint8. The training step converts them to floats.
 """
 
 from collections.abc import Iterator
@@ -45,12 +46,12 @@ def train_iterator(
 
   Args:
     views: the split to train on.
-    global_batch_size: number of pairs in a global batch, which all processes
-      share.
+    global_batch_size: number of pairs in a global batch: what all processes
+      together get for one training step.
     seed: seed that determines the pairs and their order.
-    process: (p, P) for process p of P. A global batch is split into P equal
-      blocks of pairs, and process p gets only block p. None takes p and P from
-      JAX.
+    process: (number p of this process, number P of processes). A global batch
+      is split into P equal blocks of consecutive pairs, and process p gets only
+      block p. None takes p and P from JAX.
     start_step: number of the first batch, counted from 0. To resume a run,
       change only this argument.
     fixed_pairs: whether to pair only views 2k and 2k + 1 of an object, as for
@@ -59,7 +60,7 @@ def train_iterator(
       in the caller's thread during `next`.
 
   Raises:
-    UserError: the batch does not split evenly over the processes, or
+    UserError: a global batch does not split evenly over the processes, or
       `fixed_pairs` is set and an object has an odd number of views. Later,
       `next` raises a UserError if a view is damaged.
   """
@@ -76,10 +77,11 @@ def train_iterator(
 def eval_batches(
   views: Views, *, batch_size: int, num_batches: int, seed: int
 ) -> Iterator[PairBatch]:
-  """Yields `num_batches` batches of pairs, which are the same at every call.
+  """Yields `num_batches` batches of pairs; every call yields the same ones.
 
-  The pairs depend only on the views, the batch size and the seed. Each process
-  gets only its own block of a batch, as in `train_iterator`.
+  The pairs depend only on the views, the batch size and the seed. `batch_size`
+  pairs form a global batch, and each process gets only its own block of them,
+  as in `train_iterator`.
   """
   batches = _batches(views, batch_size, seed)
   return (batches[k] for k in range(num_batches))
@@ -137,7 +139,7 @@ def _batches(
 
 
 def draw_cond(views: Views, target: int, rng: np.random.Generator) -> int:
-  """Draws the conditioning view of a target: another view of the same object.
+  """Draws a conditioning view: another view of the target view's object.
 
   Args:
     target: record number of the target view.
@@ -152,7 +154,9 @@ def draw_cond(views: Views, target: int, rng: np.random.Generator) -> int:
 
 
 def partner(views: Views, target: int, rng: np.random.Generator) -> int:
-  """Returns the record number of a target's partner in a fixed pair.
+  """Returns the record number of the other view in a target's fixed pair.
+
+  Fixed pairs consist of views 2k and 2k + 1 of an object.
 
   Args:
     target: record number of the target view.

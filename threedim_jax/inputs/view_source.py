@@ -3,11 +3,11 @@
 """Reads views of a built data set, in any order, as NumPy arrays.
 
 `datasets/build.py` writes a data set to <data_dir>/<name>/<config>/<version>.
-The array_record files there hold one record per view, object after object. The
-file `objects.json` lists the first record of each object. Reading a data set
-needs neither TensorFlow nor the code that built the data set.
+The array_record files in this folder hold one record per view, object after
+object. `objects.json` lists each object's first record and number of views.
+Reading a data set needs neither TensorFlow nor the code that built it.
 
-  views = open_views(None, "shapes", "32", "test")
+  views = open_views(data_dir=None, name="shapes", config="32", split="test")
   views.object("chair_0003", views=[0, 5]).images_u8  # uint8 [2, 32, 32, 3]
 """
 
@@ -140,8 +140,8 @@ def open_split(config: ConfigDict, split: str) -> "Views":
 def _build_command(name: str, config: str) -> str:
   """Returns the command that builds a data set, for error messages.
 
-  An installed wheel has no datasets/build.py. In that case the text tells the
-  user to run the command in a clone of the repository.
+  If the package was installed from a wheel, there is no datasets/build.py. Then
+  the text also says to run the command in a clone of the repository.
   """
   script = epath.resource_path("threedim_jax").parent / "datasets/build.py"
   where = "" if script.exists() else "in a clone of the repository, "
@@ -179,7 +179,7 @@ def _newest_version(folder: epath.Path, build: str) -> epath.Path:
 
 
 class Views:
-  """The views of one split, readable in any order.
+  """The views in one split of a data set, readable in any order.
 
   `open_views` makes instances of this class. Several threads may share one
   instance. Files are opened at the first read.
@@ -261,10 +261,10 @@ class Views:
     return PosedViews(*arrays, np.int32(views), object_id, checked)
 
   def gather(self, records: Sequence[int] | np.ndarray) -> Record:
-    """Reads several records and stacks them.
+    """Reads several records, given by number, and stacks their arrays.
 
     Returns:
-      (pictures, world_from_cam, K), each with one row per record.
+      (pictures [N, H, W, 3], world_from_cam [N, 4, 4], K [N, 3, 3]).
 
     Raises:
       UserError: a record is damaged.

@@ -129,16 +129,21 @@ def random_views(
 
 
 def default_K(resolution: int) -> Float[np.ndarray, "3 3"]:
-  """Returns the SRN cameras' K, in pixels, for images of side `resolution`."""
+  """Returns the intrinsics (in pixels) of SRN's cameras, for square images.
+
+  Args:
+    resolution: height and width of the images, in pixels.
+  """
   return _centred_K(FOCAL_AT_128 * resolution / 128, resolution)
 
 
 def K_from_fov(
   resolution: int, fov_deg: float | int
 ) -> Float[np.ndarray, "3 3"]:
-  """Returns K, in pixels, for a field of view and images of side `resolution`.
+  """Returns the intrinsics (in pixels) for a field of view and square images.
 
   Args:
+    resolution: height and width of the images, in pixels.
     fov_deg: angle between the left and the right image edge, in degrees.
   """
   focal = resolution / 2 / math.tan(math.radians(fov_deg) / 2)

@@ -115,7 +115,7 @@ def rays_from_camera(camera: Camera, hw: tuple[int, int]) -> Rays:
   """Computes the rays through all pixel centres of each camera.
 
   Args:
-    camera: cameras [*b].
+    camera: batch of cameras, of any shape [*b].
     hw: height and width of the pictures, in pixels.
   """
   fn = lambda c: _rays_of_one(c, hw)
@@ -125,13 +125,13 @@ def rays_from_camera(camera: Camera, hw: tuple[int, int]) -> Rays:
 
 
 def scale_world(camera: Camera, factor: Float[Array, "*b"]) -> Camera:
-  """Scales the world of each camera by a factor.
+  """Moves each camera as if its whole scene were scaled by a factor.
 
-  The camera's distance from the origin is multiplied by the factor. The objects
-  are scaled too, so the pictures do not change.
+  The camera's distance from the origin is multiplied by the factor. A picture
+  of the scaled scene from the new camera is the same as before.
 
   Args:
-    camera: cameras [*b].
+    camera: batch of cameras, of any shape [*b].
   """
   pose = camera.world_from_cam
   factor = factor[..., None]
@@ -143,15 +143,15 @@ def scale_world(camera: Camera, factor: Float[Array, "*b"]) -> Camera:
 def scale_to_distance(
   given: Camera, wanted: Camera, distance: float | int
 ) -> tuple[Camera, Camera]:
-  """Scales each world to put its first given camera `distance` from the origin.
+  """Scales each object's world to the camera distance of the training data.
 
-  Each of the B objects has its own world, with the object at the origin.
+  Each of the B objects has its own world, with the object at the origin. After
+  scaling, the first known view's camera lies `distance` from the origin.
 
   Args:
     given: [B, V] cameras of the known views.
     wanted: [B, N] cameras of the views to generate, of the same objects.
-    distance: distance of each first given camera from the origin after scaling;
-      use the camera distance of the training data.
+    distance: distance of the training data's cameras from the origin.
 
   Returns:
     `given` and `wanted` in the scaled worlds.
@@ -165,10 +165,11 @@ def scale_to_distance(
 
 
 def relative_to_first(camera: Camera) -> Camera:
-  """Expresses the poses of several cameras in the axes of the first camera.
+  """Expresses camera poses relative to the first camera of each group.
 
   Args:
-    camera: cameras [*b, F]. The first of the F poses becomes the identity.
+    camera: groups of F cameras, [*b, F]. The first pose of each group becomes
+      the identity.
   """
   pose = camera.world_from_cam
   rotation, position = pose[..., :1, :3, :3], pose[..., :1, :3, 3]
@@ -189,12 +190,12 @@ def relative_to_first(camera: Camera) -> Camera:
 
 
 def resize_camera(camera: Camera, scale: float) -> Camera:
-  """Adapts the intrinsic matrix K to a resized picture.
+  """Adapts the intrinsic matrix K of each camera to resized pictures.
 
   To resize a picture along with K, see `inputs.posed_images.pictures`.
 
   Args:
-    camera: cameras before the picture is resized.
-    scale: the picture's new height (or width) divided by the old one.
+    camera: cameras of the pictures before resizing.
+    scale: new height (or width) of the pictures divided by the old one.
   """
   return camera.replace(K=camera.K.at[..., :2, :].multiply(scale))

@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Draws grids of small pictures with labels, for people to look at.
 
-  write_png("grid.png", image_grid([[view_u8, None], [a_u8, b_u8]]))
+  grid_u8 = image_grid([[known_u8, None], [generated_u8, true_u8]])  # two rows
+  write_png("grid.png", grid_u8)
 
-All pictures are uint8 [H, W, 3]. Small pictures are enlarged by whole factors,
-so that every pixel stays a sharp square. The same input always gives the same
-bytes.
+All pictures are uint8 [H, W, 3]. Small pictures are enlarged by integer
+factors, so that every pixel stays a sharp square. The same pictures always give
+the same bytes in the file.
 """
 
 from collections.abc import Sequence
@@ -30,7 +31,7 @@ Cell = UInt8[np.ndarray, "H W 3"] | None
 def upscale(
   images_u8: UInt8[np.ndarray, "*N H W 3"], min_side: int
 ) -> UInt8[np.ndarray, "*N H2 W2 3"]:
-  """Enlarges pictures by a whole factor, by repeating pixels.
+  """Enlarges pictures by an integer factor, by repeating pixels.
 
   Args:
     min_side: minimum height and width of the result, in pixels.
@@ -98,10 +99,13 @@ def denoise_grid(
   row_labels: Sequence[str] = (),
   min_side: int = 96,
 ) -> UInt8[np.ndarray, "H2 W2 3"]:
-  """Draws a row per example: conditioning, noisy, denoised and target view.
+  """Draws one row per example, to show how well the network denoises.
+
+  The columns are the conditioning view, the noisy target view, the network's
+  denoised view and the true target view.
 
   Args:
-    columns_u8: the four views of each example, in this order.
+    columns_u8: these four pictures for each of B examples.
     row_labels, min_side: as in `image_grid`.
   """
   return image_grid(

@@ -14,7 +14,7 @@ Points = Float[np.ndarray, "N 3"]
 def nearest_point(
   on_line: Points, direction: Points
 ) -> tuple[Float[np.ndarray, "3"], float]:
-  """Finds the point with the least sum of squared distances to the lines.
+  """Finds the point with the least sum of squared distances to several lines.
 
   Args:
     on_line: a point on each line.

@@ -9,7 +9,7 @@ are computed by scikit-image. A white background raises PSNR by about 7 dB, so
 `psnr_fg_u8` leaves the background out. Faint noise on a white background lowers
 SSIM far more than PSNR, so `ssim_gauss11_snapped` removes this noise first.
 
-  ssim_gauss11(generated, truth)  # [N, H, W, 3] twice -> [N]
+  ssim_gauss11(generated, truth)  # two arrays [N, H, W, 3] give N scores
 """
 
 from collections.abc import Callable, Sequence
@@ -34,7 +34,7 @@ SNAP_LEVELS = 8
 
 
 def psnr(image: Images, truth: Images) -> Scores:
-  """Returns the PSNR in dB: -10 log10 of the mean squared error.
+  """Returns each picture's PSNR in dB: -10 log10 of the mean squared error.
 
   The PSNR of equal pictures is infinite.
   """
@@ -74,7 +74,7 @@ def ssim_gauss11(image: Images, truth: Images) -> Scores:
   """Computes SSIM with an 11x11 Gaussian window (Wang et al. 2004).
 
   The window has a standard deviation of 1.5 pixels. Covariances are divided by
-  the number of samples n, not by n - 1.
+  the window's number of pixels n, not by n - 1.
   """
   return _ssim(
     image,
@@ -89,7 +89,8 @@ def ssim_gauss11(image: Images, truth: Images) -> Scores:
 def ssim_gauss11_snapped(image: Images, truth: Images) -> Scores:
   """Computes `ssim_gauss11` after background pixels are set to white.
 
-  Background pixels are at least 247 of 255 in all channels of both pictures.
+  A pixel is background if, in both the picture and its `truth`, all channels
+  have at least level 247 of 255.
   """
   darkest = np.minimum(image, truth).min(-1, keepdims=True)
   is_white = np.round(darkest * 255) >= 255 - SNAP_LEVELS
@@ -101,8 +102,8 @@ def ssim_gauss11_snapped(image: Images, truth: Images) -> Scores:
 def ssim_skimage7(image: Images, truth: Images) -> Scores:
   """Computes SSIM with the default settings of scikit-image.
 
-  These are a uniform 7x7 window, and covariances divided by n - 1 for n
-  samples.
+  The window is uniform with n = 7x7 pixels, and covariances are divided by
+  n - 1.
   """
   return _ssim(image, truth, window=7)
 
@@ -112,7 +113,7 @@ def score_views(
   images: Num[np.ndarray, "N H W C"],
   truth: Num[np.ndarray, "N H W C"],
 ) -> dict[str, Float[np.ndarray, " N"]]:
-  """Computes several metrics of pictures with levels from 0 to 255.
+  """Compares pictures (levels 0 to 255) with the true ones by several metrics.
 
   Args:
     metrics: functions of this module, such as `psnr`.
@@ -141,7 +142,7 @@ def _ssim(
   Several threads work in parallel.
 
   Args:
-    window: height and width of the window, in pixels.
+    window: height and width in pixels of the window that `options` imply.
     **options: passed to scikit-image's `structural_similarity`.
 
   Raises:

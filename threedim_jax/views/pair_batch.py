@@ -31,7 +31,7 @@ class PairBatch:
 
 
 def batch_shapes(resolution: int, batch_size: int) -> PairBatch:
-  """Returns a `PairBatch` of shapes and dtypes, for tracing and compiling.
+  """Returns a `PairBatch` of `jax.ShapeDtypeStruct`s, to compile without data.
 
   Args:
     resolution: height and width of the views, in pixels.

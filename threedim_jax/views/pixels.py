@@ -6,11 +6,11 @@ The network takes images as float32 in [-1, 1]. Files hold uint8, and batches go
 to the device as uint8. `from_u8` and `to_u8` accept NumPy or JAX arrays, also
 inside `jit`, and return the same kind of array:
 
-  x0 = from_u8(batch["image"])  # inside jit: uint8 crosses to the device
-  write_png(path, to_u8(np.asarray(x0_hat)))
+  x0 = from_u8(batch.target_view)  # inside jit, so the device receives uint8
+  write_png(path, to_u8(np.asarray(generated)))
 
-Metrics and neural fields use values from 0 to 1. The colours of meshes are
-converted by `linear_from_srgb` and `srgb_from_linear`.
+Metrics and neural fields use values from 0 to 1. `linear_from_srgb` and
+`srgb_from_linear` convert the colours of meshes to and from linear light.
 """
 
 from typing import TypeVar

@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Reads and writes 8-bit RGB PNG files, the only picture files that are scored.
+"""Reads and writes 8-bit RGB PNG files, which hold the generated views.
 
   path.write_bytes(encode_png(image_u8))
   image_u8 = decode_png(path.read_bytes(), path)

@@ -3,7 +3,7 @@
 """Defines `PosedViews`: pictures of one object together with their cameras.
 
   views = PosedViews(images_u8, world_from_cam, K)
-  views[[0, 5]].cameras()
+  views[[0, 5]].cameras()  # the cameras of views 0 and 5
 
 The whole package passes views around in this one type: the readers of folders
 and data sets return it, the sampler takes and returns it, and viewers, metrics
@@ -155,7 +155,7 @@ class PosedViews:
     return dataclasses.replace(self, images_u8=images_u8)
 
   def cameras(self):
-    """Returns the cameras as a `threedim_jax.views.cameras.Camera`, [N]."""
+    """Returns the N cameras as one batch, a `views.cameras.Camera`."""
     from threedim_jax.views.cameras import Camera
 
     return Camera(self.world_from_cam, self.K)

@@ -3,27 +3,27 @@
 """Checks whether the cameras of a data set match its pictures. Uses no JAX.
 
   report = check_cameras([PosedViews(images_u8, world_from_cam, K)])
-  report.faults
+  report.faults  # the failed checks; empty if all is well
 
 In each picture, the pixels that show the object form its silhouette. If the
 cameras are right, a single solid fills the silhouettes of all views. The module
 `silhouettes` computes this solid (the visual hull) and measures how well the
-hull fills the silhouettes, as an IoU (intersection over union). Then the check
-undoes common mistakes one at a time, such as inverted poses. If the hull fits
-the silhouettes better after a mistake is undone, the data contains that
-mistake.
+hull fills the silhouettes, as an IoU (intersection over union). Then
+`check_cameras` tries out corrections of common mistakes, such as inverted
+poses, one at a time. If a correction makes the hull fit clearly better, the
+report says that the data set has this mistake.
 
-The background must be white. The check cannot find
+The background must be white. `check_cameras` cannot find
 - a wrong scale or orientation of the world;
 - a mirrored world, for example if all pictures of an orbit at elevation 0 are
   upside down;
 - a rotation or reflection that leaves the object's shape unchanged;
-- a wrong focal length alone, unless it is off by a factor of two for many
-  objects.
+- a wrong focal length alone, unless it is about half or twice the true one for
+  most objects.
 
 White parts at an object's edge count as background. If any object has fewer
-than twelve views, the check finds only inverted poses, wrong axes and a K for
-another picture size.
+than twelve views, `check_cameras` finds only inverted poses, wrong camera axes
+and intrinsics (K) that were written for another picture size.
 """
 
 from collections.abc import Sequence
@@ -75,13 +75,14 @@ class Report:
 
   Attributes:
     checks: lines of the report, in the order in which they are printed.
-    iou: {hypothesis name: {object id: IoU}}. A hypothesis is a possible
-      mistake. The IoU says how well the visual hull fits the object's
-      silhouettes after the mistake is undone.
+    iou: {name of a possible mistake: {object id: IoU}}. The IoU (intersection
+      over union) says how well the object's visual hull fits its silhouettes
+      after the mistake is undone.
     best: the most likely mistake, or `STORED` if no mistake was found.
     spheres: {object id: bounding sphere}, computed with the stored cameras.
       Objects without usable silhouettes are missing.
-    best_spheres: the same, computed after the mistake `best` is undone.
+    best_spheres: {object id: bounding sphere}, computed after the mistake
+      `best` is undone.
   """
 
   checks: list[Check]
@@ -160,10 +161,11 @@ def judge(
   Args:
     iou: {hypothesis name: {object id: IoU of visual hull and silhouettes}}.
     tried: the hypotheses; the first is `STORED`, which stands for no mistake.
-    num_views: the smallest number of views that any object has.
+    num_views: the smallest number of views that any object has. With few views,
+      a lower IoU is accepted as good.
 
   Returns:
-    (most likely hypothesis, line of the report).
+    (most likely hypothesis, line about the silhouettes for the report).
   """
   name = "silhouettes"
   median = {k: float(np.median(list(v.values()))) for k, v in iou.items()}
@@ -198,7 +200,7 @@ def judge(
 
 
 def check_poses(objects: Sequence[PosedViews]) -> Check:
-  """Checks that all poses are finite rigid transforms."""
+  """Checks that all camera poses are finite rigid transforms."""
   name = "rigid poses"
   for views in objects:
     for i, pose in enumerate(np.float64(views.world_from_cam)):
@@ -214,7 +216,8 @@ def check_poses(objects: Sequence[PosedViews]) -> Check:
 def check_background(objects: Sequence[PosedViews]) -> Check:
   """Checks that the corners of the pictures are white.
 
-  If the background is not white, the silhouettes are wrong.
+  Other checks need a white background, because they count pixels of any other
+  colour as part of the object.
   """
   corners = [o.images_u8[:, [0, 0, -1, -1], [0, -1, 0, -1]] for o in objects]
   white = (np.concatenate(corners) >= silhouettes.NOT_WHITE).all(-1).mean()
@@ -234,7 +237,7 @@ def check_objects_seen(
   """Checks that no picture is all white.
 
   Args:
-    masks: the silhouettes in each object's views.
+    masks: for each object, the silhouettes in all its views.
   """
   blank = {
     o.name: f"{(~_not_blank(m)).sum()} of {len(m)}"
@@ -251,12 +254,12 @@ def check_objects_seen(
 
 
 def check_K(objects: Sequence[PosedViews], trusted: bool) -> Check:
-  """Checks that K is plausible for the size of the pictures.
+  """Checks that the intrinsics K are plausible for the size of the pictures.
 
   Args:
     trusted: whether to accept a principal point far from the picture's centre,
       as in a cropped picture. Pass True if the silhouettes confirm the
-      principal point, or if another check has already reported it as wrong.
+      principal point, or if another check reports a wrong principal point.
   """
   K, hw = np.concatenate([o.K for o in objects]), objects[0].hw
   f, off = K[:, [0, 1], [0, 1]] / max(hw), off_centre(K, hw)
@@ -282,12 +285,13 @@ def check_K(objects: Sequence[PosedViews], trusted: bool) -> Check:
 def check_distances(
   objects: Sequence[_Seen], spheres: dict[str, Sphere]
 ) -> Check:
-  """Checks that all objects are seen from about the same distance.
+  """Checks that the distance from camera to object is similar for all objects.
 
-  If the distances differ greatly, the objects use different units of length.
+  If the distances differ greatly, the objects use different units of length. A
+  note tells the user if an object lies away from the world's origin.
 
   Args:
-    spheres: {object id: bounding sphere}.
+    spheres: {object id: bounding sphere of the object}.
   """
   distance = {}
   for o in objects:

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Draws some views of each object together with the object's bounding sphere.
 
-  sheet_u8 = contact_sheet(objects, report)
+  sheet_u8 = contact_sheet(objects, check_cameras(objects))
 
 A ring marks the sphere's outline and a cross marks its centre, as the stored
 cameras see them. If the cameras are right, the ring encloses the object and the

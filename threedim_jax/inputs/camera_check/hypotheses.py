@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Lists common mistakes in the cameras of a data set, and undoes them.
+"""Lists possible mistakes (hypotheses) in a data set's cameras; undoes them.
 
   for hypothesis in usual_mistakes(K, hw, with_focal=True):
     world_from_cam, K = hypothesis.undo(stored_world_from_cam, stored_K)
@@ -27,7 +27,7 @@ FAR_OFF_CENTRE = 0.2
 
 @dataclasses.dataclass(frozen=True)
 class Hypothesis:
-  """A possible mistake in the stored cameras.
+  """A possible mistake in the cameras that a data set stores.
 
   Attributes:
     name: description of the mistake.
@@ -36,7 +36,7 @@ class Hypothesis:
       both corrected for this mistake.
     is_focal: whether only the focal length is wrong. A wrong focal length
       changes only a few per cent of each silhouette, so a smaller gain in IoU
-      is enough to report it.
+      (see `silhouettes`) is enough to report this mistake.
     mends_K: whether `undo` changes K.
   """
 
@@ -93,13 +93,13 @@ def usual_mistakes(
 ) -> list[Hypothesis]:
   """Returns `STORED` (no mistake), followed by every mistake worth testing.
 
-  If a principal point is off the centre of its picture, each mistake in the
-  poses is also tested together with a wrong principal point.
+  If a principal point is off the centre of its picture, the list also contains
+  a wrong principal point, alone and together with each mistake in the poses.
 
   Args:
     K: intrinsics of all views.
     hw: height and width of the pictures, in pixels.
-    with_focal: whether to test wrong focal lengths too.
+    with_focal: whether to include wrong focal lengths.
   """
   found = list(_POSES)
   if off_centre(K, hw) > OFF_CENTRE:
@@ -110,10 +110,10 @@ def usual_mistakes(
 
 
 def off_centre(K: Ks, hw: tuple[int, int]) -> float:
-  """Returns the largest relative offset of a principal point from the centre.
+  """Returns the largest offset of a principal point from the picture's centre.
 
-  Offsets along x are relative to the picture's width, and offsets along y are
-  relative to its height.
+  Offsets along x are fractions of the picture's width, and offsets along y are
+  fractions of the picture's height.
   """
   return float(np.abs(K[:, :2, 2] / np.array(hw[::-1]) - 0.5).max())
 
@@ -124,8 +124,8 @@ def _with_K_centred(
   """Combines a mistake in the poses with a mistake in the principal point.
 
   A principal point can be off the centre for two reasons. If K is for another
-  picture size, the returned `undo` scales K. If the pictures were shifted,
-  `undo` moves the principal point to the centre.
+  picture size, `undo` of the returned hypothesis scales K. If the pictures were
+  shifted, `undo` moves the principal point to the centre.
 
   Args:
     pose: the mistake in the poses, or `STORED` if there is none.

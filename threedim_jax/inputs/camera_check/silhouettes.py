@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Measures how well an object's pictures match their cameras. Uses no JAX.
 
-  masks, scale = small_masks(images_u8)
+  masks, scale = small_masks(images_u8)  # the silhouettes in all views
   iou, sphere = explain(masks, world_from_cam, K * scale)
 
 In each picture, the pixels that show the object form its silhouette. The
@@ -35,7 +35,7 @@ Ks = Float[np.ndarray, "V 3 3"]
 
 @dataclasses.dataclass(frozen=True)
 class Sphere:
-  """A bounding sphere in world units, with radius 0 if none was found."""
+  """An object's bounding sphere in world units; radius 0 if none was found."""
 
   center: Float[np.ndarray, "3"]
   radius: float
@@ -43,7 +43,7 @@ class Sphere:
 
 @dataclasses.dataclass(frozen=True)
 class Hull:
-  """The surface of a visual hull, made of voxels.
+  """The surface of an object's visual hull, made of cubic voxels.
 
   Attributes:
     points: centres of the voxels, in world units.
@@ -118,10 +118,10 @@ def project(
 def bounding_sphere(masks: Masks, world_from_cam: Poses, K: Ks) -> Sphere:
   """Estimates a sphere around the object from its silhouettes.
 
-  The mean of all rays through a silhouette points at the object's middle. The
-  sphere's centre is the point nearest to these mean rays, one per view. The
-  radius is large enough to cover every silhouette. Every silhouette must have
-  at least one True pixel.
+  In each view, the mean direction of the rays through the silhouette points at
+  the object's middle. The sphere's centre is the point nearest to the mean rays
+  of all views. The radius is large enough to cover every silhouette. Every
+  silhouette must have at least one True pixel.
   """
   rays = [
     _ray_dirs(np.argwhere(m)[:, ::-1] + 0.5, pose, k)
@@ -145,8 +145,8 @@ def carve(masks: Masks, world_from_cam: Poses, K: Ks, sphere: Sphere) -> Hull:
 
   The grid fills the cube around `sphere`. A voxel is removed if it projects
   onto background in any view or lies behind a camera. If a voxel projects
-  outside a picture, the nearest border pixel decides, because an object that is
-  cut off by the border continues beyond it.
+  outside a picture, the nearest pixel of the picture's border decides instead,
+  because an object that the border cuts off continues beyond the border.
   """
   n = GRID_SIDE
   h, w = masks.shape[1:]

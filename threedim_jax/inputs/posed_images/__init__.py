@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reads folders of pictures with camera poses, as in NeRF and SRN data sets.
 
-  posed = read_posed_images("lego", size=64, num_views=100)
-  posed.images_u8, posed.world_from_cam, posed.K  # a `PosedViews`
+  posed = read_posed_images("lego", size=64, num_views=100)  # a `PosedViews`
+  posed.images_u8, posed.world_from_cam, posed.K
 
 A folder must have one of two layouts:
 
@@ -13,8 +13,8 @@ A folder must have one of two layouts:
 
 The returned pictures are 8-bit sRGB over white, without lens distortion. They
 are sorted by name in natural order (r_2 before r_10). Cameras have OpenCV axes,
-and K is in pixels of the returned pictures. Do not import JAX here: workers
-that build data sets import this module.
+and their intrinsics K are in pixels of the returned pictures. Do not import JAX
+here, because the workers that build data sets import this module.
 """
 
 from collections.abc import Sequence
@@ -39,13 +39,13 @@ def read_posed_images(
   size: int | None = None,
   num_views: int | None = None,
 ) -> PosedViews:
-  """Reads a folder's pictures and cameras; prints warnings.
+  """Reads a folder's pictures and cameras; warns if K had to be scaled.
 
   Args:
     folder: a folder in one of the two layouts above.
-    size: height and width of the returned pictures, in pixels. Pictures that
-      are not square first get white margins, then are shrunk by area averaging.
-      None keeps the original size.
+    size: height and width of the returned pictures, in pixels. White margins
+      make each picture square, then area averaging shrinks it to `size`. None
+      keeps the original size and shape.
     num_views: read at most this many views, evenly spaced in natural order;
       None reads all views.
 
@@ -61,7 +61,7 @@ def read_posed_images(
 
 
 def list_frames(folder: str | os.PathLike) -> list[Frame]:
-  """Lists the views of a folder in natural order, without decoding pictures.
+  """Lists a folder's views in natural order, without decoding the pictures.
 
   Raises:
     UserError: there is no such folder, or its layout is unknown.
@@ -91,8 +91,8 @@ def read_frames(
       original size.
 
   Returns:
-    (views, warnings). Each warning names a file whose K was for another picture
-    size and was therefore scaled. No warning is repeated.
+    (views, warnings). Each warning names a file with intrinsics K that were for
+    another picture size and were therefore scaled. No warning is repeated.
 
   Raises:
     UserError: a picture is damaged or smaller than `size`, or `size` is None

@@ -1,8 +1,8 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Defines `Frame` (a picture file and its camera), and fits K to the picture.
+"""Defines `Frame`: a picture file, not decoded yet, and its camera.
 
-K, warning = fit_K(frame, hw=(800, 800))
+K, warning = fit_K(frame, hw=(800, 800))  # intrinsics for the decoded picture
 """
 
 import dataclasses
@@ -29,7 +29,7 @@ class Frame:
     K: intrinsics, in pixels of a picture of size `hw`.
     hw: (height, width) in pixels of the pictures for which K was written; None
       if no file states this size.
-    source: name of the file that holds K, for messages.
+    source: path of the file that holds K, for messages to the user.
     distortion: distortion of the lens; None for a pinhole camera.
     mask: path of the view's mask, a picture that is black outside the object;
       None if the view has no mask.
@@ -54,7 +54,7 @@ def natural_key(name: str) -> list[tuple[int, str]]:
 def fit_K(
   frame: Frame, hw: tuple[int, int]
 ) -> tuple[Float[np.ndarray, "3 3"], str]:
-  """Returns a frame's K for the actual size of its picture.
+  """Returns a frame's intrinsics K for the actual size of its picture.
 
   If the frame's K was written for a smaller or larger version of the picture, K
   is scaled. If no file states the size of that version, `implied_hw` infers the
@@ -64,11 +64,11 @@ def fit_K(
     hw: height and width of the decoded picture, in pixels.
 
   Returns:
-    (K, warning). The warning says that K was scaled; it is empty if K was not.
+    (K, warning). The warning says that K was scaled; otherwise it is empty.
 
   Raises:
-    UserError: K is for a picture with different proportions, or no real camera
-      has such a K.
+    UserError: K is for a picture with different proportions, or `check_K`
+      rejects K.
   """
   K_hw = frame.hw or implied_hw(frame.K, hw)
   where = f"{frame.source} (for {frame.path.name})"

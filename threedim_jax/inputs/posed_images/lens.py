@@ -160,7 +160,7 @@ def _first_level(
 
   Returns:
     ({key: number}, index of the level used). If no level has any of the keys,
-    the dictionary is empty and the index is that of the file level.
+    the dictionary is empty and the index is that of the whole file.
   """
   for i, level in enumerate(levels):
     values = {key: number(level, key, where) for key in keys}
@@ -175,8 +175,8 @@ def _size(
 ) -> tuple[float | int, float | int] | None:
   """Returns the picture size (h, w) that a level states; None if there is none.
 
-  If a level states only `h` or only `w`, the missing number is computed from
-  the proportions of the actual picture.
+  A level is the JSON object of a frame or of the whole file. If it has only `h`
+  or only `w`, the other is computed from the proportions of the actual picture.
   """
   h, w = (number(level, key, where) for key in ("h", "w"))
   if h is None and w is None:
@@ -194,7 +194,7 @@ def _focal_length(
   """Returns the focal length along an axis, in pixels; None if it is not given.
 
   For x, the keys are `fl_x` (pixels), `camera_angle_x` (radians) and `x_fov`
-  (degrees); the first one present is used. For y, the keys contain y.
+  (degrees); the first one present is used. For y, the keys are `fl_y` etc.
 
   Args:
     focal: the keys that are present, as {key: number}.
@@ -224,9 +224,10 @@ def _distortion(
 ) -> Distortion | None:
   """Returns the distortion of a frame's lens; None if it is negligible.
 
-  If the frame has coefficients of its own, those of the whole file are ignored.
-  A distortion is negligible if it moves pixels by less than `_NEGLIGIBLE`. The
-  distortion of a fisheye lens is never negligible.
+  If the frame (`levels[0]`) has coefficients of its own, those of the whole
+  file (`levels[1]`) are ignored. A distortion is negligible if it moves every
+  pixel by less than `_NEGLIGIBLE`. The distortion of a fisheye lens is never
+  negligible.
   """
   for level in levels:
     named = [key for key in _UNKNOWN_LENSES if level.get(key)]
@@ -268,12 +269,11 @@ def _cannot_read(where: str, why: str) -> UserError:
 def _camera_model(
   levels: tuple[Mapping[str, Any], ...], where: str
 ) -> tuple[str, bool, int]:
-  """Returns the camera model from the first level that states one.
+  """Returns the camera model of the frame, `levels[0]`, or else of the file.
 
   Returns:
     (name in capitals, whether the lens is a fisheye, index of the level used).
-    If no level states a model, the name is empty and the index is that of the
-    file level.
+    If neither states a model, the name is empty and the index is 1, the file's.
   """
   for i, level in enumerate(levels):
     name, flag = level.get("camera_model"), level.get("is_fisheye")
@@ -291,10 +291,10 @@ def _camera_model(
 def _coefficients(
   level: Mapping[str, Any], model: str, is_fisheye: bool, where: str
 ) -> dict[str, float]:
-  """Returns the distortion coefficients at one level as {name: value}.
+  """Returns the distortion coefficients in a JSON object as {name: value}.
 
-  A level gives each coefficient its own key (k1, k2, p1, ...), or gives all of
-  them in one list `distortion_params`.
+  The JSON object of a frame or of the whole file (`level`) gives each
+  coefficient its own key (k1, k2, ...), or has one list `distortion_params`.
   """
   by_key = {key: number(level, key, where) for key in _OPENCV}
   by_key = {key: value for key, value in by_key.items() if value is not None}

@@ -1,14 +1,14 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Reads pictures from any program, and resizes them together with K.
+"""Decodes picture files, and resizes pictures together with their cameras' K.
 
-  image = open_picture(data, "rgb/000000.png")   # PIL, decoded, 8 bits
-  rgb = over_white(image)                        # sRGB, float32 0 .. 255
-  image_u8, K = fit(rgb, K, size=64)
+  image = open_picture(path.read_bytes(), str(path))  # PIL, decoded, 8 bits
+  rgb = over_white(image)                             # sRGB, float32 0 .. 255
+  image_u8, K = fit(rgb, K, size=64)                  # K: intrinsics
 
 Transparent pictures are composited over white in floating point, before they
-are resized. Compositing them in 8 bits, or after resizing, would change the
-colours along every object's edge by a few grey levels.
+are resized. Compositing them in 8 bits, or after resizing, would make the
+colours along every object's edge wrong by a few grey levels.
 """
 
 import functools
@@ -154,7 +154,7 @@ def _why_not_opened(data: bytes, source: str) -> str:
 
 
 def to_srgb(image: Image.Image) -> Image.Image:
-  """Converts a picture to sRGB, in mode RGB, or RGBA if it has transparency.
+  """Converts a picture to sRGB, with mode RGB (RGBA if parts are transparent).
 
   An embedded ICC colour profile is applied (Display P3, Adobe RGB, CMYK, grey).
   As in browsers, a profile is ignored if it is damaged or does not suit the
@@ -245,7 +245,7 @@ def fit(
   K: Float[np.ndarray, "3 3"],
   size: int | None,
 ) -> tuple[UInt8[np.ndarray, "H2 W2 3"], Float[np.ndarray, "3 3"]]:
-  """Resizes a picture to `size` x `size` pixels, and adapts its K.
+  """Resizes a picture to `size` x `size` pixels, and adapts its intrinsics K.
 
   A picture that is not square first gets white margins, which move the
   principal point. Then pixels are averaged by area and K is scaled. Scaling K

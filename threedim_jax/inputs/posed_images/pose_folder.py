@@ -4,10 +4,10 @@
 
   frames = list_frames(epath.Path("lego"))
 
-A picture and its pose share one file name, apart from the suffix: for example
-000000 in SRN, and 0_train_0001 or 0_0001 in NSVF. Poses are camera-to-world in
-OpenCV axes. NSVF and SRN write the intrinsics in different forms; the module
-`text_files` reads both forms.
+The files of a picture and its pose have the same name except for the suffix,
+such as 000000 in SRN, and 0_train_0001 or 0_0001 in NSVF. Poses are
+camera-to-world in OpenCV axes. NSVF and SRN write the intrinsics in different
+forms; the module `text_files` reads both forms.
 """
 
 from collections.abc import Set
@@ -30,7 +30,7 @@ def is_one(folder: epath.Path) -> bool:
 
 
 def list_frames(folder: epath.Path) -> list[Frame]:
-  """Lists the views of a folder in natural order, without decoding pictures.
+  """Lists a folder's views, sorted by `natural_key`, without decoding pictures.
 
   Raises:
     UserError: a file is missing or invalid; the message names the file.

@@ -7,13 +7,13 @@
 
 A pose is a 4x4 camera-to-world matrix in OpenCV axes, written row by row, on
 one line or on four lines. Intrinsics are either a 3x3 or 4x4 matrix (NSVF), or
-these lines (SRN):
+these lines (SRN, and also some NSVF data sets):
 
   f cx cy 0.
   centre of the scene (ignored)
   scale of the scene (ignored)
   height width      (missing in some NSVF files)
-  1                 (optional: the poses are world-to-camera)
+  1                 (optional; says that the poses are world-to-camera)
 """
 
 import codecs
@@ -110,7 +110,7 @@ def parse_intrinsics(data: bytes, source: str) -> Intrinsics:
 def check_K(
   K: np.ndarray, hw: tuple[int, int] | None, source: str
 ) -> np.ndarray:
-  """Checks that K is plausible for its pictures, and returns K.
+  """Checks that intrinsics K are plausible for the pictures, and returns K.
 
   Args:
     K: intrinsics [3, 3], in pixels.
@@ -174,7 +174,7 @@ def format_intrinsics(K: np.ndarray, hw: tuple[int, int]) -> str:
 
 
 def _numbers(data: bytes, source: str) -> list[list[float]]:
-  """Returns the numbers on each line of a text; empty lines are skipped.
+  """Returns the numbers on each line of a text file; skips empty lines.
 
   Raises:
     UserError: the text holds anything but finite numbers.

@@ -31,18 +31,18 @@ FILES = tuple(f"transforms{s}.json" for s in ("", "_train", "_val", "_test"))
 
 
 def find(folder: epath.Path) -> list[epath.Path]:
-  """Finds a folder's transforms files; `list_frames` reads only the first."""
+  """Lists a folder's `FILES` that exist; `list_frames` reads only the first."""
   return [folder / name for name in FILES if (folder / name).is_file()]
 
 
 def list_frames(folder: epath.Path) -> list[Frame]:
-  """Lists the views of a folder in natural order, without decoding pictures.
+  """Lists a folder's views, sorted by `natural_key`, without decoding pictures.
 
   If there are several transforms files, the function prints which one it reads.
-  It also prints how many pictures need undistortion.
+  It also prints how many pictures have a lens distortion to remove, if any.
 
   Raises:
-    UserError: a file or a frame is invalid; the message names it.
+    UserError: a file or a frame is invalid; the message says which one.
   """
   source, *others = find(folder)
   if others:
@@ -104,13 +104,13 @@ class _Files:
     self._names = functools.cache(_names)
 
   def find(self, name: Any, where: str) -> epath.Path:
-    """Finds the picture file that an entry of a transforms.json names.
+    """Finds the picture file that a path in a transforms.json names.
 
-    The suffix may be missing from the entry, and letter case may differ.
+    The path may lack the file's suffix, and may differ from it in letter case.
 
     Args:
-      name: the entry's value, a path relative to the folder.
-      where: what error messages call the entry.
+      name: the path, relative to the folder of the transforms.json.
+      where: what error messages call the path's place in the transforms.json.
 
     Raises:
       UserError: `name` is not a string, leads out of the folder, or names no
@@ -140,7 +140,7 @@ class _Files:
   def _existing(self, path: epath.Path) -> epath.Path:
     """Returns the existing file that `path` names, or `path` if there is none.
 
-    The suffix may be missing from `path`, and letter case may differ.
+    `path` may lack the file's suffix, and may differ from it in letter case.
     """
     if path.is_file():
       return path

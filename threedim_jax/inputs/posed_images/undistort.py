@@ -2,9 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Removes lens distortion from a picture, using OpenCV's lens models.
 
-  rgb, K = undistort(rgb, K, distortion, "transforms.json: frame 0")
-
-In this module, "the plane" means the plane at depth 1 in front of the camera.
+rgb, K = undistort(rgb, K, distortion, "transforms.json: frame 0")
 """
 
 import dataclasses
@@ -16,7 +14,7 @@ import numpy as np
 
 from threedim_jax.runtime.errors import UserError
 
-_MAX_RADIUS = math.tan(math.radians(60))  # on the plane
+_MAX_RADIUS = math.tan(math.radians(60))  # on the plane at depth 1
 _LEAST_VALID = 0.25  # least share of valid pixels in an undistorted picture
 
 
@@ -44,7 +42,7 @@ def undistort(
   becomes white if
   - it has no counterpart in the distorted picture,
   - it is more than 60 degrees off the optical axis, or
-  - the lens model cannot be inverted there, because its polynomial folds over.
+  - the lens model has no inverse there: the distorted radius stops growing.
 
   Args:
     rgb: sRGB levels 0 .. 255 of the distorted picture.
@@ -83,9 +81,9 @@ def largest_shift(
   K: Float[np.ndarray, "3 3"],
   hw: tuple[float | int, float | int],
 ) -> float:
-  """Returns how many pixels the lens shifts the picture's border at most.
+  """Returns how far the lens shifts any border pixel at most, in pixels.
 
-  Shifts along x and along y are measured separately.
+  Shifts along x and along y count as separate shifts.
   """
   border = _border(hw)
   moved = _distorted_px(_plane_from_px(border, K), K, distortion)
@@ -104,14 +102,14 @@ def _border(hw: tuple[float | int, float | int]) -> Float[np.ndarray, "N 2"]:
 def _plane_from_px(
   px: Float[np.ndarray, "N 2"], K: Float[np.ndarray, "3 3"]
 ) -> Float[np.ndarray, "N 2"]:
-  """Maps pixel positions of a pinhole camera to points on the plane."""
+  """Maps pixel positions of a pinhole camera to points (x, y) at depth 1."""
   return (px - K[:2, 2]) / K[[0, 1], [0, 1]]
 
 
 def _distorted_px(
   plane: Float[np.ndarray, "N 2"], K: Float[np.ndarray, "3 3"], lens: Distortion
 ) -> Float[np.ndarray, "N 2"]:
-  """Maps points on the plane to pixel positions in the distorted picture."""
+  """Maps points (x, y) at depth 1 to pixel positions in a distorted picture."""
   points = np.column_stack([plane, np.ones(len(plane))])[:, None]
   zero = np.zeros(3)
   project = cv2.fisheye.projectPoints if lens.is_fisheye else cv2.projectPoints
@@ -127,8 +125,8 @@ def _radial_curve(lens: Distortion) -> tuple[np.ndarray, np.ndarray]:
   distorted distance stops increasing.
 
   Returns:
-    (true distances on the plane, distorted distances), both increasing and in
-    units of the focal length.
+    (true distances, distorted distances), both increasing and measured on the
+    plane at depth 1.
   """
   r = np.linspace(0, _MAX_RADIUS, 2000)
   if lens.is_fisheye:
@@ -147,7 +145,7 @@ def _radial_curve(lens: Distortion) -> tuple[np.ndarray, np.ndarray]:
 def _scale_that_keeps_all(
   K: Float[np.ndarray, "3 3"], lens: Distortion, hw: tuple[int, int]
 ) -> float:
-  """Returns the focal length factor that keeps the whole picture visible.
+  """Returns a factor for the focal length that keeps the whole picture visible.
 
   The undistorted picture's focal length is K's focal length times this factor,
   which is at most 1.
