@@ -98,9 +98,10 @@ def random_batch(resolution: int, batch_size: int) -> PairBatch:
 
 
 def denoise_args(config: ConfigDict, batch_size: int) -> tuple:
-  """Makes random arguments for a denoising function (`DenoiseFn`).
+  """Makes random arguments for one call of a denoising function (`DenoiseFn`).
 
-  All examples are conditional: `cond_mask` is True everywhere.
+  `cond_mask` is True everywhere: each of the `batch_size` examples is
+  conditioned on a view.
   """
   rng, R = np.random.default_rng(0), config.data.resolution
   noise = jnp.float32(rng.standard_normal((2, batch_size, R, R, 3)))
@@ -117,10 +118,10 @@ def random_params(config: ConfigDict):
 
 
 def step_case(config: ConfigDict) -> Case:
-  """Compiles a train step.
+  """Compiles a train step, and creates a train state for it.
 
-  Each call of the result's `call(batch)` trains one step from the current
-  state. `call()` without a batch always uses the same random batch.
+  Each call of the result's `call(batch)` trains this state for one step.
+  `call()` without a batch always uses the same random batch.
   """
   setup = make_setup(config, make_mesh(config.mesh.data, config.mesh.fsdp))
   rng = jax.device_put(jax.random.key(1), replicated(setup.mesh))
@@ -279,7 +280,7 @@ def data_rows(config: ConfigDict, seconds: float | int) -> list[Row]:
   pending, waits = None, []
 
   def step() -> None:
-    """Starts a train step, then waits for the previous step, as in training."""
+    """Starts a train step, then waits for the one before it, as in training."""
     nonlocal pending
     start = time.perf_counter()
     batch = put_batch(next(batches), mesh)
@@ -332,7 +333,8 @@ def mean_time(
     seconds: how long to repeat `fn`, in seconds; `fn` is called at least
       `timing.MIN_REPEATS` times.
     warm_up: number of calls before the clock starts.
-    finish: function that waits for any work that `fn` left running.
+    finish: function that waits for work that `fn` started. It is called before
+      the clock starts, and again before the clock stops.
   """
   for _ in range(warm_up):
     fn()
@@ -347,9 +349,10 @@ def mean_time(
 
 
 def score_rows(config: ConfigDict, seconds: float | int) -> list[Row]:
-  """Times one step of fitting the neural field that scores 3D consistency.
+  """Times a step of fitting a neural field to one object's views.
 
-  The number of timed steps is fixed, so `seconds` is ignored.
+  The score of 3D consistency fits such a field to each object. The number of
+  steps is fixed, so `seconds` is ignored.
   """
   del seconds
   rng, R = np.random.default_rng(0), config.data.resolution
