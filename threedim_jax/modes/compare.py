@@ -5,9 +5,9 @@
   W/evaluate/<object>/  folders as in `workdir.samples`, with the true views
   compare("W")          writes W/evaluation.json, as --mode=evaluate does
 
-Neither a model nor a data set is needed. Results of two methods are comparable
-if they have the same `list_sha256`. This hash covers the objects, their given
-views and their generated views.
+W stands for the workdir. Neither a model nor a data set is needed. The results
+of two methods are comparable if they have the same `list_sha256`. This hash
+covers the objects, their given views and their generated views.
 """
 
 from etils import epath

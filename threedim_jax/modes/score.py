@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """`--mode=score`: measures 3D consistency, prints a table and writes a page.
 
-run_score(samples_source("W/samples", 100), "W/samples_consistency")
+source = samples_source("W/samples", num_views=100)  # at most 100 an object
+run_score(source, "W/samples_consistency")
 """
 
 import dataclasses

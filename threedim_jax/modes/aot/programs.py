@@ -5,6 +5,7 @@
   result = compile_train_step(config, get_topology("v5e:4x4"))
   result.fits, result.memory["peak"], result.seconds, result.share_of_peak
 
+`share_of_peak` compares the estimated FLOP/s with the chip's highest FLOP/s.
 The programs have the same set-up, shardings and donated buffers as in a real
 run.
 """
@@ -219,13 +220,15 @@ def _compile(
 ) -> Compiled:
   """Compiles a program, and reads the compiler's estimates.
 
-  If the program does not fit into the device's memory, `refusal` says so.
+  If the program does not fit into the device's memory, `refusal` of the result
+  says so.
 
   Args:
     name: "train step" or "sampler".
     topology: the TPU slice.
     mesh: number of devices along the axes data and fsdp.
-    count: examples or views of one run, on all devices together.
+    count: number of examples or views that one run of the program processes, on
+      all devices together.
     flops: FLOPs of one run, on one device.
     lower: function that traces the program, and returns its lowered form.
     while_trips: number of iterations to assume for a loop if the compiled

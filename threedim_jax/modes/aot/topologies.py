@@ -27,14 +27,15 @@ from threedim_jax.runtime.sharding import AXES, mesh_shape
 
 @dataclasses.dataclass(frozen=True)
 class Chip:
-  """Facts about one JAX device of a TPU generation, and about its slices.
+  """A generation of TPUs: facts about each JAX device and about slices.
 
   Attributes:
-    peak: peak rate of dense bfloat16 matrix products, in FLOP/s.
-    multipliers: number of multiply-adds that the matrix units do per cycle.
+    peak: one device's peak rate of dense bfloat16 matrix products, in FLOP/s.
+    multipliers: number of multiply-adds that the device's matrix units do per
+      cycle.
     dims: number of dimensions in the shape of a slice, 2 or 3.
     most: number of chips in the largest slice.
-    example: name of a slice that exists.
+    example: name of a slice that exists, for error messages.
     options: further arguments of JAX's `get_topology_desc`, by name.
   """
 
@@ -101,7 +102,7 @@ class Topology:
   def one_host(self) -> "Topology":
     """Returns a slice with as many chips as the first host of this slice.
 
-    That host's own devices cannot be used: for a mere part of a slice, the
+    The result is a separate, smaller slice. For only a part of a slice, the
     compiler refuses programs with transfers between devices.
     """
     first = self.devices[0].process_index
