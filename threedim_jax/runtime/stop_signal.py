@@ -7,9 +7,9 @@
       ...
 
 A single process catches the signal itself. With several processes, JAX's
-preemption service catches the signal, so that all processes stop at the same
-poll, whichever process got the signal. A signal handler set here would replace
-the handler of that service.
+preemption service catches the signal. The same call of `poll` then returns True
+in all processes, whichever process got the signal. A signal handler set here
+would replace the handler of that service.
 """
 
 import signal
@@ -68,7 +68,7 @@ _num_polls = 0
 def _reached_sync_point() -> bool:
   """Asks JAX's preemption service whether all processes should stop now.
 
-  Each call passes a larger number to the service, as JAX requires.
+  Each call passes a larger number than the call before, as JAX requires.
   """
   global _num_polls
   _num_polls += 1
