@@ -5,9 +5,9 @@
   result = {**summarize(objects), "provenance": provenance()}
   write_result(workdir / "evaluation.json", result)
 
-`objects` is {object id: {"rows": {row: {metric: value}}}}. The name of a row
-says what was scored, such as "model". Each metric is averaged over the objects
-that have it.
+`objects` is {object id: {"rows": {row: {metric: value}}}}, where `row` is the
+name of what was scored, such as "model". Each metric is averaged over the
+objects that have it.
 """
 
 from collections.abc import Callable, Mapping

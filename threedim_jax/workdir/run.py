@@ -30,7 +30,7 @@ TRAIN_LOSS, EVAL_LOSS = "train/loss", "eval/loss"
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Run:
-  """The content of a workdir. The fields of missing files are None or empty."""
+  """The content of a workdir; attributes for missing files are None or empty."""
 
   workdir: epath.Path
   config: dict[str, Any]
@@ -42,7 +42,7 @@ class Run:
   grids: list[epath.Path]  # training pictures, oldest first
 
   def setting(self, section: str, key: str) -> Any:
-    """Returns the configuration's value of `section.key`; None if missing."""
+    """Returns the value of `section.key` in the configuration, or None."""
     return self.config.get(section, {}).get(key)
 
   @property

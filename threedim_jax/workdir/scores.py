@@ -37,7 +37,8 @@ class ObjectScores:
 class Scores:
   """The content of evaluation.json or consistency.json.
 
-  Metrics that were not measured are missing from the rows.
+  `rows` is {what was scored: {metric: mean over objects}}. Metrics that were
+  not measured are missing.
   """
 
   protocol: dict[str, Any]
@@ -148,7 +149,7 @@ def _rows(tree: dict[str, Any], key: str) -> Rows:
 
 
 def _row(tree: dict[str, Any]) -> Row:
-  """Converts one row of the file to {metric: float}.
+  """Converts the scores in one row of the JSON file to {metric: float}.
 
   null and NaN mean "not measured", so they are dropped.
   """
