@@ -211,12 +211,12 @@ def train_rows(config: ConfigDict, seconds: float | int) -> list[Row]:
 
 
 def sample_rows(config: ConfigDict, seconds: float | int) -> list[Row]:
-  """Times a denoising step, and extrapolates the time of a whole view.
+  """Times a denoising step, and extrapolates the time to generate a whole view.
 
   The sampler is timed with `FEW_STEPS` and with `MORE_STEPS` denoising steps.
   The difference in time, divided by the difference in steps, is the time of one
-  step, because work that happens once per view cancels out. A whole view takes
-  the time measured with `FEW_STEPS`, plus the time of the remaining steps.
+  step, because work that happens once per view cancels out. The time of a whole
+  view is the time measured with `FEW_STEPS`, plus that of the remaining steps.
   """
   few, more = (sampler_case(config, n) for n in (FEW_STEPS, MORE_STEPS))
   few_times, more_times = timing.time_in_turns([few.call, more.call], seconds)
@@ -351,8 +351,8 @@ def mean_time(
 def score_rows(config: ConfigDict, seconds: float | int) -> list[Row]:
   """Times a step of fitting a neural field to one object's views.
 
-  The score of 3D consistency fits such a field to each object. The number of
-  steps is fixed, so `seconds` is ignored.
+  The score of 3D consistency fits such a field to each object. The time is the
+  median over a fixed number of steps, so `seconds` is ignored.
   """
   del seconds
   rng, R = np.random.default_rng(0), config.data.resolution

@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Compiles programs, times their calls, and makes rows of the results.
+"""Compiles programs, times their calls, and makes table rows from the results.
 
   program = compile_program(jax.jit(fn), *args)   # never from a cache
   (times,) = time_in_turns([lambda: program.compiled(*args)], seconds=10)
