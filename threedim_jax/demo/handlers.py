@@ -154,9 +154,9 @@ class Handlers:
     return outputs.pictures(photo_u8, scene), outputs.camera_map(scene, 0)
 
   def sample(self, scene: Scene, settings: Settings) -> Iterator[ObjectSamples]:
-    """Samples the views of a scene, and yields the samples so far each time.
+    """Samples the views of a scene one by one, and yields all samples so far.
 
-    The first samples have no generated view, and each later item has one more.
+    The first item has no generated view, and each later item has one more.
     """
     facts = settings.facts() | self.sampler.facts()
     views_u8 = np.zeros((0, *scene.given.images_u8.shape[1:]), np.uint8)

@@ -87,8 +87,8 @@ def _given_column() -> types.SimpleNamespace:
   """Adds the page's left column: picture, buttons, status, camera and settings.
 
   Returns:
-    The controls of the column by name. Besides, `scene` lists the controls for
-    the arguments of `read_scene`, and `sampler` those for `read_settings`.
+    The controls of the column by name. In addition, `scene` lists the controls
+    with the arguments of `read_scene`, and `sampler` those of `read_settings`.
   """
   examples = read_examples()
   _, azimuth, elevation, distance = examples[0]
