@@ -88,7 +88,7 @@ def _request(folder: epath.Path) -> Request:
 
 
 def run(config, args) -> None:
-  """Runs `--mode=compare`: scores, prints the scores and writes the report.
+  """Runs `--mode=compare`: scores the views, prints scores, writes a report.
 
   `config` is not used.
   """

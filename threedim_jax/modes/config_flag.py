@@ -40,7 +40,7 @@ _HOMES = (_PACKAGE.parent, _PACKAGE)
 
 @functools.cache  # absl refuses to define a flag twice
 def define_config_flag() -> flags.FlagHolder:
-  """Defines the flag --config=FILE.py[:VARIANT], and returns its holder.
+  """Defines the flag --config=FILE.py[:VARIANT], and returns its absl holder.
 
   --config.KEY=VALUE changes a key of the configuration, but cannot add a key.
   """
@@ -108,7 +108,8 @@ def _resolve_file(word: str) -> str:
 
   FILE is searched for in the working directory, then in the repository, then in
   the installed package, and replaced by the path found. "~" is expanded in FILE
-  and in the values of `PATH_KEYS`. Any other word is returned unchanged.
+  and in the values of the configuration keys `PATH_KEYS`. Any other word is
+  returned unchanged.
 
   Args:
     word: one word of the command line.

@@ -27,7 +27,7 @@ GIB = 2**30
 
 
 def run(config: ConfigDict, args) -> None:
-  """Runs `--dry_run`. With --topology, writes the estimates to a JSON file, too.
+  """Runs `--dry_run`. With --topology, also writes estimates to a JSON file.
 
   Raises:
     UserError: both --topology and --devices are given.
@@ -106,7 +106,7 @@ def compile_for(
   """Compiles the train step and the sampler for a TPU slice; prints estimates.
 
   As soon as one of the two programs is compiled, its estimates are printed and
-  written to the JSON file.
+  written to a JSON file.
 
   Args:
     config: whole configuration.

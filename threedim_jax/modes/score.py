@@ -44,7 +44,7 @@ def run_score(
   Args:
     source: where the views of each object come from.
     out: folder for the pictures, consistency.json and the page.
-    protocol: settings of the score.
+    protocol: settings of the consistency score.
     inception_weights: path of the weights file that pytorch-fid publishes.
       None: FID and KID are not computed.
 

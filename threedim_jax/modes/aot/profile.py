@@ -106,7 +106,7 @@ class Profile:
 
   Attributes:
     costs: one entry for every instruction that has an estimate.
-    collectives: transfers between devices, in the order of the schedule.
+    collectives: transfers between devices, in the order in which they start.
     unknown_loops: names of loops with an unknown number of iterations.
   """
 
@@ -119,9 +119,9 @@ class Profile:
     return sum(cost.cycles for cost in self.costs)
 
   def by(self, attribute: str) -> dict[str, int]:
-    """Returns {name: cycles} of all kinds or modules, the most expensive first.
+    """Returns {name of a kind or module: cycles}, the most expensive first.
 
-    `attribute` is "kind" or "module".
+    `attribute` is the attribute of `Cost` to group by, "kind" or "module".
     """
     total: dict[str, int] = {}
     for cost in self.costs:
@@ -257,8 +257,8 @@ class _Walk:
       match: the instruction, matched by `_INSTRUCTION`.
       line: line of the HLO with the instruction.
       times: how often the instruction runs.
-      started: {name of the starting instruction: (index in `collectives`, cycles
-        before the start, times)}; changed in place.
+      started: {name of the starting instruction: (index in `collectives`,
+        cycles before the start, times)}; changed in place.
     """
     if match["opcode"] == "fusion":
       found = self._fused_collective(match["name"], line)
@@ -282,7 +282,8 @@ class _Walk:
   def _fused_collective(self, name: str, line: str) -> tuple | None:
     """Parses the collective in a fusion; the result is that of `_collective`.
 
-    libtpu splits a transfer into two fusions, `async-collective-start.N` and
+    A fusion combines several operations in one instruction. libtpu splits a
+    transfer into two fusions, `async-collective-start.N` and
     `async-collective-done.N`. Other fusions between these two compute while the
     transfer goes on. Their text contains the same collective again, so the
     result for them is None.

@@ -5,9 +5,8 @@
   result = compile_train_step(config, get_topology("v5e:4x4"))
   result.fits, result.memory["peak"], result.seconds, result.share_of_peak
 
-`share_of_peak` compares the estimated FLOP/s with the chip's highest FLOP/s.
-The programs have the same set-up, shardings and donated buffers as in a real
-run.
+`share_of_peak` is the estimated FLOP/s divided by the chip's peak FLOP/s. The
+programs have the same set-up, shardings and donated buffers as in a real run.
 """
 
 from collections.abc import Callable
@@ -81,10 +80,7 @@ class Compiled:
 
   @property
   def seconds(self) -> float:
-    """Estimated duration of one run in seconds, not counting collectives.
-
-    Collectives are transfers between devices.
-    """
+    """Estimated seconds of one run, without transfers between devices."""
     return self.profile.cycles / self.topology.chip.clock
 
   @property
@@ -100,7 +96,7 @@ class Compiled:
 def without_recomputation(config: ConfigDict) -> ConfigDict:
   """Returns a copy of the configuration with rematerialisation turned off.
 
-  A model with this copy keeps all activations for the backward pass.
+  A model built from this copy keeps all activations for the backward pass.
   """
   config = config.copy_and_resolve_references()
   config.model.remat = "none"

@@ -100,10 +100,11 @@ class Topology:
     )
 
   def one_host(self) -> "Topology":
-    """Returns a slice with as many chips as the first host of this slice.
+    """Returns this slice, or a smaller one if this slice has several hosts.
 
-    The result is a separate, smaller slice. For only a part of a slice, the
-    compiler refuses programs with transfers between devices.
+    The smaller slice has as many chips as the first host, but does not contain
+    that host's devices: for only a part of a slice, the compiler refuses programs
+    with transfers between devices.
     """
     first = self.devices[0].process_index
     count = sum(d.process_index == first for d in self.devices)
