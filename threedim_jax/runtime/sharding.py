@@ -70,9 +70,9 @@ def make_local_mesh(data: int, fsdp: int) -> Mesh:
 
   Args:
     data: as in `make_mesh`; ignored if the run has several processes.
-    fsdp: as in `make_mesh`. If the run has several processes, the "fsdp" axis
-      gets the greatest common divisor of `fsdp` and the number of this
-      process's devices as its length.
+    fsdp: as in `make_mesh`. If the run has several processes, the length of the
+      "fsdp" axis is the greatest common divisor of `fsdp` and the number of
+      this process's devices.
   """
   if jax.process_count() == 1:
     return make_mesh(data, fsdp)
@@ -120,7 +120,7 @@ def _spec(shape: tuple[int, ...], num_shards: int) -> PartitionSpec:
 def state_sharding(mesh: Mesh | AbstractMesh, shapes: PyTree) -> PyTree:
   """Returns a sharding for every array in a train state or another tree.
 
-  `shapes` is the same tree with the arrays' shapes.
+  `shapes` is that tree, with shapes in place of arrays.
   """
   return jax.tree.map(
     lambda x: NamedSharding(mesh, _spec(x.shape, mesh.shape["fsdp"])), shapes
@@ -128,7 +128,7 @@ def state_sharding(mesh: Mesh | AbstractMesh, shapes: PyTree) -> PyTree:
 
 
 def with_shardings(shapes: PyTree, shardings: PyTree) -> PyTree:
-  """Adds shardings to a tree of shapes, to make a target for a restore."""
+  """Adds shardings to shapes, to make a target for restoring a checkpoint."""
   return jax.tree.map(
     lambda x, s: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=s),
     shapes,

@@ -23,11 +23,12 @@ class StopSignal:
   """A context in which SIGTERM does not end the process but sets a flag.
 
   Args:
-    together: if True, all processes of the run stop at the same poll, and all
-      must poll equally often. If False, each process stops by itself.
+    together: if True, all processes of the run stop at the same call of `poll`,
+      and all must call `poll` equally often. If False, each process stops by
+      itself.
 
   Attributes:
-    received: True once a poll returned True or this process caught SIGTERM.
+    received: True once `poll` returned True or this process caught SIGTERM.
   """
 
   def __init__(self, *, together: bool = True):
