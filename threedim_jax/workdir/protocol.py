@@ -61,10 +61,10 @@ class Request:
 
 
 def given_view(view: int) -> EvaluationProtocol:
-  """Returns a protocol that differs from `SRN_V1` only in its given view.
+  """Returns a protocol like `SRN_V1`, but with `view` as the given view.
 
-  `view` is the index of the given view. If `SRN_V1` has another given view, the
-  new protocol's name states `view`.
+  `view` is an index. If the given view of `SRN_V1` is another one, the name of
+  the new protocol states `view`.
   """
   if view == SRN_V1.input_view:
     return SRN_V1
@@ -150,7 +150,7 @@ def subset_text(
 
 
 def list_sha256(requests: Sequence[Request]) -> str:
-  """Returns the SHA-256 of the list of objects and their views in `requests`."""
+  """Returns the SHA-256 of the list of objects, given views and targets."""
   rows = [dataclasses.astuple(r) for r in requests]
   return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
 

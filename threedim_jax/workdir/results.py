@@ -66,7 +66,8 @@ def summarize(objects: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
   randomness of that draw.
 
   Args:
-    objects: {object id: {"rows": {row: {metric: value}}}}.
+    objects: {object id: {"rows": {row: {metric: value}}}}, where `row` is the
+      name of what was scored, such as "model".
 
   Returns:
     {"num_objects": count, "rows": means, "standard_errors": standard errors,

@@ -57,7 +57,7 @@ class Scores:
 
   @property
   def subject(self) -> str | None:
-    """Name of the first row, which is the scored method; None without rows."""
+    """Name of the scored method, the first of `rows`; None without rows."""
     return next(iter(self.rows), None)
 
 

@@ -5,13 +5,14 @@
 A checkpoint is a folder <directory>/<step>/ with two Orbax items. The item
 `ema_params` holds the averaged (EMA) parameters, the only arrays that sampling
 reads. The item `train` holds step, params and opt_state. When all arrays are
-written, `checksums` adds the files meta.json and SHA256SUMS. Then Orbax commits
-the checkpoint; on a disk, this means that Orbax renames the folder. So a
-checkpoint is complete and undamaged if and only if its files match SHA256SUMS.
+written, the module `checksums` adds the files meta.json and SHA256SUMS. Then
+Orbax commits the checkpoint; on a disk, this means that Orbax renames the
+folder. So a checkpoint is complete and undamaged if and only if its files match
+SHA256SUMS.
 
   with Checkpointer(workdir / "checkpoints") as checkpointer:
     checkpointer.save(step, state, config=config.to_dict(), metrics=metrics)
-    state, step, config = checkpointer.restore(target)
+    state, step, config = checkpointer.restore(target=state)
 """
 
 from collections.abc import Iterable, Mapping, Sequence
