@@ -280,7 +280,7 @@ def data_rows(config: ConfigDict, seconds: float | int) -> list[Row]:
   pending, waits = None, []
 
   def step() -> None:
-    """Starts a train step, then waits for the one before it, as in training."""
+    """Starts a train step, then waits until the previous step ends."""
     nonlocal pending
     start = time.perf_counter()
     batch = put_batch(next(batches), mesh)
