@@ -266,8 +266,8 @@ def serve(host: str, port: int, weights: str, **launch_options) -> gr.Blocks:
     **launch_options: further arguments of Gradio's `launch`.
 
   Raises:
-    UserError: there are no such weights, the port is taken, or the page cannot
-      be reached.
+    UserError: there are no such weights, the port is taken, or the page does
+      not answer.
   """
   handlers = Handlers(load_sampler(weights))
   handlers.measure()
