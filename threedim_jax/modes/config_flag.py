@@ -108,8 +108,7 @@ def _resolve_file(word: str) -> str:
 
   FILE is searched for in the working directory, then in the repository, then in
   the installed package, and replaced by the path found. "~" is expanded in FILE
-  and in the values of the configuration keys `PATH_KEYS`. Any other word is
-  returned unchanged.
+  and in values of the keys `PATH_KEYS`. Any other word is returned unchanged.
 
   Args:
     word: one word of the command line.

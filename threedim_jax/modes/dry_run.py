@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """`--dry_run`: prints the size and cost of a run, without starting the run.
 
-By default, nothing is compiled, and exact numbers are printed: the parameters,
-the bytes of the train state, and the FLOPs. With `--topology=v5e:4x4`, the
-train step and the sampler are compiled for that TPU slice instead, and the
-compiler's estimates of memory and time are printed. This needs no TPU.
+By default, nothing is compiled, and exact numbers are printed: the number of
+parameters, the bytes of the train state, and the FLOPs. With
+`--topology=v5e:4x4`, the train step and the sampler are compiled for that TPU
+slice instead, and the compiler's memory and time estimates are printed. No TPU
+is needed.
 """
 
 import math

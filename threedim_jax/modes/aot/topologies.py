@@ -48,7 +48,7 @@ class Chip:
 
   @property
   def clock(self) -> float:
-    """Clock rate in Hz at which the matrix units reach the rate `peak`."""
+    """Clock rate in Hz, which follows from `peak` and `multipliers`."""
     return self.peak / (2 * self.multipliers)
 
 
@@ -103,8 +103,8 @@ class Topology:
     """Returns this slice, or a smaller one if this slice has several hosts.
 
     The smaller slice has as many chips as the first host, but does not contain
-    that host's devices: for only a part of a slice, the compiler refuses programs
-    with transfers between devices.
+    that host's devices: for only a part of a slice, the compiler refuses
+    programs with transfers between devices.
     """
     first = self.devices[0].process_index
     count = sum(d.process_index == first for d in self.devices)
