@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Splits arrays over the devices of a mesh with the axes 'data' and 'fsdp'.
 
-The batch is split over both axes. Parameters, their running average (EMA) and
+A batch is split over both axes. Parameters, their running average (EMA) and
 the optimizer state are split over 'fsdp' alone. A single device is a 1x1 mesh.
 """
 
