@@ -106,7 +106,8 @@ def provenance() -> dict[str, Any]:
 def git_revision() -> str | None:
   """Returns the Git revision of the source code; None if it is unknown.
 
-  If the working tree has uncommitted changes or new files, "+" is added.
+  The revision ends with "+" if the working tree has uncommitted changes or new
+  files.
   """
   source = epath.resource_path("threedim_jax").parent
 

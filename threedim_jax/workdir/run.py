@@ -30,7 +30,7 @@ TRAIN_LOSS, EVAL_LOSS = "train/loss", "eval/loss"
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Run:
-  """The content of a workdir; the attributes of missing files are empty."""
+  """A workdir's content; the attributes of missing files are None or empty."""
 
   workdir: epath.Path
   config: dict[str, Any]

@@ -3,7 +3,8 @@
 """Reads evaluation.json and consistency.json.
 
   scores = read_scores("runs/x/evaluation.json")  # None if there is none
-  scores.rows["model"]["psnr_u8"], scores.objects["chair_7"].rows
+  scores.rows["model"]["psnr_u8"]  # mean PSNR of the generated views
+  scores.objects["chair_7"].rows["model"]["psnr_u8"]  # PSNR for one object
   ranked(scores, "psnr_u8")  # object ids, the highest score first
 
 Older versions of this package wrote fewer fields. If a file lacks a field, that
