@@ -26,7 +26,7 @@ from threedim_jax.runtime.errors import UserError
 
 @dataclasses.dataclass(frozen=True)
 class EvaluationProtocol:
-  """The rules of an evaluation; evaluation.json contains a copy of them."""
+  """The rules of `--mode=evaluate`, which copies them to evaluation.json."""
 
   name: str
   input_view: int  # objects with too few views use their middle one
