@@ -7,10 +7,10 @@
       [--out=FILE.json] [--config.KEY=VALUE ...]
   python -m threedim_jax.benchmark --what=tpu --out=FOLDER   # see `tpu`
 
-If a program's floating-point operations are known, the table also compares the
-program's speed with a ceiling. The ceiling is the speed of the fastest matrix
-product on the same number of devices, in the network's dtype. The ceiling is
-measured before and after all parts, and the higher speed is used.
+Where the table gives a program's TFLOP/s, it also gives them as a fraction of a
+ceiling. The ceiling is the TFLOP/s of the fastest matrix product on the same
+number of devices, in the network's dtype. The ceiling is measured before and
+after all parts of the benchmark, and the higher speed is used.
 """
 
 from collections.abc import Sequence
@@ -64,13 +64,13 @@ def measure(
   Args:
     config: complete configuration of a run.
     what: name of the part, a key of `PARTS`; "all" measures every part.
-    seconds: how long to repeat each program, in seconds.
+    seconds: how long to repeat each program of the part, in seconds.
     ceiling_sizes: side lengths of the square matrices to multiply when
       measuring the ceiling; None uses sizes that suit the platform.
 
   Returns:
-    (rows of the table, ceilings). Each ceiling is a dictionary with the keys
-    "dtype", "devices" and "tflops".
+    (rows from `make_row`, ceilings). Each ceiling is the speed of the fastest
+    matrix product: a dictionary with the keys "dtype", "devices" and "tflops".
 
   Raises:
     UserError: `what` includes the part "data", but there is no data set. This
@@ -116,11 +116,11 @@ def report(
   ceilings: Sequence[dict[str, Any]],
   overrides: dict[str, Any],
 ) -> dict[str, Any]:
-  """Collects the content of the benchmark's JSON file.
+  """Returns the content of the benchmark's JSON file, as a dictionary.
 
   `rows` and `ceilings` are from `measure`. `overrides` is {key: value} from the
-  flags --config.KEY=VALUE. The result holds all four arguments, and describes
-  the code and the machine.
+  flags --config.KEY=VALUE. The result holds all four arguments, the version of
+  the code, and facts about the machine.
   """
   return {
     "rows": list(rows),
@@ -136,7 +136,7 @@ def report(
 
 
 def show(rows: Sequence[Row], ceilings: Sequence[dict[str, Any]]) -> None:
-  """Prints a table of the measured rows, then one line for each ceiling."""
+  """Prints a table of the rows from `measure`, then a line for each ceiling."""
   texts = [_texts(row) for row in rows]
   heads = [Cell(column) for column in texts[0]]
   lines = [[Cell(text) for text in row.values()] for row in texts]
@@ -150,7 +150,7 @@ def show(rows: Sequence[Row], ceilings: Sequence[dict[str, Any]]) -> None:
 
 
 def _texts(row: Row) -> dict[str, str]:
-  """Formats a row as {column: text}. A missing value becomes "-"."""
+  """Returns a row's printed cells, {column: text}; "-" if not measured."""
   texts = {
     "what": row["what"],
     "name": row["name"],

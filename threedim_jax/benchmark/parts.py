@@ -98,9 +98,10 @@ def random_batch(resolution: int, batch_size: int) -> PairBatch:
 
 
 def denoise_args(config: ConfigDict, batch_size: int) -> tuple:
-  """Makes random arguments for a denoising function (`DenoiseFn`).
+  """Makes random arguments for one call of a denoising function (`DenoiseFn`).
 
-  All examples are conditional: `cond_mask` is True everywhere.
+  `cond_mask` is True everywhere: each of the `batch_size` examples is
+  conditioned on a view.
   """
   rng, R = np.random.default_rng(0), config.data.resolution
   noise = jnp.float32(rng.standard_normal((2, batch_size, R, R, 3)))
@@ -117,10 +118,10 @@ def random_params(config: ConfigDict):
 
 
 def step_case(config: ConfigDict) -> Case:
-  """Compiles a train step.
+  """Compiles a train step, and creates a train state for it.
 
-  Each call of the result's `call(batch)` trains one step from the current
-  state. `call()` without a batch always uses the same random batch.
+  Each call of the result's `call(batch)` trains this state for one step.
+  `call()` without a batch always uses the same random batch.
   """
   setup = make_setup(config, make_mesh(config.mesh.data, config.mesh.fsdp))
   rng = jax.device_put(jax.random.key(1), replicated(setup.mesh))
@@ -210,12 +211,12 @@ def train_rows(config: ConfigDict, seconds: float | int) -> list[Row]:
 
 
 def sample_rows(config: ConfigDict, seconds: float | int) -> list[Row]:
-  """Times a denoising step, and extrapolates the time of a whole view.
+  """Times a denoising step, and extrapolates the time to generate a whole view.
 
   The sampler is timed with `FEW_STEPS` and with `MORE_STEPS` denoising steps.
   The difference in time, divided by the difference in steps, is the time of one
-  step, because work that happens once per view cancels out. A whole view takes
-  the time measured with `FEW_STEPS`, plus the time of the remaining steps.
+  step, because work that happens once per view cancels out. The time of a whole
+  view is the time measured with `FEW_STEPS`, plus that of the remaining steps.
   """
   few, more = (sampler_case(config, n) for n in (FEW_STEPS, MORE_STEPS))
   few_times, more_times = timing.time_in_turns([few.call, more.call], seconds)
@@ -279,7 +280,7 @@ def data_rows(config: ConfigDict, seconds: float | int) -> list[Row]:
   pending, waits = None, []
 
   def step() -> None:
-    """Starts a train step, then waits for the previous step, as in training."""
+    """Starts a train step, then waits until the previous step ends."""
     nonlocal pending
     start = time.perf_counter()
     batch = put_batch(next(batches), mesh)
@@ -332,7 +333,8 @@ def mean_time(
     seconds: how long to repeat `fn`, in seconds; `fn` is called at least
       `timing.MIN_REPEATS` times.
     warm_up: number of calls before the clock starts.
-    finish: function that waits for any work that `fn` left running.
+    finish: function that waits for work that `fn` started. It is called before
+      the clock starts, and again before the clock stops.
   """
   for _ in range(warm_up):
     fn()
@@ -347,9 +349,10 @@ def mean_time(
 
 
 def score_rows(config: ConfigDict, seconds: float | int) -> list[Row]:
-  """Times one step of fitting the neural field that scores 3D consistency.
+  """Times a step of fitting a neural field to one object's views.
 
-  The number of timed steps is fixed, so `seconds` is ignored.
+  The score of 3D consistency fits such a field to each object. The time is the
+  median over a fixed number of steps, so `seconds` is ignored.
   """
   del seconds
   rng, R = np.random.default_rng(0), config.data.resolution

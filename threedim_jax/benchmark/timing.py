@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Compiles programs, times their calls, and makes rows of the results.
+"""Compiles programs, times their calls, and makes table rows from the results.
 
   program = compile_program(jax.jit(fn), *args)   # never from a cache
   (times,) = time_in_turns([lambda: program.compiled(*args)], seconds=10)
@@ -48,7 +48,7 @@ class Program(NamedTuple):
 def compile_program(jitted, *args) -> Program:
   """Traces and compiles a jitted function, without the compilation cache.
 
-  `args` are example arguments of the function, or their shapes and dtypes.
+  `args` are arguments to compile the function for, or their shapes and dtypes.
   """
   before = jax.config.jax_enable_compilation_cache
   jax.config.update("jax_enable_compilation_cache", False)
@@ -69,10 +69,10 @@ def time_in_turns(
 ) -> list[Times]:
   """Times functions in rounds; each round calls every function once.
 
-  A slow phase of the machine slows all functions down alike, so the ratios of
-  their times still hold. The first round is a warm-up and is not counted. At
-  least `MIN_REPEATS` rounds follow, and more until `seconds` times the number
-  of functions have passed.
+  If the machine is slow for a while, all functions slow down alike, so the
+  ratios of their times still hold. The first round is a warm-up and is not
+  counted. The rounds after it go on for `seconds` per function, and there are
+  at least `MIN_REPEATS` of them.
 
   Returns:
     The times of each function, in the order of `fns`.
@@ -117,12 +117,12 @@ def make_row(
   devices: int = 1,
   **more,
 ) -> Row:
-  """Makes a row of the benchmark's table.
+  """Makes a row of the benchmark's table, as a dictionary.
 
   Args:
     what: name of the part of the benchmark, such as "train".
     name: name of the program that was timed.
-    times: measured times of one call.
+    times: measured times of one call of the program.
     count: number of examples, views or steps that one call processes.
     unit: unit of the rate. The rate is `count` divided by the median time.
     flops: floating-point operations of one call, summed over all devices; None
@@ -130,7 +130,7 @@ def make_row(
     program: the program that was called; None leaves its memory and its compile
       time out of the row.
     devices: number of devices that ran the program.
-    **more: further columns of the row.
+    **more: further entries of the row.
   """
   row: Row = {
     "what": what,
@@ -165,7 +165,7 @@ def matmul_ceiling(
   Args:
     dtype: dtype of the matrices.
     num_devices: number of devices to use.
-    seconds: how long to measure all sizes together, in seconds.
+    seconds: total time for measuring all `sizes`, in seconds.
     sizes: side lengths of the matrices to try; None uses sizes that suit the
       platform.
   """

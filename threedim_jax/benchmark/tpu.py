@@ -4,11 +4,11 @@
 
   python -m threedim_jax.benchmark --what=tpu --out=runs/tpu
 
-The command needs no TPU: it only compiles train steps for TPUs. It compiles one
-program after another, each in its own process, and writes one file per program.
-Each program takes between a few minutes and an hour. If the command is stopped,
-run it again: it continues with the programs that have no file yet. When all
-files exist, it prints the table that `launch/README.md` shows.
+The command needs no TPU: it only compiles train steps for TPUs, one after
+another. Each train step is compiled in its own process, takes between a few
+minutes and an hour, and gets its own file. If the command is stopped, run it
+again: it continues with the train steps that have no file yet. When all files
+exist, it prints the table that `launch/README.md` shows.
 """
 
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ class Case:
     topology: name of the TPU slice, such as "v5e:2x2".
     ch: number of channels at the network's first level: 256 for the paper's
       network with 471 M parameters, 448 for the one with 1.3 B.
-    per_device: number of examples that each device trains on at a time.
+    per_device: batch size divided by the number of devices.
     fsdp: number of devices that share parameters and optimizer state; 1 means
       that every device holds a full copy.
     remat: value of `model.remat`: which activations the backward pass
@@ -52,7 +52,7 @@ class Case:
     return f"ch{self.ch}_{slice_name}_{self.per_device}_{mesh}_{self.remat}"
 
   def arguments(self) -> list[str]:
-    """Returns the flags that set the network, the mesh and rematerialisation.
+    """Returns the command-line flags that give the case its configuration.
 
     The batch size is left out, because `compile_case` passes it separately.
     """
@@ -123,10 +123,10 @@ def compile_case(case: Case, path: epath.Path, config: str = CONFIG) -> None:
 def run(
   folder: epath.Path, cases: Sequence[Case] = CASES, config: str = CONFIG
 ) -> None:
-  """Compiles every case that has no file yet, then prints the whole table.
+  """Compiles every case that has no file yet, then prints a table of all cases.
 
-  `folder` holds one file per case, and `config` is the path of the
-  configuration file. Each case is a row of the table.
+  `folder` is where each case has its JSON file, and `config` is the path of the
+  configuration file.
   """
   folder = folder.absolute()
   folder.mkdir(parents=True, exist_ok=True)

@@ -88,9 +88,10 @@ class Handlers:
 
   Attributes:
     sampler: generates views with the trained weights.
-    compile_seconds: how long compiling the sampler took on this machine.
+    compile_seconds: how long compiling the sampler took on this machine; 0
+      before `measure` is called.
     view_seconds: how long sampling one view with the settings `DEFAULTS` takes
-      on this machine.
+      on this machine; 0 before `measure` is called.
   """
 
   def __init__(self, sampler: Sampler):
@@ -98,7 +99,7 @@ class Handlers:
     self.compile_seconds = self.view_seconds = 0.0
 
   def measure(self) -> None:
-    """Compiles the sampler for `DEFAULTS`, and measures the time per view."""
+    """Sets `compile_seconds` and `view_seconds` by sampling with `DEFAULTS`."""
     self.compile_seconds, self.view_seconds = self.sampler.measure(
       DEFAULTS, CAPACITY
     )
@@ -113,7 +114,7 @@ class Handlers:
       azimuth: azimuth of the picture's camera, in degrees.
       elevation: elevation of the picture's camera, in degrees.
       distance: distance of the picture's camera from the object.
-      path: name of the path along which the cameras of the new views lie.
+      path: the curve on which the new cameras lie, such as "orbit".
       num_views: number of views to generate.
 
     Raises:
@@ -153,7 +154,10 @@ class Handlers:
     return outputs.pictures(photo_u8, scene), outputs.camera_map(scene, 0)
 
   def sample(self, scene: Scene, settings: Settings) -> Iterator[ObjectSamples]:
-    """Yields all samples so far, before the first view and after each view."""
+    """Samples the views of a scene one by one, and yields all samples so far.
+
+    The first item has no generated view, and each later item has one more.
+    """
     facts = settings.facts() | self.sampler.facts()
     views_u8 = np.zeros((0, *scene.given.images_u8.shape[1:]), np.uint8)
     yield scene.samples(views_u8, facts)

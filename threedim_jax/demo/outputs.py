@@ -77,9 +77,9 @@ def pictures(photo_u8: UInt8[np.ndarray, "H W 3"], scene: Scene) -> str:
 def camera_map(scene: Scene, num_done: int) -> str:
   """Returns HTML with a map of the scene's cameras, seen from above.
 
-  The centre of the map is straight above the object, and a circle marks the
-  horizon. The given camera has its own colour. The first `num_done` target
-  cameras have the colour of finished views.
+  A camera straight above the object would be at the centre of the map. The
+  solid circle is elevation 0. The given camera has its own colour. The first
+  `num_done` target cameras have the colour of finished views.
   """
   poses = np.concatenate(
     [scene.given.world_from_cam, scene.targets.world_from_cam]
@@ -221,9 +221,10 @@ def comparison_text(
 
 @functools.cache
 def _root() -> epath.Path:
-  """Returns a temporary folder that is deleted when the process ends.
+  """Returns the temporary folder for the files of all visitors.
 
-  Every call in a process returns the same folder.
+  Every call in a process returns the same folder. The folder is deleted when
+  the process ends.
   """
   root = tempfile.mkdtemp(prefix="threedim_jax_demo_")
   atexit.register(shutil.rmtree, root, ignore_errors=True)
@@ -245,8 +246,8 @@ def write_files(sampled: ObjectSamples) -> tuple[str, list[str]]:
   """Writes the finished views into a new folder, for the visitor to download.
 
   Returns:
-    (HTML of the orbit viewer, [path of a ZIP file with all files, path of the
-    GIF]).
+    (HTML of the orbit viewer, [path of a ZIP file with all files, path of a GIF
+    of the orbit]).
   """
   root = new_folder()
   folder = write_sample(root, sampled)

@@ -43,9 +43,10 @@ FIT = (
 
 
 def read_examples() -> list[tuple[str, float | int, float | int, float | int]]:
-  """Returns (picture path, azimuth, elevation, distance) of each example.
+  """Returns (path, azimuth, elevation, distance) of each example picture.
 
-  Angles are in degrees. The pictures are installed with the package.
+  Azimuth and elevation, in degrees, and distance are those of the picture's
+  camera. The pictures are installed with the package.
   """
   entries = json.loads((EXAMPLES / "examples.json").read_text())
   return [
@@ -83,11 +84,11 @@ def make_page(handlers: Handlers) -> gr.Blocks:
 
 
 def _given_column() -> types.SimpleNamespace:
-  """Adds the left column: picture, buttons, status, camera and settings.
+  """Adds the page's left column: picture, buttons, status, camera and settings.
 
   Returns:
-    The controls of the column by name. `scene` lists the controls that hold the
-    arguments of `read_scene`; `sampler` lists those for `read_settings`.
+    The controls of the column by name. In addition, `scene` lists the controls
+    with the arguments of `read_scene`, and `sampler` those of `read_settings`.
   """
   examples = read_examples()
   _, azimuth, elevation, distance = examples[0]
@@ -160,10 +161,10 @@ def _given_column() -> types.SimpleNamespace:
 
 
 def _made_column() -> types.SimpleNamespace:
-  """Adds the right column: tabs with everything that is generated.
+  """Adds the page's right column: tabs with everything that is generated.
 
   Returns:
-    The parts of the column by name.
+    The components of the column by name.
   """
   c = types.SimpleNamespace(samples=gr.State(None))
   with gr.Tab("views"):
@@ -265,8 +266,8 @@ def serve(host: str, port: int, weights: str, **launch_options) -> gr.Blocks:
     **launch_options: further arguments of Gradio's `launch`.
 
   Raises:
-    UserError: there are no such weights, the port is taken, or the page cannot
-      be reached.
+    UserError: there are no such weights, the port is taken, or the page does
+      not answer.
   """
   handlers = Handlers(load_sampler(weights))
   handlers.measure()

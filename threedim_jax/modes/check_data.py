@@ -2,13 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """`--mode=check_data`: checks whether pictures and cameras agree.
 
-  check_dataset(config, epath.Path("out"))       # a data set that was built
-  check_folder("lego", None, epath.Path("out"))  # a folder of posed pictures
+  out = epath.Path("out")
+  check_dataset(config, workdir=out)              # a data set that was built
+  check_folder("lego", size=None, workdir=out)    # a folder of posed pictures
 
 Both functions print a verdict for each check (see `camera_check`) and write
-contact_sheet.png and check_data.json into the folder `out`. After writing the
-files, the functions raise an error if any check found a fault. In a data set,
-only a few objects of the train and test splits are checked.
+contact_sheet.png and check_data.json into the folder `workdir`. After writing
+the files, the functions raise an error if any check found a fault. In a data
+set, only a few objects of the train and test splits are checked.
 """
 
 import dataclasses
@@ -36,7 +37,7 @@ VIEWS_OF_FOLDER = 48
 
 
 def check_dataset(config: ConfigDict, workdir: epath.Path) -> None:
-  """Checks the data set of a configuration, and writes down what is found.
+  """Checks a configuration's data set, and writes what was found to two files.
 
   Args:
     config: whole configuration.
@@ -62,7 +63,7 @@ def check_dataset(config: ConfigDict, workdir: epath.Path) -> None:
 def check_folder(
   folder: str | os.PathLike, size: int | None, workdir: epath.Path
 ) -> None:
-  """Checks a folder of posed pictures, and writes down what is found.
+  """Checks a folder of posed pictures, and writes what was found to two files.
 
   Args:
     folder: folder with the pictures and cameras of one object.
@@ -93,13 +94,13 @@ def _report(
   workdir: epath.Path,
   more: list[Check] = (),
 ) -> None:
-  """Runs the checks, prints the verdicts and writes down what is found.
+  """Runs the checks, prints the verdicts, and writes the two files of results.
 
   Args:
-    source: name of the data set or folder.
+    source: name of the data set or folder that the objects are from.
     objects: views of the objects to check.
     workdir: folder for contact_sheet.png and check_data.json.
-    more: results of earlier checks, to report as well.
+    more: results of checks that the caller made, to report as well.
 
   Raises:
     UserError: a check found a fault.

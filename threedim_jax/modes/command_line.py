@@ -443,7 +443,7 @@ def workdir_of(args: types.SimpleNamespace) -> epath.Path:
 def results_folder(
   args: types.SimpleNamespace, folder: str, suffix: str
 ) -> epath.Path:
-  """Returns the folder for results, as an absolute path.
+  """Returns the folder for a mode's results, as an absolute path.
 
   The folder is `--workdir` if that flag is given. Otherwise the folder is
   `<folder>_<suffix>`, beside the input folder `folder`.

@@ -5,9 +5,9 @@
   W/evaluate/<object>/  folders as in `workdir.samples`, with the true views
   compare("W")          writes W/evaluation.json, as --mode=evaluate does
 
-Neither a model nor a data set is needed. Results of two methods are comparable
-if they have the same `list_sha256`. This hash covers the objects, their given
-views and their generated views.
+W stands for the workdir. Neither a model nor a data set is needed. The results
+of two methods are comparable if they have the same `list_sha256`. This hash
+covers the objects, their given views and their generated views.
 """
 
 from etils import epath
@@ -88,7 +88,7 @@ def _request(folder: epath.Path) -> Request:
 
 
 def run(config, args) -> None:
-  """Runs `--mode=compare`: scores, prints the scores and writes the report.
+  """Runs `--mode=compare`: scores the views, prints scores, writes a report.
 
   `config` is not used.
   """

@@ -40,7 +40,7 @@ _HOMES = (_PACKAGE.parent, _PACKAGE)
 
 @functools.cache  # absl refuses to define a flag twice
 def define_config_flag() -> flags.FlagHolder:
-  """Defines the flag --config=FILE.py[:VARIANT], and returns its holder.
+  """Defines the flag --config=FILE.py[:VARIANT], and returns its absl holder.
 
   --config.KEY=VALUE changes a key of the configuration, but cannot add a key.
   """
@@ -104,11 +104,11 @@ def _joined(argv: Sequence[str]) -> list[str]:
 
 
 def _resolve_file(word: str) -> str:
-  """Replaces FILE in "--config=FILE:VARIANT" by the path of the file found.
+  """Completes FILE in an argument "--config=FILE:VARIANT".
 
   FILE is searched for in the working directory, then in the repository, then in
-  the installed package. "~" is expanded in FILE and in values of `PATH_KEYS`.
-  Words other than these are returned unchanged.
+  the installed package, and replaced by the path found. "~" is expanded in FILE
+  and in values of the keys `PATH_KEYS`. Any other word is returned unchanged.
 
   Args:
     word: one word of the command line.
@@ -142,9 +142,9 @@ def _importable_configs(argv: Sequence[str]) -> Iterator[None]:
 
 
 def _file_and_variant(argv: Sequence[str]) -> tuple[str | None, str]:
-  """Returns FILE and VARIANT of the last word --config=FILE:VARIANT.
+  """Returns FILE and VARIANT of the last argument --config=FILE:VARIANT.
 
-  FILE is None if there is no such word.
+  Without such an argument, FILE is None. `argv` is the command line.
   """
   values = [w.split("=", 1)[1] for w in argv if re.match(r"--?config=", w)]
   if not values:
@@ -189,9 +189,10 @@ def _override_keys(argv: Sequence[str]) -> list[str]:
 
 
 def did_you_mean(name: str, choices: Iterable[str]) -> str:
-  """Returns the end of an error message, which suggests the nearest choice.
+  """Returns the end of an error message that refuses `name`.
 
-  If no choice is similar to `name`, the text lists all choices.
+  The text suggests the choice that is most similar to `name`. If none is
+  similar, the text lists all choices.
   """
   choices = sorted(choices)
   for match in difflib.get_close_matches(name, choices, n=1):
@@ -202,9 +203,9 @@ def did_you_mean(name: str, choices: Iterable[str]) -> str:
 def _nearest_key(key: str, keys: Iterable[str]) -> str:
   """Returns the end of an error message about an unknown key.
 
-  The text suggests the most similar key. Only the last parts of the keys are
-  compared, first within the unknown key's group, then in all groups. If no key
-  is similar, the text lists the keys of the group.
+  The text suggests the most similar key. Only the parts after the last dot are
+  compared, first with the keys of the same section, then with all keys. If no
+  key is similar, the text lists the keys of the section.
 
   Args:
     key: the unknown key, such as "train.batchsize".
@@ -224,7 +225,7 @@ def _nearest_key(key: str, keys: Iterable[str]) -> str:
 def _explain(
   message: str, config: ConfigDict | None, keys: Mapping[str, Any]
 ) -> str:
-  """Returns the message for an error that absl raised.
+  """Returns the message to show for an error that absl raised while parsing.
 
   If absl could not parse the value of a configuration key, the message states
   the type that the key needs. Otherwise the message is absl's own.
@@ -232,7 +233,7 @@ def _explain(
   Args:
     message: absl's message.
     config: configuration without overrides; None without --config.
-    keys: {key: default value}.
+    keys: {configuration key: default value}.
   """
   bad_value = re.match(rf"flag --{NAME}\.([^=]+)=(.*?): ", message, re.DOTALL)
   if bad_value is None or bad_value[1] not in keys:
@@ -252,7 +253,7 @@ def _check_tuples(defaults: Mapping[str, Any]) -> None:
   tuples.
 
   Args:
-    defaults: {key: default value}.
+    defaults: {configuration key: default value}.
   """
   overrides = config_flags.get_override_values(flags.FLAGS[NAME])
   for key, value in overrides.items():

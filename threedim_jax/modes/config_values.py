@@ -32,7 +32,7 @@ def _is_interval(value: Any) -> bool:
 
 
 def _numbers(value: Any) -> list[int | float]:
-  """Returns the numbers in a value, which may be a tuple or a single value."""
+  """Returns the numbers in a configuration value: a tuple or a single value."""
   values = value if isinstance(value, tuple) else (value,)
   return [x for x in values if isinstance(x, int | float)]
 

@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """`--dry_run`: prints the size and cost of a run, without starting the run.
 
-By default, the numbers are exact: parameters, optimizer state and FLOPs. With
+By default, nothing is compiled, and exact numbers are printed: the number of
+parameters, the bytes of the train state, and the FLOPs. With
 `--topology=v5e:4x4`, the train step and the sampler are compiled for that TPU
-slice instead, and the compiler's estimates of memory and time are printed. This
-needs no TPU.
+slice instead, and the compiler's memory and time estimates are printed. No TPU
+is needed.
 """
 
 import math
@@ -27,7 +28,7 @@ GIB = 2**30
 
 
 def run(config: ConfigDict, args) -> None:
-  """Runs `--dry_run`. With --topology, also writes a JSON file.
+  """Runs `--dry_run`. With --topology, also writes estimates to a JSON file.
 
   Raises:
     UserError: both --topology and --devices are given.
@@ -103,10 +104,10 @@ def describe_state(config: ConfigDict, num_devices: int) -> str:
 def compile_for(
   config: ConfigDict, topology_name: str, workdir: str | None
 ) -> None:
-  """Compiles the train step and the sampler for a TPU slice; prints the facts.
+  """Compiles the train step and the sampler for a TPU slice; prints estimates.
 
-  The facts about each program are printed and written to the JSON file as soon
-  as that program is compiled.
+  As soon as one of the two programs is compiled, its estimates are printed and
+  written to a JSON file.
 
   Args:
     config: whole configuration.

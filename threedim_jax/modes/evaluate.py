@@ -3,9 +3,10 @@
 """`--mode=evaluate`: generates test views and compares them with the true ones.
 
 Under the protocol `SRN_V1`, the model gets one view of an object and generates
-all other views or a seeded subset. `truth_scores` scores the generated views.
-Views are written to folders `<workdir>/evaluate/<object>/`. If the same views
-are sampled several times, the later samples go to `evaluate_1` and so on. An
+all other views or a seeded subset. `truth_scores` then compares each generated
+view with the true view. Views are written to folders
+`<workdir>/evaluate/<object>/`. If `evaluate.num_samples` asks for several
+samples of each view, the later samples go to `evaluate_1` and so on. An
 interrupted run resumes from these folders. `--mode=compare` scores another
 method's views in folders of the same form.
 
@@ -54,7 +55,7 @@ MEAN_IMAGE_VIEWS = 1000
 
 
 def mean_image(views: Views) -> np.ndarray:
-  """Returns the mean picture of a split, uint8 [H, W, 3].
+  """Returns the mean of a split's pictures, uint8 [H, W, 3].
 
   The mean is over at most `MEAN_IMAGE_VIEWS` views, evenly spaced in the split.
   """
@@ -221,11 +222,11 @@ def _provenance(sampler: Sampler, config: ConfigDict) -> dict:
 
 
 def _check_settings(path: epath.Path, about: dict) -> None:
-  """Raises UserError if the scores in a file were made with other settings.
+  """Raises UserError if existing scores were made with other settings.
 
   Args:
     path: path of evaluation.json, which may be missing.
-    about: protocol and provenance of this run.
+    about: {"protocol": ..., "provenance": ...} of this run.
   """
   before = read_scores(path)
   if before is None or "config" not in before.provenance:
@@ -240,6 +241,7 @@ def _check_settings(path: epath.Path, about: dict) -> None:
 def _settings(protocol: dict, provenance: dict) -> dict:
   """Returns {setting: value} for all settings that change the scores.
 
+  `protocol` and `provenance` have the form that evaluation.json gives them.
   Settings that only split the objects among several runs (shards) are left out.
   """
   made_by = provenance["config"]

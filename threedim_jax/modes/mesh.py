@@ -16,7 +16,8 @@ def run(config, args) -> None:
   the mesh. `config` is not used.
 
   Raises:
-    UserError: --samples is missing, or `write_mesh` raises.
+    UserError: --samples is missing or damaged, no mesh can be fitted, or an
+      existing mesh of other views must not be replaced.
   """
   if not args.samples:
     raise UserError(

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """`--mode=score`: measures 3D consistency, prints a table and writes a page.
 
-run_score(samples_source("W/samples", 100), "W/samples_consistency")
+source = samples_source("W/samples", num_views=100)  # at most 100 an object
+run_score(source, "W/samples_consistency")
 """
 
 import dataclasses
@@ -43,7 +44,7 @@ def run_score(
   Args:
     source: where the views of each object come from.
     out: folder for the pictures, consistency.json and the page.
-    protocol: settings of the score.
+    protocol: settings of the consistency score.
     inception_weights: path of the weights file that pytorch-fid publishes.
       None: FID and KID are not computed.
 

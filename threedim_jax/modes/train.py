@@ -182,7 +182,8 @@ def compile_evaluation(
   and `rng` is the random key of the evaluation.
 
   Returns:
-    A function that takes (params, should_stop) and calls `evaluate_loss`.
+    A function that takes (params, should_stop) and returns the result of
+    `evaluate_loss`. It stops early if `should_stop()` is True.
   """
   batches = eval_batches(
     views,
@@ -222,8 +223,8 @@ def write_evaluation(
 ) -> dict[str, float]:
   """Writes the result of `evaluate_loss` as metrics, and returns its scalars.
 
-  `result` is (scalars by name, picture). If the evaluation was stopped,
-  `result` is None, and the returned scalars are {}.
+  `result` is (scalars by name, picture of a few examples). If the evaluation
+  was stopped, `result` is None, and the returned scalars are {}.
   """
   if result is None:
     return {}

@@ -3,7 +3,7 @@
 """Checks that saved arrays fit a model by their names, dtypes and shapes.
 
 saved = {"ema_params": array_specs(ema_params)}   # can be written as JSON
-check_same_arrays(folder, saved, {"ema_params": target})
+check_same_arrays(folder, saved, {"ema_params": params_of_the_model})
 """
 
 from collections.abc import Mapping

@@ -37,7 +37,7 @@ def use_compilation_cache() -> None:
 
 
 def _find_fault(path: str) -> str | None:
-  """Makes the folder `path`; returns why it cannot be used, or else None."""
+  """Makes the folder `path`; returns why it cannot hold the cache, or None."""
   if not os.path.isabs(path):  # no home directory, or a relative XDG_CACHE_HOME
     return f"{path} does not start with /"
   try:

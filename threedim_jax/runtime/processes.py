@@ -168,8 +168,9 @@ def plan(environ: Mapping[str, str]) -> dict[str, Any] | None:
   None means that this process was started alone. `initialize` must then not be
   called, because JAX could wait in vain for other processes. JAX detects most
   launchers by itself, and the result is then {}. The result has entries in
-  three cases: the variables `EXPLICIT` are set; Open MPI 5 is used, which JAX
-  does not detect; or SLURM is used, where JAX would leave devices idle.
+  three cases: the environment variables in `EXPLICIT` are set; Open MPI 5 is
+  used, which JAX does not detect; or SLURM is used, where JAX would leave
+  devices idle.
 
   Raises:
     UserError: the variables in `environ` contradict each other.

@@ -65,7 +65,7 @@ class Bar:
   """Reports the progress of one piece of work; made by the function `bar`.
 
   Attributes:
-    shown: rich's progress display, with one task.
+    shown: progress display of the library `rich`, with one task.
   """
 
   def __init__(

@@ -3,8 +3,8 @@
 """Waits until every process of a run has started, and names missing processes.
 
 `jax.distributed.initialize` waits silently for missing processes, then aborts
-with a C++ stack trace. To name the missing processes, the others contact each
-other here first. Process 0 listens on the coordinator's port. Every other
+with a C++ stack trace. This module runs before that, and can say which
+processes are missing. Process 0 listens on the coordinator's port. Every other
 process connects and sends its number. When all have connected, process 0 closes
 the port, so that JAX's own coordinator can use the port next, and tells the
 others to go on.
@@ -31,8 +31,9 @@ class NotAllStarted(Exception):
 class _Clock:
   """Measures how long a process has waited for others, and limits the wait.
 
-  `check` prints the reason for the wait every `notice_s` seconds. After
-  `timeout_s` seconds, `check` raises `NotAllStarted`.
+  The waiting process calls `check` again and again, with the reason for the
+  wait. Every `notice_s` seconds, `check` prints the reason. After `timeout_s`
+  seconds, `check` raises `NotAllStarted`.
   """
 
   def __init__(self, timeout_s: float, notice_s: float):

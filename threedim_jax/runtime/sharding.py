@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Splits arrays over the devices of a mesh with the axes 'data' and 'fsdp'.
 
-The batch is split over both axes. Parameters, their running average (EMA) and
+A batch is split over both axes. Parameters, their running average (EMA) and
 the optimizer state are split over 'fsdp' alone. A single device is a 1x1 mesh.
 """
 
@@ -58,7 +58,10 @@ def make_mesh(data: int, fsdp: int) -> Mesh:
 
 
 def make_mesh_on_paper(data: int, fsdp: int, num_devices: int) -> AbstractMesh:
-  """Makes a mesh without devices, to compute how arrays would be split."""
+  """Makes a mesh without devices, to compute how arrays would be split.
+
+  The arguments are those of `mesh_shape`.
+  """
   return AbstractMesh(mesh_shape(data, fsdp, num_devices), AXES)
 
 
@@ -67,9 +70,9 @@ def make_local_mesh(data: int, fsdp: int) -> Mesh:
 
   Args:
     data: as in `make_mesh`; ignored if the run has several processes.
-    fsdp: as in `make_mesh`. If the run has several processes, the axis gets the
-      largest length that divides both `fsdp` and the number of this process's
-      devices.
+    fsdp: as in `make_mesh`. If the run has several processes, the length of the
+      "fsdp" axis is the greatest common divisor of `fsdp` and the number of
+      this process's devices.
   """
   if jax.process_count() == 1:
     return make_mesh(data, fsdp)
@@ -91,7 +94,7 @@ def platform_of(mesh: Mesh | AbstractMesh) -> str:
 
 
 def batch_sharding(mesh: Mesh | AbstractMesh) -> NamedSharding:
-  """Returns the sharding that splits the leading axis over all devices."""
+  """Returns the sharding that splits an array's first axis over all devices."""
   return NamedSharding(mesh, PartitionSpec(AXES))
 
 
@@ -101,10 +104,11 @@ def replicated(mesh: Mesh | AbstractMesh) -> NamedSharding:
 
 
 def _spec(shape: tuple[int, ...], num_shards: int) -> PartitionSpec:
-  """Returns how an array of this shape is split over the "fsdp" axis.
+  """Returns how an array of this shape is split over the "fsdp" axis of a mesh.
 
-  The split dimension is the largest one that `num_shards` divides. Small
-  arrays, and arrays without such a dimension, are replicated.
+  `num_shards` is the length of that axis. The split dimension is the largest
+  one that `num_shards` divides. Small arrays, and arrays without such a
+  dimension, are replicated.
   """
   divisible = [i for i, n in enumerate(shape) if n % num_shards == 0]
   if math.prod(shape) < MIN_SIZE_TO_SHARD or not divisible:
@@ -114,14 +118,17 @@ def _spec(shape: tuple[int, ...], num_shards: int) -> PartitionSpec:
 
 
 def state_sharding(mesh: Mesh | AbstractMesh, shapes: PyTree) -> PyTree:
-  """Returns the shardings for a train state, or for any tree of shapes."""
+  """Returns a sharding for every array in a train state or another tree.
+
+  `shapes` is that tree, with shapes in place of arrays.
+  """
   return jax.tree.map(
     lambda x: NamedSharding(mesh, _spec(x.shape, mesh.shape["fsdp"])), shapes
   )
 
 
 def with_shardings(shapes: PyTree, shardings: PyTree) -> PyTree:
-  """Attaches shardings to shapes, as a target for restoring a checkpoint."""
+  """Adds shardings to shapes, to make a target for restoring a checkpoint."""
   return jax.tree.map(
     lambda x, s: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=s),
     shapes,
@@ -130,11 +137,11 @@ def with_shardings(shapes: PyTree, shardings: PyTree) -> PyTree:
 
 
 def put_batch(batch: PyTree, mesh: Mesh) -> PyTree:
-  """Joins the rows of all processes into one batch, spread over all devices.
+  """Joins the examples of all processes into one batch, split over all devices.
 
   Args:
-    batch: tree of NumPy arrays with only this process's rows of the batch.
-    mesh: the devices to spread the whole batch over.
+    batch: tree of NumPy arrays with only this process's examples of the batch.
+    mesh: the devices to split the whole batch over.
   """
   sharding = batch_sharding(mesh)
   return jax.tree.map(

@@ -7,9 +7,9 @@
       ...
 
 A single process catches the signal itself. With several processes, JAX's
-preemption service catches the signal, so that all processes stop at the same
-poll, whichever process got the signal. A signal handler set here would replace
-the handler of that service.
+preemption service catches the signal. The same call of `poll` then returns True
+in all processes, whichever process got the signal. A signal handler set here
+would replace the handler of that service.
 """
 
 import signal
@@ -23,11 +23,12 @@ class StopSignal:
   """A context in which SIGTERM does not end the process but sets a flag.
 
   Args:
-    together: if True, all processes of the run stop at the same poll, and all
-      must poll equally often. If False, each process stops by itself.
+    together: if True, all processes of the run stop at the same call of `poll`,
+      and all must call `poll` equally often. If False, each process stops by
+      itself.
 
   Attributes:
-    received: True once a poll returned True or this process caught SIGTERM.
+    received: True once `poll` returned True or this process caught SIGTERM.
   """
 
   def __init__(self, *, together: bool = True):
@@ -68,7 +69,7 @@ _num_polls = 0
 def _reached_sync_point() -> bool:
   """Asks JAX's preemption service whether all processes should stop now.
 
-  Each call passes a larger number to the service, as JAX requires.
+  Each call passes a larger number than the call before, as JAX requires.
   """
   global _num_polls
   _num_polls += 1

@@ -42,8 +42,8 @@ class Watchdog:
   Args:
     workdir: folder where process 0 writes heartbeat.json; made if missing.
     start_minutes: longest time allowed without a beat, until the second beat.
-    min_minutes: longest time allowed without a beat after that. If 20 times the
-      longest wait between two earlier beats is longer, that time is allowed.
+    min_minutes: lower bound of the time allowed after that, which is 20 times
+      the longest wait between two earlier beats.
   """
 
   def __init__(

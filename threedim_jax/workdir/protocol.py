@@ -7,7 +7,8 @@ comparable only if they are for the same views. So the choice of views depends
 only on the data set, the protocol and the requested subset, and every result
 contains the SHA-256 of the list of views.
 
-  requests = requests_of(counts, num_objects=None, num_views=0)
+  counts = {"chair_7": 251}  # {object id: number of views}
+  requests = requests_of(counts, num_objects=None, num_views=0)  # all views
   list_sha256(requests)
 """
 
@@ -25,7 +26,7 @@ from threedim_jax.runtime.errors import UserError
 
 @dataclasses.dataclass(frozen=True)
 class EvaluationProtocol:
-  """The rules of an evaluation. Every result repeats the rules."""
+  """The rules of `--mode=evaluate`, which copies them to evaluation.json."""
 
   name: str
   input_view: int  # objects with too few views use their middle one
@@ -52,7 +53,7 @@ SRN_V1 = EvaluationProtocol(
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-  """An object, with the indices of its given views and its target views."""
+  """One object to evaluate, with the indices of its given and target views."""
 
   object_id: str
   input_views: tuple[int, ...]
@@ -60,9 +61,10 @@ class Request:
 
 
 def given_view(view: int) -> EvaluationProtocol:
-  """Returns a protocol like `SRN_V1` in which `view` is the given view.
+  """Returns a protocol like `SRN_V1`, but with `view` as the given view.
 
-  If `view` is not that of `SRN_V1`, the protocol's name states the view.
+  `view` is an index. If the given view of `SRN_V1` is another one, the name of
+  the new protocol states `view`.
   """
   if view == SRN_V1.input_view:
     return SRN_V1
@@ -74,8 +76,8 @@ def given_view(view: int) -> EvaluationProtocol:
 def input_view_of(num_views: int, protocol: EvaluationProtocol = SRN_V1) -> int:
   """Returns the index of the given view, for an object with `num_views` views.
 
-  If the object has too few views for the protocol's index, its middle view is
-  given.
+  This is the protocol's index, or that of the middle view if the object has too
+  few views.
   """
   view = protocol.input_view
   return view if num_views > view else num_views // 2
@@ -136,7 +138,7 @@ def requests_of(
 def subset_text(
   counts: Mapping[str, int], requests: Sequence[Request]
 ) -> str | None:
-  """Says what part of the protocol's views is requested; None if all views are.
+  """Says how many objects and target views are requested; None if all are.
 
   `counts` is {object id: number of views} of the test split.
   """
@@ -148,13 +150,13 @@ def subset_text(
 
 
 def list_sha256(requests: Sequence[Request]) -> str:
-  """Returns the SHA-256 of all objects, given views and target views."""
+  """Returns the SHA-256 of the list of objects, given views and targets."""
   rows = [dataclasses.astuple(r) for r in requests]
   return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
 
 
 def by_shape(requests: Sequence[Request]) -> Iterator[list[Request]]:
-  """Groups requests that have equally many given views and target views."""
+  """Groups requests with equally many given and equally many target views."""
 
   def shape(request: Request) -> tuple[int, int]:
     return len(request.input_views), len(request.target_views)

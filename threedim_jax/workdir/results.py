@@ -5,9 +5,9 @@
   result = {**summarize(objects), "provenance": provenance()}
   write_result(workdir / "evaluation.json", result)
 
-`objects` is {object id: {"rows": {row: {metric: value}}}}. The name of a row
-says what was scored, such as "model". Each metric is averaged over the objects
-that have it.
+`objects` is {object id: {"rows": {row: {metric: value}}}}, where `row` is the
+name of what was scored, such as "model". Each metric is averaged over the
+objects that have it.
 """
 
 from collections.abc import Callable, Mapping
@@ -66,7 +66,8 @@ def summarize(objects: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
   randomness of that draw.
 
   Args:
-    objects: {object id: {"rows": {row: {metric: value}}}}.
+    objects: {object id: {"rows": {row: {metric: value}}}}, where `row` is the
+      name of what was scored, such as "model".
 
   Returns:
     {"num_objects": count, "rows": means, "standard_errors": standard errors,
@@ -105,7 +106,8 @@ def provenance() -> dict[str, Any]:
 def git_revision() -> str | None:
   """Returns the Git revision of the source code; None if it is unknown.
 
-  If the working tree has uncommitted changes or new files, "+" is added.
+  The revision ends with "+" if the working tree has uncommitted changes or new
+  files.
   """
   source = epath.resource_path("threedim_jax").parent
 

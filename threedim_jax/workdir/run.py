@@ -30,7 +30,7 @@ TRAIN_LOSS, EVAL_LOSS = "train/loss", "eval/loss"
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Run:
-  """The content of a workdir. The fields of missing files are None or empty."""
+  """A workdir's content; the attributes of missing files are None or empty."""
 
   workdir: epath.Path
   config: dict[str, Any]
@@ -42,7 +42,7 @@ class Run:
   grids: list[epath.Path]  # training pictures, oldest first
 
   def setting(self, section: str, key: str) -> Any:
-    """Returns the configuration's value of `section.key`; None if missing."""
+    """Returns the value of `section.key` in the configuration, or None."""
     return self.config.get(section, {}).get(key)
 
   @property
@@ -101,7 +101,7 @@ def read_run(workdir: epath.PathLike) -> Run:
 
 
 def _read_metrics(path: epath.Path) -> dict[str, Curve]:
-  """Reads metrics.jsonl into {metric: curve}.
+  """Reads metrics.jsonl into {metric: curve of (step, value) pairs}.
 
   If a step occurs twice, the later line counts. Values that are not finite are
   left out. A damaged last line is ignored, because a run may still be writing

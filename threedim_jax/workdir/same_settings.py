@@ -21,9 +21,9 @@ def check_same_settings(
 
   Args:
     path: folder or file of the existing results.
-    made_with: {name: value} of all settings behind the existing results. A
-      missing setting counts as unknown.
-    settings: {name: value} of all settings of the command that would now write
+    made_with: {name: value} of the settings that the existing results were made
+      with. A missing setting counts as unknown.
+    settings: {name: value} of the settings of the command that would now write
       to `path`.
 
   Raises:

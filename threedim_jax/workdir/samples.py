@@ -191,7 +191,7 @@ def list_complete(samples_dir: epath.PathLike) -> list[epath.Path]:
 
 
 def read_settings(sample_dir: epath.PathLike) -> dict[str, Any]:
-  """Reads the settings of a finished folder, without decoding pictures.
+  """Reads the settings of a finished folder of samples, but no pictures.
 
   Returns:
     The content of input.json, with the key "views" added. "views" lists the

@@ -3,7 +3,8 @@
 """Reads evaluation.json and consistency.json.
 
   scores = read_scores("runs/x/evaluation.json")  # None if there is none
-  scores.rows["model"]["psnr_u8"], scores.objects["chair_7"].rows
+  scores.rows["model"]["psnr_u8"]  # mean PSNR of the generated views
+  scores.objects["chair_7"].rows["model"]["psnr_u8"]  # PSNR for one object
   ranked(scores, "psnr_u8")  # object ids, the highest score first
 
 Older versions of this package wrote fewer fields. If a file lacks a field, that
@@ -37,7 +38,8 @@ class ObjectScores:
 class Scores:
   """The content of evaluation.json or consistency.json.
 
-  Metrics that were not measured are missing from the rows.
+  `rows` is {what was scored: {metric: mean over objects}}. Metrics that were
+  not measured are missing.
   """
 
   protocol: dict[str, Any]
@@ -56,7 +58,7 @@ class Scores:
 
   @property
   def subject(self) -> str | None:
-    """Name of the first row, which is the scored method; None without rows."""
+    """Name of the scored method, the first of `rows`; None without rows."""
     return next(iter(self.rows), None)
 
 
@@ -148,7 +150,7 @@ def _rows(tree: dict[str, Any], key: str) -> Rows:
 
 
 def _row(tree: dict[str, Any]) -> Row:
-  """Converts one row of the file to {metric: float}.
+  """Converts the scores in one row of the JSON file to {metric: float}.
 
   null and NaN mean "not measured", so they are dropped.
   """

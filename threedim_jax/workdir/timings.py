@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Adds up the seconds that each stage of a run takes, across restarts.
 
-add_timings(workdir, {"train": 12.5})  # in W/timings.json
+add_timings("W", {"train": 12.5})  # adds 12.5 to "train" in W/timings.json
 python -m threedim_jax.workdir.timings --workdir W install=60 data=20
 """
 

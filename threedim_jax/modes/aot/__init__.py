@@ -4,5 +4,6 @@
 
 `topologies` lists TPU slices. `programs` compiles the train step and the
 sampler for one of the slices. `profile` reads the compiler's cost estimates
-from the compiled program. `report` formats the results as text and JSON.
+from the text of such a compiled program. `report` formats the estimates as text
+and JSON.
 """

@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Reads the TPU compiler's cost estimates from the text of a program.
+"""Reads the TPU compiler's cost estimates from the text of a compiled program.
 
   profile = read_profile(compiled.as_text())
   profile.cycles, profile.by("kind"), profile.collectives
@@ -8,10 +8,10 @@
 The text of a compiled TPU program is in HLO, XLA's language. Every instruction
 that computes carries `"estimated_cycles":"N"`, and its `op_name` contains the
 Flax module that created the instruction. The sum of the cycles is the
-compiler's estimate for one run. The body of a loop is counted once per
-iteration, and only the most expensive branch of a conditional is counted. The
-estimate leaves out collectives (transfers between devices) and asynchronous
-copies.
+compiler's estimate for one run of the program. The body of a loop is counted
+once per iteration, and only the most expensive branch of a conditional is
+counted. The estimate leaves out collectives (transfers between devices) and
+asynchronous copies.
 """
 
 from collections.abc import Iterator
@@ -59,8 +59,8 @@ class Cost:
     op_name: path of the instruction in JAX, such as
       "jit(train_step)/.../Conv_0/add"; may be "".
     kind: what the instruction computes, such as "convolution"; see `_kind`.
-    cycles: estimated cycles of the instruction, summed over all its runs.
-    times: how often the instruction runs.
+    cycles: estimated cycles of all executions of the instruction together.
+    times: number of executions in one run of the program.
   """
 
   name: str
@@ -90,7 +90,7 @@ class Collective:
 
   Attributes:
     kind: one of `COLLECTIVES`.
-    size: bytes of the result on one device, summed over all runs.
+    size: bytes of the result on one device, summed over all executions.
     hidden_cycles: estimated cycles of the computation between the start and the
       end of one transfer; None if the program waits for the transfer instead.
   """
@@ -106,7 +106,7 @@ class Profile:
 
   Attributes:
     costs: one entry for every instruction that has an estimate.
-    collectives: transfers between devices, in the order of the schedule.
+    collectives: transfers between devices, in the order in which they start.
     unknown_loops: names of loops with an unknown number of iterations.
   """
 
@@ -119,9 +119,9 @@ class Profile:
     return sum(cost.cycles for cost in self.costs)
 
   def by(self, attribute: str) -> dict[str, int]:
-    """Returns {name: cycles} of all kinds or modules, the most expensive first.
+    """Returns {name of a kind or module: cycles}, the most expensive first.
 
-    `attribute` is "kind" or "module".
+    `attribute` is the attribute of `Cost` to group by, "kind" or "module".
     """
     total: dict[str, int] = {}
     for cost in self.costs:
@@ -178,7 +178,7 @@ def _split(hlo: str) -> tuple[str, dict[str, list[str]]]:
 
 
 class _Walk:
-  """Walks through the instructions that a program runs; fills a `Profile`."""
+  """Visits the instructions that a program runs, and fills a `Profile`."""
 
   def __init__(
     self,
@@ -250,14 +250,15 @@ class _Walk:
     """Adds a collective to the profile, if the instruction is one.
 
     A program may start a transfer in one instruction and wait for its end in
-    another. The first adds the collective, and the second sets `hidden_cycles`.
+    another. The starting instruction then adds the collective, and the waiting
+    instruction sets `hidden_cycles` of that collective.
 
     Args:
       match: the instruction, matched by `_INSTRUCTION`.
       line: line of the HLO with the instruction.
       times: how often the instruction runs.
-      started: {name: (index in the profile, cycles before the start, times)} of
-        transfers that have started; changed in place.
+      started: {name of the starting instruction: (index in `collectives`,
+        cycles before the start, times)}; changed in place.
     """
     if match["opcode"] == "fusion":
       found = self._fused_collective(match["name"], line)
@@ -279,11 +280,13 @@ class _Walk:
     collectives.append(Collective(kind, size * times, None))
 
   def _fused_collective(self, name: str, line: str) -> tuple | None:
-    """Reads the collective in a fusion; the result is that of `_collective`.
+    """Parses the collective in a fusion; the result is that of `_collective`.
 
-    libtpu splits a transfer into two fusions, `async-collective-start.N` and
-    `async-collective-done.N`. The fusions between these two compute and
-    transfer at once. They repeat the same collective, so they are not counted.
+    A fusion combines several operations in one instruction. libtpu splits a
+    transfer into two fusions, `async-collective-start.N` and
+    `async-collective-done.N`. Other fusions between these two compute while the
+    transfer goes on. Their text contains the same collective again, so the
+    result for them is None.
     """
     called = _CALLED.search(line)
     if not called or called[1].startswith("async_collective_fusion"):
@@ -302,7 +305,7 @@ class _Walk:
 
 
 def _collective(match: re.Match) -> tuple[str, str, str, int] | None:
-  """Reads a collective; returns None for any other instruction.
+  """Parses a collective; returns None for any other instruction.
 
   Args:
     match: the instruction, matched by `_INSTRUCTION`.

@@ -5,8 +5,8 @@
   result = compile_train_step(config, get_topology("v5e:4x4"))
   result.fits, result.memory["peak"], result.seconds, result.share_of_peak
 
-The programs have the same set-up, shardings and donated buffers as in a real
-run.
+`share_of_peak` is the estimated FLOP/s divided by the chip's peak FLOP/s. The
+programs have the same set-up, shardings and donated buffers as in a real run.
 """
 
 from collections.abc import Callable
@@ -80,10 +80,7 @@ class Compiled:
 
   @property
   def seconds(self) -> float:
-    """Estimated duration of one run in seconds, not counting collectives.
-
-    Collectives are transfers between devices.
-    """
+    """Estimated seconds of one run, without transfers between devices."""
     return self.profile.cycles / self.topology.chip.clock
 
   @property
@@ -99,7 +96,7 @@ class Compiled:
 def without_recomputation(config: ConfigDict) -> ConfigDict:
   """Returns a copy of the configuration with rematerialisation turned off.
 
-  A model with this copy keeps all activations for the backward pass.
+  A model built from this copy keeps all activations for the backward pass.
   """
   config = config.copy_and_resolve_references()
   config.model.remat = "none"
@@ -219,13 +216,15 @@ def _compile(
 ) -> Compiled:
   """Compiles a program, and reads the compiler's estimates.
 
-  If the program does not fit into the device's memory, `refusal` says so.
+  If the program does not fit into the device's memory, `refusal` of the result
+  says so.
 
   Args:
     name: "train step" or "sampler".
     topology: the TPU slice.
     mesh: number of devices along the axes data and fsdp.
-    count: examples or views of one run, on all devices together.
+    count: number of examples or views that one run of the program processes, on
+      all devices together.
     flops: FLOPs of one run, on one device.
     lower: function that traces the program, and returns its lowered form.
     while_trips: number of iterations to assume for a loop if the compiled

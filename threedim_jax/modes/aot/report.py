@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Formats compiled programs as text to read and as JSON to compare.
+"""Formats the facts about a compiled program as text and as JSON.
 
 result = to_json(compiled)
 write_result("train.json", result)
@@ -18,7 +18,7 @@ DAY = 24 * 3600
 
 
 def to_json(compiled: Compiled, num_examples: int | None = None) -> dict:
-  """Returns the facts about a compiled program in a form that JSON can hold.
+  """Returns the facts about a compiled program as a dictionary for JSON.
 
   Args:
     compiled: the program.

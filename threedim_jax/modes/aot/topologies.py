@@ -27,14 +27,15 @@ from threedim_jax.runtime.sharding import AXES, mesh_shape
 
 @dataclasses.dataclass(frozen=True)
 class Chip:
-  """Facts about one JAX device of a TPU generation, and about its slices.
+  """A generation of TPUs: facts about each JAX device and about slices.
 
   Attributes:
-    peak: peak rate of dense bfloat16 matrix products, in FLOP/s.
-    multipliers: number of multiply-adds that the matrix units do per cycle.
+    peak: one device's peak rate of dense bfloat16 matrix products, in FLOP/s.
+    multipliers: number of multiply-adds that the device's matrix units do per
+      cycle.
     dims: number of dimensions in the shape of a slice, 2 or 3.
     most: number of chips in the largest slice.
-    example: name of a slice that exists.
+    example: name of a slice that exists, for error messages.
     options: further arguments of JAX's `get_topology_desc`, by name.
   """
 
@@ -47,7 +48,7 @@ class Chip:
 
   @property
   def clock(self) -> float:
-    """Clock rate in Hz at which the matrix units reach the rate `peak`."""
+    """Clock rate in Hz, which follows from `peak` and `multipliers`."""
     return self.peak / (2 * self.multipliers)
 
 
@@ -99,10 +100,11 @@ class Topology:
     )
 
   def one_host(self) -> "Topology":
-    """Returns a slice with as many chips as the first host of this slice.
+    """Returns this slice, or a smaller one if this slice has several hosts.
 
-    That host's own devices cannot be used: for a mere part of a slice, the
-    compiler refuses programs with transfers between devices.
+    The smaller slice has as many chips as the first host, but does not contain
+    that host's devices: for only a part of a slice, the compiler refuses
+    programs with transfers between devices.
     """
     first = self.devices[0].process_index
     count = sum(d.process_index == first for d in self.devices)

@@ -5,13 +5,14 @@
 A checkpoint is a folder <directory>/<step>/ with two Orbax items. The item
 `ema_params` holds the averaged (EMA) parameters, the only arrays that sampling
 reads. The item `train` holds step, params and opt_state. When all arrays are
-written, `checksums` adds the files meta.json and SHA256SUMS. Then Orbax commits
-the checkpoint; on a disk, this means that Orbax renames the folder. So a
-checkpoint is complete and undamaged if and only if its files match SHA256SUMS.
+written, the module `checksums` adds the files meta.json and SHA256SUMS. Then
+Orbax commits the checkpoint; on a disk, this means that Orbax renames the
+folder. So a checkpoint is complete and undamaged if and only if its files match
+SHA256SUMS.
 
   with Checkpointer(workdir / "checkpoints") as checkpointer:
     checkpointer.save(step, state, config=config.to_dict(), metrics=metrics)
-    state, step, config = checkpointer.restore(target)
+    state, step, config = checkpointer.restore(target=state)
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -47,7 +48,7 @@ class Checkpointer:
 
   Args:
     directory: folder of the checkpoints; may be a gs:// path. A missing folder
-      is made, unless `read_only`.
+      is made, unless `read_only` is True.
     read_only: if True, no file is changed: nothing is saved, and damaged or
       unfinished checkpoints stay where they are.
   """
@@ -175,16 +176,17 @@ class Checkpointer:
   def restore(self, target: Any) -> tuple[Any, int, dict[str, Any]]:
     """Restores the newest undamaged checkpoint.
 
-    Unless `read_only`, damaged checkpoints are moved to the folder `DAMAGED`,
-    with a warning. The method prints no progress: wrap the call in
-    `progress.waiting`.
+    Unless the checkpointer is read-only, damaged checkpoints are moved to the
+    folder `DAMAGED`, with a warning. The method prints no progress: wrap the
+    call in `progress.waiting`.
 
     Args:
       target: a TrainState of arrays or ShapeDtypeStructs. Each restored array
         gets the sharding of the target's array.
 
     Returns:
-      (state, step, config). Tuples in the configuration have become lists.
+      (restored TrainState, its number of training steps, configuration of the
+      run). Tuples in the configuration have become lists.
 
     Raises:
       UserError: there is no undamaged checkpoint, or the checkpoint is for
@@ -206,7 +208,7 @@ class Checkpointer:
       target: tree of the parameters, as arrays or ShapeDtypeStructs.
 
     Returns:
-      (parameters, step, config).
+      (parameters, number of training steps, configuration of the run).
 
     Raises:
       UserError: there is no undamaged checkpoint, or the checkpoint is for
@@ -340,7 +342,7 @@ def checkpoint_bytes_needed(workdir: epath.PathLike, shapes: PyTree) -> int:
 
 
 def _items(state: Any) -> dict[str, Any]:
-  """Splits the arrays of a TrainState into the two items of a checkpoint."""
+  """Returns {name of a checkpoint's item: its arrays} for a TrainState."""
   train = {
     "step": state.step,
     "params": state.params,
@@ -366,9 +368,9 @@ class _LatestAndBest:
     self._metric[step] = value if math.isfinite(value) else math.inf
 
   def best(self, steps: Sequence[int]) -> int:
-    """Returns the step with the lowest `BEST_METRIC`.
+    """Returns the step whose checkpoint has the lowest `BEST_METRIC`.
 
-    If several steps are equally good, the newest is returned.
+    If several of the `steps` are equally good, the newest is returned.
     """
     return min(steps, key=lambda s: (self._metric.get(s, math.inf), -s))
 

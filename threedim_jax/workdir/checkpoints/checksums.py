@@ -56,8 +56,9 @@ def seal(
 ) -> None:
   """Writes meta.json, then the SHA256SUMS of the whole checkpoint.
 
-  `meta` is the content of meta.json. SHA256SUMS also covers meta.json. Any file
-  in `items` that no process has hashed yet is hashed now.
+  `meta` is the content of meta.json, and `items` names the checkpoint's items.
+  SHA256SUMS covers meta.json and the files of these items. Any of the files
+  that no process has hashed yet is hashed now.
   """
   (folder / META).write_text(json.dumps(meta, indent=1))
   sums = {}
@@ -81,7 +82,7 @@ def read_meta(folder: epath.Path) -> dict[str, Any]:
 
 
 def find_fault(folder: epath.Path, items: Iterable[str]) -> str | None:
-  """Compares meta.json and all files of `items` with their checksums.
+  """Compares meta.json and all files of the named items with their checksums.
 
   The result is a sentence that says what is wrong; None if nothing is wrong.
   """
