@@ -25,7 +25,7 @@ def export(
   """Writes a run's averaged (EMA) parameters and network settings to two files.
 
   Args:
-    workdir: workdir of a training run.
+    workdir: folder of a training run.
     out: path NAME.msgpack for the float16 parameters. The network's settings go
       to NAME.json.
     config_file: configuration that NAME.json names as the one to use with the

@@ -68,7 +68,7 @@ def initial_state(
   """Makes the training state before step 1.
 
   The parameters are random, unless `train.init_from` names other parameters.
-  The arguments are as in `restore_or_create`.
+  The arguments have the same meaning as in `restore_or_create`.
 
   Raises:
     UserError: `starting_params` fails.
