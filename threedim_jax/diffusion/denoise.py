@@ -95,7 +95,7 @@ def make_denoise_fn(
 def check_prediction(prediction: str) -> None:
   """Raises a ValueError if `prediction` is not one of `PREDICTIONS`."""
   if prediction not in PREDICTIONS:
-    raise ValueError(f"prediction {prediction!r} is none of {PREDICTIONS}")
+    raise ValueError(f"prediction {prediction!r} is not one of {PREDICTIONS}")
 
 
 def network_target(

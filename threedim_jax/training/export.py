@@ -63,7 +63,9 @@ def export(
 
 def main() -> None:
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-  parser.add_argument("--workdir", required=True, help="folder of a training")
+  parser.add_argument(
+    "--workdir", required=True, help="folder of a training run"
+  )
   parser.add_argument("--out", required=True, help="file to write")
   parser.add_argument(
     "--config", required=True, help="configuration to use the weights with"

@@ -111,7 +111,7 @@ def starting_params(
     (params, _), path = read_params(source), epath.Path(source)
   else:
     raise UserError(
-      f"train.init_from={source!r} is neither the workdir of a training nor"
+      f"train.init_from={source!r} is neither the workdir of a training run nor"
       f" weights that ship with threedim_jax ({', '.join(SHA256)})"
     )
   params = grow(params, target, create_params)
