@@ -6,7 +6,7 @@ Usual meanings of the letters in shape annotations:
 
   B batch                  F frames (2 per example)     V known views
   N views or B * F frames  T sample steps               H W C image
-  L H * W tokens           E embedding width            D other channels
+  L H * W tokens           E embedding channels         D other channels
 """
 
 __version__ = "0.1.0"

@@ -66,7 +66,7 @@ def call_mode(mode: str, config, args) -> None:
 def run_in_workdir(mode: str, config, args) -> None:
   """Trains, samples or evaluates in a workdir, then writes its report.html.
 
-  The seconds that the mode took are added to timings.json in the workdir.
+  The mode's run time in seconds is added to timings.json in the workdir.
 
   Raises:
     UserError: the input is wrong. Errors that are found before the mode starts

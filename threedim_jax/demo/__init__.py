@@ -5,8 +5,9 @@
 `python -m threedim_jax.demo` starts the demo. `page` is the layout, `handlers`
 has the functions behind the buttons, and `outputs` makes the HTML and the files
 that these functions return. `examples/` holds pictures of held-out objects from
-the data set `shapes`, rendered at 128 pixels. The demo may import every other
-folder except modes and benchmark. Nothing imports the demo.
+the data set `shapes`, rendered at 128 pixels. Code here may import from every
+other folder of the package except `modes` and `benchmark`. No other folder of
+the package may import from this one.
 """
 
 from etils import epath

@@ -3,6 +3,6 @@
 """The equations of diffusion, the losses and the sampler.
 
 The code here takes the network as a function, so this folder needs no model,
-configuration or file format. Of the package's other folders, this one may
-import only `views` and `runtime`.
+configuration or file format. It may import from only these other folders of the
+package: `views` and `runtime`.
 """

@@ -95,7 +95,7 @@ def make_denoise_fn(
 def check_prediction(prediction: str) -> None:
   """Raises a ValueError if `prediction` is not one of `PREDICTIONS`."""
   if prediction not in PREDICTIONS:
-    raise ValueError(f"prediction {prediction!r} is none of {PREDICTIONS}")
+    raise ValueError(f"prediction {prediction!r} is not one of {PREDICTIONS}")
 
 
 def network_target(
@@ -151,8 +151,9 @@ def bind_apply(
 
 
 def bind_params(model: Any, params: PyTree, prediction: str) -> DenoiseFn:
-  """Makes a `DenoiseFn` without dropout from a Flax network.
+  """Wraps a Flax network and its parameters as a `DenoiseFn`, without dropout.
 
-  The arguments are as in `bind_apply` and `make_denoise_fn`.
+  `model` and `params` are those of `bind_apply`. `prediction` is that of
+  `make_denoise_fn`.
   """
   return make_denoise_fn(bind_apply(model, params), prediction)

@@ -63,7 +63,8 @@ def draw_noise(
   """Adds noise to the target views and makes some examples unconditional.
 
   Each example gets a random time, random noise, and a random choice between
-  conditional and unconditional. The arguments are as in `diffusion_loss`.
+  conditional and unconditional. The arguments have the same meaning as in
+  `diffusion_loss`.
   """
   rng_t, rng_eps, rng_mask, rng_cond = jax.random.split(rng, 4)
   x0, cond_view = from_u8(batch.target_view), from_u8(batch.cond_view)
@@ -192,7 +193,7 @@ def denoised_grid(
 ) -> Float[Array, "B 4 H W 3"]:
   """Denoises each example in a single step, for visual inspection.
 
-  The arguments are as in `diffusion_loss`.
+  The arguments have the same meaning as in `diffusion_loss`.
 
   Returns:
     Four pictures of each example, in [-1, 1]: the conditioning view, the noisy

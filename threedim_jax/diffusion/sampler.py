@@ -210,8 +210,8 @@ def cond_indices(
 ) -> Int[Array, "T B"]:
   """Returns which bank slot each step of `sample_view` uses for each object.
 
-  The arguments are as in `sample_view`, but no view is generated. `num_valid`
-  is the bank's number of filled slots.
+  No view is generated. `num_valid` is the bank's number of filled slots. The
+  other arguments have the same meaning as in `sample_view`.
   """
   _, rngs_index, _ = _split(rngs)
   draw = lambda i: draw_cond_index(
@@ -238,7 +238,7 @@ def sample_view(
   Args:
     denoise_fn: the network as a `diffusion.denoise.DenoiseFn`.
     rngs: one random key per object.
-    bank: a bank with at least one known view per object.
+    bank: the known views, at least one per object.
     target_cam: cameras of the views to generate, [B].
     num_sample_steps: T, the number of denoising steps (3DiM: 256). May be
       traced.

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Measures whether the views of an object agree with each other in 3D.
 
-  view_sets = samples_source("W/samples", num_views=100)["chair_7"].load()
+  source = samples_source("W/samples", num_views=100)  # W is the workdir
+  view_sets = source["chair_7"].load()
   for fitted in fit_sets(view_sets, PROTOCOLS["consistency-v1"]):
     fitted.row()  # {"psnr_u8": ..., "ssim_gauss11": ..., ...}
 

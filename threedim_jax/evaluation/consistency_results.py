@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Scores the 3D consistency of many objects, and saves the scores.
 
-  source = samples_source("W/samples", num_views=100)
+  source = samples_source("W/samples", num_views=100)  # W is the workdir
   networks = open_networks()  # for distances such as FID
   score_consistency(source, out, PROTOCOLS["consistency-v1"], networks)
 

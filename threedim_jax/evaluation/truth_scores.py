@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Scores generated views against the true views in the same folders.
 
-  folder = epath.Path("W/samples/chair_7")  # holds generated and true views
+  folder = epath.Path("W/samples/chair_7")  # W is the workdir
   scores = score_objects({"chair_7": [folder]}, open_networks(), mean_u8=None)
   scores["mean"]["psnr_u8"]
 
-Scores of single views are averaged over the views of each object, then over the
-objects.
+The folder holds generated and true views. `mean_u8` can be the mean picture of
+the training views, which is then scored as a baseline. Scores of single views
+are averaged over the views of each object, then over the objects.
 """
 
 from collections.abc import Mapping, Sequence

@@ -2,8 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Finds and reads the views whose 3D consistency is to be scored.
 
-for object_id, origin in samples_source("W/samples", num_views=100).items():
-  generated, *truth = origin.load()  # `truth` is [] without true views
+  source = samples_source("W/samples", num_views=100)  # W is the workdir
+  generated, *truth = source["chair_7"].load()
+
+A source maps each object's id to an `Origin`, the place that the object's views
+are read from. For samples, `load` returns the generated views and, if they are
+known, the true views.
 """
 
 from collections.abc import Callable
@@ -54,7 +58,7 @@ def views_sha256(views: PosedViews, start: str = "") -> str:
 
 @dataclasses.dataclass(frozen=True)
 class Origin:
-  """Where the views of one object come from.
+  """The place that the views of one object are read from.
 
   Attributes:
     folder: folder of the object.

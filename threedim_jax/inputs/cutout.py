@@ -90,8 +90,9 @@ def cut_out(
   """Separates the object in a photo from its background.
 
   Returns:
-    (sRGB levels 0 .. 255 of the photo, alpha 0 .. 1 of the object). Both are
-    shrunk to at most 640 pixels per side. Alpha is 0 outside the object.
+    (sRGB levels of the photo, from 0 to 255; alpha of the object, from 0 to 1).
+    Both are shrunk to at most 640 pixels per side. Alpha is 0 outside the
+    object.
 
   Raises:
     UserError: the photo shows no object, or the object cannot be told from its
@@ -152,7 +153,7 @@ def _object_before_plain(
   the object, are not part of the mask either.
 
   Args:
-    rgb: sRGB levels 0 .. 255.
+    rgb: sRGB levels from 0 to 255.
     opaque: mask of the pixels whose alpha is at least one half.
   """
   background, tolerance = _fit_background(rgb, opaque)
@@ -229,7 +230,7 @@ def _robust_fit(
   """Fits smooth colours to a picture; outliers hardly influence the fit.
 
   Args:
-    rgb: sRGB levels 0 .. 255.
+    rgb: sRGB levels from 0 to 255.
     terms: T smooth functions of pixel position, evaluated at every pixel. The
       fitted colours are a weighted sum of these functions.
     places: mask of the pixels to fit.
@@ -430,7 +431,7 @@ def _square_around(
   Parts of the square that lie outside the picture become white.
 
   Args:
-    rgb: sRGB levels 0 .. 255.
+    rgb: sRGB levels from 0 to 255.
     mask: mask of the object's pixels.
     fill: length of the object's longer side, as a fraction of the square's
       side.

@@ -8,8 +8,8 @@ The conditioning view is drawn uniformly from the object's other views. If
 an object are partners, views 2 and 3 are partners, and so on.
 
 For a given data set, pair number n depends only on the seed and n. So a
-training step gets the same pairs whatever the number of processes, and also
-after a run was interrupted and resumed.
+training step gets the same pairs regardless of the number of processes, and
+also after a run was interrupted and resumed.
 
   views = open_views(data_dir=None, name="shapes", config="32", split="train")
   batches = train_iterator(views, global_batch_size=128, seed=0)

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The networks; `get_model(config.model)` builds one.
 
-Of the package's other folders, this one may import only `views` and `runtime`.
+Code here may import from only these other folders of the package: `views` and
+`runtime`.
 """
 
 from collections.abc import Callable

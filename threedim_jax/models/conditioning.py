@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Embeds the log-SNR and the camera rays (3DiM, listing in the appendix)."""
+"""Embeds the log-SNR and the camera rays (code listing in 3DiM's appendix)."""
 
 from collections.abc import Sequence
 import math
@@ -41,9 +41,9 @@ def posenc_nerf(
   """Returns x, sin(2^i x) and cos(2^i x) for min_deg <= i < max_deg (NeRF)."""
   scales = jnp.array([2.0**i for i in range(min_deg, max_deg)])
   angle = rearrange(jnp.multiply.outer(x, scales), "... c s -> ... (s c)")
-  # The listing computes the cosine as the sine of a shifted angle. At 2^14 the
-  # shift is visibly rounded in float32, so only the same formula gives the same
-  # numbers.
+  # The code listing in the paper's appendix computes the cosine as the sine of
+  # a shifted angle. At 2^14 the shift is visibly rounded in float32, so only
+  # the same formula gives the same numbers.
   emb = jnp.sin(jnp.concatenate([angle, angle + 0.5 * math.pi], axis=-1))
   return jnp.concatenate([x, emb], axis=-1)
 
@@ -187,7 +187,7 @@ class ConditioningProcessor(nn.Module):
   every second frame.
 
   Attributes:
-    emb_ch: width of both embeddings, E.
+    emb_ch: number of channels E of both embeddings.
     num_resolutions: number of levels.
     use_pos_emb, use_ref_pose_emb, joint_conv: see `XUNet`.
     dtype: type of the convolved rays if `joint_conv` is set.

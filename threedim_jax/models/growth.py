@@ -36,7 +36,7 @@ def grow(
 ) -> PyTree:
   """Adapts a network's parameters to pictures of the same or a larger size.
 
-  The size of the larger pictures must be a whole multiple of the size of the
+  The size of the larger pictures must be an integer multiple of the size of the
   smaller pictures. Arrays that cannot be adapted are returned unchanged, so the
   caller must compare all shapes with `target`.
 
@@ -76,8 +76,10 @@ def _put_levels_around(small: dict, large: dict, num_added: int) -> dict:
   """Renumbers the small network's blocks and adds `num_added` outer levels.
 
   `small` maps parameter names to arrays of the small network, and `large` maps
-  names to random arrays of the large network. In the result, trained arrays
-  replace the random arrays wherever the small network has them.
+  names to random arrays of the large network. Blocks are numbered in the order
+  in which the network runs them, so the new outer levels shift the numbers of
+  the small network's blocks. After the shift, each array of the small network
+  replaces the random array of the same name.
   """
   # A level has n blocks on the way down and n + 1 on the way up. In each
   # direction, it also has one block that resamples.
@@ -91,7 +93,7 @@ def _put_levels_around(small: dict, large: dict, num_added: int) -> dict:
   renumber = lambda m: f"{m[1]}{int(m[2]) + shift[m[1]]}"
   old = {_NUMBERED.sub(renumber, name): x for name, x in small.items()}
   # Every block divides by sqrt(2). This gain undoes the divisions, so that the
-  # trained levels get inputs of the magnitude that it was trained on.
+  # trained levels get inputs of the magnitude that they were trained on.
   gain = np.float32(math.sqrt(2.0) ** ((n + 1) * num_added))
   for name in ("Conv_0/kernel", "Conv_0/bias"):
     old[name] = np.asarray(old[name]) * gain

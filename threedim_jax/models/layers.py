@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Building blocks of the X-UNet (3DiM, listing in the appendix).
+"""Building blocks of the X-UNet (code listing in 3DiM's appendix).
 
 Every feature map is [N, H, W, C]. The batch axis N = B * F holds the frames of
 all examples, with the two frames of an example side by side. Only attention
@@ -8,7 +8,7 @@ looks at more than one frame. A 3x3 convolution here computes the same as the
 1x3x3 convolution over [B, F, H, W, C] in the paper's listing. Feature maps keep
 the shape [N, H, W, C] from layer to layer: if the shape were [B, F, H, W, C], a
 TPU would copy them around every convolution. Module names are those of the
-listing, so that parameters of both can be compared by name.
+paper's listing, so that parameters of both can be compared by name.
 """
 
 import math

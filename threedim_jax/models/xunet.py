@@ -39,8 +39,8 @@ def share_channels(emb: Float[Array, "N h w E"]) -> Float[Array, "B h w E"]:
   """Merges the embeddings of two frames, taking half of the channels from each.
 
   The Concat-UNet stacks both frames of an example along the channels, so it
-  needs one embedding for both cameras. The merged embedding is as wide as the
-  embedding of one frame, so all layers keep their size.
+  needs one embedding for both cameras. The merged embedding has as many
+  channels as the embedding of one frame, so all layers keep their size.
 
   Args:
     emb: embeddings of N = 2 B frames, in which first and second frames
@@ -92,7 +92,8 @@ class XUNet(nn.Module):
     ch: channels of the first level of the U-Net.
     ch_mult: for each level, its number of channels as a multiple of `ch`. Every
       level after the first has half the height and width of the level before.
-    emb_ch: width of the log-SNR and ray embeddings.
+    emb_ch: number of channels of the log-SNR embedding and of the ray
+      embedding.
     num_res_blocks: number of residual blocks per level on the way down. On the
       way up, each level has one block more.
     attn_resolutions: heights of the feature maps that get self-attention,
@@ -118,9 +119,9 @@ class XUNet(nn.Module):
     detail_ch: channels of `DetailPath`, the full-resolution layers that help a
       network on patches; 0 leaves these layers out, as in the paper.
     joint_conv: convolve the rays and their learned embeddings together, as in
-      the listing, instead of separately. The result is the same up to rounding.
-      TPUs are faster this way if `emb_ch` is large. Such a network takes no
-      `RayCodes`.
+      the code listing of the paper's appendix, instead of separately. The
+      result is the same up to rounding. TPUs are faster this way if `emb_ch` is
+      large. Such a network takes no `RayCodes`.
     remat: what the backward pass of the blocks recomputes to save memory:
       nothing ("none"), all but matrix products ("dots") or everything ("full").
     dtype: compute type of the blocks; parameters, norm statistics, the
@@ -241,7 +242,7 @@ class XUNet(nn.Module):
     """Embeds the log-SNR and the camera rays of every frame.
 
     Args:
-      logsnr, cameras, cond_mask: as in `__call__`.
+      logsnr, cameras, cond_mask: see `__call__`.
       hw: height and width of the first level, in patches.
 
     Returns:

@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """`--mode=compare`: compares another method's views with the true ones.
 
-  W/evaluate/<object>/  folders as in `workdir.samples`, with the true views
-  compare("W")          writes W/evaluation.json, as --mode=evaluate does
+  compare("W")  # W is the workdir
 
-W stands for the workdir. Neither a model nor a data set is needed. The results
+The call scores the folders W/evaluate/<object>/ and writes W/evaluation.json,
+as --mode=evaluate does. The folders have the format of `workdir.samples` and
+must hold the true views. Neither a model nor a data set is needed. The results
 of two methods are comparable if they have the same `list_sha256`. This hash
 covers the objects, their given views and their generated views.
 """

@@ -1,13 +1,14 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Parses `--config=FILE.py:VARIANT` and overrides, with one-sentence errors.
+"""Parses the flag `--config=FILE.py:VARIANT` and its overrides.
 
   CONFIG = define_config_flag()
   with errors.exit_with_message():  # exit code 2
     parse_or_explain(sys.argv)
   CONFIG.value.train.batch_size
 
-An override is a flag such as `--config.train.batch_size=8`. Without this
+An override is a flag such as `--config.train.batch_size=8`, which replaces a
+value of the configuration. Each error is reported in one sentence. Without this
 module, ml_collections answers a wrong key with a stack trace, and reports a
 missing file only when the configuration is first used.
 """

@@ -2,8 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """`--mode=score`: measures 3D consistency, prints a table and writes a page.
 
-source = samples_source("W/samples", num_views=100)  # at most 100 an object
+source = samples_source("W/samples", num_views=100)  # W is the workdir
 run_score(source, "W/samples_consistency")
+
+At most `num_views` views of each object are used, evenly spaced.
 """
 
 import dataclasses

@@ -183,7 +183,8 @@ def compile_evaluation(
 
   Returns:
     A function that takes (params, should_stop) and returns the result of
-    `evaluate_loss`. It stops early if `should_stop()` is True.
+    `evaluate_loss`. If `should_stop()` returns True, the evaluation ends early,
+    and the result is None.
   """
   batches = eval_batches(
     views,

@@ -2,5 +2,5 @@
 # SPDX-License-Identifier: Apache-2.0
 """Services for every program: processes, devices, signals, disk and progress.
 
-This folder imports no other folder of the package.
+Code here must not import from any other folder of the package.
 """

@@ -82,9 +82,9 @@ def wait_until_all_started(
 
 
 def _gather(port: int, num_processes: int, clock: _Clock) -> None:
-  """In process 0: waits until every other process has connected.
+  """Waits until every other process has connected, then tells them to go on.
 
-  Process 0 then tells all other processes to go on.
+  Only process 0 calls this function.
   """
   present: dict[int, socket.socket] = {}
   with _listen(port) as server, selectors.DefaultSelector() as selector:
@@ -130,9 +130,10 @@ def _listen(port: int) -> socket.socket:
 
 
 def _read_number(connection, num_processes: int, present) -> int | None:
-  """In process 0: reads the number that another process has sent.
+  """Reads the number that another process has sent.
 
-  `present` holds the numbers of the processes that have connected.
+  Only process 0 calls this function. `present` holds the numbers of the
+  processes that have connected.
 
   Returns:
     The number of the other process. None if that process has ended, or if it
@@ -166,11 +167,12 @@ def _answer(connections, text: str) -> None:
 
 
 def _announce(host: str, port: int, me: str, clock: _Clock) -> None:
-  """In processes other than 0: sends this process's number to process 0.
+  """Sends this process's number to process 0, and waits for its answer.
 
-  The function waits for the answer. If process 0 cannot be reached, the
-  function tries again until `clock` raises. `host` and `port` are those of
-  process 0, and `me` is this process, such as "process 3 of 8".
+  Every process except process 0 calls this function. If process 0 cannot be
+  reached, the function tries again until the timeout, when `clock` raises
+  `NotAllStarted`. `host` and `port` are those of process 0, and `me` is this
+  process, such as "process 3 of 8".
 
   Raises:
     NotAllStarted: a process is missing after the timeout.

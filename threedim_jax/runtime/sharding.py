@@ -69,9 +69,10 @@ def make_local_mesh(data: int, fsdp: int) -> Mesh:
   """Makes a mesh of this process's devices, for work without other processes.
 
   Args:
-    data: as in `make_mesh`; ignored if the run has several processes.
-    fsdp: as in `make_mesh`. If the run has several processes, the length of the
-      "fsdp" axis is the greatest common divisor of `fsdp` and the number of
+    data: length of the "data" axis, see `mesh_shape`; ignored if the run has
+      several processes.
+    fsdp: length of the "fsdp" axis. If the run has several processes, the
+      length is instead the greatest common divisor of `fsdp` and the number of
       this process's devices.
   """
   if jax.process_count() == 1:

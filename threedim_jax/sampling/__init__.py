@@ -3,6 +3,6 @@
 """Loads trained weights, generates views and writes them to sample folders.
 
 `load` loads the weights, `view_sampler` generates views, and `generate` writes
-the views to folders. Of the package's other folders, this one may import
-`models`, `diffusion`, `inputs`, `workdir`, `views` and `runtime`.
+the views to folders. Code here may import from only these other folders of the
+package: `models`, `diffusion`, `inputs`, `workdir`, `views` and `runtime`.
 """

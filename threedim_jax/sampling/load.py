@@ -43,7 +43,7 @@ def load_sampler(
 
   Args:
     weights: name of bundled weights, such as "shapes64".
-    workdir: workdir of a training run, used if `weights` is None.
+    workdir: folder of a training run, used if `weights` is None.
     config: a configuration that must match the weights; it also sets the device
       mesh. None: use the configuration that is stored with the weights, and all
       devices of this process.

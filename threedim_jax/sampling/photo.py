@@ -112,7 +112,8 @@ class Photo:
     An orbit skips the azimuth of the photo itself.
 
     Args:
-      num_views: number of views; ignored if `path` is a JSON file.
+      num_views: number of views; ignored if `path`, the camera path, is a JSON
+        file, because the file then lists the cameras.
     """
     if self.path == "spiral":
       return camera_paths.srn_spiral(num_views, self.radius)
@@ -196,8 +197,8 @@ def photo_scene(photo: Photo, resolution: int, num_views: int) -> Scene:
   Args:
     photo: the picture and its camera.
     resolution: height and width of the given view, in pixels.
-    num_views: number of views to generate; ignored if `photo.path` is a JSON
-      file.
+    num_views: number of views to generate; ignored if `photo.path`, the camera
+      path, is a JSON file, because the file then lists the cameras.
 
   Returns:
     A `Scene` with the photo as its only given view.

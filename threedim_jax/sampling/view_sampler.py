@@ -73,7 +73,10 @@ class Settings:
   camera_distance: float | int | None = None
 
   def facts(self) -> dict[str, Any]:
-    """Returns the settings as `input.json` in a sample folder stores them."""
+    """Returns the settings in the form in which they are saved with samples.
+
+    Each folder of samples holds them in its file `input.json`.
+    """
     interval = list(self.guidance_interval)
     return dataclasses.asdict(self) | {"guidance_interval": interval}
 
@@ -143,7 +146,10 @@ class Sampler:
     return bind_params(self._model, self.params, self._prediction)
 
   def facts(self) -> dict[str, Any]:
-    """Returns what `input.json` in a sample folder stores about the weights."""
+    """Returns facts about the weights, in the form saved with samples.
+
+    Each folder of samples holds these facts in its file `input.json`.
+    """
     named = {"pretrained": self.name} if self.name else {}
     return {"checkpoint_step": self.step} | named
 
@@ -190,7 +196,7 @@ class Sampler:
         number for all objects.
       keys: one random key per object, which affects only that object's views.
       settings: settings of the sampler.
-      capacity: as in `views`.
+      capacity: see `views`.
     """
     known, wanted = _stack([g.cameras() for g in given]), _stack(targets)
     if settings.camera_distance is not None:

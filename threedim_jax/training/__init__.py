@@ -2,6 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The training step with its state and optimizer, and the metrics of a run.
 
-Of the package's other folders, this one may import `models`, `diffusion`,
-`inputs`, `workdir`, `views` and `runtime`.
+Code here may import from only these other folders of the package: `models`,
+`diffusion`, `inputs`, `workdir`, `views` and `runtime`.
 """

@@ -25,7 +25,7 @@ def export(
   """Writes a run's averaged (EMA) parameters and network settings to two files.
 
   Args:
-    workdir: workdir of a training run.
+    workdir: folder of a training run.
     out: path NAME.msgpack for the float16 parameters. The network's settings go
       to NAME.json.
     config_file: configuration that NAME.json names as the one to use with the
@@ -63,7 +63,9 @@ def export(
 
 def main() -> None:
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-  parser.add_argument("--workdir", required=True, help="folder of a training")
+  parser.add_argument(
+    "--workdir", required=True, help="folder of a training run"
+  )
   parser.add_argument("--out", required=True, help="file to write")
   parser.add_argument(
     "--config", required=True, help="configuration to use the weights with"

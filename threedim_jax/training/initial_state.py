@@ -68,7 +68,7 @@ def initial_state(
   """Makes the training state before step 1.
 
   The parameters are random, unless `train.init_from` names other parameters.
-  The arguments are as in `restore_or_create`.
+  The arguments have the same meaning as in `restore_or_create`.
 
   Raises:
     UserError: `starting_params` fails.
@@ -111,7 +111,7 @@ def starting_params(
     (params, _), path = read_params(source), epath.Path(source)
   else:
     raise UserError(
-      f"train.init_from={source!r} is neither the workdir of a training nor"
+      f"train.init_from={source!r} is neither the workdir of a training run nor"
       f" weights that ship with threedim_jax ({', '.join(SHA256)})"
     )
   params = grow(params, target, create_params)

@@ -85,7 +85,7 @@ def num_microbatches(
 def _accumulated_grads(
   loss_fn: LossFn, params: PyTree, batch: PairBatch, rng, parts: int
 ):
-  """Computes loss and gradients of a batch, one micro-batch after the other.
+  """Computes the loss of a batch and its gradients, a micro-batch at a time.
 
   `parts` is the number of micro-batches.
 

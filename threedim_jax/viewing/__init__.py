@@ -2,6 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Makes pages and pictures from the files that a run left in its workdir.
 
-This folder loads no model. Of the package's other folders, it may import only
-`workdir`, `views` and `runtime`.
+Code here loads no model. It may import from only these other folders of the
+package: `workdir`, `views` and `runtime`.
 """

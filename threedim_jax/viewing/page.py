@@ -36,7 +36,7 @@ _TEMPLATES = jinja2.Environment(
 
 
 class Text(NamedTuple):
-  """A page block: a paragraph, which may end in a command or a path."""
+  """A page block with a paragraph, which may end in a command or a path."""
 
   text: str
   code: str = ""
@@ -48,13 +48,13 @@ class Cell(NamedTuple):
   """One cell of a `Table`."""
 
   text: Any
-  small: str = ""  # small print below
+  small: str = ""  # note in small type below the text
   style: str = ""  # CSS class
   percent: float | None = None  # length of a bar that replaces the text
 
 
 class Table(NamedTuple):
-  """A page block: a table. The first cell of each row names the row."""
+  """A page block with a table. The first cell of each row names the row."""
 
   rows: Sequence[Sequence[Cell]]
   heads: Sequence[Cell] = ()
@@ -76,7 +76,7 @@ class Card(NamedTuple):
 
 
 class Drawing(NamedTuple):
-  """A page block: an <svg> element, which the template inserts as it is.
+  """A page block with an <svg> element, which the template inserts unchanged.
 
   The element is not escaped, so it must come from a trusted source.
   """
@@ -86,7 +86,7 @@ class Drawing(NamedTuple):
 
 
 class Gallery(NamedTuple):
-  """A page block: pictures, which may differ in width.
+  """A page block with pictures, which may differ in width.
 
   Attributes:
     pictures: (data URI, caption, CSS class) of each picture.

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Compares a run's scores with published scores on SRN ShapeNet.
 
-  published_blocks(read_run("W"))  # blocks for `page.write_page`
+  run = read_run("W")  # W is the workdir
+  published_blocks(run)  # blocks for `page.write_page`
 
 The scores are of new views at 128x128 pixels, made from one given view. In
 published.csv, each row names its paper, the table in the paper, the split of
@@ -61,9 +62,10 @@ def read_published() -> tuple[dict[str, str], ...]:
 
 
 def published_blocks(run: Run) -> list[Any]:
-  """Makes page blocks that compare a run with published scores on its split.
+  """Makes page blocks that compare a run's scores with published scores.
 
-  If no paper has numbers for the run's data set and resolution, the result is a
+  The published scores are for the split of the run's data set, see `SPLITS`. If
+  no paper has numbers for the run's data set and resolution, the result is a
   single block that says so.
   """
   split, size = SPLITS.get(run.data_set), run.setting("data", "resolution")

@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writes a page about a 3D consistency score, with numbers and pictures.
 
-  write_score_page(OUT)  # OUT/consistency.json and PNGs -> consistency.html
+  write_score_page("W/samples_consistency")  # W is the workdir
 
-The page is made only from files, so it can be made again on another machine. If
-a picture of an object is missing or damaged, the page shows an error in place
-of the object's pictures.
+The folder holds consistency.json and the PNGs that --mode=score wrote, and also
+gets the page. The page is made only from these files, so it can be made again
+on another machine. If a picture of an object is missing or damaged, the page
+shows an error in place of the object's pictures.
 """
 
 from collections.abc import Mapping, Sequence

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Formats scores as a table, for a page or for the terminal.
 
-scores = read_scores("W/evaluation.json")
+scores = read_scores("W/evaluation.json")  # W is the workdir
 table = score_table(scores)  # a block for `page.write_page`
 print_scores(scores, "Scores against the true views")
 """
@@ -63,7 +63,7 @@ def score_text(name: str, value: float | int) -> str:
 
 
 def score_texts(rows: Rows) -> dict[str, list[str]]:
-  """Formats an object's scores, as in {"model": ["psnr_u8 21.50 dB", ...]}.
+  """Formats scores of an object: {"model": ["psnr_u8 21.50 dB", ...], ...}.
 
   `rows` is {what was scored, such as "model" or a baseline: {metric: value}}.
   """
@@ -138,7 +138,10 @@ def print_scores(scores: Scores, title: str) -> None:
 
 
 def print_table(table: Table, title: str) -> None:
-  """Prints a table to standard output, without the small print in its cells."""
+  """Prints a table to standard output.
+
+  Notes that a page shows in small type inside a cell are left out.
+  """
   shown = rich.table.Table(
     title=title,
     title_justify="left",

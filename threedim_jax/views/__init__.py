@@ -2,5 +2,5 @@
 # SPDX-License-Identifier: Apache-2.0
 """Cameras, pictures, posed views (pictures with cameras) and picture metrics.
 
-Of the package's other folders, this one may import only `runtime`.
+Code here may import from only one other folder of the package: `runtime`.
 """

@@ -106,7 +106,7 @@ def denoise_grid(
 
   Args:
     columns_u8: these four pictures for each of B examples.
-    row_labels, min_side: as in `image_grid`.
+    row_labels, min_side: see `image_grid`.
   """
   return image_grid(
     [list(row) for row in columns_u8],

@@ -142,7 +142,9 @@ def _ssim(
   Several threads work in parallel.
 
   Args:
-    window: height and width in pixels of the window that `options` imply.
+    window: height and width in pixels of the window that scikit-image uses with
+      these `options`. The argument does not set the window; it only serves to
+      refuse smaller pictures.
     **options: passed to scikit-image's `structural_similarity`.
 
   Raises:

@@ -67,8 +67,8 @@ class PosedViews:
     name: name of the object, usually its id. Error messages, sample folders and
       random keys use this name.
     checked: whether to check that the cameras are valid. Only
-      `--mode=check_data` sets False, because that mode reports invalid cameras
-      itself.
+      `--mode=check_data` sets this to False, because that mode reports invalid
+      cameras itself.
 
   Raises:
     UserError: an array has the wrong shape, a pose is not rigid, or a focal
@@ -155,7 +155,7 @@ class PosedViews:
     return dataclasses.replace(self, images_u8=images_u8)
 
   def cameras(self):
-    """Returns the N cameras as one batch, a `views.cameras.Camera`."""
+    """Returns the cameras as a `views.cameras.Camera` with the batch axis N."""
     from threedim_jax.views.cameras import Camera
 
     return Camera(self.world_from_cam, self.K)

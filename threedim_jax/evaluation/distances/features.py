@@ -76,7 +76,7 @@ class Network:
   """A pretrained network that turns pictures into features.
 
   Attributes:
-    name: "effnetlite0" or "inception", as in `METRICS`.
+    name: "effnetlite0" or "inception", a key of `METRICS`.
     extract: function (params, pictures [B, H, W, 3]) -> features [B, D].
     params: parameters of the network.
   """
@@ -166,10 +166,11 @@ def extract_features(
 
 
 class Pool:
-  """Named sets of pictures, whose distances from each other can be computed.
+  """Holds named sets of pictures, and computes distances between two sets.
 
-  Pictures are added object by object. A set keeps the features of its pictures
-  and drops the pictures, so more pictures can be added than fit into memory.
+  One such distance is FID. Pictures are added object by object. A set keeps the
+  features of its pictures and drops the pictures, so more pictures can be added
+  than fit into memory.
   """
 
   def __init__(self, networks: Sequence[Network]):
@@ -219,7 +220,7 @@ class Pool:
     }
 
   def _extract(self, name: str) -> None:
-    """Computes the features of those pictures in a set that have none yet.
+    """Computes the features of a set's pictures, except those computed before.
 
     Pictures of the same size go through the networks together.
     """

@@ -94,7 +94,8 @@ def collapse(pyramid: Pyramid) -> Float[Array, "n n n 4"]:
 def refine(grid: Float[Array, "n n n C"]) -> Float[Array, "m m m C"]:
   """Interpolates a grid to m = 2 n - 1 nodes along an edge.
 
-  At any point, interpolating either grid gives the same value.
+  The new grid represents the same field: interpolated at any point, it gives
+  the same value as the old grid.
   """
   for axis in range(3):
     grid = _refine_axis(grid, axis)

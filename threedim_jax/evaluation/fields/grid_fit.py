@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Trains the grids of `consistency-v1`, for the functions in `fit.py`.
 
-A step uses the same random pixels of the same views for all objects.
+A step uses the same random pixels of the same views for all objects. In box
+coordinates, the cube around an object is [-1, 1]^3 (see `box`).
 """
 
 import functools
@@ -67,12 +68,15 @@ def run_steps(state, views, rng, start, stop, num_steps, *, config):
   """Runs the training steps `start` to `stop` - 1, and returns the new state.
 
   Args:
-    state: the state of O fits, one for each object.
+    state: `State` of the fits of O objects.
     views: (pictures [O, V, H, W, 3], cameras [O, V] in box coordinates, None
       from `near_and_far`).
     rng: random key of the whole fit.
+    start: number of the first step to run, counted from 0.
+    stop: number of the step before which to stop.
     num_steps: number of steps of the whole fit. The learning rate falls over
       these steps.
+    config: settings of the field.
   """
   images_u8, cams, _ = views
   num_views, height, width = images_u8.shape[1:4]

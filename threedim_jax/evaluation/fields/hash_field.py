@@ -213,7 +213,7 @@ def join_levels(params: PyTree, config: HashFieldConfig) -> PyTree:
   joined table, and then be converted once to gradients of the levels' tables.
 
   Args:
-    params: parameters as in `init_params`.
+    params: parameters in the form that `init_params` returns.
 
   Returns:
     `params`, with the joined table as "pairs" (see `pairs_of_nodes`). "tables"

@@ -5,7 +5,8 @@
 Every step uses all pixels of all views. A loop processes a few rays at a time
 and sums the gradients, so memory does not grow with the number of views. Rays
 that cross only empty space are left out, because they render white and give no
-gradient. Objects are fitted one after the other, in a loop on the device.
+gradient. Objects are fitted one after the other, in a loop on the device. In
+box coordinates, the cube around an object is [-1, 1]^3 (see `box`).
 """
 
 import functools
@@ -105,11 +106,15 @@ def run_steps(state, views, rng, start, stop, num_steps, *, config):
   """Runs the training steps `start` to `stop` - 1, and returns the new state.
 
   Args:
-    state: the state of O fits, one for each object.
+    state: `State` of the fits of O objects.
     views: (pictures [O, V, H, W, 3], cameras [O, V] in box coordinates,
       distances [O, 2] from `near_and_far`).
     rng: random key of the whole fit.
-    num_steps: not used, because the optimizer has its own schedule.
+    start: number of the first step to run, counted from 0.
+    stop: number of the step before which to stop.
+    num_steps: not used, because the learning rate of `make_optimizer` always
+      falls over the same number of steps.
+    config: settings of the field.
   """
   del num_steps  # the optimizer has a schedule of its own
   num_rays = int(np.prod(views[0].shape[1:4]))

@@ -4,9 +4,10 @@
 
   python -m threedim_jax.main --mode=mesh --samples=W/samples/chair_7
 
-The diffusion model generates views, not meshes. A field of `consistency-v1` is
-fitted to the views, and the mesh is the surface of the field. The mesh is bad
-where the views contradict each other; `mesh.json` says how well they agree.
+W is the workdir, and `chair_7` is the object. The diffusion model generates
+views, not meshes. A field of `consistency-v1` is fitted to the views, and the
+mesh is the surface of the field. The mesh is bad where the views contradict
+each other; `mesh.json` says how well they agree.
 
 The GLB file has the axes of glTF (y up, front towards +z). Its colours are
 linear, and viewers add no lighting, because the pictures already contain light.

@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Renders fields in box coordinates, over a white background.
 
-A field fills the box [-1, 1]^3. Each ray is cut into equal bins, and most of
-the ray's samples go to occupied bins, even to bins that are hidden behind other
-occupied bins. Otherwise the samples would end where the ray enters an occupied
-cell, in front of the surface in this cell, and the surface would get no sample.
+In box coordinates, a field fills the cube [-1, 1]^3 (see `box`). Each ray is
+cut into equal bins, and most of the ray's samples go to occupied bins, even to
+bins that are hidden behind other occupied bins. Otherwise the samples would end
+where the ray enters an occupied cell, in front of the surface in this cell, and
+the surface would get no sample.
 
   edges = sample_edges(cells, pos, dir, num_bins=64, u=u)
   density, rgb = field(sample_points(pos, dir, edges))  # one of the two fields

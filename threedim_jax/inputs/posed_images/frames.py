@@ -67,7 +67,7 @@ def fit_K(
     (K, warning). The warning says that K was scaled; otherwise it is empty.
 
   Raises:
-    UserError: K is for a picture with different proportions, or `check_K`
+    UserError: K is for a picture with another aspect ratio, or `check_K`
       rejects K.
   """
   K_hw = frame.hw or implied_hw(frame.K, hw)

@@ -117,7 +117,7 @@ def implied_hw(
 
   The implied size is `hw`, the actual size of the picture, unless the principal
   point is clearly the centre of a smaller or larger picture with the same
-  proportions.
+  aspect ratio.
   """
   times = 2 * K[[1, 0], 2] / hw
   alike = times.min() > 0 and abs(times[0] / times[1] - 1) < SAME_SCALE
@@ -173,10 +173,11 @@ def _first_level(
 def _size(
   level: Mapping[str, Any], picture_hw: tuple[int, int], where: str
 ) -> tuple[float | int, float | int] | None:
-  """Returns the picture size (h, w) that a level states; None if there is none.
+  """Returns the picture size (h, w) in a JSON object; None if it has none.
 
-  A level is the JSON object of a frame or of the whole file. If it has only `h`
-  or only `w`, the other is computed from the proportions of the actual picture.
+  The JSON object (`level`) is that of a frame or of the whole file. If it has
+  only `h` or only `w`, the other is computed from the aspect ratio of the
+  actual picture.
   """
   h, w = (number(level, key, where) for key in ("h", "w"))
   if h is None and w is None:

@@ -3,7 +3,7 @@
 """Decodes picture files, and resizes pictures together with their cameras' K.
 
   image = open_picture(path.read_bytes(), str(path))  # PIL, decoded, 8 bits
-  rgb = over_white(image)                             # sRGB, float32 0 .. 255
+  rgb = over_white(image)                             # float32 sRGB, 0 to 255
   image_u8, K = fit(rgb, K, size=64)                  # K: intrinsics
 
 Transparent pictures are composited over white in floating point, before they
@@ -188,7 +188,7 @@ def _apply_profile(image: Image.Image, profile: bytes) -> Image.Image:
 
 
 def over_white(image: Image.Image) -> Float32[np.ndarray, "H W 3"]:
-  """Composites an 8-bit picture over white; returns sRGB levels 0 .. 255."""
+  """Composites an 8-bit picture over white; returns sRGB levels (0 to 255)."""
   image = to_srgb(image)
   if image.mode == "RGB":
     return np.asarray(image, np.float32)
@@ -205,7 +205,7 @@ def blend_over_white(
 def read_mask(
   path: epath.Path, hw: tuple[int, int]
 ) -> Float32[np.ndarray, "H W 1"]:
-  """Reads a mask: the fraction of each pixel that the object covers, 0 .. 1.
+  """Reads a mask: how much of each pixel the object covers, from 0 to 1.
 
   Black in the mask file becomes 0, and the brightest grey level in the file
   becomes 1. If the file has transparent pixels, its alpha channel is used
@@ -216,8 +216,8 @@ def read_mask(
       size is scaled to this size.
 
   Raises:
-    UserError: the mask is not a picture, is all black, or differs in its
-      proportions from the view's picture.
+    UserError: the mask is not a picture, is all black, or has another aspect
+      ratio than the view's picture.
   """
   image = open_picture(path.read_bytes(), str(path))
   levels = np.asarray(image.convert("L"), np.float32)
@@ -252,7 +252,7 @@ def fit(
   needs no half-pixel correction, because pixel centres lie at +0.5.
 
   Args:
-    rgb: sRGB levels 0 .. 255.
+    rgb: sRGB levels from 0 to 255.
     K: intrinsics, in pixels of `rgb`.
     size: height and width of the result, in pixels; None keeps the original
       size.

@@ -45,7 +45,7 @@ def undistort(
   - the lens model has no inverse there: the distorted radius stops growing.
 
   Args:
-    rgb: sRGB levels 0 .. 255 of the distorted picture.
+    rgb: sRGB levels, from 0 to 255, of the distorted picture.
     K: intrinsics, in pixels of `rgb`.
     where: what error messages call the picture.
 

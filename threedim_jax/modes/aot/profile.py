@@ -353,8 +353,9 @@ def _kind(name: str, opcode: str, op_name: str, fused: list[str]) -> str:
 
   A fusion combines several operations in one instruction. A fusion that
   contains a convolution or a matrix product is a "convolution" or a "product",
-  whatever else it contains. HLO for TPUs calls both operations `convolution`,
-  so `op_name` is used to tell a convolution from a matrix product.
+  regardless of its other operations. HLO for TPUs calls both operations
+  `convolution`, so `op_name` is used to tell a convolution from a matrix
+  product.
 
   `fused` holds the lines of HLO inside the instruction, if it is a fusion.
   """

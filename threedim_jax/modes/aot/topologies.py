@@ -90,7 +90,7 @@ class Topology:
   def make_mesh(self, data: int, fsdp: int) -> Mesh:
     """Makes a mesh of the slice's devices.
 
-    `data` and `fsdp` are the lengths of the mesh axes, as in `mesh_shape`.
+    `data` and `fsdp` are the lengths of the mesh axes, see `mesh_shape`.
     """
     shape = mesh_shape(data, fsdp, len(self.devices))
     return Mesh(

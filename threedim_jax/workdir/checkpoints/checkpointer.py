@@ -202,7 +202,7 @@ class Checkpointer:
     """Restores only the averaged (EMA) parameters from a checkpoint.
 
     The checkpoint is the newest one in which the files of these parameters are
-    undamaged. Damaged checkpoints are moved, as in `restore`.
+    undamaged. Damaged checkpoints are moved, see `restore`.
 
     Args:
       target: tree of the parameters, as arrays or ShapeDtypeStructs.
@@ -386,8 +386,9 @@ class _Manager(ocp.CheckpointManager):
   """An Orbax checkpoint manager that does not ask JAX about preemption.
 
   `StopSignal` already asks JAX whether the machine is about to be taken away.
-  JAX requires that each such request passes a larger number than the last.
-  Orbax would pass the training step, and the numbers would no longer increase.
+  JAX requires that each request passes a larger number than the last request.
+  `StopSignal` counts its requests and passes the count. If Orbax asked too, it
+  would pass the training step, and numbers of both kinds would mix.
   """
 
   def reached_preemption(self, step: int) -> bool:
