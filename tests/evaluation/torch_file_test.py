@@ -146,7 +146,7 @@ BROKEN = {
     lambda members: members.update(
       {"state_zip/data.pkl": pickle.dumps({"a": 3}, 2)}
     ),
-    "'a' is no tensor",
+    "'a' is not a tensor",
   ),
   "a list for a dictionary": (
     lambda members: members.update({"state_zip/data.pkl": pickle.dumps([3])}),

@@ -111,7 +111,7 @@ def check_values(config: ConfigDict) -> None:
   for key, choices in CHOICES.items():
     if values[key] not in choices:
       raise UserError(
-        f"{key}={values[key]!r} is none of {', '.join(map(repr, choices))}"
+        f"{key}={values[key]!r} is not one of {', '.join(map(repr, choices))}"
       )
   for key, value in values.items():
     for is_valid, rule, patterns in RULES:

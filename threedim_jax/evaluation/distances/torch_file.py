@@ -161,7 +161,7 @@ def read_state_dict(
   for key, tensor in state.items():
     if not isinstance(key, str) or not isinstance(tensor, np.ndarray):
       raise UserError(
-        f"{path} is not a plain PyTorch state dict: {key!r} is no tensor"
+        f"{path} is not a plain PyTorch state dict: {key!r} is not a tensor"
       )
   return state
 

@@ -75,7 +75,7 @@ def list_frames(folder: str | os.PathLike) -> list[Frame]:
     return pose_folder.list_frames(folder)
   found = sorted(p.name for p in folder.iterdir())[:8]
   raise UserError(
-    f"{folder} is no folder of posed images that we know. Looked for"
+    f"{folder} is not a folder of posed images in a known format. Looked for"
     " transforms.json (or transforms_train.json, _val, _test), and for rgb/"
     f" with pose/ and intrinsics.txt (NSVF, SRN); it holds {found}."
   )

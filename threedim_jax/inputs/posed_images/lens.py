@@ -141,7 +141,7 @@ def number(entry: Mapping[str, Any], key: str, where: str) -> float | None:
   if isinstance(value, int | float) and not isinstance(value, bool):
     if abs(value) < 1e300:  # False for nan; JSON integers may exceed a float
       return float(value)
-  raise UserError(f'{where}: "{key}" is no number but {_short(value)}.')
+  raise UserError(f'{where}: "{key}" is not a number but {_short(value)}.')
 
 
 def _short(value: Any) -> str:
@@ -303,7 +303,7 @@ def _coefficients(
   if values is None:
     return by_key
   if not isinstance(values, list):
-    why = f'"distortion_params" is no list but {_short(values)}'
+    why = f'"distortion_params" is not a list but {_short(values)}'
     raise _cannot_read(where, why)
   entries = {str(i): value for i, value in enumerate(values)}
   values = [

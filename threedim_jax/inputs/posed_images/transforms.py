@@ -117,7 +117,7 @@ class _Files:
         existing file.
     """
     if not isinstance(name, str) or not name:
-      raise UserError(f"{where} is no name of a picture.")
+      raise UserError(f"{where} is not the name of a picture.")
     pure = pathlib.PurePosixPath(name.replace("\\", "/"))
     path = None
     if _can_be_a_file(name) and not (pure.is_absolute() or ".." in pure.parts):
