@@ -5,10 +5,10 @@
   python -m threedim_jax.benchmark --what=tpu --out=runs/tpu
 
 The command needs no TPU: it only compiles train steps for TPUs, one after
-another. Each train step is compiled in its own process, takes between a few
-minutes and an hour, and gets its own file. If the command is stopped, run it
-again: it continues with the train steps that have no file yet. When all files
-exist, it prints the table that `launch/README.md` shows.
+another. Compiling one train step takes between a few minutes and an hour. It
+runs in a process of its own and writes its result to a file of its own. If the
+command is stopped, run it again: it compiles only the train steps whose file
+does not exist yet. When all files exist, it prints a table of them.
 """
 
 from collections.abc import Sequence

@@ -140,7 +140,7 @@ class _SplitConv(nn.Module):
   def __call__(
     self, D: int, learned: Sequence[Float[Array, "1 H W D"]]
   ) -> tuple[Float[Array, "3 3 D E"], list[Float[Array, "1 _h _w E"]]]:
-    """Returns the kernel for the rays, and the convolved learned embeddings.
+    """Returns the kernel to convolve the rays with, and the offsets to add.
 
     Args:
       D: channels of an encoded ray.
@@ -148,9 +148,9 @@ class _SplitConv(nn.Module):
         an empty list.
 
     Returns:
-      (kernel, offsets). The caller convolves the rays with the kernel and adds
-      the offsets: one offset per frame, or one for both frames. If `learned` is
-      empty, the only offset is the bias.
+      (kernel, offsets). An offset is a convolved learned embedding plus the
+      bias of the layer. There is one offset per frame, or one for both frames.
+      If `learned` is empty, the only offset is the bias.
     """
     kernel = self.param(
       "kernel", nn.initializers.lecun_normal(), (3, 3, D, self.features)

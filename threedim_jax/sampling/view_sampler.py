@@ -382,5 +382,5 @@ def looked_at(settings: Settings, num_views: int) -> Int[np.ndarray, "N T"]:
 
 
 def _stack(cameras: Sequence[Camera]) -> Camera:
-  """Stacks N cameras for each of B objects into one float32 `Camera` [B, N]."""
+  """Stacks B `Camera`s, each of shape [N], into a float32 `Camera` [B, N]."""
   return jax.tree.map(lambda *x: jnp.stack([*map(jnp.float32, x)]), *cameras)

@@ -5,13 +5,14 @@
   run = read_run("W")  # W is the workdir
   published_blocks(run)  # blocks for `page.write_page`
 
-The scores are of new views at 128x128 pixels, made from one given view. In
+All scores are of 128x128 views that were generated from one given view. In
 published.csv, each row names its paper, the table in the paper, the split of
 the data, and the SSIM kernel (the window over which SSIM is computed). Only
 numbers of the same split and kernel are comparable. `chairs*` is 3DiM's own
 split of SRN's chairs. 3DiM made it because the released split has test cameras
 at distances that never occur in training. The kernel `gauss11` is the kernel of
-our metric `ssim_gauss11`. `other` stands for a kernel that 3DiM does not name.
+our metric `ssim_gauss11`. For some earlier methods the 3DiM paper also reports
+SSIM with another kernel, which it does not name: `other`.
 """
 
 import csv

@@ -22,7 +22,8 @@ def check_same_settings(
   Args:
     path: folder or file of the existing results.
     made_with: {name: value} of the settings that the existing results were made
-      with. A missing setting counts as unknown.
+      with. A setting that is missing here counts as different; the message
+      calls it "unknown".
     settings: {name: value} of the settings of the command that would now write
       to `path`.
 

@@ -106,14 +106,14 @@ def run_steps(state, views, rng, start, stop, num_steps, *, config):
   """Runs the training steps `start` to `stop` - 1, and returns the new state.
 
   Args:
-    state: `State` of the fits of O objects.
+    state: the `State` for O objects.
     views: (pictures [O, V, H, W, 3], cameras [O, V] in box coordinates,
       distances [O, 2] from `near_and_far`).
     rng: random key of the whole fit.
     start: number of the first step to run, counted from 0.
     stop: number of the step before which to stop.
-    num_steps: not used, because the learning rate of `make_optimizer` always
-      falls over the same number of steps.
+    num_steps: number of steps of the whole fit. It is ignored, and is here only
+      because `grid_fit.run_steps` needs it.
     config: settings of the field.
   """
   del num_steps  # the optimizer has a schedule of its own
