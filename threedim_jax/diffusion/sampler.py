@@ -258,7 +258,10 @@ def sample_view(
   """
   B, _, *image_shape = bank.views.shape
   rngs_init, rngs_index, rngs_steps = _split(rngs)
-  take_step, rows = SOLVERS[solver], jnp.arange(B)
+  take_step = SOLVERS[solver]
+  # Each object picks from its own views. With an index array for the objects,
+  # XLA would send all picked views to all devices.
+  pick = jax.vmap(lambda known, index: known[index])
   target = encode_camera(target_cam)
 
   def step(i, carry):
@@ -271,8 +274,8 @@ def sample_view(
       index_keys(rngs_steps, i)
     )
     logsnr_t = jnp.full((B,), times.logsnr_t)
-    cond_cam = jax.tree.map(lambda a: a[rows, index], bank.cams)
-    args = bank.views[rows, index], encode_camera(cond_cam), target
+    cond_cam = jax.tree.map(lambda a: pick(a, index), bank.cams)
+    args = pick(bank.views, index), encode_camera(cond_cam), target
     guided = lambda: _guided_eps(
       denoise_fn,
       z_t,
