@@ -56,7 +56,7 @@ def xunet_config():
 def config(xunet_config, monkeypatch):
   """The same with the toy for a network."""
   toy = lambda model, platform="cpu": Toy(model["ch"])
-  for module in (models, load, view_sampler, setup):
+  for module in (models, load, view_sampler, setup, parts):
     monkeypatch.setattr(module, "get_model", toy)
   plain = lambda model, params, hw: lambda cam: cam
   monkeypatch.setattr(view_sampler, "get_camera_encoder", plain)

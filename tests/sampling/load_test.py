@@ -89,7 +89,8 @@ def test_a_tpu_encodes_rays_in_every_step_and_draws_the_same(monkeypatch):
   )
 
   def sample(platform):
-    fn = view_sampler.make_view_fn(c.model, c.diffusion.prediction, platform)
+    model = models.get_model(c.model, platform)
+    fn = view_sampler.make_view_fn(model, c.diffusion.prediction)
     keys = jax.random.split(jax.random.key(1), 1)
     return fn(
       params, keys, bank, target, num_sample_steps=3, guidance_weight=1.5

@@ -28,7 +28,7 @@ from threedim_jax.evaluation.fields.field import FieldConfig
 from threedim_jax.evaluation.fields.fit import fit_fields
 from threedim_jax.inputs.pairs import train_iterator
 from threedim_jax.inputs.view_source import open_split
-from threedim_jax.models import make_init_fn
+from threedim_jax.models import get_model, make_init_fn
 from threedim_jax.modes.aot.flops import count_flops
 from threedim_jax.runtime.sharding import make_mesh, put_batch, replicated
 from threedim_jax.sampling.load import make_denoiser, settings_of
@@ -146,7 +146,7 @@ def step_case(config: ConfigDict) -> Case:
 def forward_case(config: ConfigDict) -> Case:
   """Compiles a forward pass of `train.batch_size` examples on all devices."""
   mesh = make_mesh(config.mesh.data, config.mesh.fsdp)
-  denoiser = make_denoiser(config)
+  denoiser = make_denoiser(config, jax.default_backend())
 
   def forward(params, *args):
     return denoiser(params)(*args)
@@ -166,7 +166,8 @@ def sampler_case(config: ConfigDict, num_sample_steps: int) -> Case:
   """
   sampler = functools.partial(
     make_view_fn(
-      config.model, config.diffusion.prediction, jax.default_backend()
+      get_model(config.model, jax.default_backend()),
+      config.diffusion.prediction,
     ),
     num_sample_steps=num_sample_steps,
     guidance_weight=config.sampler.guidance_weight,

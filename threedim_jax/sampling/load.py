@@ -128,11 +128,17 @@ def settings_of(config: ConfigDict) -> Settings:
   return Settings(**dict(config.sampler))
 
 
-def make_denoiser(config: ConfigDict) -> Callable[[PyTree], DenoiseFn]:
+def make_denoiser(
+  config: ConfigDict, platform: str = "cpu"
+) -> Callable[[PyTree], DenoiseFn]:
   """Returns a function that turns network parameters into a `DenoiseFn`.
 
-  The `DenoiseFn` has no dropout. Only `config.model` and `config.diffusion` are
-  read.
+  The `DenoiseFn` has no dropout.
+
+  Args:
+    config: a configuration; only `model` and `diffusion` are read.
+    platform: "cpu", "gpu" or "tpu", where the network should be fast.
   """
-  model, prediction = get_model(config.model), config.diffusion.prediction
+  model = get_model(config.model, platform)
+  prediction = config.diffusion.prediction
   return lambda params: bind_params(model, params, prediction)

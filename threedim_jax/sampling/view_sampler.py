@@ -132,9 +132,10 @@ class Sampler:
   ):
     self._params_sh = state_sharding(mesh, params)
     self.params = jax.device_put(params, self._params_sh)
-    self._model, self._prediction = get_model(model_config), prediction
+    self._model = get_model(model_config, platform_of(mesh))
+    self._prediction = prediction
     self._mesh, self.resolution = mesh, resolution
-    self._view_fn = make_view_fn(model_config, prediction, platform_of(mesh))
+    self._view_fn = make_view_fn(self._model, prediction)
     self.name, self.step = name, step
     self.trained_config = dict(trained_config)
     self._programs: dict[Any, Callable] = {}
@@ -277,7 +278,7 @@ class Sampler:
 
 
 def make_view_fn(
-  model_config: Any, prediction: str, platform: str
+  model: Any, prediction: str
 ) -> Callable[..., Float[Array, "B H W 3"]]:
   """Returns a function that generates one view of every object in a batch.
 
@@ -287,11 +288,9 @@ def make_view_fn(
   in every step.
 
   Args:
-    model_config: the fields of `XUNet`.
-    prediction: one of `denoise.PREDICTIONS`.
-    platform: where the function will run: "cpu", "gpu" or "tpu".
+    model: network from `get_model`.
+    prediction: what the network predicts, one of `denoise.PREDICTIONS`.
   """
-  model = get_model(model_config, platform)
 
   def view_fn(params, keys, bank, target_cam, **options):
     return sample_view(

@@ -19,7 +19,7 @@ import jax.numpy as jnp
 from ml_collections import ConfigDict
 
 from threedim_jax.diffusion.sampler import make_bank
-from threedim_jax.models import make_init_fn
+from threedim_jax.models import get_model, make_init_fn
 from threedim_jax.modes.aot.flops import count_flops
 from threedim_jax.modes.aot.profile import Profile, read_profile
 from threedim_jax.modes.aot.topologies import Topology
@@ -180,7 +180,9 @@ def compile_sampler(
 
   def next_view(platform):
     return jit_next_view(
-      make_view_fn(config.model, config.diffusion.prediction, platform),
+      make_view_fn(
+        get_model(config.model, platform), config.diffusion.prediction
+      ),
       mesh,
       state_sharding(mesh, params),
       bank,
