@@ -13,6 +13,7 @@ from random_params import random_params
 from threedim_jax.models import dummy_inputs
 from threedim_jax.models.growth import grow
 from threedim_jax.models.xunet import XUNet
+from threedim_jax.views.cameras import resize_camera
 
 SIZE, NEW = 4, 2  # pixels, levels
 SMALL = XUNet(
@@ -86,3 +87,34 @@ def test_patches_and_the_thin_path_stay_as_they_were():
   name = "ConditioningProcessor_0/pos_emb"
   expected = repeat(flat(old)[name], "h w d -> (h a) (w b) d", a=4, b=4)
   np.testing.assert_array_equal(grown[name], expected)
+
+
+@pytest.mark.parametrize(
+  "fields",
+  [{"detail_ch": 4}, {"concat_frames": True}],
+  ids=lambda f: next(iter(f)),
+)
+def test_an_enlarged_picture_gets_the_enlarged_answer_on_patches(
+  tiny_xunet, fields
+):
+  """A patch of equal pixels is a pixel, with its camera and position."""
+  views, logsnr, cameras, mask = tiny_xunet.inputs
+  pixels = tiny_xunet.model.clone(
+    concat_frames="concat_frames" in fields, cross_attn_resolutions=()
+  )
+  on_patches = pixels.clone(patch_size=2, **fields)
+  answer = lambda model, params, *inputs: jax.jit(
+    lambda params: model.apply({"params": params}, *inputs, train=False)
+  )(params)
+  params = random_params(pixels, 0, *tiny_xunet.inputs, train=False)
+  expected = answer(pixels, params, *tiny_xunet.inputs)
+  assert np.std(expected) > 0.1
+  enlarge = lambda x: repeat(x, "... h w c -> ... (h a) (w b) c", a=2, b=2)
+  inputs = enlarge(views), logsnr, resize_camera(cameras, 2.0), mask
+  start = jax.jit(lambda key: on_patches.init(key, *inputs, train=False))(
+    jax.random.key(0)
+  )["params"]
+  grown = grow(params, start, lambda: start)
+  assert flat(grown).keys() == flat(start).keys()
+  got = answer(on_patches, grown, *inputs)
+  np.testing.assert_allclose(got, enlarge(expected), atol=1e-4)

@@ -13,6 +13,11 @@ they were trained for. At first the new levels only downsample the input of the
 trained levels and upsample their output: the last convolution of each new block
 is zero, and the block's shortcut passes on the channels that come from the
 level below. All other parameters of the new levels are random.
+
+The large network may also work on patches of pixels (`models/patches.py`) where
+the small network works on single pixels. Each position then reads the mean of
+its patch and writes the same colour to all pixels of the patch. A `DetailPath`
+gets random parameters. It adds nothing at first.
 """
 
 from collections.abc import Callable, Mapping
@@ -25,6 +30,9 @@ from jaxtyping import PyTree
 import numpy as np
 
 _POSITIONS = "ConditioningProcessor_0/pos_emb"
+_FIRST = "Conv_0/kernel"
+_LAST = ("Conv_1/kernel", "Conv_1/bias")
+_DETAIL = "DetailPath_0/"
 _LEVEL_KERNEL = re.compile(r"ConditioningProcessor_0/Conv_\d+/kernel")
 _NUMBERED = re.compile(
   r"^(XUNetBlock_|ResnetBlock_|ConditioningProcessor_0/Conv_)(\d+)"
@@ -61,6 +69,12 @@ def grow(
   num_added = _num_levels(large) - _num_levels(small)
   if num_added > 0:
     small = _put_levels_around(small, _flat(create_params()), num_added)
+  area = large[_FIRST].shape[2] // small[_FIRST].shape[2]
+  if area > 1:
+    small = _work_on_patches(small, area)
+    if any(name.startswith(_DETAIL) for name in large):
+      random = _flat(create_params())
+      small |= {n: x for n, x in random.items() if n.startswith(_DETAIL)}
   return traverse_util.unflatten_dict(small, sep="/")
 
 
@@ -104,6 +118,18 @@ def _put_levels_around(small: dict, large: dict, num_added: int) -> dict:
       x = math.sqrt(2.0) * np.eye(*x.shape, dtype=np.float32)
     grown[name] = old.pop(name, x)
   return grown | old
+
+
+def _work_on_patches(small: dict, area: int) -> dict:
+  """Lets a network that works on pixels work on patches of `area` pixels."""
+  read = repeat(
+    np.asarray(small[_FIRST]), "y x (f c) d -> y x (f p c) d", c=3, p=area
+  )
+  write = {
+    name: repeat(np.asarray(small[name]), "... c -> ... (p c)", p=area)
+    for name in _LAST
+  }
+  return small | write | {_FIRST: read / np.float32(area)}
 
 
 def _num_blocks(flat: Mapping) -> int:

@@ -58,13 +58,14 @@ def patch_cameras(cameras: Camera, patch_size: int) -> Camera:
 class DetailPath(nn.Module):
   """The layers that add full-resolution detail to a network on patches.
 
-  One convolution turns the U-Net's output, one position per patch, into
+  One convolution turns the U-Net's features, one position per patch, into
   `features` channels per pixel. Another convolution works on the noisy picture,
   and its output is scaled and shifted by values computed from the log-SNR
   embedding. Two more convolutions turn both outputs together into an RGB
-  picture. Finally the noisy picture, multiplied by one gain per colour, is
-  added. The gains are also computed from the log-SNR embedding. The last
-  convolution and the gains start at zero.
+  picture. To it the noisy picture is added, multiplied by one gain per colour.
+  The gains are also computed from the log-SNR embedding. The last convolution
+  and the gains start at zero. `XUNet` adds the result to the picture that it
+  computes from the same features.
 
   Attributes:
     features: channels at full resolution.

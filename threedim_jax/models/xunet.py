@@ -228,15 +228,16 @@ class XUNet(nn.Module):
       return rearrange(x, "(b f) ... -> b f ...", b=len(views))[:, -1]
 
     h = nn.swish(GroupNorm(self.norm_groups)(h))
-    if self.detail_ch:
-      path = DetailPath(self.detail_ch, self.patch_size, self.dtype)
-      return path(target(h), noisy, logsnr_emb[:, -1])
-    h = nn.Conv(
+    out = nn.Conv(
       3 * self.patch_size**2, (3, 3), kernel_init=nn.initializers.zeros
     )(h.astype(jnp.float32))
     # Selecting the target frame after the last convolution is cheaper than
     # selecting it before, because there are fewer channels.
-    return depth_to_space(target(h), self.patch_size)
+    out = depth_to_space(target(out), self.patch_size)
+    if self.detail_ch:
+      path = DetailPath(self.detail_ch, self.patch_size, self.dtype)
+      out += path(target(h), noisy, logsnr_emb[:, -1])
+    return out
 
   def _embed(self, logsnr, cameras, cond_mask, hw) -> tuple[Array, list[Array]]:
     """Embeds the log-SNR and the camera rays of every frame.
