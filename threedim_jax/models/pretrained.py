@@ -44,10 +44,10 @@ SHA256 = {
   },
   "shapes64": {
     ".msgpack": (
-      "bcb18252c1ffcaee92b09c4349cd4dd4c14ee937e32275adb1904f5a268f3294"
+      "bb097e0e2f79d2f0c2ec90242e3dfa1b2aa6f7a6d5aee4733e632622eb25adf7"
     ),
     ".json": (
-      "a3ce5121d2b410fa950f1a57e969d92f4c67567204d479a68606afe9687d2e7e"
+      "93d16abcf7f8fed5c1e94bb36ce3d6fd1f58175a1bd5b92826b251f0c4f35eca"
     ),
   },
 }
