@@ -26,5 +26,5 @@ def get_config(arg: str = "") -> ConfigDict:
   c.optim.update(
     learning_rate=7e-4, warmup_examples=800, ema_half_life_examples=2_000
   )
-  c.train.update(num_examples=20_000, init_from="shapes32")
+  c.train.update(num_examples=8_624, init_from="shapes32")
   return srn_chairs.variant(c, arg)
