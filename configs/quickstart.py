@@ -18,6 +18,7 @@ from configs import shapes_small, srn_chairs
 def get_config(arg: str = "") -> ConfigDict:
   c = shapes_small.get_config()
   c.data.config = "quickstart"
+  c.diffusion.logsnr_shift = 0.0
   c.optim.update(learning_rate=2e-4, ema_half_life_examples=800)
   c.train.update(
     num_examples=1_920,
