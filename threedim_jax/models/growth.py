@@ -14,10 +14,10 @@ trained levels and upsample their output: the last convolution of each new block
 is zero, and the block's shortcut passes on the channels that come from the
 level below. All other parameters of the new levels are random.
 
-The large network may also work on patches of pixels (`models/patches.py`) where
+The large network may also work on patches of pixels (`models/patches.py`), if
 the small network works on single pixels. Each position then reads the mean of
 its patch and writes the same colour to all pixels of the patch. A `DetailPath`
-gets random parameters. It adds nothing at first.
+gets random parameters and adds nothing at first.
 """
 
 from collections.abc import Callable, Mapping
@@ -30,8 +30,7 @@ from jaxtyping import PyTree
 import numpy as np
 
 _POSITIONS = "ConditioningProcessor_0/pos_emb"
-_FIRST = "Conv_0/kernel"
-_LAST = ("Conv_1/kernel", "Conv_1/bias")
+_FIRST, _LAST = "Conv_0", "Conv_1"
 _DETAIL = "DetailPath_0/"
 _LEVEL_KERNEL = re.compile(r"ConditioningProcessor_0/Conv_\d+/kernel")
 _NUMBERED = re.compile(
@@ -52,7 +51,7 @@ def grow(
     params: parameters of the small network, as host arrays.
     target: parameters of the large network, as arrays or shapes.
     create_params: makes random parameters with the shapes of `target`; called
-      only if the large network has more levels.
+      only if the large network has more levels, or a `DetailPath` that is new.
 
   Returns:
     Parameters of the large network.
@@ -69,9 +68,8 @@ def grow(
   num_added = _num_levels(large) - _num_levels(small)
   if num_added > 0:
     small = _put_levels_around(small, _flat(create_params()), num_added)
-  area = large[_FIRST].shape[2] // small[_FIRST].shape[2]
-  if area > 1:
-    small = _work_on_patches(small, area)
+  if _patch_area(large) > 1 and _patch_area(small) == 1:
+    small = _work_on_patches(small, _patch_area(large))
     if any(name.startswith(_DETAIL) for name in large):
       random = _flat(create_params())
       small |= {n: x for n, x in random.items() if n.startswith(_DETAIL)}
@@ -109,7 +107,7 @@ def _put_levels_around(small: dict, large: dict, num_added: int) -> dict:
   # Every block divides by sqrt(2). This gain undoes the divisions, so that the
   # trained levels get inputs of the magnitude that they were trained on.
   gain = np.float32(math.sqrt(2.0) ** ((n + 1) * num_added))
-  for name in ("Conv_0/kernel", "Conv_0/bias"):
+  for name in (f"{_FIRST}/kernel", f"{_FIRST}/bias"):
     old[name] = np.asarray(old[name]) * gain
   grown = {}
   for name, x in large.items():
@@ -120,16 +118,25 @@ def _put_levels_around(small: dict, large: dict, num_added: int) -> dict:
   return grown | old
 
 
+def _patch_area(flat: Mapping) -> int:
+  """Returns the number of pixels a patch has; 0 for another architecture."""
+  last = flat.get(f"{_LAST}/kernel")
+  return 0 if last is None else last.shape[-1] // 3
+
+
 def _work_on_patches(small: dict, area: int) -> dict:
   """Lets a network that works on pixels work on patches of `area` pixels."""
   read = repeat(
-    np.asarray(small[_FIRST]), "y x (f c) d -> y x (f p c) d", c=3, p=area
+    np.asarray(small[f"{_FIRST}/kernel"]),
+    "y x (f c) d -> y x (f p c) d",
+    c=3,
+    p=area,
   )
   write = {
     name: repeat(np.asarray(small[name]), "... c -> ... (p c)", p=area)
-    for name in _LAST
+    for name in (f"{_LAST}/kernel", f"{_LAST}/bias")
   }
-  return small | write | {_FIRST: read / np.float32(area)}
+  return small | write | {f"{_FIRST}/kernel": read / np.float32(area)}
 
 
 def _num_blocks(flat: Mapping) -> int:
