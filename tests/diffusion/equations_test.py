@@ -51,6 +51,14 @@ def test_alpha_and_sigma():
   np.testing.assert_allclose(sigma, sigma64, rtol=1e-6)
 
 
+def test_the_noisy_picture_by_hand():
+  """At log-SNR 0 both shares are sqrt(1/2); at ln 3 they are 3/4 and 1/4."""
+  logsnr = jnp.float32([0.0, np.log(3.0)])
+  z_t = equations.q_sample(jnp.float32(2.0), jnp.float32(-1.0), logsnr)
+  by_hand = [2 * 0.5**0.5 - 0.5**0.5, 2 * 0.75**0.5 - 0.25**0.5]
+  np.testing.assert_allclose(z_t, by_hand, rtol=1e-6)
+
+
 @given(pixels, normals, logsnrs)
 def test_round_trips_of_the_predictions(x0, eps, logsnr):
   """x0, eps and v from each other, with the error that z_t's rounding costs."""

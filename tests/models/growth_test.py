@@ -34,6 +34,15 @@ def flat(tree) -> dict:
   return traverse_util.flatten_dict(tree, sep="/")
 
 
+def enlarge(x, factor: int):
+  return repeat(x, "... h w c -> ... (h a) (w b) c", a=factor, b=factor)
+
+
+def answer(model, params, *inputs):
+  apply = lambda params: model.apply({"params": params}, *inputs, train=False)
+  return jax.jit(apply)(params)
+
+
 @pytest.fixture(scope="module")
 def start():
   """Parameters of LARGE as at the start of a training."""
@@ -58,16 +67,11 @@ def test_an_enlarged_picture_gets_the_enlarged_answer(small, start):
   views, logsnr, cameras, cond_mask = dummy_inputs(SIZE, batch_size=2)
   views = jax.random.normal(jax.random.key(1), views.shape)
   logsnr = jnp.broadcast_to(jnp.array([[20.0, -1.0]]), logsnr.shape)
-  enlarge = lambda x: repeat(
-    x, "... h w c -> ... (h a) (w b) c", a=2**NEW, b=2**NEW
-  )
-  answer = lambda model, params, views: model.apply(
-    {"params": params}, views, logsnr, cameras, ~cond_mask, train=False
-  )
-  expected = jax.jit(answer, static_argnums=0)(SMALL, small, views)
+  inputs = logsnr, cameras, ~cond_mask
+  expected = answer(SMALL, small, views, *inputs)
   assert np.std(expected) > 0.1
-  got = jax.jit(answer, static_argnums=0)(LARGE, params, enlarge(views))
-  np.testing.assert_allclose(got, enlarge(expected), atol=2e-4)
+  got = answer(LARGE, params, enlarge(views, 2**NEW), *inputs)
+  np.testing.assert_allclose(got, enlarge(expected, 2**NEW), atol=2e-4)
 
 
 def test_patches_and_the_thin_path_stay_as_they_were():
@@ -85,36 +89,32 @@ def test_patches_and_the_thin_path_stay_as_they_were():
     if name.startswith("DetailPath_0"):
       np.testing.assert_array_equal(grown[name], x)
   name = "ConditioningProcessor_0/pos_emb"
-  expected = repeat(flat(old)[name], "h w d -> (h a) (w b) d", a=4, b=4)
-  np.testing.assert_array_equal(grown[name], expected)
+  np.testing.assert_array_equal(grown[name], enlarge(flat(old)[name], 4))
+
+
+CONCAT = {"concat_frames": True, "cross_attn_resolutions": ()}
 
 
 @pytest.mark.parametrize(
-  "fields",
-  [{"detail_ch": 4}, {"concat_frames": True}],
-  ids=lambda f: next(iter(f)),
+  "of_both, of_patches",
+  [({}, {"detail_ch": 4}), (CONCAT, {})],
+  ids=["detail", "concat"],
 )
 def test_an_enlarged_picture_gets_the_enlarged_answer_on_patches(
-  tiny_xunet, fields
+  tiny_xunet, of_both, of_patches
 ):
   """A patch of equal pixels is a pixel, with its camera and position."""
   views, logsnr, cameras, mask = tiny_xunet.inputs
-  pixels = tiny_xunet.model.clone(
-    concat_frames="concat_frames" in fields, cross_attn_resolutions=()
-  )
-  on_patches = pixels.clone(patch_size=2, **fields)
-  answer = lambda model, params, *inputs: jax.jit(
-    lambda params: model.apply({"params": params}, *inputs, train=False)
-  )(params)
+  pixels = tiny_xunet.model.clone(**of_both)
+  on_patches = pixels.clone(patch_size=2, **of_patches)
   params = random_params(pixels, 0, *tiny_xunet.inputs, train=False)
   expected = answer(pixels, params, *tiny_xunet.inputs)
   assert np.std(expected) > 0.1
-  enlarge = lambda x: repeat(x, "... h w c -> ... (h a) (w b) c", a=2, b=2)
-  inputs = enlarge(views), logsnr, resize_camera(cameras, 2.0), mask
+  inputs = enlarge(views, 2), logsnr, resize_camera(cameras, 2.0), mask
   start = jax.jit(lambda key: on_patches.init(key, *inputs, train=False))(
     jax.random.key(0)
   )["params"]
   grown = grow(params, start, lambda: start)
   assert flat(grown).keys() == flat(start).keys()
   got = answer(on_patches, grown, *inputs)
-  np.testing.assert_allclose(got, enlarge(expected), atol=1e-4)
+  np.testing.assert_allclose(got, enlarge(expected, 2), atol=1e-4)

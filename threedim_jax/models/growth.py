@@ -70,9 +70,10 @@ def grow(
     small = _put_levels_around(small, _flat(create_params()), num_added)
   if _patch_area(large) > 1 and _patch_area(small) == 1:
     small = _work_on_patches(small, _patch_area(large))
-    if any(name.startswith(_DETAIL) for name in large):
+    new = [n for n in large if n.startswith(_DETAIL) and n not in small]
+    if new:
       random = _flat(create_params())
-      small |= {n: x for n, x in random.items() if n.startswith(_DETAIL)}
+      small |= {name: random[name] for name in new}
   return traverse_util.unflatten_dict(small, sep="/")
 
 
@@ -119,7 +120,7 @@ def _put_levels_around(small: dict, large: dict, num_added: int) -> dict:
 
 
 def _patch_area(flat: Mapping) -> int:
-  """Returns the number of pixels a patch has; 0 for another architecture."""
+  """Returns the number of pixels in a patch; 0 for another architecture."""
   last = flat.get(f"{_LAST}/kernel")
   return 0 if last is None else last.shape[-1] // 3
 
