@@ -41,11 +41,8 @@ from threedim_jax.views.cameras import Camera
 
 # How a step chooses its conditioning view: at random ("stochastic", 3DiM),
 # always the first given view ("first", the naive sampler of the paper's
-# ablation), or always the newest view ("last", autoregressive). On trial:
-# "half" takes the first view in half of the steps, and "compose2" and
-# "compose3" take the mean of the estimates for the first view and for one or
-# two others.
-CONDITIONINGS = ("stochastic", "first", "last", "half", "compose2", "compose3")
+# ablation), or always the newest view ("last", autoregressive).
+CONDITIONINGS = ("stochastic", "first", "last")
 
 
 @no_type_check  # for the reason given at `views.cameras.Camera`
@@ -119,36 +116,8 @@ def draw_cond_index(
     return jnp.zeros(rngs.shape, jnp.int32)
   if conditioning == "last":
     return jnp.full(rngs.shape, num_valid - 1, jnp.int32)
-  if conditioning.startswith("compose"):
-    return jnp.zeros(rngs.shape, jnp.int32)
-  if conditioning == "half":
-
-    def first_or_any(rng):
-      rng_first, rng_any = jax.random.split(rng)
-      any_view = jax.random.randint(rng_any, (), 0, num_valid)
-      return jnp.where(jax.random.bernoulli(rng_first), 0, any_view)
-
-    return jax.vmap(first_or_any)(rngs)
   draw = lambda rng: jax.random.randint(rng, (), 0, num_valid)
   return jax.vmap(draw)(rngs)
-
-
-def draw_composed(rngs, num_valid, count):
-  """Draws `count` views per example: the first, then distinct others.
-
-  If there are too few others, the first view takes their place. Returns slots
-  of the bank, [count, B].
-  """
-
-  def draw(rng):
-    rest = jnp.maximum(num_valid - 1, 1)
-    start, stride = jax.random.randint(rng, (2,), 0, rest)
-    stride = 1 + stride % jnp.maximum(rest - 1, 1)
-    picks = 1 + (start + stride * jnp.arange(count - 1)) % rest
-    return jnp.where(picks < num_valid, picks, 0)
-
-  picks = jax.vmap(draw, out_axes=1)(rngs)
-  return jnp.concatenate([jnp.zeros((1, len(rngs)), jnp.int32), picks])
 
 
 def step_times(
@@ -316,32 +285,6 @@ def sample_view(
       guidance_weight,
     )
     plain = lambda: denoise_fn(z_t, logsnr_t, *args, jnp.ones((B,), bool))
-    if conditioning.startswith("compose"):
-      count = int(conditioning[-1])
-      slots = draw_composed(index_keys(rngs_index, i), bank.num_valid, count)
-      views = jax.vmap(lambda slot: pick(bank.views, slot))(slots)
-      views = views.reshape(count * B, *image_shape)
-
-      def cameras_of_all(a):
-        picked = jax.vmap(lambda slot: pick(a, slot))(slots)
-        return picked.reshape(count * B, *a.shape[2:])
-
-      codes = encode_camera(jax.tree.map(cameras_of_all, bank.cams))
-
-      def guided():
-        # The last B of (count + 1) B examples are unconditional.
-        repeated = lambda a: jnp.concatenate([a] * (count + 1))
-        eps = denoise_fn(
-          repeated(z_t),
-          repeated(logsnr_t),
-          jnp.concatenate([views, _normal(rngs_noise[0], image_shape)]),
-          jax.tree.map(lambda a: jnp.concatenate([a, a[:B]]), codes),
-          jax.tree.map(repeated, target),
-          jnp.arange((count + 1) * B) < count * B,
-        )
-        conditional = eps[: count * B].reshape(count, *z_t.shape).mean(0)
-        return guide(conditional, eps[count * B :], guidance_weight)
-
     inside = _in_interval(times.logsnr_t, guidance_interval)
     if isinstance(inside, bool):
       eps_hat = guided() if inside else plain()
