@@ -6,6 +6,7 @@ train_and_evaluate(config, workdir)   # run it again to resume
 """
 
 from collections.abc import Callable, Iterator
+import contextlib
 import functools
 
 from absl import logging
@@ -42,6 +43,7 @@ from threedim_jax.workdir.checkpoints.checkpointer import (
   checkpoint_bytes_needed,
 )
 from threedim_jax.workdir.config_file import check_workdir
+from threedim_jax.workdir.lock import lock
 
 
 def train_and_evaluate(config: ConfigDict, workdir: epath.PathLike) -> None:
@@ -51,8 +53,8 @@ def train_and_evaluate(config: ConfigDict, workdir: epath.PathLike) -> None:
   checkpoint, training resumes from that checkpoint.
 
   Raises:
-    UserError: the data is bad, the checkpoint is for another architecture, or
-      the loss is not finite.
+    UserError: the data is bad, the checkpoint is for another architecture,
+      another process trains in `workdir`, or the loss is not finite.
     SystemExit: with code 75 after SIGTERM, once a checkpoint is saved.
   """
   workdir, train = epath.Path(workdir), config.train
@@ -69,6 +71,7 @@ def train_and_evaluate(config: ConfigDict, workdir: epath.PathLike) -> None:
     check_workdir(workdir, config.to_dict(), write=True)
   with (
     jax.set_mesh(setup.mesh),
+    lock(workdir) if jax.process_index() == 0 else contextlib.nullcontext(),
     StopSignal() as stop,
     Watchdog(workdir) as watchdog,
     Checkpointer(workdir / FOLDER) as checkpointer,

@@ -1,0 +1,70 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Keeps a second training out of a workdir.
+
+  with lock(workdir):
+    ...  # no other process on this machine trains in `workdir`
+
+Two trainings in one workdir would delete each other's unfinished checkpoints.
+"""
+
+from collections.abc import Iterator
+import contextlib
+import errno
+import fcntl
+import os
+import time
+
+from etils import epath
+
+from threedim_jax.runtime import progress
+from threedim_jax.runtime.errors import UserError
+
+# A training that was told to stop saves first. The next one waits for it.
+WAIT_SECONDS = 60.0
+_BUSY = (errno.EAGAIN, errno.EACCES)
+
+
+@contextlib.contextmanager
+def lock(workdir: epath.PathLike) -> Iterator[None]:
+  """Holds an existing workdir for one process; waits if another one has it.
+
+  The lock lies on the folder itself and ends with the process that holds it. A
+  folder that cannot be locked, such as a gs:// path, is not protected.
+
+  Raises:
+    UserError: another process still holds the workdir after `WAIT_SECONDS`.
+  """
+  try:
+    folder = os.open(workdir, os.O_RDONLY)
+  except OSError:  # a bucket
+    yield
+    return
+  try:
+    if not _acquire(folder):
+      with progress.waiting(f"wait for another training in {workdir} to stop"):
+        _wait(folder, workdir)
+    yield
+  finally:
+    os.close(folder)  # also unlocks
+
+
+def _wait(folder: int, workdir: epath.PathLike) -> None:
+  deadline = time.monotonic() + WAIT_SECONDS
+  while time.monotonic() < deadline:
+    time.sleep(0.2)
+    if _acquire(folder):
+      return
+  raise UserError(
+    f"another process is training in {workdir}: stop it, or choose another"
+    " --workdir"
+  )
+
+
+def _acquire(folder: int) -> bool:
+  """Returns False if another process has the lock."""
+  try:
+    fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+  except OSError as e:
+    return e.errno not in _BUSY  # other errors: this file system has no locks
+  return True
