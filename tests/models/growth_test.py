@@ -92,6 +92,25 @@ def test_patches_and_the_thin_path_stay_as_they_were():
   np.testing.assert_array_equal(grown[name], enlarge(flat(old)[name], 4))
 
 
+def test_smaller_pictures_get_the_mean_of_the_positions():
+  """A larger picture of the same positions comes back as it was."""
+  model = SMALL.clone(use_pos_emb=True)
+  params, target = (
+    random_params(model, seed, *dummy_inputs(size), train=False)
+    for seed, size in ((0, 4), (1, 12))
+  )
+  larger = grow(params, target, lambda: target)
+  again = grow(larger, params, lambda: params)
+  jax.tree.map(np.testing.assert_allclose, again, params)
+  name = "ConditioningProcessor_0/pos_emb"
+  mixed = larger["ConditioningProcessor_0"]["pos_emb"].copy()
+  mixed[0, 0] += 9.0
+  larger["ConditioningProcessor_0"]["pos_emb"] = mixed
+  change = flat(grow(larger, params, lambda: params))[name] - flat(params)[name]
+  np.testing.assert_allclose(change[0, 0], 1.0, rtol=1e-5)
+  np.testing.assert_allclose(change.sum(), change[0, 0].sum(), rtol=1e-4)
+
+
 CONCAT = {"concat_frames": True, "cross_attn_resolutions": ()}
 
 

@@ -18,13 +18,17 @@ The large network may also work on patches of pixels (`models/patches.py`), if
 the small network works on single pixels. Each position then reads the mean of
 its patch and writes the same colour to all pixels of the patch. A `DetailPath`
 gets random parameters and adds nothing at first.
+
+A network can also go on with smaller pictures, which take less time, if its
+levels stay the same. Each entry of its position embedding is then the mean of
+the entries that it replaces.
 """
 
 from collections.abc import Callable, Mapping
 import math
 import re
 
-from einops import repeat
+from einops import reduce, repeat
 from flax import traverse_util
 from jaxtyping import PyTree
 import numpy as np
@@ -41,10 +45,10 @@ _NUMBERED = re.compile(
 def grow(
   params: PyTree, target: PyTree, create_params: Callable[[], PyTree]
 ) -> PyTree:
-  """Adapts a network's parameters to pictures of the same or a larger size.
+  """Adapts a network's parameters to pictures of another size.
 
-  The size of the larger pictures must be an integer multiple of the size of the
-  smaller pictures. Arrays that cannot be adapted are returned unchanged, so the
+  Of both sizes, the larger one must be an integer multiple of the smaller one.
+  Arrays that cannot be adapted are returned unchanged, so the
   caller must compare all shapes with `target`.
 
   Args:
@@ -58,12 +62,8 @@ def grow(
   """
   small, large = _flat(params), _flat(target)
   if _POSITIONS in small and _POSITIONS in large:
-    factor = large[_POSITIONS].shape[0] // small[_POSITIONS].shape[0]
-    small[_POSITIONS] = repeat(
-      np.asarray(small[_POSITIONS]),
-      "h w d -> (h a) (w b) d",
-      a=factor,
-      b=factor,
+    small[_POSITIONS] = _resize(
+      np.asarray(small[_POSITIONS]), len(large[_POSITIONS])
     )
   num_added = _num_levels(large) - _num_levels(small)
   if num_added > 0:
@@ -79,6 +79,22 @@ def grow(
 
 def _flat(tree: PyTree) -> dict:
   return traverse_util.flatten_dict(tree, sep="/")
+
+
+def _resize(positions: np.ndarray, size: int) -> np.ndarray:
+  """Resizes a position embedding [h, w, d] to a height of `size`.
+
+  It repeats entries or takes the mean of neighbours. If neither gives `size`,
+  the embedding is returned unchanged.
+  """
+  h = len(positions)
+  if size % h == 0:
+    k = size // h
+    return repeat(positions, "h w d -> (h a) (w b) d", a=k, b=k)
+  if h % size == 0:
+    k = h // size
+    return reduce(positions, "(h a) (w b) d -> h w d", "mean", a=k, b=k)
+  return positions
 
 
 def _num_levels(flat: Mapping) -> int:
