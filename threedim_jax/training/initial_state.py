@@ -89,7 +89,7 @@ def starting_params(
 ) -> PyTree:
   """Reads the parameters that `train.init_from` names.
 
-  The parameters may come from a network for smaller pictures, see
+  The parameters may come from a network for pictures of another size, see
   `models.growth`.
 
   Args:
