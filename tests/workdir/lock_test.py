@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Only one process trains in a workdir, and none waits for a dead one."""
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -10,8 +11,10 @@ import time
 
 import pytest
 
+from threedim_jax.modes.train import claimed
 from threedim_jax.runtime.errors import UserError
 from threedim_jax.workdir import lock as lock_lib
+from threedim_jax.workdir.config_file import check_workdir
 from threedim_jax.workdir.lock import lock
 
 HOLDER = """
@@ -62,25 +65,48 @@ def test_it_waits_for_a_training_that_is_about_to_stop(
 
 
 def test_what_cannot_be_locked_is_not_protected(tmp_path, monkeypatch):
+  def no_locks(*_):
+    raise OSError(95, "Operation not supported")
+
   entered = []
   with lock("gs://bucket/run"):
     entered.append("bucket")
-  monkeypatch.setattr(
-    lock_lib.fcntl, "flock", lambda *_: (_ for _ in ()).throw(OSError(95, ""))
-  )
+  monkeypatch.setattr(fcntl, "flock", no_locks)
   with lock(tmp_path):
     entered.append("no locks")
   assert entered == ["bucket", "no locks"]
 
 
+def check_is_held(folder) -> None:
+  other = os.open(folder, os.O_RDONLY)
+  try:
+    with pytest.raises(BlockingIOError):
+      fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+  finally:
+    os.close(other)
+
+
 def test_the_next_one_in_the_same_process_can_have_it(tmp_path):
   for _ in range(2):
     with lock(tmp_path):
-      with pytest.raises(BlockingIOError):
-        other = os.open(tmp_path, os.O_RDONLY)
-        try:
-          lock_lib.fcntl.flock(
-            other, lock_lib.fcntl.LOCK_EX | lock_lib.fcntl.LOCK_NB
-          )
-        finally:
-          os.close(other)
+      check_is_held(tmp_path)
+
+
+def test_a_refused_training_leaves_the_settings_of_the_other(
+  holder, tmp_path, debug_config, monkeypatch
+):
+  monkeypatch.setattr(lock_lib, "WAIT_SECONDS", 0.5)
+  check_workdir(tmp_path, debug_config.to_dict(), write=True)
+  before = (tmp_path / "config.json").read_text()
+  debug_config.train.num_examples += 1
+  with pytest.raises(UserError, match="another process is training in"):
+    with claimed(tmp_path, debug_config):
+      raise AssertionError("two trainings in one workdir")
+  assert (tmp_path / "config.json").read_text() == before
+
+
+def test_a_new_workdir_is_made_and_held(tmp_path, debug_config):
+  workdir = tmp_path / "runs" / "new"
+  with claimed(workdir, debug_config):
+    assert (workdir / "config.json").exists()
+    check_is_held(workdir)

@@ -48,17 +48,17 @@ def grow(
   """Adapts a network's parameters to pictures of another size.
 
   Of both sizes, the larger one must be an integer multiple of the smaller one.
-  Arrays that cannot be adapted are returned unchanged, so the
-  caller must compare all shapes with `target`.
+  Arrays that cannot be adapted are returned unchanged, so the caller must
+  compare all shapes with `target`.
 
   Args:
-    params: parameters of the small network, as host arrays.
-    target: parameters of the large network, as arrays or shapes.
+    params: parameters of the trained network, as host arrays.
+    target: parameters of the network to train next, as arrays or shapes.
     create_params: makes random parameters with the shapes of `target`; called
       only if the large network has more levels, or a `DetailPath` that is new.
 
   Returns:
-    Parameters of the large network.
+    Parameters of the network to train next.
   """
   small, large = _flat(params), _flat(target)
   if _POSITIONS in small and _POSITIONS in large:

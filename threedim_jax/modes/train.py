@@ -67,11 +67,9 @@ def train_and_evaluate(config: ConfigDict, workdir: epath.PathLike) -> None:
   )
   bytes_needed = checkpoint_bytes_needed(workdir, setup.shapes)
   check_free_space(workdir, bytes_needed, "checkpoints")
-  if jax.process_index() == 0:
-    check_workdir(workdir, config.to_dict(), write=True)
   with (
     jax.set_mesh(setup.mesh),
-    lock(workdir) if jax.process_index() == 0 else contextlib.nullcontext(),
+    claimed(workdir, config),
     StopSignal() as stop,
     Watchdog(workdir) as watchdog,
     Checkpointer(workdir / FOLDER) as checkpointer,
@@ -131,6 +129,24 @@ def train_and_evaluate(config: ConfigDict, workdir: epath.PathLike) -> None:
     if stop.received:
       logging.warning("SIGTERM: saved step %d, run again to resume.", step)
       raise SystemExit(EXIT_PREEMPTED)
+
+
+@contextlib.contextmanager
+def claimed(workdir: epath.PathLike, config: ConfigDict) -> Iterator[None]:
+  """Holds the workdir for this training and writes its config.json.
+
+  In a run of several processes, process 0 does this for all.
+
+  Raises:
+    UserError: another process trains in `workdir`, or the folder holds a run
+      with another configuration. Its config.json stays as it is.
+  """
+  if jax.process_index() != 0:
+    yield
+    return
+  with lock(workdir):
+    check_workdir(workdir, config.to_dict(), write=True)
+    yield
 
 
 def run(config: ConfigDict, args) -> None:

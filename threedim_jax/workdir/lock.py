@@ -10,7 +10,6 @@ Two trainings in one workdir would delete each other's unfinished checkpoints.
 
 from collections.abc import Iterator
 import contextlib
-import errno
 import fcntl
 import os
 import time
@@ -22,24 +21,25 @@ from threedim_jax.runtime.errors import UserError
 
 # A training that was told to stop saves first. The next one waits for it.
 WAIT_SECONDS = 60.0
-_BUSY = (errno.EAGAIN, errno.EACCES)
 
 
 @contextlib.contextmanager
 def lock(workdir: epath.PathLike) -> Iterator[None]:
-  """Holds an existing workdir for one process; waits if another one has it.
+  """Holds a workdir for this process. If another one holds it, waits.
 
-  The lock lies on the folder itself and ends with the process that holds it. A
-  folder that cannot be locked, such as a gs:// path, is not protected.
+  A missing folder is made. The lock lies on the folder itself and ends with the
+  process that holds it. A folder that cannot be locked, such as a gs:// path,
+  is not protected.
 
   Raises:
     UserError: another process still holds the workdir after `WAIT_SECONDS`.
   """
-  try:
-    folder = os.open(workdir, os.O_RDONLY)
-  except OSError:  # a bucket
+  if "://" in str(workdir):  # a bucket has no locks
     yield
     return
+  if not os.path.exists(workdir):
+    os.makedirs(workdir, exist_ok=True)
+  folder = os.open(workdir, os.O_RDONLY)
   try:
     if not _acquire(folder):
       with progress.waiting(f"wait for another training in {workdir} to stop"):
@@ -65,6 +65,8 @@ def _acquire(folder: int) -> bool:
   """Returns False if another process has the lock."""
   try:
     fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-  except OSError as e:
-    return e.errno not in _BUSY  # other errors: this file system has no locks
+  except BlockingIOError:
+    return False
+  except OSError:  # this file system has no locks
+    pass
   return True
