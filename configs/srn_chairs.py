@@ -53,10 +53,6 @@ def get_config(arg: str = "") -> ConfigDict:
   c.diffusion.prediction = "eps"  # or "v", "view"
   c.diffusion.uncond_fraction = 0.1  # examples trained without conditioning
   c.diffusion.logsnr_shift = 0.0  # added to the drawn log-SNR; < 0: noisier
-  c.diffusion.sigmoid_bias = config_dict.placeholder(float)
-  c.diffusion.logsnr_shift_end = config_dict.placeholder(float)
-  c.model.qk_norm = False
-  c.model.both_frames = False
   c.diffusion.min_snr_gamma = config_dict.placeholder(float)  # None: no weights
 
   c.optim = ConfigDict()

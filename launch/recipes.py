@@ -23,37 +23,16 @@ from ablate import Command, System, write_atomically
 
 # Changes to the configuration. Its own learning rate is the larger one.
 RECIPES = {
-  "base": {"diffusion.prediction": "v", "diffusion.logsnr_shift": "-2.0"},
-  "rate falls": {
+  "paper": {"diffusion.prediction": "eps", "optim.learning_rate": "1e-4"},
+  "larger rate": {"diffusion.prediction": "eps"},
+  "larger rate, v": {"diffusion.prediction": "v"},
+  "larger rate, v, noisier": {
     "diffusion.prediction": "v",
     "diffusion.logsnr_shift": "-2.0",
-    "optim.decay_examples": "8000",
   },
-  "shift falls": {
+  "larger rate, v, min-SNR 5": {
     "diffusion.prediction": "v",
-    "diffusion.logsnr_shift": "-2.0",
-    "diffusion.logsnr_shift_end": "0.0",
-  },
-  "both frames": {
-    "diffusion.prediction": "v",
-    "diffusion.logsnr_shift": "-2.0",
-    "model.both_frames": "True",
-  },
-  "rate 2e-3": {
-    "diffusion.prediction": "v",
-    "diffusion.logsnr_shift": "-2.0",
-    "optim.learning_rate": "2e-3",
-  },
-  "rate 2e-3, qk norm": {
-    "diffusion.prediction": "v",
-    "diffusion.logsnr_shift": "-2.0",
-    "optim.learning_rate": "2e-3",
-    "model.qk_norm": "True",
-  },
-  "sigmoid 2": {
-    "diffusion.prediction": "v",
-    "diffusion.logsnr_shift": "-2.0",
-    "diffusion.sigmoid_bias": "2.0",
+    "diffusion.min_snr_gamma": "5.0",
   },
 }
 

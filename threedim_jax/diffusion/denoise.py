@@ -147,12 +147,7 @@ def bind_apply(
     The `apply_fn` of `make_predict_fn`: from network inputs to network output.
   """
   options = {"train": False, **apply_options}
-
-  def apply(*args):
-    out = model.apply({"params": params}, *args, **options)
-    return out[:, -1] if getattr(model, "both_frames", False) else out
-
-  return apply
+  return lambda *args: model.apply({"params": params}, *args, **options)
 
 
 def bind_params(model: Any, params: PyTree, prediction: str) -> DenoiseFn:

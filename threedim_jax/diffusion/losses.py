@@ -143,8 +143,6 @@ def diffusion_loss(
   uncond_fraction: float,
   logsnr_shift: float = 0.0,
   min_snr_gamma: float | None = None,
-  sigmoid_bias: float | None = None,
-  share_both: float = 0.0,
 ) -> tuple[Float[Array, ""], dict[str, Array]]:
   """Computes the weighted mean squared error of the network's output.
 
@@ -176,53 +174,14 @@ def diffusion_loss(
   target = network_target(
     prediction, noised.x0, noised.eps, expand(noised.logsnr, noised.x0)
   )
-  # Frame 0: in a share of the examples noised at a level of its own.
-  rng_t, rng_eps, rng_who = jax.random.split(jax.random.fold_in(rng, 7), 3)
-  B = noised.logsnr.shape[0]
-  own = logsnr_schedule_cosine(jax.random.uniform(rng_t, (B,)))
-  own = jnp.clip(own + logsnr_shift, LOGSNR_MIN, LOGSNR_MAX)
-  who = noised.cond_mask & (jax.random.uniform(rng_who, (B,)) < share_both)
-  eps0 = jax.random.normal(rng_eps, noised.x0.shape)
-  clean0 = from_u8(batch.cond_view)
-  first = jnp.where(
-    expand(who, clean0),
-    q_sample(clean0, eps0, expand(own, clean0)),
-    noised.cond_view,
-  )
-  logsnr0 = jnp.where(
-    who, own, jnp.where(noised.cond_mask, LOGSNR_MAX, LOGSNR_MIN)
-  )
-  out = predict_fn(
-    jnp.stack([first, noised.z_t], axis=1),
-    jnp.stack([logsnr0, noised.logsnr], axis=1),
-    jax.tree.map(
-      lambda a, b: jnp.stack([a, b], 1), batch.cond_cam, batch.target_cam
-    ),
-    noised.cond_mask,
-  )
-
-  def weight(logsnr):
-    if sigmoid_bias is None:
-      return loss_weight(logsnr, prediction, min_snr_gamma)
-    # eps error = alpha^2 v error; divided by the density of the log-SNRs drawn
-    return (
-      jax.nn.sigmoid(logsnr)
-      * jax.nn.sigmoid(sigmoid_bias - logsnr)
-      * jnp.cosh((logsnr - logsnr_shift) / 2)
-    )
-
-  square = lambda a, b: jnp.mean(jnp.square(a - b), axis=(1, 2, 3))
-  both = out.ndim == 5
-  error = square(out[:, -1] if both else out, target) * weight(noised.logsnr)
-  extra = 0.0
-  if both and share_both:
-    target0 = network_target(prediction, clean0, eps0, expand(own, clean0))
-    extra = jnp.mean(square(out[:, 0], target0) * weight(own) * who)
+  out = predict(predict_fn, batch, noised)
+  error = jnp.mean(jnp.square(out - target), axis=(1, 2, 3))
+  error = error * loss_weight(noised.logsnr, prediction, min_snr_gamma)
   bins = jax.nn.one_hot(
     logsnr_bin(noised.logsnr, NUM_LOGSNR_BINS), NUM_LOGSNR_BINS
   )
   aux = {"bin_sum": error @ bins, "bin_count": jnp.sum(bins, axis=0)}
-  return jnp.mean(error) + extra, aux
+  return jnp.mean(error), aux
 
 
 def denoised_grid(

@@ -172,7 +172,6 @@ class AttnLayer(nn.Module):
 
   attn_heads: int
   dtype: Dtype = jnp.float32
-  qk_norm: bool = False
 
   @nn.compact
   def __call__(
@@ -183,8 +182,6 @@ class AttnLayer(nn.Module):
       (self.attn_heads, head_dim), dtype=self.dtype
     )
     q, k, v = project()(q), project()(kv), project()(kv)
-    if self.qk_norm:
-      q, k = nn.RMSNorm(name="q_norm")(q), nn.RMSNorm(name="k_norm")(k)
     # The heads become a batch axis: XLA:CPU runs (batch * heads) plain matmuls
     # 3.6x faster than the contraction of nn.dot_product_attention.
     q, k, v = (rearrange(x, "b l n d -> b n l d") for x in (q, k, v))
@@ -228,14 +225,13 @@ class AttnBlock(nn.Module):
   attn_heads: int
   norm_groups: int = 32
   dtype: Dtype = jnp.float32
-  qk_norm: bool = False
 
   @nn.compact
   def __call__(self, h_in: Float[Array, "N H W C"]) -> Float[Array, "N H W C"]:
     _, H, _, C = h_in.shape
     h = rearrange(GroupNorm(self.norm_groups)(h_in), "n h w c -> n (h w) c")
     kv = {"self": lambda h: h, "cross": swap_frames}[self.attn_type](h)
-    h = AttnLayer(self.attn_heads, self.dtype, self.qk_norm)(h, kv)
+    h = AttnLayer(self.attn_heads, self.dtype)(h, kv)
     h = nn.DenseGeneral(C, dtype=self.dtype, kernel_init=nn.initializers.zeros)(
       h
     )

@@ -61,7 +61,6 @@ class XUNetBlock(nn.Module):
   cross_attn: bool
   norm_groups: int
   dtype: Dtype = jnp.float32
-  qk_norm: bool = False
 
   @nn.compact
   def __call__(
@@ -77,7 +76,7 @@ class XUNetBlock(nn.Module):
       dtype=self.dtype,
     )(h, emb, train=train)
     attend = lambda kind: AttnBlock(
-      kind, self.attn_heads, self.norm_groups, self.dtype, self.qk_norm
+      kind, self.attn_heads, self.norm_groups, self.dtype
     )
     if self.self_attn:
       h = attend("self")(h)
@@ -147,8 +146,6 @@ class XUNet(nn.Module):
   joint_conv: bool = False
   remat: str = "none"
   dtype: Dtype = jnp.float32
-  qk_norm: bool = False
-  both_frames: bool = False
 
   @nn.compact
   def __call__(
@@ -159,7 +156,7 @@ class XUNet(nn.Module):
     cond_mask: Bool[Array, " B"],
     *,
     train: bool,
-  ) -> Float[Array, "..."]:
+  ) -> Float[Array, "B H W 3"]:
     """Predicts the noise, v or clean view of the target frame.
 
     Args:
@@ -199,7 +196,6 @@ class XUNet(nn.Module):
         self_attn=size in self.attn_resolutions,
         cross_attn=size in (self.attn_resolutions if cross is None else cross),
         name=next(names),
-        qk_norm=self.qk_norm,
         **shared,
       )(h, embs[level], train)
 
@@ -237,9 +233,6 @@ class XUNet(nn.Module):
     )(h.astype(jnp.float32))
     # Selecting the target frame after the last convolution is cheaper than
     # selecting it before, because there are fewer channels.
-    if self.both_frames:
-      assert self.patch_size == 1
-      return rearrange(out, "(b f) ... -> b f ...", b=len(views))
     out = depth_to_space(target(out), self.patch_size)
     if self.detail_ch:
       path = DetailPath(self.detail_ch, self.patch_size, self.dtype)

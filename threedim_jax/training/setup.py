@@ -108,11 +108,7 @@ def make_setup(config: ConfigDict, mesh: Mesh | AbstractMesh) -> TrainSetup:
     shardings=shardings,
     batch=batch_shapes(config.data.resolution, batch_size),
     train_step=jit_train_step(
-      make_train_step(
-        loss_fn, tx, decay, parts, config.train.num_examples // batch_size
-      ),
-      mesh,
-      shardings,
+      make_train_step(loss_fn, tx, decay, parts), mesh, shardings
     ),
     eval_step=jax.jit(
       make_eval_step(config, platform),
@@ -135,30 +131,20 @@ def make_loss_fn(config: ConfigDict, platform: str = "cpu") -> LossFn:
     "uncond_fraction": diffusion.uncond_fraction,
     "logsnr_shift": diffusion.logsnr_shift,
     "min_snr_gamma": diffusion.min_snr_gamma,
-    "sigmoid_bias": diffusion.sigmoid_bias,
-    "share_both": 0.5 if config.model.both_frames else 0.0,
   }
   hue_augmentation = config.data.hue_augmentation
 
-  def loss_fn(params, batch, rng, progress):
+  def loss_fn(params, batch, rng):
     rng_noise, rng_dropout, rng_hue = jax.random.split(rng, 3)
     if hue_augmentation:
       batch = augment_hue(batch, rng_hue)
-    apply_fn = lambda *args: model.apply(
-      {"params": params}, *args, train=True, rngs={"dropout": rng_dropout}
+    apply_fn = bind_apply(
+      model, params, train=True, rngs={"dropout": rng_dropout}
     )
-    shift = diffusion.logsnr_shift
-    if diffusion.logsnr_shift_end is not None:
-      shift += progress * (diffusion.logsnr_shift_end - shift)
-    return diffusion_loss(
-      apply_fn, batch, rng_noise, **options | {"logsnr_shift": shift}
-    )
+    predict_fn = make_predict_fn(apply_fn)
+    return diffusion_loss(predict_fn, batch, rng_noise, **options)
 
   return loss_fn
-
-
-def bind_all(model, params):
-  return lambda *args: model.apply({"params": params}, *args, train=False)
 
 
 def make_eval_step(config: ConfigDict, platform: str = "cpu") -> Callable:
@@ -172,11 +158,7 @@ def make_eval_step(config: ConfigDict, platform: str = "cpu") -> Callable:
   def eval_step(params, batch, rng):
     predict_fn = make_predict_fn(bind_apply(model, params))
     loss, aux = diffusion_loss(
-      bind_all(model, params),
-      batch,
-      rng,
-      prediction=prediction,
-      uncond_fraction=0.0,
+      predict_fn, batch, rng, prediction=prediction, uncond_fraction=0.0
     )
     shown = jax.tree.map(lambda x: x[:GRID_ROWS], batch)
     grid = denoised_grid(predict_fn, shown, rng, prediction=prediction)

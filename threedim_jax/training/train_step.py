@@ -122,7 +122,6 @@ def make_train_step(
   tx: optax.GradientTransformation,
   ema_decay: float,
   parts: int = 1,
-  num_steps: int = 1,
 ) -> Callable[..., tuple[TrainState, dict[str, Array]]]:
   """Makes the function `train_step(state, batch, rng) -> (state, metrics)`.
 
@@ -142,9 +141,8 @@ def make_train_step(
 
   def train_step(state: TrainState, batch: PairBatch, rng):
     rng = jax.random.fold_in(rng, state.step)
-    progress = state.step / num_steps
     (loss, aux), grads = _accumulated_grads(
-      lambda *a: loss_fn(*a, progress), state.params, batch, rng, parts
+      loss_fn, state.params, batch, rng, parts
     )
     with jax.named_scope("optimizer"):  # its name in profiles
       updates, opt_state = tx.update(grads, state.opt_state, state.params)
