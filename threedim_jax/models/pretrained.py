@@ -44,7 +44,7 @@ SHA256 = {
   },
   "shapes64": {
     ".msgpack": (
-      "bb097e0e2f79d2f0c2ec90242e3dfa1b2aa6f7a6d5aee4733e632622eb25adf7"
+      "8cd74fea9e06d61d5a4f2196a5149a5bf08b4886f2cee0508a4b4f1141c1020a"
     ),
     ".json": (
       "93d16abcf7f8fed5c1e94bb36ce3d6fd1f58175a1bd5b92826b251f0c4f35eca"
