@@ -5,19 +5,19 @@
   python datasets/build.py shapes --config 16
   python launch/ablate.py --config=configs/ablation.py --root=runs/ablation
 
-The network is the quickstart's, for pictures of half the size. Each system
-trains from random weights in a quarter of an hour on two CPU cores.
+The network is that of `configs/shapes_tiny.py`, for pictures of half the size.
+Each system trains from random weights in a quarter of an hour on two CPU cores.
 """
 
 from ml_collections import ConfigDict
 
-from configs import quickstart, srn_chairs
+from configs import shapes_tiny, srn_chairs
 
 
 def get_config(arg: str = "") -> ConfigDict:
   c = srn_chairs.get_config()
   c.data.update(name="shapes", config="16", resolution=16, num_threads=1)
-  quickstart.use_small_network(c)
+  shapes_tiny.use_small_network(c)
   c.model.norm_groups = 32  # as in launch/benchmarks.md
   c.optim.update(
     learning_rate=1e-3, warmup_examples=3_200, ema_half_life_examples=3_200

@@ -25,7 +25,7 @@
 # The model gets one picture of an object and the camera that took it. It
 # generates pictures from any other cameras, without building a 3D model (Watson
 # et al., arXiv 2210.04628). The bundled model is small: it was trained on
-# procedural chairs and cars at 32x32 pixels. Run the cells from the top; you do
+# procedural chairs and cars at 64x64 pixels. Run the cells from the top; you do
 # not have to fill in anything. The first orbit takes about a minute on a CPU,
 # half of it for compiling.
 
@@ -111,7 +111,7 @@ from PIL import Image
 from threedim_jax.sampling.load import Settings, load_sampler
 from threedim_jax.sampling.photo import Photo, photo_scene
 
-sampler = load_sampler("shapes32")
+sampler = load_sampler("shapes64")
 EXAMPLES = pathlib.Path(threedim_jax.__file__).parent / "demo" / "examples"
 entries = json.loads((EXAMPLES / "examples.json").read_text())
 camera = next(e for e in entries if e["file"].startswith(EXAMPLE))

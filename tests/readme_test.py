@@ -74,7 +74,7 @@ def test_every_command_names_what_exists(command):
 # What makes a command of the README one of seconds: ':debug' configurations,
 # what this test trained in place of what ships, and folders of this test.
 IN_DEBUG_FORM = (
-  (r"configs/(quickstart|shapes_small)", "configs/shapes"),
+  (r"configs/(quickstart|shapes_small|shapes_tiny)", "configs/shapes"),
   (r"(configs/\w+)\.py", r"\1.py:debug"),
   # main_test.py samples with the weights, which are of a larger network.
   (r"(--config=.*) --pretrained=\w+", r"\1"),

@@ -66,7 +66,7 @@ class Builder(ViewBuilder):
     _config("64", 64, "chairs and cars", 4000, 50, 8, 32),
     _config("128", 128, "chairs and cars", 4000, 50, 8, 32),
     _config(
-      *("quickstart", 32, "chairs", 500, 16, 4, 16, 24),
+      *("quickstart", 64, "chairs", 500, 16, 4, 16, 24),
       kinds=("chair",),
     ),
     _limits("limits_none", "to evaluate on chairs as in training"),

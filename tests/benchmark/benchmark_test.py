@@ -43,10 +43,10 @@ class Toy(nn.Module):
 
 @pytest.fixture(scope="module")
 def xunet_config():
-  """quickstart:debug, on fewer pixels still."""
-  from configs import quickstart
+  """shapes_tiny:debug, on fewer pixels still."""
+  from configs import shapes_tiny
 
-  c = quickstart.get_config("debug")
+  c = shapes_tiny.get_config("debug")
   c.data.resolution = 8
   c.model.update(attn_resolutions=(4,), cross_attn_resolutions=None)
   return c

@@ -46,7 +46,7 @@ google.colab = colab
 """
 # The cameras of the views are those of the folder.
 CHECK = """
-assert samples.generated.images_u8.shape == (3, 32, 32, 3)
+assert samples.generated.images_u8.shape == (3, 64, 64, 3)
 assert np.ptp(samples.generated.images_u8) > 50, "a picture, not a grey"
 """
 

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 import pytest
 
-from configs import quickstart, srn_chairs
+from configs import quickstart, shapes_tiny, srn_chairs
 from threedim_jax.benchmark.parts import denoise_args
 from threedim_jax.models import make_init_fn, pretrained
 from threedim_jax.models.pretrained import (
@@ -23,8 +23,8 @@ from threedim_jax.sampling.load import load_sampler, make_denoiser
 
 # name -> its configuration
 CONFIGS = {
-  "shapes32": "quickstart",
-  "shapes32_relative": "quickstart:relative",
+  "shapes32": "shapes_tiny",
+  "shapes32_relative": "shapes_tiny:relative",
   "shapes64": "shapes_small",
 }
 
@@ -101,7 +101,7 @@ def test_another_network_is_refused():
 
 def test_a_pretrained_run_does_not_claim_this_run_s_training():
   """Only the network is known to be that of the weights."""
-  config = quickstart.get_config()
+  config = shapes_tiny.get_config()
   config.optim.learning_rate = 1.0
   sampler = load_sampler("shapes32", config=config)
   assert set(sampler.trained_config) == {"model", "diffusion"}
@@ -113,7 +113,7 @@ def test_a_pretrained_run_does_not_claim_this_run_s_training():
   [("prediction", "eps"), ("relative_cameras", True), ("norm_groups", 32)],
 )
 def test_a_network_is_not_taken_for_another(key, value):
-  config = quickstart.get_config()
+  config = shapes_tiny.get_config()
   group = config.diffusion if key == "prediction" else config.model
   group[key] = value
   with pytest.raises(UserError, match=f"add --config.*{key}="):
@@ -123,4 +123,4 @@ def test_a_network_is_not_taken_for_another(key, value):
 @pytest.mark.parametrize("variant", ["concat", "relative", "regression"])
 def test_another_method_starts_from_nothing(variant):
   assert quickstart.get_config(variant).train.init_from is None
-  assert quickstart.get_config("").train.init_from == "shapes32"
+  assert quickstart.get_config("").train.init_from == "shapes64"

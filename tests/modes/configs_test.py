@@ -67,12 +67,12 @@ def test_shapes_of_the_full_model_fit(name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["shapenet", "shapes_patches", "srn_cars"])
+@pytest.mark.parametrize("name", ["shapenet", "shapes_small", "srn_cars"])
 def test_debug_runs_a_step(name):
   """Networks of three kinds.
 
   readme_test.py trains srn_chairs, meshes and shapes, ablate_test.py trains
-  quickstart; shapes_small and ablation differ from it in numbers.
+  quickstart; shapes_tiny and ablation differ from shapes_small in numbers.
   """
   config, rng = load(name, "debug"), jax.random.key(0)
   tx = make_tx(config)

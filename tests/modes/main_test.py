@@ -37,7 +37,7 @@ def test_data_that_does_not_fit_is_refused(run_main, tmp_path, tiny_data):
 
 @pytest.fixture
 def pictures_32(tmp_path):
-  """Arguments of the quickstart on made-up pictures, two short views."""
+  """Arguments of shapes_tiny on made-up pictures, two short views."""
   root = tmp_path / "data32"
   folder = tiny_dataset.write_tiny_dataset(root, 1, 4, 32)
   return (
@@ -55,7 +55,7 @@ def test_weights_that_ship_sample_without_training(
 ):
   from threedim_jax.workdir import samples
 
-  config, workdir = str(REPO / "configs/quickstart.py"), tmp_path / "w"
+  config, workdir = str(REPO / "configs/shapes_tiny.py"), tmp_path / "w"
   args = (f"--workdir={workdir}", "--mode=sample", *pictures_32)
   result = run_main(*args, "--pretrained=shapes33", config=config)
   assert_refused(result, "'shapes33'", "shapes32")
@@ -85,7 +85,7 @@ def test_views_of_an_own_picture(run_main, tmp_path):
     "--config.sampler.num_sample_steps=2",
     "--config.sample.num_views=2",
   )
-  config = str(REPO / "configs/quickstart.py")
+  config = str(REPO / "configs/shapes_tiny.py")
   assert_refused(run_main(*args, config=config), "no picture", "lamp.png")
   assert not workdir.exists(), "nothing is written for a wrong picture"
   Image.fromarray(picture).save(file)

@@ -15,7 +15,7 @@ from toy_sampling import (
   toy_scene,
 )
 
-from configs import quickstart
+from configs import shapes_tiny
 from threedim_jax import models
 from threedim_jax.diffusion.sampler import make_bank
 from threedim_jax.sampling import view_sampler
@@ -70,7 +70,7 @@ def test_views_are_those_of_the_equations(sampler, changes):
 
 def test_a_tpu_encodes_rays_in_every_step_and_draws_the_same(monkeypatch):
   monkeypatch.setattr(models, "MIN_EMB_CH_OF_JOINT_CONV", 1)
-  c = quickstart.get_config("debug")
+  c = shapes_tiny.get_config("debug")
   c.data.resolution = 8
   c.model.update(attn_resolutions=(4,), cross_attn_resolutions=None)
   params = models.make_init_fn(c)(jax.random.key(0))

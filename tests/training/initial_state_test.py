@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from small_training import save_as_trained, untrained_state
 
-from configs import quickstart, srn_chairs
+from configs import shapes_tiny, srn_chairs
 from threedim_jax.models import make_init_fn
 from threedim_jax.runtime.errors import UserError
 from threedim_jax.runtime.sharding import make_mesh
@@ -90,7 +90,7 @@ def test_a_training_starts_with_a_level_more(small_training):
 def test_a_start_that_cannot_be_used_is_refused(
   small_training, source, prediction, message
 ):
-  config = quickstart.get_config()
+  config = shapes_tiny.get_config()
   config.diffusion.prediction = prediction
   config.train.init_from = source
   if source == "another training":

@@ -16,7 +16,12 @@ from PIL import Image
 import pytest
 
 from threedim_jax.viewing import motion
-from threedim_jax.viewing.show import show, show_together, views_grid
+from threedim_jax.viewing.show import (
+  PER_ROW,
+  show,
+  show_together,
+  views_grid,
+)
 from threedim_jax.views import image_grid
 from threedim_jax.views.pixels import from_u8, to_u8
 
@@ -211,3 +216,22 @@ def test_sample_pictures(tmp_path, sampled):
     files = {p.name: p for p in folder.iterdir() if p.is_file()}
     assert set(files) == expected
     assert all(p.stat().st_size > 500 for p in files.values())
+
+
+def test_objects_are_shown_in_rows(tmp_path, sampled):
+  count = PER_ROW + 1
+  samples = [
+    fake_sample(num_views=4, resolution=16, seed=i) for i in range(count)
+  ]
+  show_together(tmp_path, samples)
+  with Image.open(tmp_path / "orbits.gif") as gif:
+    shown = np.array(gif.convert("RGB"))
+  factor = shown.shape[0] // (2 * 16)
+  shown = shown[::factor, ::factor]
+  assert shown.shape == (2 * 16, PER_ROW * 2 * 16, 3)
+  for i, sample in enumerate(samples):
+    row, column = 16 * (i // PER_ROW), 32 * (i % PER_ROW)
+    pair = shown[row : row + 16, column : column + 32]
+    assert psnr(pair[:, :16], sample.given.images_u8[0]) > 20
+    assert psnr(pair[:, 16:], sample.generated.images_u8[0]) > 20
+  assert (shown[16:, 32:] == 255).all()

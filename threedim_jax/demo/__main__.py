@@ -17,7 +17,7 @@ def main() -> None:
   parser.add_argument(
     "--pretrained",
     default="shapes64",
-    help="bundled weights: shapes64, shapes32 (smaller pictures, faster) or"
+    help="bundled weights: shapes64, shapes32 (smaller pictures) or"
     " shapes32_relative (needs no azimuth, looks worse)",
   )
   args = parser.parse_args()

@@ -31,7 +31,7 @@ SHA256 = {
       "1144fab64222d593ecd98ec20deebe1927e3c5334be8d74886f2e0717e499577"
     ),
     ".json": (
-      "a088a0ec0a3eda4236c85a505b9bee90059688b15a6909a9fa744b142f403cec"
+      "7e4e3997c9c3b2f4bfa5298e86988b512c77bd1c9909656c373a32f43d7c4ecc"
     ),
   },
   "shapes32_relative": {
@@ -39,15 +39,15 @@ SHA256 = {
       "1245e1b66d015380bb6f242e682668f9df09d6725c6bcab12f0a62238538a068"
     ),
     ".json": (
-      "0bc094d51a89c5987d83ddf7b55ec20d86cf122c5fd9aee137f871b64469136d"
+      "6e10c2fecded5e5127aa8b305747b857995136fe811f606e8d3bd592abf53984"
     ),
   },
   "shapes64": {
     ".msgpack": (
-      "bcb18252c1ffcaee92b09c4349cd4dd4c14ee937e32275adb1904f5a268f3294"
+      "8cd74fea9e06d61d5a4f2196a5149a5bf08b4886f2cee0508a4b4f1141c1020a"
     ),
     ".json": (
-      "a3ce5121d2b410fa950f1a57e969d92f4c67567204d479a68606afe9687d2e7e"
+      "93d16abcf7f8fed5c1e94bb36ce3d6fd1f58175a1bd5b92826b251f0c4f35eca"
     ),
   },
 }

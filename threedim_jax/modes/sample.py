@@ -34,7 +34,7 @@ from threedim_jax.workdir.protocol import (
 # Views of one turn play as a smooth orbit.
 TURN_VIEWS = 78
 
-NUM_TOGETHER = 4  # objects in views.png, orbits.gif and orbits.mp4
+NUM_TOGETHER = 8  # objects in views.png, orbits.gif and orbits.mp4
 
 
 def sample(

@@ -29,7 +29,7 @@ def export(
     out: path NAME.msgpack for the float16 parameters. The network's settings go
       to NAME.json.
     config_file: configuration that NAME.json names as the one to use with the
-      weights, such as "configs/quickstart.py:relative".
+      weights, such as "configs/shapes_tiny.py:relative".
 
   Returns:
     The SHA-256 of both files, as {".msgpack": ..., ".json": ...}, the form of

@@ -20,6 +20,7 @@ from threedim_jax.workdir.samples import ObjectSamples
 from threedim_jax.workdir.transforms_json import write_transforms
 
 FPS, FPS_TOGETHER = 12, 6
+PER_ROW = 4  # objects in a row of orbits.gif and orbits.mp4
 
 
 def show(folder: epath.PathLike, sampled: ObjectSamples) -> None:
@@ -40,16 +41,23 @@ def show_together(
 ) -> None:
   """Writes pictures that show several objects, each beside its given view.
 
-  orbits.gif and orbits.mp4 show the objects side by side, one view of each
-  object at a time. views.png has one row per object.
+  orbits.gif and orbits.mp4 show the objects in rows of `PER_ROW`, one view of
+  each object at a time. views.png has one row per object.
   """
   workdir = epath.Path(workdir)
   length = min(len(s.generated) for s in samples)
-  columns = []
-  for s in samples:
-    given_u8 = np.repeat(s.given.images_u8[:1], length, axis=0)
-    columns += [given_u8, s.generated.images_u8[:length]]
-  frames_u8 = np.concatenate(columns, axis=2)
+  rows = []
+  for start in range(0, len(samples), PER_ROW):
+    columns = []
+    for s in samples[start : start + PER_ROW]:
+      given_u8 = np.repeat(s.given.images_u8[:1], length, axis=0)
+      columns += [given_u8, s.generated.images_u8[:length]]
+    rows.append(np.concatenate(columns, axis=2))
+  missing = rows[0].shape[2] - rows[-1].shape[2]  # the last row may be shorter
+  rows[-1] = np.pad(
+    rows[-1], ((0, 0), (0, 0), (0, missing), (0, 0)), constant_values=255
+  )
+  frames_u8 = np.concatenate(rows, axis=1)
   write_gif(workdir / "orbits.gif", frames_u8, fps=FPS_TOGETHER, min_side=96)
   write_mp4(workdir / "orbits.mp4", frames_u8, fps=FPS_TOGETHER)
   rows = [
