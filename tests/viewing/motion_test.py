@@ -16,12 +16,7 @@ from PIL import Image
 import pytest
 
 from threedim_jax.viewing import motion
-from threedim_jax.viewing.show import (
-  PER_ROW,
-  show,
-  show_together,
-  views_grid,
-)
+from threedim_jax.viewing.show import PER_ROW, show, show_together, views_grid
 from threedim_jax.views import image_grid
 from threedim_jax.views.pixels import from_u8, to_u8
 
@@ -218,7 +213,7 @@ def test_sample_pictures(tmp_path, sampled):
     assert all(p.stat().st_size > 500 for p in files.values())
 
 
-def test_objects_are_shown_in_rows(tmp_path, sampled):
+def test_objects_are_shown_in_rows(tmp_path):
   count = PER_ROW + 1
   samples = [
     fake_sample(num_views=4, resolution=16, seed=i) for i in range(count)

@@ -9,6 +9,7 @@ show_together(workdir, samples)  # writes into the workdir, beside the report
 
 from collections.abc import Sequence
 
+import einops
 from etils import epath
 from jaxtyping import UInt8
 import numpy as np
@@ -46,18 +47,16 @@ def show_together(
   """
   workdir = epath.Path(workdir)
   length = min(len(s.generated) for s in samples)
-  rows = []
-  for start in range(0, len(samples), PER_ROW):
-    columns = []
-    for s in samples[start : start + PER_ROW]:
-      given_u8 = np.repeat(s.given.images_u8[:1], length, axis=0)
-      columns += [given_u8, s.generated.images_u8[:length]]
-    rows.append(np.concatenate(columns, axis=2))
-  missing = rows[0].shape[2] - rows[-1].shape[2]  # the last row may be shorter
-  rows[-1] = np.pad(
-    rows[-1], ((0, 0), (0, 0), (0, missing), (0, 0)), constant_values=255
+  pairs = []
+  for s in samples:
+    given_u8 = np.repeat(s.given.images_u8[:1], length, axis=0)
+    pairs.append(np.concatenate([given_u8, s.generated.images_u8[:length]], 2))
+  columns = min(PER_ROW, len(pairs))
+  # White pictures fill the last row.
+  pairs += [np.full_like(pairs[0], 255)] * (-len(pairs) % columns)
+  frames_u8 = einops.rearrange(
+    pairs, "(r c) n h w rgb -> n (r h) (c w) rgb", c=columns
   )
-  frames_u8 = np.concatenate(rows, axis=1)
   write_gif(workdir / "orbits.gif", frames_u8, fps=FPS_TOGETHER, min_side=96)
   write_mp4(workdir / "orbits.mp4", frames_u8, fps=FPS_TOGETHER)
   rows = [
