@@ -26,8 +26,8 @@
 # generates pictures from any other cameras, without building a 3D model (Watson
 # et al., arXiv 2210.04628). The bundled model is small: it was trained on
 # procedural chairs and cars at 64x64 pixels. Run the cells from the top; you do
-# not have to fill in anything. The first orbit takes about 40 seconds on two CPU
-# cores, most of it for compiling.
+# not have to fill in anything. The first orbit takes about 40 seconds on two
+# CPU cores, most of it for compiling.
 
 # %% cellView="form" tags=["parameters"]
 # @title Settings
