@@ -40,7 +40,7 @@ FLAGS = {
   "srn": ("manual_dir",),
   "meshes": (
     *("from", "name", "up", "front", "radius", "cameras", "strict"),
-    *("random_orientation", "least_scale", "beam_options"),
+    *("random_orientation", "least_scale", "test_objects", "beam_options"),
   ),
 }
 
@@ -132,6 +132,13 @@ def _parser(with_configs: bool) -> argparse.ArgumentParser:
     "--least_scale",
     type=float,
     help="also scale it for each pair, at random from this to 1; default: 1",
+  )
+  add(
+    "--test_objects",
+    type=_path,
+    metavar="FILE",
+    help="ids of the objects for the test split, one on a line; without it a\n"
+    "hash of the id decides",
   )
   add(
     "--beam_options",
@@ -226,6 +233,7 @@ def _builder_and_arguments(args: argparse.Namespace) -> tuple[type, str, dict]:
       "least_scale": 1.0 if args.least_scale is None else args.least_scale,
       "distance": args.radius,
       "camera_file": args.cameras,
+      "test_objects": args.test_objects,
     }
     config = kwargs["config"].name
   return module.Builder, config, kwargs

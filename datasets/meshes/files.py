@@ -14,6 +14,7 @@ split of an object depends only on its id.
 
 from collections.abc import Iterator, Sequence
 import dataclasses
+import difflib
 import hashlib
 import pathlib
 import re
@@ -198,23 +199,60 @@ def _mesh_file(
   )
 
 
-def split_objects(files: Sequence[MeshFile]) -> dict[str, list[MeshFile]]:
+def split_objects(
+  files: Sequence[MeshFile], test_ids: frozenset[str] = frozenset()
+) -> dict[str, list[MeshFile]]:
   """Splits objects: 90% train, 5% validation, 5% test, at least one in each.
 
-  With fewer than three files, every split has all of them.
+  With fewer than three files, every split has all of them. If `test_ids` is not
+  empty, the test split has exactly these objects, and of the others 5% are for
+  validation.
   """
   if len(files) < len(SPLITS):
     return {split: list(files) for split in SPLITS}
   splits = {split: [] for split in SPLITS}
   for file in sorted(files, key=lambda f: _fraction(f.object_id)):
     place = _fraction(file.object_id)
-    after_train = place >= _TRAIN
-    after_validation = place >= _TRAIN + _VALIDATION
-    splits[SPLITS[after_train + after_validation]].append(file)
+    if test_ids:
+      is_test = file.object_id in test_ids
+      split = "validation" if place >= 1 - _VALIDATION else "train"
+    else:
+      is_test = place >= _TRAIN + _VALIDATION
+      split = "validation" if place >= _TRAIN else "train"
+    splits["test" if is_test else split].append(file)
   for split in SPLITS:
     if not splits[split]:
       splits[split].append(max(splits.values(), key=len).pop())
   return {s: sorted(fs, key=lambda f: f.object_id) for s, fs in splits.items()}
+
+
+def read_ids(file: pathlib.Path, files: Sequence[MeshFile]) -> frozenset[str]:
+  """Reads the ids of the objects for testing: a text file, one id on a line.
+
+  Raises:
+    UserError: the file cannot be read or has no id, an id is not that of an
+      object, or no object is left for training.
+  """
+  try:
+    ids = frozenset(filter(None, map(str.strip, file.read_text().splitlines())))
+  except (OSError, UnicodeDecodeError) as e:
+    raise UserError(f"{file} cannot be read as text ({e}).") from e
+  if not ids:
+    raise UserError(f"{file} has no object id: write one on each line.")
+  known = {f.object_id for f in files}
+  if unknown := sorted(ids - known):
+    near = difflib.get_close_matches(unknown[0], known, n=1)
+    hint = f" Did you mean {near[0]}?" if near else ""
+    raise UserError(
+      f"{file}: there is no object with the id {unknown[0]!r}"
+      f" ({len(unknown)} of {len(ids)} ids are unknown).{hint}"
+    )
+  if len(known - ids) < 2:
+    raise UserError(
+      f"{file} leaves {len(known - ids)} object(s) for training and validation;"
+      " they need at least 2."
+    )
+  return ids
 
 
 def id_digest(object_id: str) -> bytes:

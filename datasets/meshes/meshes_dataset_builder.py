@@ -84,6 +84,7 @@ class Builder(ViewBuilder):
     turned: bool,
     least_scale: float,
     strict: bool,
+    test_objects: pathlib.Path | None,
     **kwargs,
   ):
     """Checks the flags of build.py and finds the mesh files.
@@ -91,7 +92,8 @@ class Builder(ViewBuilder):
     `config` is from `config_of`. The other arguments are flags of build.py.
 
     Raises:
-      UserError: the folder, the distance or the camera file cannot be used.
+      UserError: the folder, the distance, the camera file or the list of test
+        objects cannot be used.
     """
     if camera_file is not None and distance is not None:
       raise UserError(
@@ -114,6 +116,9 @@ class Builder(ViewBuilder):
       self._folder, _ = files.root_of(source)
       found = files.find_meshes(source)
     self._files, self._left_out = found.files, found.left_out
+    self._test_ids = frozenset()
+    if test_objects is not None:
+      self._test_ids = files.read_ids(test_objects, self._files)
     super().__init__(config=config, **kwargs)
 
   def _create_builder_config(self, builder_config, version):
@@ -130,6 +135,9 @@ class Builder(ViewBuilder):
       "front": self._orientation.front,
       "strict": self._strict,
     }
+    if self._test_ids:
+      ids = "\n".join(sorted(self._test_ids))
+      found["test_objects_sha256"] = _sha256(ids.encode())
     if self._cameras is None:
       return found | {
         "radius": self._distance,
@@ -143,11 +151,11 @@ class Builder(ViewBuilder):
     return self._left_out
 
   def num_views(self) -> int:
-    splits = files.split_objects(self._files)
+    splits = files.split_objects(self._files, self._test_ids)
     return sum(len(fs) * self._num_views(s) for s, fs in splits.items())
 
   def _split_generators(self, dl_manager):
-    splits = files.split_objects(self._files)
+    splits = files.split_objects(self._files, self._test_ids)
     if len(self._files) < len(splits):
       print(
         f"note: {self._folder} has {len(self._files)} mesh(es), fewer than the"

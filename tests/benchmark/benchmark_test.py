@@ -18,6 +18,7 @@ import pytest
 
 from threedim_jax import models
 from threedim_jax.benchmark import cli, parts, timing, tpu
+from threedim_jax.benchmark.tpu_memory import planned_bytes
 from threedim_jax.evaluation.fields.field import FieldConfig
 from threedim_jax.models import get_camera_encoder, get_model, make_init_fn
 from threedim_jax.modes.aot.flops import count_flops
@@ -286,31 +287,77 @@ def test_how_long_all_parts_take_is_said(config, monkeypatch, announced):
 
 
 def test_what_fits_where_resumes(tmp_path, monkeypatch, capsys):
-  """A program that is there is not compiled again; the table has a row each."""
-  compiled = []
+  """Existing files are kept. What does not fit is not compiled."""
+  planned, compiled = [], []
+
+  def plan_case(case, path, config):
+    planned.append(case.name)
+    result = {"fits": case.per_device < 8, "refusal": "20.1G of 15.7G"}
+    path.write_text(json.dumps(result | {"gib": {"peak": 12.44}}))
 
   def compile_case(case, path, config):
     compiled.append(case.name)
-    result = {"fits": case.per_device < 8, "refusal": "20.1G of 15.7G"}
-    result |= {"gib": {"peak": 12.34}, "seconds": 0.5, "share_of_peak": 0.61}
+    if len(compiled) == 1:
+      raise KeyboardInterrupt
+    result = {"fits": True, "gib": {"peak": 12.34}}
+    result |= {"seconds": 0.5, "share_of_peak": 0.61}
     path.write_text(json.dumps(result))
 
+  monkeypatch.setattr(tpu, "plan_case", plan_case)
   monkeypatch.setattr(tpu, "compile_case", compile_case)
   cases = tpu.Case("v5e:4x4", 448, 1, fsdp=16), tpu.Case("v4:2x2x1", 256, 8)
+  names = ["ch448_v5e_4x4_1_fsdp16_none", "ch256_v4_2x2x1_8_data_none"]
   folder = epath.Path(tmp_path / "tpu")
-  tpu.run(folder, cases[:1])
-  tpu.run(folder, cases)
-  assert compiled == [
-    "ch448_v5e_4x4_1_fsdp16_none",
-    "ch256_v4_2x2x1_8_data_none",
-  ]
+  with pytest.raises(KeyboardInterrupt):
+    tpu.run(folder, cases)
   *_, first, second = capsys.readouterr().out.splitlines()
-  assert first == (
-    "| ch 448 | v5e:4x4 | 1 | fsdp 16 | none | yes | 12.3 | 0.500 | 61% |"
-  )
+  row = "| ch 448 | v5e:4x4 | 1 | fsdp 16 | none | yes |"
+  assert first == f"{row} 12.4 |  |  |"
   assert "| no | 20.1G of 15.7G |" in second
+  tpu.run(folder, cases)
+  tpu.run(folder, cases)
+  assert planned == names
+  assert compiled == names[:1] * 2
+  *_, first, second = capsys.readouterr().out.splitlines()
+  assert first == f"{row} 12.3 | 0.500 | 61% |"
   names = [case.name for case in tpu.CASES]
-  assert len(set(names)) == len(names) <= 24
+  assert len(set(names)) == len(names)
+
+
+def compile_for_tpu(shape: int, then: str = "pass") -> list[str]:
+  """A command that compiles a product of [shape, shape] for one v5e."""
+  script = f"""
+import jax
+jax.config.update("jax_platforms", "cpu")
+import jax.numpy as jnp
+from jax.sharding import SingleDeviceSharding
+from threedim_jax.modes.aot.topologies import get_topology
+(device,) = get_topology("v5e:1x1").devices
+x = jax.ShapeDtypeStruct(({shape}, {shape}), jnp.float32,
+                         sharding=SingleDeviceSharding(device))
+def product(x):
+  return x @ x
+jax.jit(product).lower(x).compile()
+{then}
+"""
+  return [sys.executable, "-c", script]
+
+
+def test_memory_is_known_before_the_code(monkeypatch, tmp_path):
+  pytest.importorskip("libtpu")
+  monkeypatch.setenv("PYTHONPATH", str(REPO))
+  # Two arrays of 4 MiB. The process would go on, but is ended.
+  late = tmp_path / "late"
+  then = f"import time; time.sleep(600); open({str(late)!r}, 'w')"
+  size = planned_bytes(compile_for_tpu(1024, then), "jit_product")
+  assert 2 * 2**22 <= size <= 2.5 * 2**22
+  assert not late.exists()
+
+
+def test_no_memory_if_there_is_no_plan():
+  assert planned_bytes([sys.executable, "-c", ""], "jit_product") is None
+  with pytest.raises(subprocess.CalledProcessError):
+    planned_bytes([sys.executable, "-c", "raise SystemExit(3)"], "jit_product")
 
 
 def test_bad_input_is_a_sentence():

@@ -113,6 +113,36 @@ def test_another_mesh_beside_changes_no_other_object():
   np.testing.assert_array_equal(a, b)
 
 
+def test_a_list_decides_which_objects_are_for_testing(tmp_path):
+  for i in range(6):
+    colored_box(tmp_path / "toys" / f"o{i}.ply")
+  (tmp_path / "ids.txt").write_text("o4\n\n  o1\n")
+  flags = ["--test_objects", str(tmp_path / "ids.txt")]
+  folder = build_meshes(tmp_path / "toys", tmp_path / "listed", *flags)
+  splits = objects_of(folder)
+  assert splits["test"] == ["o1", "o4"]
+  others = splits["train"] + splits["validation"]
+  assert sorted(others) == ["o0", "o2", "o3", "o5"]
+  assert splits["train"] and splits["validation"]
+
+
+@pytest.mark.parametrize(
+  "text, words",
+  [
+    ("", "has no object id"),
+    ("o1\no9\n", "no object with the id 'o9' .1 of 2 ids are unknown."),
+    ("o0\no1\no2\n", "leaves 1 object"),
+  ],
+)
+def test_a_list_of_test_objects_that_cannot_be_used(tmp_path, text, words):
+  for i in range(4):
+    colored_box(tmp_path / "toys" / f"o{i}.ply")
+  (tmp_path / "ids.txt").write_text(text)
+  flags = ["--test_objects", str(tmp_path / "ids.txt")]
+  with pytest.raises(UserError, match=words):
+    build_meshes(tmp_path / "toys", tmp_path / "listed", *flags)
+
+
 def test_few_meshes_are_in_every_split(tmp_path, capsys, caplog):
   colored_box(tmp_path / "toys/model.ply")
   folder = build_meshes(tmp_path / "toys", tmp_path, "--name", "one")

@@ -5,13 +5,14 @@
   python -m threedim_jax.benchmark --what=tpu --out=runs/tpu
 
 The command needs no TPU: it only compiles train steps for TPUs, one after
-another. Compiling one train step takes between a few minutes and an hour. It
-runs in a process of its own and writes its result to a file of its own. If the
-command is stopped, run it again: it compiles only the train steps whose file
-does not exist yet. When all files exist, it prints a table of them.
+another. First it asks the compiler how much memory each of them takes, a minute
+or two each, and prints the table. Then it compiles those that fit, for the
+estimated time of a step. Compiling one takes between a few minutes and an hour.
+Each result is in a file of its own. If the command is stopped, run it again: it
+makes only the files that do not exist yet.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 import dataclasses
 import json
 import subprocess
@@ -19,7 +20,10 @@ import sys
 
 from etils import epath
 
+from threedim_jax.benchmark.tpu_memory import planned_bytes
+from threedim_jax.modes.aot.report import GIB
 from threedim_jax.runtime import progress
+from threedim_jax.workdir.results import write_result
 
 CONFIG = "configs/srn_chairs.py"
 
@@ -105,41 +109,80 @@ write_result(path, to_json(compiled, config.train.num_examples))
 """
 
 
+def plan_case(case: Case, path: epath.Path, config: str = CONFIG) -> None:
+  """Asks the compiler for the memory of a case, and writes it to a JSON file.
+
+  The arguments have the same meaning as in `compile_case`.
+  """
+  size = planned_bytes(_command(case, path, config), "jit_train_step")
+  if size is not None:  # else the worker has written that it does not fit
+    write_result(path, {"fits": True, "gib": {"peak": size / GIB}})
+
+
 def compile_case(case: Case, path: epath.Path, config: str = CONFIG) -> None:
   """Compiles the train step of a case, and writes the compiler's report.
 
   `path` is the JSON file to write, and `config` is the path of the
   configuration file.
   """
-  subprocess.run(
-    [
-      *(sys.executable, "-c", _WORKER, case.topology, str(case.per_device)),
-      *(str(path), f"--config={config}", *case.arguments()),
-    ],
-    check=True,
-  )
+  subprocess.run(_command(case, path, config), check=True)
+
+
+def _command(case: Case, path: epath.Path, config: str) -> list[str]:
+  return [
+    *(sys.executable, "-c", _WORKER, case.topology, str(case.per_device)),
+    *(str(path), f"--config={config}", *case.arguments()),
+  ]
 
 
 def run(
   folder: epath.Path, cases: Sequence[Case] = CASES, config: str = CONFIG
 ) -> None:
-  """Compiles every case that has no file yet, then prints a table of all cases.
+  """Plans, then compiles, every case that has no file yet, and prints a table.
 
-  `folder` is where each case has its JSON file, and `config` is the path of the
-  configuration file.
+  It prints the table as soon as the memory of all cases is known, and again
+  when all cases that fit are compiled.
+
+  Args:
+    folder: where each case has its JSON files.
+    cases: rows of the table.
+    config: path of the configuration file.
   """
   folder = folder.absolute()
   folder.mkdir(parents=True, exist_ok=True)
+  plans = {case: folder / f"{case.name}.memory.json" for case in cases}
   paths = {case: folder / f"{case.name}.json" for case in cases}
-  done = sum(path.exists() for path in paths.values())
-  with progress.bar("compile", len(cases), done, unit="program") as bar:
-    for case, path in paths.items():
-      if not path.exists():
-        compile_case(case, path, config)
-        bar.advance(1, case.name)
-  print(
-    table({case: json.loads(path.read_text()) for case, path in paths.items()})
-  )
+  _make_missing("plan", plans, plan_case, config)
+  planned = _read(plans)
+  print(table(planned | _read(paths)))
+  fitting = {c: path for c, path in paths.items() if planned[c]["fits"]}
+  if _make_missing("compile", fitting, compile_case, config):
+    print(table(planned | _read(paths)))
+
+
+def _make_missing(
+  what: str,
+  paths: dict[Case, epath.Path],
+  make: Callable[[Case, epath.Path, str], None],
+  config: str,
+) -> bool:
+  """Makes the files that do not exist. Returns whether there were any."""
+  missing = {case: path for case, path in paths.items() if not path.exists()}
+  done = len(paths) - len(missing)
+  with progress.bar(what, len(paths), done, unit="program") as bar:
+    for case, path in missing.items():
+      make(case, path, config)
+      bar.advance(1, case.name)
+  return bool(missing)
+
+
+def _read(paths: dict[Case, epath.Path]) -> dict[Case, dict]:
+  """Reads the files that exist."""
+  return {
+    case: json.loads(path.read_text())
+    for case, path in paths.items()
+    if path.exists()
+  }
 
 
 def table(results: dict[Case, dict]) -> str:
@@ -158,12 +201,12 @@ def table(results: dict[Case, dict]) -> str:
       case.remat,
     ]
     if result["fits"]:
-      row += [
-        "yes",
-        f"{result['gib']['peak']:.1f}",
-        f"{result['seconds']:.3f}",
-        f"{result['share_of_peak']:.0%}",
-      ]
+      row += ["yes", f"{result['gib']['peak']:.1f}"]
+      row += (
+        [f"{result['seconds']:.3f}", f"{result['share_of_peak']:.0%}"]
+        if "seconds" in result
+        else ["", ""]
+      )
     else:
       row += ["no", result["refusal"], "", ""]
     lines.append(f"| {' | '.join(row)} |")
