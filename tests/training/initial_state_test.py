@@ -10,6 +10,7 @@ from small_training import save_as_trained, untrained_state
 
 from configs import shapes_tiny, srn_chairs
 from threedim_jax.models import make_init_fn
+from threedim_jax.models.pretrained import read_weights
 from threedim_jax.runtime.errors import UserError
 from threedim_jax.runtime.sharding import make_mesh
 from threedim_jax.training.initial_state import initial_state, starting_params
@@ -100,3 +101,12 @@ def test_a_start_that_cannot_be_used_is_refused(
   zeros = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), target)
   with pytest.raises(UserError, match=message):
     starting_params(config, target, lambda: zeros)
+
+
+def test_relative_cameras_start_from_weights_with_absolute_ones():
+  config = shapes_tiny.get_config("relative")
+  config.train.init_from = "shapes32"
+  target = jax.eval_shape(make_init_fn(config), jax.random.key(0))
+  params = starting_params(config, target, no_new_levels)
+  expected = read_weights("shapes32")
+  jax.tree.map(np.testing.assert_array_equal, params, expected)

@@ -134,11 +134,19 @@ def load_pretrained(name: str, target: PyTree) -> PyTree:
   return params
 
 
-def check_settings_match(name: str, config: Any) -> None:
+def check_settings_match(
+  name: str, config: Any, *, for_training: bool = False
+) -> None:
   """Checks that `config` has the settings that bundled weights need.
 
   Only settings that leave the shapes of arrays unchanged are checked, such as
   `diffusion.prediction`, because `load_pretrained` checks the shapes.
+
+  Args:
+    name: name of the weights.
+    config: a whole configuration.
+    for_training: the weights are only the start of a training. It may have
+      other cameras: what the weights know of pictures helps it all the same.
 
   Raises:
     UserError: the weights were trained with another value of such a setting.
@@ -153,6 +161,8 @@ def check_settings_match(name: str, config: Any) -> None:
     f"model.{field}": (config.model[field], network["model"][field])
     for field in ("relative_cameras", "norm_groups")
   }
+  if for_training:
+    del settings["model.relative_cameras"]
   for key, (configured, trained) in settings.items():
     if configured != trained:
       raise UserError(

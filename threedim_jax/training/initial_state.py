@@ -105,7 +105,7 @@ def starting_params(
   """
   source = config.train.init_from
   if source in SHA256:
-    check_settings_match(source, config)
+    check_settings_match(source, config, for_training=True)
     params, path = read_weights(source), weights_path(source)
   elif (epath.Path(source) / "checkpoints").is_dir():
     (params, _), path = read_params(source), epath.Path(source)
