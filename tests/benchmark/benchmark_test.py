@@ -18,7 +18,6 @@ import pytest
 
 from threedim_jax import models
 from threedim_jax.benchmark import cli, parts, timing, tpu
-from threedim_jax.benchmark.tpu_memory import planned_bytes
 from threedim_jax.evaluation.fields.field import FieldConfig
 from threedim_jax.models import get_camera_encoder, get_model, make_init_fn
 from threedim_jax.modes.aot.flops import count_flops
@@ -322,42 +321,6 @@ def test_what_fits_where_resumes(tmp_path, monkeypatch, capsys):
   assert first == f"{row} 12.3 | 0.500 | 61% |"
   names = [case.name for case in tpu.CASES]
   assert len(set(names)) == len(names)
-
-
-def compile_for_tpu(shape: int, then: str = "pass") -> list[str]:
-  """A command that compiles a product of [shape, shape] for one v5e."""
-  script = f"""
-import jax
-jax.config.update("jax_platforms", "cpu")
-import jax.numpy as jnp
-from jax.sharding import SingleDeviceSharding
-from threedim_jax.modes.aot.topologies import get_topology
-(device,) = get_topology("v5e:1x1").devices
-x = jax.ShapeDtypeStruct(({shape}, {shape}), jnp.float32,
-                         sharding=SingleDeviceSharding(device))
-def product(x):
-  return x @ x
-jax.jit(product).lower(x).compile()
-{then}
-"""
-  return [sys.executable, "-c", script]
-
-
-def test_memory_is_known_before_the_code(monkeypatch, tmp_path):
-  pytest.importorskip("libtpu")
-  monkeypatch.setenv("PYTHONPATH", str(REPO))
-  # Two arrays of 4 MiB. The process would go on, but is ended.
-  late = tmp_path / "late"
-  then = f"import time; time.sleep(600); open({str(late)!r}, 'w')"
-  size = planned_bytes(compile_for_tpu(1024, then), "jit_product")
-  assert 2 * 2**22 <= size <= 2.5 * 2**22
-  assert not late.exists()
-
-
-def test_no_memory_if_there_is_no_plan():
-  assert planned_bytes([sys.executable, "-c", ""], "jit_product") is None
-  with pytest.raises(subprocess.CalledProcessError):
-    planned_bytes([sys.executable, "-c", "raise SystemExit(3)"], "jit_product")
 
 
 def test_bad_input_is_a_sentence():

@@ -20,8 +20,9 @@ import sys
 
 from etils import epath
 
-from threedim_jax.benchmark.tpu_memory import planned_bytes
+from threedim_jax.modes.aot.memory_plan import planned_bytes
 from threedim_jax.modes.aot.report import GIB
+from threedim_jax.modes.aot.topologies import CHIPS
 from threedim_jax.runtime import progress
 from threedim_jax.workdir.results import write_result
 
@@ -115,8 +116,13 @@ def plan_case(case: Case, path: epath.Path, config: str = CONFIG) -> None:
   The arguments have the same meaning as in `compile_case`.
   """
   size = planned_bytes(_command(case, path, config), "jit_train_step")
-  if size is not None:  # else the worker has written that it does not fit
-    write_result(path, {"fits": True, "gib": {"peak": size / GIB}})
+  if size is None:  # the worker has written why
+    return
+  most = CHIPS[case.topology.partition(":")[0]].gib
+  result = {"fits": size / GIB <= most, "gib": {"peak": size / GIB}}
+  if not result["fits"]:
+    result["refusal"] = f"{size / GIB:.1f} of {most:g} GiB"
+  write_result(path, result)
 
 
 def compile_case(case: Case, path: epath.Path, config: str = CONFIG) -> None:

@@ -122,6 +122,14 @@ def compile_product(topology, size, options=None) -> programs.Compiled:
   )
 
 
+@pytest.mark.parametrize("generation", CHIPS)
+def test_memory_is_that_of_the_chips(generation):
+  chip = CHIPS[generation]
+  shape = "x".join(["2", "2", "1"][: chip.dims])
+  large = compile_product(slices.get(f"{generation}:{shape}"), 2**17)
+  assert f"({chip.gib:.2f}G)" in large.refusal
+
+
 def test_what_does_not_fit_and_what_the_compiler_does_not_know():
   topology = slices.get("v5e:2x2")
   large = compile_product(topology, 2**17)

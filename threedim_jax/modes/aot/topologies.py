@@ -33,6 +33,8 @@ class Chip:
     peak: one device's peak rate of dense bfloat16 matrix products, in FLOP/s.
     multipliers: number of multiply-adds that the device's matrix units do per
       cycle.
+    gib: GiB of a device's memory that programs can use, according to the
+      compiler.
     dims: number of dimensions in the shape of a slice, 2 or 3.
     most: number of chips in the largest slice.
     example: name of a slice that exists, for error messages.
@@ -41,6 +43,7 @@ class Chip:
 
   peak: float
   multipliers: int
+  gib: float
   dims: int
   most: int
   example: str
@@ -56,11 +59,12 @@ class Chip:
 # two cores of a v4 or v5p chip are one device ("megacore"), as is usual.
 CHIPS = {
   "v4": Chip(
-    275e12, 8 * 128**2, 3, 4096, "v4:2x2x1", {"chip_config_name": "megacore"}
+    *(275e12, 8 * 128**2, 30.75, 3, 4096, "v4:2x2x1"),
+    {"chip_config_name": "megacore"},
   ),
-  "v5e": Chip(197e12, 4 * 128**2, 2, 256, "v5e:4x4"),
-  "v5p": Chip(459e12, 8 * 128**2, 3, 8960, "v5p:2x2x1"),
-  "v6e": Chip(918e12, 4 * 256**2, 2, 256, "v6e:4x4"),
+  "v5e": Chip(197e12, 4 * 128**2, 15.75, 2, 256, "v5e:4x4"),
+  "v5p": Chip(459e12, 8 * 128**2, 95.74, 3, 8960, "v5p:2x2x1"),
+  "v6e": Chip(918e12, 4 * 256**2, 31.25, 2, 256, "v6e:4x4"),
 }
 
 # The compiler complains unless it is told a machine's name and kind.

@@ -1,13 +1,14 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Asks the TPU compiler for a program's memory, without waiting for its code.
+"""Reads a program's memory as soon as the TPU compiler has planned it.
 
   size = planned_bytes([sys.executable, "-c", SCRIPT], "jit_train_step")
 
 The compiler plans the memory of a program before it generates the code, which
-takes most of the time. With a certain flag it writes its plan to a file at that
-moment. Here the compiler runs in a process of its own, which is ended as soon
-as that file is there.
+takes most of the time: the full model's memory is known after a minute or two,
+its code after half an hour. With a flag of XLA, the compiler writes the plan to
+a file at that moment. The compiler runs in a process of its own, because XLA
+reads its flags only once.
 """
 
 from collections.abc import Sequence
@@ -31,8 +32,8 @@ def planned_bytes(command: Sequence[str], program: str) -> int | None:
 
   Returns:
     Bytes of one device's memory that the program takes, arguments included. It
-    is the size of the whole plan, which has small gaps. None if the command
-    ended before there was a plan, as it does if the program does not fit.
+    is the size of the whole plan, which has small gaps. It may be more than the
+    device has. None if the command ended without a plan.
 
   Raises:
     CalledProcessError: the command failed.
@@ -46,19 +47,19 @@ def planned_bytes(command: Sequence[str], program: str) -> int | None:
     try:
       while process.poll() is None:
         time.sleep(_POLL_SECONDS)
-        if (total := _read_total(pathlib.Path(folder), program)) is not None:
+        if (total := _read_total(folder, program)) is not None:
           return total
     finally:
       process.kill()
       process.wait()
     if process.returncode:
       raise subprocess.CalledProcessError(process.returncode, command)
-    return _read_total(pathlib.Path(folder), program)
+    return _read_total(folder, program)
 
 
-def _read_total(folder: pathlib.Path, program: str) -> int | None:
-  """Reads the size of the plan; None if there is none yet."""
-  for file in folder.glob(f"*{program}*memory-usage-report.txt"):
+def _read_total(folder: str, program: str) -> int | None:
+  """Reads the bytes of a program's plan; None if there is no plan yet."""
+  for file in pathlib.Path(folder).glob(f"*{program}*memory-usage-report.txt"):
     if match := _TOTAL.search(file.read_text()):
       return int(match[1])
   return None
