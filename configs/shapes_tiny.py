@@ -5,11 +5,11 @@
   python datasets/build.py shapes --config 32
   python -m threedim_jax.main --config=configs/shapes_tiny.py --workdir=W
 
-The bundled weights `shapes32` and `shapes32_relative` are of this network. The
-commands that trained them are in `threedim_jax/models/weights/README.md`. With
-`shapes32`, expect a PSNR of 18.72 dB. To suit a CPU, the recipe differs from
-the paper's: a network of 1.7 M parameters, v-prediction, a higher learning rate
-after a short warm-up, no dropout, 32 sampling steps.
+The bundled weights `shapes32` are of this network. The commands that trained
+them are in `threedim_jax/models/weights/README.md`. Expect a PSNR of 18.72 dB.
+To suit a CPU, the recipe differs from the paper's: a network of 1.7 M
+parameters, v-prediction, a higher learning rate after a short warm-up, no
+dropout, 32 sampling steps.
 """
 
 from ml_collections import ConfigDict

@@ -4,7 +4,8 @@
 #
 #   bash launch/tpu_vm.sh COMMAND NAME --project=P --zone=Z [OPTIONS] [-- FLAGS]
 #   bash launch/tpu_vm.sh babysit my-run --project=P --zone=Z --type=v6e-8 --spot \
-#     --config=configs/srn_chairs.py --workdir=gs://BUCKET/my-run
+#     --config=configs/srn_chairs.py --workdir=gs://BUCKET/my-run \
+#     -- --config.mesh.fsdp=4 --config.train.per_device_batch_size=8
 #
 # Runs the program on Cloud TPU VMs that it gets through queued resources. NAME
 # names the queued resource and its TPU. You can repeat every COMMAND: it does
@@ -35,6 +36,10 @@
 # --max_recreates=50  how many TPUs babysit asks for after the first
 # --poll=30         seconds between two looks at the state
 # --dry-run         print the commands and change nothing
+#
+# Put --config.mesh.fsdp=4 --config.train.per_device_batch_size=8 after -- for the
+# full model: then it fits on v4, v5e, v5p and v6e. launch/README.md has a table,
+# "What fits where".
 # shellcheck disable=SC2317  # some functions are called by name
 set -euo pipefail
 

@@ -24,8 +24,8 @@ from threedim_jax.sampling.load import load_sampler, make_denoiser
 # name -> its configuration
 CONFIGS = {
   "shapes32": "shapes_tiny",
-  "shapes32_relative": "shapes_tiny:relative",
   "shapes64": "shapes_small",
+  "shapes64_relative": "shapes_small:relative",
 }
 
 

@@ -18,7 +18,7 @@ def main() -> None:
     "--pretrained",
     default="shapes64",
     help="bundled weights: shapes64, shapes32 (smaller pictures) or"
-    " shapes32_relative (needs no azimuth, looks worse)",
+    " shapes64_relative (needs no azimuth, looks worse)",
   )
   args = parser.parse_args()
   os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")

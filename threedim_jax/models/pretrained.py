@@ -34,20 +34,20 @@ SHA256 = {
       "7e4e3997c9c3b2f4bfa5298e86988b512c77bd1c9909656c373a32f43d7c4ecc"
     ),
   },
-  "shapes32_relative": {
-    ".msgpack": (
-      "1245e1b66d015380bb6f242e682668f9df09d6725c6bcab12f0a62238538a068"
-    ),
-    ".json": (
-      "6e10c2fecded5e5127aa8b305747b857995136fe811f606e8d3bd592abf53984"
-    ),
-  },
   "shapes64": {
     ".msgpack": (
       "8cd74fea9e06d61d5a4f2196a5149a5bf08b4886f2cee0508a4b4f1141c1020a"
     ),
     ".json": (
       "93d16abcf7f8fed5c1e94bb36ce3d6fd1f58175a1bd5b92826b251f0c4f35eca"
+    ),
+  },
+  "shapes64_relative": {
+    ".msgpack": (
+      "da326615960d9219c04a88bf2a91a3c2441a3575f78f9a8005655dc356b8f54e"
+    ),
+    ".json": (
+      "40b136ba63e1620ac5ef2af2ad68e8bf4b5634a2b1c2ba0b652a970a22abaab0"
     ),
   },
 }

@@ -113,7 +113,7 @@ FLAGS = (
     str,
     ("sample", "evaluate"),
     "Use bundled weights instead of a checkpoint in --workdir: shapes64,"
-    " shapes32 or shapes32_relative (needs no azimuth). They bring their own"
+    " shapes32 or shapes64_relative (needs no azimuth). They bring their own"
     " configuration; --config is not needed.",
     instead={"train": "train.init_from={}"},
   ),
