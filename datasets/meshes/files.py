@@ -220,9 +220,11 @@ def split_objects(
       is_test = place >= _TRAIN + _VALIDATION
       split = "validation" if place >= _TRAIN else "train"
     splits["test" if is_test else split].append(file)
+  # An empty split gets an object of the largest one, but not of a listed one.
+  givers = [splits[s] for s in SPLITS if not (test_ids and s == "test")]
   for split in SPLITS:
     if not splits[split]:
-      splits[split].append(max(splits.values(), key=len).pop())
+      splits[split].append(max(givers, key=len).pop())
   return {s: sorted(fs, key=lambda f: f.object_id) for s, fs in splits.items()}
 
 

@@ -126,6 +126,19 @@ def test_a_list_decides_which_objects_are_for_testing(tmp_path):
   assert splits["train"] and splits["validation"]
 
 
+@pytest.mark.parametrize("num_others", [2, 3, 5])
+def test_the_test_split_is_the_list_however_few_objects_are_left(num_others):
+  all_files = [
+    files.MeshFile(pathlib.PurePath(f"{i}.obj"), 1, f"o{i}", category=None)
+    for i in range(20)
+  ]
+  ids = frozenset(f.object_id for f in all_files[num_others:])
+  splits = files.split_objects(all_files, ids)
+  assert {f.object_id for f in splits["test"]} == ids
+  assert splits["train"] and splits["validation"]
+  assert sum(map(len, splits.values())) == len(all_files)
+
+
 @pytest.mark.parametrize(
   "text, words",
   [

@@ -152,6 +152,7 @@ def check_settings_match(
     UserError: the weights were trained with another value of such a setting.
   """
   network = describe(name)
+  fields = ["norm_groups"] + ["relative_cameras"] * (not for_training)
   settings = {
     "diffusion.prediction": (
       config.diffusion.prediction,
@@ -159,10 +160,8 @@ def check_settings_match(
     ),
   } | {
     f"model.{field}": (config.model[field], network["model"][field])
-    for field in ("relative_cameras", "norm_groups")
+    for field in fields
   }
-  if for_training:
-    del settings["model.relative_cameras"]
   for key, (configured, trained) in settings.items():
     if configured != trained:
       raise UserError(
