@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Adapts the parameters of an X-UNet to a network for larger pictures.
+"""Adapts the parameters of an X-UNet to a larger network or larger pictures.
 
   large_params = grow(small_params, large_shapes, create_large_params)
 
@@ -19,6 +19,8 @@ the small network works on single pixels. Each position then reads the mean of
 its patch and writes the same colour to all pixels of the patch. A `DetailPath`
 gets random parameters and adds nothing at first.
 
+The large network may also have k times as many channels, see `widening.py`.
+
 A network can also go on with smaller pictures, which take less time, if its
 levels stay the same. Each entry of its position embedding is then the mean of
 the entries that it replaces.
@@ -33,6 +35,8 @@ from flax import traverse_util
 from jaxtyping import PyTree
 import numpy as np
 
+from threedim_jax.models.widening import widen
+
 _POSITIONS = "ConditioningProcessor_0/pos_emb"
 _FIRST, _LAST = "Conv_0", "Conv_1"
 _DETAIL = "DetailPath_0/"
@@ -45,7 +49,7 @@ _NUMBERED = re.compile(
 def grow(
   params: PyTree, target: PyTree, create_params: Callable[[], PyTree]
 ) -> PyTree:
-  """Adapts a network's parameters to pictures of another size.
+  """Adapts a network's parameters to another picture size or width.
 
   Of both sizes, the larger one must be an integer multiple of the smaller one.
   Arrays that cannot be adapted are returned unchanged, so the caller must
@@ -74,6 +78,8 @@ def grow(
     if new:
       random = _flat(create_params())
       small |= {name: random[name] for name in new}
+  if _num_channels(large) > _num_channels(small) > 0:
+    small = widen(small, large)
   return traverse_util.unflatten_dict(small, sep="/")
 
 
@@ -133,6 +139,12 @@ def _put_levels_around(small: dict, large: dict, num_added: int) -> dict:
       x = math.sqrt(2.0) * np.eye(*x.shape, dtype=np.float32)
     grown[name] = old.pop(name, x)
   return grown | old
+
+
+def _num_channels(flat: Mapping) -> int:
+  """Returns the first level's channels; 0 for another architecture."""
+  first = flat.get(f"{_FIRST}/kernel")
+  return 0 if first is None else first.shape[-1]
 
 
 def _patch_area(flat: Mapping) -> int:

@@ -1,0 +1,57 @@
+# Copyright 2026 The threedim_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""A network with more channels goes on where the narrow one was."""
+
+import jax
+import numpy as np
+import pytest
+from random_params import random_params
+
+from threedim_jax.models.growth import grow
+from threedim_jax.models.widening import widen
+
+PATCHES = {"patch_size": 2, "detail_ch": 4}
+
+
+def answer(model, params, inputs):
+  apply = lambda params: model.apply({"params": params}, *inputs, train=False)
+  return jax.jit(apply)(params)
+
+
+@pytest.mark.parametrize("factor", [2, 3])
+@pytest.mark.parametrize("fields", [{}, PATCHES], ids=["pixels", "patches"])
+def test_the_wide_network_gives_the_same_answer(tiny_xunet, fields, factor):
+  """Attention, FiLM, shortcuts and skips included: all are in the network."""
+  narrow = tiny_xunet.model.clone(**fields)
+  wide = narrow.clone(ch=factor * narrow.ch)
+  params = random_params(narrow, 0, *tiny_xunet.inputs, train=False)
+  target = random_params(wide, 1, *tiny_xunet.inputs, train=False)
+  grown = grow(params, target, lambda: target)
+  assert jax.tree.map(np.shape, grown) == jax.tree.map(np.shape, target)
+  expected = answer(narrow, params, tiny_xunet.inputs)
+  assert np.std(expected) > 0.1
+  got = answer(wide, grown, tiny_xunet.inputs)
+  np.testing.assert_allclose(got, expected, atol=1e-4)
+
+
+def test_copies_of_a_channel_get_different_gradients(tiny_xunet):
+  narrow = tiny_xunet.model
+  wide = narrow.clone(ch=2 * narrow.ch)
+  params = random_params(narrow, 0, *tiny_xunet.inputs, train=False)
+  target = random_params(wide, 1, *tiny_xunet.inputs, train=False)
+  grown = grow(params, target, lambda: target)
+  loss = lambda params: (answer(wide, params, tiny_xunet.inputs) ** 2).mean()
+  gradient = jax.jit(jax.grad(loss))(grown)["Conv_0"]["kernel"]
+  first, second = gradient[..., 0::2], gradient[..., 1::2]
+  assert np.abs(first - second).mean() > 0.05 * np.abs(first).mean()
+
+
+def test_an_array_of_another_kind_stays_as_it_is():
+  """The caller then reports its shape."""
+  x = np.ones((3, 4, 2), np.float32)
+  heads = np.ones((3, 8, 2), np.float32)
+  larger_kernel = np.ones((5, 3, 4, 4), np.float32)
+  narrow = {"a/kernel": x, "b/kernel": larger_kernel[1:4], "c": x}
+  wide = {"a/kernel": heads, "b/kernel": larger_kernel}
+  for name, y in widen(narrow, wide).items():
+    np.testing.assert_array_equal(y, narrow[name])
