@@ -5,9 +5,10 @@
   python datasets/build.py shapes --config 64
   python -m threedim_jax.main --config=configs/shapes.py --workdir=W
 
-The network is smaller than the paper's and the warm-up shorter. The rest of the
-recipe is the paper's. Nobody has trained it to the end yet, so there is no
-number to expect.
+The network is smaller than the paper's, and the warm-up, the half-life of the
+averaged weights and the training are shorter. The rest of the recipe is the
+paper's. Nobody has trained it to the end yet, so there is no number to expect.
+On CPUs, use `configs/shapes_small.py`.
 """
 
 from ml_collections import ConfigDict

@@ -119,7 +119,7 @@ def variant(c: ConfigDict, arg: str) -> ConfigDict:
   efficient: patches and v-prediction, for at most a third of the FLOPs.
   debug: a run of seconds on made-up data.
 
-  All start from random weights: the bundled ones are of another network.
+  All start from random weights, unless --config.train.init_from names others.
   """
   for word in filter(None, arg.split(",")):
     if word not in VARIANTS:

@@ -11,7 +11,7 @@ item is an element of a pipeline. A worker writes the result of an item to a
 file in `folder`, which all workers must see (NFS, Filestore). This process
 reads the files in order, so that the data set is byte for byte the same as
 without Beam. After a crash, a build with the same settings makes only the
-results that are still missing.
+results that are missing or that reported faulty files.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -25,9 +25,12 @@ import pickle
 import shlex
 import shutil
 
+from parallel import BadObject, Made
+
 from threedim_jax.runtime.errors import UserError
 
 _SETTINGS_FILE = "settings.json"
+_FAULTY = ".faulty"  # ends the names of results that report faults of files
 
 
 @contextlib.contextmanager
@@ -51,6 +54,8 @@ def ordered_map(options: str, folder: pathlib.Path, settings: dict):
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     stored.write_text(text)
+  for faulty in folder.glob(f"*/*{_FAULTY}"):
+    faulty.unlink()  # its files may have been mended since
   _let_workers_import_this_folder()
   maps_so_far = iter(range(10_000))
 
@@ -70,7 +75,7 @@ def _map(
   from apache_beam.options.pipeline_options import PipelineOptions
 
   missing = [
-    (i, item) for i, item in enumerate(items) if not (place / str(i)).exists()
+    (i, item) for i, item in enumerate(items) if not _find_result(place, i)
   ]
   if missing:
     pipeline_options = PipelineOptions(shlex.split(options))
@@ -83,16 +88,25 @@ def _map(
       )
   for i in range(len(items)):
     # Unpickling is safe here, because our own workers wrote the file.
-    yield pickle.loads((place / str(i)).read_bytes())
+    yield pickle.loads(_find_result(place, i).read_bytes())
+
+
+def _find_result(place: pathlib.Path, i: int) -> pathlib.Path | None:
+  paths = (place / str(i), place / f"{i}{_FAULTY}")
+  return next((path for path in paths if path.exists()), None)
 
 
 def _write_result(fn: Callable, place: str, numbered_item: tuple) -> None:
   """Computes one item in a worker and writes the result to a file."""
   i, item = numbered_item
-  path = pathlib.Path(place, str(i))
+  made = fn(item)
+  is_faulty = isinstance(made, BadObject) or (
+    isinstance(made, Made) and made.notes
+  )
+  path = pathlib.Path(place, f"{i}{_FAULTY if is_faulty else ''}")
   # Beam may run an item twice: each run writes its own file, then renames it.
   partial = path.with_name(f"{i}.{os.getpid()}.{os.urandom(4).hex()}")
-  partial.write_bytes(pickle.dumps(fn(item)))
+  partial.write_bytes(pickle.dumps(made))
   partial.rename(path)
 
 

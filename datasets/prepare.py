@@ -32,7 +32,8 @@ def prepare(
   Args:
     folder: of this version of the data set.
     make_builder: makes the builder, once `folder` is locked.
-    overwrite: build again even if the data set is complete.
+    overwrite: build again even if the data set is complete. If the new build
+      fails or is killed, the old data set is kept.
 
   Returns:
     Whether it was built.
@@ -44,22 +45,39 @@ def prepare(
   with _lock(folder):
     if not is_complete(folder):
       _remove(folder)  # TFDS cannot continue a build that was killed
+      _restore(folder)
     builder = make_builder()
     if is_complete(folder) and not overwrite:
       _check_same_settings(folder, builder)
       return False
     builder.num_views()  # opens the source, and raises if files are missing
+    if is_complete(folder):
+      shutil.rmtree(_kept(folder), ignore_errors=True)
+      folder.rename(_kept(folder))
     _remove(folder)
     try:
       _build(builder)
-    except Exception as e:
+    except BaseException as e:
+      _remove(folder)
+      _restore(folder)
       if not is_full_disk(e):
         raise
       raise UserError(
         f"the disk of {folder} is full: free some space or choose another"
         " --data_dir. Nothing is left of the unfinished data set."
       ) from e
+    shutil.rmtree(_kept(folder), ignore_errors=True)
   return True
+
+
+def _kept(folder: pathlib.Path) -> pathlib.Path:
+  """Returns where a complete data set waits until the new one is complete."""
+  return folder.with_name(f".old_{folder.name}")
+
+
+def _restore(folder: pathlib.Path) -> None:
+  if _kept(folder).exists():
+    _kept(folder).rename(folder)
 
 
 def is_complete(folder: pathlib.Path) -> bool:

@@ -5,8 +5,8 @@
 #   bash launch/quickstart.sh [WORKDIR]     default: runs/quickstart
 #
 # The whole path once, small, on a CPU, in under ten minutes: installs into .venv,
-# builds the data set that needs no download, trains an X-UNet, samples views of
-# objects that it never saw, scores them and writes WORKDIR/report.html. Run it
+# builds the data set that needs no download, fine-tunes bundled weights, samples
+# views of unseen objects, scores them and writes WORKDIR/report.html. Run it
 # again to resume; it skips what is done.
 #
 # PYTHON=...  interpreter to make .venv with (3.11 or later)

@@ -18,6 +18,12 @@ from PIL import Image
 
 from threedim_jax.runtime.errors import UserError
 
+# Pillow reads more formats. EPS is left out because Pillow starts another
+# program for it, the others because textures are not stored in them.
+_FORMATS = (
+  *("AVIF", "BMP", "DDS", "GIF", "JPEG", "JPEG2000", "MPO", "PCX", "PNG"),
+  *("PPM", "PSD", "SGI", "TGA", "TIFF", "WEBP"),
+)
 _MAX_PIXELS = 2**26
 _MAX_SIDE = 2048  # larger textures are scaled down; views have at most 128
 
@@ -77,7 +83,9 @@ class References:
 
 
 def _decode(data: bytes) -> np.ndarray:
-  image = Image.open(io.BytesIO(data))
+  Image.init()
+  formats = [name for name in _FORMATS if name in Image.OPEN]
+  image = Image.open(io.BytesIO(data), formats=formats)
   if image.width * image.height > _MAX_PIXELS:
     raise ValueError(f"{image.width} x {image.height} pixels are too many")
   image.load()

@@ -122,6 +122,33 @@ def test_an_error_on_the_way_leaves_nothing(tmp_path, monkeypatch, capsys):
   del error
 
 
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_failed_overwrite_keeps_the_old_data_set(
+  tmp_path, monkeypatch, killed
+):
+  import prepare
+  import record_writer
+
+  folder = build_debug(tmp_path)
+  before = {p.name: p.read_bytes() for p in folder.iterdir()}
+
+  def fail(self, record):
+    raise KeyboardInterrupt
+
+  with monkeypatch.context() as patch:
+    patch.setattr(record_writer.RecordWriter, "write", fail)
+    if killed:  # nothing is cleaned up then
+      patch.setattr(prepare, "_restore", lambda folder: None)
+    with pytest.raises(KeyboardInterrupt):
+      build_debug(tmp_path, "--seed", "5", "--overwrite")
+  assert folder.exists() != killed
+  build_debug(tmp_path)  # complete
+  assert {p.name: p.read_bytes() for p in folder.iterdir()} == before
+  build_debug(tmp_path, "--seed", "5", "--overwrite")
+  assert {p.name: p.read_bytes() for p in folder.iterdir()} != before
+  assert {p.name for p in folder.parent.iterdir()} == {"1.0.0", ".1.0.0.lock"}
+
+
 def test_two_builds_at_once(tmp_path):
   folder = build_debug(tmp_path)
   with open(folder.parent / ".1.0.0.lock", "w") as lock:

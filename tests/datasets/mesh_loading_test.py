@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is read of a mesh file, how it is drawn, and what is refused."""
 
+import io
 import json
 import os
 import pathlib
@@ -215,12 +216,20 @@ def test_no_link_leads_out_of_the_folder(tmp_path):
       loaded_from(source, name)
 
 
+def eps_picture() -> bytes:
+  data = io.BytesIO()
+  Image.new("RGB", (4, 4)).save(data, "EPS")
+  return data.getvalue()
+
+
 @pytest.mark.parametrize(
   "picture, reason",
   [
     (None, "there is no such file"),
     (b"\x89PNG", "it does not decode"),
     (b"GIF89a" + bytes(40), "it does not decode"),
+    # A whole EPS file, for which Pillow would start another program.
+    (eps_picture(), "it does not decode: cannot identify image file"),
   ],
 )
 def test_a_texture_that_cannot_be_used(picture, reason, tmp_path):

@@ -16,6 +16,7 @@ import tensorflow_datasets as tfds
 from tiny_srn import car_files, picture, read_all, stored_png, write_zip
 
 from threedim_jax.inputs.posed_images.text_files import (
+  format_intrinsics,
   format_pose,
   parse_pose,
 )
@@ -79,6 +80,16 @@ def test_an_export_never_overwrites(shapes_and_export):
   args = f"shapes --config debug --data_dir {shapes.parents[2]} --export_srn"
   with pytest.raises(UserError, match="not empty"):
     build.main([*args.split(), str(export)])
+
+
+def test_cameras_that_the_layout_cannot_express_are_refused():
+  K = np.float32([[20, 0, 8], [0, 20, 8], [0, 0, 1]])
+  assert format_intrinsics(K, (16, 16)).startswith("20 8 8 0.")
+  for place, value, message in (((0, 1), 5, "skew"), ((1, 1), 21, "focal")):
+    other = K.copy()
+    other[place] = value
+    with pytest.raises(UserError, match=message):
+      format_intrinsics(other, (16, 16))
 
 
 def test_poses_on_one_line_or_four_keep_every_digit():

@@ -6,6 +6,7 @@ import io
 import pathlib
 import sys
 
+from etils import epath
 import icc_profiles
 import numpy as np
 from PIL import Image, ImageOps
@@ -175,3 +176,15 @@ def test_a_turned_photo_keeps_its_colour_profile():
   data = encoded(PLAIN, exif=exif, icc_profile=profile)
   turned = decode_photo(data, "photo")
   assert turned.size == (300, 500) and turned.info["icc_profile"] == profile
+
+
+def test_far_too_many_pixels_are_named(tmp_path, monkeypatch):
+  """Pillow itself refuses to open such a file."""
+  monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+  path = tmp_path / "huge.png"
+  path.write_bytes(encoded(PLAIN))
+  message = "has too many pixels; at most 50 million"
+  with pytest.raises(UserError, match=message):
+    pictures.open_picture(path.read_bytes(), "huge.png")
+  with pytest.raises(UserError, match=message):
+    pictures.read_hw(epath.Path(path))

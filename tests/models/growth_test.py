@@ -74,6 +74,33 @@ def test_an_enlarged_picture_gets_the_enlarged_answer(small, start):
   np.testing.assert_allclose(got, enlarge(expected, 2**NEW), atol=2e-4)
 
 
+def test_a_wider_network_with_more_levels_gets_the_enlarged_answer(small):
+  """The trained levels widen first, and then get new ones around them."""
+  wide = LARGE.clone(ch=2 * LARGE.ch)
+  inputs = dummy_inputs(SIZE * 2**NEW)
+  init = jax.jit(lambda rng: wide.init(rng, *inputs, train=False))
+  start = init(jax.random.key(0))["params"]
+  params = grow(small, start, lambda: start)
+  assert jax.tree.map(np.shape, params) == jax.tree.map(np.shape, start)
+  views, logsnr, cameras, cond_mask = dummy_inputs(SIZE, batch_size=2)
+  views = jax.random.normal(jax.random.key(1), views.shape)
+  inputs = logsnr, cameras, ~cond_mask
+  expected = answer(SMALL, small, views, *inputs)
+  got = answer(wide, params, enlarge(views, 2**NEW), *inputs)
+  np.testing.assert_allclose(got, enlarge(expected, 2**NEW), atol=2e-4)
+
+
+def test_trained_levels_get_no_random_arrays(small):
+  """New levels do; attention that a trained level lacks is left out."""
+  more = LARGE.clone(attn_resolutions=(2, SIZE), use_pos_emb=True)
+  target = random_params(more, 1, *dummy_inputs(SIZE * 2**NEW), train=False)
+  grown = flat(grow(small, target, lambda: target))
+  missing = {name.split("/")[0] for name in flat(target).keys() - grown.keys()}
+  first = 2 * NEW  # blocks of the new levels come before those of the old ones
+  assert f"XUNetBlock_{first}" in missing
+  assert "ConditioningProcessor_0" in missing
+
+
 def test_patches_and_the_thin_path_stay_as_they_were():
   """All that is new is a level around them; positions are those of patches."""
   fields = {"patch_size": 2, "detail_ch": 4, "use_pos_emb": True}

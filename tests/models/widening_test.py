@@ -8,7 +8,6 @@ import pytest
 from random_params import random_params
 
 from threedim_jax.models.growth import grow
-from threedim_jax.models.widening import widen
 
 PATCHES = {"patch_size": 2, "detail_ch": 4}
 
@@ -46,12 +45,27 @@ def test_copies_of_a_channel_get_different_gradients(tiny_xunet):
   assert np.abs(first - second).mean() > 0.05 * np.abs(first).mean()
 
 
-def test_an_array_of_another_kind_stays_as_it_is():
-  """The caller then reports its shape."""
-  x = np.ones((3, 4, 2), np.float32)
-  heads = np.ones((3, 8, 2), np.float32)
-  larger_kernel = np.ones((5, 3, 4, 4), np.float32)
-  narrow = {"a/kernel": x, "b/kernel": larger_kernel[1:4], "c": x}
-  wide = {"a/kernel": heads, "b/kernel": larger_kernel}
-  for name, y in widen(narrow, wide).items():
-    np.testing.assert_array_equal(y, narrow[name])
+def shapes(tree):
+  return jax.tree.map(np.shape, tree)
+
+
+@pytest.mark.parametrize(
+  "fields",
+  [{"emb_ch": 16}, {"patch_size": 4}, {"detail_ch": 8}, {"attn_heads": 1}],
+  ids=str,
+)
+def test_what_cannot_be_widened_keeps_another_shape(tiny_xunet, fields):
+  """The caller then refuses it."""
+  narrow = tiny_xunet.model.clone(**PATCHES)
+  wide = narrow.clone(ch=2 * narrow.ch)
+  narrow, wide, other = (
+    jax.eval_shape(
+      lambda key, model=model: model.init(key, *tiny_xunet.inputs, train=False),
+      jax.random.key(0),
+    )["params"]
+    for model in (narrow, wide, wide.clone(**fields))
+  )
+  params = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), narrow)
+  grow_to = lambda target: shapes(grow(params, target, lambda: target))
+  assert grow_to(wide) == shapes(wide)
+  assert grow_to(other) != shapes(other)

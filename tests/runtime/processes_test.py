@@ -53,12 +53,15 @@ OMPI_4 = {"OMPI_COMM_WORLD_SIZE": "2", "OMPI_MCA_orte_hnp_uri": "x"}
     ({"OMPI_COMM_WORLD_SIZE": "1"}, None),
     ({"TPU_WORKER_HOSTNAMES": "localhost"}, None),
     ({"KUBERNETES_SERVICE_HOST": "10.0.0.1"}, None),
-    # JAX detects the others, with Open MPI 5 and mpirun in SLURM by mpi4py.
+    # JAX detects the others; mpi4py detects Open MPI 5, MPICH, Intel MPI and
+    # mpirun in SLURM.
     (OMPI_4, {}),
     (
       SLURM | {"OMPI_COMM_WORLD_SIZE": "2"},
       {"cluster_detection_method": "mpi4py"},
     ),
+    ({"PMI_SIZE": "2"}, {"cluster_detection_method": "mpi4py"}),
+    ({"PMI_SIZE": "1"}, None),
     ({"TPU_WORKER_HOSTNAMES": "a,b"}, {}),
     ({"MEGASCALE_NUM_SLICES": "2"}, {}),
     # Explicit addresses win.
@@ -74,6 +77,13 @@ OMPI_4 = {"OMPI_COMM_WORLD_SIZE": "2", "OMPI_MCA_orte_hnp_uri": "x"}
 )
 def test_who_else_is_there(environ, plan):
   assert processes.plan(environ) == plan
+
+
+def test_mpi_without_mpi4py_says_how_to_get_it(monkeypatch):
+  """Alone, each process would train for itself and write to one workdir."""
+  monkeypatch.setitem(sys.modules, "mpi4py", None)  # importing it fails
+  with pytest.raises(UserError, match="pip install mpi4py"):
+    processes.maybe_initialize({"PMI_SIZE": "2"})
 
 
 @pytest.mark.parametrize(

@@ -18,8 +18,10 @@ from toy_sampling import (
 from configs import shapes_tiny
 from threedim_jax import models
 from threedim_jax.diffusion.sampler import make_bank
+from threedim_jax.runtime.errors import UserError
 from threedim_jax.sampling import view_sampler
 from threedim_jax.sampling.generate import object_keys
+from threedim_jax.sampling.load import load_sampler
 from threedim_jax.sampling.view_sampler import Sampler, Settings, looked_at
 from threedim_jax.views.pixels import from_u8, to_u8
 
@@ -191,3 +193,31 @@ def test_cameras_are_moved_to_the_distance_of_training(sampler, monkeypatch):
   distance = np.linalg.norm(before[:, :1], axis=-1, keepdims=True)
   assert distance[1] / distance[0] == pytest.approx(3)
   np.testing.assert_allclose(after, before * 0.5 / distance, rtol=1e-5)
+
+
+def test_a_given_camera_at_the_origin_has_no_distance(sampler):
+  given, targets = toy_scene(0, 1)
+  poses = given.world_from_cam.copy()
+  poses[:, :3, 3] = 0.0
+  given = dataclasses.replace(given, world_from_cam=poses)
+  with pytest.raises(UserError, match="at the origin"):
+    [*sampler.views(given, targets, Settings(camera_distance=1.3))]
+
+
+def test_a_bank_too_small_is_refused(sampler):
+  """Views beyond its end would be lost, and others looked at instead."""
+  given, targets = toy_scene(0, 3)
+  with pytest.raises(ValueError, match="capacity=3, but there are 4 views"):
+    sampler.batch(
+      [given], [targets], Settings().single_key(), Settings(), capacity=3
+    )
+
+
+@pytest.mark.parametrize(
+  "content, message", [(None, "no training run"), ("[]", "not valid JSON")]
+)
+def test_a_folder_without_a_run_is_named(tmp_path, content, message):
+  if content:
+    (tmp_path / "config.json").write_text(content)
+  with pytest.raises(UserError, match=f"{tmp_path}.*{message}"):
+    load_sampler(workdir=tmp_path)

@@ -83,7 +83,7 @@ def test_a_training_starts_with_a_level_more(small_training):
   [
     ("shapes23", "v", "shapes23.*neither.*shapes32"),
     ("no/such/folder", "v", "no/such/folder.*neither.*shapes32"),
-    ("another training", "v", "another architecture"),
+    ("another training", "eps", "another architecture"),
     # They would fit in: the arrays are the same.
     ("shapes32", "eps", "diffusion.prediction=v"),
   ],
@@ -101,6 +101,18 @@ def test_a_start_that_cannot_be_used_is_refused(
   zeros = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), target)
   with pytest.raises(UserError, match=message):
     starting_params(config, target, lambda: zeros)
+
+
+def test_a_network_that_predicts_something_else_is_no_start(small_training):
+  """Its arrays are the same: nothing else would tell."""
+  config = srn_chairs.get_config("debug")
+  config.data.resolution = 8
+  config.model.attn_resolutions = (4,)
+  config.train.init_from = str(small_training[0])
+  config.diffusion.prediction = "v"
+  target = jax.eval_shape(make_init_fn(config), jax.random.key(0))
+  with pytest.raises(UserError, match="trained with diffusion.prediction=eps"):
+    starting_params(config, target, no_new_levels)
 
 
 def test_relative_cameras_start_from_weights_with_absolute_ones():

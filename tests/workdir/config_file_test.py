@@ -93,3 +93,11 @@ def test_broken_config_json_is_named(tmp_path, config):
   with pytest.raises(UserError, match=r"config\.json is not valid JSON"):
     check_workdir(tmp_path, config, write=True)
   assert (tmp_path / "config.json").read_text() == '{"model": {'
+
+
+@pytest.mark.parametrize("content", ["{", "[]", "null"])
+def test_a_damaged_config_is_named_and_kept(tmp_path, config, content):
+  (tmp_path / "config.json").write_text(content)
+  with pytest.raises(UserError, match="config.json is not valid JSON"):
+    check_workdir(tmp_path, config, write=True)
+  assert (tmp_path / "config.json").read_text() == content

@@ -36,7 +36,7 @@ class Case:
   Attributes:
     topology: name of the TPU slice, such as "v5e:2x2".
     ch: number of channels at the network's first level: 256 for the paper's
-      network with 471 M parameters, 448 for the one with 1.3 B.
+      network with 461.7 M parameters, 448 for the one with 1.34 B.
     per_device: batch size divided by the number of devices.
     fsdp: number of devices that share parameters and optimizer state; 1 means
       that every device holds a full copy.

@@ -69,6 +69,9 @@ def grow(
     small[_POSITIONS] = _resize(
       np.asarray(small[_POSITIONS]), len(large[_POSITIONS])
     )
+  factor = _num_channels(large) / (_num_channels(small) or np.inf)
+  if factor > 1 and factor.is_integer():
+    small = widen(small, int(factor))
   num_added = _num_levels(large) - _num_levels(small)
   if num_added > 0:
     small = _put_levels_around(small, _flat(create_params()), num_added)
@@ -78,8 +81,6 @@ def grow(
     if new:
       random = _flat(create_params())
       small |= {name: random[name] for name in new}
-  if _num_channels(large) > _num_channels(small) > 0:
-    small = widen(small, large)
   return traverse_util.unflatten_dict(small, sep="/")
 
 
@@ -107,14 +108,20 @@ def _num_levels(flat: Mapping) -> int:
   return sum(bool(_LEVEL_KERNEL.fullmatch(name)) for name in flat)
 
 
+def _block(name: str) -> str:
+  """Returns the part of a name that tells which block the array belongs to."""
+  match = _NUMBERED.match(name)
+  return match[0] if match else name.split("/")[0]
+
+
 def _put_levels_around(small: dict, large: dict, num_added: int) -> dict:
   """Renumbers the small network's blocks and adds `num_added` outer levels.
 
   `small` maps parameter names to arrays of the small network, and `large` maps
   names to random arrays of the large network. Blocks are numbered in the order
   in which the network runs them, so the new outer levels shift the numbers of
-  the small network's blocks. After the shift, each array of the small network
-  replaces the random array of the same name.
+  the small network's blocks. Blocks that the small network does not have are
+  taken from the large one.
   """
   # A level has n blocks on the way down and n + 1 on the way up. In each
   # direction, it also has one block that resamples.
@@ -132,13 +139,13 @@ def _put_levels_around(small: dict, large: dict, num_added: int) -> dict:
   gain = np.float32(math.sqrt(2.0) ** ((n + 1) * num_added))
   for name in (f"{_FIRST}/kernel", f"{_FIRST}/bias"):
     old[name] = np.asarray(old[name]) * gain
-  grown = {}
-  for name, x in large.items():
+  trained = {_block(name) for name in old}
+  new = {n: x for n, x in large.items() if _block(n) not in trained}
+  for name, x in new.items():
     if name.endswith("ResnetBlock_0/Dense_0/kernel"):  # of a shortcut
       # The first input channels come from the level below. Pass these on.
-      x = math.sqrt(2.0) * np.eye(*x.shape, dtype=np.float32)
-    grown[name] = old.pop(name, x)
-  return grown | old
+      new[name] = math.sqrt(2.0) * np.eye(*x.shape, dtype=np.float32)
+  return new | old
 
 
 def _num_channels(flat: Mapping) -> int:

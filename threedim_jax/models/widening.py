@@ -8,59 +8,52 @@ channels are equal, and the wide network computes the same as the narrow one. A
 layer that reads a channel reads all k copies of it, with weights that sum to
 the old weight. How the old weight is divided is random: otherwise the copies
 would get equal gradients and stay equal (Net2Net, arXiv 1511.05641, sec. 2).
+
+The embeddings of log-SNR and rays and the inner channels of the `DetailPath`
+keep their number.
 """
 
 from collections.abc import Mapping
 import math
+import re
 
 from einops import repeat
 import numpy as np
 
-_QUERY = "AttnLayer_0/DenseGeneral_0/"  # the first of a layer's projections
+# Layers that read or write the feature maps of the U-Net.
+_FEATURES = re.compile(
+  r"(XUNetBlock_|ResnetBlock_|GroupNorm_0|Conv_[01]|DetailPath_0/Conv_0)"
+)
+_READS_NO_FEATURES = re.compile(r"Conv_0/|.*FiLM_0/")  # but views, embeddings
+_WRITES_NO_FEATURES = re.compile(r"Conv_1/|DetailPath_0/")  # but pixels
+_QUERIES = "AttnLayer_0/DenseGeneral_0/"
 
 
-def widen(narrow: Mapping, wide: Mapping) -> dict:
-  """Adapts every array to the number of channels of its namesake.
+def widen(params: Mapping[str, np.ndarray], factor: int) -> dict:
+  """Multiplies the number of channels of every feature map by `factor`.
 
-  An array is returned unchanged if more than its numbers of input and output
-  channels would have to change.
-
-  Args:
-    narrow: names and arrays of the trained network.
-    wide: names and arrays, or shapes, of the network to train next.
+  `params` maps the names of an X-UNet's parameters to host arrays.
   """
   rng = np.random.default_rng(0)
   return {
-    name: _widen(name, np.asarray(x), wide[name].shape, rng)
-    if name in wide
+    name: _widen(name, np.asarray(x), factor, rng)
+    if _FEATURES.match(name)
     else x
-    for name, x in narrow.items()
+    for name, x in params.items()
   }
 
 
 def _widen(
-  name: str, x: np.ndarray, shape: tuple[int, ...], rng: np.random.Generator
+  name: str, x: np.ndarray, k: int, rng: np.random.Generator
 ) -> np.ndarray:
-  """Adapts one array to `shape`, if only its channels differ."""
-  if x.ndim != len(shape) or any(
-    n % m for n, m in zip(shape, x.shape, strict=True)
-  ):
-    return x
-  factors = [n // m for n, m in zip(shape, x.shape, strict=True)]
-  reads = None
-  if name.endswith("kernel"):
-    # The projections of attention read axis 0, and write heads and channels.
-    reads = 0 if x.ndim == 3 else x.ndim - 2
-  others = [k for i, k in enumerate(factors) if i not in (reads, x.ndim - 1)]
-  if any(k != 1 for k in others):
-    return x
-  copies = factors[-1]
-  x = repeat(x, "... c -> ... (c k)", k=copies)
-  if _QUERY in name:
-    # A sum over k times as many channels, divided by sqrt(k) times as much.
-    x = x / np.float32(math.sqrt(copies))
-  if reads is not None and factors[reads] > 1:
-    x = _divide(x, reads, factors[reads], rng)
+  if not _WRITES_NO_FEATURES.match(name):
+    x = repeat(x, "... c -> ... (c k)", k=k)
+  if _QUERIES in name:
+    # The logits sum k times as many products, over a sqrt(k) times larger root.
+    x = x / np.float32(math.sqrt(k))
+  if name.endswith("kernel") and not _READS_NO_FEATURES.match(name):
+    # The projections of attention have the axes [input, heads, channels].
+    x = _divide(x, 0 if "AttnLayer_0/" in name else x.ndim - 2, k, rng)
   return x
 
 

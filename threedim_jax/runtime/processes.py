@@ -4,7 +4,7 @@
 
 Call `maybe_initialize()` before any other use of JAX. It recognises these
 launchers, in this order: JAX's own variables in the environment, Open MPI,
-SLURM, TPU hosts and Kubernetes. A process that was started alone does not wait
+SLURM, MPICH and Intel MPI, TPU hosts, Kubernetes. A process alone does not wait
 for others.
 
   print(maybe_initialize())  # process 0/2 on host-a: 4 of 8 devices, TPU v5e
@@ -79,6 +79,15 @@ def maybe_initialize(environ: Mapping[str, str] = os.environ) -> str:
 
 
 def _join(options: dict[str, Any]) -> None:
+  if options.get("cluster_detection_method") == "mpi4py":
+    try:
+      importlib.import_module("mpi4py.MPI")
+    except ImportError as e:
+      raise UserError(
+        "mpirun started several processes, which find each other through"
+        f" mpi4py, but it does not load ({e}): pip install mpi4py, or set"
+        f" {', '.join(EXPLICIT)} for each process"
+      ) from e
   if "coordinator_address" in options:
     roll_call.wait_until_all_started(
       options["coordinator_address"],
@@ -168,9 +177,9 @@ def plan(environ: Mapping[str, str]) -> dict[str, Any] | None:
   None means that this process was started alone. `initialize` must then not be
   called, because JAX could wait in vain for other processes. JAX detects most
   launchers by itself, and the result is then {}. The result has entries in
-  three cases: the environment variables in `EXPLICIT` are set; Open MPI 5 is
-  used, which JAX does not detect; or SLURM is used, where JAX would leave
-  devices idle.
+  three cases: the environment variables in `EXPLICIT` are set; an MPI is used
+  that JAX does not detect; or SLURM is used, where JAX would leave devices
+  idle.
 
   Raises:
     UserError: the variables in `environ` contradict each other.
@@ -185,6 +194,8 @@ def plan(environ: Mapping[str, str]) -> dict[str, Any] | None:
   # SLURM_NTASKS counts the tasks of the job. A step of the job may have fewer.
   if int(environ.get("SLURM_STEP_NUM_TASKS", 1)) > 1:
     return _slurm(environ)
+  if int(environ.get("PMI_SIZE", 1)) > 1:  # MPICH, Intel MPI
+    return {"cluster_detection_method": "mpi4py"}
   if "," in environ.get("TPU_WORKER_HOSTNAMES", "") or any(
     name.startswith("MEGASCALE_") for name in environ
   ):

@@ -7,7 +7,6 @@ sampler = load_sampler(workdir="runs/mine")  # the newest checkpoint
 """
 
 from collections.abc import Callable
-import json
 from typing import Any
 
 from etils import epath
@@ -23,6 +22,7 @@ from threedim_jax.models.pretrained import (
   load_pretrained,
 )
 from threedim_jax.runtime import progress
+from threedim_jax.runtime.errors import UserError
 from threedim_jax.runtime.sharding import (
   make_local_mesh,
   state_sharding,
@@ -30,7 +30,7 @@ from threedim_jax.runtime.sharding import (
 )
 from threedim_jax.sampling.view_sampler import Sampler, Settings
 from threedim_jax.workdir.checkpoints.checkpointer import FOLDER, Checkpointer
-from threedim_jax.workdir.config_file import CONFIG_FILE
+from threedim_jax.workdir.config_file import read_config
 
 
 def load_sampler(
@@ -53,7 +53,8 @@ def load_sampler(
 
   Raises:
     UserError: the weights or the checkpoint do not exist, a file is damaged, or
-      the configuration describes another network.
+      `config` describes another network. Of a workdir only the shapes of the
+      arrays are compared.
   """
   if weights is None:
     return _load_workdir(epath.Path(workdir), config)
@@ -79,7 +80,10 @@ def load_sampler(
 def _load_workdir(workdir: epath.Path, config: ConfigDict | None) -> Sampler:
   mesh = _mesh(config)
   if config is None:
-    config = ConfigDict(json.loads((workdir / CONFIG_FILE).read_text()))
+    saved = read_config(workdir)
+    if saved is None:
+      raise UserError(f"{workdir} holds no training run: it has no config.json")
+    config = ConfigDict(saved)
   shapes = _param_shapes(config.model, config.data.resolution)
   target = with_shardings(shapes, state_sharding(mesh, shapes))
   with (

@@ -33,6 +33,7 @@ from threedim_jax.diffusion.sampler import (
 )
 from threedim_jax.models import get_camera_encoder, get_model
 from threedim_jax.runtime import progress
+from threedim_jax.runtime.errors import UserError
 from threedim_jax.runtime.sharding import (
   batch_sharding,
   platform_of,
@@ -171,6 +172,11 @@ class Sampler:
       capacity: number of given and generated views that the bank can hold.
         Calls with the same capacity share one compiled program. None: the
         number that this call needs.
+
+    Raises:
+      UserError: the given camera is at the origin, so that
+        `settings.camera_distance` cannot scale the world.
+      ValueError: `capacity` is too small.
     """
     keys = settings.single_key()
     batch = self.batch([given], [targets], keys, settings, capacity=capacity)
@@ -198,13 +204,19 @@ class Sampler:
       keys: one random key per object, which affects only that object's views.
       settings: settings of the sampler.
       capacity: see `views`.
+
+    Raises: see `views`.
     """
     known, wanted = _stack([g.cameras() for g in given]), _stack(targets)
     if settings.camera_distance is not None:
+      _check_away_from_origin(known)
       known, wanted = scale_to_distance(known, wanted, settings.camera_distance)
     images_u8 = jnp.asarray(np.stack([g.images_u8 for g in given]))
     num_views = wanted.K.shape[1]
-    capacity = capacity or known.K.shape[1] + num_views
+    needed = known.K.shape[1] + num_views
+    capacity = needed if capacity is None else capacity
+    if capacity < needed:
+      raise ValueError(f"capacity={capacity}, but there are {needed} views")
     bank = make_bank(from_u8(images_u8), known, capacity)
 
     weight = jnp.float32(settings.guidance_weight)
@@ -378,6 +390,15 @@ def looked_at(settings: Settings, num_views: int) -> Int[np.ndarray, "N T"]:
     for i in range(num_views)
   ]
   return np.asarray(rows)
+
+
+def _check_away_from_origin(known: Camera) -> None:
+  distance = np.linalg.norm(known.world_from_cam[:, 0, :3, 3], axis=-1)
+  if not np.all(distance > 1e-6):
+    raise UserError(
+      "sampler.camera_distance scales the world around the object, but the"
+      " given camera is at the origin: give poses with the object at the origin"
+    )
 
 
 def _stack(cameras: Sequence[Camera]) -> Camera:

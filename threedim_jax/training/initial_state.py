@@ -5,7 +5,8 @@
 state, steps_done = restore_or_create(config, setup, checkpointer, rng)
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from etils import epath
 import jax
@@ -101,14 +102,15 @@ def starting_params(
 
   Raises:
     UserError: `train.init_from` names neither weights nor a workdir, or its
-      network has another architecture or was trained with other settings.
+      network has another architecture or predicts something else.
   """
   source = config.train.init_from
   if source in SHA256:
     check_settings_match(source, config, for_training=True)
     params, path = read_weights(source), weights_path(source)
   elif (epath.Path(source) / "checkpoints").is_dir():
-    (params, _), path = read_params(source), epath.Path(source)
+    (params, trained), path = read_params(source), epath.Path(source)
+    _check_same_prediction(source, trained, config)
   else:
     raise UserError(
       f"train.init_from={source!r} is neither the workdir of a training run nor"
@@ -117,3 +119,15 @@ def starting_params(
   params = grow(params, target, create_params)
   check_same_arrays(path, {"params": array_specs(params)}, {"params": target})
   return params
+
+
+def _check_same_prediction(
+  source: str, trained: Mapping[str, Any], config: ConfigDict
+) -> None:
+  was, now = trained["diffusion"]["prediction"], config.diffusion.prediction
+  if was != now:
+    raise UserError(
+      f"the network of train.init_from={source!r} was trained with"
+      f" diffusion.prediction={was}, but the configuration has {now}: add"
+      f" --config.diffusion.prediction={was}, or start from another network"
+    )

@@ -59,21 +59,15 @@ def check_workdir(
       a failed start must not leave a wrong configuration in the folder.
 
   Raises:
-    UserError: a key outside `CHANGEABLE` differs, config.json is not JSON, or
+    UserError: a key outside `CHANGEABLE` differs, `read_config` fails, or
       the workdir is a file.
   """
   if epath.Path(workdir).exists() and not epath.Path(workdir).is_dir():
     raise UserError(f"--workdir={workdir} is a file; name a folder")
   path = epath.Path(workdir) / CONFIG_FILE
   now = json.loads(json.dumps(config))  # tuples become lists, as in the file
-  if path.exists():
-    try:
-      saved = json.loads(path.read_text())
-    except ValueError as e:
-      raise UserError(
-        f"{path} is not valid JSON ({e}). It holds the configuration of the"
-        " run in this folder: restore the file or use another --workdir."
-      ) from e
+  saved = read_config(workdir)
+  if saved is not None:
     _check_same_run(
       path, flatten_dict(saved, sep="."), flatten_dict(now, sep=".")
     )
@@ -82,6 +76,27 @@ def check_workdir(
   if write:
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, json.dumps(now, indent=2) + "\n")
+
+
+def read_config(workdir: epath.PathLike) -> dict[str, Any] | None:
+  """Reads the configuration of the run in a workdir; None if there is no run.
+
+  Raises:
+    UserError: config.json does not hold a JSON object.
+  """
+  path = epath.Path(workdir) / CONFIG_FILE
+  if not path.exists():
+    return None
+  try:
+    saved = json.loads(path.read_text())
+    if not isinstance(saved, dict):
+      raise ValueError("it is no object")
+  except ValueError as e:
+    raise UserError(
+      f"{path} is not valid JSON ({e}). It holds the configuration of the"
+      " run in this folder: restore the file or use another --workdir."
+    ) from e
+  return saved
 
 
 def _check_same_run(

@@ -25,8 +25,8 @@ def add_timings(workdir: epath.PathLike, seconds: Mapping[str, float]) -> None:
   """
   path = epath.Path(workdir) / "timings.json"
   try:
-    total = json.loads(path.read_text())
-  except (FileNotFoundError, ValueError):
+    total = {k: float(v) for k, v in json.loads(path.read_text()).items()}
+  except (FileNotFoundError, ValueError, TypeError, AttributeError):
     total = {}
   for stage, value in seconds.items():
     total[stage] = round(total.get(stage, 0.0) + value, 1)

@@ -10,6 +10,7 @@ The importers of nerfstudio, instant-ngp and Blender read this file, and so does
 
 import json
 import math
+import sys
 
 from etils import epath
 import numpy as np
@@ -30,13 +31,19 @@ def write_transforms(
   of the object points to +x.
 
   `sampled` is the content of the folder. The result is the path of
-  transforms.json.
+  transforms.json. The format has no skew; if a camera has one, a note says so.
   """
   views, num_given = sampled.given + sampled.generated, len(sampled.given)
   height, width = views.hw
   names = [f"input_{i:03d}.png" for i in range(num_given)]
   names += [f"{i:03d}.png" for i in range(len(sampled.generated))]
   poses, Ks = np.float64(views.world_from_cam), np.float64(views.K)
+  if np.any(Ks[:, 0, 1] != 0):
+    print(
+      f"note: {sample_dir}/{TRANSFORMS_FILE} lacks the skew of the cameras,"
+      " which the format cannot express",
+      file=sys.stderr,
+    )
   frames = [
     _frame(name, poses[i], Ks[i], i < num_given) for i, name in enumerate(names)
   ]

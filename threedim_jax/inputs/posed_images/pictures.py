@@ -70,13 +70,12 @@ def open_picture(data: bytes, source: str) -> Image.Image:
   try:
     image = _open(io.BytesIO(data))
     width, height = image.size
+  except Image.DecompressionBombError as e:
+    raise UserError(_too_large(source, "too many")) from e
   except Exception as e:  # decoders raise many types for broken bytes
     raise UserError(_why_not_opened(data, source)) from e
   if width * height > MAX_PIXELS:
-    raise UserError(
-      f"{source} has {width} x {height} pixels; at most {MAX_PIXELS / 1e6:.0f}"
-      " million are read: save it smaller."
-    )
+    raise UserError(_too_large(source, f"{width} x {height}"))
   try:
     image.load()
   except Exception as e:
@@ -95,15 +94,25 @@ def read_hw(path: epath.Path) -> tuple[int, int]:
   """Reads a picture's height and width in pixels, without decoding the pixels.
 
   Raises:
-    UserError: the file is not a picture.
+    UserError: the file is not a picture, or has far more than 50 million
+      pixels.
   """
   with path.open("rb") as file:
     try:
       with _open(file) as image:
         return image.height, image.width
+    except Image.DecompressionBombError as e:
+      raise UserError(_too_large(str(path), "too many")) from e
     except Exception as e:
       file.seek(0)
       raise UserError(_why_not_opened(file.read(64), str(path))) from e
+
+
+def _too_large(source: str, size: str) -> str:
+  return (
+    f"{source} has {size} pixels; at most {MAX_PIXELS / 1e6:.0f} million are"
+    " read: save it smaller."
+  )
 
 
 def _open(file: io.IOBase) -> Image.Image:

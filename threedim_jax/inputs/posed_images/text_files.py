@@ -162,8 +162,14 @@ def format_intrinsics(K: np.ndarray, hw: tuple[int, int]) -> str:
     hw: height and width of the pictures, in pixels.
 
   Raises:
-    UserError: fx and fy differ, but the SRN form has only one focal length.
+    UserError: fx and fy differ or there is a skew, which the SRN form cannot
+      express.
   """
+  if K[0, 1] != 0:
+    raise UserError(
+      "the SRN layout has no skew, these cameras have one of"
+      f" {K[0, 1]:g} pixels."
+    )
   if K[0, 0] != K[1, 1]:
     raise UserError(
       "the SRN layout has one focal length for both axes, these cameras have"
