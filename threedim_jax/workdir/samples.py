@@ -13,7 +13,7 @@ In cameras.npz, `hw` is the height and width of the pictures, and `view` holds
 the index of each view in its data set. `input.json` appears in one atomic
 rename after all other files. A folder without `input.json` is unfinished and is
 sampled again. No model is needed to read a folder. To score another method's
-pictures, write the same files.
+pictures, call `write_sample` with them, and with the true views as `truth`.
 
   write_sample("runs/x/samples", ObjectSamples(object_id="chair_7", ...))
   for folder in list_complete("runs/x/samples"):
