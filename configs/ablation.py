@@ -3,7 +3,7 @@
 """Tests the paper's claims on a small scale: `shapes` at 16x16 pixels.
 
   python datasets/build.py shapes --config 16
-  python launch/ablate.py --config=configs/ablation.py --root=runs/ablation \
+  python launch/ablate.py --config=configs/ablation.py --root=runs/ablation16 \
       --score_steps=500
 
 The network is that of `configs/shapes_tiny.py`, for pictures of half the size.

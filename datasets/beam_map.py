@@ -30,7 +30,7 @@ from parallel import BadObject, Made
 from threedim_jax.runtime.errors import UserError
 
 _SETTINGS_FILE = "settings.json"
-_FAULTY = ".faulty"  # ends the names of results that report faults of files
+_FAULTY = ".faulty"  # ends names of results that report faults of any kind
 
 
 @contextlib.contextmanager
@@ -88,7 +88,13 @@ def _map(
       )
   for i in range(len(items)):
     # Unpickling is safe here, because our own workers wrote the file.
-    yield pickle.loads(_find_result(place, i).read_bytes())
+    path = _find_result(place, i)
+    if path is None:
+      raise UserError(
+        f"a worker wrote no result {i} in {place}, or this machine does not see"
+        " it: --data_dir must be the same folder on all machines."
+      )
+    yield pickle.loads(path.read_bytes())
 
 
 def _find_result(place: pathlib.Path, i: int) -> pathlib.Path | None:

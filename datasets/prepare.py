@@ -40,10 +40,12 @@ def prepare(
 
   Raises:
     UserError: another process is building it, it was built with other settings,
-      or the disk is full. A full disk leaves nothing behind.
+      or the disk is full.
   """
   with _lock(folder):
-    if not is_complete(folder):
+    if is_complete(folder):
+      shutil.rmtree(_kept(folder), ignore_errors=True)
+    else:
       _remove(folder)  # TFDS cannot continue a build that was killed
       _restore(folder)
     builder = make_builder()
@@ -52,7 +54,6 @@ def prepare(
       return False
     builder.num_views()  # opens the source, and raises if files are missing
     if is_complete(folder):
-      shutil.rmtree(_kept(folder), ignore_errors=True)
       folder.rename(_kept(folder))
     _remove(folder)
     try:
@@ -64,7 +65,8 @@ def prepare(
         raise
       raise UserError(
         f"the disk of {folder} is full: free some space or choose another"
-        " --data_dir. Nothing is left of the unfinished data set."
+        " --data_dir. Nothing is left of the unfinished data set; an old one is"
+        " kept."
       ) from e
     shutil.rmtree(_kept(folder), ignore_errors=True)
   return True

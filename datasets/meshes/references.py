@@ -21,8 +21,7 @@ from threedim_jax.runtime.errors import UserError
 # Pillow reads more formats. EPS is left out because Pillow starts another
 # program for it, the others because textures are not stored in them.
 _FORMATS = (
-  *("AVIF", "BMP", "DDS", "GIF", "JPEG", "JPEG2000", "MPO", "PCX", "PNG"),
-  *("PPM", "PSD", "SGI", "TGA", "TIFF", "WEBP"),
+  "AVIF BMP DDS GIF JPEG JPEG2000 MPO PCX PNG PPM PSD SGI TGA TIFF WEBP".split()
 )
 _MAX_PIXELS = 2**26
 _MAX_SIDE = 2048  # larger textures are scaled down; views have at most 128

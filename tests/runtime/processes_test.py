@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import types
 
 from programs import free_port
 import pytest
@@ -62,6 +63,7 @@ OMPI_4 = {"OMPI_COMM_WORLD_SIZE": "2", "OMPI_MCA_orte_hnp_uri": "x"}
     ),
     ({"PMI_SIZE": "2"}, {"cluster_detection_method": "mpi4py"}),
     ({"PMI_SIZE": "1"}, None),
+    (SLURM | {"PMI_SIZE": "32"}, {"cluster_detection_method": "mpi4py"}),
     ({"TPU_WORKER_HOSTNAMES": "a,b"}, {}),
     ({"MEGASCALE_NUM_SLICES": "2"}, {}),
     # Explicit addresses win.
@@ -81,8 +83,18 @@ def test_who_else_is_there(environ, plan):
 
 def test_mpi_without_mpi4py_says_how_to_get_it(monkeypatch):
   """Alone, each process would train for itself and write to one workdir."""
-  monkeypatch.setitem(sys.modules, "mpi4py", None)  # importing it fails
+  monkeypatch.setitem(sys.modules, "mpi4py.MPI", None)  # importing it fails
   with pytest.raises(UserError, match="pip install mpi4py"):
+    processes.maybe_initialize({"PMI_SIZE": "2"})
+
+
+def test_mpi4py_of_another_mpi_is_refused(monkeypatch):
+  """It takes each process for a run of its own."""
+  mpi = types.ModuleType("mpi4py.MPI")
+  mpi.COMM_WORLD = types.SimpleNamespace(Get_size=lambda: 1)
+  monkeypatch.setitem(sys.modules, "mpi4py", types.ModuleType("mpi4py"))
+  monkeypatch.setitem(sys.modules, "mpi4py.MPI", mpi)
+  with pytest.raises(UserError, match="another MPI"):
     processes.maybe_initialize({"PMI_SIZE": "2"})
 
 

@@ -39,3 +39,16 @@ def test_transforms_round_trip(tmp_path):
   towards = -matrix[:3, 3] / np.linalg.norm(matrix[:3, 3])
   np.testing.assert_allclose(-matrix[:3, 2], towards, atol=1e-6)
   assert matrix[2, 1] > 0, "y is up"
+
+
+def test_a_skew_is_not_lost_silently(tmp_path, capsys):
+  K = np.float32([[20.0, 3.0, 7.5], [0, 20.0, 6.5], [0, 0, 1]])[None]
+  views = PosedViews(
+    np.zeros((1, 12, 16, 3), np.uint8),
+    np.float32(camera_paths.srn_spiral(1, 1.7)),
+    K,
+    np.int32([0]),
+  )
+  sampled = ObjectSamples(object_id="cup", given=views, generated=views)
+  write_transforms(write_sample(tmp_path, sampled), sampled)
+  assert "lacks the skew" in capsys.readouterr().err

@@ -19,7 +19,8 @@ the small network works on single pixels. Each position then reads the mean of
 its patch and writes the same colour to all pixels of the patch. A `DetailPath`
 gets random parameters and adds nothing at first.
 
-The large network may also have k times as many channels, see `widening.py`.
+The large network may also have k times as many channels (`XUNet.ch`), see
+`widening.py`. `ch_mult`, `emb_ch`, `attn_heads` and `norm_groups` must stay.
 
 A network can also go on with smaller pictures, which take less time, if its
 levels stay the same. Each entry of its position embedding is then the mean of
@@ -69,9 +70,9 @@ def grow(
     small[_POSITIONS] = _resize(
       np.asarray(small[_POSITIONS]), len(large[_POSITIONS])
     )
-  factor = _num_channels(large) / (_num_channels(small) or np.inf)
-  if factor > 1 and factor.is_integer():
-    small = widen(small, int(factor))
+  old, new = _num_channels(small), _num_channels(large)
+  if 0 < old < new and new % old == 0:
+    small = widen(small, new // old)
   num_added = _num_levels(large) - _num_levels(small)
   if num_added > 0:
     small = _put_levels_around(small, _flat(create_params()), num_added)
@@ -149,7 +150,7 @@ def _put_levels_around(small: dict, large: dict, num_added: int) -> dict:
 
 
 def _num_channels(flat: Mapping) -> int:
-  """Returns the first level's channels; 0 for another architecture."""
+  """Returns `XUNet.ch`; 0 for another architecture."""
   first = flat.get(f"{_FIRST}/kernel")
   return 0 if first is None else first.shape[-1]
 

@@ -10,7 +10,7 @@ the old weight. How the old weight is divided is random: otherwise the copies
 would get equal gradients and stay equal (Net2Net, arXiv 1511.05641, sec. 2).
 
 The embeddings of log-SNR and rays and the inner channels of the `DetailPath`
-keep their number.
+keep their number. `ch_mult`, `attn_heads` and `norm_groups` must stay the same.
 """
 
 from collections.abc import Mapping
@@ -20,12 +20,6 @@ import re
 from einops import repeat
 import numpy as np
 
-# Layers that read or write the feature maps of the U-Net.
-_FEATURES = re.compile(
-  r"(XUNetBlock_|ResnetBlock_|GroupNorm_0|Conv_[01]|DetailPath_0/Conv_0)"
-)
-_READS_NO_FEATURES = re.compile(r"Conv_0/|.*FiLM_0/")  # but views, embeddings
-_WRITES_NO_FEATURES = re.compile(r"Conv_1/|DetailPath_0/")  # but pixels
 _QUERIES = "AttnLayer_0/DenseGeneral_0/"
 
 
@@ -36,22 +30,33 @@ def widen(params: Mapping[str, np.ndarray], factor: int) -> dict:
   """
   rng = np.random.default_rng(0)
   return {
-    name: _widen(name, np.asarray(x), factor, rng)
-    if _FEATURES.match(name)
-    else x
+    name: _widen(name, np.asarray(x), factor, rng) if any(_ends(name)) else x
     for name, x in params.items()
   }
+
+
+def _ends(name: str) -> tuple[bool, bool]:
+  """Tells whether a layer reads and writes feature maps of the U-Net."""
+  if re.match(r"Conv_0/", name):
+    return False, True  # reads views
+  if re.match(r"Conv_1/|DetailPath_0/Conv_0/", name):
+    return True, False  # writes pixels
+  if "/FiLM_0/" in name:
+    return False, True  # reads the embeddings
+  inside = bool(re.match(r"XUNetBlock_|ResnetBlock_|GroupNorm_0/", name))
+  return inside, inside
 
 
 def _widen(
   name: str, x: np.ndarray, k: int, rng: np.random.Generator
 ) -> np.ndarray:
-  if not _WRITES_NO_FEATURES.match(name):
+  reads, writes = _ends(name)
+  if writes:
     x = repeat(x, "... c -> ... (c k)", k=k)
   if _QUERIES in name:
     # The logits sum k times as many products, over a sqrt(k) times larger root.
     x = x / np.float32(math.sqrt(k))
-  if name.endswith("kernel") and not _READS_NO_FEATURES.match(name):
+  if reads and name.endswith("kernel"):
     # The projections of attention have the axes [input, heads, channels].
     x = _divide(x, 0 if "AttnLayer_0/" in name else x.ndim - 2, k, rng)
   return x

@@ -69,13 +69,14 @@ def _megabytes(size: int | float) -> str:
 def is_full_disk(error: BaseException | None) -> bool:
   """Tells whether an error or one of its causes reports a full disk or quota.
 
-  The text of the error is searched, too, because TensorStore and array_record
-  do not set the error number.
+  The text of the error is searched, too, because TensorStore, array_record and
+  TFDS do not set the error number.
   """
   while error is not None:
     text = str(error).lower()
     if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or any(
-      words in text for words in ("no space left", "quota exceeded")
+      words in text
+      for words in ("no space left", "not enough disk space", "quota exceeded")
     ):
       return True
     error = error.__cause__ or error.__context__

@@ -80,14 +80,7 @@ def maybe_initialize(environ: Mapping[str, str] = os.environ) -> str:
 
 def _join(options: dict[str, Any]) -> None:
   if options.get("cluster_detection_method") == "mpi4py":
-    try:
-      importlib.import_module("mpi4py.MPI")
-    except ImportError as e:
-      raise UserError(
-        "mpirun started several processes, which find each other through"
-        f" mpi4py, but it does not load ({e}): pip install mpi4py, or set"
-        f" {', '.join(EXPLICIT)} for each process"
-      ) from e
+    _check_mpi4py()
   if "coordinator_address" in options:
     roll_call.wait_until_all_started(
       options["coordinator_address"],
@@ -109,6 +102,23 @@ def _join(options: dict[str, Any]) -> None:
       )
   finally:
     notice.cancel()
+
+
+def _check_mpi4py() -> None:
+  """Raises a UserError if mpi4py does not find the other processes."""
+  fix = f"pip install mpi4py, or set {', '.join(EXPLICIT)} for each process"
+  try:
+    mpi = importlib.import_module("mpi4py.MPI")
+  except (ImportError, RuntimeError) as e:  # RuntimeError: no MPI library
+    raise UserError(
+      "mpirun started several processes, which find each other through mpi4py,"
+      f" but it does not load ({e}): {fix}"
+    ) from e
+  if mpi.COMM_WORLD.Get_size() == 1:
+    raise UserError(
+      "mpirun started several processes, but mpi4py finds one: it uses another"
+      f" MPI than this mpirun. Build mpi4py with this one, or: {fix}"
+    )
 
 
 @contextlib.contextmanager
@@ -192,10 +202,14 @@ def plan(environ: Mapping[str, str]) -> dict[str, Any] | None:
     old = "OMPI_MCA_orte_hnp_uri" in environ
     return {} if old else {"cluster_detection_method": "mpi4py"}
   # SLURM_NTASKS counts the tasks of the job. A step of the job may have fewer.
-  if int(environ.get("SLURM_STEP_NUM_TASKS", 1)) > 1:
-    return _slurm(environ)
-  if int(environ.get("PMI_SIZE", 1)) > 1:  # MPICH, Intel MPI
+  tasks = int(environ.get("SLURM_STEP_NUM_TASKS", 1))
+  # MPICH and Intel MPI set PMI_SIZE. So does `srun`, to its number of tasks.
+  # An mpirun in a SLURM job starts one task for each node instead.
+  ranks = int(environ.get("PMI_SIZE", 1))
+  if ranks > 1 and ranks != tasks:
     return {"cluster_detection_method": "mpi4py"}
+  if tasks > 1:
+    return _slurm(environ)
   if "," in environ.get("TPU_WORKER_HOSTNAMES", "") or any(
     name.startswith("MEGASCALE_") for name in environ
   ):

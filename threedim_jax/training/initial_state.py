@@ -90,8 +90,8 @@ def starting_params(
 ) -> PyTree:
   """Reads the parameters that `train.init_from` names.
 
-  The parameters may come from a network for pictures of another size, see
-  `models.growth`.
+  The parameters may come from a network for pictures of another size, or with
+  fewer channels, see `models.growth`.
 
   Args:
     config: `train.init_from` is the name of bundled weights or the workdir of

@@ -16,6 +16,7 @@ from etils import epath
 
 from threedim_jax.runtime.errors import UserError
 from threedim_jax.workdir import samples
+from threedim_jax.workdir.config_file import read_config
 from threedim_jax.workdir.evaluation_files import (
   FIRST_SAMPLES,
   RESULT_FILE,
@@ -90,7 +91,7 @@ def read_run(workdir: epath.PathLike) -> Run:
   }
   return Run(
     workdir=workdir,
-    config=read_json(workdir / "config.json") or {},
+    config=read_config(workdir) or {},
     metrics=_read_metrics(workdir / "metrics.jsonl"),
     timings=read_json(workdir / "timings.json") or {},
     evaluation=read_scores(workdir / RESULT_FILE),
