@@ -44,7 +44,7 @@ SHA256 = {
   },
   "shapes64_relative": {
     ".msgpack": (
-      "da326615960d9219c04a88bf2a91a3c2441a3575f78f9a8005655dc356b8f54e"
+      "fb32592e68547b54e46c77d0812a425d330216c3a1e90d9db49b62bde527bf3b"
     ),
     ".json": (
       "40b136ba63e1620ac5ef2af2ad68e8bf4b5634a2b1c2ba0b652a970a22abaab0"
