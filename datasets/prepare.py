@@ -46,8 +46,7 @@ def prepare(
     if is_complete(folder):
       shutil.rmtree(_kept(folder), ignore_errors=True)
     else:
-      _remove(folder)  # TFDS cannot continue a build that was killed
-      _restore(folder)
+      _restore(folder)  # TFDS cannot continue a build that was killed
     builder = make_builder()
     if is_complete(folder) and not overwrite:
       _check_same_settings(folder, builder)
@@ -59,7 +58,6 @@ def prepare(
     try:
       _build(builder)
     except BaseException as e:
-      _remove(folder)
       _restore(folder)
       if not is_full_disk(e):
         raise
@@ -78,6 +76,8 @@ def _kept(folder: pathlib.Path) -> pathlib.Path:
 
 
 def _restore(folder: pathlib.Path) -> None:
+  """Removes an unfinished data set and puts back an old one, if any."""
+  _remove(folder)
   if _kept(folder).exists():
     _kept(folder).rename(folder)
 

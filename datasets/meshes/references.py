@@ -16,6 +16,7 @@ from meshes.sources import Folder, NotHere, Zip
 import numpy as np
 from PIL import Image
 
+from threedim_jax.inputs.posed_images.pictures import open_as
 from threedim_jax.runtime.errors import UserError
 
 # Pillow reads more formats. EPS is left out because Pillow starts another
@@ -82,9 +83,7 @@ class References:
 
 
 def _decode(data: bytes) -> np.ndarray:
-  Image.init()
-  formats = [name for name in _FORMATS if name in Image.OPEN]
-  image = Image.open(io.BytesIO(data), formats=formats)
+  image = open_as(io.BytesIO(data), _FORMATS)
   if image.width * image.height > _MAX_PIXELS:
     raise ValueError(f"{image.width} x {image.height} pixels are too many")
   image.load()

@@ -44,14 +44,6 @@ def answer(model, params, *inputs):
 
 
 @pytest.fixture(scope="module")
-def start():
-  """Parameters of LARGE as at the start of a training."""
-  inputs = dummy_inputs(SIZE * 2**NEW)
-  init = jax.jit(lambda rng: LARGE.init(rng, *inputs, train=False))
-  return init(jax.random.key(0))["params"]
-
-
-@pytest.fixture(scope="module")
 def small():
   params = random_params(SMALL, 0, *dummy_inputs(SIZE), train=False)
   # Nothing mixes places: then a picture and its enlargement differ in nothing.
@@ -61,32 +53,26 @@ def small():
   return jax.tree.map(lambda x: x * centre if is_conv(x) else x, params)
 
 
-def test_an_enlarged_picture_gets_the_enlarged_answer(small, start):
-  """Before any training, and as long as rays and positions say nothing."""
+@pytest.mark.parametrize("factor", [1, 2], ids=["as wide", "wider"])
+def test_an_enlarged_picture_gets_the_enlarged_answer(small, factor):
+  """Before any training, and as long as rays and positions say nothing.
+
+  If the large network is also wider, the trained levels are widened before they
+  get new levels around them.
+  """
+  large = LARGE.clone(ch=factor * LARGE.ch)
+  inputs = dummy_inputs(SIZE * 2**NEW)
+  init = jax.jit(lambda rng: large.init(rng, *inputs, train=False))
+  start = init(jax.random.key(0))["params"]
   params = grow(small, start, lambda: start)
+  assert jax.tree.map(np.shape, params) == jax.tree.map(np.shape, start)
   views, logsnr, cameras, cond_mask = dummy_inputs(SIZE, batch_size=2)
   views = jax.random.normal(jax.random.key(1), views.shape)
   logsnr = jnp.broadcast_to(jnp.array([[20.0, -1.0]]), logsnr.shape)
   inputs = logsnr, cameras, ~cond_mask
   expected = answer(SMALL, small, views, *inputs)
   assert np.std(expected) > 0.1
-  got = answer(LARGE, params, enlarge(views, 2**NEW), *inputs)
-  np.testing.assert_allclose(got, enlarge(expected, 2**NEW), atol=2e-4)
-
-
-def test_a_wider_network_with_more_levels_gets_the_enlarged_answer(small):
-  """The trained levels widen first, and then get new ones around them."""
-  wide = LARGE.clone(ch=2 * LARGE.ch)
-  inputs = dummy_inputs(SIZE * 2**NEW)
-  init = jax.jit(lambda rng: wide.init(rng, *inputs, train=False))
-  start = init(jax.random.key(0))["params"]
-  params = grow(small, start, lambda: start)
-  assert jax.tree.map(np.shape, params) == jax.tree.map(np.shape, start)
-  views, logsnr, cameras, cond_mask = dummy_inputs(SIZE, batch_size=2)
-  views = jax.random.normal(jax.random.key(1), views.shape)
-  inputs = logsnr, cameras, ~cond_mask
-  expected = answer(SMALL, small, views, *inputs)
-  got = answer(wide, params, enlarge(views, 2**NEW), *inputs)
+  got = answer(large, params, enlarge(views, 2**NEW), *inputs)
   np.testing.assert_allclose(got, enlarge(expected, 2**NEW), atol=2e-4)
 
 

@@ -17,36 +17,37 @@ def answer(model, params, inputs):
   return jax.jit(apply)(params)
 
 
+def shapes(tree):
+  return jax.tree.map(np.shape, tree)
+
+
+def widened(narrow, factor: int, inputs):
+  """(parameters of `narrow`, the wide network, its parameters)."""
+  wide = narrow.clone(ch=factor * narrow.ch)
+  params = random_params(narrow, 0, *inputs, train=False)
+  target = random_params(wide, 1, *inputs, train=False)
+  grown = grow(params, target, lambda: target)
+  assert shapes(grown) == shapes(target)
+  return params, wide, grown
+
+
 @pytest.mark.parametrize("factor", [2, 3])
 @pytest.mark.parametrize("fields", [{}, PATCHES], ids=["pixels", "patches"])
 def test_the_wide_network_gives_the_same_answer(tiny_xunet, fields, factor):
   """Attention, FiLM, shortcuts and skips included: all are in the network."""
-  narrow = tiny_xunet.model.clone(**fields)
-  wide = narrow.clone(ch=factor * narrow.ch)
-  params = random_params(narrow, 0, *tiny_xunet.inputs, train=False)
-  target = random_params(wide, 1, *tiny_xunet.inputs, train=False)
-  grown = grow(params, target, lambda: target)
-  assert jax.tree.map(np.shape, grown) == jax.tree.map(np.shape, target)
-  expected = answer(narrow, params, tiny_xunet.inputs)
+  narrow, inputs = tiny_xunet.model.clone(**fields), tiny_xunet.inputs
+  params, wide, grown = widened(narrow, factor, inputs)
+  expected = answer(narrow, params, inputs)
   assert np.std(expected) > 0.1
-  got = answer(wide, grown, tiny_xunet.inputs)
-  np.testing.assert_allclose(got, expected, atol=1e-4)
+  np.testing.assert_allclose(answer(wide, grown, inputs), expected, atol=1e-4)
 
 
 def test_copies_of_a_channel_get_different_gradients(tiny_xunet):
-  narrow = tiny_xunet.model
-  wide = narrow.clone(ch=2 * narrow.ch)
-  params = random_params(narrow, 0, *tiny_xunet.inputs, train=False)
-  target = random_params(wide, 1, *tiny_xunet.inputs, train=False)
-  grown = grow(params, target, lambda: target)
+  _, wide, grown = widened(tiny_xunet.model, 2, tiny_xunet.inputs)
   loss = lambda params: (answer(wide, params, tiny_xunet.inputs) ** 2).mean()
   gradient = jax.jit(jax.grad(loss))(grown)["Conv_0"]["kernel"]
   first, second = gradient[..., 0::2], gradient[..., 1::2]
   assert np.abs(first - second).mean() > 0.05 * np.abs(first).mean()
-
-
-def shapes(tree):
-  return jax.tree.map(np.shape, tree)
 
 
 @pytest.mark.parametrize(

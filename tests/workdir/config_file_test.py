@@ -88,16 +88,9 @@ def test_a_workdir_of_an_older_version_is_resumed(tmp_path, debug_config):
     check_workdir(tmp_path, debug_config.to_dict(), write=True)
 
 
-def test_broken_config_json_is_named(tmp_path, config):
-  (tmp_path / "config.json").write_text('{"model": {')
-  with pytest.raises(UserError, match=r"config\.json is not valid JSON"):
-    check_workdir(tmp_path, config, write=True)
-  assert (tmp_path / "config.json").read_text() == '{"model": {'
-
-
-@pytest.mark.parametrize("content", ["{", "[]", "null"])
-def test_a_damaged_config_is_named_and_kept(tmp_path, config, content):
+@pytest.mark.parametrize("content", ['{"model": {', "[]", "null"])
+def test_broken_config_json_is_named(tmp_path, config, content):
   (tmp_path / "config.json").write_text(content)
-  with pytest.raises(UserError, match="config.json is not valid JSON"):
+  with pytest.raises(UserError, match=r"config\.json is not valid JSON"):
     check_workdir(tmp_path, config, write=True)
   assert (tmp_path / "config.json").read_text() == content

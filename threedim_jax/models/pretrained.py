@@ -163,9 +163,24 @@ def check_settings_match(
     for field in fields
   }
   for key, (configured, trained) in settings.items():
-    if configured != trained:
-      raise UserError(
-        f"the weights {name} were trained with {key}={trained}, but the"
-        f" configuration has {configured}: add --config.{key}={trained}, or"
-        " take other weights"
-      )
+    check_setting(name, key, configured, trained)
+
+
+def check_setting(name: str, key: str, configured: Any, trained: Any) -> None:
+  """Checks that weights were trained with the configured value of a setting.
+
+  Args:
+    name: what the message calls the weights.
+    key: key of the configuration, such as "diffusion.prediction".
+    configured: value in the configuration of the command.
+    trained: value that the weights were trained with.
+
+  Raises:
+    UserError: the values differ.
+  """
+  if configured != trained:
+    raise UserError(
+      f"the weights {name} were trained with {key}={trained}, but the"
+      f" configuration has {configured}: add --config.{key}={trained}, or"
+      " take other weights"
+    )

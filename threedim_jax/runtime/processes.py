@@ -4,7 +4,7 @@
 
 Call `maybe_initialize()` before any other use of JAX. It recognises these
 launchers, in this order: JAX's own variables in the environment, Open MPI,
-SLURM, MPICH and Intel MPI, TPU hosts, Kubernetes. A process alone does not wait
+MPICH and Intel MPI, SLURM, TPU hosts, Kubernetes. A process alone does not wait
 for others.
 
   print(maybe_initialize())  # process 0/2 on host-a: 4 of 8 devices, TPU v5e

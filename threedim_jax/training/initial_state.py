@@ -5,8 +5,7 @@
 state, steps_done = restore_or_create(config, setup, checkpointer, rng)
 """
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 from etils import epath
 import jax
@@ -16,6 +15,7 @@ from ml_collections import ConfigDict
 from threedim_jax.models.growth import grow
 from threedim_jax.models.pretrained import (
   SHA256,
+  check_setting,
   check_settings_match,
   read_weights,
   weights_path,
@@ -110,7 +110,12 @@ def starting_params(
     params, path = read_weights(source), weights_path(source)
   elif (epath.Path(source) / "checkpoints").is_dir():
     (params, trained), path = read_params(source), epath.Path(source)
-    _check_same_prediction(source, trained, config)
+    check_setting(
+      source,
+      "diffusion.prediction",
+      config.diffusion.prediction,
+      trained["diffusion"]["prediction"],
+    )
   else:
     raise UserError(
       f"train.init_from={source!r} is neither the workdir of a training run nor"
@@ -119,15 +124,3 @@ def starting_params(
   params = grow(params, target, create_params)
   check_same_arrays(path, {"params": array_specs(params)}, {"params": target})
   return params
-
-
-def _check_same_prediction(
-  source: str, trained: Mapping[str, Any], config: ConfigDict
-) -> None:
-  was, now = trained["diffusion"]["prediction"], config.diffusion.prediction
-  if was != now:
-    raise UserError(
-      f"the network of train.init_from={source!r} was trained with"
-      f" diffusion.prediction={was}, but the configuration has {now}: add"
-      f" --config.diffusion.prediction={was}, or start from another network"
-    )

@@ -11,6 +11,7 @@ are resized. Compositing them in 8 bits, or after resizing, would make the
 colours along every object's edge wrong by a few grey levels.
 """
 
+from collections.abc import Iterable
 import functools
 import io
 
@@ -70,10 +71,8 @@ def open_picture(data: bytes, source: str) -> Image.Image:
   try:
     image = _open(io.BytesIO(data))
     width, height = image.size
-  except Image.DecompressionBombError as e:
-    raise UserError(_too_large(source, "too many")) from e
   except Exception as e:  # decoders raise many types for broken bytes
-    raise UserError(_why_not_opened(data, source)) from e
+    raise UserError(_why_not_opened(e, data, source)) from e
   if width * height > MAX_PIXELS:
     raise UserError(_too_large(source, f"{width} x {height}"))
   try:
@@ -101,11 +100,9 @@ def read_hw(path: epath.Path) -> tuple[int, int]:
     try:
       with _open(file) as image:
         return image.height, image.width
-    except Image.DecompressionBombError as e:
-      raise UserError(_too_large(str(path), "too many")) from e
     except Exception as e:
       file.seek(0)
-      raise UserError(_why_not_opened(file.read(64), str(path))) from e
+      raise UserError(_why_not_opened(e, file.read(64), str(path))) from e
 
 
 def _too_large(source: str, size: str) -> str:
@@ -123,9 +120,18 @@ def _open(file: io.IOBase) -> Image.Image:
   if _is_heif(file.read(16)):
     _can_read_heif()
   file.seek(0)
+  return open_as(file, _FORMATS)
+
+
+def open_as(file: io.IOBase, formats: Iterable[str]) -> Image.Image:
+  """Opens a picture that has one of the formats, and reads only its header.
+
+  `formats` are Pillow's names of formats. Those that this Pillow cannot read
+  are skipped.
+  """
   Image.init()
-  formats = [name for name in _FORMATS if name in Image.OPEN]
-  return Image.open(file, formats=formats)
+  readable = [name for name in formats if name in Image.OPEN]
+  return Image.open(file, formats=readable)
 
 
 def _is_heif(data: bytes) -> bool:
@@ -147,7 +153,9 @@ def _can_read_heif() -> bool:
   return True
 
 
-def _why_not_opened(data: bytes, source: str) -> str:
+def _why_not_opened(error: Exception, data: bytes, source: str) -> str:
+  if isinstance(error, Image.DecompressionBombError):
+    return _too_large(source, "too many")
   if _is_heif(data):
     if _can_read_heif():
       return f"{source} does not decode: it is a damaged HEIC picture."
