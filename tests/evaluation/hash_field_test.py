@@ -115,6 +115,52 @@ def spheres():
   return [x[None] for x in striped_spheres.views(12, size=8)]
 
 
+def test_the_loss_of_a_fit_has_all_three_parts():
+  """Squared colour error, distortion loss and orientation loss."""
+  config = dataclasses.replace(TINY, orientation_every=1)
+  tables = hash_field.join_levels(
+    hash_field.init_params(jax.random.key(0), TINY), TINY
+  )
+  count, planes = 6, jnp.float32([0.5, 4.0])
+  pos = jnp.tile(jnp.float32([0, 0, -2]), (count, 1))
+  dir = jnp.float32([[0, 0, 1]]) + 0.3 * draw(count, 3, seed=1)
+  dir /= jnp.linalg.norm(dir, axis=-1, keepdims=True)
+  color, weight = draw(count, 3, low=0.0), draw(count, seed=2, low=0.1)
+  cells, rng = draw(32, 32, 32, seed=3, low=0.0), jax.random.key(4)
+
+  def loss(distortion, orientation):
+    weights = {
+      "distortion_weight": distortion,
+      "orientation_weight": orientation,
+    }
+    return hash_fit._loss(
+      tables, (pos, dir), color, weight, cells, planes, 0, rng,
+      dataclasses.replace(config, **weights),
+    )  # fmt: skip
+
+  u = np.arange(TINY.num_samples + 1)[None]
+  u = (u + hash_fit._jitter(rng, (count, u.size))) / u.size
+  edges = render.sample_edges(cells, pos, dir, TINY.num_coarse, u, planes)
+  seen, weights, points = hash_fit.render_rays(tables, pos, dir, edges, TINY)
+  normals = hash_field.normals(tables, points.reshape(-1, 3), TINY)
+  away = hash_field.orientation_loss(
+    weights, normals.reshape(points.shape), dir
+  )
+  parts = (
+    jnp.mean((seen - color) ** 2, -1),
+    render.distortion_loss(weights, edges),
+    away,
+  )
+  squares, distortion, orientation = (float(weight @ part) for part in parts)
+  assert min(squares, distortion, orientation) > 1e-6
+  # Both weights are far above those of the protocol, to be seen beside squares.
+  assert float(loss(0, 0)) == pytest.approx(squares, rel=1e-4)
+  assert float(loss(3, 0)) == pytest.approx(squares + 3 * distortion, rel=1e-4)
+  assert float(loss(0, 5)) == pytest.approx(squares + 5 * orientation, rel=1e-4)
+  protocol = HashFieldConfig(resolutions=(5,))
+  assert min(protocol.distortion_weight, protocol.orientation_weight) > 0
+
+
 def test_a_step_is_that_of_all_pixels_at_once(spheres):
   """Portions of 64 rays, the last one not full, and one portion of all."""
   images_u8, poses, K = (x[:, :5] for x in spheres)
@@ -130,6 +176,18 @@ def test_a_step_is_that_of_all_pixels_at_once(spheres):
       images_u8, poses, K, config=config, num_steps=1, rng=jax.random.key(0)
     ).params
 
+  fields = fit.fit_fields(
+    images_u8,
+    poses,
+    K,
+    config=deterministic,
+    num_steps=0,
+    rng=jax.random.key(0),
+  )
+  in_box = fit.cameras_in_box(poses, K, fields.center, fields.radius)
+  np.testing.assert_allclose(
+    fields.planes, hash_fit.near_and_far(in_box.world_from_cam), rtol=1e-6
+  )
   with pytest.MonkeyPatch.context() as monkeypatch:
     jax.clear_caches()
     parts = after_one_step(64, monkeypatch)

@@ -4,12 +4,17 @@
 
 import dataclasses
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 skimage_metrics = pytest.importorskip("skimage.metrics")
 
 from threedim_jax.evaluation import truth_scores  # noqa: E402
+from threedim_jax.evaluation.distances.features import Network  # noqa: E402
+from threedim_jax.evaluation.distances.set_distances import (  # noqa: E402
+  frechet_distance,
+)
 from threedim_jax.runtime.errors import UserError  # noqa: E402
 from threedim_jax.views.posed_views import PosedViews  # noqa: E402
 from threedim_jax.workdir import samples as sample_io  # noqa: E402
@@ -121,3 +126,26 @@ def test_equal_pictures_give_no_number_that_json_lacks():
   scores = score_object([sampled(0, 1)])
   assert "psnr_u8" not in scores["rows"]["model"]  # infinite
   assert scores["rows"]["model"]["ssim_skimage7"] == 1.0
+
+
+def test_distances_are_between_all_generated_and_all_true_views(tmp_path):
+  """One distance of all objects' views together, not a mean over objects."""
+  mean_color = Network(
+    "effnetlite0", lambda _, images: jnp.float32(images).mean((1, 2)), None
+  )
+  samples, folders = [sampled(60, seed) for seed in range(4)], {}
+  for i, sample in enumerate(samples):
+    truth = sample.truth.with_images(pictures(20 + i))
+    sample = dataclasses.replace(sample, object_id=f"chair_{i}", truth=truth)
+    samples[i] = sample
+    folders[sample.object_id] = [sample_io.write_sample(tmp_path, sample)]
+  scores = truth_scores.score_objects(folders, [mean_color], MEAN_U8)
+  colors = [
+    np.concatenate([x.images_u8.mean((1, 2)) for x in views])
+    for views in ([s.generated for s in samples], [s.truth for s in samples])
+  ]
+  row = scores["rows"]["model"]
+  assert row["fd_effnetlite0"] == pytest.approx(
+    frechet_distance(*colors), rel=1e-3
+  )
+  assert f"n={4 * N}" in scores["variants"]["fd_effnetlite0"]

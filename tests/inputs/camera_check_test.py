@@ -97,9 +97,9 @@ def focal(factor):
   return lambda o: o.K * [[factor, 1, 1], [1, factor, 1], [1, 1, 1]]
 
 
-def far_chair(o):
+def far_chair(o, times=10):
   poses = o.world_from_cam.copy()
-  poses[:, :3, 3] *= 10 if o.name == "chair_0" else 1
+  poses[:, :3, 3] *= times if o.name == "chair_0" else 1
   return poses
 
 
@@ -149,6 +149,26 @@ def the_fault(report) -> str:
 @pytest.mark.parametrize("field, change, words", FAULTS)
 def test_a_planted_fault_is_named(scene, field, change, words):
   assert words in the_fault(check_cameras(planted(scene, **{field: change})))
+
+
+def test_a_chair_that_is_twice_as_far_is_a_note(scene):
+  # The focal length grows with the distance, so that the chair fits its box.
+  farther = planted(scene, world_from_cam=lambda o: far_chair(o, times=1.5))
+  K = times(1.5, 1.5)
+  farther = [
+    dataclasses.replace(
+      o, K=K(o) - [[0, 0, SIDE / 4], [0, 0, SIDE / 4], [0] * 3]
+    )
+    if o.name == "chair_0"
+    else o
+    for o in farther
+  ]
+  report = check_cameras(farther)
+  assert not report.faults
+  (note,) = [c for c in report.checks if c.name == "distances"]
+  assert (
+    note.verdict == "note" and "times as far as those of car_1" in note.text
+  )
 
 
 def test_two_faults_at_once(scene):

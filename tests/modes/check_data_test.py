@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """--mode=check_data on built data and on folders: verdicts, pictures, JSON."""
 
+import dataclasses
 import json
 
 import build
@@ -16,6 +17,7 @@ from posed_folders import (
 )
 import pytest
 
+from threedim_jax.inputs.camera_check.checks import check_test_range
 from threedim_jax.modes import check_data
 from threedim_jax.runtime.errors import UserError
 from threedim_jax.views import camera_paths
@@ -57,6 +59,51 @@ def test_shapes_are_fine(config, tmp_path, capsys):
   out = capsys.readouterr().out
   assert "ok     silhouettes:" in out
   assert "shapes/debug: pictures and cameras agree." in out
+
+
+def test_test_cameras_outside_the_training_range_are_a_note(
+  config, tmp_path, capsys, monkeypatch
+):
+  """As in SRN chairs: the test objects are seen from half as far again."""
+  opened = check_data.open_split
+
+  class FromFarther:
+    def __init__(self, views):
+      self.views = views
+      self.object_ids, self.num_views = views.object_ids, views.num_views
+
+    def object(self, *args, **kwargs):
+      seen = self.views.object(*args, **kwargs)
+      poses = seen.world_from_cam.copy()
+      poses[:, :3, 3] *= 1.5
+      K = seen.K * np.array([[1.5, 1, 1], [1, 1.5, 1], [1, 1, 1]])
+      return dataclasses.replace(seen, world_from_cam=poses, K=K)
+
+  def open_split(config, split):
+    views = opened(config, split)
+    return FromFarther(views) if split == "test" else views
+
+  out = epath.Path(tmp_path / "out")
+  check_data.check_dataset(config, out)
+  assert "ok     splits: cameras of test objects are" in capsys.readouterr().out
+  monkeypatch.setattr(check_data, "open_split", open_split)
+  check_data.check_dataset(config, out)
+  told = capsys.readouterr().out
+  assert "note   splits: cameras of test objects are" in told
+  assert "outside the training range" in told and "chairs_resplit" in told
+
+
+@pytest.mark.parametrize(
+  "train, test, verdict",
+  [
+    ([2.0, 2.1], [2.0, 2.2], "ok"),
+    ([2.0, 2.1], [2.0, 2.4], "note"),
+    ([2.0, 2.1], [1.7, 2.1], "note"),
+    ([1.0, 3.0], [2.0], "ok"),
+  ],
+)
+def test_the_range_of_distances(train, test, verdict):
+  assert check_test_range(train, test).verdict == verdict
 
 
 @pytest.mark.slow

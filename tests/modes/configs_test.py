@@ -148,6 +148,9 @@ def test_the_paper_recipe():
   assert load("srn_chairs").sampler.guidance_weight == 2.0
   assert load("srn_chairs", "large").model.ch == 448
   assert c.data.resolution == 128
+  lowest = c.data.resolution // 2 ** (len(c.model.ch_mult) - 1)
+  assert lowest == 16  # so attention at 8 has no effect
+  assert c.train.num_examples == 128_000_000  # a guess: the paper has no number
 
 
 def test_the_paper_recipe_of_all_of_shapenet():

@@ -8,9 +8,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from configs import shapenet
+from threedim_jax.models import make_init_fn
 from threedim_jax.training.hue import augment_hue, turn_hue
+from threedim_jax.training.setup import make_loss_fn
 from threedim_jax.views.cameras import Camera
-from threedim_jax.views.pair_batch import PairBatch
+from threedim_jax.views.pair_batch import PairBatch, batch_shapes
 
 
 def test_equals_colorsys():
@@ -42,3 +45,28 @@ def test_both_views_of_a_pair_get_one_hue():
   # Every channel is the strongest in a third of the pairs.
   assert all(10 < np.sum(first[:, c] == 255) < 40 for c in range(3))
   assert turned.target_cam is batch.target_cam
+
+
+def test_the_loss_sees_turned_hues_only_if_the_configuration_says_so():
+  """Grey pictures have no hue to turn, so nothing else differs."""
+  config = shapenet.get_config("debug")
+  params = jax.eval_shape(make_init_fn(config), jax.random.key(0))
+  params = jax.tree.map(lambda x: jnp.full(x.shape, 0.01, x.dtype), params)
+  shapes = batch_shapes(config.data.resolution, 2)
+
+  def loss(color, turn):
+    config.data.hue_augmentation = turn
+    batch = jax.tree.map(
+      lambda x: jnp.broadcast_to(
+        jnp.eye(*x.shape[-2:], dtype=x.dtype)
+        if x.shape[-1] == x.shape[-2]
+        else jnp.asarray(color, x.dtype),
+        x.shape,
+      ),
+      shapes,
+    )
+    return float(make_loss_fn(config)(params, batch, jax.random.key(1))[0])
+
+  grey, red = (90, 90, 90), (200, 40, 40)
+  assert loss(grey, True) == loss(grey, False)
+  assert loss(red, True) != loss(red, False)

@@ -67,7 +67,10 @@ class Bank:
       view: pictures in [-1, 1].
       cam: cameras of `view`, [B].
     """
-    put = lambda a, x: a.at[:, self.num_valid].set(x)
+
+    def put(slots, new):
+      return slots.at[:, self.num_valid].set(new)
+
     return Bank(
       views=put(self.views, view),
       cams=jax.tree.map(put, self.cams, cam),
@@ -91,9 +94,12 @@ def make_bank(
   k = views.shape[1]
   if not 1 <= k <= capacity:
     raise ValueError(f"{k} given views do not fit a bank of {capacity}")
-  # Empty slots repeat the last given view, so that they have a valid camera. No
-  # step draws them.
-  pad = lambda a: jnp.concatenate([a] + [a[:, -1:]] * (capacity - k), axis=1)
+
+  def pad(a):
+    # Empty slots repeat the last given view, so that they have a valid camera.
+    # No step draws them.
+    return jnp.concatenate([a] + [a[:, -1:]] * (capacity - k), axis=1)
+
   return Bank(pad(views), jax.tree.map(pad, cams), jnp.int32(k))
 
 
@@ -116,7 +122,10 @@ def draw_cond_index(
     return jnp.zeros(rngs.shape, jnp.int32)
   if conditioning == "last":
     return jnp.full(rngs.shape, num_valid - 1, jnp.int32)
-  draw = lambda rng: jax.random.randint(rng, (), 0, num_valid)
+
+  def draw(rng):
+    return jax.random.randint(rng, (), 0, num_valid)
+
   return jax.vmap(draw)(rngs)
 
 
@@ -129,10 +138,12 @@ def step_times(
 
     t = 1 - i / T,  s = 1 - (i + 1) / T
   """
-  # t is computed as (T - i) / T, so that the last step ends at exactly t = 0.
-  logsnr = lambda i: logsnr_schedule_cosine(
-    (num_sample_steps - i) / jnp.float32(num_sample_steps)
-  )
+
+  def logsnr(i):
+    # t is computed as (T - i) / T, so that the last step ends at exactly t = 0.
+    t = (num_sample_steps - i) / jnp.float32(num_sample_steps)
+    return logsnr_schedule_cosine(t)
+
   return Times(
     logsnr_r=logsnr(jnp.maximum(i - 1, 0)),
     logsnr_t=logsnr(i),
@@ -144,6 +155,16 @@ def step_times(
 
 def _normal(rngs: Key[Array, " B"], shape) -> Array:
   return jax.vmap(lambda rng: jax.random.normal(rng, shape))(rngs)
+
+
+@jax.vmap
+def _pick(known, index):
+  """Picks a view of each object, from the object's own views.
+
+  With an index array for the objects, XLA would send all picked views to all
+  devices.
+  """
+  return known[index]
 
 
 def _guided_eps(
@@ -164,8 +185,13 @@ def _guided_eps(
   would have to move between devices in every step.
   """
   B = z_t.shape[0]
-  pairs = lambda a, b: jnp.stack([a, b], 1).reshape(2 * B, *a.shape[1:])
-  twice = lambda a: pairs(a, a)
+
+  def pairs(a, b):
+    return jnp.stack([a, b], 1).reshape(2 * B, *a.shape[1:])
+
+  def twice(a):
+    return pairs(a, a)
+
   eps = denoise_fn(
     twice(z_t),
     twice(logsnr),
@@ -214,9 +240,11 @@ def cond_indices(
   other arguments have the same meaning as in `sample_view`.
   """
   _, rngs_index, _ = _split(rngs)
-  draw = lambda i: draw_cond_index(
-    index_keys(rngs_index, i), jnp.int32(num_valid), conditioning
-  )
+
+  def draw(i):
+    rngs_i = index_keys(rngs_index, i)
+    return draw_cond_index(rngs_i, jnp.int32(num_valid), conditioning)
+
   return jax.vmap(draw)(jnp.arange(num_sample_steps))
 
 
@@ -259,9 +287,6 @@ def sample_view(
   B, _, *image_shape = bank.views.shape
   rngs_init, rngs_index, rngs_steps = _split(rngs)
   take_step = SOLVERS[solver]
-  # Each object picks from its own views. With an index array for the objects,
-  # XLA would send all picked views to all devices.
-  pick = jax.vmap(lambda known, index: known[index])
   target = encode_camera(target_cam)
 
   def step(i, carry):
@@ -274,17 +299,17 @@ def sample_view(
       index_keys(rngs_steps, i)
     )
     logsnr_t = jnp.full((B,), times.logsnr_t)
-    cond_cam = jax.tree.map(lambda a: pick(a, index), bank.cams)
-    args = pick(bank.views, index), encode_camera(cond_cam), target
-    guided = lambda: _guided_eps(
-      denoise_fn,
-      z_t,
-      logsnr_t,
-      *args,
-      _normal(rngs_noise[0], image_shape),
-      guidance_weight,
-    )
-    plain = lambda: denoise_fn(z_t, logsnr_t, *args, jnp.ones((B,), bool))
+    cond_cam = jax.tree.map(lambda a: _pick(a, index), bank.cams)
+    args = z_t, logsnr_t, _pick(bank.views, index)
+    args = *args, encode_camera(cond_cam), target
+
+    def guided():
+      noise = _normal(rngs_noise[0], image_shape)
+      return _guided_eps(denoise_fn, *args, noise, guidance_weight)
+
+    def plain():
+      return denoise_fn(*args, jnp.ones((B,), bool))
+
     inside = _in_interval(times.logsnr_t, guidance_interval)
     if isinstance(inside, bool):
       eps_hat = guided() if inside else plain()

@@ -133,7 +133,10 @@ def _put_levels_around(small: dict, large: dict, num_added: int) -> dict:
     "ResnetBlock_": num_added,
     "ConditioningProcessor_0/Conv_": num_added,
   }
-  renumber = lambda m: f"{m[1]}{int(m[2]) + shift[m[1]]}"
+
+  def renumber(match):
+    return f"{match[1]}{int(match[2]) + shift[match[1]]}"
+
   old = {_NUMBERED.sub(renumber, name): x for name, x in small.items()}
   # Every block divides by sqrt(2). This gain undoes the divisions, so that the
   # trained levels get inputs of the magnitude that they were trained on.

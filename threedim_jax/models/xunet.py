@@ -223,21 +223,7 @@ class XUNet(nn.Module):
       if level != 0:
         h = resample(h, level - 1, "up")
     assert not skips
-
-    def target(x):  # the last frame of each example; only it has an output
-      return rearrange(x, "(b f) ... -> b f ...", b=len(views))[:, -1]
-
-    h = nn.swish(GroupNorm(self.norm_groups)(h))
-    out = nn.Conv(
-      3 * self.patch_size**2, (3, 3), kernel_init=nn.initializers.zeros
-    )(h.astype(jnp.float32))
-    # Selecting the target frame after the last convolution is cheaper than
-    # selecting it before, because there are fewer channels.
-    out = depth_to_space(target(out), self.patch_size)
-    if self.detail_ch:
-      path = DetailPath(self.detail_ch, self.patch_size, self.dtype)
-      out += path(target(h), noisy, logsnr_emb[:, -1])
-    return out
+    return self._output(h, noisy, logsnr_emb[:, -1])
 
   def _embed(self, logsnr, cameras, cond_mask, hw) -> tuple[Array, list[Array]]:
     """Embeds the log-SNR and the camera rays of every frame.
@@ -265,3 +251,32 @@ class XUNet(nn.Module):
     if self.concat_frames:
       embs = [share_channels(emb) for emb in embs]
     return logsnr_emb, [nn.swish(emb.astype(self.dtype)) for emb in embs]
+
+  def _output(
+    self,
+    h: Float[Array, "N h w C"],
+    noisy: Float[Array, "B H W 3"],
+    logsnr_emb: Float[Array, "B E"],
+  ) -> Float[Array, "B H W 3"]:
+    """Computes the prediction for the target frame from the last features.
+
+    Args:
+      h: features of the first level.
+      noisy: target frames.
+      logsnr_emb: embedding of the target frames' log-SNRs.
+    """
+
+    def target(x):  # the last frame of each example; only it has an output
+      return rearrange(x, "(b f) ... -> b f ...", b=len(noisy))[:, -1]
+
+    h = nn.swish(GroupNorm(self.norm_groups)(h))
+    out = nn.Conv(
+      3 * self.patch_size**2, (3, 3), kernel_init=nn.initializers.zeros
+    )(h.astype(jnp.float32))
+    # Selecting the target frame after the last convolution is cheaper than
+    # selecting it before, because there are fewer channels.
+    out = depth_to_space(target(out), self.patch_size)
+    if self.detail_ch:
+      path = DetailPath(self.detail_ch, self.patch_size, self.dtype)
+      out += path(target(h), noisy, logsnr_emb)
+    return out

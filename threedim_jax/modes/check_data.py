@@ -20,7 +20,12 @@ from etils import epath
 from ml_collections import ConfigDict
 
 from threedim_jax.inputs import posed_images
-from threedim_jax.inputs.camera_check.checks import Check, check_cameras
+from threedim_jax.inputs.camera_check.checks import (
+  Check,
+  Report,
+  check_cameras,
+  check_test_range,
+)
 from threedim_jax.inputs.camera_check.contact_sheet import contact_sheet
 from threedim_jax.inputs.view_source import open_split
 from threedim_jax.modes.command_line import results_folder, workdir_of
@@ -48,16 +53,22 @@ def check_dataset(config: ConfigDict, workdir: epath.Path) -> None:
       the second case, both files are written before the error.
   """
   data = config.data
-  objects = []
+  objects, names = [], {}
   with progress.waiting(f"read some of {data.name}/{data.config}"):
     for split, count in OBJECTS_OF_SPLIT.items():
       views = open_split(config, split)
+      names[split] = []
       for object_id in spread(views.object_ids, count):
         chosen = spread(range(views.num_views(object_id)), VIEWS_OF_OBJECT)
         seen = views.object(object_id, chosen, checked=False)
-        name = f"{split}: {seen.name}"
-        objects.append(dataclasses.replace(seen, name=name))
-  _report(f"{data.name}/{data.config}", objects, workdir)
+        names[split].append(f"{split}: {seen.name}")
+        objects.append(dataclasses.replace(seen, name=names[split][-1]))
+  report = _check(objects)
+  known = report.distances
+  train, test = ([known[n] for n in names[s] if n in known] for s in names)
+  if train and test:
+    report.checks.append(check_test_range(train, test))
+  _tell(f"{data.name}/{data.config}", objects, report, workdir)
 
 
 def check_folder(
@@ -85,29 +96,30 @@ def check_folder(
     for text in mended
   ]
   objects = [dataclasses.replace(posed, name=name)]
-  _report(str(folder), objects, workdir, faults)
+  report = _check(objects)
+  report.checks.extend(faults)
+  _tell(str(folder), objects, report, workdir)
 
 
-def _report(
-  source: str,
-  objects: list[PosedViews],
-  workdir: epath.Path,
-  more: list[Check] = (),
+def _check(objects: list[PosedViews]) -> Report:
+  with progress.waiting("compare pictures and cameras"):
+    return check_cameras(objects)
+
+
+def _tell(
+  source: str, objects: list[PosedViews], report: Report, workdir: epath.Path
 ) -> None:
-  """Runs the checks, prints the verdicts, and writes the two files of results.
+  """Prints the verdicts and writes the two files of results.
 
   Args:
     source: name of the data set or folder that the objects are from.
-    objects: views of the objects to check.
+    objects: views of the objects that were checked.
+    report: what was found.
     workdir: folder for contact_sheet.png and check_data.json.
-    more: results of checks that the caller made, to report as well.
 
   Raises:
     UserError: a check found a fault.
   """
-  with progress.waiting("compare pictures and cameras"):
-    report = check_cameras(objects)
-  report.checks.extend(more)
   for check in report.checks:
     print(f"{check.verdict:5}  {check.name}: {check.text}")
   workdir.mkdir(parents=True, exist_ok=True)

@@ -8,6 +8,7 @@ train_and_evaluate(config, workdir)   # run it again to resume
 from collections.abc import Callable, Iterator
 import contextlib
 import functools
+from typing import NoReturn
 
 from absl import logging
 from clu import parameter_overview
@@ -62,9 +63,8 @@ def train_and_evaluate(config: ConfigDict, workdir: epath.PathLike) -> None:
   train_views = open_split(config, "train")
   eval_views = open_split(config, "validation")
   setup = make_setup(config, make_mesh(config.mesh.data, config.mesh.fsdp))
-  rng_init, rng_train, rng_eval = jax.random.split(
-    jax.random.key(config.seed), 3
-  )
+  rng = jax.random.key(config.seed)
+  rng_init, rng_train, rng_eval = jax.random.split(rng, 3)
   bytes_needed = checkpoint_bytes_needed(workdir, setup.shapes)
   check_free_space(workdir, bytes_needed, "checkpoints")
   with (
@@ -86,8 +86,7 @@ def train_and_evaluate(config: ConfigDict, workdir: epath.PathLike) -> None:
       num_train_steps=num_steps, writer=writer
     )
     schedule = SaveSchedule(
-      every_steps=train.checkpoint_every_steps,
-      every_minutes=train.checkpoint_every_minutes,
+      train.checkpoint_every_steps, train.checkpoint_every_minutes
     )
     interval = LogInterval(workdir)
     with (
@@ -127,8 +126,13 @@ def train_and_evaluate(config: ConfigDict, workdir: epath.PathLike) -> None:
     with progress.waiting("finish writing the checkpoint"):
       checkpointer.wait()
     if stop.received:
-      logging.warning("SIGTERM: saved step %d, run again to resume.", step)
-      raise SystemExit(EXIT_PREEMPTED)
+      exit_preempted(step)
+
+
+def exit_preempted(step: int) -> NoReturn:
+  """Exits with code 75. The last checkpoint, of `step`, must be on disk."""
+  logging.warning("SIGTERM: saved step %d, run again to resume.", step)
+  raise SystemExit(EXIT_PREEMPTED)
 
 
 @contextlib.contextmanager

@@ -72,11 +72,10 @@ def generate(
   todo = []
   for request in requests:
     scene = read_scene(request)
-    found = find_samples(samples_dir, scene, request, facts, overwrite)
-    if found is None:
-      todo.append(request)
-    else:
+    if found := find_samples(samples_dir, scene, request, facts, overwrite):
       yield found
+    else:
+      todo.append(request)
   if not todo:
     return
   batch_size = min(batch_size, len(todo))
@@ -109,9 +108,9 @@ def generate(
         bar.advance(len(batch))
         _exit_after_sigterm(stop)
       a_view = (time.monotonic() - began) / (num_targets * len(batch))
+      info = facts | {"seconds_per_view": a_view}
       for row, scene in enumerate(scenes):
         generated = np.stack([view[row] for view in views])
-        info = facts | {"seconds_per_view": a_view}
         sampled = _with_psnr(scene, generated, info)
         samples.write_sample(samples_dir, sampled)
         yield sampled
@@ -229,12 +228,12 @@ def _with_psnr(
   Args:
     scene: the object that was sampled.
     generated: the generated views of the object, in [-1, 1].
-    info: facts to store with the samples. This call adds "psnr".
+    info: facts to store with the samples, beside the PSNR.
   """
   if scene.truth is not None:
     truth = np.float32(scene.truth.images_u8 / 255)
     psnr = metrics.psnr(np.clip((generated + 1) / 2, 0, 1), truth)
-    info["psnr"] = [round(float(x), 5) for x in psnr]
+    info = info | {"psnr": [round(float(x), 5) for x in psnr]}
   return scene.samples(to_u8(generated), info)
 
 

@@ -26,7 +26,7 @@ class SaveSchedule:
     every_minutes: longest time without a checkpoint, in minutes.
   """
 
-  def __init__(self, *, every_steps: int, every_minutes: float | int):
+  def __init__(self, every_steps: int, every_minutes: float | int):
     self._every_steps = every_steps
     self._every_seconds = 60.0 * every_minutes
     self._last = time.monotonic()

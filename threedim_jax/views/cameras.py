@@ -10,6 +10,7 @@ these.
   rays = rays_from_camera(camera, hw=(64, 64))   # rays.pos, rays.dir
 """
 
+import functools
 from typing import no_type_check
 
 import flax.struct
@@ -118,10 +119,10 @@ def rays_from_camera(camera: Camera, hw: tuple[int, int]) -> Rays:
     camera: batch of cameras, of any shape [*b].
     hw: height and width of the pictures, in pixels.
   """
-  fn = lambda c: _rays_of_one(c, hw)
+  rays_of = functools.partial(_rays_of_one, hw=hw)
   for _ in range(camera.K.ndim - 2):
-    fn = jax.vmap(fn)
-  return fn(camera)
+    rays_of = jax.vmap(rays_of)
+  return rays_of(camera)
 
 
 def scale_world(camera: Camera, factor: Float[Array, "*b"]) -> Camera:
@@ -158,9 +159,10 @@ def scale_to_distance(
   """
   position = given.world_from_cam[:, 0, :3, 3]
   factor = distance / jnp.linalg.norm(position, axis=-1, keepdims=True)
-  scale = lambda cam: scale_world(
-    cam, jnp.broadcast_to(factor, cam.K.shape[:2])
-  )
+
+  def scale(cam):
+    return scale_world(cam, jnp.broadcast_to(factor, cam.K.shape[:2]))
+
   return scale(given), scale(wanted)
 
 
