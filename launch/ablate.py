@@ -40,31 +40,25 @@ class System(NamedTuple):
 
   name: str  # of its folder
   title: str
-  short: str  # title in a claim
   variant: str = ""  # of the configuration
   conditioning: str | None = None  # of the sampler; None: as configured
   trained_by: str | None = None  # the system whose network it uses
 
 
 SYSTEMS = (
-  System("3dim", "3DiM, stochastic conditioning", "stochastic conditioning"),
-  System(
-    "naive",
-    "the same network, first view only",
-    "first view only",
-    conditioning="first",
-    trained_by="3dim",
-  ),
-  System(
-    "autoregressive",
-    "the same network, last view",
-    "last view",
-    conditioning="last",
-    trained_by="3dim",
-  ),
-  System("concat", "Concat-UNet", "Concat-UNet", "concat"),
-  System("regression", "regression", "regression", "regression"),
+  System("3dim", "3DiM, stochastic conditioning"),
+  System("naive", "the same network, first view only", "", "first", "3dim"),
+  System("autoregressive", "the same network, last view", "", "last", "3dim"),
+  System("concat", "Concat-UNet", "concat"),
+  System("regression", "regression", "regression"),
 )
+# Titles in claims.
+SHORT = {
+  "3dim": "stochastic conditioning",
+  "naive": "first view only",
+  "concat": "Concat-UNet",
+  "regression": "regression",
+}
 
 
 class Measure(NamedTuple):
@@ -265,7 +259,7 @@ def verdicts(root: pathlib.Path) -> list[dict[str, Any]]:
   over the objects. Otherwise it is "open". A distance has one value for all
   pictures, so its sign decides. Claims whose numbers are missing are left out.
   """
-  rows, short = [], {system.name: system.short for system in SYSTEMS}
+  rows = []
   for better, worse, measure in CLAIMS:
     row = "generated" if measure.folder else "model"
     results = [read_scores(root / name, measure) for name in (better, worse)]
@@ -284,7 +278,7 @@ def verdicts(root: pathlib.Path) -> list[dict[str, Any]]:
     if error is not None and abs(difference) < 2 * error:
       verdict = "open"
     above = "above" if measure.sign > 0 else "below"
-    claim = f"{measure.title}: {short[better]} {above} {short[worse]}"
+    claim = f"{measure.title}: {SHORT[better]} {above} {SHORT[worse]}"
     if (better, worse, measure) == ONLY_ON_CARS:
       claim += " (cars; the reverse on chairs*)"
       verdict = {"fails": "as on chairs*"}.get(verdict, verdict)
