@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The object in a photo: cut out, centred, sized and laid over white."""
 
+import io
 import pathlib
 
 from cutout_accuracy import iou
@@ -129,6 +130,83 @@ def test_a_cut_out_that_fills_its_picture_keeps_its_alpha():
 
 
 # ------------------------------------------------------- plain backgrounds
+
+
+def ellipse(wall=GREY):
+  """A red ellipse on a wall of 300 x 300 pixels, and its mask."""
+  y, x = np.indices((300, 300)) - 149.5
+  mask = (x / 75) ** 2 + (y / 50) ** 2 < 1
+  return np.uint8(np.where(mask[..., None], RED, wall)), mask
+
+
+@pytest.mark.parametrize("quality", [None, 85])
+@pytest.mark.parametrize(
+  "frames",  # (width in pixels, level) of every frame, from the inside
+  [[(3, 0)], [(5, 0)], [(22, 255)], [(37, 255)], [(15, 255), (4, 0)]],
+)
+def test_a_photo_in_a_frame_is_not_the_object(frames, quality):
+  noise = np.random.default_rng(0).normal(0, 2, (300, 300, 3))
+  image, mask = ellipse(np.uint8(GREY + noise))
+  for width, level in frames:
+    margins = ((width, width), (width, width))
+    image = np.pad(image, (*margins, (0, 0)), constant_values=level)
+    mask = np.pad(mask, margins)
+  if quality:
+    data = io.BytesIO()
+    Image.fromarray(image).save(data, "JPEG", quality=quality)
+    image = np.asarray(Image.open(data))
+  kept = cutout.cut_out(Image.fromarray(image))[1][..., 0] >= 0.5
+  assert (kept & mask).sum() / (kept | mask).sum() > 0.94
+
+
+def box_with(drawing, side, noise=3.0):
+  """A red box of `side` pixels in a grey picture of 300, and its mask."""
+  image = np.full((300, 300, 3), GREY, float)
+  low, high = (300 - side) // 2, (300 + side) // 2
+  image[low:high, low:high] = RED
+  if drawing == "dot":
+    image[140:160, 120:170] = (240, 230, 40)
+  elif drawing == "speck":
+    image[145:153, 145:153] = (240, 230, 40)
+  elif drawing == "halves":
+    image[low:150, low:high] = (40, 60, 200)
+  image += np.random.default_rng(0).normal(0, noise, image.shape)
+  mask = np.zeros((300, 300), bool)
+  mask[low:high, low:high] = True
+  return Image.fromarray(np.uint8(image.clip(0, 255))), mask
+
+
+@pytest.mark.parametrize(
+  "drawing, side",
+  [
+    *((drawing, 80) for drawing in (None, "dot", "halves")),
+    *((drawing, 220) for drawing in (None, "dot", "halves")),
+    *((drawing, 280) for drawing in (None, "speck")),
+  ],
+)
+def test_a_box_seen_from_the_front_is_no_frame(drawing, side):
+  """Only a box that nearly fills its picture can be mistaken for a photo."""
+  image, mask = box_with(drawing, side)
+  kept = cutout.cut_out(image)[1][..., 0] >= 0.5
+  assert (kept & mask).sum() / (kept | mask).sum() > 0.98
+
+
+def test_a_framed_photo_needs_a_plain_background():
+  with pytest.raises(UserError, match="a photo in a frame.*not plain: save"):
+    cutout.cut_out(box_with("halves", 280)[0])
+
+
+@pytest.mark.parametrize("format", ["PNG", "JPEG"])
+@pytest.mark.parametrize("square, times", [(12, 1), (16, 1), (12, 3)])
+@pytest.mark.parametrize("grey", [204, 192])
+def test_drawn_chequers_are_not_transparent(format, square, times, grey):
+  y, x = np.indices((300, 300)) // square
+  levels = np.where((y + x) % 2, grey, 255)[..., None]
+  image = np.kron(ellipse(levels)[0], np.ones((times, times, 1), np.uint8))
+  data = io.BytesIO()
+  Image.fromarray(image).save(data, format)
+  with pytest.raises(UserError, match="chequers, these are part of the pict"):
+    cutout.cut_out(Image.open(data))
 
 
 OBJECTS = [("chair", 0), ("chair", 4), ("car", 1)]

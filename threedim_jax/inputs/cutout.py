@@ -52,6 +52,13 @@ _LIGHTEST_HARD = 0.85  # as a fraction of the background's level
 _OTHER_HUES, _GREY_PARTS = 0.5, 0.05
 _BESIDE = 0.1  # least fraction of background around a shadow
 _COLOURFUL = 0.1  # a wall is colourful if (max - min) / max of RGB is larger
+# An object is a framed photo if it fills more than the first fraction of its
+# bounding box, and each margin around the box is at most the second fraction of
+# the picture's side. The first _FRAME_EDGE pixels of the photo blend with its
+# frame.
+_RECTANGULAR, _MARGIN, _FRAME_EDGE = 0.97, 0.1, 2
+# Chequers that stand for transparency cover half of each side of a picture.
+_CHEQUERS = 0.2
 # Holes smaller than this fraction of the object's bounding box stay filled.
 _HOLE = 0.002
 # If less than this fraction of the object is left, no shadow is removed.
@@ -108,7 +115,7 @@ def cut_out(
   if _separates_object(opaque):
     mask = _without_specks(opaque)
   else:
-    mask = _without_specks(_object_before_plain(rgb, opaque))
+    mask = _object_in_frame(rgb, opaque)
     alpha = mask[..., None].astype(np.float32)
   if not mask.any():
     raise UserError(f"The picture shows no object: {_ASK}.")
@@ -142,6 +149,65 @@ def _border(array: np.ndarray) -> np.ndarray:
 # ------------------------------------------------------- plain backgrounds
 
 
+def _object_in_frame(
+  rgb: Float32[np.ndarray, "H W 3"], opaque: Bool[np.ndarray, "H W"]
+) -> Bool[np.ndarray, "H W"]:
+  """Returns a mask of the object before a plain background, without specks.
+
+  A thin frame around the photo, such as a white mat or a black line, looks like
+  a plain background, and the photo in it looks like a rectangular object. So
+  the inside of such an object is searched for an object, too. If there is none,
+  the rectangle itself is the object.
+
+  Args:
+    rgb: sRGB levels from 0 to 255.
+    opaque: mask of the pixels whose alpha is at least one half.
+
+  Raises:
+    UserError: the background is not plain, or that of the framed photo is not.
+  """
+  mask = _without_specks(_object_before_plain(rgb, opaque))
+  inside = _inside_of_frame(mask)
+  if inside is None:
+    return mask
+  try:
+    found = _object_in_frame(rgb[inside], opaque[inside])
+  except UserError as e:
+    raise UserError(
+      "The picture seems to be a photo in a frame. The object in it cannot be"
+      f" told from its background, which is not plain: {_ASK}."
+    ) from e
+  if found.sum() <= _SPECK * mask.sum():
+    return mask
+  in_picture = np.zeros_like(mask)
+  in_picture[inside] = found
+  return in_picture
+
+
+def _inside_of_frame(
+  mask: Bool[np.ndarray, "H W"],
+) -> tuple[slice, slice] | None:
+  """Returns the rows and columns of a framed photo; None if there is none.
+
+  Args:
+    mask: mask of the object, which may be a framed photo.
+  """
+  if not mask.any():
+    return None
+  box = []
+  for axis in (0, 1):
+    at = np.flatnonzero(mask.any(1 - axis))
+    low, high, side = at[0], at[-1] + 1, mask.shape[axis]
+    if not 0 < low <= _MARGIN * side or not 0 < side - high <= _MARGIN * side:
+      return None
+    box.append((low, high))
+  if mask[tuple(slice(*ends) for ends in box)].mean() <= _RECTANGULAR:
+    return None
+  return tuple(
+    slice(low + _FRAME_EDGE, high - _FRAME_EDGE) for low, high in box
+  )
+
+
 def _object_before_plain(
   rgb: Float32[np.ndarray, "H W 3"], opaque: Bool[np.ndarray, "H W"]
 ) -> Bool[np.ndarray, "H W"]:
@@ -155,6 +221,10 @@ def _object_before_plain(
   Args:
     rgb: sRGB levels from 0 to 255.
     opaque: mask of the pixels whose alpha is at least one half.
+
+  Raises:
+    UserError: the border of the picture is not plain, or the object covers
+      much of all four sides.
   """
   background, tolerance = _fit_background(rgb, opaque)
   smooth = _smooth(rgb, tolerance)
@@ -172,6 +242,13 @@ def _object_before_plain(
   )
   shadow |= dimmed & (without_rim > 0)
   kept, kept_with_shadow = ~(removed | shadow), ~removed
+  sides = (kept[0], kept[-1], kept[:, 0], kept[:, -1])
+  if min(side.mean() for side in sides) > _CHEQUERS:
+    raise UserError(
+      "The object cannot be told from its background. If the background shows"
+      " grey and white chequers, these are part of the picture, and it is not"
+      f" transparent: {_ASK}."
+    )
   if kept.sum() < _LEAST_LEFT * kept_with_shadow.sum():
     return kept_with_shadow
   return kept
