@@ -143,6 +143,10 @@ def test_a_lens_model_that_folds_over_shows_nothing_twice(tmp_path):
     params(*[0.0] * 8) | model("FULL_OPENCV"),
     model("SIMPLE_PINHOLE") | {"is_fisheye": False},
     {"rolling_shutter": [0, 0, 0, 0]},
+    {"distortion": [0.0, 0.0], "radial_distortion": {"k1": 0}},
+    {"skew": 0.0, "is_orthographic": False, "undistorted": True},
+    {"distortion_coefficients": None, "K": None, "intrinsics": []},
+    {"K": K.tolist()},  # beside fl_x
   ],
 )
 def test_negligible_distortion_is_a_pinhole(tmp_path, spelling):
@@ -170,6 +174,12 @@ def test_negligible_distortion_is_a_pinhole(tmp_path, spelling):
     ({"k1": "0.1"}, '"k1" is not a number'),
     ({"latlong": True}, "latlong is not supported"),
     ({"rolling_shutter": [0, 0, 0.1, 0]}, "rolling_shutter"),
+    ({"distortion": [0.1, 0, 0, 0]}, '"distortion" is not read, but k1'),
+    ({"distortion_coefficients": [[0.1]]}, "_coefficients. is not read"),
+    ({"radial_distortion": {"k1": 0.1}}, "radial_distortion. is not read"),
+    ({"skew": 5}, "skew. is not read"),
+    ({"is_orthographic": True}, "is_orthographic. is not read"),
+    ({"fl_x": None, "fl_y": None, "K": K.tolist()}, '"K" is not read: write'),
     ({"fl_x": True}, '"fl_x" is not a number'),
     ({"fl_x": 10**400}, '"fl_x" is not a number'),
     ({"w": 0}, "cannot have 96 x 0"),
@@ -181,6 +191,14 @@ def test_negligible_distortion_is_a_pinhole(tmp_path, spelling):
 def test_what_cannot_be_read_right_is_refused(tmp_path, spelling, message):
   with pytest.raises(UserError, match=message):
     read(tmp_path, picture_through(), HEAD | spelling)
+
+
+@pytest.mark.parametrize("key", ["K", "intrinsics", "intrinsic_matrix"])
+def test_a_matrix_of_one_frame_is_not_ignored(tmp_path, key):
+  matrix = {key: K.tolist()}
+  with pytest.raises(UserError, match=f'"{key}" is not read: write its num'):
+    read(tmp_path, picture_through(), HEAD, **matrix)
+  read(tmp_path, picture_through(), HEAD, **matrix, fl_x=F)  # says the same
 
 
 # ------------------------------------------------------------- the levels

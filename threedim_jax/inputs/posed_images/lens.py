@@ -14,6 +14,7 @@ never combined with the file's `fl_y`.
 from collections.abc import Mapping
 import dataclasses
 import math
+import re
 from typing import Any
 
 from jaxtyping import Float
@@ -46,6 +47,10 @@ _FISHEYE_MODELS = (
 )
 # instant-ngp's keys for cameras that this module does not model.
 _UNKNOWN_LENSES = ("ftheta_p0", "latlong", "equirectangular", "orthographic")
+# Keys of other programs, for what this module reads from other keys or does not
+# model.
+_OTHER_LENS_KEY = re.compile(r"(?<!un)distort|radial|skew|ortho", re.IGNORECASE)
+_MATRIX_KEY = re.compile(r"(cam_)?K|.*intrinsic.*|.*camera_matrix.*")
 _NEGLIGIBLE = 0.1  # pixels; distortion that moves pixels less is ignored
 
 
@@ -83,11 +88,18 @@ def read_lens(
     where: what error messages call the frame.
 
   Raises:
-    UserError: a value is not a number, the focal length is missing, or OpenCV
-      has no model for the lens.
+    UserError: a value is not a number, the focal length is missing, OpenCV has
+      no model for the lens, or a key that is not read describes the lens.
   """
   levels = (frame, file)
   focal, i = _first_level(levels, _FOCAL, where)
+  for level in levels[:i] if focal else levels:
+    for key in level:
+      if _MATRIX_KEY.fullmatch(key) and _any_nonzero(level[key]):
+        raise UserError(
+          f'{where}: "{key}" is not read: write its numbers as "fl_x", "fl_y",'
+          ' "cx" and "cy".'
+        )
   centre, j = _first_level(levels, ("cx", "cy"), where)
   sizes = [_size(level, picture_hw, where) for level in levels]
   centre_hw = sizes[j] or sizes[1 - j]
@@ -235,6 +247,10 @@ def _distortion(
     if named or _any_nonzero(level.get("rolling_shutter")):
       key = " ".join(named) or "rolling_shutter"
       raise _cannot_read(where, f"{key} is not supported")
+    for key in level.keys() - {"distortion_params"}:
+      if _OTHER_LENS_KEY.search(key) and _any_nonzero(level[key]):
+        why = f'"{key}" is not read, but k1, k2, p1, p2 and k3 to k6 are'
+        raise _cannot_read(where, why)
   model, is_fisheye, model_level = _camera_model(levels, where)
   found = {}
   for i, level in enumerate(levels):
@@ -332,4 +348,9 @@ def _coefficients(
 
 
 def _any_nonzero(value: Any) -> bool:
-  return any(value) if isinstance(value, list) else bool(value)
+  """Returns whether a JSON value has content other than 0, null and false."""
+  if isinstance(value, dict):
+    value = list(value.values())
+  if isinstance(value, list):
+    return any(map(_any_nonzero, value))
+  return bool(value)
