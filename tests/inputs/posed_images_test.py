@@ -141,6 +141,10 @@ def test_other_spellings_of_the_same_file(tmp_path):
     (".WebP", ".webp"),
     (".JPG", ".jpg"),
     (".png", ".PNG"),
+    (".tif", ""),
+    (".TIFF", ".tiff"),
+    (".bmp", ""),
+    (".gif", ""),
   ],
 )
 def test_the_suffix_may_be_missing_or_of_another_case(tmp_path, stored, named):
@@ -157,6 +161,79 @@ def test_the_suffix_may_be_missing_or_of_another_case(tmp_path, stored, named):
   assert_is_scene(read_posed_images(tmp_path), NAMES, images)
 
 
+def test_paths_may_take_any_way_that_ends_in_the_folder(tmp_path):
+  images = pictures()
+  names = [f"images/{name}" for name in NAMES]
+  scene = write_transforms(tmp_path / "s", FLAT, names, images, POSES)
+  file = scene / "transforms.json"
+  content = json.loads(file.read_text())
+  content["frames"][0]["file_path"] = str(scene / "images/r_0.png")
+  content["frames"][1]["file_path"] = "masks/../images/r_1"
+  content["frames"][2]["file_path"] = "../s/images/r_2.png"
+  file.write_text(json.dumps(content))
+  assert_is_scene(read_posed_images(scene), names, images)
+
+
+def test_tiff_pictures_in_rgb(tmp_path):
+  images = pictures()
+  write_pose_folder(tmp_path, NAMES, images, POSES, matrix_text(K))
+  for name, image in zip(NAMES, images, strict=True):
+    (tmp_path / f"rgb/{name}.png").unlink()
+    Image.fromarray(image).save(tmp_path / f"rgb/{name}.tif")
+  assert_is_scene(read_posed_images(tmp_path), NAMES, images)
+
+
+# Keys that files of known programs have, beside those of the lens.
+COLMAP_KEYS = {k: 0.0 for k in ("k1", "k2", "k3", "k4", "p1", "p2")}
+PROGRAMS = {
+  "nerfstudio": (
+    FLAT
+    | COLMAP_KEYS
+    | {"camera_model": "OPENCV", "orientation_override": "none"}
+    | {"applied_transform": np.eye(4)[:3].tolist(), "applied_scale": 1.0}
+    | {"ply_file_path": "sparse_pc.ply", "fisheye_crop_radius": 1000}
+    | {"train_filenames": ["a"], "val_filenames": [], "test_filenames": []},
+    {"colmap_im_id": 3, "depth_file_path": "depth/0.png", "mask_path": None},
+  ),
+  "instant-ngp": (
+    FLAT
+    | {"k1": 0.0, "k2": 0.0, "p1": 0.0, "p2": 0.0, "is_fisheye": False}
+    | {"camera_angle_x": ANGLE, "camera_angle_y": ANGLE, "aabb_scale": 16}
+    | {"scale": 0.33, "offset": [0.5] * 3, "up": [0, 0, 1], "n_frames": N}
+    | {"enable_depth_loading": True, "integer_depth_scale": 0.001}
+    | {"white_transparent": True, "black_transparent": False, "sharpen": 0}
+    | {"fix_premult": True, "importance_sampling": True, "envmap": "a.exr"}
+    | {"rolling_shutter": [0, 0, 0, 0], "sharpness_discard_threshold": 0.1},
+    {"sharpness": 31.0, "depth_path": "depth/0.png", "driver_parameters": {}},
+  ),
+  "Blender": ({"camera_angle_x": ANGLE}, {"rotation": 0.0126, "time": 0.5}),
+  "Record3D": (FLAT | {"aabb_scale": 16, "scale": 0.5}, {}),
+  "Polycam": (
+    FLAT | {"camera_model": "OPENCV", "applied_transform": [[1, 0, 0, 0]]},
+    {"depth_file_path": "depth/0.png", "blur_score": 3.2} | FLAT | COLMAP_KEYS,
+  ),
+  "Kiri": (
+    {"camera_model": "OPENCV", "camera_angle_x": ANGLE, "aabb_scale": 4},
+    FLAT | COLMAP_KEYS | {"k5": 0.0, "k6": 0.0, "sharpness": 2.0},
+  ),
+}
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_other_keys_of_known_programs_do_no_harm(tmp_path, program):
+  head, frame = PROGRAMS[program]
+  images = pictures()
+  write_transforms(tmp_path, head, NAMES, images, POSES, **frame)
+  assert_is_scene(read_posed_images(tmp_path), NAMES, images)
+
+
+def test_a_folder_of_masks_that_no_frame_names(tmp_path):
+  write_transforms(tmp_path, FLAT, NAMES, pictures(), POSES)
+  (tmp_path / "masks").mkdir()
+  with pytest.raises(UserError, match='folder "masks", but transforms.json na'):
+    read_posed_images(tmp_path)
+
+
 # ------------------------------------------------------------- pictures
 
 
@@ -166,7 +243,8 @@ def masked(image_u8, mask):
 
 @pytest.mark.parametrize("kind", ["L", "0 and 1", "RGB", "alpha", "1", "large"])
 @pytest.mark.parametrize("in_frame", [True, False])
-def test_a_mask_cuts_the_object_out(tmp_path, kind, in_frame):
+@pytest.mark.parametrize("key", ["mask_path", "mask_file_path"])
+def test_a_mask_cuts_the_object_out(tmp_path, kind, in_frame, key):
   images = pictures()
   mask = np.zeros((SIDE, SIDE), np.uint8)
   mask[3:11, 5:14] = 255
@@ -180,12 +258,54 @@ def test_a_mask_cuts_the_object_out(tmp_path, kind, in_frame):
   }
   (tmp_path / "masks").mkdir()
   forms[kind].save(tmp_path / "masks/a.png")
-  where = {"mask_path": "masks/a"}
+  where = {key: "masks/a"}
   head, frame = (FLAT, where) if in_frame else (FLAT | where, {})
   write_transforms(tmp_path, head, NAMES, images, POSES, **frame)
   assert_is_scene(
     read_posed_images(tmp_path), NAMES, [masked(i, mask) for i in images]
   )
+
+
+LABELS = np.repeat(np.uint8([[0, 1, 7, 255]]), 4, axis=0)  # 255: undecided
+COLORS = np.zeros((4, 4, 3), np.uint8)
+COLORS[:, 1], COLORS[:, 2] = (128, 0, 0), (0, 128, 0)
+
+
+def in_colors(labels, *colors):
+  image = Image.fromarray(labels, "P")
+  image.putpalette(np.uint8(colors).tobytes())
+  return image
+
+
+@pytest.mark.parametrize(
+  "image",
+  [
+    Image.fromarray(LABELS),
+    Image.fromarray(LABELS % 255),
+    Image.fromarray(COLORS),
+    in_colors(np.minimum(LABELS, 2), (0, 0, 0), (128, 0, 0), (64, 0, 0)),
+  ],
+)
+def test_a_mask_with_several_labels_is_refused(tmp_path, image):
+  image.resize((SIDE, SIDE), 0).save(tmp_path / "m.png")
+  mask = {"mask_path": "m.png"}
+  write_transforms(tmp_path, FLAT, NAMES, pictures(), POSES, **mask)
+  with pytest.raises(UserError, match="m.png shows labels of several"):
+    read_posed_images(tmp_path)
+
+
+def test_a_soft_mask_in_colour_is_no_label(tmp_path):
+  """Nor are the wrong hues that JPEG makes along its edge."""
+  y, x = np.indices((96, 96)) - 47.5
+  soft = np.clip(30 - np.hypot(x, y), 0, 1)[..., None]
+  red = Image.fromarray(np.uint8(255 * soft * [1, 0, 0]))
+  images = np.zeros((1, 96, 96, 3), np.uint8)
+  for name in ("m.png", "m.jpg"):
+    red.save(tmp_path / name)
+    head = {"camera_angle_x": ANGLE, "mask_path": name}
+    write_transforms(tmp_path, head, ["0"], images, POSES[:1])
+    found = read_posed_images(tmp_path).images_u8[0] / 255
+    assert np.abs(1 - found - soft).mean() < 0.06
 
 
 def test_a_soft_mask_and_alpha_multiply(tmp_path):
@@ -344,12 +464,19 @@ def test_pictures_of_several_sizes_need_a_size(tmp_path, folder):
     ({"file_path": "nothing"}, "nothing is missing"),
     ({"file_path": "a" * 9999}, "is missing|leads out of"),
     ({"file_path": "\ud800"}, "is missing|leads out of"),
+    ({"file_path": "sub/../r_0/../../secret"}, "leads out of"),
     ({"file_path": 3}, '"file_path" is not the name'),
     ({"mask_path": "../secret.png"}, '"mask_path" .* leads out of'),
     ({"mask_path": "nothing"}, "nothing is missing"),
     ({"mask_path": 3}, '"mask_path" is not the name'),
     ({"mask_path": "black"}, "black everywhere"),
     ({"mask_path": "wide"}, "proportions differ"),
+    ({"mask": "wide"}, '"mask" is not read: name .* in "mask_path"'),
+    ({"fg_mask_path": "wide"}, '"fg_mask_path" is not read'),
+    ({"alpha_path": "wide"}, '"alpha_path" is not read'),
+    ({"mask_path": None, "masks": ["wide"]}, '"masks" is not read'),
+    ({"file_path": "turned.tif"}, "turned.tif has orientation 3"),
+    ({"mask_path": "turned.tif"}, "turned.tif has orientation 3"),
     ({"transform_matrix": [[1, 2], [3]]}, "no 4x4 matrix"),
     ({"transform_matrix": np.diag([1, 1, 2, 1]).tolist()}, "not a rigid"),
     ({"transform_matrix": [[float("nan")] * 4] * 4}, "not finite"),
@@ -363,6 +490,8 @@ def test_a_bad_frame_is_named(tmp_path, change, message):
   (scene / "up").symlink_to(tmp_path)
   Image.new("L", (SIDE, SIDE)).save(scene / "black.png")
   Image.new("L", (2 * SIDE, SIDE), 255).save(scene / "wide.png")
+  image = Image.new("L", (SIDE, SIDE), 255)
+  image.save(scene / "turned.tif", tiffinfo={0x0112: 3})
   content = json.loads((scene / "transforms.json").read_text())
   if change.get("file_path") == "SECRET":
     change = {"file_path": str(tmp_path / "secret.png")}

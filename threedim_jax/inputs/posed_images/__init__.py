@@ -7,7 +7,7 @@
 
 A folder must have one of two layouts:
 
-  NSVF, SRN        rgb/*.png (.jpg, .jpeg, .webp), pose/*.txt, intrinsics.txt
+  NSVF, SRN        rgb/*.png (.jpg, .tif, ...), pose/*.txt, intrinsics.txt
   transforms.json  from nerfstudio, instant-ngp or Blender. If it is missing:
                    transforms_train.json, else _val.json, else _test.json
 
@@ -101,8 +101,7 @@ def read_frames(
   images_u8, Ks, warnings = [], [], []
   with progress.bar("read posed images", len(frames), unit="picture") as bar:
     for frame in frames:
-      image = pictures.open_picture(frame.path.read_bytes(), str(frame.path))
-      rgb = pictures.over_white(image)
+      rgb = pictures.over_white(pictures.open_posed(frame.path))
       if frame.mask:
         alpha = pictures.read_mask(frame.mask, rgb.shape[:2])
         rgb = pictures.blend_over_white(rgb, alpha)

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Decodes picture files, and resizes pictures together with their cameras' K.
 
-  image = open_picture(path.read_bytes(), str(path))  # PIL, decoded, 8 bits
+  image = open_posed(path)                            # PIL, decoded, 8 bits
   rgb = over_white(image)                             # float32 sRGB, 0 to 255
   image_u8, K = fit(rgb, K, size=64)                  # K: intrinsics
 
@@ -19,12 +19,16 @@ import cv2
 from etils import epath
 from jaxtyping import Float, Float32, UInt8
 import numpy as np
-from PIL import Image, ImageCms
+from PIL import ExifTags, Image, ImageCms
 
 from threedim_jax.runtime.errors import UserError
 
-# Suffixes that a file name in a transforms.json may leave out.
-PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
+# Suffixes that a file name in a transforms.json may leave out. Files in rgb/ of
+# other suffixes are no pictures.
+PICTURE_SUFFIXES = (
+  *(".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff"),
+  *(".bmp", ".gif", ".avif", ".jp2", ".heic"),
+)
 MAX_PIXELS = 50_000_000
 # Pillow reads more formats. EPS is left out because Pillow starts another
 # program for it, the others because cameras and renderers do not write them.
@@ -36,6 +40,9 @@ _MODES_8_BIT = (
   *("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr"),
 )
 _DEPTH = 24  # offset of the byte that gives a PNG file's bits per channel
+# Masks: label numbers are smaller than _LABELS. A colour has another hue if a
+# channel differs by more than _OTHER_HUE levels.
+_LABELS, _OTHER_HUE = 32, 32
 _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")
 # Unsupported formats that errors name: (byte offset, signature, name).
 _OTHER_FILES = (
@@ -86,6 +93,29 @@ def open_picture(data: bytes, source: str) -> Image.Image:
     raise UserError(
       f"{source} is not an 8-bit picture ({kind}): save it with 8 bits."
     )
+  return image
+
+
+def open_posed(path: epath.Path) -> Image.Image:
+  """Decodes a picture (or a mask) whose camera is known.
+
+  The camera belongs to the stored pixels, so an EXIF orientation is ignored.
+  Pillow cannot ignore that of a TIFF file.
+
+  Raises:
+    UserError: `open_picture` rejects the picture, or it is a TIFF file with an
+      orientation.
+  """
+  data = path.read_bytes()
+  image = open_picture(data, str(path))
+  if image.format == "TIFF":
+    # Decoding has turned the picture and removed the tag.
+    tag = _open(io.BytesIO(data)).tag_v2.get(ExifTags.Base.Orientation)
+    if tag in range(2, 9):
+      raise UserError(
+        f"{path} has orientation {tag}, and its camera may be for the turned or"
+        " the stored picture: save it without this tag, as its camera sees it."
+      )
   return image
 
 
@@ -233,14 +263,19 @@ def read_mask(
       size is scaled to this size.
 
   Raises:
-    UserError: the mask is not a picture, is all black, or has another aspect
-      ratio than the view's picture.
+    UserError: the mask is not a picture, is all black, shows more than one
+      label, or has another aspect ratio than the view's picture.
   """
-  image = open_picture(path.read_bytes(), str(path))
+  image = open_posed(path)
   levels = np.asarray(image.convert("L"), np.float32)
   if image.has_transparency_data:
     alpha = np.asarray(image.convert("RGBA").getchannel("A"), np.float32)
     levels = alpha if alpha.min() < 255 else levels
+  elif _has_labels(image):
+    raise UserError(
+      f"{path} shows labels of several objects or parts: save a mask that is"
+      " white where the object is, and black elsewhere."
+    )
   if not levels.any():
     raise UserError(
       f"{path} is black everywhere: a mask is white where the object is."
@@ -255,6 +290,25 @@ def read_mask(
     way = cv2.INTER_AREA if ratio[0] < 1 else cv2.INTER_LINEAR
     levels = cv2.resize(levels, hw[::-1], interpolation=way)
   return levels[..., None] / levels.max()
+
+
+def _has_labels(mask: Image.Image) -> bool:
+  """Returns whether an opaque mask tells more than one object from black.
+
+  Labels are more than two colours of a palette, more than two of the levels 0
+  to 31 and 255, or colours of different hues. A mask with more than 256 colours
+  has no labels.
+  """
+  counts = mask.convert("RGB").getcolors(256)
+  if counts is None or len(counts) <= 2:
+    return False
+  colors = np.array([color for _, color in counts], np.float32)
+  if mask.mode == "P" and np.ptp(colors, axis=-1).any():
+    return True
+  brightest = colors[np.argmax(colors.sum(-1))]
+  share = colors @ brightest / (brightest @ brightest)
+  has_hues = np.abs(colors - np.outer(share, brightest)).max() > _OTHER_HUE
+  return bool(has_hues or colors[colors < 255].max() < _LABELS)
 
 
 def fit(

@@ -5,16 +5,18 @@
   frames = list_frames(epath.Path("scene"))
 
 In the file, `transform_matrix` is a camera-to-world pose with OpenGL axes (y
-up, z backward); this module converts the pose to OpenCV axes. `mask_path` names
-a picture that is black outside the object. The module `lens` reads the
-intrinsics and the distortion. Paths that lead out of the scene's folder are
-refused, because the file may come from someone the user does not trust.
+up, z backward); this module converts the pose to OpenCV axes. `mask_path` (or
+`mask_file_path`) names a picture that is black outside the object. The module
+`lens` reads the intrinsics and the distortion. Paths that lead out of the
+scene's folder are refused, because the file may come from someone the user does
+not trust.
 """
 
 import functools
 import json
 import os
 import pathlib
+import re
 import sys
 from typing import Any
 
@@ -27,6 +29,9 @@ from threedim_jax.inputs.posed_images.text_files import pose_from_json
 from threedim_jax.runtime.errors import UserError
 from threedim_jax.views.camera_paths import FLIP_GL_CV
 
+_MASK_KEYS = ("mask_path", "mask_file_path")
+# Keys that other programs use for masks, or for masks of other kinds.
+_OTHER_MASK_KEY = re.compile("mask|alpha_path", re.IGNORECASE)
 FILES = tuple(f"transforms{s}.json" for s in ("", "_train", "_val", "_test"))
 
 
@@ -60,6 +65,7 @@ def list_frames(folder: epath.Path) -> list[Frame]:
     _frame(files, content, entry, str(source), i)
     for i, entry in enumerate(entries)
   ]
+  _check_mask_folder(folder, frames, source.name)
   distorted = sum(frame.distortion is not None for frame in frames)
   if distorted:
     print(
@@ -81,7 +87,6 @@ def _frame(
     entry.get("transform_matrix"), f'{where}: "transform_matrix"'
   )
   lens = read_lens(content, entry, read_hw(path), where)
-  mask = entry.get("mask_path", content.get("mask_path"))
   return Frame(
     # The path without suffix is unique in the file, and sorts like the paths.
     name=path.relative_to(files.folder).with_suffix("").as_posix(),
@@ -91,8 +96,58 @@ def _frame(
     hw=lens.hw,
     source=source,
     distortion=lens.distortion,
-    mask=files.find(mask, f'{where}: "mask_path"') if mask else None,
+    mask=_find_mask(files, (entry, content), where),
   )
+
+
+def _find_mask(
+  files: "_Files", levels: tuple[dict[str, Any], ...], where: str
+) -> epath.Path | None:
+  """Returns the path of a frame's mask; None if the frame has no mask.
+
+  Args:
+    levels: the frame's JSON object, then that of the whole file.
+    where: what error messages call the frame.
+
+  Raises:
+    UserError: there is no such file, or only a key that is not read names a
+      mask.
+  """
+  for level in levels:
+    named = {key: level[key] for key in _MASK_KEYS if key in level}
+    for key, path in named.items():
+      if path:
+        return files.find(path, f'{where}: "{key}"')
+    if named:  # A frame's null means no mask, whatever the file says.
+      break
+  for level in levels:
+    for key, value in level.items():
+      if _OTHER_MASK_KEY.search(key) and isinstance(value, str | list | dict):
+        if value and key not in _MASK_KEYS:
+          raise UserError(
+            f'{where}: "{key}" is not read: name a mask that is black outside'
+            ' the object in "mask_path", or remove the key.'
+          )
+  return None
+
+
+def _check_mask_folder(
+  folder: epath.Path, frames: list[Frame], name: str
+) -> None:
+  """Raises a UserError if the masks in a folder would be ignored silently.
+
+  Args:
+    folder: the folder of the transforms.json.
+    name: name of the transforms.json.
+  """
+  if any(frame.mask for frame in frames):
+    return
+  for masks in ("mask", "masks"):
+    if (folder / masks).is_dir():
+      raise UserError(
+        f'{folder} holds a folder "{masks}", but {name} names no mask: name the'
+        ' mask of each frame in "mask_path", or move the folder away.'
+      )
 
 
 class _Files:
@@ -109,7 +164,7 @@ class _Files:
     The path may lack the file's suffix, and may differ from it in letter case.
 
     Args:
-      name: the path, relative to the folder of the transforms.json.
+      name: the path, absolute or relative to the folder of the transforms.json.
       where: what error messages call the path's place in the transforms.json.
 
     Raises:
@@ -120,7 +175,10 @@ class _Files:
       raise UserError(f"{where} is not the name of a picture.")
     pure = pathlib.PurePosixPath(name.replace("\\", "/"))
     path = None
-    if _can_be_a_file(name) and not (pure.is_absolute() or ".." in pure.parts):
+    if _can_be_a_file(name) and (pure.is_absolute() or ".." in pure.parts):
+      real = os.path.realpath(os.path.join(self._root, str(pure)))
+      pure = pathlib.PurePosixPath(os.path.relpath(real, self._root))
+    if _can_be_a_file(name) and ".." not in pure.parts:
       path = self._existing(self.folder / str(pure))
       real = os.path.realpath(path)
       if not real.startswith(self._root + os.sep):
