@@ -4,12 +4,13 @@
 
 import io
 import pathlib
+import struct
 import sys
 
 from etils import epath
 import icc_profiles
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageCms, ImageOps
 import pytest
 
 from threedim_jax.inputs import photo as photo_files
@@ -144,6 +145,56 @@ def test_adobe_rgb_becomes_srgb(mode, format):
   assert np.abs(want - stored).max() > 10, "the profile matters"
   if mode == "RGBA":
     assert found[0, 0, 3] == 77
+
+
+def colour_space(space: int, index: bytes) -> bytes:
+  """An EXIF block with a ColorSpace and an InteroperabilityIndex."""
+
+  def ifd(*entries):
+    body = b"".join(
+      struct.pack("<HHI4s", tag, kind, count, value)
+      for tag, kind, count, value in entries
+    )
+    return struct.pack("<H", len(entries)) + body + bytes(4)
+
+  long = lambda number: struct.pack("<I", number)
+  blocks = ifd((0x8769, 4, 1, long(26)))  # starts at 8, takes 18 bytes
+  blocks += ifd((0xA001, 3, 1, long(space)), (0xA005, 4, 1, long(56)))
+  return b"Exif\0\0II*\0\x08\0\0\0" + blocks + ifd((1, 2, 4, index))
+
+
+SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+ADOBE = colour_space(65535, b"R03\0")
+
+
+@pytest.mark.parametrize("color", [(90, 160, 70), (200, 120, 90), (20, 9, 250)])
+@pytest.mark.parametrize(
+  "mode, format",
+  [("RGB", "JPEG"), ("RGB", "PNG"), ("RGBA", "PNG"), ("RGBA", "WEBP")],
+)
+def test_adobe_rgb_that_only_exif_states(color, mode, format):
+  image = Image.new(mode, (8, 8), (*color, 77)[: len(mode)])
+  options = {"lossless": True, "quality": 100}
+  plain = srgb_of(encoded(image, format, **options))[0, 0]
+  found = srgb_of(encoded(image, format, exif=ADOBE, **options))[0, 0]
+  want = icc_profiles.srgb_from_adobe(plain[:3])
+  assert np.abs(found[:3] - want).max() <= 1
+  assert np.abs(want - plain[:3]).max() > 3, "the colour space matters"
+  assert (found[3:] == plain[3:]).all()
+
+
+@pytest.mark.parametrize(
+  "options",
+  [
+    {"exif": colour_space(1, b"R98\0")},
+    {"exif": colour_space(65535, b"R98\0")},
+    {"exif": ADOBE[:60]},
+    {"exif": ADOBE, "icc_profile": SRGB},
+  ],
+)
+def test_exif_of_another_colour_space_changes_nothing(options):
+  found = srgb_of(encoded(PLAIN, **options))
+  assert np.abs(found - np.asarray(PLAIN, int)).max() <= 1
 
 
 def test_cmyk_with_and_without_a_profile():

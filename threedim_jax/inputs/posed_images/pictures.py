@@ -40,6 +40,14 @@ _MODES_8_BIT = (
   *("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr"),
 )
 _DEPTH = 24  # offset of the byte that gives a PNG file's bits per channel
+# EXIF's ColorSpace of a picture that is not in sRGB. Adobe RGB (1998) has this
+# gamma, and the white point, red and blue of sRGB. The matrix follows from the
+# chromaticities in both standards.
+_UNCALIBRATED = 65535
+_ADOBE_GAMMA = 2.19921875
+_LINEAR_SRGB_FROM_ADOBE = np.float32(
+  [[1.39836, -0.39836, 0.0], [0.0, 1.0, 0.0], [0.0, -0.04293, 1.04293]]
+)
 # Masks: label numbers are smaller than _LABELS. A colour has another hue if a
 # channel differs by more than _OTHER_HUE levels.
 _LABELS, _OTHER_HUE = 32, 32
@@ -205,8 +213,10 @@ def to_srgb(image: Image.Image) -> Image.Image:
 
   An embedded ICC colour profile is applied (Display P3, Adobe RGB, CMYK, grey).
   As in browsers, a profile is ignored if it is damaged or does not suit the
-  picture's channels, such as a CMYK profile in an RGB picture.
+  picture's channels, such as a CMYK profile in an RGB picture. Without a
+  profile, EXIF may state Adobe RGB, as some cameras do.
   """
+  is_adobe_rgb = _is_adobe_rgb(image)
   alpha = None
   if image.has_transparency_data:
     rgba = image.convert("RGBA")
@@ -214,9 +224,35 @@ def to_srgb(image: Image.Image) -> Image.Image:
     image = image.convert("L") if image.mode == "LA" else rgba.convert("RGB")
   profile = image.info.get("icc_profile")
   rgb = _apply_profile(image, profile) if profile else image.convert("RGB")
+  if is_adobe_rgb and not profile:
+    rgb = Image.fromarray(_srgb_from_adobe_rgb(np.asarray(rgb)))
   if alpha is not None:
     rgb.putalpha(alpha)
   return rgb
+
+
+def _is_adobe_rgb(image: Image.Image) -> bool:
+  """Returns whether EXIF states Adobe RGB, as DCF 2.0 has cameras write it."""
+  try:
+    exif = image.getexif()
+    space = exif.get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.ColorSpace)
+    index = exif.get_ifd(ExifTags.IFD.Interop).get(
+      ExifTags.Interop.InteropIndex
+    )
+  except Exception:  # Pillow raises many types for broken EXIF
+    return False
+  return space == _UNCALIBRATED and str(index).startswith("R03")
+
+
+def _srgb_from_adobe_rgb(
+  levels_u8: UInt8[np.ndarray, "H W 3"],
+) -> UInt8[np.ndarray, "H W 3"]:
+  """Converts Adobe RGB (1998) to sRGB, clipped to the gamut of sRGB."""
+  light = np.arange(256, dtype=np.float32) / 255
+  linear = (light**_ADOBE_GAMMA)[levels_u8] @ _LINEAR_SRGB_FROM_ADOBE.T
+  linear = linear.clip(0, 1)
+  low, high = 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055
+  return (255 * np.where(linear < 0.0031308, low, high) + 0.5).astype(np.uint8)
 
 
 def _apply_profile(image: Image.Image, profile: bytes) -> Image.Image:
