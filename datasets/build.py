@@ -118,8 +118,9 @@ def _parser(with_configs: bool) -> argparse.ArgumentParser:
     "--strict",
     action="store_const",
     const=True,
-    help="treat a model whose texture cannot be used as faulty; without this\n"
-    "flag it gets the colour of its material and is listed at the end",
+    help="treat a model as faulty if a texture of it cannot be used, or is in\n"
+    "another place; without this flag it is listed at the end, and drawn in\n"
+    "the colour of its material or with the texture of that name",
   )
   add(
     "--random_orientation",

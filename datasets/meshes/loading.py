@@ -36,7 +36,7 @@ _LEAST_AREA = 1e-9  # of the surface of an object inside the unit sphere
 
 @dataclasses.dataclass
 class Loaded:
-  """An object, and notes on textures that could not be used."""
+  """An object, and notes on files that could not be used, or were guessed."""
 
   parts: list[Part]
   notes: list[str]

@@ -45,7 +45,7 @@ class Map:
   """A line that names a texture, and its options.
 
   Attributes:
-    file: name of the picture.
+    file: name of the picture, perhaps with a comment.
     offset: added to texture coordinates, after `scale`.
     scale: multiplied with texture coordinates.
     base: added to texels, after `gain`.
@@ -84,16 +84,18 @@ class Material:
 
 
 def read_mtl(text: str) -> dict[str, Material]:
-  """Reads the materials of a file. If names repeat, the first one counts."""
+  """Reads the materials of a file. If names repeat, the first one counts.
+
+  Names are whole lines: a "#" may be a part of them, or start a comment.
+  """
   materials: dict[str, Material] = {}
   material = Material()  # takes the lines before the first name
   for line in text.splitlines():
-    line = re.sub(r"(^|\s)#.*", "", line).strip()
-    key, _, rest = line.replace("\t", " ").partition(" ")
-    key, rest = key.lower(), rest.strip()
+    key, _, name = line.strip().replace("\t", " ").partition(" ")
+    key, name, rest = key.lower(), name.strip(), without_comment(name)
     if key == "newmtl":
       material = Material()
-      materials.setdefault(rest, material)
+      materials.setdefault(name, material)
     elif key == "kd":
       if (color := _color(rest)) is not None:
         material.color = tuple(srgb_from_linear(np.array(color)))
@@ -104,12 +106,17 @@ def read_mtl(text: str) -> dict[str, Material]:
     elif key == "tr":
       material.transparency = float(rest.split()[-1])
     elif key == "map_kd":
-      material.color_map = _map(rest)
+      material.color_map = _map(name)
     elif key in ("map_ke", "map_emissive"):
-      material.glow_map = _map(rest)
+      material.glow_map = _map(name)
     elif key in ("map_d", "map_opacity"):
-      material.alpha_map = _map(rest)
+      material.alpha_map = _map(name)
   return materials
+
+
+def without_comment(text: str) -> str:
+  """Cuts off what follows a "#" at the start of a word."""
+  return re.sub(r"(^|\s)#.*", "", text).strip()
 
 
 def _color(text: str) -> tuple[float, ...] | None:
@@ -206,12 +213,19 @@ def _texture_use(pixels: np.ndarray, map_: Map) -> TextureUse:
 
 def _pixels(map_: Map, refers: References) -> np.ndarray | None:
   """Returns a map's picture after `gain` and `base`; None if it is unusable."""
-  pixels = refers.texture(map_.file)
+  pixels = _picture(map_, refers)
   if pixels is not None and (map_.base, map_.gain) != (0.0, 1.0):
     pixels = pixels.copy()
     rgb = pixels[..., :3] * map_.gain + 255 * map_.base
     pixels[..., :3] = np.clip(rgb + 0.5, 0, 255)
   return pixels
+
+
+def _picture(map_: Map, refers: References) -> np.ndarray | None:
+  """Returns the picture [H, W, 4] that a map names; None if it is unusable."""
+  plain = without_comment(map_.file)
+  names = dict.fromkeys(filter(None, (map_.file, plain)))
+  return refers.texture(*names)
 
 
 def _channel(pixels: np.ndarray, channel: str) -> np.ndarray:

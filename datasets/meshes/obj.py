@@ -11,10 +11,9 @@ continued lines. It ignores lines, points and normals.
 
 import array
 import dataclasses
-import re
 
 from meshes.looks import GREY, Look
-from meshes.mtl import looks_of, read_mtl
+from meshes.mtl import Material, looks_of, read_mtl, without_comment
 from meshes.polygons import triangulate
 from meshes.references import References, decode_text
 import numpy as np
@@ -131,10 +130,10 @@ def _parse(text: str) -> _Content:
       counts.append(len(fields))
       content.material.append(material)
     elif key == "usemtl":
-      name = _without_comment(rest)
+      name = rest.strip()
       material = content.names.setdefault(name, len(content.names))
     elif key == "mtllib":
-      content.libraries.append(_without_comment(rest))
+      content.libraries.append(rest.strip())
     elif key in _REFUSED:
       raise ValueError(f"the statement {key!r} is not read")
   return content
@@ -150,24 +149,18 @@ def _index(number: int, count: int) -> int:
   return result
 
 
-def _without_comment(text: str) -> str:
-  return re.sub(r"(^|\s)#.*", "", text).strip()
-
-
 def _looks(
   content: _Content, refers: References
 ) -> list[tuple[Look, Look] | None]:
   """Returns the looks (see `looks_of`) of each material that the file names."""
   materials = {}
   for line in content.libraries:
-    # A line holds several names, or one name that has spaces.
-    names = [line] if refers.has(line) else line.split()
-    for name in names:
+    for name in _library_names(line, refers):
       found = read_mtl(_lines(refers.read(name)))
       materials = found | materials  # the first library comes first
   looks = []
   for name in content.names:
-    material = materials.get(name)
+    material = None if name is None else _material(materials, name)
     if name is None and len(content.names) == 1 and len(materials) == 1:
       (material,) = materials.values()  # faces need not name the only material
     if material is None and name is not None and materials:
@@ -177,3 +170,27 @@ def _looks(
     else:
       looks.append(looks_of(material, refers))
   return looks
+
+
+def _library_names(line: str, refers: References) -> list[str]:
+  """Returns the names of a line: several, or one that has spaces or a "#"."""
+  if not refers.has(line):
+    line = without_comment(line)
+  words = line.split()
+  if all(word.lower().endswith(".mtl") for word in words):
+    if all(map(refers.has, words)) or not refers.has(line):
+      return words
+  return [line]
+
+
+def _material(materials: dict[str, Material], name: str) -> Material | None:
+  """Returns the material of a name, which may have a "#" or a comment.
+
+  Comments are taken off only if no whole name is the same, and if one material
+  alone is left then.
+  """
+  if name in materials:
+    return materials[name]
+  plain = without_comment(name)
+  found = [m for key, m in materials.items() if without_comment(key) == plain]
+  return found[0] if plain and len(found) == 1 else None

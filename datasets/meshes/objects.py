@@ -42,7 +42,8 @@ class Task:
     cameras: world_from_cam [N, 4, 4] and K [3, 3] from `--cameras`, or None.
     turned: turn the object at random for each pair of training views.
     least_scale: scale it for each pair, at random from this to 1.
-    strict: a texture that cannot be used makes the object faulty.
+    strict: a texture that cannot be used, or is guessed, makes the object
+      faulty.
   """
 
   folder: pathlib.Path
@@ -116,7 +117,7 @@ def _around_moved_object(
 
 
 def render_mesh(task: Task) -> Made:
-  """Renders the records of one object; notes name missing textures.
+  """Renders the records of one object; notes name missing files.
 
   Raises:
     UserError: says what is wrong with its file.

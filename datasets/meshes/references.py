@@ -5,14 +5,16 @@
 refers = References(source, path)
 data = refers.read("model.bin")        # UserError if it is missing
 pixels = refers.texture("wood.png")    # None if it cannot be used
-refers.notes                           # a sentence for each unusable texture
+refers.notes    # a sentence for each unusable texture, and for each guess
 """
 
+import codecs
+from collections.abc import Sequence
 import io
 import pathlib
 
 import cv2
-from meshes.sources import Folder, NotHere, Zip
+from meshes.sources import Folder, NotHere, Zip, find_below
 import numpy as np
 from PIL import Image
 
@@ -26,6 +28,8 @@ _FORMATS = (
 )
 _MAX_PIXELS = 2**26
 _MAX_SIDE = 2048  # larger textures are scaled down; views have at most 128
+# Folders of an object that hold its mesh, while others hold its textures.
+_MESH_FOLDERS = ("meshes", "models", "source")
 
 
 class References:
@@ -35,12 +39,15 @@ class References:
     self.label = f"{source.name}/{path}"
     self.notes: list[str] = []
     self._source, self._path = source, path
-    self._pictures: dict[str, np.ndarray | None] = {}
+    self._folder = path.parent  # of the object
+    if self._folder.name.lower() in _MESH_FOLDERS:
+      self._folder = self._folder.parent
+    self._pictures: dict[tuple[str, ...], np.ndarray | None] = {}
 
   def has(self, name: str) -> bool:
-    """Returns whether there is a file of this name."""
+    """Returns whether there is a file of this whole name."""
     try:
-      self._source.find(name, self._path)
+      self._find(name)
     except NotHere:
       return False
     return True
@@ -48,27 +55,87 @@ class References:
   def read(self, name: str) -> bytes:
     """Reads a file that the mesh needs.
 
+    If there is no file of this name, the one that its last word names is read.
+
     Raises:
       UserError: the file is missing, outside the folder, or cannot be read.
     """
     try:
-      return self._source.read(self._source.find(name, self._path))
+      return self._source.read(self._find(name))
     except NotHere as e:
-      raise UserError(
-        f"{self.label} refers to {name!r}, which cannot be had ({e}): put it"
-        " there, or take the reference out."
-      ) from e
+      found = self._by_last_word(name)
+      if found is None:
+        raise UserError(
+          f"{self.label} refers to {name!r}, which cannot be had ({e}): put it"
+          " there, or take the reference out."
+        ) from e
+    self._note_guess(name, found)
+    return self._source.read(found)
 
-  def texture(self, name: str) -> np.ndarray | None:
-    """Decodes a picture file to uint8 [H, W, 4]; None if it is unusable."""
-    if name not in self._pictures:
+  def texture(self, *names: str) -> np.ndarray | None:
+    """Decodes a picture file to uint8 [H, W, 4]; None if it is unusable.
+
+    If it is not where its path says, the only file of its name in the object's
+    folder is taken, or the file that its last word names, with a note.
+
+    Args:
+      names: the path as the mesh has it; then other ways to read it.
+    """
+    if names not in self._pictures:
       try:
-        data = self._source.read(self._source.find(name, self._path))
-        self._pictures[name] = self.decode(data, name)
+        found, is_guess = self._find_texture(names)
+        pixels = self.decode(self._source.read(found), names[0])
+        if is_guess and pixels is not None:
+          self._note_guess(names[0], found)
       except (NotHere, UserError) as e:
-        self._note(name, str(e))
-        self._pictures[name] = None
-    return self._pictures[name]
+        self._note(names[0], str(e))
+        pixels = None
+      self._pictures[names] = pixels
+    return self._pictures[names]
+
+  def _find(self, name: str) -> pathlib.PurePath:
+    """Finds the file of this whole name.
+
+    Raises:
+      NotHere: there is none.
+    """
+    found = self._source.find(name, self._path)
+    if not _has_hash_of(name, found):
+      raise NotHere("there is no such file")
+    return found
+
+  def _find_texture(
+    self, names: Sequence[str]
+  ) -> tuple[pathlib.PurePath, bool]:
+    """Finds a texture; also returns whether this is a guess.
+
+    Raises:
+      NotHere: there is none.
+    """
+    reasons = []
+    for name in names:
+      try:
+        return self._find(name), False
+      except NotHere as e:
+        reasons.append(e)
+    for name in names:
+      found = find_below(self._source, self._folder, name)
+      if found is not None and _has_hash_of(name, found):
+        return found, True
+    found = self._by_last_word(names[-1])
+    if found is None:
+      raise reasons[-1]
+    return found, True
+
+  def _by_last_word(self, name: str) -> pathlib.PurePath | None:
+    """Finds the file that the last of several words names, if there is one.
+
+    Some programs read only that, and people renamed their files to match.
+    """
+    words = name.split()
+    if len(words) > 1 and self.has(words[-1]):
+      return self._find(words[-1])
+    return None
 
   def decode(self, data: bytes, name: str) -> np.ndarray | None:
     """Decodes a picture to uint8 [H, W, 4]; None, with a note, if damaged."""
@@ -80,6 +147,17 @@ class References:
 
   def _note(self, name: str, reason: str) -> None:
     self.notes.append(f"the texture {name!r} is not used ({reason})")
+
+  def _note_guess(self, name: str, found: pathlib.PurePath) -> None:
+    self.notes.append(f"{name!r} is not there, {str(found)!r} is used")
+
+
+def _has_hash_of(name: str, found: pathlib.PurePath) -> bool:
+  """Returns False if `name` has a "#" but the path of the found file has none.
+
+  Then the file was found by the last part of a path in a comment.
+  """
+  return "#" not in name or "#" in str(found)
 
 
 def _decode(data: bytes) -> np.ndarray:
@@ -103,8 +181,9 @@ def _decode(data: bytes) -> np.ndarray:
 
 
 def decode_text(data: bytes) -> str:
-  """Decodes UTF-8 with or without a byte-order mark, otherwise Latin-1."""
+  """Decodes UTF-8, or UTF-16 with a byte-order mark, otherwise Latin-1."""
+  is_utf_16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
   try:
-    return data.decode("utf-8-sig")
+    return data.decode("utf-16" if is_utf_16 else "utf-8-sig")
   except UnicodeDecodeError:
     return data.decode("latin-1")

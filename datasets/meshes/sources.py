@@ -6,6 +6,7 @@
   for path, size in source.files(): ...
   data = source.read(path)
   path = source.find("../images/wood.png", path)    # that a file refers to
+  path = find_below(source, folder, "wood.png")     # wherever it lies in there
 
 Nothing outside the folder or the zip file is read. Nothing is written: members
 of zip files are decompressed in memory, up to a limit.
@@ -40,12 +41,17 @@ class Folder:
     self.name = str(root)
     self._root = root
 
-  def files(self) -> Iterator[tuple[pathlib.PurePath, int]]:
+  def files(
+    self, below: pathlib.PurePath = pathlib.PurePath()
+  ) -> Iterator[tuple[pathlib.PurePath, int]]:
     """Yields paths relative to the folder, and sizes in bytes.
 
     Hidden files and folders are left out, and so are linked folders.
+
+    Args:
+      below: only files in this folder, which is relative to the folder.
     """
-    for parent, folders, names in os.walk(self._root, onerror=_stop):
+    for parent, folders, names in os.walk(self._root / below, onerror=_stop):
       folders[:] = [name for name in folders if not name.startswith(".")]
       for name in names:
         path = pathlib.Path(parent, name)
@@ -116,12 +122,19 @@ class Zip:
         self._infos[name] = info
     self._any_case = {name.lower(): name for name in self._infos}
 
-  def files(self) -> Iterator[tuple[pathlib.PurePath, int]]:
-    """Yields paths and sizes of members; skips hidden files and __MACOSX."""
+  def files(
+    self, below: pathlib.PurePath = pathlib.PurePath()
+  ) -> Iterator[tuple[pathlib.PurePath, int]]:
+    """Yields paths and sizes of members in the folder `below`.
+
+    Hidden files and __MACOSX are left out.
+    """
     for name, info in self._infos.items():
-      parts = name.split("/")
-      if not any(part.startswith((".", "__MACOSX")) for part in parts):
-        yield pathlib.PurePosixPath(name), info.file_size
+      path, parts = pathlib.PurePosixPath(name), name.split("/")
+      if any(part.startswith((".", "__MACOSX")) for part in parts):
+        continue
+      if path.is_relative_to(below):
+        yield path, info.file_size
 
   def read(self, path: pathlib.PurePath) -> bytes:
     """Reads a member.
@@ -189,14 +202,38 @@ def open_source(
   return Folder(folder) if zip_path is None else Zip(folder / zip_path)
 
 
+def find_below(
+  source: Folder | Zip, folder: pathlib.PurePath, name: str
+) -> pathlib.PurePath | None:
+  """Finds the only file in `folder` and below whose name ends the path `name`.
+
+  Upper and lower case may differ. Returns None if there is no such file, or
+  more than one.
+  """
+  by_name = _files_by_name(source, folder)
+  found = {
+    path
+    for spelling in _spellings(name)
+    for path in by_name.get(posixpath.basename(spelling).lower(), ())
+  }
+  return found.pop() if len(found) == 1 else None
+
+
+@functools.lru_cache(maxsize=8)
+def _files_by_name(
+  source: Folder | Zip, folder: pathlib.PurePath
+) -> dict[str, list[pathlib.PurePath]]:
+  """Lists the files in `folder` and below by their names in lower case."""
+  by_name: dict[str, list[pathlib.PurePath]] = {}
+  for path, _ in source.files(folder):
+    by_name.setdefault(path.name.lower(), []).append(path)
+  return by_name
+
+
 def _spellings(name: str) -> list[str]:
   """Lists what a mesh file may mean by a file name, the likeliest first."""
   name = name.strip().strip('"').replace("\\", "/")
-  unquoted = urllib.parse.unquote(name)
-  last = posixpath.basename(name)
-  # Some programs read only the last word of a name, and people renamed their
-  # files to match.
-  names = [name, unquoted, last, *last.split()[-1:]]
+  names = [name, urllib.parse.unquote(name), posixpath.basename(name)]
   names = [n for n in dict.fromkeys(names) if n and "\0" not in n]
   return [n for n in names if n not in (".", "..")]
 

@@ -244,6 +244,55 @@ def test_a_texture_that_cannot_be_used(picture, reason, tmp_path):
   np.testing.assert_allclose(loaded.parts[0].colors - expected, 0, atol=1e-6)
 
 
+def wood(path: pathlib.Path) -> None:
+  path.parent.mkdir(parents=True, exist_ok=True)
+  Image.new("RGB", (4, 4), (200, 90, 30)).save(path)
+
+
+@pytest.mark.parametrize(
+  "mesh, name, texture",
+  [
+    # As in Google Scanned Objects, and as Sketchfab packs its models.
+    ("a/meshes/model.obj", "wood.png", "a/materials/textures/Wood.png"),
+    ("a/source/model.obj", "C:\\x\\my wood.png", "a/textures/my wood.png"),
+    ("a/model.obj", "maps/wood #2.png", "a/textures/wood #2.png"),
+    ("a/model.obj", "green wood.png", "a/wood.png"),  # the last word
+  ],
+)
+def test_a_texture_in_another_place_is_noted(mesh, name, texture, tmp_path):
+  write_obj(tmp_path / mesh, f"map_Kd {name}")
+  wood(tmp_path / texture)
+  wood(tmp_path / "wood.png")  # of another object
+  loaded = loaded_from(tmp_path, mesh)
+  assert loaded.notes == [f"{name!r} is not there, {texture!r} is used"]
+  pixels = loaded.parts[0].texture.pixels
+  np.testing.assert_array_equal(pixels[0, 0], [200, 90, 30, 255])
+
+
+@pytest.mark.parametrize(
+  "textures", [["b/wood.png"], ["wood.png"], ["a/x/wood.png", "a/y/wood.png"]]
+)
+def test_a_texture_of_another_object_is_not_used(textures, tmp_path):
+  """Nor one of several that have its name."""
+  write_obj(tmp_path / "a/meshes/model.obj", "map_Kd wood.png")
+  for texture in textures:
+    wood(tmp_path / texture)
+  loaded = loaded_from(tmp_path, "a/meshes/model.obj")
+  assert "is not used (there is no such file" in loaded.notes[0]
+  wood(tmp_path / "a/wood.png")
+  alone = loaded_from(tmp_path / "a/meshes", "model.obj")
+  assert "is not used (there is no such file" in alone.notes[0]
+
+
+def test_a_library_by_its_last_word_is_noted(tmp_path):
+  write_obj(tmp_path / "a.obj", "Kd .2 .6 .4")
+  text = (tmp_path / "a.obj").read_text()
+  (tmp_path / "a.obj").write_text(text.replace("a.mtl", "my a.mtl"))
+  assert load_mesh(tmp_path / "a.obj").notes == [
+    "'my a.mtl' is not there, 'a.mtl' is used"
+  ]
+
+
 def test_a_missing_library_leaves_no_colour_to_draw(tmp_path):
   write_obj(tmp_path / "b.obj", None)
   with pytest.raises(UserError, match="refers to 'b.mtl', .*no such file"):

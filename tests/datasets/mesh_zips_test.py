@@ -86,6 +86,17 @@ def test_a_zip_file_builds_the_records_of_its_folder(toys, tmp_path):
   assert folders[0].parent.name == "toys_debug"
 
 
+def test_a_texture_elsewhere_in_a_zip_file(tmp_path):
+  write_obj(tmp_path / "made/a/meshes/model.obj", "map_Kd wood.png")
+  (tmp_path / "made/a/textures").mkdir()
+  Image.new("RGB", (4, 4)).save(tmp_path / "made/a/textures/wood.png")
+  source = Zip(pack(tmp_path / "a.zip", tmp_path / "made"))
+  loaded = load(source, pathlib.PurePosixPath("a/meshes/model.obj"))
+  assert loaded.notes == [
+    "'wood.png' is not there, 'a/textures/wood.png' is used"
+  ]
+
+
 # -------------------------------------------------------------- catalogues
 
 CATALOGUE = """# A library.

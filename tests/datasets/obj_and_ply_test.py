@@ -55,10 +55,14 @@ PICTURE = np.uint8(
 )
 RED = "newmtl red\nKd 0.8 0.1 0.1\n"
 BLUE = "newmtl blue\nKd 0.1 0.1 0.8\n"
+PAINTS = RED.replace("red", "Paint #1") + BLUE.replace("blue", "Paint #2")
 WOOD = "newmtl wood\nKd 0 0 0\nmap_Kd t.png\n"
 
 # name: (OBJ of an unusual spelling, plain OBJ, MTL files of both)
 _PAINTED = "mtllib m.mtl\n" + V + "usemtl red\n" + F
+_TWICE = (
+  V + "usemtl red\n" + F[: len(F) // 2] + "usemtl blue\n" + F[len(F) // 2 :]
+)
 _TEXTURED = "mtllib m.mtl\n" + V + VT + "usemtl wood\n" + FT
 SPELLINGS = {
   "tabs": (V.replace(" ", "\t") + F.replace(" ", "\t"), V + F, {}),
@@ -124,9 +128,20 @@ SPELLINGS = {
     {"m.mtl": RED, "b.mtl": BLUE},
   ),
   "two libraries on a line": (
-    "mtllib b.mtl   m.mtl # both\n" + V + "usemtl red\n" + F,
-    _PAINTED,
-    {"m.mtl": RED, "b.mtl": BLUE},
+    "mtllib b.mtl   m.mtl # both\n" + _TWICE,
+    "mtllib n.mtl\n" + _TWICE,
+    {"m.mtl": RED, "b.mtl": BLUE, "n.mtl": RED + BLUE},
+  ),
+  "names with a hash": (
+    "mtllib n #2.mtl\n"
+    + _TWICE.replace("red", "Paint #1").replace("blue", "Paint #2"),
+    "mtllib m.mtl\n" + _TWICE,
+    {"m.mtl": RED + BLUE, "n #2.mtl": PAINTS},
+  ),
+  "UTF-16": (
+    (V + F).encode("utf-16"),
+    V + F,
+    {},
   ),
   "library after the faces": (
     V + "usemtl red\n" + F + "mtllib m.mtl\n",
@@ -181,6 +196,8 @@ MATERIALS = {
   "no emission": (RED + "Ke 0 0 0\nillum 2\nNs 9\n", RED),
   "opaque by d, whatever Tr says": (RED + "Tr 1.0\nd 1.0\n", RED),
   "map with spaces": ("newmtl wood\nMAP_KD .\\my pictures\\T 1.PNG\n", WOOD),
+  "map with a hash": ("newmtl wood\nmap_Kd -clamp off t #2.png\n", WOOD),
+  "map with a comment": ("newmtl wood\nmap_Kd t.png # from a/u.png\n", WOOD),
   "map of Windows": ('newmtl wood\nmap_Kd "C:\\Users\\me\\t.png"\n', WOOD),
   "map by its last word": ("newmtl wood\nmap_Kd /Users/me/old t.png\n", WOOD),
   "map as a URL": ("newmtl wood\nmap_Kd my%20pictures/t%201.png\n", WOOD),
@@ -201,11 +218,23 @@ def test_an_obj_file_of_any_spelling(spelling, tmp_path):
   for name, text in libraries.items():
     (tmp_path / name).write_text(text)
   (tmp_path / "my pictures").mkdir()
-  for name in ("t.png", "my pictures/t 1.png"):
+  for name in ("t.png", "my pictures/t 1.png", "t #2.png"):
     Image.fromarray(PICTURE).save(tmp_path / name)
-  (tmp_path / "a.obj").write_bytes(unusual.encode())
+  Image.fromarray(255 - PICTURE).save(tmp_path / "u.png")
+  if isinstance(unusual, str):
+    unusual = unusual.encode()
+  (tmp_path / "a.obj").write_bytes(unusual)
   (tmp_path / "b.obj").write_bytes(plain.encode())
   assert_alike(tmp_path / "a.obj", tmp_path / "b.obj")
+
+
+@pytest.mark.parametrize("name", ["Paint #3", "Paint", "# none"])
+def test_a_material_is_not_guessed_among_several(name, tmp_path):
+  (tmp_path / "m.mtl").write_text(PAINTS)
+  obj = _PAINTED.replace("usemtl red", f"usemtl {name}")
+  (tmp_path / "a.obj").write_text(obj)
+  (note,) = load_mesh(tmp_path / "a.obj").notes
+  assert note == f"the material {name!r} is not in its .mtl file"
 
 
 @pytest.mark.parametrize("glow", ["Ke .6 .2 .2", "Ke 1 1 1\nmap_Ke t.png"])
