@@ -45,12 +45,14 @@ class Look:
     color: RGB, multiplied with the colours of corners and with the texture.
     alpha: multiplied with the alpha of corners and of the texture.
     base: the texture of the surface's colour.
+    replaces_colors: whether `base` stands in place of the colours of corners.
     default_color: RGB of corners for which the file has no colour.
   """
 
   color: tuple[float, ...] = (1.0, 1.0, 1.0)
   alpha: float = 1.0
   base: TextureUse | None = None
+  replaces_colors: bool = False
   glow: tuple[float, ...] | None = None
   glow_texture: TextureUse | None = None
   cutoff: float | None = None
@@ -74,6 +76,8 @@ class Look:
       alpha: of the corners, float64 [F, 3]; None: they have none.
       coordinates: returns the texture coordinates [F, 3, 2] for a texture.
     """
+    if self.replaces_colors:
+      colors = np.ones_like(colors)
     part = Part(
       triangles,
       np.clip(colors * self.color, 0, 1),
@@ -91,3 +95,23 @@ class Look:
         part.glow_texture = self.glow_texture.texture
         part.glow_uv = coordinates(self.glow_texture)
     return part
+
+
+def display_colors(rgb: np.ndarray) -> np.ndarray:
+  """Clips RGB [N, 3] to 0 .. 1, after a division by 255 if any is above 2.
+
+  Fractions may be slightly above 1, by rounding. NaN stays.
+  """
+  if np.nanmax(rgb, initial=0) > 2:
+    rgb = rgb / 255
+  return np.clip(rgb, 0, 1)
+
+
+def without_unused_alpha(pixels: np.ndarray) -> np.ndarray:
+  """Returns a picture [H, W, 4] whose alpha is 255 if it was 0 everywhere.
+
+  Programs that write 32 bits a texel may leave the fourth channel empty.
+  """
+  if pixels[..., 3].any():
+    return pixels
+  return np.dstack([pixels[..., :3], np.full(pixels.shape[:2], 255, np.uint8)])

@@ -14,7 +14,13 @@ import dataclasses
 import re
 
 import cv2
-from meshes.looks import GREY, OPAQUE_FROM, Look, TextureUse
+from meshes.looks import (
+  GREY,
+  OPAQUE_FROM,
+  Look,
+  TextureUse,
+  without_unused_alpha,
+)
 from meshes.references import References
 import numpy as np
 from surfaces import Texture
@@ -174,7 +180,7 @@ def looks_of(
   pixels = material.color_map and _pixels(material.color_map, refers)
   alpha = material.alpha_map and _pixels(material.alpha_map, refers)
   uv_map = material.color_map if pixels is not None else material.alpha_map
-  if alpha is not None:
+  if alpha is not None and not _repeats_colors(material, refers):
     if pixels is None:
       rgb = np.clip(np.array(material.color) * 255 + 0.5, 0, 255)
       pixels = np.empty((*alpha.shape[:2], 4), np.uint8)
@@ -199,6 +205,7 @@ def looks_of(
       textured,
       color=(1.0, 1.0, 1.0),
       base=_texture_use(pixels, uv_map),
+      replaces_colors=uv_map is material.color_map,
       cutoff=OPAQUE_FROM / material.alpha - 1e-6 if has_holes else None,
     )
   return plain, textured
@@ -225,7 +232,20 @@ def _picture(map_: Map, refers: References) -> np.ndarray | None:
   """Returns the picture [H, W, 4] that a map names; None if it is unusable."""
   plain = without_comment(map_.file)
   names = dict.fromkeys(filter(None, (map_.file, plain)))
-  return refers.texture(*names)
+  pixels = refers.texture(*names)
+  return None if pixels is None else without_unused_alpha(pixels)
+
+
+def _repeats_colors(material: Material, refers: References) -> bool:
+  """Returns whether `map_d` is the opaque picture of `map_Kd` once more.
+
+  Some programs write this for opaque surfaces. Its grey level is no opacity.
+  """
+  if material.color_map is None or material.alpha_map.channel:
+    return False
+  alpha = _picture(material.alpha_map, refers)
+  same = np.array_equal(alpha, _picture(material.color_map, refers))
+  return same and alpha[..., 3].min() == 255
 
 
 def _channel(pixels: np.ndarray, channel: str) -> np.ndarray:

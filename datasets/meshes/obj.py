@@ -12,7 +12,7 @@ continued lines. It ignores lines, points and normals.
 import array
 import dataclasses
 
-from meshes.looks import GREY, Look
+from meshes.looks import GREY, Look, display_colors
 from meshes.mtl import Material, looks_of, read_mtl, without_comment
 from meshes.polygons import triangulate
 from meshes.references import References, decode_text
@@ -67,8 +67,7 @@ def read_obj(data: bytes, refers: References) -> list[Part]:
     raise ValueError("a face has a vertex that does not exist")
   if uv_of.min() < _NO_UV or uv_of.max() >= len(uv):
     raise ValueError("a face has a texture coordinate that does not exist")
-  if not np.isnan(rgb).all() and np.nanmax(rgb) > 1:
-    rgb = rgb / 255
+  rgb = display_colors(rgb)
   corner, polygon = triangulate(xyz[vertex], np.array(content.counts))
   material = np.array(content.material)[polygon]
   with_uv = (uv_of[corner] != _NO_UV).all(1)

@@ -12,7 +12,12 @@ Colours are multiplied with the texture, as in MeshLab.
 
 import io
 
-from meshes.looks import GREY, OPAQUE_FROM
+from meshes.looks import (
+  GREY,
+  OPAQUE_FROM,
+  display_colors,
+  without_unused_alpha,
+)
 from meshes.polygons import triangulate
 from meshes.references import References, decode_text
 import numpy as np
@@ -141,14 +146,9 @@ def _rgb(rows: np.ndarray) -> np.ndarray | None:
     if all(name in rows.dtype.names for name in names):
       values = np.stack([rows[name] for name in names], -1)
       if values.dtype.kind in "iu":
-        bits = 16 if values.dtype.itemsize == 2 else 8
-        if values.dtype.itemsize == 4 and values.max(initial=0) > 255:
-          bits = 16
+        bits = 16 if values.max(initial=0) > 255 else 8
         return np.clip(values / (2.0**bits - 1), 0, 1)
-      values = values.astype(np.float64)
-      if np.nanmax(values, initial=0) > 1:
-        values = values / 255
-      return np.clip(values, 0, 1)
+      return display_colors(values.astype(np.float64))
   return None
 
 
@@ -175,6 +175,7 @@ def _textured(triangles, colors, uv, pixels: np.ndarray | None) -> Part:
     colors = np.full((len(triangles), 3, 3), plain)
   if pixels is None:
     return Part(triangles, colors)
+  pixels = without_unused_alpha(pixels)
   has_holes = pixels[..., 3].min() < 255
   return Part(
     triangles,

@@ -13,6 +13,7 @@ from mesh_folders import (
   write_obj,
 )
 import numpy as np
+from PIL import Image
 import pytest
 from rendering import Renderer
 import trimesh
@@ -99,12 +100,30 @@ def test_colours_of_an_stl_file_are_ignored(tmp_path):
     np.testing.assert_allclose(middle(tmp_path / "a.stl"), GREY, atol=2)
 
 
-def test_colours_of_vertices_in_an_obj_with_texture_coordinates(tmp_path):
-  lines = [f"v {x} {y} 0 0.2 0.6 0.4" for x, y in ((0, 0), (1, 0), (0, 1))]
-  lines += ["vt 0 0", "f 1/1 2/1 3/1"]
+@pytest.mark.parametrize(
+  "colors, face, rgb",
+  [
+    ("0.2 0.6 0.4", "f 1/1 2/1 3/1", (51, 153, 102)),
+    ("51 153 102", "f 1/1 2/1 3/1", (51, 153, 102)),
+    ("1.02 0.6 0.4", "f 1/1 2/1 3/1", (255, 153, 102)),
+    # A texture takes their place, as in Blender and MeshLab.
+    ("0.2 0.6 0.4", "usemtl map\nf 1/1 2/1 3/1", (250, 100, 50)),
+    ("0.2 0.6 0.4", "usemtl map\nf 1 2 3", (51, 153, 102)),
+    ("0.2 0.6 0.4", "usemtl lost\nf 1/1 2/1 3/1", (51, 153, 102)),
+    ("0.2 0.6 0.4", "usemtl holes\nf 1/1 2/1 3/1", (51, 153, 102)),
+  ],
+)
+def test_colours_of_vertices_in_an_obj(colors, face, rgb, tmp_path):
+  Image.new("RGB", (4, 4), (250, 100, 50)).save(tmp_path / "t.png")
+  Image.new("L", (4, 4), 255).save(tmp_path / "alpha.png")
+  maps = {"map": "Kd t.png", "lost": "Kd x.png", "holes": "d alpha.png"}
+  materials = [f"newmtl {k}\nKd 1 1 1\nmap_{v}\n" for k, v in maps.items()]
+  (tmp_path / "a.mtl").write_text("".join(materials))
+  lines = [f"v {x} {y} 0 {colors}" for x, y in ((0, 0), (1, 0), (0, 1))]
+  lines = ["mtllib a.mtl", *lines, "vt 0 0", face]
   (tmp_path / "a.obj").write_text("\n".join(lines) + "\n")
   image = from_above(tmp_path / "a.obj")
-  np.testing.assert_allclose(image[36, 26], [51, 153, 102], atol=2)
+  np.testing.assert_allclose(image[36, 26], rgb, atol=2)
 
 
 def test_the_colour_of_a_material(tmp_path):

@@ -266,6 +266,9 @@ def net(material: str, folder: pathlib.Path) -> np.ndarray:
   Image.fromarray(rgba).save(folder / "net.png")
   Image.fromarray(rgba[..., :3]).save(folder / "rgb.png")
   Image.fromarray(alpha).save(folder / "alpha.png")
+  Image.fromarray(rgba[..., :3] // 3).save(folder / "dark.png")
+  empty = np.dstack([rgba[..., :3], np.zeros((16, 16), np.uint8)])
+  Image.fromarray(empty).save(folder / "empty.png")
   (folder / "m.mtl").write_text(RED + f"newmtl net\n{material}\n")
   path = folder / "a.obj"
   path.write_text("mtllib m.mtl\n" + _SHEET + _FRONT + _BACK)
@@ -283,6 +286,11 @@ def net(material: str, folder: pathlib.Path) -> np.ndarray:
     ("map_Kd rgb.png\nmap_d -imfchan m net.png", "green red"),
     ("Kd 0 .9 0\nmap_d alpha.png", "green red"),
     ("map_Kd rgb.png", "green green"),
+    ("map_Kd dark.png\nmap_d .\\dark.png", "green green"),
+    ("map_Kd dark.png\nmap_d -imfchan g dark.png", "red red"),
+    ("map_Kd rgb.png\nmap_d dark.png", "red red"),
+    ("map_Kd net.png\nmap_d net.png", "green red"),
+    ("map_Kd empty.png", "green green"),
     ("Kd 0 .9 0\nd 0.4", "red red"),
     ("Kd 0 .9 0\nd -halo 0.4", "red red"),
     ("Kd 0 .9 0\nTr 0.6", "red red"),
@@ -342,11 +350,11 @@ def test_the_opaque_half_of_a_texture_is_half_a_sheet(tmp_path):
   assert_alike(tmp_path / "a.obj", tmp_path / "b.obj")
 
 
-@pytest.mark.parametrize("material", ["Kd 1 0 0\nd 0.2", "map_Kd t.png"])
+@pytest.mark.parametrize("material", ["Kd 1 0 0\nd 0.2", "map_d t.png"])
 def test_an_object_that_is_transparent_everywhere_is_refused(
   material, tmp_path
 ):
-  Image.fromarray(np.zeros((4, 4, 4), np.uint8)).save(tmp_path / "t.png")
+  Image.fromarray(np.zeros((4, 4), np.uint8)).save(tmp_path / "t.png")
   (tmp_path / "m.mtl").write_text(f"newmtl net\n{material}\n")
   (tmp_path / "a.obj").write_text("mtllib m.mtl\n" + _SHEET + _FRONT)
   with pytest.raises(UserError, match="a.obj .*(seen|transparent)"):
@@ -507,11 +515,27 @@ def test_ply_colours_of_vertices_and_faces(kind, where, tmp_path):
   np.testing.assert_allclose(part.colors, expected, atol=3e-3)
 
 
+@pytest.mark.parametrize(
+  "kind, rgb",
+  [("ushort", [255, 51, 0]), ("int", [255, 51, 0]), ("float", [1.02, 0.2, 0])],
+)
+def test_ply_colours_in_a_range_of_another_type(kind, rgb, tmp_path):
+  """8 bits in wider integers, and fractions that are above 1 by rounding."""
+  colors = [
+    (kind, name, [value] * 8)
+    for name, value in zip(("red", "green", "blue"), rgb, strict=True)
+  ]
+  (part,) = load_mesh(ply(tmp_path, vertex=colors)).parts
+  np.testing.assert_allclose(part.colors[0, 0], [1, 0.2, 0], atol=1e-6)
+
+
 def test_ply_colours_beside_a_texture(tmp_path):
   """The product of both; coordinates at the faces or at the vertices."""
   rgb = np.array([0, 250, 100])
   pixels = np.full((4, 4, 3), rgb, np.uint8)
   Image.fromarray(pixels).save(tmp_path / "t.png")
+  unused = np.dstack([pixels, np.zeros((4, 4), np.uint8)])
+  Image.fromarray(unused).save(tmp_path / "unused alpha.png")
   uv = [[0.1, 0.2, 0.9, 0.3, 0.4, 0.9, 0.5, 0.5]] * 6
   at_faces = {"face": [("list uchar float", "texcoord", uv)]}
   at_vertices = [("float", "s", [0.3] * 8), ("float", "t", [0.6] * 8)]
@@ -525,6 +549,11 @@ def test_ply_colours_beside_a_texture(tmp_path):
     colored(rgb / 255),
     colored(1.0, **at_faces, comments=comments),
     ply(tmp_path, vertex=at_vertices, comments=comments),
+    ply(
+      tmp_path,
+      vertex=at_vertices,
+      comments=["comment TextureFile unused alpha.png"],
+    ),
   )
   assert_alike(colored(rgb / 510), colored(0.5, **at_faces, comments=comments))
 
