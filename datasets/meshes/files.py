@@ -9,9 +9,11 @@ Each file is one object. The object's id is the path of the file, without
 generic names at the end: `chair/a1/models/model_normalized.obj` is the object
 `chair_a1` of the category `chair`. A zip file counts as a folder. Models of a
 furniture library (.sh3f) have the names and categories of its catalogue. The
-split of an object depends only on its id.
+split of an object depends only on its id, or on what the paths of several
+variants of one model share (`raw_model.obj` and `normalized_model.obj`).
 """
 
+import collections
 from collections.abc import Iterator, Sequence
 import dataclasses
 import difflib
@@ -29,6 +31,20 @@ SUFFIXES = (".obj", ".glb", ".gltf", ".ply", ".off", ".stl")
 SPLITS = ("train", "validation", "test")
 # Names at the end of a path that many objects have.
 _GENERIC = ("model", "models", "model_normalized", "mesh", "meshes")
+# Words in the names of several files of one model, as 3D-FUTURE, simulators and
+# game engines have them.
+_VARIANTS = re.compile(
+  r"(?<![^\W_])(raw|normali[sz]ed|collision|collider|visual|vhacd|simplified"
+  r"|decimated|lod|(low|high)[_-]?poly)[_-]?\d*(?![^\W_])",
+  re.IGNORECASE,
+)
+# Files that may hold models which are not read.
+_NOT_READ = (
+  *(".3ds", ".3mf", ".abc", ".blend", ".c4d", ".dae", ".fbx", ".iges", ".igs"),
+  *(".lwo", ".ma", ".max", ".mb", ".skp", ".step", ".stp", ".usd", ".usda"),
+  *(".usdc", ".usdz", ".wrl", ".x3d"),
+  *(".7z", ".bz2", ".gz", ".rar", ".tar", ".tgz", ".xz", ".zst"),
+)
 _TRAIN, _VALIDATION = 0.90, 0.05  # of the objects; the rest is for testing
 
 
@@ -43,6 +59,8 @@ class MeshFile:
     category: the first folder of the path, or from the catalogue.
     zip_path: of the zip file, relative to the folder; None if there is none.
     entry: the file's entry in the catalogue of the zip file, if any.
+    model: what the paths of several variants of one model share; None if the
+      file is the only one of its model.
   """
 
   path: pathlib.PurePath
@@ -51,6 +69,7 @@ class MeshFile:
   category: str | None
   zip_path: pathlib.PurePath | None = None
   entry: Entry | None = None
+  model: str | None = None
 
   @property
   def label(self) -> str:
@@ -64,7 +83,7 @@ class Found:
   """Mesh files, sorted by object id.
 
   `left_out` has a sentence for each model that is only in a zip file or only in
-  its catalogue.
+  its catalogue, and for each format that is not read.
   """
 
   files: list[MeshFile]
@@ -86,7 +105,8 @@ def find_meshes(source: pathlib.Path) -> Found:
   folder, only = root_of(source)
   found: dict[str, MeshFile] = {}
   left_out: list[str] = []
-  for file in _mesh_files(folder, only, left_out):
+  unread: dict[str, list[str]] = collections.defaultdict(list)
+  for file in _mesh_files(folder, only, left_out, unread):
     other = found.setdefault(file.object_id, file)
     if other is not file:
       first, second = sorted((other.label, file.label))
@@ -94,13 +114,26 @@ def find_meshes(source: pathlib.Path) -> Found:
         f"{first} and {second} in {folder} would both be the object"
         f" {file.object_id!r}: rename or remove one of them."
       )
+  not_read = [_not_read(suffix, unread[suffix]) for suffix in sorted(unread)]
   if not found:
     raise UserError(
       f"{source} holds no mesh: put files in there that end with"
       f" {', '.join(SUFFIXES)}, or zip files of them, or name another folder"
-      " with --from."
+      " with --from." + "".join(f" {sentence}" for sentence in not_read)
     )
-  return Found([found[key] for key in sorted(found)], left_out)
+  num_files = collections.Counter(file.model for file in found.values())
+  files = [
+    file if num_files[file.model] > 1 else dataclasses.replace(file, model=None)
+    for _, file in sorted(found.items())
+  ]
+  return Found(files, left_out + not_read)
+
+
+def _not_read(suffix: str, labels: list[str]) -> str:
+  """Makes a sentence about all files of a suffix."""
+  where = " in zip files" if suffix in ZIP_SUFFIXES else ""
+  count = len(labels)
+  return f"{suffix} files{where}: {count} not read, the first is {min(labels)}."
 
 
 def root_of(
@@ -122,23 +155,33 @@ def root_of(
 
 
 def _mesh_files(
-  folder: pathlib.Path, only: pathlib.PurePath | None, left_out: list[str]
+  folder: pathlib.Path,
+  only: pathlib.PurePath | None,
+  left_out: list[str],
+  unread: dict[str, list[str]],
 ) -> Iterator[MeshFile]:
+  """Yields the mesh files, and names other models in `left_out` and `unread`.
+
+  `unread` has the labels of the files of each suffix.
+  """
   if only is not None:
-    yield from _in_zip(folder, only, left_out, prefix=())
+    yield from _in_zip(folder, only, left_out, unread, prefix=())
     return
   for path, size in open_source(folder, None).files():
     if path.suffix.lower() in SUFFIXES:
       yield _mesh_file(path, path.parts, size)
     elif path.suffix.lower() in ZIP_SUFFIXES:
       prefix = (*path.parts[:-1], path.stem)
-      yield from _in_zip(folder, path, left_out, prefix)
+      yield from _in_zip(folder, path, left_out, unread, prefix)
+    elif path.suffix.lower() in _NOT_READ:
+      unread[path.suffix.lower()].append(str(path))
 
 
 def _in_zip(
   folder: pathlib.Path,
   zip_path: pathlib.PurePath,
   left_out: list[str],
+  unread: dict[str, list[str]],
   prefix: tuple[str, ...],
 ) -> Iterator[MeshFile]:
   source = open_source(folder, zip_path)
@@ -146,7 +189,11 @@ def _in_zip(
   entries = read_catalogue(source)
   missing = set(entries or ())
   for path, size in source.files():
-    if path.suffix.lower() not in SUFFIXES:
+    suffix = path.suffix.lower()
+    if suffix not in SUFFIXES:
+      # What is in the catalogue is named below.
+      if suffix in (*_NOT_READ, *ZIP_SUFFIXES) and path not in missing:
+        unread[suffix].append(str(zip_path / path))
       continue
     if entries is None:
       parts = path.parts
@@ -188,6 +235,9 @@ def _catalogued(
 def _mesh_file(
   path: pathlib.PurePath, parts: Sequence[str], size: int
 ) -> MeshFile:
+  name = _VARIANTS.sub("", path.stem).strip("_-. ")
+  name = "" if name.lower() in _GENERIC else name
+  model = f"{'/'.join(parts[:-1])}/{name}"
   parts = [*parts[:-1], path.stem]
   while len(parts) > 1 and parts[-1].lower() in _GENERIC:
     parts.pop()
@@ -196,6 +246,7 @@ def _mesh_file(
     size=size,
     object_id=folder_name("_".join(parts)),
     category=parts[0] if len(parts) > 1 else None,
+    model=model,
   )
 
 
@@ -204,6 +255,7 @@ def split_objects(
 ) -> dict[str, list[MeshFile]]:
   """Splits objects: 90% train, 5% validation, 5% test, at least one in each.
 
+  Variants of one model come into one split, unless another one would be empty.
   With fewer than three files, every split has all of them. If `test_ids` is not
   empty, the test split has exactly these objects, and of the others 5% are for
   validation.
@@ -211,8 +263,8 @@ def split_objects(
   if len(files) < len(SPLITS):
     return {split: list(files) for split in SPLITS}
   splits = {split: [] for split in SPLITS}
-  for file in sorted(files, key=lambda f: _fraction(f.object_id)):
-    place = _fraction(file.object_id)
+  for file in sorted(files, key=lambda f: _fraction(f.model or f.object_id)):
+    place = _fraction(file.model or file.object_id)
     if test_ids:
       is_test = file.object_id in test_ids
       split = "validation" if place >= 1 - _VALIDATION else "train"

@@ -155,6 +155,15 @@ class Builder(ViewBuilder):
     return sum(len(fs) * self._num_views(s) for s, fs in splits.items())
 
   def _split_generators(self, dl_manager):
+    variants = [f for f in self._files if f.model is not None]
+    if variants:
+      first, second, *_ = (f for f in variants if f.model == variants[0].model)
+      print(
+        f"note: {first.label} and {second.label} in {self._folder} look like"
+        f" variants of one model ({len(variants)} files do). Each file becomes"
+        " an object of its own: remove those that you do not want.",
+        file=sys.stderr,
+      )
     splits = files.split_objects(self._files, self._test_ids)
     if len(self._files) < len(splits):
       print(

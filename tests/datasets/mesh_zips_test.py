@@ -86,6 +86,23 @@ def test_a_zip_file_builds_the_records_of_its_folder(toys, tmp_path):
   assert folders[0].parent.name == "toys_debug"
 
 
+def test_a_zip_file_in_a_zip_file_is_named(toys, tmp_path):
+  """As Sketchfab packs its models."""
+  pack(tmp_path / "made too/source/model.zip", toys)
+  (tmp_path / "made too/source/a.dae").write_text("")
+  path = pack(tmp_path / "in/chair.zip", tmp_path / "made too")
+  sentences = [
+    ".dae files: 1 not read, the first is chair.zip/source/a.dae.",
+    ".zip files in zip files: 1 not read, the first is"
+    " chair.zip/source/model.zip.",
+  ]
+  with pytest.raises(UserError, match="holds no mesh") as e:
+    find_meshes(path)
+  assert str(e.value).endswith(" ".join(sentences))
+  colored_box(tmp_path / "in/b.ply")
+  assert find_meshes(tmp_path / "in").left_out == sentences
+
+
 def test_a_texture_elsewhere_in_a_zip_file(tmp_path):
   write_obj(tmp_path / "made/a/meshes/model.obj", "map_Kd wood.png")
   (tmp_path / "made/a/textures").mkdir()

@@ -194,6 +194,63 @@ def test_hidden_files_are_no_meshes_and_names_are_those_of_folders(tmp_path):
     files.find_meshes(tmp_path)
 
 
+def test_models_of_formats_that_are_not_read_are_counted(tmp_path):
+  for name in ("b/x.fbx", "b/a.FBX", "b/c.tar.gz", "b/notes.txt"):
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text("")
+  sentences = [
+    ".fbx files: 2 not read, the first is b/a.FBX.",
+    ".gz files: 1 not read, the first is b/c.tar.gz.",
+  ]
+  with pytest.raises(UserError, match="holds no mesh") as e:
+    files.find_meshes(tmp_path)
+  assert str(e.value).endswith(" ".join(sentences))
+  (tmp_path / "d.obj").write_text("")
+  assert files.find_meshes(tmp_path).left_out == sentences
+
+
+@pytest.mark.parametrize(
+  "first, second",
+  [
+    ("{}/raw_model.obj", "{}/normalized_model.obj"),
+    ("{}/chair.obj", "{}/chair_collision.obj"),
+    ("{}_LOD0.obj", "{}_LOD1.obj"),
+    ("{}/visual.ply", "{}/model.obj"),
+  ],
+)
+def test_variants_of_a_model_come_into_one_split(first, second, tmp_path):
+  for i in range(100):
+    for name in (first, second):
+      path = tmp_path / name.format(i)
+      path.parent.mkdir(exist_ok=True)
+      path.write_text("")
+  found = files.find_meshes(tmp_path).files
+  splits = files.split_objects(found)
+  models = {s: {f.model for f in splits[s]} for s in files.SPLITS}
+  assert len(found) == 200 and all(models.values())
+  assert sum(map(len, models.values())) == len(set().union(*models.values()))
+
+
+def test_only_variants_depend_on_more_than_their_id(tmp_path):
+  names = [f"{i}/model_normalized.obj" for i in range(50)]
+  names += [f"flat_{i}.obj" for i in range(50)] + ["raw_0.obj"]
+  for name in names:
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text("")
+  assert not [f for f in files.find_meshes(tmp_path).files if f.model]
+
+
+def test_variants_of_a_model_are_named(tmp_path, capsys):
+  for name in ("a/raw_model.ply", "a/normalized_model.ply", "b/model.ply"):
+    colored_box(tmp_path / "toys" / name)
+  build_meshes(tmp_path / "toys", tmp_path)
+  note = (
+    f"note: a/normalized_model.ply and a/raw_model.ply in {tmp_path}/toys look"
+    " like variants of one model (2 files do). Each file becomes an object"
+  )
+  assert note in capsys.readouterr().err
+
+
 def test_a_folder_that_cannot_be_listed_is_named(tmp_path, monkeypatch):
   def refuse(path):
     raise PermissionError(13, "Permission denied", str(path))
