@@ -210,6 +210,10 @@ def _morphed(file: GltfFile, node: dict, mesh: dict, primitive: dict) -> dict:
       attributes[key] = values / np.iinfo(values.dtype).max
   targets = primitive.get("targets", ())
   weights = node.get("weights", mesh.get("weights", [0] * len(targets)))
+  if len(weights) != len(targets):
+    raise ValueError(
+      f"a mesh has {len(targets)} morph targets and {len(weights)} weights"
+    )
   for target, weight in zip(targets, weights, strict=True):
     for key, index in target.items():
       if weight and key in attributes:

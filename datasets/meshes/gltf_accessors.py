@@ -64,7 +64,7 @@ class GltfFile:
       raise ValueError("its JSON is not an object")
     asset = self.header.get("asset", {})
     version = str(asset.get("minVersion", asset.get("version", "")))
-    if not version.startswith("2."):
+    if version.split(".")[0] != "2":
       raise UserError(
         f"{refers.label} is glTF {version or 'without a version'}, and only"
         " 2.x is read: export the model again as glTF 2.0."

@@ -590,6 +590,10 @@ REFUSED = {
   "glass texture": (transmission_texture, "transmission with a texture"),
   "unknown": (lambda: required("ACME_shapes"), "extension ACME_shapes, which"),
   "version 1": (lambda: version("1.0"), "is glTF 1.0, and only 2.x is read"),
+  "weights": (
+    lambda: changed("nodes", 0, weights=[0.5]),
+    "a mesh has 0 morph targets and 1 weights",
+  ),
   "version 3": (lambda: version("3.0"), "is glTF 3.0, and only 2.x is read"),
   "mode": (
     lambda: changed(
@@ -637,6 +641,11 @@ def test_buffers_and_pictures_in_files_and_data_uris(tmp_path):
     render = Renderer(load_mesh(path).parts)
     for pose, image_u8 in zip(VIEWS, expected, strict=True):
       np.testing.assert_array_equal(render(pose, K, 48), image_u8)
+
+
+def test_a_version_without_a_point(tmp_path):
+  (tmp_path / "a.glb").write_bytes(version("2").bytes())
+  assert load_mesh(tmp_path / "a.glb").parts
 
 
 def test_a_texture_that_cannot_be_used_leaves_the_factor(tmp_path):
