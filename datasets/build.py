@@ -270,8 +270,7 @@ def _summary(folder: pathlib.Path, seconds: float) -> str:
 
 
 if __name__ == "__main__":
-  try:
-    with exit_with_message():
-      main(sys.argv[1:])
-  except KeyboardInterrupt:
-    sys.exit("interrupted: nothing is left of the unfinished data set")
+  with exit_with_message(
+    "interrupted: nothing is left of the unfinished data set"
+  ):
+    main(sys.argv[1:])

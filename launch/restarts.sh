@@ -22,6 +22,7 @@ explain() {
     2) echo "bad configuration or input: see the message above" ;;
     75) echo "stopped by SIGTERM after saving" ;;
     124) echo "no progress: the watchdog ended it" ;;
+    130) echo "stopped by Ctrl-C, without saving" ;;
     134) echo "aborted, as after the loss of another process" ;;
     137) echo "killed by SIGKILL: out of memory, or the machine went away" ;;
     143) echo "killed by SIGTERM before it could save" ;;

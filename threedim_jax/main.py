@@ -7,8 +7,9 @@
   threedim-jax sample --pretrained=shapes64 --image=photo.jpg --workdir=W
 
 Exit codes: 0 done, 2 bad input, 75 stopped by SIGTERM after saving (training,
-sampling and evaluation), 124 no progress (see `runtime.watchdog`), 134 another
-process of the run failed or is missing (see `runtime.processes`).
+sampling and evaluation), 124 no progress (see `runtime.watchdog`), 130 stopped
+by Ctrl-C without saving, 134 another process of the run failed or is missing
+(see `runtime.processes`).
 """
 
 import contextlib
@@ -29,6 +30,9 @@ from threedim_jax.viewing.report import write_report
 from threedim_jax.workdir.config_file import check_workdir
 from threedim_jax.workdir.timings import add_timings
 
+INTERRUPTED = (
+  "interrupted: run the same command again to go on; finished results are kept"
+)
 # System errors about a path that cannot be used: no permission, or a file in
 # place of a folder.
 REFUSED = (
@@ -43,7 +47,7 @@ def main(argv: list[str] | None = None) -> None:
   Args:
     argv: the program's name, then its flags. None: use `sys.argv`.
   """
-  with exit_with_message():
+  with exit_with_message(INTERRUPTED):
     mode, config, args = command_line.parse(argv or sys.argv)
     use_compilation_cache()
     with explain_disk_errors(args.workdir or args.samples or args.views):

@@ -8,6 +8,7 @@ command_line_test.py has the refused flags.
 import errno
 import os
 import pathlib
+import sys
 
 from fake_run import fake_sample
 import numpy as np
@@ -120,6 +121,21 @@ def test_full_disk_is_a_sentence(run_main, tmp_path, tiny_data, monkeypatch):
   monkeypatch.setattr(train, "train_and_evaluate", full)
   result = run_main(f"--workdir={workdir}", *args)
   assert_refused(result, str(workdir), "is full")
+
+
+def test_ctrl_c_is_a_line(run_main, tmp_path, tiny_data, monkeypatch):
+  """The process ends at once: compiling threads would crash a slow exit."""
+  from threedim_jax.modes import train
+
+  def interrupt(config, workdir):
+    raise KeyboardInterrupt
+
+  monkeypatch.setattr(train, "train_and_evaluate", interrupt)
+  monkeypatch.setattr(os, "_exit", sys.exit)
+  code, _, err = run_main(f"--workdir={tmp_path / 'w'}", *tiny_data[0])
+  assert code == 130
+  assert "Traceback" not in err
+  assert "interrupted: run the same command again" in err.splitlines()[-1]
 
 
 @pytest.fixture

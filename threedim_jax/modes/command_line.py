@@ -354,8 +354,8 @@ def help_page() -> str:
   lines += [
     "",
     "exit codes: 0 done; 2 bad input; 75 stopped by SIGTERM after saving;",
-    "124 no progress; 134 another process of the run failed. After 75, 124 and",
-    "134 the same command resumes.",
+    "124 no progress; 130 stopped by Ctrl-C, not saved; 134 another process of",
+    "the run failed. After 75, 124, 130 and 134 the same command resumes.",
     "--helpfull lists every flag of every library.",
   ]
   return "\n".join(lines)

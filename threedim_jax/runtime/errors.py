@@ -3,15 +3,18 @@
 """Errors that a user can act on, and the exit codes of the command line.
 
 Raise `UserError` with one paragraph that names the wrong file or key and the
-fix. `exit_with_message` prints that paragraph and exits with code 2.
+fix. `exit_with_message` prints that paragraph and exits with code 2. It also
+ends a program after Ctrl-C.
 """
 
 import contextlib
+import os
 import sys
 
 EXIT_BAD_INPUT = 2  # wrong configuration, data set or file: do not restart
 EXIT_PREEMPTED = 75  # stopped by SIGTERM after saving: start again to resume
 EXIT_NO_PROGRESS = 124  # ended by the watchdog: start again to resume
+EXIT_INTERRUPTED = 130  # ended by Ctrl-C; what shells report for SIGINT
 
 
 class UserError(Exception):
@@ -27,13 +30,22 @@ def first_line(error: Exception) -> str:
 
 
 @contextlib.contextmanager
-def exit_with_message():
-  """Turns a `UserError` in the `with` block into a message and exit code 2.
+def exit_with_message(interrupted: str = "interrupted"):
+  """Turns `UserError` and Ctrl-C in the `with` block into a line on stderr.
 
-  The message goes to standard error, without a stack trace.
+  There is no stack trace. The exit code is 2 after a `UserError` and 130 after
+  Ctrl-C.
+
+  Args:
+    interrupted: the line to print after Ctrl-C.
   """
   try:
     yield
   except UserError as e:
     print(f"error: {e}", file=sys.stderr, flush=True)
     sys.exit(EXIT_BAD_INPUT)
+  except KeyboardInterrupt:
+    print(interrupted, file=sys.stderr, flush=True)
+    sys.stdout.flush()
+    # If another thread compiles, XLA crashes in an ordinary exit.
+    os._exit(EXIT_INTERRUPTED)
