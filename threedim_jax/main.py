@@ -23,7 +23,7 @@ import jax
 from threedim_jax.modes import command_line
 from threedim_jax.runtime import progress
 from threedim_jax.runtime.compilation_cache import use_compilation_cache
-from threedim_jax.runtime.disk import is_full_disk
+from threedim_jax.runtime.disk import check_writable, is_full_disk
 from threedim_jax.runtime.errors import UserError, exit_with_message
 from threedim_jax.runtime.processes import maybe_initialize, wait_for_all
 from threedim_jax.viewing.report import write_report
@@ -33,11 +33,12 @@ from threedim_jax.workdir.timings import add_timings
 INTERRUPTED = (
   "interrupted: run the same command again to go on; finished results are kept"
 )
-# System errors about a path that cannot be used: no permission, or a file in
-# place of a folder.
+# System errors about a path that cannot be used: no permission, a file in place
+# of a folder, or a name that the file system does not take.
 REFUSED = (
   *(errno.EACCES, errno.EPERM, errno.EROFS),
   *(errno.EEXIST, errno.ENOTDIR, errno.EISDIR),
+  *(errno.ENOENT, errno.ENAMETOOLONG, errno.ELOOP),
 )
 
 
@@ -53,7 +54,10 @@ def main(argv: list[str] | None = None) -> None:
     with explain_disk_errors(args.workdir or args.samples or args.views):
       if args.dry_run:
         call_mode("dry_run", config, args)
-      elif mode in command_line.RUN_MODES:
+        return
+      if args.workdir:
+        check_writable(args.workdir)  # before hours of work that would be lost
+      if mode in command_line.RUN_MODES:
         run_in_workdir(mode, config, args)
       else:
         call_mode(mode, config, args)

@@ -24,7 +24,7 @@ REPO = pathlib.Path(__file__).parents[2]
 REFUSED = [
   ("--mode=trian", "trian", "train"),
   ("", "--workdir is missing"),
-  ("--workdir=/dev/null", "/dev/null is a file"),
+  ("--workdir=/dev/null", "/dev/null cannot be used (Not a directory)"),
   ("w", "unexpected argument 'w'"),
   ("--workdi=w", "workdi", "workdir"),
   ("--config.optim.b11=1", "optim.b11", "'optim.b1'"),

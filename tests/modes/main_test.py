@@ -17,6 +17,8 @@ import pytest
 from run_mode import assert_refused
 import tiny_dataset
 
+from threedim_jax import main
+from threedim_jax.modes.command_line import MODES
 from threedim_jax.viewing.viewer import view_angles
 from threedim_jax.workdir.samples import write_sample
 
@@ -157,17 +159,26 @@ def mode_args(tmp_path, tiny_data, monkeypatch):
   }
 
 
-@pytest.mark.parametrize("mode", ["score", "mesh", "check_data", "train"])
-def test_a_workdir_that_is_or_lies_in_a_file(
-  run_main, mode_args, tmp_path, mode
+@pytest.mark.parametrize("mode", [*MODES])
+def test_a_workdir_that_cannot_be_written_to(
+  run_main, mode_args, tmp_path, monkeypatch, mode
 ):
-  file = tmp_path / "notes.txt"
+  """Refused before the mode starts, which may take hours."""
+  file, loop = tmp_path / "notes.txt", tmp_path / "loop"
   file.write_text("kept")
-  for workdir in (file, file / "w"):
+  loop.symlink_to(loop)
+  monkeypatch.setattr(main, "call_mode", lambda *_: pytest.fail("too late"))
+  for workdir, words in (
+    (file, "Not a directory"),
+    (file / "w", "Not a directory"),
+    (loop / "w", "symbolic links"),
+    (tmp_path / ("w" * 300), "name too long"),
+    ("/proc/threedim_jax/w", "No such file"),
+  ):
     result = run_main(
-      f"--mode={mode}", f"--workdir={workdir}", *mode_args[mode]
+      f"--mode={mode}", f"--workdir={workdir}", *mode_args.get(mode, [])
     )
-    assert_refused(result, str(file), "--workdir")
+    assert_refused(result, f"{workdir} cannot be used", words, "--workdir")
   assert file.read_text() == "kept"
 
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Writes files atomically, checks free space, and recognises full disks.
+"""Writes files atomically, checks folders, and recognises full disks.
 
 write_atomically(workdir / "evaluation.json", text)
 """
@@ -31,6 +31,38 @@ def write_atomically(path: epath.PathLike, text: str) -> None:
   except BaseException:
     unfinished.unlink(missing_ok=True)
     raise
+
+
+def check_writable(folder: epath.PathLike) -> None:
+  """Raises the system's error if a folder cannot be made or written to.
+
+  A file is written and deleted in the folder. If the folder does not exist, the
+  file goes to the nearest parent that does, and the folder is not made. Cloud
+  buckets are not checked.
+
+  Raises:
+    OSError: no file can be written there. The error names `folder`.
+  """
+  if "://" in str(folder):
+    return
+  parent = pathlib.Path(folder).absolute()
+  try:
+    while not _exists(parent):
+      parent = parent.parent
+    probe = parent / f".{secrets.token_hex(8)}.tmp"
+    probe.write_bytes(b"probe")
+    probe.unlink()
+  except OSError as e:
+    raise OSError(e.errno, e.strerror, str(folder)) from e
+
+
+def _exists(path: pathlib.Path) -> bool:
+  """Like `Path.exists`, but raises errors such as "too long" in all Pythons."""
+  try:
+    path.stat()
+  except FileNotFoundError:
+    return False
+  return True
 
 
 def check_free_space(
