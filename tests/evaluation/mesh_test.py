@@ -140,7 +140,9 @@ def test_a_mesh_of_other_views_is_left_alone(tmp_path, monkeypatch):
   write(0)
   before = (tmp_path / "out/mesh.json").read_bytes()
   write(0)  # the same views
-  with pytest.raises(UserError, match="views_sha256 was.*--overwrite"):
+  with pytest.raises(
+    UserError, match="settings: the mesh was made of other views.*--overwrite"
+  ):
     write(1)
   assert (tmp_path / "out/mesh.json").read_bytes() == before
   write(1, overwrite=True)

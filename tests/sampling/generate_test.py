@@ -110,17 +110,27 @@ def test_other_settings_leave_the_samples_alone(run, tmp_path, change, message):
   assert len(found) == 3
 
 
-def test_other_data_under_the_same_names_is_noticed(run, views, monkeypatch):
+@pytest.mark.parametrize(
+  "changed, message",
+  [
+    (
+      lambda seen: seen.with_images(seen.images_u8 // 2),
+      "the given picture differs; the true pictures differ",
+    ),
+    (
+      lambda seen: dataclasses.replace(seen, K=seen.K * 0.9),
+      r"the cameras differ \(for example --azimuth, .* or --path\)",
+    ),
+  ],
+)
+def test_other_data_under_the_same_names_is_noticed(
+  run, views, monkeypatch, changed, message
+):
+  """The message says what differs, not its checksum."""
   run()
-
   original = views.object
-
-  def darker(object_id, chosen):
-    seen = original(object_id, chosen)
-    return seen.with_images(seen.images_u8 // 2)
-
-  monkeypatch.setattr(views, "object", darker)
-  with pytest.raises(UserError, match="given pictures was.*true pictures was"):
+  monkeypatch.setattr(views, "object", lambda *args: changed(original(*args)))
+  with pytest.raises(UserError, match=rf"settings: {message}\. They"):
     run()
 
 

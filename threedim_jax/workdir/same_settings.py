@@ -10,6 +10,18 @@ from etils import epath
 from threedim_jax.runtime.errors import UserError
 
 _LONGEST = 60  # characters of a value in a message
+# What a message says of settings whose values are checksums. The checksums
+# themselves would tell a reader nothing.
+_CHECKSUMS = {
+  "given pictures": "the given picture differs",
+  "cameras": (
+    "the cameras differ (for example --azimuth, --elevation, --distance or"
+    " --path)"
+  ),
+  "true pictures": "the true pictures differ",
+  "views_sha256": "the mesh was made of other views",
+  "list_sha256": "the list of objects and views differs",
+}
 
 
 def check_same_settings(
@@ -31,7 +43,8 @@ def check_same_settings(
     UserError: settings differ. The message names them and says what to do.
   """
   differ = [
-    f"{key} was {_text(made_with.get(key))} and is now {_text(value)}"
+    _CHECKSUMS.get(key)
+    or f"{key} was {_text(made_with.get(key))} and is now {_text(value)}"
     for key, value in settings.items()
     if made_with.get(key) != value
   ]
