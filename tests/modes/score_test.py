@@ -92,8 +92,22 @@ def test_every_tenth_view_is_held_out_and_never_an_end():
   held = score.ConsistencyProtocol().held_out
   np.testing.assert_array_equal(held(100), np.arange(5, 100, 10))
   np.testing.assert_array_equal(held(6), [5])
-  with pytest.raises(UserError, match="5 views means nothing.*num_views=100"):
+  with pytest.raises(UserError, match="5 views means nothing"):
     held(5)
+
+
+@pytest.mark.parametrize("kind", ["samples", "posed pictures"])
+def test_only_of_samples_more_can_be_made(fits, tmp_path, monkeypatch, kind):
+  sampled = samples.read_sample(write_object(tmp_path / "s", "chair", num=5))
+  if kind == "samples":
+    source = view_sets.samples_source(tmp_path / "s", 100)
+  else:
+    source = view_sets.posed_source(tmp_path, size=None, num_views=100)
+    read = lambda *_, **__: sampled.generated
+    monkeypatch.setattr(view_sets, "read_posed_images", read)
+  with pytest.raises(UserError, match="5 views means nothing") as refused:
+    run.run_score(source, tmp_path / "out", PROTOCOL)
+  assert ("sample.num_views=100" in str(refused.value)) == (kind == "samples")
 
 
 @pytest.mark.parametrize("protocol", score.PROTOCOLS)
@@ -178,7 +192,8 @@ def test_running_again_fits_only_what_is_new(run_score, fits, tmp_path):
   assert len(fits) == 11
 
 
-def test_scores_of_another_protocol_are_left_alone(fits, tmp_path):
+def test_other_scores_are_left_alone(fits, tmp_path):
+  """Of another protocol, or of other objects; more objects are added."""
   write_object(tmp_path / "s", "a")
   not_given = ("views", "workdir", "size", "num_views", "fit_given")
   args = SimpleNamespace(
@@ -200,6 +215,17 @@ def test_scores_of_another_protocol_are_left_alone(fits, tmp_path):
   args.overwrite = True
   run.run(None, args)
   assert result.read_bytes() != before
+  args.overwrite, args.workdir = False, str(tmp_path / "s_consistency")
+  write_object(tmp_path / "s", "b")
+  run.run(None, args)
+  assert [*json.loads(result.read_text())["objects"]] == ["a", "b"]
+  write_object(tmp_path / "other", "b")
+  args.samples = str(tmp_path / "other")
+  with pytest.raises(UserError, match="objects was a, b and is now b.*--over"):
+    run.run(None, args)
+  args.overwrite = True
+  run.run(None, args)
+  assert [*json.loads(result.read_text())["objects"]] == ["b"]
 
 
 @pytest.mark.parametrize("of", ["samples", "other samples", "posed pictures"])
@@ -322,3 +348,17 @@ def test_no_more_than_num_views_are_used_and_evenly(tmp_path):
 def test_a_folder_without_samples_is_a_sentence(tmp_path):
   with pytest.raises(UserError, match="no finished folder.*--views"):
     view_sets.samples_source(tmp_path, 100)
+
+
+@pytest.mark.parametrize("parent", ["samples", "evaluate"])
+def test_the_folder_above_or_below_is_named(tmp_path, parent):
+  """Scoring needs the parent of the objects' folders, a mesh needs one."""
+  folder = write_object(tmp_path / parent, "chair")
+  for given in (tmp_path, folder):
+    with pytest.raises(
+      UserError, match=f"objects' folders: name {folder.parent}$"
+    ):
+      view_sets.samples_source(given, 100)
+  for given in (tmp_path, folder.parent):
+    with pytest.raises(UserError, match=f"one object: name .* {folder}$"):
+      samples.read_sample(given)

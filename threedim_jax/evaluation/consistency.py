@@ -137,7 +137,9 @@ class ConsistencyProtocol:
     """Returns the protocol's name and all settings, for use in result files."""
     return {"name": self.name, **dataclasses.asdict(self)}
 
-  def held_out(self, num_views: int) -> Int[np.ndarray, " M"]:
+  def held_out(
+    self, num_views: int, how_to_get_more: str = ""
+  ) -> Int[np.ndarray, " M"]:
     """Returns the indices of the M views that the field is not fitted to.
 
     If `hold_out_every` is None, 251 views are taken to be SRN's views of an
@@ -145,6 +147,7 @@ class ConsistencyProtocol:
 
     Args:
       num_views: number of views of the object.
+      how_to_get_more: sentence for the end of the error message.
 
     Raises:
       UserError: there are fewer than six views.
@@ -152,9 +155,8 @@ class ConsistencyProtocol:
     if num_views <= FIRST_HELD_OUT:
       raise UserError(
         f"a consistency score of {num_views} views means nothing: it needs at"
-        f" least {FIRST_HELD_OUT + 1} views, better {self.num_views}. Make more"
-        " with --config.sample.num_views=100 or"
-        " --config.evaluate.num_views=100"
+        f" least {FIRST_HELD_OUT + 1} views, better {self.num_views}."
+        f"{how_to_get_more}"
       )
     if self.hold_out_every is not None:
       return np.arange(FIRST_HELD_OUT, num_views, self.hold_out_every)

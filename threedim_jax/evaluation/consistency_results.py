@@ -50,6 +50,12 @@ _OUR_FILES = re.compile(
   f"({'|'.join((*PICTURES, *TRUTH_PICTURES, *INPUT_PICTURES))})_\\d{{3,}}\\.png"
 )
 
+# How to get more views, by the row that the views are scored in.
+_MORE_VIEWS = {
+  "generated": " Make more with --config.sample.num_views=100 or"
+  " --config.evaluate.num_views=100.",
+}
+
 # Number of objects that are fitted together. On a CPU a larger number gains
 # nothing; a single object would leave an accelerator mostly idle.
 OBJECTS_AT_ONCE = {"cpu": 1}
@@ -84,7 +90,8 @@ def score_consistency(
   with progress.bar("read views", total=len(source)) as bar:
     for object_id, origin in source.items():
       sets = origin.load()
-      protocol.held_out(len(sets[0].views))
+      first = sets[0]
+      protocol.held_out(len(first.views), _MORE_VIEWS.get(first.row, ""))
       settings.setdefault("field", _field_settings(sets, protocol))
       key = _key(sets, protocol)
       if not _is_scored(out / object_id, key):

@@ -89,6 +89,12 @@ def samples_source(samples_dir: epath.PathLike, num_views: int) -> Source:
   """
   folders = list_finished(samples_dir)
   if not folders:
+    near = samples.near_complete(samples_dir)
+    if near and near[0].parent != epath.Path(samples_dir):
+      raise UserError(
+        f"{samples_dir} is not the folder that holds the objects' folders: name"
+        f" {near[0].parent}"
+      )
     raise UserError(
       f"{samples_dir} holds no finished folder of samples"
       f" (<object>/{samples.INFO_FILE} and pictures): make some with"

@@ -71,7 +71,7 @@ def run(config, args) -> None:
 
   Raises:
     UserError: both or neither of --samples and --views are given, or existing
-      scores were made with other settings.
+      scores were made with other settings or include other objects.
   """
   folder = args.samples or args.views
   if not folder or (args.samples and args.views):
@@ -96,7 +96,13 @@ def run(config, args) -> None:
   before = read_scores(out / "consistency.json")
   if before and not args.overwrite:
     settings = json.loads(json.dumps(protocol.settings()))
-    check_same_settings(out, before.protocol, settings)
+    # More objects are added to the old ones. Others would replace them.
+    is_more = before.objects.keys() <= source.keys()
+    check_same_settings(
+      out,
+      before.protocol | {"objects": ", ".join(before.objects)},
+      settings | {"objects": ", ".join(before.objects if is_more else source)},
+    )
   page = run_score(
     source, out, protocol, inception_weights=args.inception_weights
   )

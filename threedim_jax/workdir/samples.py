@@ -190,6 +190,20 @@ def list_complete(samples_dir: epath.PathLike) -> list[epath.Path]:
   return sorted(p for p in samples_dir.iterdir() if is_complete(p))
 
 
+def near_complete(folder: epath.PathLike) -> list[epath.Path]:
+  """Lists the finished folders that the user may have meant by `folder`.
+
+  These are `folder` itself, the folders in it or, if it is a workdir, those of
+  its samples and evaluations. The first of the three that exist are listed.
+  """
+  folder = epath.Path(folder)
+  if is_complete(folder):
+    return [folder]
+  parents = [*folder.glob("samples"), *sorted(folder.glob("evaluate*"))]
+  lists = map(list_complete, [folder, *parents])
+  return next((found for found in lists if found), [])
+
+
 def read_settings(sample_dir: epath.PathLike) -> dict[str, Any]:
   """Reads the settings of a finished folder of samples, but no pictures.
 
@@ -230,6 +244,10 @@ def read_sample(sample_dir: epath.PathLike) -> ObjectSamples:
 def _read_info(folder: epath.Path) -> dict[str, Any]:
   path = folder / INFO_FILE
   if not path.exists():
+    if near := near_complete(folder):
+      raise UserError(
+        f"{folder} is not the folder of one object: name one, such as {near[0]}"
+      )
     raise UserError(
       f"{folder} has no {INFO_FILE}, so it is not a finished folder of samples."
       " Run --mode=sample (again) to make it."
