@@ -77,8 +77,13 @@ while CODE is None and not installed:
   CODE = find_code()
 if CODE is not None:
   sys.path[:0] = [str(CODE)]
-found = {d.name.lower() for d in importlib.metadata.distributions()}
-missing = [name for name in PACKAGES.split() if name not in found]
+# "-" and "_" mean the same in a name.
+found = {
+  d.name.lower().replace("_", "-") for d in importlib.metadata.distributions()
+}
+missing = [
+  name for name in PACKAGES.split() if name.replace("_", "-") not in found
+]
 if missing:
   print("downloads from PyPI:", ", ".join(missing))
   subprocess.run(

@@ -2,7 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The Colab notebook: in step with its source; run here and as in Colab."""
 
+import importlib.metadata
 import pathlib
+import re
+import subprocess
+import sys
+from types import SimpleNamespace
 
 import jupytext
 import nbclient
@@ -63,6 +68,28 @@ def test_in_step_with_its_source():
   nbformat.validate(written)
   for cell in written.cells:
     assert not cell.get("outputs") and not cell.get("execution_count")
+
+
+def test_only_what_is_missing_is_downloaded(monkeypatch, capsys):
+  """Packages are found whether their names have "-" or "_"."""
+  (cell,) = [
+    c.source
+    for c in jupytext.read(SOURCE).cells
+    if "setup" in c.metadata.get("tags", ())
+  ]
+  (packages,) = re.findall(r'PACKAGES = """(.*?)"""', cell, re.DOTALL)
+  installed = {name.swapcase() for name in packages.split()} - {"CLU"}
+  spellings = [str.maketrans("-", "_"), str.maketrans("_", "-")]
+  commands = []
+  monkeypatch.chdir(SOURCE.parent)
+  monkeypatch.setattr(sys, "path", [*sys.path])
+  monkeypatch.setattr(subprocess, "run", lambda c, **_: commands.append(c))
+  for spelling in spellings:
+    found = [SimpleNamespace(name=n.translate(spelling)) for n in installed]
+    monkeypatch.setattr(importlib.metadata, "distributions", lambda f=found: f)
+    exec(cell, {})
+    assert capsys.readouterr().out == "downloads from PyPI: clu\n"
+    assert commands.pop()[-2:] == ["-q", "clu"]
 
 
 def run(tmp_path, monkeypatch, before: str = "", after: str = "", replace=()):
