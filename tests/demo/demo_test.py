@@ -94,8 +94,9 @@ def test_a_seed_that_is_none_is_a_sentence(seed):
   assert settings.single_key().shape == (1,)
 
 
-def test_a_port_that_is_taken_or_none_is_a_sentence(sampler, monkeypatch):
-  monkeypatch.setattr(page, "load_sampler", lambda name: sampler)
+def test_a_port_that_is_taken_or_none_is_a_sentence(monkeypatch):
+  """It comes before anything is loaded or compiled."""
+  monkeypatch.setattr(page, "load_sampler", lambda _: pytest.fail("too late"))
   with socket.create_server(("127.0.0.1", 0)) as taken:
     for port in (taken.getsockname()[1], 99999):
       with pytest.raises(UserError, match=f"{port}.* --port"):

@@ -7,6 +7,7 @@ The buttons and sliders call the functions in `handlers`.
 
 import inspect
 import json
+import socket
 import types
 
 import gradio as gr
@@ -269,6 +270,15 @@ def serve(host: str, port: int, weights: str, **launch_options) -> gr.Blocks:
     UserError: there are no such weights, the port is taken, or the page does
       not answer.
   """
+  not_served = UserError(
+    f"The page cannot be served at {host}:{port}: another program has that"
+    " port, or there is no such address here. Name another with --port."
+  )
+  family = socket.AF_INET6 if ":" in host else socket.AF_INET
+  try:  # before a minute of compiling
+    socket.create_server((host.strip("[]"), port), family=family).close()
+  except (OSError, OverflowError) as e:  # no such port
+    raise not_served from e
   handlers = Handlers(load_sampler(weights))
   handlers.measure()
   page = make_page(handlers)
@@ -283,11 +293,8 @@ def serve(host: str, port: int, weights: str, **launch_options) -> gr.Blocks:
       **page.theme_for_launch,
       **launch_options,
     )
-  except (OSError, OverflowError) as e:  # no such port
-    raise UserError(
-      f"The page cannot be served at {host}:{port}: another program has that"
-      " port, or there is no such address here. Name another with --port."
-    ) from e
+  except OSError as e:  # another program took the port meanwhile
+    raise not_served from e
   except ValueError as e:  # Gradio got no answer from its own page
     if "localhost" not in str(e):
       raise
