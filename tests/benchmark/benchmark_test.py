@@ -334,3 +334,12 @@ def test_bad_input_is_a_sentence():
   )  # fmt: skip
   assert done.returncode == 2, done.stderr
   assert "trian" in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("word", ["--help", "-h"])
+def test_help_lists_the_flags(word, capsys):
+  cli.main(["benchmark", word])
+  out = capsys.readouterr().out
+  assert out.startswith(cli.__doc__)
+  for name in ("what", "seconds", "out"):
+    assert f"--{name}:" in out or f"--[no]{name}:" in out

@@ -25,8 +25,8 @@ REFUSED = [
   ("--mode=trian", "trian", "train"),
   ("", "--workdir is missing"),
   ("--workdir=/dev/null", "/dev/null cannot be used (Not a directory)"),
-  ("w", "unexpected argument 'w'"),
-  ("--workdi=w", "workdi", "workdir"),
+  ("w", "unexpected argument 'w'", "--help"),
+  ("--workdi=w", "workdi", "workdir", "--help"),
   ("--config.optim.b11=1", "optim.b11", "'optim.b1'"),
   ("--config.b1=1", "unknown key --config.b1", "'optim.b1'"),
   ("--config.optim.lrr=1", "optim has: optim.b1, optim.b2"),
@@ -96,6 +96,7 @@ REFUSED = [
   ("--mode=score --image=a.png", "--image is for --mode=sample"),
   ("--mode=check_data --samples=x", "--samples is for", "score or mesh"),
   ("--mode=train --samples=x", "--samples is for", "not for train"),
+  ("--image=a.png --pretrained=shapes32", "add --mode=sample"),
   ("--pretrained=shapes32", "--config.train.init_from=shapes32"),
   (
     "--mode=score --samples=x --size=64",
@@ -112,6 +113,7 @@ REFUSED = [
   ("--dry_run --topology=v5e:4x4 --devices=4", "--devices"),
 ]
 REFUSED_CONFIGS = [  # the whole command line
+  ("", "--config is missing", "--help"),
   ("--config=configs/srn_chair.py", "'configs/srn_chairs.py'"),
   ("--config nowhere/x.py", "'nowhere/x.py'", "configs/shapes.py"),
   ("--config=configs/shapes.py:debg", "'debg'", "choose from concat"),
@@ -169,8 +171,12 @@ def test_help_shows_every_flag_under_its_modes(run_main):
   for mode, (summary, example) in MODES.items():
     (part,) = re.findall(rf"^{mode}: (.*?)(?=^\S)", out, re.M | re.S)
     assert summary.split(".")[0] in part and example in part
-    shown = set(re.findall(r"^  --(\w+)", part, re.M))
+    shown = set(re.findall(r"^  --(\w+)", part, re.M)) | {"workdir"}
     assert shown == {flag.name for flag in FLAGS if mode in flag.modes}
+    _, alone, _ = run_main(f"--mode={mode}", "--help")
+    assert re.findall(r"^(\w+): ", alone, re.M) == ["usage", mode]
+    assert part in alone
+  assert out.count("--workdir=PATH") == 1
   assert "absl" not in out
 
 

@@ -30,7 +30,10 @@ def test_data_that_does_not_fit_is_refused(run_main, tmp_path, tiny_data):
   args, folder = tiny_data
   start = lambda *args: run_main(f"--workdir={tmp_path / 'w'}", *args)
   command = "python datasets/build.py shapes --config debug --data_dir"
-  assert_refused(start(f"--config.data.data_dir={tmp_path}"), command)
+  nowhere = f"--config.data.data_dir={tmp_path}"
+  assert_refused(start(nowhere), command)
+  sample = start(nowhere, "--mode=sample", "--pretrained=shapes32")
+  assert_refused(sample, command, "or name a picture with --image=FILE")
   other = "--config.data.resolution=32"
   assert_refused(start(*args, other), "16", "32")
   (folder / "objects.json").unlink()

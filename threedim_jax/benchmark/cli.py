@@ -175,6 +175,10 @@ def _seconds_text(seconds: float) -> str:
 
 
 def main(argv: list[str]) -> None:
+  if any(word in config_flag.HELP_WORDS for word in argv[1:]):
+    print(__doc__)
+    print(flags.FLAGS.module_help(__name__))
+    return
   with exit_with_message():
     config_flag.parse_or_explain(argv)
     config, out = _CONFIG.value, _OUT.value

@@ -6,7 +6,7 @@ mode, config, args = parse(sys.argv)
 args.pretrained, args.workdir  # the value or the default of every flag
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 import os
 import sys
 import textwrap
@@ -316,8 +316,9 @@ def parse(
         " browser demo is another program: python -m threedim_jax.demo"
       )
     argv[1] = f"--mode={argv[1]}"
-  if any(word in ("--help", "-help", "-h") for word in argv[1:]):
-    print(help_page())
+  if any(word in config_flag.HELP_WORDS for word in argv[1:]):
+    named = [mode for mode in MODES if f"--mode={mode}" in argv]
+    print(help_page(named or MODES))
     sys.exit(0)
   config_flag.parse_or_explain(_with_bundled_config(argv))
   mode, config = _MODE.value, _CONFIG.value
@@ -331,25 +332,33 @@ def parse(
     )
     if mode != "train":
       text += ", or use bundled weights: --pretrained=shapes64"
-    raise UserError(text)
+    raise UserError(f"{text} {config_flag.SEE_HELP}")
   return mode, config, args
 
 
-def help_page() -> str:
-  """Returns the help page: all modes with their flags, in the table's order."""
+def help_page(modes: Iterable[str]) -> str:
+  """Returns the help page: modes with their flags, in the table's order.
+
+  The flags of all modes come first.
+
+  Args:
+    modes: the modes to describe.
+  """
   lines = [
     f"usage: {PROGRAM} --mode=MODE [--FLAG=VALUE ...]",
     "       threedim-jax MODE [--FLAG=VALUE ...]   (the same)",
     "",
     *_help_lines("config=FILE.py[:VARIANT]", _CONFIG_HELP),
   ]
-  for mode, (summary, example) in MODES.items():
+  general = [flag for flag in FLAGS if flag.modes == tuple(MODES)]
+  for flag in general:
+    lines += _flag_lines(flag)
+  for mode in modes:
+    summary, example = MODES[mode]
     lines += ["", f"{mode}: {summary}"]
     for flag in FLAGS:
-      if mode in flag.modes:
-        value = "" if flag.kind is bool else f"={_value_name(flag)}"
-        default = f" Default: {flag.default}." if flag.default else ""
-        lines += _help_lines(flag.name + value, flag.help + default)
+      if mode in flag.modes and flag not in general:
+        lines += _flag_lines(flag)
     lines.append(f"  example: {PROGRAM} {example}")
   lines += [
     "",
@@ -359,6 +368,12 @@ def help_page() -> str:
     "--helpfull lists every flag of every library.",
   ]
   return "\n".join(lines)
+
+
+def _flag_lines(flag: Flag) -> list[str]:
+  value = "" if flag.kind is bool else f"={_value_name(flag)}"
+  default = f" Default: {flag.default}." if flag.default else ""
+  return _help_lines(flag.name + value, flag.help + default)
 
 
 def _value_name(flag: Flag) -> str:
@@ -417,6 +432,11 @@ def _check_flags_of_mode(mode: str) -> None:
   The function also raises UserError if a flag is given without the flag that it
   needs.
   """
+  if _is_given("image") and not flags.FLAGS["mode"].present:
+    raise UserError(
+      "--image is for --mode=sample, and without --mode the program trains: add"
+      " --mode=sample"
+    )
   for flag in FLAGS:
     if not _is_given(flag.name):
       continue
@@ -437,7 +457,10 @@ def workdir_of(args: types.SimpleNamespace) -> epath.Path:
     UserError: --workdir is not given.
   """
   if not args.workdir:
-    raise UserError("--workdir is missing: the folder that this run writes to")
+    raise UserError(
+      "--workdir is missing: the folder that this run writes to"
+      f" {config_flag.SEE_HELP}"
+    )
   return epath.Path(args.workdir).absolute()
 
 

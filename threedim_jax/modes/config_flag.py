@@ -31,6 +31,8 @@ import threedim_jax
 from threedim_jax.runtime.errors import UserError
 
 NAME = "config"
+HELP_WORDS = ("--help", "-help", "-h")
+SEE_HELP = "(--help lists the flags)"  # the end of an error about usage
 # Keys that hold a path, in which "~" is expanded to the home directory.
 PATH_KEYS = ("data.data_dir", "train.init_from")
 _PACKAGE = pathlib.Path(threedim_jax.__file__).parent
@@ -88,6 +90,7 @@ def parse_or_explain(argv: Sequence[str]) -> None:
   if len(rest) > 1:
     raise UserError(
       f"unexpected argument {rest[1]!r}: every option starts with --."
+      f" {SEE_HELP}"
     )
   if config is not None:
     _check_tuples(keys)
@@ -238,7 +241,7 @@ def _explain(
   """
   bad_value = re.match(rf"flag --{NAME}\.([^=]+)=(.*?): ", message, re.DOTALL)
   if bad_value is None or bad_value[1] not in keys:
-    return message.splitlines()[0]
+    return f"{message.splitlines()[0]} {SEE_HELP}"
   key, value = bad_value.groups()
   kind = config_flags.config_path.get_type(key, config).__name__
   example = "" if keys[key] is None else f", for example {keys[key]!r}"

@@ -59,7 +59,10 @@ def sample(
       made with other settings.
   """
   workdir = epath.Path(workdir)
-  views = open_split(config, "test")
+  try:
+    views = open_split(config, "test")
+  except UserError as e:
+    raise UserError(f"{e} (or name a picture with --image=FILE)") from e
   requests = choose_requests(config, views)
   sampler = load_sampler(pretrained, workdir=workdir, config=config)
   folders, first = [], {}
