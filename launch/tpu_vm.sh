@@ -38,8 +38,8 @@
 # --dry-run         print the commands and change nothing
 #
 # Put --config.mesh.fsdp=4 --config.train.per_device_batch_size=8 after -- for the
-# full model: then it fits on v4, v5e, v5p and v6e. launch/README.md has a table,
-# "What fits where".
+# full model: then it fits on v4, v5e, v5p and v6e. On v5e, 4 instead of 8 is
+# faster. launch/README.md has a table, "What fits where".
 # shellcheck disable=SC2317  # some functions are called by name
 set -euo pipefail
 
