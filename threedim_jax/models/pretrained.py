@@ -44,7 +44,7 @@ SHA256 = {
   },
   "shapes64_relative": {
     ".msgpack": (
-      "fb32592e68547b54e46c77d0812a425d330216c3a1e90d9db49b62bde527bf3b"
+      "e0ba1760a1ea73ab01a817b4b2e8e69d8e0b0faa95d76de3982bf01282d419e9"
     ),
     ".json": (
       "40b136ba63e1620ac5ef2af2ad68e8bf4b5634a2b1c2ba0b652a970a22abaab0"
