@@ -38,7 +38,7 @@ INTERRUPTED = (
 REFUSED = (
   *(errno.EACCES, errno.EPERM, errno.EROFS),
   *(errno.EEXIST, errno.ENOTDIR, errno.EISDIR),
-  *(errno.ENOENT, errno.ENAMETOOLONG, errno.ELOOP),
+  *(errno.ENAMETOOLONG, errno.ELOOP),
 )
 
 

@@ -34,8 +34,8 @@ _GENERIC = ("model", "models", "model_normalized", "mesh", "meshes")
 # Words in the names of several files of one model, as 3D-FUTURE, simulators and
 # game engines have them.
 _VARIANTS = re.compile(
-  r"(?<![^\W_])(raw|normali[sz]ed|collision|collider|visual|vhacd|simplified"
-  r"|decimated|lod|(low|high)[_-]?poly)[_-]?\d*(?![^\W_])",
+  r"(?<![^\W_])(raw|normali[sz]ed|visual|simplified|decimated"
+  r"|(low|high)[_-]?poly|(collision|collider|vhacd|lod)[_-]?\d*)(?![^\W_])",
   re.IGNORECASE,
 )
 # Files that may hold models which are not read.

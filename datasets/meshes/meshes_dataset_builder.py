@@ -126,7 +126,11 @@ class Builder(ViewBuilder):
 
   @property
   def settings(self) -> dict:
-    sizes = [f"{f.object_id}\0{f.label}\0{f.size}" for f in self._files]
+    sizes = [
+      f"{f.object_id}\0{f.label}\0{f.size}"
+      + ("" if f.model is None else f"\0{f.model}")
+      for f in self._files
+    ]
     found = {
       "num_objects": len(self._files),
       "categories": _count_categories(self._files),

@@ -12,6 +12,7 @@ import codecs
 from collections.abc import Sequence
 import io
 import pathlib
+import re
 
 import cv2
 from meshes.sources import Folder, NotHere, Zip, find_below
@@ -153,11 +154,11 @@ class References:
 
 
 def _has_hash_of(name: str, found: pathlib.PurePath) -> bool:
-  """Returns False if `name` has a "#" but the path of the found file has none.
+  """Returns False if `name` has a comment but the found file's path has no "#".
 
-  Then the file was found by the last part of a path in a comment.
+  Then the file was found by the last part of a path in the comment.
   """
-  return "#" not in name or "#" in str(found)
+  return re.search(r"(^|\s)#", name) is None or "#" in str(found)
 
 
 def _decode(data: bytes) -> np.ndarray:

@@ -233,7 +233,8 @@ def test_variants_of_a_model_come_into_one_split(first, second, tmp_path):
 
 def test_only_variants_depend_on_more_than_their_id(tmp_path):
   names = [f"{i}/model_normalized.obj" for i in range(50)]
-  names += [f"flat_{i}.obj" for i in range(50)] + ["raw_0.obj"]
+  names += [f"flat_{i}.obj" for i in range(50)]
+  names += [f"raw_{i:04}.obj" for i in range(50)]
   for name in names:
     (tmp_path / name).parent.mkdir(exist_ok=True)
     (tmp_path / name).write_text("")

@@ -197,6 +197,10 @@ MATERIALS = {
   "opaque by d, whatever Tr says": (RED + "Tr 1.0\nd 1.0\n", RED),
   "map with spaces": ("newmtl wood\nMAP_KD .\\my pictures\\T 1.PNG\n", WOOD),
   "map with a hash": ("newmtl wood\nmap_Kd -clamp off t #2.png\n", WOOD),
+  "map below a folder with a hash": (
+    "newmtl wood\nmap_Kd D:\\C#\\t.png\n",
+    WOOD,
+  ),
   "map with a comment": ("newmtl wood\nmap_Kd t.png # from a/u.png\n", WOOD),
   "map of Windows": ('newmtl wood\nmap_Kd "C:\\Users\\me\\t.png"\n', WOOD),
   "map by its last word": ("newmtl wood\nmap_Kd /Users/me/old t.png\n", WOOD),

@@ -154,9 +154,13 @@ def test_the_loss_of_a_fit_has_all_three_parts():
   squares, distortion, orientation = (float(weight @ part) for part in parts)
   assert min(squares, distortion, orientation) > 1e-6
   # Both weights are far above those of the protocol, to be seen beside squares.
-  assert float(loss(0, 0)) == pytest.approx(squares, rel=1e-4)
-  assert float(loss(3, 0)) == pytest.approx(squares + 3 * distortion, rel=1e-4)
-  assert float(loss(0, 5)) == pytest.approx(squares + 5 * orientation, rel=1e-4)
+  assert float(loss(0.0, 0.0)) == pytest.approx(squares, rel=1e-4)
+  assert float(loss(3.0, 0.0)) == pytest.approx(
+    squares + 3 * distortion, rel=1e-4
+  )
+  assert float(loss(0.0, 5.0)) == pytest.approx(
+    squares + 5 * orientation, rel=1e-4
+  )
   protocol = HashFieldConfig(resolutions=(5,))
   assert min(protocol.distortion_weight, protocol.orientation_weight) > 0
 

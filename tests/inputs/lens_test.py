@@ -147,6 +147,8 @@ def test_a_lens_model_that_folds_over_shows_nothing_twice(tmp_path):
     {"skew": 0.0, "is_orthographic": False, "undistorted": True},
     {"distortion_coefficients": None, "K": None, "intrinsics": []},
     {"K": K.tolist()},  # beside fl_x
+    {"intrinsics_id": 3, "intrinsics_path": "cam.json"},
+    {"distortion_model": "OpenCV"},
   ],
 )
 def test_negligible_distortion_is_a_pinhole(tmp_path, spelling):

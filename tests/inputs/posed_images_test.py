@@ -281,6 +281,7 @@ def in_colors(labels, *colors):
   "image",
   [
     Image.fromarray(LABELS),
+    Image.fromarray(LABELS).convert("RGBA"),
     Image.fromarray(LABELS % 255),
     Image.fromarray(COLORS),
     in_colors(np.minimum(LABELS, 2), (0, 0, 0), (128, 0, 0), (64, 0, 0)),

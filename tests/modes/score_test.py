@@ -221,7 +221,7 @@ def test_other_scores_are_left_alone(fits, tmp_path):
   assert [*json.loads(result.read_text())["objects"]] == ["a", "b"]
   write_object(tmp_path / "other", "b")
   args.samples = str(tmp_path / "other")
-  with pytest.raises(UserError, match="objects was a, b and is now b.*--over"):
+  with pytest.raises(UserError, match="does not have, such as a[.].*--over"):
     run.run(None, args)
   args.overwrite = True
   run.run(None, args)

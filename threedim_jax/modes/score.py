@@ -96,13 +96,14 @@ def run(config, args) -> None:
   before = read_scores(out / "consistency.json")
   if before and not args.overwrite:
     settings = json.loads(json.dumps(protocol.settings()))
+    check_same_settings(out, before.protocol, settings)
     # More objects are added to the old ones. Others would replace them.
-    is_more = before.objects.keys() <= source.keys()
-    check_same_settings(
-      out,
-      before.protocol | {"objects": ", ".join(before.objects)},
-      settings | {"objects": ", ".join(before.objects if is_more else source)},
-    )
+    if others := sorted(before.objects.keys() - source.keys()):
+      raise UserError(
+        f"{out} holds scores of objects that {folder} does not have, such as"
+        f" {others[0]}. They are left as they are. Name another folder with"
+        " --workdir, or add --overwrite to replace them."
+      )
   page = run_score(
     source, out, protocol, inception_weights=args.inception_weights
   )

@@ -34,14 +34,15 @@ def write_atomically(path: epath.PathLike, text: str) -> None:
 
 
 def check_writable(folder: epath.PathLike) -> None:
-  """Raises the system's error if a folder cannot be made or written to.
+  """Raises an error if a folder cannot be made or written to.
 
   A file is written and deleted in the folder. If the folder does not exist, the
   file goes to the nearest parent that does, and the folder is not made. Cloud
   buckets are not checked.
 
   Raises:
-    OSError: no file can be written there. The error names `folder`.
+    UserError: no file can be written there.
+    OSError: the disk is full.
   """
   if "://" in str(folder):
     return
@@ -50,10 +51,17 @@ def check_writable(folder: epath.PathLike) -> None:
     while not _exists(parent):
       parent = parent.parent
     probe = parent / f".{secrets.token_hex(8)}.tmp"
-    probe.write_bytes(b"probe")
-    probe.unlink()
+    try:
+      probe.write_bytes(b"probe")
+    finally:
+      probe.unlink(missing_ok=True)
   except OSError as e:
-    raise OSError(e.errno, e.strerror, str(folder)) from e
+    if is_full_disk(e):
+      raise
+    raise UserError(
+      f"{folder} cannot be used ({e.strerror}): make it a folder that you may"
+      " write to, or name another one with --workdir"
+    ) from e
 
 
 def _exists(path: pathlib.Path) -> bool:

@@ -45,7 +45,9 @@ def exit_with_message(interrupted: str = "interrupted"):
     print(f"error: {e}", file=sys.stderr, flush=True)
     sys.exit(EXIT_BAD_INPUT)
   except KeyboardInterrupt:
-    print(interrupted, file=sys.stderr, flush=True)
-    sys.stdout.flush()
-    # If another thread compiles, XLA crashes in an ordinary exit.
-    os._exit(EXIT_INTERRUPTED)
+    try:
+      print(interrupted, file=sys.stderr, flush=True)
+      sys.stdout.flush()
+    finally:  # also if Ctrl-C has ended the reader of a pipe
+      # If another thread compiles, XLA crashes in an ordinary exit.
+      os._exit(EXIT_INTERRUPTED)

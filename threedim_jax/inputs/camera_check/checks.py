@@ -86,8 +86,8 @@ class Report:
       Objects without usable silhouettes are missing.
     best_spheres: {object id: bounding sphere}, computed after the mistake
       `best` is undone.
-    distances: {object id: mean distance of its cameras from the centre of its
-      bounding sphere}; empty if the stored cameras are wrong.
+    distances: {object id: distance of each of its cameras from the centre of
+      its bounding sphere}; empty if the stored cameras are wrong.
   """
 
   checks: list[Check]
@@ -95,7 +95,7 @@ class Report:
   best: Hypothesis
   spheres: dict[str, Sphere]
   best_spheres: dict[str, Sphere]
-  distances: dict[str, float]
+  distances: dict[str, Float[np.ndarray, " V"]]
 
   @property
   def faults(self) -> list[Check]:
@@ -129,8 +129,9 @@ def check_cameras(objects: Sequence[PosedViews]) -> Report:
   checks.append(check_K(objects, trusted=K_is_judged))
   stored, distances = spheres[STORED.name], {}
   if good:
-    distances = {s.object_id: s.distance(stored[s.object_id]) for s in seen}
-    checks.append(check_distances(distances, stored))
+    distances = {s.object_id: s.distances(stored[s.object_id]) for s in seen}
+    means = {o: float(of_views.mean()) for o, of_views in distances.items()}
+    checks.append(check_distances(means, stored))
   return Report(checks, iou, best, stored, spheres[best.name], distances)
 
 
@@ -154,9 +155,9 @@ class _Seen:
     poses, K = hypothesis.undo(self.world_from_cam, self.K)
     return silhouettes.explain(self.masks, poses, K * self.scale)
 
-  def distance(self, sphere: Sphere) -> float:
+  def distances(self, sphere: Sphere) -> Float[np.ndarray, " V"]:
     offset = self.world_from_cam[:, :3, 3] - sphere.center
-    return float(np.linalg.norm(offset, axis=1).mean())
+    return np.linalg.norm(offset, axis=1)
 
 
 def judge(
@@ -318,7 +319,10 @@ def check_distances(
     text += f": those of {far} and {near} have different units of length"
     return Check("distances", "fault", text)
   if ratio > _FAR_RATIO:
-    text += f": those of {far} are {ratio:.1f} times as far as those of {near}"
+    text += (
+      f": those of {far} are {ratio:.1f} times as far as those of {near}, or"
+      " have another unit of length"
+    )
     return Check("distances", "note", text)
   away = max(np.linalg.norm(s.center) / s.radius for s in spheres.values())
   if away > 1:
@@ -327,25 +331,29 @@ def check_distances(
   return Check("distances", "ok", text)
 
 
-def check_test_range(train: Sequence[float], test: Sequence[float]) -> Check:
+def check_test_range(
+  train: Float[np.ndarray, " N"],
+  test: Float[np.ndarray, " M"],
+  advice: str = "",
+) -> Check:
   """Checks that the test cameras are as far away as the training cameras.
 
   The test cameras of SRN chairs are not (3DiM sec. 5). A network that is scored
   there is asked for distances that it has never seen.
 
   Args:
-    train, test: for each object of the split, the mean distance of its cameras.
+    train, test: distances between objects and cameras, of all views together.
+    advice: what to add if the test cameras are outside the training range.
   """
   text = (
-    f"cameras of test objects are {min(test):.3g} to {max(test):.3g} away,"
-    f" those of training objects {min(train):.3g} to {max(train):.3g}"
+    f"cameras of test objects are {test.min():.3g} to {test.max():.3g} away,"
+    f" those of training objects {train.min():.3g} to {train.max():.3g}"
   )
-  if max(test) > _OUTSIDE * max(train) or min(test) < min(train) / _OUTSIDE:
+  too_near = test.min() < train.min() / _OUTSIDE
+  if too_near or test.max() > _OUTSIDE * train.max():
     text += (
       ": test cameras are outside the training range. Scores then also measure"
-      " how well a network copes with new distances. SRN chairs were published"
-      " like this; `datasets/build.py srn --config chairs_resplit` splits them"
-      " again"
+      f" how well a network copes with new distances.{advice}"
     )
     return Check("splits", "note", text)
   return Check("splits", "ok", text)

@@ -51,6 +51,8 @@ _UNKNOWN_LENSES = ("ftheta_p0", "latlong", "equirectangular", "orthographic")
 # model.
 _OTHER_LENS_KEY = re.compile(r"(?<!un)distort|radial|skew|ortho", re.IGNORECASE)
 _MATRIX_KEY = re.compile(r"(cam_)?K|.*intrinsic.*|.*camera_matrix.*")
+# Values of "distortion_model" that k1, k2, p1, p2 and k3 fit.
+_PLAIN_MODELS = ("none", "opencv", "pinhole", "plumb_bob", "radtan")
 _NEGLIGIBLE = 0.1  # pixels; distortion that moves pixels less is ignored
 
 
@@ -95,7 +97,8 @@ def read_lens(
   focal, i = _first_level(levels, _FOCAL, where)
   for level in levels[:i] if focal else levels:
     for key in level:
-      if _MATRIX_KEY.fullmatch(key) and _any_nonzero(level[key]):
+      is_matrix = isinstance(level[key], list | dict)
+      if is_matrix and _MATRIX_KEY.fullmatch(key) and _any_nonzero(level[key]):
         raise UserError(
           f'{where}: "{key}" is not read: write its numbers as "fl_x", "fl_y",'
           ' "cx" and "cy".'
@@ -248,7 +251,12 @@ def _distortion(
       key = " ".join(named) or "rolling_shutter"
       raise _cannot_read(where, f"{key} is not supported")
     for key in level.keys() - {"distortion_params"}:
-      if _OTHER_LENS_KEY.search(key) and _any_nonzero(level[key]):
+      is_plain = str(level[key]).lower() in _PLAIN_MODELS
+      if (
+        _OTHER_LENS_KEY.search(key)
+        and _any_nonzero(level[key])
+        and not is_plain
+      ):
         why = f'"{key}" is not read, but k1, k2, p1, p2 and k3 to k6 are'
         raise _cannot_read(where, why)
   model, is_fisheye, model_level = _camera_model(levels, where)

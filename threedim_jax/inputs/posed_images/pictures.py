@@ -248,11 +248,13 @@ def _srgb_from_adobe_rgb(
   levels_u8: UInt8[np.ndarray, "H W 3"],
 ) -> UInt8[np.ndarray, "H W 3"]:
   """Converts Adobe RGB (1998) to sRGB, clipped to the gamut of sRGB."""
-  light = np.arange(256, dtype=np.float32) / 255
-  linear = (light**_ADOBE_GAMMA)[levels_u8] @ _LINEAR_SRGB_FROM_ADOBE.T
-  linear = linear.clip(0, 1)
-  low, high = 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055
-  return (255 * np.where(linear < 0.0031308, low, high) + 0.5).astype(np.uint8)
+  light = (np.arange(256, dtype=np.float32) / 255) ** _ADOBE_GAMMA
+  srgb_u8 = np.empty_like(levels_u8)
+  for row, levels in enumerate(levels_u8):  # saves memory in large pictures
+    linear = (light[levels] @ _LINEAR_SRGB_FROM_ADOBE.T).clip(0, 1)
+    low, high = 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055
+    srgb_u8[row] = 255 * np.where(linear < 0.0031308, low, high) + 0.5
+  return srgb_u8
 
 
 def _apply_profile(image: Image.Image, profile: bytes) -> Image.Image:
@@ -303,10 +305,10 @@ def read_mask(
       label, or has another aspect ratio than the view's picture.
   """
   image = open_posed(path)
+  alpha = np.asarray(image.convert("RGBA").getchannel("A"), np.float32)
   levels = np.asarray(image.convert("L"), np.float32)
-  if image.has_transparency_data:
-    alpha = np.asarray(image.convert("RGBA").getchannel("A"), np.float32)
-    levels = alpha if alpha.min() < 255 else levels
+  if alpha.min() < 255:
+    levels = alpha
   elif _has_labels(image):
     raise UserError(
       f"{path} shows labels of several objects or parts: save a mask that is"
