@@ -23,7 +23,7 @@ import jax
 from threedim_jax.modes import command_line
 from threedim_jax.runtime import progress
 from threedim_jax.runtime.compilation_cache import use_compilation_cache
-from threedim_jax.runtime.disk import check_writable, is_full_disk
+from threedim_jax.runtime.disk import cannot_use, check_writable, is_full_disk
 from threedim_jax.runtime.errors import UserError, exit_with_message
 from threedim_jax.runtime.processes import maybe_initialize, wait_for_all
 from threedim_jax.viewing.report import write_report
@@ -126,10 +126,7 @@ def explain_disk_errors(folder: str | None):
       ) from e
     if getattr(e, "errno", None) not in REFUSED:
       raise
-    raise UserError(
-      f"{e.filename or folder} cannot be used ({e.strerror}): make it a folder"
-      " that you may write to, or name another one with --workdir"
-    ) from e
+    raise cannot_use(e.filename or folder, e) from e
 
 
 if __name__ == "__main__":

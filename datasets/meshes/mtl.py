@@ -21,7 +21,7 @@ from meshes.looks import (
   TextureUse,
   without_unused_alpha,
 )
-from meshes.references import References
+from meshes.references import References, without_comment
 import numpy as np
 from surfaces import Texture
 
@@ -118,11 +118,6 @@ def read_mtl(text: str) -> dict[str, Material]:
     elif key in ("map_d", "map_opacity"):
       material.alpha_map = _map(name)
   return materials
-
-
-def without_comment(text: str) -> str:
-  """Cuts off what follows a "#" at the start of a word."""
-  return re.sub(r"(^|\s)#.*", "", text).strip()
 
 
 def _color(text: str) -> tuple[float, ...] | None:

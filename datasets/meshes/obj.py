@@ -13,9 +13,9 @@ import array
 import dataclasses
 
 from meshes.looks import GREY, Look, display_colors
-from meshes.mtl import Material, looks_of, read_mtl, without_comment
+from meshes.mtl import Material, looks_of, read_mtl
 from meshes.polygons import triangulate
-from meshes.references import References, decode_text
+from meshes.references import References, decode_text, without_comment
 import numpy as np
 from surfaces import Part
 

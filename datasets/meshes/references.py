@@ -158,7 +158,12 @@ def _has_hash_of(name: str, found: pathlib.PurePath) -> bool:
 
   Then the file was found by the last part of a path in the comment.
   """
-  return re.search(r"(^|\s)#", name) is None or "#" in str(found)
+  return without_comment(name) == name.strip() or "#" in str(found)
+
+
+def without_comment(text: str) -> str:
+  """Cuts off what follows a "#" at the start of a word."""
+  return re.sub(r"(^|\s)#.*", "", text).strip()
 
 
 def _decode(data: bytes) -> np.ndarray:

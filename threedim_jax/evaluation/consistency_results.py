@@ -50,11 +50,11 @@ _OUR_FILES = re.compile(
   f"({'|'.join((*PICTURES, *TRUTH_PICTURES, *INPUT_PICTURES))})_\\d{{3,}}\\.png"
 )
 
-# How to get more views, by the row that the views are scored in.
-_MORE_VIEWS = {
-  "generated": " Make more with --config.sample.num_views=100 or"
-  " --config.evaluate.num_views=100.",
-}
+# How to get more generated views.
+_MORE_VIEWS = (
+  " Make more with --config.sample.num_views=100 or"
+  " --config.evaluate.num_views=100."
+)
 
 # Number of objects that are fitted together. On a CPU a larger number gains
 # nothing; a single object would leave an accelerator mostly idle.
@@ -91,7 +91,8 @@ def score_consistency(
     for object_id, origin in source.items():
       sets = origin.load()
       first = sets[0]
-      protocol.held_out(len(first.views), _MORE_VIEWS.get(first.row, ""))
+      more = _MORE_VIEWS if first.row == "generated" else ""
+      protocol.held_out(len(first.views), more)
       settings.setdefault("field", _field_settings(sets, protocol))
       key = _key(sets, protocol)
       if not _is_scored(out / object_id, key):

@@ -28,7 +28,10 @@ from threedim_jax.modes.command_line import results_folder
 from threedim_jax.runtime.errors import UserError
 from threedim_jax.viewing.score_page import write_score_page
 from threedim_jax.viewing.tables import print_scores
-from threedim_jax.workdir.same_settings import check_same_settings
+from threedim_jax.workdir.same_settings import (
+  LEFT_AS_THEY_ARE,
+  check_same_settings,
+)
 from threedim_jax.workdir.scores import read_scores
 
 
@@ -101,8 +104,7 @@ def run(config, args) -> None:
     if others := sorted(before.objects.keys() - source.keys()):
       raise UserError(
         f"{out} holds scores of objects that {folder} does not have, such as"
-        f" {others[0]}. They are left as they are. Name another folder with"
-        " --workdir, or add --overwrite to replace them."
+        f" {others[0]}. {LEFT_AS_THEY_ARE}"
       )
   page = run_score(
     source, out, protocol, inception_weights=args.inception_weights

@@ -58,10 +58,15 @@ def check_writable(folder: epath.PathLike) -> None:
   except OSError as e:
     if is_full_disk(e):
       raise
-    raise UserError(
-      f"{folder} cannot be used ({e.strerror}): make it a folder that you may"
-      " write to, or name another one with --workdir"
-    ) from e
+    raise cannot_use(folder, e) from e
+
+
+def cannot_use(path: epath.PathLike, error: OSError) -> UserError:
+  """Makes the error for a path that the system refuses to write to."""
+  return UserError(
+    f"{path} cannot be used ({error.strerror}): make it a folder that you may"
+    " write to, or name another one with --workdir"
+  )
 
 
 def _exists(path: pathlib.Path) -> bool:

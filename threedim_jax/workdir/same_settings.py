@@ -9,6 +9,11 @@ from etils import epath
 
 from threedim_jax.runtime.errors import UserError
 
+# How an error ends that keeps existing results.
+LEFT_AS_THEY_ARE = (
+  "They are left as they are. Name another folder with --workdir, or add"
+  " --overwrite to replace them."
+)
 _LONGEST = 60  # characters of a value in a message
 # What a message says of settings whose values are checksums. The checksums
 # themselves would tell a reader nothing.
@@ -50,9 +55,8 @@ def check_same_settings(
   ]
   if differ:
     raise UserError(
-      f"{path} holds results of other settings: {'; '.join(differ)}. They are"
-      " left as they are. Name another folder with --workdir, or add"
-      " --overwrite to replace them."
+      f"{path} holds results of other settings: {'; '.join(differ)}."
+      f" {LEFT_AS_THEY_ARE}"
     )
 
 

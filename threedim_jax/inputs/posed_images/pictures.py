@@ -22,6 +22,7 @@ import numpy as np
 from PIL import ExifTags, Image, ImageCms
 
 from threedim_jax.runtime.errors import UserError
+from threedim_jax.views.pixels import srgb_from_linear
 
 # Suffixes that a file name in a transforms.json may leave out. Files in rgb/ of
 # other suffixes are no pictures.
@@ -252,8 +253,7 @@ def _srgb_from_adobe_rgb(
   srgb_u8 = np.empty_like(levels_u8)
   for row, levels in enumerate(levels_u8):  # saves memory in large pictures
     linear = (light[levels] @ _LINEAR_SRGB_FROM_ADOBE.T).clip(0, 1)
-    low, high = 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055
-    srgb_u8[row] = 255 * np.where(linear < 0.0031308, low, high) + 0.5
+    srgb_u8[row] = 255 * srgb_from_linear(linear) + 0.5
   return srgb_u8
 
 
