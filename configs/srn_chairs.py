@@ -45,7 +45,7 @@ def get_config(arg: str = "") -> ConfigDict:
   c.model.concat_frames = False  # True: the Concat-UNet, as in "concat"
   c.model.relative_cameras = False  # True: no absolute poses, as in "relative"
   c.model.patch_size = 1  # pixels a side of a patch; above 1: cheaper
-  c.model.detail_ch = 0  # channels of the full-resolution layers
+  c.model.detail_ch = 0  # channels of `models.patches.DetailPath`
   c.model.remat = "none"  # or "dots", "full": less memory, more FLOPs
   c.model.dtype = "bfloat16"  # of the blocks; all else is float32
 
@@ -56,6 +56,7 @@ def get_config(arg: str = "") -> ConfigDict:
   c.diffusion.min_snr_gamma = config_dict.placeholder(float)  # None: no weights
 
   c.optim = ConfigDict()
+  c.optim.name = "adam"  # or "muon"
   c.optim.learning_rate = 1e-4  # peak
   c.optim.warmup_examples = 10_000_000
   c.optim.decay_examples = 0  # last examples, over which the rate falls to 0
@@ -165,7 +166,7 @@ def regress(c: ConfigDict) -> None:
 
 
 def use_patches(c: ConfigDict) -> None:
-  """Computes on patches of 2x2 pixels, with a thin path at full resolution.
+  """Computes on patches of 2x2 pixels, with a small U-Net at full resolution.
 
   Nobody has trained this size yet.
   """

@@ -105,6 +105,23 @@ def test_patches_and_the_thin_path_stay_as_they_were():
   np.testing.assert_array_equal(grown[name], enlarge(flat(old)[name], 4))
 
 
+def test_a_detail_path_of_another_size_starts_anew(tiny_xunet):
+  """All else stays as it was trained."""
+  old, target = (
+    random_params(
+      tiny_xunet.model.clone(patch_size=2, detail_ch=detail_ch),
+      seed,
+      *tiny_xunet.inputs,
+      train=False,
+    )
+    for seed, detail_ch in ((0, 4), (1, 8))
+  )
+  grown = grow(old, target, lambda: target)
+  for part, arrays in grown.items():
+    source = target if part == "DetailPath_0" else old
+    jax.tree.map(np.testing.assert_array_equal, arrays, source[part])
+
+
 def test_smaller_pictures_get_the_mean_of_the_positions():
   """A larger picture of the same positions comes back as it was."""
   model = SMALL.clone(use_pos_emb=True)

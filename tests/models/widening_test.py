@@ -52,7 +52,7 @@ def test_copies_of_a_channel_get_different_gradients(tiny_xunet):
 
 @pytest.mark.parametrize(
   "fields",
-  [{"emb_ch": 16}, {"patch_size": 4}, {"detail_ch": 8}, {"attn_heads": 1}],
+  [{"emb_ch": 16}, {"patch_size": 4}, {"attn_heads": 1}],
   ids=str,
 )
 def test_what_cannot_be_widened_keeps_another_shape(tiny_xunet, fields):

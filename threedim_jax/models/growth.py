@@ -16,8 +16,9 @@ level below. All other parameters of the new levels are random.
 
 The large network may also work on patches of pixels (`models/patches.py`), if
 the small network works on single pixels. Each position then reads the mean of
-its patch and writes the same colour to all pixels of the patch. A `DetailPath`
-gets random parameters and adds nothing at first.
+its patch and writes the same colour to all pixels of the patch. If the small
+network has no `DetailPath`, or one of another size, the large one gets random
+parameters for it, and it adds nothing at first.
 
 The large network may also have k times as many channels (`XUNet.ch`), see
 `widening.py`. `ch_mult`, `emb_ch`, `attn_heads` and `norm_groups` must stay.
@@ -78,15 +79,20 @@ def grow(
     small = _put_levels_around(small, _flat(create_params()), num_added)
   if _patch_area(large) > 1 and _patch_area(small) == 1:
     small = _work_on_patches(small, _patch_area(large))
-    new = [n for n in large if n.startswith(_DETAIL) and n not in small]
-    if new:
-      random = _flat(create_params())
-      small |= {name: random[name] for name in new}
+  detail = _detail_shapes(large)
+  if detail and detail != _detail_shapes(small):
+    random = _flat(create_params())
+    small = {n: x for n, x in small.items() if not n.startswith(_DETAIL)}
+    small |= {name: random[name] for name in detail}
   return traverse_util.unflatten_dict(small, sep="/")
 
 
 def _flat(tree: PyTree) -> dict:
   return traverse_util.flatten_dict(tree, sep="/")
+
+
+def _detail_shapes(flat: Mapping) -> dict:
+  return {n: np.shape(x) for n, x in flat.items() if n.startswith(_DETAIL)}
 
 
 def _resize(positions: np.ndarray, size: int) -> np.ndarray:

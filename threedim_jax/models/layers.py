@@ -56,7 +56,7 @@ class FiLM(nn.Module):
   Scale and shift are a linear projection of `emb`, the embedding of log-SNR and
   rays. The paper's listing applies a swish to `emb` before the projection. Here
   `XUNet` applies the swish, once per level, because all blocks of a level get
-  the same embedding.
+  the same embedding. `emb` has the height and width of `h`, or both are 1.
   """
 
   features: int
@@ -64,7 +64,7 @@ class FiLM(nn.Module):
 
   @nn.compact
   def __call__(
-    self, h: Float[Array, "N H W C"], emb: Float[Array, "N H W E"]
+    self, h: Float[Array, "N H W C"], emb: Float[Array, "N _h _w E"]
   ) -> Float[Array, "N H W C"]:
     emb = nn.Dense(2 * self.features, dtype=self.dtype)(emb)
     scale, shift = jnp.split(emb, 2, axis=-1)

@@ -36,18 +36,18 @@ SHA256 = {
   },
   "shapes64": {
     ".msgpack": (
-      "8cd74fea9e06d61d5a4f2196a5149a5bf08b4886f2cee0508a4b4f1141c1020a"
+      "27d2850729f919e45f67b9e61e9a994dab1d02d1a49959ddebfe428b3dc443ce"
     ),
     ".json": (
-      "93d16abcf7f8fed5c1e94bb36ce3d6fd1f58175a1bd5b92826b251f0c4f35eca"
+      "bf7b62a458f5aed5d0722c26b3d1824443219b1b22ee79bfb1c2252f527cc25b"
     ),
   },
   "shapes64_relative": {
     ".msgpack": (
-      "e0ba1760a1ea73ab01a817b4b2e8e69d8e0b0faa95d76de3982bf01282d419e9"
+      "d8b4b3132f0c3d2dcac36cd32480e1c5821d2473f344c1b976a94a7fcd9caa5d"
     ),
     ".json": (
-      "40b136ba63e1620ac5ef2af2ad68e8bf4b5634a2b1c2ba0b652a970a22abaab0"
+      "fe4a7fe1563476a81fcb12f01c63147c33acf5a20857d1321df67516500b8772"
     ),
   },
 }

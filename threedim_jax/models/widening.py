@@ -39,8 +39,10 @@ def _ends(name: str) -> tuple[bool, bool]:
   """Tells whether a layer reads and writes feature maps of the U-Net."""
   if re.match(r"Conv_0/", name):
     return False, True  # reads views
-  if re.match(r"Conv_1/|DetailPath_0/Conv_0/", name):
+  if re.match(r"Conv_1/", name):
     return True, False  # writes pixels
+  if name.startswith("DetailPath_0/"):
+    return name.startswith("DetailPath_0/Conv_1/"), False
   if "/FiLM_0/" in name:
     return False, True  # reads the embeddings
   inside = bool(re.match(r"XUNetBlock_|ResnetBlock_|GroupNorm_0/", name))

@@ -116,8 +116,8 @@ class XUNet(nn.Module):
       that were encoded in advance).
     patch_size: side in pixels of the patches that the network works on, see
       `patches.py`; 1 in the paper.
-    detail_ch: channels of `DetailPath`, the full-resolution layers that help a
-      network on patches; 0 leaves these layers out, as in the paper.
+    detail_ch: channels of `DetailPath`, the small U-Net at full resolution that
+      helps a network on patches; 0 leaves it out, as in the paper.
     joint_conv: convolve the rays and their learned embeddings together, as in
       the code listing of the paper's appendix, instead of separately. The
       result is the same up to rounding. TPUs are faster this way if `emb_ch` is
@@ -278,5 +278,5 @@ class XUNet(nn.Module):
     out = depth_to_space(target(out), self.patch_size)
     if self.detail_ch:
       path = DetailPath(self.detail_ch, self.patch_size, self.dtype)
-      out += path(target(h), noisy, logsnr_emb)
+      out += path(target(h), noisy, out, logsnr_emb)
     return out

@@ -16,6 +16,7 @@ from threedim_jax.diffusion.solvers import SOLVERS
 from threedim_jax.models import DTYPES
 from threedim_jax.models.xunet import REMAT
 from threedim_jax.runtime.errors import UserError
+from threedim_jax.training.optim import OPTIMIZERS
 
 CHOICES = {
   "diffusion.prediction": PREDICTIONS,
@@ -23,6 +24,7 @@ CHOICES = {
   "sampler.solver": tuple(SOLVERS),
   "model.dtype": tuple(DTYPES),
   "model.remat": tuple(REMAT),
+  "optim.name": OPTIMIZERS,
 }
 
 

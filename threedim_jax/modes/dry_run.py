@@ -91,7 +91,7 @@ def describe_state(config: ConfigDict, num_devices: int) -> str:
   state = {
     "parameters": (shapes.params, shardings.params),
     "average of parameters": (shapes.ema_params, shardings.ema_params),
-    "Adam moments": (shapes.opt_state, shardings.opt_state),
+    "optimizer state": (shapes.opt_state, shardings.opt_state),
   }
   for name, trees in state.items():
     lines.append(f"  {name:24s}{bytes_per_device(*trees) / GIB:9.3f} GiB")

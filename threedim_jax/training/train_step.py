@@ -33,7 +33,7 @@ class TrainState:
     step: number of steps done, int32.
     params: parameters of the network.
     ema_params: running average (EMA) of `params`, which sampling uses.
-    opt_state: state of the optimizer: Adam's moments.
+    opt_state: state of the optimizer, such as Adam's moments.
   """
 
   step: Int[Array, ""]

@@ -41,6 +41,7 @@ ABSENT_MEANS = {
   "data.hue_augmentation": False,
   "model.patch_size": 1,
   "model.detail_ch": 0,
+  "optim.name": "adam",
   "optim.decay_examples": 0,
 }
 
