@@ -42,4 +42,4 @@ def test_the_command(run_main):
   assert code == 0 and "FLOPs per training step" in out
   assert f"devices: {jax.device_count()}" in out
   _, out, _ = run_main("--dry_run", config="configs/quickstart.py")
-  assert "1,715,378" in out
+  assert "1,936,658" in out
