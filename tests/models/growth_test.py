@@ -87,7 +87,7 @@ def test_trained_levels_get_no_random_arrays(small):
   assert "ConditioningProcessor_0" in missing
 
 
-def test_patches_and_the_thin_path_stay_as_they_were():
+def test_patches_and_the_detail_path_stay_as_they_were():
   """All that is new is a level around them; positions are those of patches."""
   fields = {"patch_size": 2, "detail_ch": 4, "use_pos_emb": True}
   old, target = (

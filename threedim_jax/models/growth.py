@@ -61,7 +61,8 @@ def grow(
     params: parameters of the trained network, as host arrays.
     target: parameters of the network to train next, as arrays or shapes.
     create_params: makes random parameters with the shapes of `target`; called
-      only if the large network has more levels, or a `DetailPath` that is new.
+      only if the large network has more levels, or a `DetailPath` that is new
+      or of another size.
 
   Returns:
     Parameters of the network to train next.
@@ -75,13 +76,14 @@ def grow(
   if 0 < old < new and new % old == 0:
     small = widen(small, new // old)
   num_added = _num_levels(large) - _num_levels(small)
+  detail = _detail_shapes(large)
+  is_new_detail = detail and detail != _detail_shapes(small)
+  random = _flat(create_params()) if num_added > 0 or is_new_detail else {}
   if num_added > 0:
-    small = _put_levels_around(small, _flat(create_params()), num_added)
+    small = _put_levels_around(small, random, num_added)
   if _patch_area(large) > 1 and _patch_area(small) == 1:
     small = _work_on_patches(small, _patch_area(large))
-  detail = _detail_shapes(large)
-  if detail and detail != _detail_shapes(small):
-    random = _flat(create_params())
+  if is_new_detail:
     small = {n: x for n, x in small.items() if not n.startswith(_DETAIL)}
     small |= {name: random[name] for name in detail}
   return traverse_util.unflatten_dict(small, sep="/")

@@ -15,7 +15,6 @@ keep their number. `ch_mult`, `attn_heads` and `norm_groups` must stay the same.
 
 from collections.abc import Mapping
 import math
-import re
 
 from einops import repeat
 import numpy as np
@@ -37,16 +36,12 @@ def widen(params: Mapping[str, np.ndarray], factor: int) -> dict:
 
 def _ends(name: str) -> tuple[bool, bool]:
   """Tells whether a layer reads and writes feature maps of the U-Net."""
-  if re.match(r"Conv_0/", name):
+  if name.startswith("Conv_0/"):
     return False, True  # reads views
-  if re.match(r"Conv_1/", name):
-    return True, False  # writes pixels
-  if name.startswith("DetailPath_0/"):
-    return name.startswith("DetailPath_0/Conv_1/"), False
-  if "/FiLM_0/" in name:
-    return False, True  # reads the embeddings
-  inside = bool(re.match(r"XUNetBlock_|ResnetBlock_|GroupNorm_0/", name))
-  return inside, inside
+  if name.startswith(("Conv_1/", "DetailPath_0/Conv_1/")):
+    return True, False  # writes pixels, or features of the `DetailPath`
+  inside = name.startswith(("XUNetBlock_", "ResnetBlock_", "GroupNorm_0/"))
+  return inside and "/FiLM_0/" not in name, inside  # FiLM reads embeddings
 
 
 def _widen(

@@ -24,10 +24,9 @@ def make_tx(config: Any) -> optax.GradientTransformation:
   The paper trains with Adam. Muon replaces the matrix of a layer's update by
   the nearest matrix with orthogonal rows or columns
   (https://kellerjordan.github.io/posts/muon). It then scales the matrix to a
-  root mean square of 0.2 times the rate, which is about that of Adam's updates
-  (arXiv 2502.16982, sec. 2.2), so both optimizers take similar rates. Biases,
-  norms and learned embeddings are not matrices, so Adam updates them, here
-  with Nesterov's momentum, as Muon.
+  root mean square of 0.2 times the rate (arXiv 2502.16982, sec. 2.2). Biases,
+  norms and learned embeddings are not matrices, so Adam updates them, with
+  Nesterov's momentum.
 
   Over the last `optim.decay_examples` training examples, the learning rate
   falls linearly to zero. If `optim.decay_examples` is 0, as in the paper, the
