@@ -68,12 +68,14 @@ def main(source: str, folder: str) -> None:
 
   print("| noise | steps | PSNR | fd_effnetlite0 |\n| --- | --- | --- | --- |")
   for num_last in LAST_STEPS:
-    logsnr = step_times(NUM_STEPS - num_last, NUM_STEPS).logsnr_t
+    logsnr = round(
+      float(step_times(NUM_STEPS - num_last, NUM_STEPS).logsnr_t), 1
+    )
     views = [
       sample_from(denoise_fn, x, jax.random.key(i), num_last)
       for i, x in enumerate(objects)
     ]
-    show(f"log-SNR {logsnr:.1f} | {num_last}", np.concatenate(views))
+    show(f"log-SNR {logsnr or 0:g} | {num_last}", np.concatenate(views))
   rng = np.random.default_rng(0)
   for levels in GREY_LEVELS:
     noise = rng.normal(0.0, levels / 127.5, truth.shape)
