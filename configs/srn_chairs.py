@@ -36,7 +36,7 @@ def get_config(arg: str = "") -> ConfigDict:
   c.model.emb_ch = 1024
   c.model.num_res_blocks = 3
   c.model.attn_resolutions = (8, 16, 32)
-  c.model.cross_attn_resolutions = config_dict.placeholder(tuple)  # None: same
+  c.model.cross_attn_resolutions = config_dict.placeholder(tuple)  # unset: same
   c.model.attn_heads = 4
   c.model.norm_groups = 32  # take fewer if ch is small: 8 channels each
   c.model.dropout = 0.1
@@ -94,7 +94,7 @@ def get_config(arg: str = "") -> ConfigDict:
   c.sample = ConfigDict()  # --mode=sample
   c.sample.objects = ()  # ids; empty: the first num_objects of the test split
   c.sample.num_objects = 8
-  c.sample.num_views = 24  # per object, spread over its poses
+  c.sample.num_views = 24  # per object, spread over one turn
   c.sample.num_input_views = 1
   c.sample.batch_size = 8  # objects at a time
 
@@ -103,8 +103,8 @@ def get_config(arg: str = "") -> ConfigDict:
   c.evaluate.num_views = 24  # a seeded subset of the targets; 0: all
   c.evaluate.input_view = 64  # of the protocol srn-v1
   c.evaluate.num_samples = 1  # per view; above 1: also scores best and mean
-  c.evaluate.num_shards = 1  # processes that share the objects
-  c.evaluate.shard_index = 0  # the index of this one
+  c.evaluate.num_shards = 1  # runs that share the objects
+  c.evaluate.shard_index = 0  # the index of this run, from 0
   c.evaluate.batch_size = 8
 
   return variant(c, arg)

@@ -15,6 +15,7 @@ by Ctrl-C without saving, 134 another process of the run failed or is missing
 import contextlib
 import errno
 import importlib
+import pathlib
 import sys
 import time
 
@@ -23,7 +24,12 @@ import jax
 from threedim_jax.modes import command_line
 from threedim_jax.runtime import progress
 from threedim_jax.runtime.compilation_cache import use_compilation_cache
-from threedim_jax.runtime.disk import cannot_use, check_writable, is_full_disk
+from threedim_jax.runtime.disk import (
+  cannot_read,
+  cannot_use,
+  check_writable,
+  is_full_disk,
+)
 from threedim_jax.runtime.errors import UserError, exit_with_message
 from threedim_jax.runtime.processes import maybe_initialize, wait_for_all
 from threedim_jax.viewing.report import write_report
@@ -53,6 +59,8 @@ def main(argv: list[str] | None = None) -> None:
     use_compilation_cache()
     with explain_disk_errors(args.workdir or args.samples or args.views):
       if args.dry_run:
+        if args.topology:  # the compilation may take an hour
+          check_writable(args.workdir or ".")
         call_mode("dry_run", config, args)
         return
       if args.workdir:
@@ -111,9 +119,10 @@ def explain_disk_errors(folder: str | None):
   A disk error is a full disk or a path that cannot be used.
 
   Args:
-    folder: the folder that the message names if the disk is full, or if the
-      system's error names no file.
+    folder: the folder that the command writes to or reads from. None: the
+      working directory.
   """
+  folder = pathlib.Path(folder or ".").absolute()
   try:
     yield
   except UserError:
@@ -126,7 +135,10 @@ def explain_disk_errors(folder: str | None):
       ) from e
     if getattr(e, "errno", None) not in REFUSED:
       raise
-    raise cannot_use(e.filename or folder, e) from e
+    path = pathlib.Path(e.filename or folder).absolute()
+    if path.is_relative_to(folder):
+      raise cannot_use(path, e) from e
+    raise cannot_read(path, e) from e
 
 
 if __name__ == "__main__":

@@ -2,13 +2,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """The benchmark: what it counts is right, every part runs, its files hold."""
 
+import errno
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import time
 
+from absl import flags
+from absl.testing import flagsaver
 from einops import rearrange
 from etils import epath
 import flax.linen as nn
@@ -20,9 +24,10 @@ from threedim_jax import models
 from threedim_jax.benchmark import cli, parts, timing, tpu
 from threedim_jax.evaluation.fields.field import FieldConfig
 from threedim_jax.models import get_camera_encoder, get_model, make_init_fn
+from threedim_jax.modes.aot import topologies
 from threedim_jax.modes.aot.flops import count_flops
 from threedim_jax.runtime.errors import UserError
-from threedim_jax.sampling import load, view_sampler
+from threedim_jax.sampling import view_sampler
 from threedim_jax.training import setup
 from threedim_jax.views.pair_batch import batch_shapes
 
@@ -56,7 +61,7 @@ def xunet_config():
 def config(xunet_config, monkeypatch):
   """The same with the toy for a network."""
   toy = lambda model, platform="cpu": Toy(model["ch"])
-  for module in (models, load, view_sampler, setup, parts):
+  for module in (models, view_sampler, setup, parts):
     monkeypatch.setattr(module, "get_model", toy)
   plain = lambda model, params, hw: lambda cam: cam
   monkeypatch.setattr(view_sampler, "get_camera_encoder", plain)
@@ -161,6 +166,14 @@ def test_train_rows_their_table_and_their_file(config, monkeypatch, capsys):
   assert saved["provenance"]["jax"] == jax.__version__
   assert saved["xla_flags"] == os.environ["XLA_FLAGS"]
   assert saved["device_count"] == jax.device_count()
+
+
+@pytest.mark.parametrize("make_case", [parts.forward_case, parts.step_case])
+def test_a_batch_that_does_not_split_is_a_sentence(config, make_case):
+  c = config.copy_and_resolve_references()
+  c.train.batch_size = jax.device_count() + 1
+  with pytest.raises(UserError, match="train.batch_size=5 does not split"):
+    make_case(c)
 
 
 def test_a_batch_is_what_training_takes_and_steps_go_on(config):
@@ -302,6 +315,7 @@ def test_what_fits_where_resumes(tmp_path, monkeypatch, capsys):
     result |= {"seconds": 0.5, "share_of_peak": 0.61}
     path.write_text(json.dumps(result))
 
+  monkeypatch.setattr(tpu, "check_compiler", lambda: None)
   monkeypatch.setattr(tpu, "plan_case", plan_case)
   monkeypatch.setattr(tpu, "compile_case", compile_case)
   cases = tpu.Case("v5e:4x4", 448, 1, fsdp=16), tpu.Case("v4:2x2x1", 256, 8)
@@ -321,6 +335,65 @@ def test_what_fits_where_resumes(tmp_path, monkeypatch, capsys):
   assert first == f"{row} 12.3 | 0.500 | 61% |"
   names = [case.name for case in tpu.CASES]
   assert len(set(names)) == len(names)
+
+
+def test_without_the_compiler_nothing_starts(tmp_path, monkeypatch):
+  monkeypatch.setattr(topologies.importlib.util, "find_spec", lambda _: None)
+  never = lambda *_: pytest.fail("it has started")
+  monkeypatch.setattr(tpu, "plan_case", never)
+  with pytest.raises(UserError, match=r"pip install 'threedim_jax\[aot\]'"):
+    tpu.run(epath.Path(tmp_path / "tpu"))
+
+
+def test_a_case_that_fails_is_told_without_a_stack(
+  tmp_path, monkeypatch, capfd
+):
+  monkeypatch.setattr(tpu, "check_compiler", lambda: None)
+  monkeypatch.chdir(REPO)
+  monkeypatch.setenv("PYTHONPATH", str(REPO))
+  with pytest.raises(UserError, match="cannot plan ch256_h9_1x1.*exit code 2"):
+    tpu.run(epath.Path(tmp_path), [tpu.Case("h9:1x1", 256, 1)])
+  err = capfd.readouterr().err
+  assert "error: --topology=h9:1x1: give a generation" in err
+  assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+  "what, out, message",
+  [
+    ("score", "folder", "folder is a folder: name a file in it.*/folder/"),
+    ("score", "none/x.json", "its folder does not exist; make it first"),
+    ("score", "file/x.json", "its folder does not exist; make it first"),
+    ("tpu", "file", "cannot be written to .Not a directory."),
+    ("tpu", "file/sub", "cannot be written to .Not a directory."),
+  ],
+)
+def test_a_wrong_out_is_told_before_the_work(
+  tmp_path, monkeypatch, capsys, what, out, message
+):
+  (tmp_path / "folder").mkdir()
+  (tmp_path / "file").write_text("kept")
+  for module, name in ((cli, "measure"), (tpu, "run")):
+    monkeypatch.setattr(module, name, lambda *_: pytest.fail("it has started"))
+  monkeypatch.chdir(REPO)
+  argv = ["benchmark", "--config=configs/quickstart.py:debug"]
+  argv += [f"--what={what}", f"--out={tmp_path / out}"]
+  with flagsaver.flagsaver(), pytest.raises(SystemExit) as exit_:
+    flags.FLAGS.unparse_flags()
+    cli.main(argv)
+  flags.FLAGS.mark_as_parsed()
+  assert exit_.value.code == 2
+  assert re.search(message, capsys.readouterr().err)
+  assert (tmp_path / "file").read_text() == "kept"
+
+
+def test_a_full_disk_is_told_before_the_work(tmp_path, monkeypatch):
+  def full(folder):
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+  monkeypatch.setattr(cli, "check_writable", full)
+  with pytest.raises(UserError, match="x.json: .*No space left on device"):
+    cli._check_out(str(tmp_path / "x.json"), "score")
 
 
 def test_bad_input_is_a_sentence():

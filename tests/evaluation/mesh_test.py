@@ -147,6 +147,9 @@ def test_a_mesh_of_other_views_is_left_alone(tmp_path, monkeypatch):
   assert (tmp_path / "out/mesh.json").read_bytes() == before
   write(1, overwrite=True)
   assert (tmp_path / "out/mesh.json").read_bytes() != before
+  (tmp_path / "out/mesh.json").write_bytes(before[:20])
+  with pytest.raises(UserError, match="mesh.json is not valid JSON"):
+    write(1)
 
 
 def test_low_agreement_is_said_with_its_number():

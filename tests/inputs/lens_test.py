@@ -11,7 +11,7 @@ import numpy as np
 from posed_folders import write_transforms
 import pytest
 
-from threedim_jax.inputs.posed_images import read_posed_images
+from threedim_jax.inputs.posed_images import lens, read_posed_images
 from threedim_jax.runtime.errors import UserError
 from threedim_jax.views import camera_paths
 
@@ -193,6 +193,13 @@ def test_negligible_distortion_is_a_pinhole(tmp_path, spelling):
 def test_what_cannot_be_read_right_is_refused(tmp_path, spelling, message):
   with pytest.raises(UserError, match=message):
     read(tmp_path, picture_through(), HEAD | spelling)
+
+
+def test_deeply_nested_values_are_searched():
+  value = 0.1
+  for _ in range(10_000):
+    value = [{"k1": value}, 0]
+  assert lens._any_nonzero(value) and not lens._any_nonzero([[0], {"k1": None}])
 
 
 @pytest.mark.parametrize("key", ["K", "intrinsics", "intrinsic_matrix"])

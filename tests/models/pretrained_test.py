@@ -7,19 +7,24 @@ import importlib
 
 from etils import epath
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
+from toy_sampling import sample_orbit, toy_scene
 
 from configs import quickstart, shapes_tiny, srn_chairs
-from threedim_jax.benchmark.parts import denoise_args
-from threedim_jax.models import make_init_fn, pretrained
+from threedim_jax.diffusion.denoise import bind_params
+from threedim_jax.diffusion.sampler import make_bank
+from threedim_jax.models import get_model, make_init_fn, pretrained
 from threedim_jax.models.pretrained import (
   SHA256,
   check_settings_match,
   load_pretrained,
 )
 from threedim_jax.runtime.errors import UserError
-from threedim_jax.sampling.load import load_sampler, make_denoiser
+from threedim_jax.sampling.load import load_sampler
+from threedim_jax.sampling.view_sampler import Settings
+from threedim_jax.views.pixels import from_u8, to_u8
 
 # name -> its configuration
 CONFIGS = {
@@ -38,6 +43,24 @@ def shapes_of(config):
   return jax.eval_shape(make_init_fn(config), jax.random.key(0))
 
 
+def one_view(config, params, given, target, settings):
+  """The view that a configuration's network draws with these parameters."""
+  network = get_model(config.model)
+  lead = lambda cam: jax.tree.map(lambda a: jnp.float32(a)[None], cam)
+  sample = lambda params, bank: sample_orbit(
+    bind_params(network, params, config.diffusion.prediction),
+    settings.single_key(),
+    bank,
+    lead(target),
+    num_sample_steps=settings.num_sample_steps,
+    guidance_weight=settings.guidance_weight,
+    **settings.static_options(),
+  )
+  image = from_u8(jnp.asarray(given.images_u8))[None]
+  bank = make_bank(image, lead(given.cameras()), 2)
+  return to_u8(np.asarray(jax.jit(sample)(params, bank)[0, 0]))
+
+
 @pytest.mark.parametrize("name", CONFIGS)
 def test_they_fit_their_configuration(name):
   """The description beside the weights is the configuration's."""
@@ -54,12 +77,12 @@ def test_they_fit_their_configuration(name):
   assert np.abs(params["Conv_1"]["kernel"]).max() > 1e-3
   sampler = load_sampler(name)
   assert sampler.resolution == config.data.resolution
-  expected = make_denoiser(config)(params)
-  *args, _ = denoise_args(config, batch_size=2)
-  args.append(np.array([True, False]))  # the second is unconditional
-  np.testing.assert_array_equal(
-    jax.jit(sampler.denoise_fn)(*args), jax.jit(expected)(*args)
-  )
+  given, target = toy_scene(0, num_views=1, size=sampler.resolution)
+  settings = Settings(num_sample_steps=2)
+  (view,) = sampler.views(given, target, settings)
+  expected = one_view(config, params, given, target, settings)
+  assert np.abs(np.int32(view) - expected).max() <= 1
+  assert np.ptp(expected) > 50, "a picture, not a grey"
 
 
 def test_all_that_ship_are_tested_and_have_a_card():

@@ -58,6 +58,10 @@ REFUSED = [
   ("--config.=3", "unknown key --config."),
   ("--a" + "b" * 3000 + "=1", "too long", "--abbb"),
   ("--config.model.ch_mult=" + "(8," * 999, "too long", "ch_mult=(8"),
+  ("--config.model.cross_attn_resolutions=None", "(None,)", "(8, 16)"),
+  ("--config.model.attn_resolutions=(0,)", "attn_resolutions=(0,)"),
+  ("--config.optim.b2=1.0", "optim.b2=1.0", "below 1"),
+  ("--config.diffusion.uncond_fraction=0.0", "sampler.guidance_weight=0"),
   ("--config.evaluate.num_objects=0", "evaluate.num_objects=0"),
   ("--config.evaluate.num_views=-1", "evaluate.num_views=-1"),
   ("--config.model.dtype=float16", "model.dtype", "bfloat16"),
@@ -95,6 +99,7 @@ REFUSED = [
   ),
   ("--mode=score --image=a.png", "--image is for --mode=sample"),
   ("--mode=check_data --samples=x", "--samples is for", "score or mesh"),
+  ("--mode=check_data --views=x", "--config", "--views", "give one of them"),
   ("--mode=train --samples=x", "--samples is for", "not for train"),
   ("--image=a.png --pretrained=shapes32", "add --mode=sample"),
   ("--pretrained=shapes32", "--config.train.init_from=shapes32"),
@@ -153,6 +158,27 @@ def test_the_first_word_is_a_mode(words, message):
     command_line.parse(["threedim-jax", *words])
 
 
+@pytest.mark.parametrize(
+  "body, message",
+  [
+    ("return {}", "must return an ml_collections.ConfigDict, not dict"),
+    ("c = complete(); del c.optim.name; return c", "optim.name is missing"),
+    ("c = complete(); c.model.c = 1; return c", "model.c is unknown"),
+    ("return 1 /", "cannot be run: invalid syntax"),
+    ("import no_such_package", "cannot be run: No module named"),
+  ],
+)
+def test_a_config_file_of_ones_own_is_checked(parsed, tmp_path, body, message):
+  file = tmp_path / "configs" / "mine.py"
+  file.parent.mkdir()
+  file.write_text(
+    "from configs.srn_chairs import get_config as complete\n"
+    f"def get_config():\n  {body}\n"
+  )
+  with pytest.raises(UserError, match=message):
+    parsed(f"--config={file}")
+
+
 def test_the_table_names_keys_that_exist(debug_config):
   keys = flatten_dict(debug_config.to_dict(), sep=".")
   names = {flag.name for flag in FLAGS}
@@ -203,11 +229,13 @@ def test_overrides_apply_and_nothing_else_may_change(parsed):
     "7",
     "--config.model.ch_mult=1,2,4",
     "--noconfig.model.use_pos_emb",
+    "--config.sampler.guidance_interval=(0,10)",
   )
   assert config.optim.b1 == 0.5
   assert config.evaluate.num_objects == 7
   assert config.model.ch_mult == (1, 2, 4)
   assert not config.model.use_pos_emb
+  assert config.sampler.guidance_interval == (0, 10)
   assert config.is_locked
 
 
@@ -242,5 +270,9 @@ def test_paths_expand_the_home_directory(parsed, monkeypatch, tmp_path):
     "--workdir=~/run",
     "--config.data.data_dir=~/data",
   )
+  _, _, photo = parsed(
+    "sample", "--pretrained=shapes32", "--image=a.png", "--path=~/path.json"
+  )
+  assert photo.path == str(tmp_path / "path.json")
   assert args.workdir == str(tmp_path / "run")
   assert config.data.data_dir == str(tmp_path / "data")

@@ -57,3 +57,7 @@ def test_an_evaluation_of_other_settings_is_left_alone(config, tmp_path):
   assert read() == before
   found = evaluate.evaluate(config, workdir, overwrite=True)
   assert found["provenance"]["config"]["sampler"]["guidance_weight"] == 7.0
+  found["provenance"]["config"] = {}  # as after a bad edit
+  (workdir / "evaluation.json").write_text(json.dumps(found))
+  with pytest.raises(UserError, match="sampler.guidance_weight was.*now 7.0"):
+    evaluate.evaluate(config, workdir)

@@ -11,6 +11,7 @@ import pathlib
 import sys
 
 from fake_run import fake_sample
+import jax
 import numpy as np
 from PIL import Image
 import pytest
@@ -104,6 +105,31 @@ def test_views_of_an_own_picture(run_main, tmp_path):
   np.testing.assert_allclose(azimuth, [160, -80], atol=1e-3)
   assert (workdir / "samples" / "lamp" / "viewer.html").exists()
   assert "lamp" in (workdir / "report.html").read_text()
+
+
+def test_one_of_several_processes_samples_a_picture(
+  tmp_path, debug_config, monkeypatch
+):
+  from threedim_jax.modes import sample
+  from threedim_jax.sampling.photo import Photo
+
+  picture = np.full((90, 60, 3), 255, np.uint8)
+  picture[20:60, 10:30] = (0, 90, 200)
+  Image.fromarray(picture).save(tmp_path / "lamp.png")
+  sampled, waited = [], []
+  monkeypatch.setattr(sample, "load_sampler", lambda *_, **__: None)
+  monkeypatch.setattr(
+    sample, "generate", lambda _, share, *__, **___: sampled.extend(share) or []
+  )
+  monkeypatch.setattr(sample, "wait_for_all", waited.append)
+  monkeypatch.setattr(jax, "process_count", lambda: 2)
+  for process in (0, 1):
+    monkeypatch.setattr(jax, "process_index", lambda: process)  # noqa: B023
+    photo = Photo(str(tmp_path / "lamp.png"))
+    folder = sample.sample_photo(debug_config, tmp_path, photo)
+    assert folder == tmp_path / "samples" / "lamp"
+  assert [request.object_id for request in sampled] == ["lamp"]
+  assert len(waited) == 2
 
 
 def test_full_disk_is_a_sentence(run_main, tmp_path, tiny_data, monkeypatch):
@@ -206,3 +232,21 @@ def test_a_disk_that_refuses(
   monkeypatch.setattr(os, "mkdir", refuse)
   args = ("--mode=mesh", f"--workdir={workdir}", *mode_args["mesh"])
   assert_refused(run_main(*args), str(workdir), words)
+
+
+def test_an_input_that_cannot_be_read_is_not_the_workdir(
+  run_main, mode_args, tmp_path, monkeypatch
+):
+  def refuse(*_):
+    raise PermissionError(errno.EACCES, "Permission denied", "/data/shapes")
+
+  monkeypatch.setattr(main, "call_mode", refuse)
+  result = run_main("--mode=mesh", f"--workdir={tmp_path}", *mode_args["mesh"])
+  assert_refused(result, "/data/shapes cannot be read", "Permission denied")
+  assert "--workdir" not in result[2]
+
+
+def test_a_dry_run_for_a_slice_checks_its_folder_first(run_main, monkeypatch):
+  monkeypatch.setattr(main, "call_mode", lambda *_: pytest.fail("too late"))
+  args = ("--dry_run", "--topology=v5e:2x2", "--workdir=/proc/w")
+  assert_refused(run_main(*args), "/proc/w cannot be used")

@@ -172,6 +172,55 @@ def test_the_line_says_who_and_with_what():
   assert line.endswith(": 4 of 4 devices, cpu")
 
 
+@pytest.mark.parametrize(
+  ("platforms", "error", "reason"),
+  [
+    ("cuda", AssertionError(), "AssertionError"),
+    ("tpux", RuntimeError("Unable to initialize backend 'tpux': no"), "no"),
+  ],
+)
+def test_a_platform_that_jax_lacks_is_a_sentence(
+  monkeypatch, platforms, error, reason
+):
+  def local_devices():
+    raise error
+
+  monkeypatch.setattr(processes.jax, "local_devices", local_devices)
+  message = f"JAX_PLATFORMS={platforms} .*{reason}.: unset it, or install"
+  with pytest.raises(UserError, match=message):
+    processes.maybe_initialize({"JAX_PLATFORMS": platforms})
+  with pytest.raises(type(error)):  # nobody chose a platform
+    processes.maybe_initialize({})
+
+
+def test_other_errors_of_a_platform_stay_as_they_are(monkeypatch):
+  def local_devices():
+    raise RuntimeError("out of memory")
+
+  monkeypatch.setattr(processes.jax, "local_devices", local_devices)
+  with pytest.raises(RuntimeError, match="out of memory"):
+    processes.maybe_initialize({"JAX_PLATFORMS": "cuda"})
+
+
+@pytest.mark.parametrize("platforms", ["cuda", "tpux"])
+def test_what_jax_raises_for_a_platform_that_it_lacks(platforms):
+  """JAX may word it in another way one day."""
+  if platforms == "cuda" and importlib.util.find_spec("jax_cuda12_plugin"):
+    pytest.skip("CUDA is installed")
+  done = subprocess.run(
+    [
+      sys.executable, "-c",
+      "from threedim_jax.runtime import errors, processes\n"
+      "with errors.exit_with_message(): processes.maybe_initialize()",
+    ],
+    env={**os.environ, "JAX_PLATFORMS": platforms},
+    capture_output=True, text=True,
+  )  # fmt: skip
+  assert done.returncode == 2, done.stderr
+  assert f"error: JAX cannot use JAX_PLATFORMS={platforms} (" in done.stderr
+  assert "Traceback" not in done.stderr
+
+
 PROGRAM = """
 import os, sys
 from threedim_jax.runtime import processes, roll_call

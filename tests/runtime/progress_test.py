@@ -40,6 +40,17 @@ def test_time_left_does_not_count_what_an_earlier_run_did(monkeypatch, capsys):
 
 
 @pytest.mark.parametrize(
+  "done, total, counts",
+  [(3, 4, "3/4"), (0.5, 2.5, "0.5/2.5"), (250_000, 1e6, "250,000/1,000,000")],
+)
+def test_counts_are_written_out(capsys, done, total, counts):
+  with progress.bar("steps", total=total, done=done):
+    pass
+  (line,) = _heard(capsys, "steps")
+  assert line.startswith(f"steps, {counts} (")
+
+
+@pytest.mark.parametrize(
   "skip_first, ticks, line",
   [
     # (seconds, units done in them) of every `advance`

@@ -214,7 +214,12 @@ def test_a_bank_too_small_is_refused(sampler):
 
 
 @pytest.mark.parametrize(
-  "content, message", [(None, "no training run"), ("[]", "not valid JSON")]
+  "content, message",
+  [
+    (None, "no training run"),
+    ("[]", "not valid JSON"),
+    ("{}", "config.json lacks sections"),
+  ],
 )
 def test_a_folder_without_a_run_is_named(tmp_path, content, message):
   if content:

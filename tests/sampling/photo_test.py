@@ -119,3 +119,13 @@ def test_the_scene_of_a_photo(tmp_path):
     scene.targets.world_from_cam, photo.targets(3), atol=1e-6
   )
   assert scene.index.tolist() == [1, 2, 3]
+
+
+def test_a_long_name_of_wide_letters_is_cut(tmp_path):
+  """File systems limit the 210 bytes of this name, not its 70 letters."""
+  picture = np.full((50, 50, 3), 255, np.uint8)
+  picture[10:30, 20:40] = 0
+  file = tmp_path / f"{'椅' * 70}.png"
+  Image.fromarray(picture).save(file)
+  name = photo_scene(Photo(str(file)), resolution=16, num_views=1).given.name
+  assert name == "椅" * 33

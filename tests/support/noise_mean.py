@@ -15,12 +15,13 @@ import sys
 from etils import epath
 import jax
 import jax.numpy as jnp
-from ml_collections import ConfigDict
 import numpy as np
 
+from threedim_jax.diffusion.denoise import bind_params
 from threedim_jax.diffusion.equations import alpha_sigma, q_sample, x0_from_eps
 from threedim_jax.inputs.view_source import open_views
-from threedim_jax.sampling.load import load_sampler, make_denoiser
+from threedim_jax.models import get_model
+from threedim_jax.sampling.load import load_sampler
 from threedim_jax.views.cameras import Camera
 from threedim_jax.views.pixels import from_u8
 from threedim_jax.workdir.checkpoints.checkpointer import read_params
@@ -30,10 +31,14 @@ NUM_OBJECTS, NUM_DRAWS = 16, 6
 
 
 def denoiser(source: str):
-  if not epath.Path(source).is_dir():
-    return load_sampler(source).denoise_fn
-  params, config = read_params(source)
-  return make_denoiser(ConfigDict(config))(params)
+  """The network of bundled weights or of a workdir, as a `DenoiseFn`."""
+  if epath.Path(source).is_dir():
+    params, config = read_params(source)
+  else:
+    sampler = load_sampler(source)
+    params, config = sampler.params, sampler.trained_config
+  model = get_model(config["model"])
+  return bind_params(model, params, config["diffusion"]["prediction"])
 
 
 def held_out_views(data_config: str):

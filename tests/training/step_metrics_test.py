@@ -25,10 +25,11 @@ def clock(monkeypatch):
   return Clock(monkeypatch)
 
 
-def metrics(loss, sums=(0.0, 0.0), counts=(0.0, 0.0), grad_norm=1.0):
+def metrics(loss, sums=(0.0, 0.0), counts=(0.0, 0.0), **norms):
   return {
     "loss": np.float32(loss),
-    "grad_norm": np.float32(grad_norm),
+    "grad_norm": np.float32(norms.get("grad_norm", 1.0)),
+    "param_norm": np.float32(norms.get("param_norm", 2.0)),
     "bin_sum": np.float32(sums),
     "bin_count": np.float32(counts),
   }
@@ -48,6 +49,7 @@ def test_an_interval_means_its_steps_and_counts_its_seconds(clock):
   assert interval.summarize() == {
     "train/loss": 3.0,
     "train/grad_norm": 1.0,
+    "train/param_norm": 2.0,
     "train/loss_logsnr_bin_0": 2.0,  # 8 / 4; no example fell into bin 1
     "time/data": 0.5,
     "time/step": 3.0,
@@ -60,7 +62,7 @@ def test_an_interval_means_its_steps_and_counts_its_seconds(clock):
   assert sum(v for k, v in second.items() if k.startswith("time/")) == 0.0
 
 
-@pytest.mark.parametrize("name", ["loss", "grad_norm"])
+@pytest.mark.parametrize("name", ["loss", "grad_norm", "param_norm"])
 def test_a_step_that_is_not_finite_is_told_at_the_next(name):
   interval = LogInterval("runs/x")
   interval.add(1, metrics(1.0))
@@ -79,7 +81,7 @@ def test_evaluation_means_its_batches_and_can_be_stopped():
 
   def eval_step(params, batch, rng):
     result = metrics(params * batch, sums=(batch, 0.0), counts=(2.0, 0.0))
-    del result["grad_norm"]
+    del result["grad_norm"], result["param_norm"]
     return result, grid
 
   def should_stop():

@@ -65,7 +65,11 @@ GOLDEN = {"loss": 1.38281, "grad_norm": 2.67287}
 def test_metrics_of_the_first_step(setup):
   start = jax.device_get(setup.state().params)
   state, metrics = jax.device_get(setup.step(setup.state(), setup.batch, RNG))
-  assert metrics.keys() == {"loss", "grad_norm", "bin_sum", "bin_count"}
+  norms = {"grad_norm", "param_norm"}
+  assert metrics.keys() == {"loss", *norms, "bin_sum", "bin_count"}
+  squares = jax.tree.map(lambda x: np.sum(np.square(x)), state.params)
+  norm = np.sqrt(sum(jax.tree.leaves(squares)))
+  assert float(metrics["param_norm"]) == pytest.approx(norm, rel=1e-5)
   got = {k: float(metrics[k]) for k in GOLDEN}
   assert got == pytest.approx(GOLDEN, rel=1e-3)
   assert state.step == 1

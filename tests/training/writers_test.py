@@ -103,8 +103,9 @@ def write_run(workdir, steps, value):
 def test_a_resumed_run_has_every_step_once(tmp_path):
   write_run(tmp_path, range(1, 6), 1.0)
   with (tmp_path / "metrics.jsonl").open("a") as f:
+    f.write("5\n{}\n")  # damaged
     f.write('{"step": 2, "train/lo')  # killed while writing
-  assert writers.truncate_metrics(tmp_path, 3) == 3
+  assert writers.truncate_metrics(tmp_path, 3) == 5
   write_run(tmp_path, range(4, 7), 2.0)
   expected = [(1, 1.0), (2, 1.0), (3, 1.0), (4, 2.0), (5, 2.0), (6, 2.0)]
   lines = read_lines(tmp_path)

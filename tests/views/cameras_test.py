@@ -13,14 +13,25 @@ from threedim_jax.views import camera_paths
 from threedim_jax.views.cameras import (
   Camera,
   cam_from_px,
-  cam_from_world,
   px_centers,
-  px_from_cam,
   rays_from_camera,
   relative_to_first,
   resize_camera,
   scale_world,
 )
+
+
+def px_from_cam(points, K):
+  """Projects points in camera axes, with z > 0, to pixel positions (x, y)."""
+  px = jnp.einsum("ij,...j->...i", K, points, precision="highest")
+  return px[..., :2] / px[..., 2:]
+
+
+def cam_from_world(points, world_from_cam):
+  """Transforms points from world axes to camera axes."""
+  rotation, position = world_from_cam[:3, :3], world_from_cam[:3, 3]
+  offset = points - jnp.broadcast_to(position, points.shape)
+  return jnp.einsum("ji,...j->...i", rotation, offset, precision="highest")
 
 
 @st.composite

@@ -29,6 +29,7 @@ from threedim_jax.modes import config_flag
 from threedim_jax.modes.config_values import check_values
 from threedim_jax.runtime import progress
 from threedim_jax.runtime.compilation_cache import use_compilation_cache
+from threedim_jax.runtime.disk import check_writable
 from threedim_jax.runtime.errors import UserError, exit_with_message
 from threedim_jax.viewing.page import Cell, Table
 from threedim_jax.viewing.tables import print_table
@@ -174,6 +175,35 @@ def _seconds_text(seconds: float) -> str:
   return f"{seconds:.3g} s" if seconds >= 1 else f"{seconds * 1e3:.3g} ms"
 
 
+def _check_out(out: str, what: str) -> None:
+  """Raises an error if the results could not be written to `--out`.
+
+  `what` is the value of `--what`. If it is "tpu", `out` is a folder, which need
+  not exist. Otherwise `out` is a file in a folder that exists.
+
+  Raises:
+    UserError: nothing can be written there.
+  """
+  path = epath.Path(out).absolute()
+  is_file = what != "tpu"
+  folder = path.parent if is_file else path
+  if is_file and path.is_dir():
+    raise UserError(
+      f"--out={out} is a folder: name a file in it, for example"
+      f" --out={epath.Path(out) / 'benchmark.json'}"
+    )
+  if is_file and not folder.is_dir():
+    raise UserError(f"--out={out}: its folder does not exist; make it first")
+  try:
+    check_writable(folder)
+  except (UserError, OSError) as e:  # OSError: the disk is full
+    reason = (e.__cause__ or e).strerror
+    raise UserError(
+      f"--out={out}: {folder} cannot be written to ({reason}); name another"
+      " place"
+    ) from e
+
+
 def main(argv: list[str]) -> None:
   if any(word in config_flag.HELP_WORDS for word in argv[1:]):
     print(__doc__)
@@ -188,6 +218,7 @@ def main(argv: list[str]) -> None:
           "--what=tpu needs --out=FOLDER: it writes its files there, and"
           " resumes from them"
         )
+      _check_out(out, "tpu")
       tpu.run(epath.Path(out))
       return
     if config is None:
@@ -195,8 +226,8 @@ def main(argv: list[str]) -> None:
         "--config is missing: a file such as --config=configs/shapes.py"
       )
     check_values(config)
-    if out and not epath.Path(out).absolute().parent.is_dir():
-      raise UserError(f"--out={out}: its folder does not exist; make it first")
+    if out:
+      _check_out(out, _WHAT.value)
     use_compilation_cache()
     rows, ceilings = measure(config, _WHAT.value, _SECONDS.value)
     show(rows, ceilings)

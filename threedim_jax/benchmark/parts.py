@@ -3,10 +3,12 @@
 """Measures each part of the benchmark, such as training or sampling.
 
 `PARTS` maps the name of each part to a function that measures the part and
-returns rows of the table. These functions time the same programs that training,
-sampling and scoring run. Weights, cameras and pictures are random, except in
-the part "data". That part reads a data set, to measure how long training waits
-for pictures.
+returns rows of the table. The train step and the step of a field's fit are the
+programs that training and scoring run. The timed sampler differs from the one
+that sampling runs: its number of steps and its guidance weight are compile-time
+constants, and it uses a single device. Weights, cameras and pictures are
+random, except in the part "data". That part reads a data set, to measure how
+long training waits for pictures.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -22,6 +24,7 @@ import numpy as np
 
 from threedim_jax.benchmark import timing
 from threedim_jax.benchmark.timing import Program, Row, Times
+from threedim_jax.diffusion.denoise import bind_params
 from threedim_jax.diffusion.sampler import make_bank
 from threedim_jax.evaluation.consistency import ConsistencyProtocol
 from threedim_jax.evaluation.fields.field import FieldConfig
@@ -31,9 +34,10 @@ from threedim_jax.inputs.view_source import open_split
 from threedim_jax.models import get_model, make_init_fn
 from threedim_jax.modes.aot.flops import count_flops
 from threedim_jax.runtime.sharding import make_mesh, put_batch, replicated
-from threedim_jax.sampling.load import make_denoiser, settings_of
+from threedim_jax.sampling.load import settings_of
 from threedim_jax.sampling.view_sampler import make_view_fn
 from threedim_jax.training.setup import make_setup
+from threedim_jax.training.train_step import num_microbatches
 from threedim_jax.views import camera_paths
 from threedim_jax.views.cameras import Camera
 from threedim_jax.views.pair_batch import PairBatch
@@ -144,14 +148,21 @@ def step_case(config: ConfigDict) -> Case:
 
 
 def forward_case(config: ConfigDict) -> Case:
-  """Compiles a forward pass of `train.batch_size` examples on all devices."""
+  """Compiles a forward pass of `train.batch_size` examples on all devices.
+
+  Raises:
+    UserError: a train step cannot split the batch evenly over the devices.
+  """
   mesh = make_mesh(config.mesh.data, config.mesh.fsdp)
-  denoiser = make_denoiser(config, jax.default_backend())
+  batch_size = config.train.batch_size
+  # Called for its check; a forward pass has no micro-batches.
+  num_microbatches(batch_size, config.train.per_device_batch_size, mesh.size)
+  model = get_model(config.model, jax.default_backend())
 
   def forward(params, *args):
-    return denoiser(params)(*args)
+    return bind_params(model, params, config.diffusion.prediction)(*args)
 
-  batch = denoise_args(config, config.train.batch_size)
+  batch = denoise_args(config, batch_size)
   params = jax.device_put(random_params(config), replicated(mesh))
   args = params, *put_batch(batch, mesh)
   program = timing.compile_program(jax.jit(forward), *args)

@@ -7,7 +7,7 @@
 The command needs no TPU: it only compiles train steps for TPUs, one after
 another. First it asks the compiler how much memory each of them takes, a minute
 or two each, and prints the table. Then it compiles those that fit, for the
-estimated time of a step. Compiling one takes between a few minutes and an hour.
+estimated time of a step. Compiling one takes 20 to 100 minutes.
 Each result is in a file of its own. If the command is stopped, run it again: it
 makes only the files that do not exist yet.
 """
@@ -22,8 +22,9 @@ from etils import epath
 
 from threedim_jax.modes.aot.memory_plan import planned_bytes
 from threedim_jax.modes.aot.report import GIB
-from threedim_jax.modes.aot.topologies import CHIPS
+from threedim_jax.modes.aot.topologies import CHIPS, check_compiler
 from threedim_jax.runtime import progress
+from threedim_jax.runtime.errors import UserError
 from threedim_jax.workdir.results import write_result
 
 CONFIG = "configs/srn_chairs.py"
@@ -100,14 +101,16 @@ from threedim_jax.modes.aot.programs import compile_train_step
 from threedim_jax.modes.aot.report import to_json
 from threedim_jax.modes.aot.topologies import get_topology
 from threedim_jax.modes import command_line
+from threedim_jax.runtime.errors import exit_with_message
 from threedim_jax.workdir.results import write_result
 topology, per_device, path, *argv = sys.argv[1:]
-_, config, _ = command_line.parse(["tpu", *argv])
-topology = get_topology(topology)
-config.train.batch_size = int(per_device) * len(topology.devices)
-config.train.per_device_batch_size = None
-compiled = compile_train_step(config, topology)
-write_result(path, to_json(compiled, config.train.num_examples))
+with exit_with_message():
+  _, config, _ = command_line.parse(["tpu", *argv])
+  topology = get_topology(topology)
+  config.train.batch_size = int(per_device) * len(topology.devices)
+  config.train.per_device_batch_size = None
+  compiled = compile_train_step(config, topology)
+  write_result(path, to_json(compiled, config.train.num_examples))
 """
 
 
@@ -154,6 +157,10 @@ def run(
     folder: where each case has its JSON files.
     cases: rows of the table.
     config: path of the configuration file.
+
+  Raises:
+    UserError: a file is missing, and the TPU compiler is not installed or the
+      process that should make the file failed.
   """
   folder = folder.absolute()
   folder.mkdir(parents=True, exist_ok=True)
@@ -175,10 +182,19 @@ def _make_missing(
 ) -> bool:
   """Makes the files that do not exist. Returns whether there were any."""
   missing = {case: path for case, path in paths.items() if not path.exists()}
+  if missing:
+    check_compiler()
   done = len(paths) - len(missing)
   with progress.bar(what, len(paths), done, unit="program") as bar:
     for case, path in missing.items():
-      make(case, path, config)
+      try:
+        make(case, path, config)
+      except subprocess.CalledProcessError as e:
+        raise UserError(
+          f"cannot {what} {case.name}: its process ended with exit code"
+          f" {e.returncode}, and its message is above. If there is no message,"
+          " the machine may have too little memory."
+        ) from e
       bar.advance(1, case.name)
   return bool(missing)
 

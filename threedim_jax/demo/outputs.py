@@ -3,6 +3,7 @@
 """Makes what the demo shows: pieces of HTML, and files to download."""
 
 import atexit
+import contextlib
 import functools
 import html
 import json
@@ -237,8 +238,11 @@ def new_folder() -> epath.Path:
   A folder expires when it is older than `KEEP_SECONDS`.
   """
   for old in _root().iterdir():
-    if time.time() - old.stat().mtime > KEEP_SECONDS:
-      shutil.rmtree(old, ignore_errors=True)
+    with contextlib.suppress(
+      FileNotFoundError
+    ):  # another visitor's call did it
+      if time.time() - old.stat().mtime > KEEP_SECONDS:
+        shutil.rmtree(old, ignore_errors=True)
   return epath.Path(tempfile.mkdtemp(dir=_root()))
 
 

@@ -60,7 +60,7 @@ _CHANGES = {  # how the protocol's name states a changed setting
 }
 VARIANTS = {
   "psnr_u8": "held-out views against 8-bit renders of the field",
-  "psnr_fg_u8": "the same over pixels that are not white in both",
+  "psnr_fg_u8": "the same over pixels that are not white in one of the two",
   **SSIM_VARIANTS,
   "psnr_input_u8": "field at the input pose against the input view",
 }
@@ -288,7 +288,7 @@ def _mean(values: np.ndarray) -> float:
   """Returns the mean of the finite values, or NaN if no value is finite.
 
   For example, `psnr_fg_u8` is NaN if both pictures are white, because it
-  compares only pixels that are not white in both.
+  compares only pixels that are not white in at least one of them.
   """
   numbers = values[np.isfinite(values)]
   return float(numbers.mean()) if len(numbers) else float("nan")

@@ -11,6 +11,7 @@ from etils import epath
 from PIL import ExifTags, Image
 
 from threedim_jax.inputs.posed_images.pictures import open_picture
+from threedim_jax.runtime.disk import read_input
 from threedim_jax.runtime.errors import UserError
 
 MAX_BYTES = 20_000_000
@@ -43,7 +44,7 @@ def open_photo(path: epath.PathLike) -> Image.Image:
       f"{path} has {size / 1e6:.0f} MB; at most"
       f" {MAX_BYTES / 1e6:.0f} are read: save it smaller."
     )
-  return decode_photo(path.read_bytes(), str(path))
+  return decode_photo(read_input(path), str(path))
 
 
 def decode_photo(data: bytes, source: str) -> Image.Image:

@@ -129,7 +129,10 @@ def load_pretrained(name: str, target: PyTree) -> PyTree:
   """
   params = read_weights(name)
   check_same_arrays(
-    weights_path(name), {"params": array_specs(params)}, {"params": target}
+    f"the network of the weights {name}",
+    {"params": array_specs(params)},
+    {"params": target},
+    "Leave --config out: the weights bring their own.",
   )
   return params
 

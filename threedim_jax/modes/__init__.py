@@ -5,5 +5,5 @@
 `main` parses the flags and calls the function `run` of the mode's file. Code
 here may import from every other folder of the package except `demo` and
 `benchmark`. Only `main` may import the modes, but `benchmark` also uses
-`config_values` and `aot`.
+`config_flag`, `config_values`, `command_line` and `aot`.
 """

@@ -96,8 +96,6 @@ class Flag(NamedTuple):
 
 # Modes that run a model. They need a configuration and a workdir.
 RUN_MODES = ("train", "sample", "evaluate")
-# Modes that read folders of pictures, which any method may have made.
-FOLDER_MODES = tuple(mode for mode in MODES if mode not in RUN_MODES)
 
 FLAGS = (
   Flag(
@@ -164,7 +162,7 @@ FLAGS = (
   ),
   Flag(
     "path",
-    str,
+    PATH,
     ("sample",),
     "Views to generate: orbit, spiral, or a JSON file with a list of"
     ' {"azimuth": 90, "elevation": 20}. Default: orbit.',
@@ -436,6 +434,11 @@ def _check_flags_of_mode(mode: str) -> None:
     raise UserError(
       "--image is for --mode=sample, and without --mode the program trains: add"
       " --mode=sample"
+    )
+  if mode == "check_data" and _is_given("config") and _is_given("views"):
+    raise UserError(
+      "--mode=check_data checks the data set of --config or the folder of"
+      " --views: give one of them"
     )
   for flag in FLAGS:
     if not _is_given(flag.name):

@@ -20,6 +20,7 @@ import functools
 import os
 import pathlib
 import re
+import runpy
 import sys
 from typing import Any
 
@@ -33,6 +34,7 @@ from threedim_jax.runtime.errors import UserError
 NAME = "config"
 HELP_WORDS = ("--help", "-help", "-h")
 SEE_HELP = "(--help lists the flags)"  # the end of an error about usage
+COMPLETE = "configs/srn_chairs.py"  # has every key that the program reads
 # Keys that hold a path, in which "~" is expanded to the home directory.
 PATH_KEYS = ("data.data_dir", "train.init_from")
 _PACKAGE = pathlib.Path(threedim_jax.__file__).parent
@@ -164,7 +166,8 @@ def _load_config(argv: Sequence[str]) -> ConfigDict | None:
     The configuration; None if --config is not given.
 
   Raises:
-    UserError: there is no such file, or the file does not accept the variant.
+    UserError: there is no such file, Python cannot run it, it does not accept
+      the variant, or it does not set exactly the keys that the program reads.
   """
   file, variant = _file_and_variant(argv)
   if file is None:
@@ -175,16 +178,46 @@ def _load_config(argv: Sequence[str]) -> ConfigDict | None:
     for home in _HOMES:
       others |= {f"configs/{p.name}" for p in (home / "configs").glob("*.py")}
     raise UserError(f"no config file {file!r}{did_you_mean(file, others)}")
+  parser = config_flags.config_flags.ConfigFileFlagParser(NAME)
   try:
     with _importable_configs(argv):
-      parser = config_flags.config_flags.ConfigFileFlagParser(NAME)
-      return parser.parse(f"{file}:{variant}" if variant else file)
+      config = parser.parse(f"{file}:{variant}" if variant else file)
   except Exception as e:  # the file is the user's code: it may raise anything
     lines = str(e).strip().splitlines() or [type(e).__name__]
     reason = re.sub(r"^\w+: ", "", lines[-1])
+    refusal = f"does not accept {variant!r}" if variant else "cannot be run"
+    raise UserError(f"config file {file!r} {refusal}: {reason}") from e
+  _check_keys(file, config)
+  return config
+
+
+def _check_keys(file: str, config: Any) -> None:
+  """Checks that a configuration has the same keys as configs/srn_chairs.py.
+
+  Args:
+    file: name of the configuration file, for the error message.
+    config: what `get_config` of that file returned.
+
+  Raises:
+    UserError: `config` is no ConfigDict, lacks a key or has another one.
+  """
+  if not isinstance(config, ConfigDict):
     raise UserError(
-      f"config file {file!r} does not accept {variant!r}: {reason}"
-    ) from e
+      f"get_config in {file!r} must return an ml_collections.ConfigDict, not"
+      f" {type(config).__name__}"
+    )
+  complete = next(p for h in _HOMES if (p := h / COMPLETE).is_file())
+  expected = runpy.run_path(str(complete))["get_config"]()
+  keys, wanted = (
+    flatten_dict(c.to_dict(), sep=".").keys() for c in (config, expected)
+  )
+  wrong = [f"{key} is missing" for key in sorted(wanted - keys)]
+  wrong += [f"{key} is unknown" for key in sorted(keys - wanted)]
+  if wrong:
+    raise UserError(
+      f"config file {file!r} must set the keys of {COMPLETE}:"
+      f" {', '.join(wrong[:5])}{' ...' if wrong[5:] else ''}"
+    )
 
 
 def _override_keys(argv: Sequence[str]) -> list[str]:
@@ -265,6 +298,7 @@ def _check_tuples(defaults: Mapping[str, Any]) -> None:
     if not (default and isinstance(default, tuple)):
       continue
     kinds = {type(x).__name__ for x in default}
+    kinds |= {"int"} if "float" in kinds else set()
     if not {type(x).__name__ for x in value} <= kinds:
       raise UserError(
         f"--{NAME}.{key} is {value!r}, but {key} holds values of type "

@@ -80,7 +80,12 @@ RULES: tuple[tuple[Callable[[Any], bool], str, str], ...] = (
   (
     lambda x: 0 <= x < 1,
     "must be at least 0 and below 1",
-    "diffusion.uncond_fraction model.dropout",
+    "diffusion.uncond_fraction model.dropout optim.b1 optim.b2",
+  ),
+  (
+    lambda x: all(type(n) is int and n >= 1 for n in x),
+    "must be heights of feature maps in patches, as in (8, 16)",
+    "model.attn_resolutions model.cross_attn_resolutions",
   ),
   (
     _is_interval,
@@ -130,6 +135,7 @@ def check_values(config: ConfigDict) -> None:
     config.data.resolution, config.model.ch_mult, config.model.patch_size
   )
   _check_model(config.model)
+  _check_guidance(config)
   _check_regression(config)
 
 
@@ -179,6 +185,14 @@ def _check_model(model: ConfigDict) -> None:
     raise UserError(
       f"model.attn_heads={model.attn_heads} must divide the channels of every"
       f" level, {channels}"
+    )
+
+
+def _check_guidance(config: ConfigDict) -> None:
+  if config.diffusion.uncond_fraction == 0 != config.sampler.guidance_weight:
+    raise UserError(
+      "diffusion.uncond_fraction=0 trains no estimate without a given view,"
+      " which guidance needs: set sampler.guidance_weight=0"
     )
 
 

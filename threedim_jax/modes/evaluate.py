@@ -132,7 +132,7 @@ def sample_shard(
   if missing:
     print(
       f"shard {shard} of {num_shards} is done; other shards still have"
-      f" {missing} object(s) to sample: the last one to finish writes"
+      f" {missing} folder(s) of samples to make: the last one to finish writes"
       " evaluation.json"
     )
   return not missing
@@ -251,7 +251,7 @@ def _settings(protocol: dict, provenance: dict) -> dict:
     **{k: protocol.get(k) for k in ("name", "list_sha256", "num_samples")},
     **{k: provenance.get(k) for k in ("checkpoint_step", "pretrained")},
     **{f"sampler.{k}": v for k, v in made_by.get("sampler", {}).items()},
-    **{f"data.{k}": made_by["data"].get(k) for k in ("name", "config")},
+    **{f"data.{k}": made_by.get("data", {}).get(k) for k in ("name", "config")},
     **{f"evaluate.{k}": evaluate.get(k) for k in ("num_objects", "num_views")},
   }
 

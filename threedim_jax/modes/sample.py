@@ -112,20 +112,21 @@ def sample_photo(
   workdir = epath.Path(workdir)
   scene = photo_scene(photo, config.data.resolution, config.sample.num_views)
   request = Request(scene.given.name, (0,), tuple(scene.index.tolist()))
-  (sampled,) = generate(
+  folder = workdir / "samples" / request.object_id
+  for sampled in generate(
     load_sampler(pretrained, workdir=workdir, config=config),
-    [request],
+    my_share([request]),  # of several processes, only the first one samples
     lambda _: scene,
     workdir / "samples",
     settings_of(config),
     batch_size=1,
     overwrite=overwrite,
-  )
-  folder = workdir / "samples" / sampled.object_id
-  show(folder, sampled)
-  show_together(workdir, [sampled])
-  if jax.process_index() == 0:
+  ):
+    show(folder, sampled)
+    show_together(workdir, [sampled])
     print(f"orbit viewer: {folder / 'viewer.html'}")
+  with progress.waiting("wait for the other processes"):
+    wait_for_all("sampled")
   return folder
 
 

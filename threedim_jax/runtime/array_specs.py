@@ -3,11 +3,10 @@
 """Checks that saved arrays fit a model by their names, dtypes and shapes.
 
 saved = {"ema_params": array_specs(ema_params)}   # can be written as JSON
-check_same_arrays(folder, saved, {"ema_params": params_of_the_model})
+check_same_arrays(name, saved, {"ema_params": params_of_the_model}, fix)
 """
 
 from collections.abc import Mapping
-import os
 
 import jax
 from jaxtyping import PyTree
@@ -33,9 +32,10 @@ def array_specs(tree: PyTree) -> dict[str, str]:
 
 
 def check_same_arrays(
-  folder: os.PathLike[str],
+  name: str,
   saved: Mapping[str, Mapping[str, str]],
   items: Mapping[str, PyTree],
+  fix: str,
 ) -> None:
   """Checks that saved arrays match a model in names, dtypes and shapes.
 
@@ -43,9 +43,10 @@ def check_same_arrays(
   shape, and would silently cast arrays of another dtype.
 
   Args:
-    folder: file or folder of the saved arrays, for the error message.
+    name: what the error message calls the saved arrays.
     saved: {name of a tree: what `array_specs` returned for the saved tree}.
     items: {name of a tree: the model's arrays, or their shapes and dtypes}.
+    fix: last sentence of the error message, which says what to do.
 
   Raises:
     UserError: an array is missing on one side, or has another shape or dtype.
@@ -54,16 +55,15 @@ def check_same_arrays(
   for item, tree in items.items():
     old, new = saved[item], array_specs(tree)
     rows += [
-      f"{item}/{name} (checkpoint: {old.get(name, 'absent')}, "
-      f"model: {new.get(name, 'absent')})"
-      for name in sorted(old.keys() | new.keys())
-      if old.get(name) != new.get(name)
+      f"{item}/{array} (saved: {old.get(array, 'absent')}, "
+      f"model: {new.get(array, 'absent')})"
+      for array in sorted(old.keys() | new.keys())
+      if old.get(array) != new.get(array)
     ]
   if rows:
     more = len(rows) - _NUM_LISTED
     raise UserError(
-      f"the checkpoint {folder} is of another architecture than the "
-      f"configured model. Different: {'; '.join(rows[:_NUM_LISTED])}"
-      f"{f'; and {more} more' if more > 0 else ''}. Use the config it was "
-      "trained with, or a new --workdir."
+      f"{name} is of another architecture than the configured model."
+      f" Different: {'; '.join(rows[:_NUM_LISTED])}"
+      f"{f'; and {more} more' if more > 0 else ''}. {fix}"
     )

@@ -1,6 +1,6 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Writes files atomically, checks folders, and recognises full disks.
+"""Reads and writes files, checks folders, and recognises full disks.
 
 write_atomically(workdir / "evaluation.json", text)
 """
@@ -31,6 +31,23 @@ def write_atomically(path: epath.PathLike, text: str) -> None:
   except BaseException:
     unfinished.unlink(missing_ok=True)
     raise
+
+
+def read_input(path: epath.PathLike) -> bytes:
+  """Reads a file that the user gave.
+
+  Raises:
+    UserError: the file cannot be read.
+  """
+  try:
+    return epath.Path(path).read_bytes()
+  except OSError as e:
+    raise cannot_read(path, e) from e
+
+
+def cannot_read(path: epath.PathLike, error: OSError) -> UserError:
+  """Makes the error for a file that the system refuses to read."""
+  return UserError(f"{path} cannot be read ({error.strerror}).")
 
 
 def check_writable(folder: epath.PathLike) -> None:

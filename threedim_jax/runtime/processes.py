@@ -26,7 +26,7 @@ from typing import Any
 import jax
 
 from threedim_jax.runtime import roll_call
-from threedim_jax.runtime.errors import EXIT_PREEMPTED, UserError
+from threedim_jax.runtime.errors import EXIT_PREEMPTED, UserError, first_line
 from threedim_jax.runtime.stop_signal import StopSignal
 
 # JAX itself reads only the first variable; this module passes on the others.
@@ -51,7 +51,8 @@ def maybe_initialize(environ: Mapping[str, str] = os.environ) -> str:
     A line that describes this process and its devices.
 
   Raises:
-    UserError: the environment contradicts itself, or joining fails.
+    UserError: the environment contradicts itself, joining fails, or JAX cannot
+      use the platform that JAX_PLATFORMS names.
     SystemExit: with code 134 if some process has not started after five
       minutes. Until then, stderr names the missing processes. This applies if
       SLURM or JAX's own variables describe the run. With other launchers, JAX
@@ -70,12 +71,35 @@ def maybe_initialize(environ: Mapping[str, str] = os.environ) -> str:
         " started with the same address, and does no firewall stand between"
         " them?"
       ) from e
-  devices = jax.local_devices()
+  devices = _local_devices(environ.get("JAX_PLATFORMS"))
   return (
     f"process {jax.process_index()}/{jax.process_count()} on"
     f" {socket.gethostname()}: {len(devices)} of {jax.device_count()} devices,"
     f" {devices[0].device_kind}"
   )
+
+
+def _local_devices(platforms: str | None) -> list[jax.Device]:
+  """Returns this process's devices.
+
+  `platforms` is the value of JAX_PLATFORMS; None or "" if it is not set.
+
+  Raises:
+    UserError: JAX cannot use these platforms.
+  """
+  try:
+    return jax.local_devices()
+  except (AssertionError, RuntimeError) as e:
+    # JAX raises an AssertionError without text if "cuda" is not installed.
+    unusable = isinstance(e, AssertionError) or (
+      "Unable to initialize backend" in str(e)
+    )
+    if not platforms or not unusable:
+      raise
+    raise UserError(
+      f"JAX cannot use JAX_PLATFORMS={platforms} ({first_line(e)}): unset it,"
+      " or install that platform's package"
+    ) from e
 
 
 def _join(options: dict[str, Any]) -> None:

@@ -128,7 +128,7 @@ class Bar:
     task = self.shown.tasks[0]
     parts = [task.description]
     if task.total:
-      counts = f"{task.completed:g}/{task.total:g}"
+      counts = f"{task.completed:,.10g}/{task.total:,.10g}"
       parts.append(f"{counts} ({task.percentage:.0f}%)")
     if task.time_remaining:
       parts.append(f"{task.time_remaining:.0f}s left")

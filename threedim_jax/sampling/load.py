@@ -6,16 +6,12 @@ sampler = load_sampler("shapes64")           # bundled weights
 sampler = load_sampler(workdir="runs/mine")  # the newest checkpoint
 """
 
-from collections.abc import Callable
-from typing import Any
-
 from etils import epath
 import jax
 from jaxtyping import PyTree
 from ml_collections import ConfigDict
 
-from threedim_jax.diffusion.denoise import DenoiseFn, bind_params
-from threedim_jax.models import dummy_inputs, get_model
+from threedim_jax.models import make_init_fn
 from threedim_jax.models.pretrained import (
   check_settings_match,
   describe,
@@ -58,17 +54,18 @@ def load_sampler(
   """
   if weights is None:
     return _load_workdir(epath.Path(workdir), config)
-  network = describe(weights)
-  model_config, resolution = network["model"], network["resolution"]
+  network, mesh = describe(weights), _mesh(config)
   if config is not None:
     check_settings_match(weights, config)
-    model_config, resolution = config.model, config.data.resolution
+  else:
+    data = {"resolution": network["resolution"]}
+    config = ConfigDict({"model": network["model"], "data": data})
   return Sampler(
-    load_pretrained(weights, _param_shapes(model_config, resolution)),
-    model_config,
+    load_pretrained(weights, _param_shapes(config)),
+    config.model,
     network["prediction"],
-    resolution,
-    _mesh(config),
+    config.data.resolution,
+    mesh,
     name=weights,
     trained_config={
       "model": network["model"],
@@ -83,8 +80,13 @@ def _load_workdir(workdir: epath.Path, config: ConfigDict | None) -> Sampler:
     saved = read_config(workdir)
     if saved is None:
       raise UserError(f"{workdir} holds no training run: it has no config.json")
+    if not {"model", "data", "diffusion"} <= saved.keys():
+      raise UserError(
+        f"{workdir}/config.json lacks sections of a configuration: restore the"
+        " file"
+      )
     config = ConfigDict(saved)
-  shapes = _param_shapes(config.model, config.data.resolution)
+  shapes = _param_shapes(config)
   target = with_shardings(shapes, state_sharding(mesh, shapes))
   with (
     progress.waiting("restore the checkpoint"),
@@ -113,36 +115,15 @@ def _mesh(config: ConfigDict | None) -> jax.sharding.Mesh:
   return make_local_mesh(config.mesh.data, config.mesh.fsdp)
 
 
-def _param_shapes(model_config: Any, resolution: int) -> PyTree:
+def _param_shapes(config: ConfigDict) -> PyTree:
   """Returns the shapes and dtypes of a network's parameters.
 
-  The parameters themselves are not computed. `resolution` is the height and
-  width of the pictures, in pixels.
+  The parameters themselves are not computed. Of `config`, only `model` and
+  `data.resolution` are read.
   """
-  model, inputs = get_model(model_config), dummy_inputs(resolution)
-
-  def init(rng):
-    return model.init(rng, *inputs, train=False)["params"]
-
-  return jax.eval_shape(init, jax.random.key(0))
+  return jax.eval_shape(make_init_fn(config), jax.random.key(0))
 
 
 def settings_of(config: ConfigDict) -> Settings:
   """Returns `config.sampler` as `Settings`."""
   return Settings(**dict(config.sampler))
-
-
-def make_denoiser(
-  config: ConfigDict, platform: str = "cpu"
-) -> Callable[[PyTree], DenoiseFn]:
-  """Returns a function that turns network parameters into a `DenoiseFn`.
-
-  The `DenoiseFn` has no dropout.
-
-  Args:
-    config: a configuration; only `model` and `diffusion` are read.
-    platform: "cpu", "gpu" or "tpu", where the network should be fast.
-  """
-  model = get_model(config.model, platform)
-  prediction = config.diffusion.prediction
-  return lambda params: bind_params(model, params, prediction)

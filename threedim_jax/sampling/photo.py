@@ -209,12 +209,12 @@ def photo_scene(photo: Photo, resolution: int, num_views: int) -> Scene:
   """
   image_u8 = prepare(open_photo(photo.file), resolution)
   stem = re.sub(r"[^\w-]+", "_", epath.Path(photo.file).stem).strip("_")
+  # File systems limit the bytes of a name, not its characters.
+  name = stem.encode()[:100].decode(errors="ignore") or "picture"
   K, first = photo.K(resolution)[None], np.zeros(1, np.int32)
   targets = np.float32(photo.targets(num_views))
   return Scene(
-    given=PosedViews(
-      image_u8[None], photo.pose()[None], K, first, stem[:100] or "picture"
-    ),
+    given=PosedViews(image_u8[None], photo.pose()[None], K, first, name),
     targets=Camera(targets, np.float32(np.repeat(K, len(targets), axis=0))),
     index=np.arange(1, 1 + len(targets), dtype=np.int32),
   )

@@ -23,7 +23,7 @@ from jaxtyping import Array, Float, Int, Key, PyTree, UInt8
 import numpy as np
 
 from threedim_jax import LOGSNR_MAX, LOGSNR_MIN
-from threedim_jax.diffusion.denoise import DenoiseFn, bind_params
+from threedim_jax.diffusion.denoise import bind_params
 from threedim_jax.diffusion.sampler import (
   Bank,
   cond_indices,
@@ -133,19 +133,13 @@ class Sampler:
   ):
     self._params_sh = state_sharding(mesh, params)
     self.params = jax.device_put(params, self._params_sh)
-    self._model = get_model(model_config, platform_of(mesh))
-    self._prediction = prediction
     self._mesh, self.resolution = mesh, resolution
-    self._view_fn = make_view_fn(self._model, prediction)
+    model = get_model(model_config, platform_of(mesh))
+    self._view_fn = make_view_fn(model, prediction)
     self.name, self.step = name, step
     self.trained_config = dict(trained_config)
     self._programs: dict[Any, Callable] = {}
     self._lock = threading.Lock()
-
-  @property
-  def denoise_fn(self) -> DenoiseFn:
-    """The network as a `DenoiseFn`, without the sampling loop."""
-    return bind_params(self._model, self.params, self._prediction)
 
   def facts(self) -> dict[str, Any]:
     """Returns facts about the weights, in the form saved with samples.

@@ -15,7 +15,7 @@ from flax import serialization
 import jax
 import numpy as np
 
-from threedim_jax.runtime.errors import exit_with_message
+from threedim_jax.runtime.errors import UserError, exit_with_message
 from threedim_jax.workdir.checkpoints.checkpointer import read_params
 
 
@@ -36,9 +36,12 @@ def export(
     an entry in `pretrained.SHA256`.
 
   Raises:
-    UserError: the workdir has no undamaged checkpoint.
+    UserError: the folder of `out` does not exist, or the workdir has no
+      undamaged checkpoint.
   """
   out = epath.Path(out)
+  if not out.parent.is_dir():
+    raise UserError(f"--out {out}: its folder does not exist; make it first")
   params, config = read_params(workdir)
   half = jax.tree.map(lambda x: np.asarray(x, np.float16), params)
   data = serialization.msgpack_serialize(half)

@@ -18,7 +18,6 @@ from threedim_jax.models.pretrained import (
   check_setting,
   check_settings_match,
   read_weights,
-  weights_path,
 )
 from threedim_jax.runtime import progress
 from threedim_jax.runtime.array_specs import array_specs, check_same_arrays
@@ -107,9 +106,9 @@ def starting_params(
   source = config.train.init_from
   if source in SHA256:
     check_settings_match(source, config, for_training=True)
-    params, path = read_weights(source), weights_path(source)
+    params = read_weights(source)
   elif (epath.Path(source) / "checkpoints").is_dir():
-    (params, trained), path = read_params(source), epath.Path(source)
+    params, trained = read_params(source)
     check_setting(
       source,
       "diffusion.prediction",
@@ -122,5 +121,10 @@ def starting_params(
       f" weights that ship with threedim_jax ({', '.join(SHA256)})"
     )
   params = grow(params, target, create_params)
-  check_same_arrays(path, {"params": array_specs(params)}, {"params": target})
+  check_same_arrays(
+    f"the network of train.init_from={source}",
+    {"params": array_specs(params)},
+    {"params": target},
+    "models/growth.py says which networks can grow into which.",
+  )
   return params

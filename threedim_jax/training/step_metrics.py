@@ -26,6 +26,8 @@ from threedim_jax.runtime.errors import UserError
 from threedim_jax.views.image_grid import denoise_grid
 from threedim_jax.views.pixels import to_u8
 
+NAMES = ("loss", "grad_norm", "param_norm")  # must be finite
+
 
 class LogInterval:
   """The metrics and times of the training steps since the last log.
@@ -35,8 +37,8 @@ class LogInterval:
   device always has work.
 
   Args:
-    workdir: folder to name in the error message if a loss or gradient is not
-      finite.
+    workdir: folder to name in the error message if a loss, gradient or
+      parameter is not finite.
   """
 
   def __init__(self, workdir: epath.PathLike):
@@ -67,25 +69,26 @@ class LogInterval:
       metrics: what the train step returned.
 
     Raises:
-      UserError: the loss or gradient of the previous step is not finite.
+      UserError: the loss, a gradient or a parameter of the previous step is not
+        finite.
     """
     self.fetch()
     self._pending = step, metrics
 
   def fetch(self) -> None:
-    """Waits for the newest step's metrics, and checks its loss and gradient.
+    """Waits for the newest step's metrics, and checks that they are finite.
 
     Call this before saving the state of that step.
 
     Raises:
-      UserError: the loss or gradient of the step is not finite.
+      UserError: the loss, a gradient or a parameter of the step is not finite.
     """
     if self._pending is None:
       return
     step, metrics = self._pending
     self._pending = None
     metrics = jax.device_get(metrics)
-    for name in ("loss", "grad_norm"):
+    for name in NAMES:
       if not np.isfinite(metrics[name]):
         raise UserError(
           f"{name} is {metrics[name]} at step {step}; the last checkpoint in"
@@ -99,9 +102,9 @@ class LogInterval:
     """Averages the metrics and times since the last call of `summarize`.
 
     Returns:
-      train/loss, train/grad_norm, train/loss_logsnr_bin_I for every log-SNR bin
-      I that had examples, and seconds per step: time/data (waiting for data),
-      time/eval, time/save, and time/step (everything else).
+      train/loss, train/grad_norm, train/param_norm, train/loss_logsnr_bin_I for
+      every log-SNR bin I that had examples, and seconds per step: time/data
+      (waiting for data), time/eval, time/save, and time/step (everything else).
     """
     self.fetch()
     scalars = _mean_metrics("train", self._metrics)
@@ -155,14 +158,14 @@ def _mean_metrics(
   Args:
     prefix: the part of the names before the slash, "train" or "eval".
     metrics: for each step, "loss", "bin_sum", "bin_count" and, in training,
-      "grad_norm".
+      "grad_norm" and "param_norm".
 
   Returns:
     The averages by name. Log-SNR bins without examples are left out.
   """
   scalars = {
     f"{prefix}/{name}": float(np.mean([m[name] for m in metrics]))
-    for name in ("loss", "grad_norm")
+    for name in NAMES
     if name in metrics[0]
   }
   sums = np.sum([m["bin_sum"] for m in metrics], axis=0)

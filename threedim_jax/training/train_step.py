@@ -135,8 +135,8 @@ def make_train_step(
   Returns:
     A pure function. Pass the same `rng` at every step: the function folds in
     the number of the step, so that a resumed run draws the same random numbers
-    as an uninterrupted one. The metrics are "loss", "grad_norm" and the entries
-    of `aux`.
+    as an uninterrupted one. The metrics are "loss", "grad_norm", "param_norm"
+    (of the new parameters) and the entries of `aux`.
   """
 
   def train_step(state: TrainState, batch: PairBatch, rng):
@@ -148,14 +148,17 @@ def make_train_step(
       updates, opt_state = tx.update(grads, state.opt_state, state.params)
       params = optax.apply_updates(state.params, updates)
       ema_params = ema_update(state.ema_params, params, ema_decay)
-      grad_norm = optax.tree.norm(grads)
+      norms = {
+        "grad_norm": optax.tree.norm(grads),
+        "param_norm": optax.tree.norm(params),
+      }
     new_state = TrainState(
       step=state.step + 1,
       params=params,
       ema_params=ema_params,
       opt_state=opt_state,
     )
-    return new_state, {"loss": loss, "grad_norm": grad_norm, **aux}
+    return new_state, {"loss": loss, **norms, **aux}
 
   return train_step
 

@@ -179,10 +179,10 @@ def truncate_metrics(workdir: epath.PathLike, step: int) -> int:
 def _step(line: str) -> int | float:
   """Reads the step from a line of metrics.jsonl.
 
-  If a crash cut the line short, so that it is not valid JSON, the result is
-  infinity.
+  If the line is damaged, for example because a crash cut it short, the result
+  is infinity.
   """
   try:
     return json.loads(line)["step"]
-  except ValueError:
+  except (ValueError, TypeError, KeyError):
     return math.inf

@@ -78,27 +78,6 @@ def cam_from_px(
   return jnp.stack([x, y, jnp.ones_like(x)], axis=-1)
 
 
-def px_from_cam(
-  points: Float[Array, "*b 3"], K: Float[Array, "3 3"]
-) -> Float[Array, "*b 2"]:
-  """Projects points to pixel positions (x, y).
-
-  Args:
-    points: points in camera axes, with z > 0.
-  """
-  px = jnp.einsum("ij,...j->...i", K, points, precision=_PRECISION)
-  return px[..., :2] / px[..., 2:]
-
-
-def cam_from_world(
-  points: Float[Array, "*b 3"], world_from_cam: Float[Array, "4 4"]
-) -> Float[Array, "*b 3"]:
-  """Transforms points from world axes to camera axes."""
-  rotation, position = world_from_cam[:3, :3], world_from_cam[:3, 3]
-  offset = points - jnp.broadcast_to(position, points.shape)
-  return jnp.einsum("ji,...j->...i", rotation, offset, precision=_PRECISION)
-
-
 def _rays_of_one(camera: Camera, hw: tuple[int, int]) -> Rays:
   rotation = camera.world_from_cam[:3, :3]
   direction = jnp.einsum(

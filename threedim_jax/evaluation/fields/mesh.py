@@ -40,6 +40,7 @@ from threedim_jax.views.pixels import linear_from_srgb
 from threedim_jax.views.posed_views import PosedViews
 from threedim_jax.workdir import samples
 from threedim_jax.workdir.same_settings import check_same_settings
+from threedim_jax.workdir.scores import read_json
 
 NUM_STEPS = 400
 LABEL = "a fit on views that a model generated, not a measurement"
@@ -94,8 +95,7 @@ def write_mesh(
     "num_steps": NUM_STEPS,
     "views_sha256": views_sha256(views),
   }
-  if (out / "mesh.json").exists() and not overwrite:
-    before = json.loads((out / "mesh.json").read_text())
+  if not overwrite and (before := read_json(out / "mesh.json")):
     check_same_settings(out / "mesh.json", before, made_of)
   with progress.bar(
     "fit a field", NUM_STEPS, unit="step", skip_first=True

@@ -357,8 +357,13 @@ def _coefficients(
 
 def _any_nonzero(value: Any) -> bool:
   """Returns whether a JSON value has content other than 0, null and false."""
-  if isinstance(value, dict):
-    value = list(value.values())
-  if isinstance(value, list):
-    return any(map(_any_nonzero, value))
-  return bool(value)
+  pending = [value]  # a recursion would be too deep for some files
+  while pending:
+    value = pending.pop()
+    if isinstance(value, dict):
+      pending.extend(value.values())
+    elif isinstance(value, list):
+      pending.extend(value)
+    elif value:
+      return True
+  return False

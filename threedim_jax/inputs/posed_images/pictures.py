@@ -21,6 +21,7 @@ from jaxtyping import Float, Float32, UInt8
 import numpy as np
 from PIL import ExifTags, Image, ImageCms
 
+from threedim_jax.runtime.disk import cannot_read, read_input
 from threedim_jax.runtime.errors import UserError
 from threedim_jax.views.pixels import srgb_from_linear
 
@@ -41,6 +42,9 @@ _MODES_8_BIT = (
   *("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr"),
 )
 _DEPTH = 24  # offset of the byte that gives a PNG file's bits per channel
+# Start of the code stream in a JPEG 2000 file, and the offset from there of the
+# byte that gives the bits of the first channel (ISO 15444-1, A.5.1).
+_CODESTREAM, _DEPTH_2000 = b"\xff\x4f\xff\x51", 42
 # EXIF's ColorSpace of a picture that is not in sRGB. Adobe RGB (1998) has this
 # gamma, and the white point, red and blue of sRGB. The matrix follows from the
 # chromaticities in both standards.
@@ -87,6 +91,7 @@ def open_picture(data: bytes, source: str) -> Image.Image:
   try:
     image = _open(io.BytesIO(data))
     width, height = image.size
+    depth = _bits_per_channel(image, data)
   except Exception as e:  # decoders raise many types for broken bytes
     raise UserError(_why_not_opened(e, data, source)) from e
   if width * height > MAX_PIXELS:
@@ -95,14 +100,36 @@ def open_picture(data: bytes, source: str) -> Image.Image:
     image.load()
   except Exception as e:
     raise UserError(f"{source} does not decode ({e}).") from e
-  # Pillow would silently drop the lower 8 bits of 16-bit RGB.
-  deep = image.format == "PNG" and data[_DEPTH] == 16
-  if deep or image.mode not in _MODES_8_BIT:
-    kind = "16 bits a channel" if deep else f"mode {image.mode}"
+  if depth > 8 or image.mode not in _MODES_8_BIT:
+    kind = f"{depth} bits a channel" if depth > 8 else f"mode {image.mode}"
     raise UserError(
       f"{source} is not an 8-bit picture ({kind}): save it with 8 bits."
     )
   return image
+
+
+def _bits_per_channel(image: Image.Image, data: bytes) -> int:
+  """Returns the bits per channel in a file; 8 if the format allows no more.
+
+  Pillow would silently drop the lower bits of 16-bit RGB. HEIC and AVIF files
+  count as 8 bits, because phones write 10 bits, which are rounded.
+
+  Args:
+    image: picture that was opened but not decoded.
+    data: the file.
+  """
+  if image.format == "PNG":
+    return data[_DEPTH]
+  if image.format == "TIFF":
+    return max(image.tag_v2.get(ExifTags.Base.BitsPerSample, (8,)))
+  if image.format == "PPM":
+    (tile,) = image.tile
+    args = tile.args if isinstance(tile.args, tuple) else ()
+    return max((x.bit_length() for x in args if isinstance(x, int)), default=8)
+  if image.format == "JPEG2000":
+    depth = data.index(_CODESTREAM) + _DEPTH_2000
+    return 1 + (data[depth] & 0x7F)
+  return 8
 
 
 def open_posed(path: epath.Path) -> Image.Image:
@@ -115,7 +142,7 @@ def open_posed(path: epath.Path) -> Image.Image:
     UserError: `open_picture` rejects the picture, or it is a TIFF file with an
       orientation.
   """
-  data = path.read_bytes()
+  data = read_input(path)
   image = open_picture(data, str(path))
   if image.format == "TIFF":
     # Decoding has turned the picture and removed the tag.
@@ -135,13 +162,16 @@ def read_hw(path: epath.Path) -> tuple[int, int]:
     UserError: the file is not a picture, or has far more than 50 million
       pixels.
   """
-  with path.open("rb") as file:
-    try:
-      with _open(file) as image:
-        return image.height, image.width
-    except Exception as e:
-      file.seek(0)
-      raise UserError(_why_not_opened(e, file.read(64), str(path))) from e
+  try:
+    with path.open("rb") as file:
+      try:
+        with _open(file) as image:
+          return image.height, image.width
+      except Exception as e:
+        file.seek(0)
+        raise UserError(_why_not_opened(e, file.read(64), str(path))) from e
+  except OSError as e:
+    raise cannot_read(path, e) from e
 
 
 def _too_large(source: str, size: str) -> str:

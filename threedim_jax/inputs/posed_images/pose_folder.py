@@ -22,6 +22,7 @@ from threedim_jax.inputs.posed_images.text_files import (
   parse_intrinsics,
   parse_pose,
 )
+from threedim_jax.runtime.disk import read_input
 from threedim_jax.runtime.errors import UserError
 
 
@@ -41,7 +42,7 @@ def list_frames(folder: epath.Path) -> list[Frame]:
       f"{source} is missing: NSVF and SRN keep f, cx and cy there"
       " (other programs have transforms.json, which is not here either)."
     )
-  intrinsics = parse_intrinsics(source.read_bytes(), str(source))
+  intrinsics = parse_intrinsics(read_input(source), str(source))
   images = _by_stem(folder / "rgb", PICTURE_SUFFIXES)
   poses = _by_stem(folder / "pose", (".txt",))
   check_same_views(images.keys(), poses.keys(), str(folder))
@@ -51,7 +52,7 @@ def list_frames(folder: epath.Path) -> list[Frame]:
     )
   frames = []
   for stem in sorted(images, key=natural_key):
-    pose = parse_pose(poses[stem].read_bytes(), str(poses[stem]))
+    pose = parse_pose(read_input(poses[stem]), str(poses[stem]))
     if intrinsics.poses_are_cam_from_world:
       pose = np.linalg.inv(pose)
     frames.append(

@@ -173,12 +173,14 @@ class _Files:
     """
     if not isinstance(name, str) or not name:
       raise UserError(f"{where} is not the name of a picture.")
+    if not _can_be_a_file(name):
+      raise UserError(f"{where} {_short(name)} is no possible file name.")
     pure = pathlib.PurePosixPath(name.replace("\\", "/"))
     path = None
-    if _can_be_a_file(name) and (pure.is_absolute() or ".." in pure.parts):
+    if pure.is_absolute() or ".." in pure.parts:
       real = os.path.realpath(os.path.join(self._root, str(pure)))
       pure = pathlib.PurePosixPath(os.path.relpath(real, self._root))
-    if _can_be_a_file(name) and ".." not in pure.parts:
+    if ".." not in pure.parts:
       path = self._existing(self.folder / str(pure))
       real = os.path.realpath(path)
       if not real.startswith(self._root + os.sep):
@@ -227,12 +229,14 @@ def _can_be_a_file(name: str) -> bool:
   """Returns whether `name` is a possible file name.
 
   Looking for an impossible name, such as a very long one, would raise an error.
+  File systems limit a part of a path to 255 bytes, and Linux a path to 4095.
   """
   try:
     data = name.encode()
   except UnicodeEncodeError:
     return False
-  return b"\0" not in data and len(data) < 250
+  too_long = max(map(len, data.split(b"/"))) > 250 or len(data) > 3000
+  return b"\0" not in data and not too_long
 
 
 def _short(text: str) -> str:

@@ -103,17 +103,13 @@ def without_recomputation(config: ConfigDict) -> ConfigDict:
   return config
 
 
-def compile_train_step(
-  config: ConfigDict, topology: Topology, options: dict | None = None
-) -> Compiled:
+def compile_train_step(config: ConfigDict, topology: Topology) -> Compiled:
   """Compiles the train step of a configuration, sharded over a TPU slice.
 
-  The configured mesh is spread over the slice. `options` is {name of a compiler
-  option: value}.
+  The configured mesh is spread over the slice.
 
   Raises:
-    UserError: the mesh or the batch cannot be divided evenly over the slice, or
-      the compiler does not know one of the options.
+    UserError: the mesh or the batch cannot be divided evenly over the slice.
   """
   mesh = topology.make_mesh(config.mesh.data, config.mesh.fsdp)
   setup = make_setup(config, mesh)
@@ -133,21 +129,15 @@ def compile_train_step(
       config.train.batch_size,
       flops // mesh.size,
       lambda: setup.train_step.lower(*args),
-      options=options,
     )
 
 
-def compile_sampler(
-  config: ConfigDict, topology: Topology, options: dict | None = None
-) -> Compiled:
+def compile_sampler(config: ConfigDict, topology: Topology) -> Compiled:
   """Compiles the program that samples the next view for a batch of objects.
 
   The batch has `sample.batch_size` objects. Every process samples its own
   objects on its own devices, so the program is compiled for the devices of a
-  single host. `options` is {name of a compiler option: value}.
-
-  Raises:
-    UserError: the compiler does not know one of the options.
+  single host.
   """
   topology = dataclasses.replace(topology.one_host(), name=topology.name)
   data, fsdp = config.mesh.data, config.mesh.fsdp
@@ -201,7 +191,6 @@ def compile_sampler(
     flops // split,
     lambda: next_view(platform_of(mesh)).lower(*args),
     while_trips=num_steps,
-    options=options,
   )
 
 
@@ -214,7 +203,6 @@ def _compile(
   lower: Callable[[], jax.stages.Lowered],
   *,
   while_trips: int = 1,
-  options: dict | None = None,
 ) -> Compiled:
   """Compiles a program, and reads the compiler's estimates.
 
@@ -231,20 +219,14 @@ def _compile(
     lower: function that traces the program, and returns its lowered form.
     while_trips: number of iterations to assume for a loop if the compiled
       program does not state how many there are.
-    options: {name of a compiler option: value}.
-
-  Raises:
-    UserError: the compiler does not know one of the options.
   """
   start = time.monotonic()
   memory, bytes_accessed, profile, refusal = {}, None, None, None
   compiled = None
   with progress.waiting(f"compile the {name} for {topology.name}"):
     try:
-      compiled = lower().compile(compiler_options=options)
+      compiled = lower().compile()
     except jax.errors.JaxRuntimeError as e:
-      if "No such compile option" in str(e):
-        raise UserError(f"the compiler refuses an option: {e}") from e
       if not re.search("RESOURCE_EXHAUSTED|[Oo]ut of memory", str(e)):
         raise
       refusal = _first_sentence(str(e))

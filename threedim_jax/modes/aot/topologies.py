@@ -121,6 +121,15 @@ class Topology:
     return host
 
 
+def check_compiler() -> None:
+  """Raises a UserError if the TPU compiler is not installed."""
+  if importlib.util.find_spec("libtpu") is None:
+    raise UserError(
+      "compiling for a TPU needs the TPU compiler, a package that runs on any"
+      " Linux machine: pip install 'threedim_jax[aot]'"
+    )
+
+
 def get_topology(name: str) -> Topology:
   """Looks up a TPU slice by name.
 
@@ -137,11 +146,7 @@ def get_topology(name: str) -> Topology:
       f"--topology={name}: give a generation of TPU ({', '.join(CHIPS)}) and"
       f" the shape of a slice, for example {CHIPS['v5e'].example}"
     )
-  if importlib.util.find_spec("libtpu") is None:
-    raise UserError(
-      "--topology needs the TPU compiler, a package that runs on any Linux"
-      " machine: pip install 'threedim_jax[aot]'"
-    )
+  check_compiler()
   for key, value in _ENVIRONMENT.items():
     os.environ.setdefault(key, value)
   options = dict(chip.options)

@@ -234,7 +234,12 @@ class Checkpointer:
   def _restore(self, items: dict[str, Any]):
     step = self._good_step(items.keys())
     meta = checksums.read_meta(self._folder(step))
-    check_same_arrays(self._folder(step), meta["arrays"], items)
+    check_same_arrays(
+      f"the checkpoint {self._folder(step)}",
+      meta["arrays"],
+      items,
+      "Use the configuration that it was trained with, or a new --workdir.",
+    )
     args = {
       name: ocp.args.PyTreeRestore(
         item, restore_args=ocp.checkpoint_utils.construct_restore_args(item)
