@@ -15,6 +15,7 @@ import argparse
 import dataclasses
 import difflib
 import importlib
+import io
 import json
 import os
 import pathlib
@@ -47,6 +48,8 @@ FLAGS = {
 
 def main(argv: list[str] | None = None) -> pathlib.Path:
   """Builds the data set, exports it if asked, and returns its folder."""
+  if isinstance(sys.stdout, io.TextIOWrapper):
+    sys.stdout.reconfigure(errors="backslashreplace")  # any names of files
   start = time.monotonic()
   argv = _join_values(sys.argv[1:] if argv is None else argv)
   with_configs = "-h" in argv or "--help" in argv
@@ -54,6 +57,10 @@ def main(argv: list[str] | None = None) -> pathlib.Path:
   Builder, config_name, kwargs = _builder_and_arguments(args)
   from prepare import prepare
 
+  if args.export_srn:
+    from srn_export import checked_target, export_srn
+
+    args.export_srn = checked_target(args.export_srn)
   version = str(Builder.VERSION)
   folder = args.data_dir / args.data_set / config_name / version
   if prepare(folder, lambda: Builder(**kwargs), args.overwrite):
@@ -61,8 +68,6 @@ def main(argv: list[str] | None = None) -> pathlib.Path:
   else:
     print(f"already built at {folder}, nothing to do (--overwrite rebuilds)")
   if args.export_srn:
-    from srn_export import export_srn
-
     export_srn(folder, args.export_srn)
     print(f"exported in the SRN layout to {args.export_srn}")
   return folder

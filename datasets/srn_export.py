@@ -25,14 +25,27 @@ from threedim_jax.runtime import progress
 from threedim_jax.runtime.errors import UserError
 
 
+def checked_target(target: pathlib.Path) -> pathlib.Path:
+  """Returns the absolute path of the folder for an export, without links.
+
+  Raises:
+    UserError: `target` is not a folder, or it is not empty.
+  """
+  target = target.resolve()
+  if target.exists() and not target.is_dir():
+    raise UserError(f"{target} is not a folder: name another for the export.")
+  if target.exists() and any(target.iterdir()):
+    raise UserError(f"{target} is not empty: name a new folder for the export.")
+  return target
+
+
 def export_srn(folder: pathlib.Path, target: pathlib.Path) -> None:
   """Exports all splits of the data set in `folder`.
 
   Raises:
-    UserError: `target` is a folder that is not empty.
+    UserError: `target` is a file, or a folder that is not empty.
   """
-  if target.exists() and any(target.iterdir()):
-    raise UserError(f"{target} is not empty: name a new folder for the export.")
+  target = checked_target(target)
   partial = target.with_name(target.name + ".partial")
   shutil.rmtree(partial, ignore_errors=True)
   index = json.loads((folder / OBJECTS_FILE).read_text())

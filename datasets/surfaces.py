@@ -149,13 +149,15 @@ class Paint:
     self.flat = all(p.one_color_per_face for p in parts)
     self.has_holes = np.array([p.cutoff is not None for p in parts])[self.part]
     self.two_sided = np.array([p.two_sided for p in parts])[self.part]
+    made = {}  # a file may have thousands of parts with one picture
     self._textures = [
-      p.texture and _Pyramid(p.texture, p.uv, p.triangles, p.cutoff is not None)
+      p.texture
+      and _Pyramid(p.texture, p.uv, p.triangles, p.cutoff is not None, made)
       for p in parts
     ]
     self._glows = [
       p.glow_texture
-      and _Pyramid(p.glow_texture, p.glow_uv, p.triangles, with_alpha=False)
+      and _Pyramid(p.glow_texture, p.glow_uv, p.triangles, False, made)
       for p in parts
     ]
 
@@ -251,18 +253,19 @@ class _Pyramid:
     uv: np.ndarray,
     triangles: np.ndarray,
     with_alpha: bool,
+    made: dict[tuple[int, bool], list[np.ndarray]],
   ):
+    """Makes the smaller copies, or takes those in `made` of the same picture.
+
+    `made` is changed. Its keys are ids of pictures, which must stay in memory.
+    """
     self._texture, self._uv = texture, uv
-    level = texture.pixels.astype(np.float32)
     # Colours are weighted with alpha: transparent texels must not count.
-    self._weighted = with_alpha and texture.pixels[..., 3].min() < 255
-    if self._weighted:
-      level[..., :3] *= level[..., 3:] / 255
-    self._levels = [level]
-    while max(level.shape[:2]) > 1:
-      h, w = (max(1, n // 2) for n in level.shape[:2])
-      level = cv2.resize(level, (w, h), interpolation=cv2.INTER_AREA)
-      self._levels.append(level)
+    self._weighted = bool(with_alpha and texture.pixels[..., 3].min() < 255)
+    key = id(texture.pixels), self._weighted
+    if key not in made:
+      made[key] = _levels(texture.pixels, self._weighted)
+    self._levels = made[key]
     h, w = texture.pixels.shape[:2]
     a, b, c = np.moveaxis(uv * [w, h], 1, 0)
     texels = np.abs(np.linalg.det(np.stack([b - a, c - a], -1)))
@@ -285,6 +288,22 @@ class _Pyramid:
     if not self._weighted:
       return rgba[:, :3]
     return np.clip(rgba[:, :3] / np.maximum(rgba[:, 3:], _TINY), 0, 1)
+
+
+def _levels(pixels: np.ndarray, weighted: bool) -> list[np.ndarray]:
+  """Returns RGBA as floats in 0 .. 255, each level half as large as the last.
+
+  If `weighted`, colours are multiplied with alpha.
+  """
+  level = pixels.astype(np.float32)
+  if weighted:
+    level[..., :3] *= level[..., 3:] / 255
+  levels = [level]
+  while max(level.shape[:2]) > 1:
+    h, w = (max(1, n // 2) for n in level.shape[:2])
+    level = cv2.resize(level, (w, h), interpolation=cv2.INTER_AREA)
+    levels.append(level)
+  return levels
 
 
 def _sample(pixels: np.ndarray, uv: np.ndarray, texture: Texture) -> np.ndarray:

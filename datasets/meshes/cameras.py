@@ -37,8 +37,8 @@ def read_cameras(
     UserError: the file has another format, or a camera is impossible.
   """
   try:
-    content = json.loads(file.read_text())
-  except (OSError, ValueError) as e:
+    content = json.loads(file.read_bytes())
+  except (OSError, ValueError, RecursionError) as e:
     raise UserError(f"{file} cannot be read as JSON ({e}).") from e
   if not isinstance(content, dict) or "world_from_cam" not in content:
     raise UserError(
@@ -84,7 +84,7 @@ def _array(file: pathlib.Path, key: str, value, shape) -> np.ndarray:
   """Converts `value` to float64 [N, *shape]; UserError if it does not fit."""
   try:
     array = np.array(value, np.float64)
-  except (TypeError, ValueError):
+  except (OverflowError, TypeError, ValueError):
     array = np.zeros(())
   if array.ndim != 3 or array.shape[1:] != shape:
     raise UserError(

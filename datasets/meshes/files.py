@@ -288,9 +288,10 @@ def read_ids(file: pathlib.Path, files: Sequence[MeshFile]) -> frozenset[str]:
       object, or no object is left for training.
   """
   try:
-    ids = frozenset(filter(None, map(str.strip, file.read_text().splitlines())))
+    lines = file.read_text("utf-8-sig").splitlines()
   except (OSError, UnicodeDecodeError) as e:
     raise UserError(f"{file} cannot be read as text ({e}).") from e
+  ids = frozenset(filter(None, map(str.strip, lines)))
   if not ids:
     raise UserError(f"{file} has no object id: write one on each line.")
   known = {f.object_id for f in files}

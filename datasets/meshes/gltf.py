@@ -84,25 +84,33 @@ def _world_from_node(file: GltfFile) -> dict[int, np.ndarray | None]:
       raise ValueError(f"node {index} has several parents")
     visibility = node.get("extensions", {}).get("KHR_node_visibility", {})
     shown = shown and visibility.get("visible", True)
-    world = parent @ _parent_from_node(node)
+    world = parent @ _parent_from_node(node, index)
     worlds[index] = world if shown else None
     todo += [(child, world, shown) for child in node.get("children", ())]
   return dict(sorted(worlds.items()))
 
 
-def _parent_from_node(node: dict) -> np.ndarray:
+def _parent_from_node(node: dict, index: int) -> np.ndarray:
   if "matrix" in node:
     return np.array(node["matrix"], np.float64).reshape(4, 4).T
   return _place(
+    f"node {index}",
     np.array(node.get("translation", (0, 0, 0)), np.float64)[None],
     np.array(node.get("rotation", (0, 0, 0, 1)), np.float64)[None],
     np.array(node.get("scale", (1, 1, 1)), np.float64)[None],
   )[0]
 
 
-def _place(translation, rotation, scale) -> np.ndarray:
-  """Makes matrices [N, 4, 4] from translations, quaternions xyzw and scales."""
-  x, y, z, w = (rotation / np.linalg.norm(rotation, axis=-1, keepdims=True)).T
+def _place(label: str, translation, rotation, scale) -> np.ndarray:
+  """Makes matrices [N, 4, 4] from translations, quaternions xyzw and scales.
+
+  Raises:
+    ValueError: a quaternion is zero; `label` names its owner.
+  """
+  length = np.linalg.norm(rotation, axis=-1, keepdims=True)
+  if not length.all():
+    raise ValueError(f"{label} has the rotation 0 0 0 0")
+  x, y, z, w = (rotation / length).T
   matrix = np.tile(np.eye(4), (len(translation), 1, 1))
   rows = [
     [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
@@ -130,7 +138,9 @@ def _instances(file: GltfFile, node: dict, world) -> Iterator[np.ndarray]:
     "ROTATION": np.tile([0.0, 0, 0, 1], (count, 1)),
     "SCALE": np.ones((count, 3)),
   }
-  places = _place(*(values.get(k, d) for k, d in defaults.items()))
+  places = _place(
+    "an instance", *(values.get(k, d) for k, d in defaults.items())
+  )
   yield from world @ places
 
 

@@ -121,7 +121,8 @@ class GltfFile:
       data = self._binary
     else:
       data = _data_uri(uri)
-      data = self.refers.read(uri) if data is None else data
+      if data is None:
+        data = self.refers.read(self.refers.find(uri))
     if len(data) < buffer["byteLength"]:
       raise ValueError(
         f"buffer {index} has {len(data)} bytes of {buffer['byteLength']}"

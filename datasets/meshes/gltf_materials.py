@@ -85,7 +85,7 @@ def _texture_use(file: GltfFile, info: dict | None) -> TextureUse | None:
   if "sampler" in texture:
     sampler = file.item("samplers", texture["sampler"])
   wrap = tuple(_WRAPS[sampler.get(key, 10497)] for key in ("wrapS", "wrapT"))
-  pixels = file.picture(_picture_index(file, texture))
+  pixels = _pixels(file, info["index"])
   matrix = _transform(transform)
   if pixels is None:
     return None
@@ -93,20 +93,27 @@ def _texture_use(file: GltfFile, info: dict | None) -> TextureUse | None:
   return TextureUse(Texture(pixels, wrap, nearest), matrix, number)
 
 
-def _picture_index(file: GltfFile, texture: dict) -> int:
-  """Returns the index of the picture to use; a texture may have several."""
+def _pixels(file: GltfFile, index: int) -> np.ndarray | None:
+  """Returns the picture [H, W, 4] of a texture, which may have several.
+
+  Returns None, with a note, if none of them can be used.
+  """
+  texture = file.item("textures", index)
   extensions = texture.get("extensions", {})
   for name in _PICTURES:
     if name in extensions:
-      index = extensions[name]["source"]
+      pixels = file.picture(extensions[name]["source"])
       # If there is a core picture too, this one is used only if it decodes.
-      if "source" not in texture or file.picture(index) is not None:
-        return index
+      if "source" not in texture or pixels is not None:
+        return pixels
   if "source" in texture:
-    return texture["source"]
+    return file.picture(texture["source"])
   for name in extensions:
     refuse(file.refers.label, name)
-  raise ValueError("a texture has no picture")
+  note = f"the texture {index} is not used (it has no picture)"
+  if note not in file.refers.notes:  # several materials may have it
+    file.refers.notes.append(note)
+  return None
 
 
 def _transform(transform: dict) -> np.ndarray:

@@ -10,10 +10,7 @@ only from its own folder or zip file.
 """
 
 import dataclasses
-import io
-import logging
 import pathlib
-import warnings
 
 from meshes.catalogue import Entry
 from meshes.gltf import read_gltf
@@ -23,9 +20,9 @@ from meshes.orientation import Orientation
 from meshes.ply import read_ply
 from meshes.references import References
 from meshes.sources import Folder, Zip
+from meshes.stl import read_stl
 import numpy as np
-from surfaces import Part, part_of, visible_points
-import trimesh
+from surfaces import Part, visible_points
 
 from threedim_jax.runtime.errors import UserError
 
@@ -102,7 +99,7 @@ def _read(
     elif suffix == ".off":
       parts = read_off(data)
     else:
-      parts = _read_stl(data)
+      parts = read_stl(data)
   except UserError:
     raise
   except Exception as e:  # parsers raise many types for broken bytes
@@ -117,25 +114,6 @@ def _read(
     raise UserError(
       f"{refers.label} has texture coordinates that are not finite numbers."
     )
-  return parts
-
-
-def _read_stl(data: bytes) -> list[Part]:
-  logging.getLogger("trimesh").setLevel(logging.CRITICAL)
-  with warnings.catch_warnings():
-    warnings.simplefilter("ignore")
-    scene = trimesh.load_scene(
-      io.BytesIO(data),
-      file_type="stl",
-      process=False,  # True would drop infinite corners and merge equal ones
-    )
-  parts = []
-  for mesh in scene.geometry.values():
-    if not isinstance(mesh, trimesh.Trimesh) or not len(mesh.faces):
-      continue
-    if mesh.faces.min() < 0 or mesh.faces.max() >= len(mesh.vertices):
-      raise ValueError("a face has a vertex that does not exist")
-    parts.append(part_of(mesh))
   return parts
 
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reads the materials of .mtl files.
 
-  materials = read_mtl(text)                   # {"wood": Material(...)}
+  materials = read_mtl(text, path)             # {"wood": Material(...)}
   plain, textured = looks_of(materials["wood"], refers)    # two `Look`s
 
 `Kd` and `Ke` are taken as linear light, as in Blender, the usual renderer of
@@ -11,6 +11,7 @@ values. Textures are sRGB.
 """
 
 import dataclasses
+import pathlib
 import re
 
 import cv2
@@ -52,6 +53,7 @@ class Map:
 
   Attributes:
     file: name of the picture, perhaps with a comment.
+    library: path of the .mtl file that has the line.
     offset: added to texture coordinates, after `scale`.
     scale: multiplied with texture coordinates.
     base: added to texels, after `gain`.
@@ -62,6 +64,7 @@ class Map:
   """
 
   file: str
+  library: pathlib.PurePath
   offset: tuple[float, float] = (0.0, 0.0)
   scale: tuple[float, float] = (1.0, 1.0)
   base: float = 0.0
@@ -89,14 +92,15 @@ class Material:
     return 1.0 if self.transparency is None else 1 - self.transparency
 
 
-def read_mtl(text: str) -> dict[str, Material]:
-  """Reads the materials of a file. If names repeat, the first one counts.
+def read_mtl(text: str, path: pathlib.PurePath) -> dict[str, Material]:
+  """Reads the materials of the file `path`. Lines of its text end with "\\n".
 
-  Names are whole lines: a "#" may be a part of them, or start a comment.
+  If names repeat, the first one counts. Names are whole lines: a "#" may be a
+  part of them, or start a comment.
   """
   materials: dict[str, Material] = {}
   material = Material()  # takes the lines before the first name
-  for line in text.splitlines():
+  for line in text.split("\n"):
     key, _, name = line.strip().replace("\t", " ").partition(" ")
     key, name, rest = key.lower(), name.strip(), without_comment(name)
     if key == "newmtl":
@@ -107,16 +111,16 @@ def read_mtl(text: str) -> dict[str, Material]:
         material.color = tuple(srgb_from_linear(np.array(color)))
     elif key == "ke":
       material.glow = _color(rest) or material.glow
-    elif key == "d":
+    elif key == "d" and rest:
       material.dissolve = float(rest.split()[-1])  # perhaps after `-halo`
-    elif key == "tr":
+    elif key == "tr" and rest:
       material.transparency = float(rest.split()[-1])
     elif key == "map_kd":
-      material.color_map = _map(name)
+      material.color_map = _map(name, path)
     elif key in ("map_ke", "map_emissive"):
-      material.glow_map = _map(name)
+      material.glow_map = _map(name, path)
     elif key in ("map_d", "map_opacity"):
-      material.alpha_map = _map(name)
+      material.alpha_map = _map(name, path)
   return materials
 
 
@@ -131,7 +135,7 @@ def _color(text: str) -> tuple[float, ...] | None:
   return tuple(min(1.0, max(0.0, value)) for value in values)
 
 
-def _map(text: str) -> Map | None:
+def _map(text: str, library: pathlib.PurePath) -> Map | None:
   """Parses options and a file name, as `-s 2 2 1 -clamp on my wood.png`."""
   found: dict = {}
   words = list(re.finditer(r"\S+", text))
@@ -149,9 +153,11 @@ def _map(text: str) -> Map | None:
       found["base"], found["gain"] = (*(float(x) for x in values), 1.0)[:2]
     elif option == "-clamp":
       found["clamp"] = values == ["on"]
-    elif option == "-imfchan":
+    elif option == "-imfchan" and values:
       found["channel"] = values[0]
-  return Map(text[words[0].start() :].strip(), **found) if words else None
+  if not words:
+    return None
+  return Map(text[words[0].start() :].strip(), library, **found)
 
 
 def _is_number(word: str) -> bool:
@@ -187,13 +193,13 @@ def looks_of(
       raise ValueError("map_d and map_Kd have different -o or -s options")
     pixels = _with_alpha(pixels, _channel(alpha, material.alpha_map.channel))
   glow_pixels = material.glow_map and _pixels(material.glow_map, refers)
-  plain = textured = Look(material.color)
-  if any(material.glow) or glow_pixels is not None:
-    factor = material.glow if any(material.glow) else (1.0, 1.0, 1.0)
-    plain = textured = Look(material.color, glow=tuple(factor))
+  glow = material.glow if any(material.glow) else None
+  plain = textured = Look(material.color, glow=glow)
   if glow_pixels is not None:
     use = _texture_use(glow_pixels, material.glow_map)
-    textured = dataclasses.replace(textured, glow_texture=use)
+    textured = dataclasses.replace(
+      textured, glow=glow or (1.0, 1.0, 1.0), glow_texture=use
+    )
   if pixels is not None:
     has_holes = pixels[..., 3].min() < 255
     textured = dataclasses.replace(
@@ -227,7 +233,7 @@ def _picture(map_: Map, refers: References) -> np.ndarray | None:
   """Returns the picture [H, W, 4] that a map names; None if it is unusable."""
   plain = without_comment(map_.file)
   names = dict.fromkeys(filter(None, (map_.file, plain)))
-  pixels = refers.texture(*names)
+  pixels = refers.texture(*names, library=map_.library)
   return None if pixels is None else without_unused_alpha(pixels)
 
 

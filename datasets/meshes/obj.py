@@ -93,9 +93,8 @@ def _part(look: Look, triangles, rgb, uv) -> Part:
 
 
 def _lines(data: bytes) -> str:
-  """Decodes the text with plain line ends, and joins continued lines."""
-  text = decode_text(data).replace("\r\n", "\n").replace("\r", "\n")
-  return text.replace("\\\n", " ")
+  """Decodes the text, and joins continued lines."""
+  return decode_text(data).replace("\\\n", " ")
 
 
 def _parse(text: str) -> _Content:
@@ -155,14 +154,15 @@ def _looks(
   materials = {}
   for line in content.libraries:
     for name in _library_names(line, refers):
-      found = read_mtl(_lines(refers.read(name)))
+      path = refers.find(name)
+      found = read_mtl(_lines(refers.read(path)), path)
       materials = found | materials  # the first library comes first
   looks = []
   for name in content.names:
     material = None if name is None else _material(materials, name)
     if name is None and len(content.names) == 1 and len(materials) == 1:
       (material,) = materials.values()  # faces need not name the only material
-    if material is None and name is not None and materials:
+    if material is None and name is not None and content.libraries:
       refers.notes.append(f"the material {name!r} is not in its .mtl file")
     if material is None:
       looks.append((_NO_MATERIAL, _NO_MATERIAL))

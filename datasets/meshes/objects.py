@@ -9,6 +9,7 @@ of the data set.
 """
 
 import dataclasses
+import math
 import pathlib
 
 from meshes.files import MeshFile, id_digest
@@ -62,10 +63,10 @@ class Task:
 def check_distance(distance: float) -> None:
   """Raises a UserError if an object would not fit into the picture."""
   if not LEAST_DISTANCE <= distance < np.inf:
+    least = math.ceil(100 * LEAST_DISTANCE) / 100
     raise UserError(
       f"--radius is {distance:g}, but objects fit in a sphere of {RADIUS} and"
-      f" a camera sees all of it from {LEAST_DISTANCE:.2f} on: choose at least"
-      " that."
+      f" a camera sees all of it from {least} on: choose at least that."
     )
 
 

@@ -31,7 +31,7 @@ def read_off(data: bytes) -> list[Part]:
   """
   lines = [
     line
-    for line in map(_without_comment, decode_text(data).splitlines())
+    for line in map(_without_comment, decode_text(data).split("\n"))
     if line
   ]
   header = _HEADER.fullmatch(lines[0]) if lines else None

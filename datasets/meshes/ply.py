@@ -40,6 +40,8 @@ def read_ply(data: bytes, refers: References) -> list[Part]:
     ValueError: the file is broken. Parsing may raise other errors, too.
   """
   ply, comments = _parse(data)
+  if "vertex" not in ply:
+    raise ValueError("it has no vertices")
   vertices = ply["vertex"].data
   xyz = np.stack([vertices[k].astype(np.float64) for k in "xyz"], -1)
   corners, counts, face = _polygons(ply)
@@ -49,9 +51,9 @@ def read_ply(data: bytes, refers: References) -> list[Part]:
     raise ValueError("a face has a vertex that does not exist")
   rows, polygon = triangulate(xyz[corners], counts)
   triangles = xyz[corners[rows]]
-  faces = ply["face"].data if "face" in ply else None
+  faces = None if face is None else ply["face"].data
   colors = _rgb(vertices)
-  of_faces = None if faces is None or face is None else _rgb(faces)
+  of_faces = None if faces is None else _rgb(faces)
   if colors is not None:
     colors = colors[corners[rows]]
   elif of_faces is not None:
@@ -109,9 +111,7 @@ def _polygons(ply: plyfile.PlyData):
   Rows are None for triangle strips.
   """
   if "face" in ply and ply["face"].count:
-    faces = ply["face"].data
-    name = next(n for n in _INDICES if n in faces.dtype.names)
-    lists = faces[name]
+    lists = _vertex_indices(ply["face"].data)
     if lists.dtype == object:
       counts = np.array([len(row) for row in lists])
       corners = np.concatenate([*lists, np.zeros(0, int)]).astype(np.int64)
@@ -120,12 +120,19 @@ def _polygons(ply: plyfile.PlyData):
       corners = lists.reshape(-1).astype(np.int64)
     return corners, counts, np.arange(len(counts))
   if "tristrips" in ply:
-    strips = ply["tristrips"].data
-    name = next(n for n in _INDICES if n in strips.dtype.names)
-    triangles = [t for row in strips[name] for t in _strip(row.tolist())]
+    strips = _vertex_indices(ply["tristrips"].data)
+    triangles = [t for row in strips for t in _strip(row.tolist())]
     corners = np.array(triangles, np.int64).reshape(-1)
     return corners, np.full(len(triangles), 3), None
   return np.zeros(0, np.int64), np.zeros(0, int), None
+
+
+def _vertex_indices(rows: np.ndarray) -> np.ndarray:
+  """Returns the column of faces or strips that has their lists of vertices."""
+  for name in _INDICES:
+    if name in rows.dtype.names:
+      return rows[name]
+  raise ValueError(f"its faces have no {_INDICES[0]}")
 
 
 def _strip(indices: list[int]) -> list[tuple[int, int, int]]:

@@ -3,7 +3,7 @@
 """Reads files that a mesh file refers to: buffers, materials and textures.
 
 refers = References(source, path)
-data = refers.read("model.bin")        # UserError if it is missing
+data = refers.read(refers.find("model.bin"))    # UserError if it is missing
 pixels = refers.texture("wood.png")    # None if it cannot be used
 refers.notes    # a sentence for each unusable texture, and for each guess
 """
@@ -11,6 +11,7 @@ refers.notes    # a sentence for each unusable texture, and for each guess
 import codecs
 from collections.abc import Sequence
 import io
+import itertools
 import pathlib
 import re
 
@@ -43,7 +44,7 @@ class References:
     self._folder = path.parent  # of the object
     if self._folder.name.lower() in _MESH_FOLDERS:
       self._folder = self._folder.parent
-    self._pictures: dict[tuple[str, ...], np.ndarray | None] = {}
+    self._pictures: dict[tuple, np.ndarray | None] = {}
 
   def has(self, name: str) -> bool:
     """Returns whether there is a file of this whole name."""
@@ -53,16 +54,25 @@ class References:
       return False
     return True
 
-  def read(self, name: str) -> bytes:
-    """Reads a file that the mesh needs.
-
-    If there is no file of this name, the one that its last word names is read.
+  def read(self, path: pathlib.PurePath) -> bytes:
+    """Reads a file that `find` found.
 
     Raises:
-      UserError: the file is missing, outside the folder, or cannot be read.
+      UserError: the file cannot be read.
+    """
+    return self._source.read(path)
+
+  def find(self, name: str) -> pathlib.PurePath:
+    """Finds a file that the mesh needs.
+
+    If there is no file of this name, the one that its last word names is taken,
+    with a note.
+
+    Raises:
+      UserError: the file is missing or outside the folder.
     """
     try:
-      return self._source.read(self._find(name))
+      return self._find(name)
     except NotHere as e:
       found = self._by_last_word(name)
       if found is None:
@@ -71,9 +81,11 @@ class References:
           " there, or take the reference out."
         ) from e
     self._note_guess(name, found)
-    return self._source.read(found)
+    return found
 
-  def texture(self, *names: str) -> np.ndarray | None:
+  def texture(
+    self, *names: str, library: pathlib.PurePath | None = None
+  ) -> np.ndarray | None:
     """Decodes a picture file to uint8 [H, W, 4]; None if it is unusable.
 
     If it is not where its path says, the only file of its name in the object's
@@ -81,32 +93,37 @@ class References:
 
     Args:
       names: the path as the mesh has it; then other ways to read it.
+      library: the file that has the path, if it is not the mesh. The path is
+        looked up from there first, then from the mesh.
     """
-    if names not in self._pictures:
+    key = (library, *names)
+    if key not in self._pictures:
       try:
-        found, is_guess = self._find_texture(names)
+        found, is_guess = self._find_texture(names, library or self._path)
         pixels = self.decode(self._source.read(found), names[0])
         if is_guess and pixels is not None:
           self._note_guess(names[0], found)
       except (NotHere, UserError) as e:
         self._note(names[0], str(e))
         pixels = None
-      self._pictures[names] = pixels
-    return self._pictures[names]
+      self._pictures[key] = pixels
+    return self._pictures[key]
 
-  def _find(self, name: str) -> pathlib.PurePath:
-    """Finds the file of this whole name.
+  def _find(
+    self, name: str, library: pathlib.PurePath | None = None
+  ) -> pathlib.PurePath:
+    """Finds the file of this whole name, from the mesh or the library.
 
     Raises:
       NotHere: there is none.
     """
-    found = self._source.find(name, self._path)
+    found = self._source.find(name, library or self._path)
     if not _has_hash_of(name, found):
       raise NotHere("there is no such file")
     return found
 
   def _find_texture(
-    self, names: Sequence[str]
+    self, names: Sequence[str], library: pathlib.PurePath
   ) -> tuple[pathlib.PurePath, bool]:
     """Finds a texture; also returns whether this is a guess.
 
@@ -114,9 +131,11 @@ class References:
       NotHere: there is none.
     """
     reasons = []
-    for name in names:
+    # One path is enough if both files lie in one folder.
+    paths = {p.parent: p for p in (library, self._path)}.values()
+    for path, name in itertools.product(paths, names):
       try:
-        return self._find(name), False
+        return self._find(name, path), False
       except NotHere as e:
         reasons.append(e)
     for name in names:
@@ -187,9 +206,14 @@ def _decode(data: bytes) -> np.ndarray:
 
 
 def decode_text(data: bytes) -> str:
-  """Decodes UTF-8, or UTF-16 with a byte-order mark, otherwise Latin-1."""
+  """Decodes UTF-8, or UTF-16 with a byte-order mark, otherwise Latin-1.
+
+  Lines end with "\\n". Do not use `splitlines`: it takes the byte 0x85 of a
+  Japanese name in Latin-1 for the end of a line.
+  """
   is_utf_16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
   try:
-    return data.decode("utf-16" if is_utf_16 else "utf-8-sig")
+    text = data.decode("utf-16" if is_utf_16 else "utf-8-sig")
   except UnicodeDecodeError:
-    return data.decode("latin-1")
+    text = data.decode("latin-1")
+  return text.replace("\r\n", "\n").replace("\r", "\n")

@@ -14,6 +14,7 @@ of zip files are decompressed in memory, up to a limit.
 
 from collections.abc import Iterator
 import functools
+import lzma
 import os
 import pathlib
 import posixpath
@@ -75,11 +76,11 @@ class Folder:
       raise UserError(f"{file} cannot be read ({e}).") from e
 
   def find(self, name: str, path: pathlib.PurePath) -> pathlib.PurePath:
-    """Finds the file that the mesh file `path` refers to as `name`.
+    """Finds the file that the file `path` refers to as `name`.
 
     Upper and lower case may differ, as on Windows, where many models come from.
     If the path leads nowhere (`C:\\tmp\\wood.png`), the name is looked up
-    beside the mesh file.
+    beside the file `path`.
 
     Raises:
       NotHere: there is no such file, or it is outside the folder.
@@ -91,12 +92,11 @@ class Folder:
         file = (self._root / path.parent / candidate).resolve()
         if not file.is_relative_to(root):
           outside = True
-        elif file.is_file():
+          continue
+        parts = file.relative_to(root).parts
+        file = functools.reduce(_in_any_case, parts, root)
+        if file.is_file():
           return file.relative_to(root)
-        elif file.parent.is_dir():
-          for other in sorted(file.parent.iterdir()):
-            if other.name.lower() == file.name.lower() and other.is_file():
-              return other.relative_to(root)
       except (OSError, ValueError, RuntimeError):
         continue
     raise NotHere(
@@ -169,6 +169,7 @@ class Zip:
       EOFError,
       ValueError,
       RuntimeError,
+      lzma.LZMAError,
       zlib.error,
       zipfile.BadZipFile,
       NotImplementedError,
@@ -228,6 +229,15 @@ def _files_by_name(
   for path, _ in source.files(folder):
     by_name.setdefault(path.name.lower(), []).append(path)
   return by_name
+
+
+def _in_any_case(folder: pathlib.Path, name: str) -> pathlib.Path:
+  """Returns the path of `name` in `folder`, or of what differs only in case."""
+  path = folder / name
+  if path.exists() or not folder.is_dir():
+    return path
+  others = sorted(p for p in folder.iterdir() if p.name.lower() == name.lower())
+  return others[0] if others else path
 
 
 def _spellings(name: str) -> list[str]:

@@ -14,6 +14,7 @@ All of it may lie in one more folder. Nothing is extracted to the disk.
 import collections
 from collections.abc import Iterable
 import dataclasses
+import lzma
 import pathlib
 import re
 import zipfile
@@ -27,7 +28,11 @@ _WHERE = (
   " (github.com/sxyu/pixel-nerf, 'Getting the data')."
 )
 # Errors from reading a member of a damaged or encrypted zip file.
-_READ_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError)
+_READ_ERRORS = (
+  *(zipfile.BadZipFile, zlib.error, lzma.LZMAError),
+  *(EOFError, OSError, RuntimeError),
+)
+_MAX_BYTES = 64_000_000  # of an unpacked file; pictures of 128 pixels are small
 _FILE = re.compile(
   r"(.+)/(rgb/\d+\.png|pose/\d+\.txt|intrinsics\.txt|intrinsics/\d+\.txt)"
 )
@@ -79,7 +84,13 @@ class Archive:
 
   def _read(self, name: str) -> bytes:
     if self._zip:
-      return self._zip.read(name)
+      info = self._zip.getinfo(name)
+      if info.file_size > _MAX_BYTES:
+        raise zipfile.BadZipFile(
+          f"it would take {info.file_size / 1e6:.0f} MB unpacked"
+        )
+      with self._zip.open(info) as file:
+        return file.read(_MAX_BYTES)
     return (self.source / name).read_bytes()
 
 

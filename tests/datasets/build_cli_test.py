@@ -46,7 +46,7 @@ def mtimes(folder: pathlib.Path) -> dict[str, int]:
     ("meshes --from {tmp} --up z --front -z", "holds no mesh"),
     ("meshes --from {tmp}", "holds no mesh: put files in there"),
     ("meshes --from {tmp} --name a/b", "--name is 'a/b': choose one of"),
-    ("meshes --from {tmp} --radius 1.5", "radius is 1.5, .* from 1.87 on"),
+    ("meshes --from {tmp} --radius 1.5", "radius is 1.5, .* from 1.88 on"),
     ("meshes --from {tmp} --radius nan", "radius is nan"),
     ("meshes --from {tmp} --config 46", "Did you mean '64'"),
     ("shapes --num_train_views 1", "num_train_views is 1, .* at least 2"),

@@ -549,6 +549,20 @@ def no_buffer() -> bytes:
   return json.dumps(glb.json | {"buffers": [buffer]}).encode()
 
 
+def no_rotation() -> Glb:
+  return changed("nodes", 0, rotation=[0, 0, 0, 0])
+
+
+def instances_without_a_rotation() -> Glb:
+  glb = plain()
+  rotation = glb.add(np.zeros((2, 4), np.float32))
+  extension = {
+    "EXT_mesh_gpu_instancing": {"attributes": {"ROTATION": rotation}}
+  }
+  glb.json["nodes"][0]["extensions"] = extension
+  return glb
+
+
 def transmission_texture() -> Glb:
   transmission = {"transmissionTexture": {"index": 0}}
   extensions = {"KHR_materials_transmission": transmission}
@@ -595,6 +609,11 @@ REFUSED = {
     "a mesh has 0 morph targets and 1 weights",
   ),
   "version 3": (lambda: version("3.0"), "is glTF 3.0, and only 2.x is read"),
+  "rotation": (no_rotation, "node 0 has the rotation 0 0 0 0"),
+  "rotations": (
+    instances_without_a_rotation,
+    "an instance has the rotation 0 0 0 0",
+  ),
   "mode": (
     lambda: changed(
       "meshes", 0, primitives=[{"attributes": {"POSITION": 0}, "mode": 9}]
@@ -655,6 +674,20 @@ def test_a_texture_that_cannot_be_used_leaves_the_factor(tmp_path):
   loaded = load_mesh(tmp_path / "a.glb")
   assert re.search("'lost.png' is not used .there is no", loaded.notes[0])
   np.testing.assert_array_equal(loaded.parts[0].colors[0, 0], [1, 0, 0])
+
+
+def test_a_texture_without_a_picture_leaves_the_factor(tmp_path):
+  """The standard allows it. Two materials may have it: one note."""
+  glb = plain(color=[1.0, 0.0, 0.0, 1.0])
+  del glb.json["textures"][0]["source"]
+  number = glb.material([0, 1, 0, 1], {"index": 0})
+  glb.mesh(base(glb), material=number)
+  (tmp_path / "a.glb").write_bytes(glb.bytes())
+  loaded = load_mesh(tmp_path / "a.glb")
+  assert loaded.notes == ["the texture 0 is not used (it has no picture)"]
+  for part, rgb in zip(loaded.parts, ([1, 0, 0], [0, 1, 0]), strict=True):
+    assert part.texture is None
+    np.testing.assert_array_equal(part.colors[0, 0], rgb)
 
 
 def test_the_readme_has_a_row_for_every_extension():

@@ -3,6 +3,7 @@
 """The colours of mesh files, in pictures of them from above."""
 
 import pathlib
+import tracemalloc
 
 from mesh_folders import (
   box,
@@ -16,6 +17,7 @@ import numpy as np
 from PIL import Image
 import pytest
 from rendering import Renderer
+from surfaces import Paint, Part, Texture
 import trimesh
 
 from threedim_jax.views import camera_paths
@@ -161,3 +163,19 @@ def test_a_fine_texture_far_away_is_its_mean(tmp_path):
   sheet.export(tmp_path / "a.glb")
   image = from_above(tmp_path / "a.glb", resolution=16)
   np.testing.assert_allclose(image[5:11, 5:11], 120, atol=4)
+
+
+@pytest.mark.parametrize("alpha", [255, 100])
+def test_parts_with_one_picture_share_its_smaller_copies(alpha):
+  """A file may have a thousand parts with one large picture."""
+  triangles, pixels = np.eye(3)[None], np.full((256, 256, 4), alpha, np.uint8)
+  uv, texture = triangles[..., :2], Texture(pixels)
+  glow = {"glow": np.ones(3), "glow_texture": texture, "glow_uv": uv}
+  part = Part(triangles, triangles, None, texture, uv, cutoff=0.5, **glow)
+  tracemalloc.start()
+  paint = Paint([part] * 20)
+  size, _ = tracemalloc.get_traced_memory()
+  tracemalloc.stop()
+  del paint
+  all_levels = 4 * pixels.nbytes * 4 / 3
+  assert size < 2.2 * all_levels  # one is weighted with alpha, one is not

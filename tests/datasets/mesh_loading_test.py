@@ -18,6 +18,7 @@ from mesh_folders import (
 from meshes.loading import RADIUS, load
 from meshes.orientation import Orientation
 from meshes.sources import Folder
+from meshes.stl import read_stl
 import numpy as np
 from PIL import Image
 import pytest
@@ -141,7 +142,19 @@ BROKEN = {
   "text.ply": ("not a mesh at all", "cannot be read"),
   "cut.glb": ("glTF\x02\0\0\0", "cannot be read"),
   "empty.glb": ("", "cannot be read"),
-  "empty.stl": ("", "cannot be read|has no faces"),
+  "empty.stl": ("", "has no faces"),
+  "pointer.stl": ("version https://git-lfs.github.com/spec", "has no faces"),
+  "no-x.ply": (
+    "ply\nformat ascii 1.0\nelement face 1\n"
+    "property list uchar int vertex_indices\nend_header\n3 0 1 2\n",
+    "it has no vertices",
+  ),
+  "no-faces.ply": (
+    "ply\nformat ascii 1.0\nelement vertex 1\nproperty float x\n"
+    "property float y\nproperty float z\nelement face 1\n"
+    "property list uchar int vertices\nend_header\n0 0 0\n3 0 0 0\n",
+    "its faces have no vertex_indices",
+  ),
   "words.off": ("OFF\nx y z\n", "cannot be read"),
   "nothing.off": ("4 2 0\n", "first word is not OFF"),
   "binary.off": ("OFF BINARY\n", "binary OFF files are not read"),
@@ -169,6 +182,54 @@ def test_a_broken_file_is_named(tmp_path, name):
   with pytest.raises(UserError, match=message) as e:
     load_mesh(tmp_path / name)
   assert str(tmp_path / name) in str(e.value) and "\n" not in str(e.value)
+
+
+_FACET = "facet normal 0 0 1\nouter loop\nvertex {0} 0 0\nvertex {1} 0 0\n"
+_FACET += "vertex 0 {1} 2.5e-1\nendloop\nendfacet\n"
+_SOLID = _FACET.format(1, 2) + _FACET.format(3, 4)
+_CORNERS = [[[i, 0, 0], [j, 0, 0], [0, j, 0.25]] for i, j in ((1, 2), (3, 4))]
+_TWO = f"solid a\n{_SOLID}endsolid a\nsolid b\n{_SOLID}endsolid b\n"
+
+
+@pytest.mark.parametrize(
+  "text, copies",
+  [
+    (f"solid\n{_SOLID}endsolid\n", 1),
+    (f"solid facet of a vertex loop\n{_SOLID}", 1),
+    (f"solid a\n{_SOLID}solid b\n{_SOLID}", 2),
+    (_TWO.upper().replace("\n", "\r\n").replace(" ", "\t"), 2),
+    (_TWO.replace("loop\nendfacet", "loop endfacet"), 2),
+    ("\ufeff; made by hand\n" + _TWO, 2),
+  ],
+)
+def test_an_stl_file_of_text(text, copies):
+  (part,) = read_stl(text.encode())
+  np.testing.assert_array_equal(part.triangles, _CORNERS * copies)
+
+
+@pytest.mark.parametrize("lost", [5, 20, 80])
+def test_an_stl_file_of_text_that_is_cut_off(lost):
+  with pytest.raises(ValueError, match="starts 4 facets, ends 3 and has"):
+    read_stl(_TWO[: -len("endsolid b\n") - lost].encode())
+
+
+def binary_stl() -> bytes:
+  corners = np.reshape(_CORNERS, (-1, 3))
+  mesh = trimesh.Trimesh(corners, [[0, 1, 2], [3, 4, 5]], process=False)
+  return mesh.export(file_type="stl")
+
+
+@pytest.mark.parametrize("start", [b"", b"solid "])
+@pytest.mark.parametrize("more", [b"", b"\0", bytes(300)])
+def test_a_binary_stl_file(start, more):
+  """Some programs start it like text, or fill it up with zeros."""
+  (part,) = read_stl(start + binary_stl()[len(start) :] + more)
+  np.testing.assert_array_equal(part.triangles, _CORNERS)
+
+
+def test_a_binary_stl_file_that_is_cut_off():
+  with pytest.raises(ValueError, match="has 183 bytes, .* 2 faces need 184"):
+    read_stl(binary_stl()[:-1])
 
 
 def secret(folder: pathlib.Path) -> pathlib.Path:
@@ -267,6 +328,45 @@ def test_a_texture_in_another_place_is_noted(mesh, name, texture, tmp_path):
   assert loaded.notes == [f"{name!r} is not there, {texture!r} is used"]
   pixels = loaded.parts[0].texture.pixels
   np.testing.assert_array_equal(pixels[0, 0], [200, 90, 30, 255])
+
+
+@pytest.mark.parametrize(
+  "library, name, texture",
+  [
+    ("mats/a.mtl", "wood.png", "mats/wood.png"),
+    ("mats\\a.mtl", "C:\\x\\wood.png", "mats/wood.png"),
+    ("mats/a.mtl", "../maps/wood.png # my wood", "maps/wood.png"),
+    ("Mats/A.mtl", "Wood.PNG", "mats/wood.png"),
+    ("mats/a.mtl", "maps/wood.png", "maps/wood.png"),  # from the mesh
+  ],
+)
+def test_a_texture_is_looked_up_from_its_library(
+  library, name, texture, tmp_path
+):
+  """As in Blender, before another one is that lies beside the mesh."""
+  write_obj(tmp_path / "a.obj", f"map_Kd {name}")
+  (tmp_path / "mats").mkdir()
+  (tmp_path / "a.mtl").rename(tmp_path / "mats/a.mtl")
+  text = (tmp_path / "a.obj").read_text()
+  (tmp_path / "a.obj").write_text(text.replace("a.mtl", library))
+  Image.new("RGB", (4, 4), (30, 200, 90)).save(tmp_path / "wood.png")
+  wood(tmp_path / texture)
+  loaded = loaded_from(tmp_path, "a.obj")
+  assert not loaded.notes
+  pixels = loaded.parts[0].texture.pixels
+  np.testing.assert_array_equal(pixels[0, 0], [200, 90, 30, 255])
+
+
+def test_folders_may_differ_in_case(tmp_path):
+  """But no link of another case leads out."""
+  write_obj(tmp_path / "in/a.obj", "map_Kd TEXTURES/Dark/wood.png")
+  wood(tmp_path / "in/textures/dark/Wood.png")
+  loaded = loaded_from(tmp_path / "in", "a.obj")
+  assert loaded.parts[0].texture is not None and not loaded.notes
+  (tmp_path / "in/textures").rename(tmp_path / "textures")
+  (tmp_path / "in/textures").symlink_to(tmp_path / "textures")
+  (note,) = loaded_from(tmp_path / "in", "a.obj").notes
+  assert "is not used" in note and "leads out of" in note
 
 
 @pytest.mark.parametrize(

@@ -221,7 +221,9 @@ def test_what_a_catalogue_leaves_out_is_named_at_the_end(tmp_path, capsys):
 
 def bad_zip(path: pathlib.Path, kind: str) -> None:
   obj = b"v 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 3\n"
-  with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+  is_lzma = kind == "damaged LZMA"
+  way = zipfile.ZIP_LZMA if is_lzma else zipfile.ZIP_DEFLATED
+  with zipfile.ZipFile(path, "w", way) as file:
     if kind == "bomb":
       file.writestr("a.obj", bytes(70_000_000))
     else:
@@ -236,6 +238,8 @@ def bad_zip(path: pathlib.Path, kind: str) -> None:
       data[data.index(mark) + place] |= 1
   elif kind == "damaged":
     data[36 : 36 + 12] = bytes(12)
+  elif is_lzma:
+    data[44 : 44 + 12] = bytes([255] * 12)
   elif kind == "lies about its size":
     place = data.index(b"PK\x01\x02")
     data[place + 24 : place + 28] = struct.pack("<I", 5)
@@ -253,6 +257,7 @@ def bad_zip(path: pathlib.Path, kind: str) -> None:
     ("noise", "a.zip cannot be read as a zip file"),
     ("encrypted", "a.zip/a.obj is encrypted"),
     ("damaged", "a.zip/a.obj is damaged"),
+    ("damaged LZMA", "a.zip/a.obj is damaged .Corrupt input data"),
     ("lies about its size", "a.zip/a.obj is damaged"),
     ("claims more bytes than the file has", "a.zip/a.obj is damaged: its rec"),
   ],

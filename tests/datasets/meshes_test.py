@@ -2,8 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The data set `meshes`: ids, splits, cameras, and the built records."""
 
+import io
 import json
+import os
 import pathlib
+import sys
 
 from mesh_folders import build_meshes, colored_box, load_mesh, write_obj
 from meshes import files, objects
@@ -116,7 +119,7 @@ def test_another_mesh_beside_changes_no_other_object():
 def test_a_list_decides_which_objects_are_for_testing(tmp_path):
   for i in range(6):
     colored_box(tmp_path / "toys" / f"o{i}.ply")
-  (tmp_path / "ids.txt").write_text("o4\n\n  o1\n")
+  (tmp_path / "ids.txt").write_text("o4\n\n  o1\n", "utf-8-sig")
   flags = ["--test_objects", str(tmp_path / "ids.txt")]
   folder = build_meshes(tmp_path / "toys", tmp_path / "listed", *flags)
   splits = objects_of(folder)
@@ -207,6 +210,17 @@ def test_models_of_formats_that_are_not_read_are_counted(tmp_path):
   assert str(e.value).endswith(" ".join(sentences))
   (tmp_path / "d.obj").write_text("")
   assert files.find_meshes(tmp_path).left_out == sentences
+
+
+def test_a_file_name_that_is_no_text_is_printed(tmp_path, monkeypatch):
+  """A Latin-1 name of a file that is not read, on a strict UTF-8 terminal."""
+  colored_box(tmp_path / "toys/a.ply")
+  pathlib.Path(os.fsdecode(b"%b/toys/caf\xe9.fbx" % bytes(tmp_path))).touch()
+  stdout = io.TextIOWrapper(io.BytesIO(), "utf-8")
+  monkeypatch.setattr(sys, "stdout", stdout)
+  build_meshes(tmp_path / "toys", tmp_path)
+  stdout.flush()
+  assert b"the first is caf\\udce9.fbx." in stdout.buffer.getvalue()
 
 
 @pytest.mark.parametrize(
@@ -339,6 +353,8 @@ NOT_FINITE = [*POSES.tolist(), np.full((4, 4), np.nan).tolist()]
     ({"K": np.eye(3).tolist(), "fov_deg": 50}, "has both K and fov_deg"),
     ({"poses": [1]}, "unknown key 'poses'"),
     ("[", "cameras.json cannot be read as JSON"),
+    ("[" * 100_000, "cameras.json cannot be read as JSON"),
+    ({"world_from_cam": [[[10**400] * 4] * 4] * 2}, "does not hold 4x4"),
     (None, "cameras.json cannot be read as JSON"),
   ],
 )
@@ -357,6 +373,19 @@ def test_cameras_of_a_file_may_have_a_K(tmp_path):
   poses, found = read_cameras(write_cameras(tmp_path, K=K), 16)
   np.testing.assert_array_equal(found, K)
   np.testing.assert_array_equal(poses, camera_paths.orbit(5, 30, 2.5))
+
+
+def test_cameras_of_a_file_with_a_byte_order_mark(tmp_path):
+  path = write_cameras(tmp_path)
+  path.write_text(path.read_text(), "utf-8-sig")
+  poses, _ = read_cameras(path, 16)
+  np.testing.assert_array_equal(poses, camera_paths.orbit(5, 30, 2.5))
+
+
+def test_the_distance_that_is_asked_for_is_accepted():
+  with pytest.raises(UserError, match="from 1.88 on"):
+    objects.check_distance(1.87)
+  objects.check_distance(1.88)
 
 
 def task_of(object_id: str, **settings) -> objects.Task:

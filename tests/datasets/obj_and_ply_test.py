@@ -194,6 +194,8 @@ SPELLINGS = {
 MATERIALS = {
   "grey by one number": ("newmtl red\nKd .5\n", "newmtl red\nKd .5 .5 .5\n"),
   "no emission": (RED + "Ke 0 0 0\nillum 2\nNs 9\n", RED),
+  "statements without a value": (RED + "d\nTr\nKe\nmap_d\nmap_Ke\n", RED),
+  "option without a value": ("newmtl wood\nmap_Kd -imfchan t.png\n", WOOD),
   "opaque by d, whatever Tr says": (RED + "Tr 1.0\nd 1.0\n", RED),
   "map with spaces": ("newmtl wood\nMAP_KD .\\my pictures\\T 1.PNG\n", WOOD),
   "map with a hash": ("newmtl wood\nmap_Kd -clamp off t #2.png\n", WOOD),
@@ -239,6 +241,47 @@ def test_a_material_is_not_guessed_among_several(name, tmp_path):
   (tmp_path / "a.obj").write_text(obj)
   (note,) = load_mesh(tmp_path / "a.obj").notes
   assert note == f"the material {name!r} is not in its .mtl file"
+
+
+@pytest.mark.parametrize(
+  "content", [b"", b"<html>404 Not Found</html>", b"\0\x93\xff\n\x85"]
+)
+def test_a_library_without_materials_is_noted(content, tmp_path):
+  (tmp_path / "m.mtl").write_bytes(content)
+  (tmp_path / "a.obj").write_text(_PAINTED)
+  (note,) = load_mesh(tmp_path / "a.obj").notes
+  assert note == "the material 'red' is not in its .mtl file"
+
+
+def test_names_in_shift_jis(tmp_path):
+  """Read as Latin-1, their byte 0x85 is no end of a line."""
+  name = "シューズ".encode("shift_jis")
+  assert b"\x85" in name
+  for file, text in (("a.obj", _PAINTED), ("m.mtl", BLUE + RED)):
+    named = text.encode().replace(b"red", name)
+    (tmp_path / file).write_bytes(named.replace(b"m.mtl", b"m.mtl # " + name))
+  (part,) = (loaded := load_mesh(tmp_path / "a.obj")).parts
+  assert not loaded.notes
+  np.testing.assert_allclose(
+    part.colors[0, 0], srgb([0.8, 0.1, 0.1]) / 255, atol=1e-5
+  )
+  rows = "".join(f"{x} {y} {z}\n" for x, y, z in CORNERS)
+  text = f"OFF\n# NAME\n8 1 0\n{rows}3 0 1 2\n".encode()
+  (tmp_path / "a.off").write_bytes(text.replace(b"NAME", name))
+  assert load_mesh(tmp_path / "a.off").parts
+
+
+def test_what_glows_by_a_texture_glows_only_where_it_lies(tmp_path):
+  Image.new("RGB", (4, 4), (90, 60, 30)).save(tmp_path / "t.png")
+  (tmp_path / "m.mtl").write_text(RED + "map_Ke t.png\n")
+  faces = F[: len(F) // 2] + FT[len(FT) // 2 :]
+  (tmp_path / "a.obj").write_text(
+    "mtllib m.mtl\n" + V + VT + "usemtl red\n" + faces
+  )
+  plain, textured = load_mesh(tmp_path / "a.obj").parts
+  assert plain.glow is None and plain.glow_texture is None
+  np.testing.assert_array_equal(textured.glow, [1, 1, 1])
+  assert textured.glow_texture is not None
 
 
 @pytest.mark.parametrize("glow", ["Ke .6 .2 .2", "Ke 1 1 1\nmap_Ke t.png"])
@@ -598,3 +641,20 @@ def test_ply_triangle_strips(tmp_path):
     / np.linalg.norm(area_vectors(corners[rows]), axis=-1)[:, None],
     atol=1e-5,
   )
+
+
+def test_ply_triangle_strips_with_a_texture_and_no_face(tmp_path):
+  """The columns of the empty element `face` are not those of the strips."""
+  Image.new("RGB", (4, 4)).save(tmp_path / "t.png")
+  header = "ply\nformat ascii 1.0\ncomment TextureFile t.png\n"
+  header += "element vertex 4\n"
+  header += "".join(f"property float {name}\n" for name in "xyzst")
+  header += "element face 0\nproperty list uchar int vertex_indices\n"
+  header += "property list uchar float texcoord\nproperty int texnumber\n"
+  header += "element tristrips 1\nproperty list int int vertex_indices\n"
+  rows = ["0 0 0 0 0", "1 0 0 1 0", "0 1 0 0 1", "1 1 0 1 1", "4 0 1 2 3"]
+  text = "\n".join([f"{header}end_header", *rows, ""])
+  (tmp_path / "a.ply").write_text(text)
+  (part,) = load_mesh(tmp_path / "a.ply").parts
+  assert part.texture is not None
+  np.testing.assert_array_equal(part.uv[0], [[0, 0], [1, 0], [0, 1]])

@@ -71,6 +71,26 @@ def test_a_flipped_byte_inside_the_zip_is_noticed(tmp_path):
     read_all(tmp_path)
 
 
+def test_a_damaged_lzma_member_is_named(tmp_path):
+  path = tmp_path / "srn_cars.zip"
+  with zipfile.ZipFile(path, "w", zipfile.ZIP_LZMA) as z:
+    for name, data in car_files().items():
+      z.writestr(name, data)
+  damaged = bytearray(path.read_bytes())
+  place = damaged.index(b"cars_test/c2/intrinsics.txt")
+  damaged[place + 40 : place + 52] = bytes([255] * 12)
+  path.write_bytes(damaged)
+  with pytest.raises(UserError, match="c2/intrinsics.txt cannot be read .Corr"):
+    read_all(tmp_path, "test")
+
+
+def test_a_zip_bomb_is_not_unpacked(tmp_path):
+  files = car_files() | {K_FILE: bytes(70_000_000)}
+  write_zip(tmp_path / "srn_cars.zip", files)
+  with pytest.raises(UserError, match="c2/intrinsics.txt .*take 70 MB unpack"):
+    read_all(tmp_path, "test")
+
+
 def test_a_truncated_zip(tmp_path):
   path = tmp_path / "srn_cars.zip"
   write_zip(path, car_files())

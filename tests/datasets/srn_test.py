@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 import pytest
 from srn.archive import open_archive
+from srn_export import export_srn
 import tensorflow_datasets as tfds
 from tiny_srn import car_files, picture, read_all, stored_png, write_zip
 
@@ -80,6 +81,34 @@ def test_an_export_never_overwrites(shapes_and_export):
   args = f"shapes --config debug --data_dir {shapes.parents[2]} --export_srn"
   with pytest.raises(UserError, match="not empty"):
     build.main([*args.split(), str(export)])
+
+
+@pytest.mark.parametrize(
+  "target, message", [("a.txt", "not a folder"), (".", "not empty")]
+)
+def test_an_export_that_cannot_be_is_refused_before_the_build(
+  target, message, tmp_path, monkeypatch
+):
+  (tmp_path / "a.txt").write_text("")
+  monkeypatch.chdir(tmp_path)
+  args = f"shapes --config debug --data_dir {tmp_path} --export_srn {target}"
+  with pytest.raises(UserError, match=f"{tmp_path}.* is {message}"):
+    build.main(args.split())
+  assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_an_export_into_the_current_folder(
+  shapes_and_export, tmp_path, monkeypatch
+):
+  shapes, export = shapes_and_export
+  target = tmp_path / "empty"
+  target.mkdir()
+  monkeypatch.chdir(target)
+  export_srn(shapes, pathlib.Path("."))
+  names = lambda folder: sorted(
+    p.relative_to(folder) for p in folder.rglob("*")
+  )
+  assert names(target) == names(export)
 
 
 def test_cameras_that_the_layout_cannot_express_are_refused():
