@@ -60,7 +60,8 @@ def mtimes(folder: pathlib.Path) -> dict[str, int]:
     ),
   ],
 )
-def test_bad_arguments(tmp_path, args, message):
+def test_bad_arguments(tmp_path, monkeypatch, args, message):
+  monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "data"))
   with pytest.raises(UserError, match=message):
     build.main(args.format(tmp=tmp_path).split())
 
