@@ -15,7 +15,6 @@ by Ctrl-C without saving, 134 another process of the run failed or is missing
 import contextlib
 import errno
 import importlib
-import pathlib
 import sys
 import time
 
@@ -25,6 +24,7 @@ from threedim_jax.modes import command_line
 from threedim_jax.runtime import progress
 from threedim_jax.runtime.compilation_cache import use_compilation_cache
 from threedim_jax.runtime.disk import (
+  absolute,
   cannot_read,
   cannot_use,
   check_writable,
@@ -122,7 +122,7 @@ def explain_disk_errors(folder: str | None):
     folder: the folder that the command writes to or reads from. None: the
       working directory.
   """
-  folder = pathlib.Path(folder or ".").absolute()
+  folder = absolute(folder or ".")
   try:
     yield
   except UserError:
@@ -135,10 +135,13 @@ def explain_disk_errors(folder: str | None):
       ) from e
     if getattr(e, "errno", None) not in REFUSED:
       raise
-    path = pathlib.Path(e.filename or folder).absolute()
-    if path.is_relative_to(folder):
-      raise cannot_use(path, e) from e
-    raise cannot_read(path, e) from e
+    path = absolute(e.filename or folder)
+    # No read fails because a file exists, or because nothing can be written.
+    is_output = path.is_relative_to(folder) or e.errno in (
+      errno.EEXIST,
+      errno.EROFS,
+    )
+    raise (cannot_use if is_output else cannot_read)(path, e) from e
 
 
 if __name__ == "__main__":

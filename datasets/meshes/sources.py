@@ -93,9 +93,13 @@ class Folder:
         if not file.is_relative_to(root):
           outside = True
           continue
-        parts = file.relative_to(root).parts
-        file = functools.reduce(_in_any_case, parts, root)
-        if file.is_file():
+        parts, file = file.relative_to(root).parts, root
+        while parts and file.is_relative_to(root):
+          file = _in_any_case(file, parts[0]).resolve()  # may be a link
+          parts = parts[1:]
+        if not file.is_relative_to(root):
+          outside = True
+        elif file.is_file():
           return file.relative_to(root)
       except (OSError, ValueError, RuntimeError):
         continue

@@ -5,8 +5,8 @@
   parts = read_stl(data)
 
 This ignores normals, names and colours. Bytes may follow the last face of a
-binary file, and text may end without `endsolid`. The library trimesh refuses
-such binary files, and leaves out the last solid of such text without a word.
+binary file, and text may end without `endsolid`. The library trimesh reads no
+face of such a binary file, and leaves out the last solid of such a text.
 """
 
 import re
@@ -34,7 +34,7 @@ def read_stl(data: bytes) -> list[Part]:
     faces = np.frombuffer(data, _FACE, count, _HEADER_BYTES)
     triangles = faces["corners"].astype(np.float64)
   else:
-    text = decode_text(data)
+    text = decode_text(data).rstrip("\0 \n\x1a")  # what fills it up
     if "\0" in text:
       raise ValueError(
         f"it has {len(data)} bytes, and its {count} faces need {num_bytes}"
@@ -45,11 +45,13 @@ def read_stl(data: bytes) -> list[Part]:
 
 def _triangles(text: str) -> np.ndarray:
   """Parses the corners [F, 3, 3] of all facets of a text in lower case."""
-  # The name of a solid may hold any words.
-  text = re.sub(r"^[ \t]*(end)?solid\b.*", "", text, flags=re.MULTILINE)
-  num_starts, num_ends = (
-    len(re.findall(rf"\b{word}\b", text)) for word in ("facet", "endfacet")
-  )
+  # The name of a solid may hold any words. A facet may follow on its line.
+  name = r"^[ \t]*(end[ \t]*)?solid\b.*?(?=\bfacet[ \t]+normal\b|$)"
+  text = re.sub(name, "", text, flags=re.MULTILINE)
+  end = r"\bend[ \t]?facet\b"
+  start = rf"(?:^|{end})[ \t]*facet\b"  # other words may stand in comments
+  num_starts = len(re.findall(start, text, flags=re.MULTILINE))
+  num_ends = len(re.findall(end, text))
   rows = re.findall(r"\bvertex[ \t]+(\S+[ \t]+\S+[ \t]+\S+)", text)
   if not num_starts == num_ends == len(rows) / 3:
     raise ValueError(

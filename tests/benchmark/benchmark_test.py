@@ -380,8 +380,10 @@ def test_a_wrong_out_is_told_before_the_work(
   argv += [f"--what={what}", f"--out={tmp_path / out}"]
   with flagsaver.flagsaver(), pytest.raises(SystemExit) as exit_:
     flags.FLAGS.unparse_flags()
-    cli.main(argv)
-  flags.FLAGS.mark_as_parsed()
+    try:
+      cli.main(argv)
+    finally:
+      flags.FLAGS.mark_as_parsed()
   assert exit_.value.code == 2
   assert re.search(message, capsys.readouterr().err)
   assert (tmp_path / "file").read_text() == "kept"

@@ -199,7 +199,11 @@ _TWO = f"solid a\n{_SOLID}endsolid a\nsolid b\n{_SOLID}endsolid b\n"
     (f"solid a\n{_SOLID}solid b\n{_SOLID}", 2),
     (_TWO.upper().replace("\n", "\r\n").replace(" ", "\t"), 2),
     (_TWO.replace("loop\nendfacet", "loop endfacet"), 2),
-    ("\ufeff; made by hand\n" + _TWO, 2),
+    ("\ufeff; each facet made by hand\n" + _TWO, 2),
+    (_TWO.replace("end", "end "), 2),
+    (f"solid a {_SOLID}", 1),
+    (f"solid a {_SOLID} endsolid".replace("\n", " "), 1),
+    (f"solid\nthe facet\n{_SOLID}endsolid\n" + "\0" * 20, 1),
   ],
 )
 def test_an_stl_file_of_text(text, copies):
@@ -366,7 +370,7 @@ def test_folders_may_differ_in_case(tmp_path):
   (tmp_path / "in/textures").rename(tmp_path / "textures")
   (tmp_path / "in/textures").symlink_to(tmp_path / "textures")
   (note,) = loaded_from(tmp_path / "in", "a.obj").notes
-  assert "is not used" in note and "leads out of" in note
+  assert "is not used" in note and "it is not in" in note
 
 
 @pytest.mark.parametrize(

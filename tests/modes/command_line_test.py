@@ -3,6 +3,7 @@
 """Flags: what is refused, what --help shows, which configuration they give."""
 
 import json
+import os
 import pathlib
 import re
 
@@ -261,6 +262,16 @@ def test_configurations_load_from_anywhere(parsed, tmp_path, monkeypatch, name):
   for file in (f"configs/{name}.py", str(REPO / "configs" / f"{name}.py")):
     _, config, _ = parsed(f"--config={file}:debug")
     assert config.data.config == "debug"
+
+
+def test_a_bucket_is_no_folder_of_this_machine(parsed, tmp_path, monkeypatch):
+  monkeypatch.chdir(tmp_path)
+  args = ("--config=configs/shapes.py", "--workdir=gs://bucket/run")
+  workdir = command_line.workdir_of(parsed(*args)[2])
+  assert os.fspath(workdir / "checkpoints") == "gs://bucket/run/checkpoints"
+  (tmp_path / "a").mkdir()
+  here = command_line.workdir_of(parsed(args[0], "--workdir=a/../b")[2])
+  assert os.fspath(here) == str(tmp_path / "b")
 
 
 def test_paths_expand_the_home_directory(parsed, monkeypatch, tmp_path):

@@ -20,6 +20,7 @@ import tiny_dataset
 
 from threedim_jax import main
 from threedim_jax.modes.command_line import MODES
+from threedim_jax.runtime.errors import UserError
 from threedim_jax.viewing.viewer import view_angles
 from threedim_jax.workdir.samples import write_sample
 
@@ -244,6 +245,35 @@ def test_an_input_that_cannot_be_read_is_not_the_workdir(
   result = run_main("--mode=mesh", f"--workdir={tmp_path}", *mode_args["mesh"])
   assert_refused(result, "/data/shapes cannot be read", "Permission denied")
   assert "--workdir" not in result[2]
+
+
+@pytest.mark.parametrize(
+  "folder, code, path, message",
+  [
+    ("views", errno.EEXIST, "views_check", "views_check cannot be used"),
+    ("views", errno.EROFS, "views_check", "views_check cannot be used"),
+    (
+      "../w",
+      errno.EACCES,
+      "../w/checkpoints/5",
+      "checkpoints/5 cannot be used",
+    ),
+    ("views", errno.EACCES, "views/rgb/0.png", "rgb/0.png cannot be used"),
+    ("gs://b/w", errno.EACCES, None, "gs://b/w cannot be used"),
+    ("gs://b/w", errno.EACCES, "/data/shapes", "/data/shapes cannot be read"),
+    (None, errno.EACCES, "notes.txt", "notes.txt cannot be used"),
+  ],
+)
+def test_whether_a_path_is_read_or_written(
+  tmp_path, monkeypatch, folder, code, path, message
+):
+  monkeypatch.chdir(tmp_path)
+  path = path and (path if path[0] == "/" else os.path.abspath(path))
+  with (
+    pytest.raises(UserError, match=message),
+    main.explain_disk_errors(folder),
+  ):
+    raise OSError(code, os.strerror(code), path)
 
 
 def test_a_dry_run_for_a_slice_checks_its_folder_first(run_main, monkeypatch):

@@ -4,6 +4,7 @@
 
 import importlib.util
 import os
+import pathlib
 import re
 import subprocess
 import sys
@@ -14,6 +15,8 @@ import pytest
 
 from threedim_jax.runtime import processes
 from threedim_jax.runtime.errors import UserError
+
+REPO = pathlib.Path(__file__).parents[2]
 
 # Task 11 of 16 on two nodes.
 SLURM = {
@@ -213,7 +216,9 @@ def test_what_jax_raises_for_a_platform_that_it_lacks(platforms):
       "from threedim_jax.runtime import errors, processes\n"
       "with errors.exit_with_message(): processes.maybe_initialize()",
     ],
-    env={**os.environ, "JAX_PLATFORMS": platforms},
+    env={
+      k: v for k, v in os.environ.items() if not k.startswith(("SLURM", "JAX"))
+    } | {"JAX_PLATFORMS": platforms, "PYTHONPATH": str(REPO)},
     capture_output=True, text=True,
   )  # fmt: skip
   assert done.returncode == 2, done.stderr

@@ -29,7 +29,7 @@ from threedim_jax.modes import config_flag
 from threedim_jax.modes.config_values import check_values
 from threedim_jax.runtime import progress
 from threedim_jax.runtime.compilation_cache import use_compilation_cache
-from threedim_jax.runtime.disk import check_writable
+from threedim_jax.runtime.disk import absolute, check_writable
 from threedim_jax.runtime.errors import UserError, exit_with_message
 from threedim_jax.viewing.page import Cell, Table
 from threedim_jax.viewing.tables import print_table
@@ -184,7 +184,7 @@ def _check_out(out: str, what: str) -> None:
   Raises:
     UserError: nothing can be written there.
   """
-  path = epath.Path(out).absolute()
+  path = absolute(out)
   is_file = what != "tpu"
   folder = path.parent if is_file else path
   if is_file and path.is_dir():
@@ -197,7 +197,7 @@ def _check_out(out: str, what: str) -> None:
   try:
     check_writable(folder)
   except (UserError, OSError) as e:  # OSError: the disk is full
-    reason = (e.__cause__ or e).strerror
+    reason = getattr(e.__cause__ or e, "strerror", None) or e
     raise UserError(
       f"--out={out}: {folder} cannot be written to ({reason}); name another"
       " place"

@@ -24,6 +24,7 @@ from threedim_jax.modes.aot.memory_plan import planned_bytes
 from threedim_jax.modes.aot.report import GIB
 from threedim_jax.modes.aot.topologies import CHIPS, check_compiler
 from threedim_jax.runtime import progress
+from threedim_jax.runtime.disk import absolute
 from threedim_jax.runtime.errors import UserError
 from threedim_jax.workdir.results import write_result
 
@@ -162,7 +163,7 @@ def run(
     UserError: a file is missing, and the TPU compiler is not installed or the
       process that should make the file failed.
   """
-  folder = folder.absolute()
+  folder = absolute(folder)
   folder.mkdir(parents=True, exist_ok=True)
   plans = {case: folder / f"{case.name}.memory.json" for case in cases}
   paths = {case: folder / f"{case.name}.json" for case in cases}

@@ -19,6 +19,7 @@ from ml_collections import ConfigDict
 
 from threedim_jax.modes import config_flag
 from threedim_jax.modes.config_values import check_values
+from threedim_jax.runtime.disk import absolute, check_writable
 from threedim_jax.runtime.errors import UserError
 
 PROGRAM = "python -m threedim_jax.main"
@@ -464,7 +465,7 @@ def workdir_of(args: types.SimpleNamespace) -> epath.Path:
       "--workdir is missing: the folder that this run writes to"
       f" {config_flag.SEE_HELP}"
     )
-  return epath.Path(args.workdir).absolute()
+  return absolute(args.workdir)
 
 
 def results_folder(
@@ -474,7 +475,12 @@ def results_folder(
 
   The folder is `--workdir` if that flag is given. Otherwise the folder is
   `<folder>_<suffix>`, beside the input folder `folder`.
+
+  Raises:
+    UserError: nothing can be written there.
   """
-  path = epath.Path(folder).absolute()
+  path = absolute(folder)
   default = path.parent / f"{path.name}_{suffix}"
-  return epath.Path(args.workdir or default).absolute()
+  results = absolute(args.workdir or default)
+  check_writable(results)
+  return results

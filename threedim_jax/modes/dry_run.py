@@ -12,13 +12,13 @@ is needed.
 import math
 
 from clu import parameter_overview
-from etils import epath
 import jax
 from jaxtyping import PyTree
 from ml_collections import ConfigDict
 
 from threedim_jax.modes.aot.flops import count_flops
 from threedim_jax.runtime import progress
+from threedim_jax.runtime.disk import absolute
 from threedim_jax.runtime.errors import UserError
 from threedim_jax.runtime.sharding import make_mesh_on_paper
 from threedim_jax.training.setup import make_setup
@@ -128,7 +128,7 @@ def compile_for(
   from threedim_jax.modes.aot.topologies import get_topology
 
   topology = get_topology(topology_name)
-  folder = epath.Path(workdir or ".").absolute()
+  folder = absolute(workdir or ".")
   path = folder / f"dry_run_{topology_name.replace(':', '_')}.json"
   folder.mkdir(parents=True, exist_ok=True)
   result = {

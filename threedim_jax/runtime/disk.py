@@ -1,12 +1,13 @@
 # Copyright 2026 The threedim_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Reads and writes files, checks folders, and recognises full disks.
+"""Makes paths absolute, reads and writes files, checks folders and disks.
 
 write_atomically(workdir / "evaluation.json", text)
 """
 
 import errno
 import math
+import os
 import pathlib
 import secrets
 import shutil
@@ -31,6 +32,15 @@ def write_atomically(path: epath.PathLike, text: str) -> None:
   except BaseException:
     unfinished.unlink(missing_ok=True)
     raise
+
+
+def absolute(path: epath.PathLike) -> epath.Path:
+  """Returns the absolute path; that of a cloud bucket (gs://) is one already.
+
+  `epath.Path.absolute` would turn gs://bucket into a folder of this machine.
+  """
+  path = epath.Path(path)
+  return path if "://" in os.fspath(path) else path.absolute()
 
 
 def read_input(path: epath.PathLike) -> bytes:

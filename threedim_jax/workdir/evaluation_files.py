@@ -16,6 +16,7 @@ import re
 
 from etils import epath
 
+from threedim_jax.runtime.disk import absolute
 from threedim_jax.workdir import samples
 from threedim_jax.workdir.scores import read_scores
 
@@ -42,7 +43,7 @@ def list_finished(parent: epath.PathLike) -> list[epath.Path]:
     UserError: evaluation.json is damaged.
   """
   folders = samples.list_complete(parent)
-  parent = epath.Path(parent).absolute()
+  parent = absolute(parent)
   if not re.fullmatch(FIRST_SAMPLES + r"(_\d+)?", parent.name):
     return folders
   scores = read_scores(parent.parent / RESULT_FILE)

@@ -31,7 +31,7 @@ from orbax.checkpoint import future
 
 from threedim_jax.runtime import progress
 from threedim_jax.runtime.array_specs import array_specs, check_same_arrays
-from threedim_jax.runtime.disk import is_full_disk
+from threedim_jax.runtime.disk import absolute, is_full_disk
 from threedim_jax.runtime.errors import UserError
 from threedim_jax.workdir.checkpoints import checksums
 
@@ -54,7 +54,7 @@ class Checkpointer:
   """
 
   def __init__(self, directory: epath.PathLike, *, read_only: bool = False):
-    self.directory = epath.Path(directory).absolute()
+    self.directory = absolute(directory)
     self._read_only = read_only
     self._saving: tuple[int, dict[str, Any]] | None = None  # step, its meta
     self._policy = _LatestAndBest()
@@ -321,7 +321,7 @@ def read_params(workdir: epath.PathLike) -> tuple[PyTree, dict[str, Any]]:
   Raises:
     UserError: the workdir has no undamaged checkpoint.
   """
-  folder = epath.Path(workdir).absolute() / FOLDER
+  folder = absolute(workdir) / FOLDER
   with Checkpointer(folder, read_only=True) as checkpointer:
     step = checkpointer._good_step(["ema_params"])
   path, reader = folder / str(step) / "ema_params", ocp.PyTreeCheckpointer()
