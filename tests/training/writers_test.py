@@ -13,9 +13,10 @@ import numpy as np
 from PIL import Image
 import pytest
 from tensorboard.backend.event_processing import event_accumulator
+from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.summary.writer import event_file_writer
 
-from threedim_jax.training import writers
+from threedim_jax.training import bucket_events, writers
 from threedim_jax.training.writers import metric_writers, periodic_actions
 
 
@@ -123,3 +124,36 @@ def test_other_processes_only_log(tmp_path, monkeypatch):
   assert writers.truncate_metrics(tmp_path, 1) == 0
   assert sorted(os.listdir(tmp_path)) == before
   assert len(read_lines(tmp_path)) == 2
+
+
+def test_a_bucket_gets_new_files_in_place_of_longer_ones(tmp_path, monkeypatch):
+  """A folder stands in for a bucket, in which a file cannot grow."""
+  bucket = tmp_path / "bucket"
+  monkeypatch.setattr(writers, "_is_bucket", lambda path: True)
+  writer = writers.WorkdirWriter(bucket)
+  for step in (1, 2, 3):
+    writer.write_scalars(step, {"train/loss": 1 / step})
+    if step == 2:
+      writer.flush()
+  writer.flush()
+  writer.close()
+  files = sorted(bucket.glob("events.*"))
+  assert len(files) == 2
+  assert [x["step"] for x in read_lines(bucket)] == [1, 2, 3]
+  losses = [
+    (e.step, e.value) for e in read_events(bucket).Scalars("train/loss")
+  ]
+  assert losses == [(i, pytest.approx(1 / i)) for i in (1, 2, 3)]
+  assert writers.truncate_metrics(bucket, 1) == 2
+  assert [x["step"] for x in read_lines(bucket)] == [1]
+  assert [e.step for e in read_events(bucket).Scalars("train/loss")] == [1]
+
+
+def test_events_of_a_bucket_are_written_in_time(tmp_path, monkeypatch):
+  now = [0.0]
+  monkeypatch.setattr(bucket_events.time, "monotonic", lambda: now[0])
+  writer = bucket_events.BucketEventWriter(tmp_path)
+  for seconds, num_files in ((100.0, 0), (121.0, 1), (200.0, 1), (242.5, 2)):
+    now[0] = seconds
+    writer.add_event(Event(step=1))
+    assert len(list(tmp_path.glob("events.*"))) == num_files

@@ -16,6 +16,7 @@ with the `tensorboard` package alone.
 from collections.abc import Mapping
 import json
 import math
+import os
 import sys
 import time
 import types
@@ -37,6 +38,7 @@ sys.modules.setdefault(_NO_TENSORFLOW.__name__, _NO_TENSORFLOW)
 from clu import metric_writers, periodic_actions  # noqa: E402
 
 from threedim_jax.runtime.disk import write_atomically  # noqa: E402
+from threedim_jax.training.bucket_events import BucketEventWriter  # noqa: E402
 from threedim_jax.views.png import encode_png  # noqa: E402
 
 __all__ = [
@@ -64,7 +66,7 @@ class WorkdirWriter:
     self._metrics = epath.Path(workdir) / METRICS_FILE
     self._images = epath.Path(workdir) / IMAGES_FOLDER
     self._images.mkdir(parents=True, exist_ok=True)
-    self._events = EventFileWriter(str(workdir))
+    self._events = _event_writer(workdir)
 
   def write_scalars(self, step: int, scalars: Mapping[str, Any]) -> None:
     """Writes named numbers to metrics.jsonl and TensorBoard.
@@ -75,8 +77,7 @@ class WorkdirWriter:
         "train/loss".
     """
     numbers = {tag: _json_number(value) for tag, value in scalars.items()}
-    with self._metrics.open("a") as f:
-      f.write(json.dumps({"step": int(step), **numbers}) + "\n")
+    _append(self._metrics, json.dumps({"step": int(step), **numbers}) + "\n")
     values = [
       Summary.Value(tag=tag, simple_value=float(number))
       for tag, number in numbers.items()
@@ -125,6 +126,31 @@ class WorkdirWriter:
     self._events.add_event(event)
 
 
+def _is_bucket(path: epath.PathLike) -> bool:
+  return "://" in os.fspath(path)
+
+
+def _event_writer(
+  workdir: epath.PathLike,
+) -> EventFileWriter | BucketEventWriter:
+  if _is_bucket(workdir):
+    return BucketEventWriter(workdir)
+  return EventFileWriter(os.fspath(workdir))
+
+
+def _append(path: epath.Path, line: str) -> None:
+  """Appends a line to a file. In a bucket, the whole file is written again.
+
+  Buckets cannot append: a file that is opened for it would lose its content.
+  """
+  if _is_bucket(path):
+    before = path.read_text() if path.exists() else ""
+    write_atomically(path, before + line)
+  else:
+    with path.open("a") as f:
+      f.write(line)
+
+
 def _json_number(value: Any) -> float | int | str:
   """Converts a number to a Python value that JSON can hold.
 
@@ -167,7 +193,7 @@ def truncate_metrics(workdir: epath.PathLike, step: int) -> int:
   kept = [line for line in lines if _step(line) <= step]
   write_atomically(path, "".join(line + "\n" for line in kept))
   # This event makes TensorBoard ignore all older events after `step`.
-  events = EventFileWriter(str(workdir))
+  events = _event_writer(workdir)
   start = SessionLog(status=SessionLog.START)
   events.add_event(
     Event(wall_time=time.time(), step=step + 1, session_log=start)
