@@ -36,7 +36,7 @@ SHA256 = {
   },
   "shapes64": {
     ".msgpack": (
-      "27d2850729f919e45f67b9e61e9a994dab1d02d1a49959ddebfe428b3dc443ce"
+      "edc838613992bce13b114c95d29a70dbd7ca09e98f8850de66d72263caa1947c"
     ),
     ".json": (
       "bf7b62a458f5aed5d0722c26b3d1824443219b1b22ee79bfb1c2252f527cc25b"
