@@ -12,8 +12,8 @@ chairs and five of its cars are for testing. Training starts from the bundled
 weights `shapes64`, which only know procedural chairs and cars. With 32 sampling
 steps and after a first part at 32x32, the code of commit d4b2456, which trained
 with Adam, reached a PSNR of 15.9 dB (launch/benchmarks.md, "Furniture that
-people modelled"). The `shapes64` of that commit itself has 17.3 dB: it draws
-chairs better.
+people modelled"). The bundled `shapes64` itself has 17.9 dB: it draws chairs
+better.
 """
 
 from ml_collections import ConfigDict

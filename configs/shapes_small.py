@@ -9,7 +9,7 @@ The network is that of `configs/shapes_tiny.py` on patches of 2x2 pixels, with a
 small U-Net at full resolution (`models/patches.py`). Training starts from the
 bundled weights for 32x32, each of whose pixels becomes a patch. The card of the
 weights `shapes64` (`threedim_jax/models/weights/README.md`) has the commands of
-eleven more parts of the training. After these, expect a PSNR of 18.52 dB.
+the other parts of the training. After these, expect a PSNR of 19.58 dB.
 """
 
 from ml_collections import ConfigDict
