@@ -253,16 +253,16 @@ def renamed(state):
   [
     (
       make_state(0, rows=9),
-      "params/block/kernel (checkpoint: float32[8, 16], model: float32[9, 16])",
+      "params/block/kernel (saved: float32[8, 16], model: float32[9, 16])",
     ),
     (
       make_state(0, dtype=jnp.bfloat16),
-      "checkpoint: float32[8, 16], model: bfloat16[8, 16]",
+      "saved: float32[8, 16], model: bfloat16[8, 16]",
     ),
     (
       renamed(make_state(0)),
-      "params/full (checkpoint: absent, model: bfloat16[4, 4]);"
-      " train/params/half (checkpoint: bfloat16[4, 4], model: absent)",
+      "params/full (saved: absent, model: bfloat16[4, 4]);"
+      " train/params/half (saved: bfloat16[4, 4], model: absent)",
     ),
   ],
   ids=["wider", "other dtype", "renamed"],
