@@ -30,7 +30,7 @@ def test_two_shards_find_what_one_run_does(config, tmp_path, capsys):
     mine = len(range(order[0], NUM_OBJECTS, 2))
     assert len(list((workdir / "evaluate").iterdir())) == mine
     missing = 2 * (NUM_OBJECTS - mine)  # of two samples each
-    assert f"{missing} object(s) to sample" in capsys.readouterr().out
+    assert f"{missing} folder(s) of samples to make" in capsys.readouterr().out
     config.evaluate.shard_index = order[1]
     evaluate.evaluate(config, workdir)
     found = json.loads((workdir / "evaluation.json").read_text())

@@ -273,7 +273,7 @@ def test_another_architecture_is_an_error(two_steps, target, words):
       checkpointer.restore(target)
   message = str(error.value)
   assert words in message
-  assert "the config it was trained with, or a new --workdir" in message
+  assert "configuration that it was trained with, or a new --workdir" in message
   assert "\n" not in message and len(message) < 1000
 
 
