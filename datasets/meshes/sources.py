@@ -14,13 +14,13 @@ of zip files are decompressed in memory, up to a limit.
 
 from collections.abc import Iterator
 import functools
-import lzma
 import os
 import pathlib
 import posixpath
 import urllib.parse
 import zipfile
-import zlib
+
+from zips import READ_ERRORS
 
 from threedim_jax.runtime.errors import UserError
 
@@ -168,16 +168,7 @@ class Zip:
     try:
       with self._zip.open(info) as file:
         return file.read(limit)
-    except (
-      OSError,
-      EOFError,
-      ValueError,
-      RuntimeError,
-      lzma.LZMAError,
-      zlib.error,
-      zipfile.BadZipFile,
-      NotImplementedError,
-    ) as e:
+    except (*READ_ERRORS, ValueError) as e:
       raise UserError(f"{label} is damaged ({e}).") from e
 
   def find(self, name: str, path: pathlib.PurePath) -> pathlib.PurePath:

@@ -14,11 +14,11 @@ All of it may lie in one more folder. Nothing is extracted to the disk.
 import collections
 from collections.abc import Iterable
 import dataclasses
-import lzma
 import pathlib
 import re
 import zipfile
-import zlib
+
+from zips import READ_ERRORS
 
 from threedim_jax.runtime.errors import UserError
 
@@ -26,11 +26,6 @@ SPLITS = {"train": "train", "val": "validation", "test": "test"}
 _WHERE = (
   "It is linked from the README of the pixelNeRF repository"
   " (github.com/sxyu/pixel-nerf, 'Getting the data')."
-)
-# Errors from reading a member of a damaged or encrypted zip file.
-_READ_ERRORS = (
-  *(zipfile.BadZipFile, zlib.error, lzma.LZMAError),
-  *(EOFError, OSError, RuntimeError),
 )
 _MAX_BYTES = 64_000_000  # of an unpacked file; pictures of 128 pixels are small
 _FILE = re.compile(
@@ -75,7 +70,7 @@ class Archive:
     for file, name in entry.files.items():
       try:
         raw.files[file] = self._read(name)
-      except _READ_ERRORS as e:
+      except READ_ERRORS as e:
         raw.unreadable = (
           f"{raw.path}/{file} cannot be read ({e}): the archive is damaged,"
           " get it again."

@@ -393,7 +393,7 @@ def test_a_full_disk_is_told_before_the_work(tmp_path, monkeypatch):
   def full(folder):
     raise OSError(errno.ENOSPC, "No space left on device")
 
-  monkeypatch.setattr(cli, "check_writable", full)
+  monkeypatch.setattr(cli, "write_probe", full)
   with pytest.raises(UserError, match="x.json: .*No space left on device"):
     cli._check_out(str(tmp_path / "x.json"), "score")
 

@@ -129,7 +129,7 @@ def test_other_processes_only_log(tmp_path, monkeypatch):
 def test_a_bucket_gets_new_files_in_place_of_longer_ones(tmp_path, monkeypatch):
   """A folder stands in for a bucket, in which a file cannot grow."""
   bucket = tmp_path / "bucket"
-  monkeypatch.setattr(writers, "_is_bucket", lambda path: True)
+  monkeypatch.setattr(writers, "is_bucket", lambda path: True)
   writer = writers.WorkdirWriter(bucket)
   for step in (1, 2, 3):
     writer.write_scalars(step, {"train/loss": 1 / step})

@@ -29,7 +29,7 @@ from threedim_jax.modes import config_flag
 from threedim_jax.modes.config_values import check_values
 from threedim_jax.runtime import progress
 from threedim_jax.runtime.compilation_cache import use_compilation_cache
-from threedim_jax.runtime.disk import absolute, check_writable
+from threedim_jax.runtime.disk import absolute, write_probe
 from threedim_jax.runtime.errors import UserError, exit_with_message
 from threedim_jax.viewing.page import Cell, Table
 from threedim_jax.viewing.tables import print_table
@@ -195,11 +195,10 @@ def _check_out(out: str, what: str) -> None:
   if is_file and not folder.is_dir():
     raise UserError(f"--out={out}: its folder does not exist; make it first")
   try:
-    check_writable(folder)
-  except (UserError, OSError) as e:  # OSError: the disk is full
-    reason = getattr(e.__cause__ or e, "strerror", None) or e
+    write_probe(folder)
+  except OSError as e:
     raise UserError(
-      f"--out={out}: {folder} cannot be written to ({reason}); name another"
+      f"--out={out}: {folder} cannot be written to ({e.strerror}); name another"
       " place"
     ) from e
 

@@ -479,8 +479,9 @@ def results_folder(
   Raises:
     UserError: nothing can be written there.
   """
+  if args.workdir:
+    return absolute(args.workdir)  # `main` has checked it
   path = absolute(folder)
-  default = path.parent / f"{path.name}_{suffix}"
-  results = absolute(args.workdir or default)
+  results = path.parent / f"{path.name}_{suffix}"
   check_writable(results)
   return results

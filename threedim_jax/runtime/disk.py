@@ -34,13 +34,18 @@ def write_atomically(path: epath.PathLike, text: str) -> None:
     raise
 
 
+def is_bucket(path: epath.PathLike) -> bool:
+  """Returns whether a path is in a cloud bucket, as gs://bucket/run."""
+  return "://" in os.fspath(path)
+
+
 def absolute(path: epath.PathLike) -> epath.Path:
   """Returns the absolute path; that of a cloud bucket (gs://) is one already.
 
   `epath.Path.absolute` would turn gs://bucket into a folder of this machine.
   """
   path = epath.Path(path)
-  return path if "://" in os.fspath(path) else path.absolute()
+  return path if is_bucket(path) else path.absolute()
 
 
 def read_input(path: epath.PathLike) -> bytes:
@@ -63,29 +68,37 @@ def cannot_read(path: epath.PathLike, error: OSError) -> UserError:
 def check_writable(folder: epath.PathLike) -> None:
   """Raises an error if a folder cannot be made or written to.
 
-  A file is written and deleted in the folder. If the folder does not exist, the
-  file goes to the nearest parent that does, and the folder is not made. Cloud
-  buckets are not checked.
-
   Raises:
-    UserError: no file can be written there.
+    UserError: no file can be written there, see `write_probe`.
     OSError: the disk is full.
   """
-  if "://" in str(folder):
-    return
-  parent = pathlib.Path(folder).absolute()
   try:
-    while not _exists(parent):
-      parent = parent.parent
-    probe = parent / f".{secrets.token_hex(8)}.tmp"
-    try:
-      probe.write_bytes(b"probe")
-    finally:
-      probe.unlink(missing_ok=True)
+    write_probe(folder)
   except OSError as e:
     if is_full_disk(e):
       raise
     raise cannot_use(folder, e) from e
+
+
+def write_probe(folder: epath.PathLike) -> None:
+  """Writes a file in a folder and deletes it.
+
+  If the folder does not exist, the file goes to the nearest parent that does,
+  and the folder is not made. In cloud buckets nothing is written.
+
+  Raises:
+    OSError: no file can be written there.
+  """
+  if is_bucket(folder):
+    return
+  parent = pathlib.Path(folder).absolute()
+  while not _exists(parent):
+    parent = parent.parent
+  probe = parent / f".{secrets.token_hex(8)}.tmp"
+  try:
+    probe.write_bytes(b"probe")
+  finally:
+    probe.unlink(missing_ok=True)
 
 
 def cannot_use(path: epath.PathLike, error: OSError) -> UserError:
@@ -120,7 +133,7 @@ def check_free_space(
   Raises:
     UserError: fewer than `bytes_needed` bytes are free.
   """
-  if "://" in str(path):
+  if is_bucket(path):
     return
   folder = pathlib.Path(path).absolute()
   while not folder.exists():

@@ -33,35 +33,33 @@ class BucketEventWriter:
 
   def __init__(self, workdir: epath.PathLike):
     self._workdir = epath.Path(workdir)
-    self._start_file()
-
-  def _start_file(self) -> None:
-    self._data = io.BytesIO()
-    self._records = RecordWriter(self._data)
-    self._is_empty = True
+    self._events: list[Event] = []  # since the last file
     self._start = time.monotonic()
-    # Every event file starts with this event.
-    version = Event(wall_time=time.time(), file_version="brain.Event:2")
-    self._records.write(version.SerializeToString())
 
   def add_event(self, event: Event) -> None:
     """Adds an event; writes a file if the last one is old enough."""
-    self._records.write(event.SerializeToString())
-    self._is_empty = False
+    self._events.append(event)
     if time.monotonic() - self._start > FLUSH_SECONDS:
       self.flush()
 
   def flush(self) -> None:
     """Writes the events since the last file, if there are any."""
-    if self._is_empty:
+    if not self._events:
       return
+    # Every event file starts with this event.
+    version = Event(wall_time=time.time(), file_version="brain.Event:2")
+    data = io.BytesIO()
+    records = RecordWriter(data)
+    for event in (version, *self._events):
+      records.write(event.SerializeToString())
     # TensorBoard reads the files in the order of their names.
     name = (
       f"events.out.tfevents.{int(time.time()):010d}.{socket.gethostname()}"
       f".{os.getpid()}.{next(_FILE_NUMBERS):06d}"
     )
-    (self._workdir / name).write_bytes(self._data.getvalue())
-    self._start_file()
+    (self._workdir / name).write_bytes(data.getvalue())
+    self._events.clear()
+    self._start = time.monotonic()
 
   def close(self) -> None:
     self.flush()

@@ -37,7 +37,7 @@ sys.modules.setdefault(_NO_TENSORFLOW.__name__, _NO_TENSORFLOW)
 
 from clu import metric_writers, periodic_actions  # noqa: E402
 
-from threedim_jax.runtime.disk import write_atomically  # noqa: E402
+from threedim_jax.runtime.disk import is_bucket, write_atomically  # noqa: E402
 from threedim_jax.training.bucket_events import BucketEventWriter  # noqa: E402
 from threedim_jax.views.png import encode_png  # noqa: E402
 
@@ -126,14 +126,10 @@ class WorkdirWriter:
     self._events.add_event(event)
 
 
-def _is_bucket(path: epath.PathLike) -> bool:
-  return "://" in os.fspath(path)
-
-
 def _event_writer(
   workdir: epath.PathLike,
 ) -> EventFileWriter | BucketEventWriter:
-  if _is_bucket(workdir):
+  if is_bucket(workdir):
     return BucketEventWriter(workdir)
   return EventFileWriter(os.fspath(workdir))
 
@@ -143,7 +139,7 @@ def _append(path: epath.Path, line: str) -> None:
 
   Buckets cannot append: a file that is opened for it would lose its content.
   """
-  if _is_bucket(path):
+  if is_bucket(path):
     before = path.read_text() if path.exists() else ""
     write_atomically(path, before + line)
   else:

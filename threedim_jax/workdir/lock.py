@@ -17,6 +17,7 @@ import time
 from etils import epath
 
 from threedim_jax.runtime import progress
+from threedim_jax.runtime.disk import is_bucket
 from threedim_jax.runtime.errors import UserError
 
 # A training that was told to stop saves first. The next one waits for it.
@@ -34,7 +35,7 @@ def lock(workdir: epath.PathLike) -> Iterator[None]:
   Raises:
     UserError: another process still holds the workdir after `WAIT_SECONDS`.
   """
-  if "://" in str(workdir):  # a bucket has no locks
+  if is_bucket(workdir):  # a bucket has no locks
     yield
     return
   if not os.path.exists(workdir):
